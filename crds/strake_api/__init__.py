@@ -1,1 +1,12 @@
-"""The documents that Strake's parts and its users exchange: one place for each field's meaning."""
+"""The documents that Strake's parts and its users exchange: one place for each field's meaning.
+
+    imagebuild  ImageBuild as a user writes it: metadata and spec
+    status      what the operator reports back in ImageBuild's status
+    request     BuildRequest: what the operator (or `strake run`) hands to the builder
+    result      BuildResult: what the builder hands back, in 4,096 bytes at most
+    events      what the builder says while it works, one JSON object a line
+    reasons     why a build is where it is, as closed lists
+    crd         the CustomResourceDefinition, generated from the models
+
+It imports pydantic only, so that operator and builder can both stand on it.
+"""

@@ -1,0 +1,124 @@
+"""BuildRequest: everything the builder needs to know, and no secret.
+
+The operator mounts it from a ConfigMap; `strake run -f imagebuild.yaml` makes it from the same
+manifest. Credentials are never in it, only the paths where they are mounted. Both sides validate
+with this model, so that a builder of another version refuses a field it does not know instead of
+building something else than what was asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from strake_api.document import Document
+
+InsecureRegistry = Annotated[str, Field(min_length=1, max_length=261)]
+"""A registry's `host` or `host:port`, as it stands in an image reference."""
+
+
+class GitSource(Document):
+    """A commit of a git repository."""
+
+    url: str
+    """Where to clone from, without credentials."""
+    ref: str = "HEAD"
+    """A branch, tag or full commit hash."""
+    path: str = "."
+    """The directory inside the repository that is the build context."""
+
+
+class DirectorySource(Document):
+    """A directory of the file system that the builder sees, used where it is and never written to."""
+
+    path: str
+    """An absolute path."""
+
+
+class InlineSource(Document):
+    """A whole small context in the document itself."""
+
+    files: dict[str, str]
+    """Path relative to the context → content. Files get mode 0644."""
+
+
+class Source(Document):
+    """Where the build context comes from: exactly one field is set."""
+
+    git: GitSource | None = None
+    directory: DirectorySource | None = None
+    inline: InlineSource | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(field is not None for field in (self.git, self.directory, self.inline)) != 1:
+            raise ValueError("source needs exactly one of git, directory or inline")
+        return self
+
+    @property
+    def chosen(self) -> GitSource | DirectorySource | InlineSource:
+        """The field that is set, to `match` on."""
+        chosen = self.git or self.directory or self.inline
+        assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
+        return chosen
+
+
+class BuildArg(Document):
+    """A value for an ARG of the Dockerfile. It ends up in the image's history: never a secret."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
+    value: Annotated[str, Field(max_length=8192)] = ""
+
+
+class Output(Document):
+    """Where the image goes."""
+
+    destinations: Annotated[tuple[str, ...], Field(min_length=1)]
+    """References to push to, without digests. Without a tag `latest` is meant."""
+
+
+class Registries(Document):
+    """How to talk to registries."""
+
+    push_config: str | None = None
+    """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
+    pull_config: str | None = None
+    """Path of a mounted Docker config file with credentials for base images."""
+    insecure: tuple[InsecureRegistry, ...] = ()
+    """Registries that may be spoken to over plain HTTP. A matter of the platform, never of a spec."""
+
+
+class BuildRequest(Document):
+    """One build of one image for one platform."""
+
+    api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
+    kind: Literal["BuildRequest"] = "BuildRequest"
+    source: Source
+    dockerfile: str = "Dockerfile"
+    """Path of the Dockerfile relative to the context."""
+    target: str | None = None
+    """The stage to build; the last one where it is not given."""
+    args: tuple[BuildArg, ...] = ()
+    platform: str | None = None
+    """`os/arch[/variant]`; the builder's own where it is not given."""
+    output: Output
+    registries: Registries = Registries()
+    work_directory: str
+    """An absolute path of a directory on a file system that can hold overlay's upper directories."""
+    timeout_seconds: Annotated[int, Field(gt=0)] | None = None
+    """How long the build may take from the builder's start. The operator's own deadline is a little later."""
+
+    @model_validator(mode="after")
+    def _absolute_paths(self) -> Self:
+        paths = {
+            "workDirectory": self.work_directory,
+            "registries.pushConfig": self.registries.push_config,
+            "registries.pullConfig": self.registries.pull_config,
+            "source.directory.path": self.source.directory.path if self.source.directory else None,
+        }
+        for name, path in paths.items():
+            if path is not None and not PurePosixPath(path).is_absolute():
+                raise ValueError(f"{name} must be an absolute path, not {path!r}")
+        return self
