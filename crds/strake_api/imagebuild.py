@@ -1,0 +1,199 @@
+"""ImageBuild as a user writes it: `kubectl apply` it, or `strake run -f` it without a cluster.
+
+The CustomResourceDefinition is generated from these models (`crd.py`): a docstring is what
+`kubectl explain` shows, a Rule what `kubectl apply` refuses. The spec names things (Secrets,
+ConfigMaps, repositories); what they hold is looked at when the build starts.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from strake_api.document import Document, TolerantDocument
+from strake_api.duration import DurationText, parse_duration
+from strake_api.request import BuildArg
+from strake_api.rule import Rule, cel_rules
+
+
+def _is_inside(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/")
+
+
+def _inside(field: str) -> Rule[str]:
+    return Rule(
+        "!self.startsWith('/') && !self.split('/').exists(part, part == '..')",
+        f"{field} is relative to the source and cannot leave it: drop the leading '/' and any '..'",
+        _is_inside,
+    )
+
+
+def _checked(*rules: Rule[Any]) -> tuple[Any, ...]:
+    return (*(AfterValidator(rule.check) for rule in rules), Field(json_schema_extra=cel_rules(*rules)))
+
+
+NO_CREDENTIALS: Rule[str] = Rule(
+    "!self.split('://')[1].split('/')[0].contains('@')",
+    "git.url must not carry a user name or password: everyone who may read the ImageBuild would see it",
+    lambda url: "@" not in url.partition("://")[2].partition("/")[0],
+)
+NO_DIGEST: Rule[str] = Rule(
+    "!self.contains('@')",
+    "a destination names where the image goes and cannot hold a digest: write registry/repository:tag",
+    lambda destination: "@" not in destination,
+)
+_REFERENCE = (
+    r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$"
+)
+A_REFERENCE: Rule[str] = Rule(
+    f"self.contains('@') || self.matches('{_REFERENCE}')",
+    "a destination is written registry/repository:tag, the repository in lower case",
+    lambda destination: re.fullmatch(_REFERENCE, destination, re.ASCII) is not None,
+)
+ONE_SOURCE: Rule[Source] = Rule(
+    "[has(self.git), has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
+    "source needs exactly one of git, configMap or inline",
+    lambda source: [source.git, source.config_map, source.inline].count(None) == 2,  # noqa: PLR2004 - 1 of 3
+)
+INLINE_PATHS: Rule[Source] = Rule(
+    "!has(self.inline) || self.inline.all(path, path.size() > 0 && !path.startsWith('/')"
+    " && !path.matches('(^|/)[.][.]?(/|$)|//|/$'))",
+    "each key of source.inline is the relative path of a file, without '.', '..' or empty parts",
+    lambda source: all(
+        all(part not in {"", ".", ".."} for part in path.split("/")) for path in source.inline or {}
+    ),
+)
+INLINE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
+    "!has(self.source.inline) || self.dockerfile in self.source.inline",
+    "source.inline holds no file of the name that dockerfile gives: add it there",
+    lambda spec: spec.source.inline is None or spec.dockerfile in spec.source.inline,
+)
+SOME_TIME: Rule[str] = Rule(
+    "duration(self) > duration('0s') && duration(self) <= duration('24h')",
+    "timeout must be longer than 0s and at most 24h",
+    lambda text: 0 < parse_duration(text) <= 24 * 3600,
+)
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
+Quantity = Annotated[
+    str | int,
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+            "pattern": r"^([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$",
+        }
+    ),
+]
+
+
+class LocalReference(Document):
+    """An object of the same namespace."""
+
+    name: Name
+
+
+class GitRepository(Document):
+    """A commit of a git repository that can be read without credentials."""
+
+    url: Annotated[
+        str, Field(pattern=r"^(https?|git)://[^\s/]+/\S*$", max_length=2048), *_checked(NO_CREDENTIALS)
+    ]
+    """Where to clone from: https, http or git."""
+    ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+@#-]*$", max_length=255)] = "HEAD"
+    """A branch, a tag or a full commit hash."""
+    path: Annotated[str, Field(max_length=1024), *_checked(_inside("git.path"))] = "."
+    """The directory of the repository that is the build context."""
+
+
+class Source(Document):
+    """Where the build context comes from: exactly one of git, configMap or inline."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(ONE_SOURCE, INLINE_PATHS))
+
+    git: GitRepository | None = None
+    config_map: LocalReference | None = None
+    """A ConfigMap of the same namespace: each key becomes a file."""
+    inline: Annotated[dict[str, str], Field(min_length=1, max_length=64)] | None = None
+    """A whole small context: path → content."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return INLINE_PATHS.check(ONE_SOURCE.check(self))  # type: ignore[return-value]
+
+
+class ImageOutput(Document):
+    """Where the image goes."""
+
+    destinations: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(max_length=512),
+                *_checked(NO_DIGEST, A_REFERENCE),
+            ],
+            ...,
+        ],
+        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ]
+    """References to push to, as `registry/repository:tag`. Without a tag, `latest` is meant."""
+
+
+class Resources(Document):
+    """Compute resources of the builder pod, as in a container."""
+
+    requests: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+    limits: Annotated[dict[str, Quantity], Field(max_length=16)] | None = None
+
+
+class ImageBuildSpec(Document):
+    """What to build and where to push it. A change starts a new run; the operator never writes here."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(INLINE_DOCKERFILE))
+
+    source: Source
+    dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *_checked(_inside("dockerfile"))] = (
+        "Dockerfile"
+    )
+    """The Dockerfile's path, relative to the source."""
+    target: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    """The stage to build; the last one where it is not given."""
+    args: Annotated[
+        tuple[BuildArg, ...],
+        Field(
+            max_length=128,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    """Values for the Dockerfile's ARGs. They show in the image's history: never put a secret here."""
+    output: ImageOutput
+    push_secret: LocalReference | None = None
+    """A Secret of type kubernetes.io/dockerconfigjson, used for pushing."""
+    pull_secret: LocalReference | None = None
+    """A Secret of type kubernetes.io/dockerconfigjson, used for base images."""
+    resources: Resources | None = None
+    timeout: Annotated[DurationText, *_checked(SOME_TIME)] = "1h"
+    """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return INLINE_DOCKERFILE.check(self)  # type: ignore[return-value]
+
+
+class Metadata(TolerantDocument):
+    """The part of an object's metadata that matters without a cluster."""
+
+    name: Name
+    namespace: str | None = None
+
+
+class ImageBuild(TolerantDocument):
+    """A whole manifest, as `strake run -f` reads it. What a cluster added (status) is skipped."""
+
+    api_version: Literal["strake.dev/v1alpha1"]
+    kind: Literal["ImageBuild"]
+    metadata: Metadata
+    spec: ImageBuildSpec

@@ -1,0 +1,42 @@
+"""Rules across fields: one sentence, checked by the API server (CEL) and by pydantic alike.
+
+A rule's message is what somebody reads at `kubectl apply`, so it says what to do. The expression in
+Python stands beside the one in CEL, so that `strake run -f` refuses exactly what a cluster refuses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Generic[T]):
+    """What must hold for a value."""
+
+    cel: str
+    """The condition in CEL; `self` is the value as it lies in the cluster."""
+    message: str
+    holds: Callable[[T], bool]
+    """The same condition in Python, of the parsed value."""
+
+    def check(self, value: T) -> T:
+        """Return the value.
+
+        Raises:
+            ValueError: The rule does not hold; the text is the rule's message.
+        """
+        if not self.holds(value):
+            raise ValueError(self.message)
+        return value
+
+
+def cel_rules(*rules: Rule[Any]) -> dict[str, Any]:
+    """Return the schema extension that makes an API server check the rules."""
+    return {"x-kubernetes-validations": [{"rule": rule.cel, "message": rule.message} for rule in rules]}

@@ -1,0 +1,119 @@
+"""The cluster's programs, compiled from source once and kept in the cache.
+
+Kubernetes and etcd become one binary that acts by the name it is called by; containerd, its shim, runc
+and the CNI plugins are separate. The cache's key is a hash of the module files, so that a version
+changed there means a new compilation, and nothing else does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.requirements import MissingRequirementsError, find_go, required_go
+from tests.cluster.settings import CACHE, HERE, KUBERNETES
+
+COMPONENTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubectl",
+)
+_CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+_PLUGINS = "github.com/containernetworking/plugins/plugins"
+_VERSION = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """Packages of one Go module that are compiled together."""
+
+    what: str
+    module: str
+    packages: tuple[str, ...]
+    ldflags: str = "-s -w"
+    tags: str = ""
+    cgo: bool = False
+
+    def missing(self, directory: Path) -> list[str]:
+        """Return the packages whose programs are not there yet."""
+        return [package for package in self.packages if not (directory / package.rpartition("/")[2]).exists()]
+
+
+COMPILATIONS = (
+    Compilation(
+        "Kubernetes and etcd (some ten minutes)",
+        "components",
+        ("strake.dev/test-cluster/components",),
+        tags="providerless",
+        ldflags=f"-s -w -X {_VERSION}.gitVersion=v{KUBERNETES} -X {_VERSION}.gitMajor=1"
+        f" -X {_VERSION}.gitMinor={KUBERNETES.split('.')[1]}",
+    ),
+    Compilation("runc", "node", ("github.com/opencontainers/runc",), tags="seccomp", cgo=True),
+    Compilation(
+        "containerd and CNI plugins (a minute)",
+        "node",
+        (
+            f"{_CONTAINERD}/containerd",
+            f"{_CONTAINERD}/containerd-shim-runc-v2",
+            f"{_PLUGINS}/main/bridge",
+            f"{_PLUGINS}/main/loopback",
+            f"{_PLUGINS}/ipam/host-local",
+            f"{_PLUGINS}/meta/portmap",
+        ),
+    ),
+)
+
+
+def binaries_directory() -> Path:
+    """Return where the programs are, or will be."""
+    sources = [
+        *(HERE / module / file for module in ("components", "node") for file in ("go.mod", "go.sum")),
+        HERE / "components/main.go",
+    ]
+    key = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
+    return CACHE / "cluster" / key
+
+
+def binaries() -> Path:
+    """Compile what the cache lacks; return the programs' directory.
+
+    Raises:
+        MissingRequirementsError: Something must be compiled and there is no Go, or one too old.
+    """
+    directory = binaries_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    for compilation in COMPILATIONS:
+        if missing := compilation.missing(directory):
+            _compile(compilation, missing, directory)
+    for name in COMPONENTS:
+        if not (directory / name).exists():
+            os.link(directory / "components", directory / name)
+    return directory
+
+
+def _compile(compilation: Compilation, packages: list[str], directory: Path) -> None:
+    go = find_go()
+    if go is None:
+        wanted = ".".join(map(str, required_go()))
+        raise MissingRequirementsError(
+            f"Go {wanted} or later is needed to compile Kubernetes: `make setup` gets it"
+        )
+    print(f"compiling {compilation.what} …", file=sys.stderr, flush=True)
+    started = time.monotonic()
+    flags = ["-trimpath", f"-tags={compilation.tags}", f"-ldflags={compilation.ldflags}"]
+    subprocess.run(
+        [go, "build", *flags, "-o", f"{directory}/", *packages],
+        check=True,
+        cwd=HERE / compilation.module,
+        env={**os.environ, "CGO_ENABLED": str(int(compilation.cgo))},
+    )
+    print(f"compiled {compilation.what} in {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)

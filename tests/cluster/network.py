@@ -1,0 +1,52 @@
+"""The node's bridge, and the packet filter rules that kube-proxy and the CNI plugins leave behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.cluster.settings import BRIDGE, NODE_IP
+
+_OURS = ("KUBE-", "CNI-", "kubernetes portals", f" {BRIDGE} ")
+_SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
+
+
+def _command(name: str) -> str:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") or name
+
+
+def network_up(state: Path) -> None:
+    """Make the bridge with the node's address and let packets through; remember what was changed."""
+    ip = _command("ip")
+    if not Path("/sys/class/net", BRIDGE).exists():
+        subprocess.run([ip, "link", "add", BRIDGE, "type", "bridge"], check=True)
+    subprocess.run([ip, "addr", "replace", f"{NODE_IP}/16", "dev", BRIDGE], check=True)
+    subprocess.run([ip, "link", "set", BRIDGE, "up"], check=True)
+    for setting in _SETTINGS:
+        switch = Path("/proc/sys", setting)
+        if switch.exists():
+            (state / setting.replace("/", ".")).write_text(switch.read_text())
+            switch.write_text("1")
+
+
+def network_down(state: Path) -> None:
+    """Undo `network_up` and remove every rule of the cluster's."""
+    subprocess.run([_command("ip"), "link", "del", BRIDGE], capture_output=True)
+    for setting in _SETTINGS:
+        before = state / setting.replace("/", ".")
+        if before.exists():
+            Path("/proc/sys", setting).write_text(before.read_text())
+    for family in ("iptables", "ip6tables"):
+        _remove_rules(family)
+
+
+def _remove_rules(family: str) -> None:
+    saved = subprocess.run([_command(f"{family}-save")], capture_output=True, text=True)
+    if saved.returncode or not any(mark in saved.stdout for mark in _OURS):
+        return
+    kept = "".join(
+        f"{rule}\n" for rule in saved.stdout.splitlines() if not any(mark in rule for mark in _OURS)
+    )
+    subprocess.run([_command(f"{family}-restore")], input=kept, text=True, check=True)

@@ -1,0 +1,144 @@
+"""The cluster's processes: how each is started, and the one that watches over them.
+
+All live in a mount and PID namespace of their own, whose first process is `supervise`. When that ends,
+the kernel ends every component, pod and mount with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import TYPE_CHECKING
+
+from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+READY_URL = "https://127.0.0.1:6443/readyz"
+
+
+class NotReadyError(Exception):
+    """A component did not answer in time; the message names its log."""
+
+
+def log_file(component: str) -> Path:
+    """Return a component's log."""
+    return DIR / f"{component}.log"
+
+
+def commands() -> dict[str, list[str]]:
+    """Return the command of each component, in the order they start."""
+    kubeconfig = f"--kubeconfig={KUBECONFIG}"
+    return {
+        "registry": ["docker-registry", "serve", str(DIR / "registry.json")],
+        "locked-registry": ["docker-registry", "serve", str(DIR / "locked-registry.json")],
+        "etcd": [
+            "etcd",
+            f"--data-dir={DIR}/etcd",
+            "--unsafe-no-fsync",
+            "--log-level=error",
+            "--listen-client-urls=http://127.0.0.1:2379",
+            "--advertise-client-urls=http://127.0.0.1:2379",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+        ],
+        "kube-apiserver": [
+            "kube-apiserver",
+            "--etcd-servers=http://127.0.0.1:2379",
+            "--secure-port=6443",
+            f"--cert-dir={DIR}/apiserver",
+            f"--token-auth-file={DIR}/tokens.csv",
+            "--authorization-mode=Node,RBAC",
+            f"--service-account-key-file={DIR}/sa.key",
+            f"--service-account-signing-key-file={DIR}/sa.key",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-cluster-ip-range={SERVICE_CIDR}",
+            "--allow-privileged=true",
+            "--kubelet-preferred-address-types=InternalIP",
+            f"--advertise-address={NODE_IP}",
+        ],
+        "kube-controller-manager": [
+            "kube-controller-manager",
+            kubeconfig,
+            "--leader-elect=false",
+            f"--service-account-private-key-file={DIR}/sa.key",
+            f"--root-ca-file={DIR}/apiserver/apiserver.crt",
+            "--use-service-account-credentials=true",
+        ],
+        "kube-scheduler": ["kube-scheduler", kubeconfig, "--leader-elect=false"],
+        "containerd": ["containerd", "-c", f"{DIR}/containerd.toml", "-l", "warn"],
+        "kubelet": [
+            "kubelet",
+            f"--config={DIR}/kubelet.yaml",
+            kubeconfig,
+            f"--root-dir={DIR}/kubelet",
+            "--hostname-override=node",
+            f"--node-ip={NODE_IP}",
+            f"--cert-dir={DIR}/pki",
+        ],
+        "kube-proxy": [
+            "kube-proxy",
+            kubeconfig,
+            "--proxy-mode=iptables",
+            f"--cluster-cidr={POD_CIDR}",
+            "--hostname-override=node",
+            "--conntrack-max-per-core=0",
+            "--conntrack-tcp-timeout-established=0",
+            "--conntrack-tcp-timeout-close-wait=0",
+        ],
+    }
+
+
+def supervise(programs: Path) -> None:
+    """Start the components, reap orphans, end everything when one component ends.
+
+    Runs as the first process of the cluster's namespaces.
+    """
+    subprocess.run(["mount", "--make-rshared", "/"], check=True)
+    for directory in COVERED:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
+    os.environ["PATH"] = f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
+    children: dict[int, str] = {}
+    for name, command in commands().items():
+        with log_file(name).open("wb") as log:
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        children[child.pid] = name
+        if name == "kube-apiserver":
+            wait_until_answers(READY_URL, 120, log_file(name))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    while True:
+        pid, status = os.wait()
+        if pid in children:
+            code = os.waitstatus_to_exitcode(status)
+            sys.exit(f"{children[pid]} ended with status {code}: see {log_file(children[pid])}")
+
+
+def answers(url: str) -> str | None:
+    """Return None where a URL answers (an answer that asks for credentials is one), else what went wrong."""
+    context = ssl._create_unverified_context()
+    try:
+        with urllib.request.urlopen(url, context=context, timeout=2):
+            return None
+    except urllib.error.HTTPError as error:
+        return None if error.code in {401, 403} else str(error)
+    except OSError as error:
+        return str(error)
+
+
+def wait_until_answers(url: str, seconds: float, log: Path) -> None:
+    """Wait for a URL.
+
+    Raises:
+        NotReadyError: It did not answer within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while (problem := answers(url)) is not None:
+        if time.monotonic() > deadline:
+            raise NotReadyError(f"{url} did not answer within {seconds:.0f} s ({problem}): see {log}")
+        time.sleep(0.1)
