@@ -1,21 +1,183 @@
-"""Everything that the builder can tell a person went wrong, in one tree.
+"""Everything that the builder tells a person went wrong, in one tree.
 
-    BuildError
-    ├── InvalidRequest          the manifest or the flags contradict themselves
-    ├── SourceError             the context cannot be fetched or read
-    ├── DockerfileError         the Dockerfile is refused (frontend.errors refines it)
-    ├── BaseImageError          a base image cannot be resolved, pulled or unpacked
-    ├── StepError               an instruction failed while it ran
-    │   └── RunStepFailed       a RUN command ended with another status than zero
-    ├── PushError               a destination refused the image
-    │   └── PushUnauthorized    … because of its credentials
-    ├── BuildTimedOut           the build's time limit passed
-    ├── BuildCancelled          somebody asked the build to stop
-    ├── OutOfDisk               the work directory is full
-    └── UnsupportedHere         this machine lacks what the build needs
+    BuildError                   reason          exit status
+    ├── InvalidRequest           InvalidRequest        2   the manifest or the flags contradict themselves
+    ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (frontend.errors refines it)
+    ├── SourceError              SourceFetchFailed     4   the context cannot be fetched or read
+    ├── BaseImageError           BaseImagePullFailed   5   a base image cannot be resolved, pulled or unpacked
+    │   └── LayerError           (layers.errors)
+    ├── StepError                StepFailed            6   an instruction failed while it ran
+    │   ├── PathError            (rootfs.errors)
+    │   └── RunStepFailed        RunStepFailed         7   a RUN command ended with another status than zero
+    ├── OutputError              PushFailed            8   the image cannot be written or pushed
+    │   └── PushUnauthorized     PushUnauthorized      9   … because of its credentials
+    ├── BuildTimedOut            TimedOut             10   the build's time limit passed
+    ├── OutOfDisk                OutOfDisk            11   the work directory is full
+    ├── OutOfMemory              OutOfMemory          12   the kernel killed a step at the memory limit
+    ├── UnsupportedHere          Unsupported          13   this machine lacks what the build needs
+    ├── BuildCancelled           Cancelled           143   somebody asked the build to stop
+    └── InternalError            InternalError         1   Strake itself is wrong
 
-Only the command line turns one of these into an exit status. Each carries the reason that the
-ImageBuild's status shows, from the closed list of `strake_api`.
+Only the command line turns one of these into an exit status. The reasons are those that the
+ImageBuild's status shows (`strake_api.reasons`).
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from strake_api.reasons import FailureReason
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where in a Dockerfile something failed.
+
+    Attributes:
+        file: path as the user named it.
+        line: 1-based line where the instruction starts.
+        instruction: the instruction as written, on one line.
+    """
+
+    file: str
+    line: int
+    instruction: str = ""
+
+
+class BuildError(Exception):
+    """A build ended without an image, for a reason that a person can act on.
+
+    Args:
+        message: what failed and why, a clause without a full stop.
+        hint: what to try, a clause, or empty.
+        location: where in the Dockerfile, when an instruction is to blame.
+    """
+
+    reason: ClassVar[FailureReason] = FailureReason.INTERNAL_ERROR
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", location: Location | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.location = location
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class InvalidRequest(BuildError):
+    """The manifest or the flags contradict themselves."""
+
+    reason = FailureReason.INVALID_REQUEST
+    exit_status = 2
+
+
+class DockerfileError(BuildError):
+    """The Dockerfile is refused before any work."""
+
+    reason = FailureReason.DOCKERFILE_INVALID
+    exit_status = 3
+
+
+class SourceError(BuildError):
+    """The context cannot be fetched or read."""
+
+    reason = FailureReason.SOURCE_FETCH_FAILED
+    exit_status = 4
+
+
+class BaseImageError(BuildError):
+    """A base image cannot be resolved, pulled or unpacked."""
+
+    reason = FailureReason.BASE_IMAGE_PULL_FAILED
+    exit_status = 5
+
+
+class StepError(BuildError):
+    """An instruction failed while it ran."""
+
+    reason = FailureReason.STEP_FAILED
+    exit_status = 6
+
+
+class RunStepFailed(StepError):
+    """A RUN command ended with another status than zero.
+
+    Args:
+        message: see BuildError.
+        exit_code: status of the command; 128 plus the signal's number where a signal ended it.
+        log_tail: the last lines that the command printed.
+        hint: see BuildError.
+        location: see BuildError.
+    """
+
+    reason = FailureReason.RUN_STEP_FAILED
+    exit_status = 7
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        exit_code: int,
+        log_tail: tuple[str, ...] = (),
+        hint: str = "",
+        location: Location | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, location=location)
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+
+
+class OutputError(BuildError):
+    """The image cannot be written or pushed."""
+
+    reason = FailureReason.PUSH_FAILED
+    exit_status = 8
+
+
+class PushUnauthorized(OutputError):
+    """A destination refused the credentials."""
+
+    reason = FailureReason.PUSH_UNAUTHORIZED
+    exit_status = 9
+
+
+class BuildTimedOut(BuildError):
+    """The build's time limit passed."""
+
+    reason = FailureReason.TIMED_OUT
+    exit_status = 10
+
+
+class OutOfDisk(BuildError):
+    """The work directory is full."""
+
+    reason = FailureReason.OUT_OF_DISK
+    exit_status = 11
+
+
+class OutOfMemory(BuildError):
+    """The kernel killed a step at the memory limit."""
+
+    reason = FailureReason.OUT_OF_MEMORY
+    exit_status = 12
+
+
+class UnsupportedHere(BuildError):
+    """This machine lacks what the build needs."""
+
+    reason = FailureReason.UNSUPPORTED
+    exit_status = 13
+
+
+class BuildCancelled(BuildError):
+    """Somebody asked the build to stop."""
+
+    reason = FailureReason.CANCELLED
+    exit_status = 143
+
+
+class InternalError(BuildError):
+    """Strake itself is wrong: worth a report."""

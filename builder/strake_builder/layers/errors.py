@@ -1,0 +1,22 @@
+"""What can be wrong with a layer's bytes.
+
+LayerError
+├── MalformedLayer     the archive does not follow the tar format
+└── UnknownCompression the stream is none of gzip, zstd, plain tar
+"""
+
+from __future__ import annotations
+
+from strake_builder.errors import BaseImageError
+
+
+class LayerError(BaseImageError):
+    """A layer cannot be read."""
+
+
+class MalformedLayer(LayerError):
+    """The archive does not follow the tar format, or breaks one of this reader's limits."""
+
+
+class UnknownCompression(LayerError):
+    """The stream is compressed in a way that is not supported."""

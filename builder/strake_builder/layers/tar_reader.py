@@ -1,0 +1,306 @@
+"""Reads a layer's tar stream, one member at a time, trusting nothing in it.
+
+Base images and archives come from strangers. Every size is bounded before memory is taken for it,
+and a member's content is handed out as a stream. Understood: ustar, PAX (path, linkpath, size,
+numbers, times, `SCHILY.xattr`), GNU long names, base-256 numbers and GNU sparse files (old and
+PAX 1.0 forms), which is what docker, buildah, kaniko, Bazel and GNU tar write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
+
+from strake_builder.layers.entry import Entry, EntryType
+from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.tar_writer import BLOCK
+
+MAX_EXTENSION: Final = 1 << 20
+"""Bytes of one PAX header or GNU long name. Linux ends paths at 4 KiB and xattrs at 64 KiB each."""
+
+_GNU_LONG_NAME: Final = b"L"
+_GNU_LONG_LINK: Final = b"K"
+_GNU_SPARSE: Final = b"S"
+_PAX_NEXT: Final = b"x"
+_PAX_GLOBAL: Final = b"g"
+_XATTR: Final = b"SCHILY.xattr."
+_FILE_FLAGS: Final = (b"0", b"\0", b"7", _GNU_SPARSE)
+_CHUNK: Final = 1 << 20
+
+
+class ByteSource(Protocol):
+    """What a tar stream is read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, and empty only at the end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A run of data in a sparse file: `size` bytes that belong at `offset`."""
+
+    offset: int
+    size: int
+
+
+class Content:
+    """The bytes of the current member, to be read before the next member is asked for.
+
+    Attributes:
+        extents: where the bytes belong, for a sparse file; None where they are the whole file.
+    """
+
+    def __init__(self, source: ByteSource, size: int, extents: tuple[Extent, ...] | None = None) -> None:
+        self._source = source
+        self._left = size
+        self._padding = -size % BLOCK
+        self.extents = extents
+
+    def read(self, size: int = _CHUNK) -> bytes:
+        """Return at most `size` bytes, and empty at the end of the member."""
+        if not self._left:
+            return b""
+        data = self._source.read(min(size, self._left))
+        if not data:
+            raise MalformedLayer(f"the archive ends {self._left} bytes before its member does")
+        self._left -= len(data)
+        return data
+
+    def skip(self) -> None:
+        """Read past what is left of the member and its padding."""
+        while self.read():
+            pass
+        if self._padding:
+            _read_exactly(self._source, self._padding)
+            self._padding = 0
+
+
+def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
+    """Yield the members of a tar stream in order.
+
+    Paths are normalised to no leading `/` or `./` and no trailing slash; `..` components are kept
+    for the caller to judge. The archive's root itself comes as the empty path.
+
+    Raises:
+        MalformedLayer: bad checksum, truncated stream, an oversized extension or a bad number.
+    """
+    longs: dict[bytes, bytes] = {}
+    pax: dict[bytes, bytes] = {}
+    shared: dict[bytes, bytes] = {}
+    while True:
+        block = _read_block(source)
+        if block is None:
+            return
+        flag = block[156:157]
+        if flag in {_GNU_LONG_NAME, _GNU_LONG_LINK}:
+            longs[flag] = _read_extension(source, block).rstrip(b"\0")
+            continue
+        if flag in {_PAX_NEXT, _PAX_GLOBAL}:
+            (pax if flag == _PAX_NEXT else shared).update(_parse_pax(_read_extension(source, block)))
+            continue
+        records = {**shared, **pax}
+        entry, content = _member(source, block, records, longs)
+        longs, pax = {}, {}
+        if entry is not None:
+            yield entry, content
+        content.skip()
+
+
+def _member(
+    source: ByteSource, block: bytes, records: dict[bytes, bytes], longs: dict[bytes, bytes]
+) -> tuple[Entry | None, Content]:
+    flag = block[156:157]
+    raw = records.get(b"path") or longs.get(_GNU_LONG_NAME) or _ustar_path(block)
+    stored = _int(records, b"size", block[124:136])
+    kind = _type(flag, raw)
+    if kind is None:
+        return None, Content(source, stored)
+    entry = Entry(
+        path=normalise(raw),
+        type=kind,
+        mode=_parse_number(block[100:108]) & 0o7777,
+        uid=_int(records, b"uid", block[108:116]),
+        gid=_int(records, b"gid", block[116:124]),
+        size=stored if kind is EntryType.FILE else 0,
+        mtime=_mtime(records, block),
+        target=records.get(b"linkpath") or longs.get(_GNU_LONG_LINK) or block[157:257].partition(b"\0")[0],
+        device=(_parse_number(block[329:337]), _parse_number(block[337:345])),
+        xattrs={k[len(_XATTR) :]: v for k, v in records.items() if k.startswith(_XATTR)},
+    )
+    if flag == _GNU_SPARSE:
+        return _old_sparse(source, block, entry, stored)
+    if b"GNU.sparse.major" in records:
+        return _pax_sparse(source, records, entry, stored)
+    if any(key.startswith(b"GNU.sparse.") for key in records):
+        raise MalformedLayer(f"{_shown(raw)}: sparse format before 1.0 is not supported")
+    # POSIX: a link, directory or device has no content, whatever its size field says.
+    return entry, Content(source, stored if kind is EntryType.FILE else 0)
+
+
+def _type(flag: bytes, raw: bytes) -> EntryType | None:
+    """Return the member's type, or None for a kind that names no file (such as a volume label)."""
+    if flag in _FILE_FLAGS:
+        return EntryType.DIRECTORY if flag != _GNU_SPARSE and raw.endswith(b"/") else EntryType.FILE
+    try:
+        return EntryType(flag)
+    except ValueError:
+        return None
+
+
+def normalise(path: bytes) -> bytes:
+    """Return a member's path without empty and `.` components; `..` stays."""
+    if b"/" not in path:
+        return b"" if path == b"." else path
+    return b"/".join(part for part in path.split(b"/") if part not in {b"", b"."})
+
+
+def _read_block(source: ByteSource) -> bytes | None:
+    """Return the next header block; None at the end of the archive."""
+    block = source.read(BLOCK)
+    while 0 < len(block) < BLOCK:
+        more = source.read(BLOCK - len(block))
+        if not more:
+            raise MalformedLayer("the archive ends inside a header")
+        block += more
+    if not block or not block.strip(b"\0"):
+        while source.read(_CHUNK):
+            pass  # whatever follows the end marker still belongs to the digest of the stream
+        return None
+    stored = _parse_number(block[148:156])
+    if stored != sum(block) - sum(block[148:156]) + 8 * 0x20:
+        raise MalformedLayer("a header's checksum is wrong: this is no tar archive, or a damaged one")
+    return block
+
+
+def _read_exactly(source: ByteSource, size: int) -> bytes:
+    parts = []
+    while size:
+        data = source.read(size)
+        if not data:
+            raise MalformedLayer("the archive ends early")
+        parts.append(data)
+        size -= len(data)
+    return b"".join(parts)
+
+
+def _read_extension(source: ByteSource, block: bytes) -> bytes:
+    size = _parse_number(block[124:136])
+    if size > MAX_EXTENSION:
+        raise MalformedLayer(f"an extension header of {size} bytes exceeds the limit of {MAX_EXTENSION}")
+    data = _read_exactly(source, size)
+    _read_exactly(source, -size % BLOCK)
+    return data
+
+
+def _parse_pax(data: bytes) -> dict[bytes, bytes]:
+    records: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(data) and data[at] != 0:
+        space = data.find(b" ", at, at + 10)
+        if space < 0 or not data[at:space].isdigit():
+            raise MalformedLayer("a PAX record has no length")
+        length = int(data[at:space])
+        record = data[space + 1 : at + length]
+        if at + length > len(data) or not record.endswith(b"\n") or b"=" not in record:
+            raise MalformedLayer("a PAX record does not fit its length")
+        key, _, value = record[:-1].partition(b"=")
+        records[key] = value
+        at += length
+    return records
+
+
+def _parse_number(field: bytes) -> int:
+    """Return an octal field, or a base-256 one (GNU) where its first bit says so."""
+    if field[0] & 0x80:
+        value = int.from_bytes(field, "big", signed=False) & ((1 << (8 * len(field) - 1)) - 1)
+        if field[0] & 0x40:
+            raise MalformedLayer("a header holds a negative number")
+        return value
+    text = field.strip(b" \0")
+    if not text:
+        return 0
+    try:
+        return int(text, 8)
+    except ValueError:
+        raise MalformedLayer(f"a header holds {_shown(field)} where a number should be") from None
+
+
+def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
+    value = records.get(key)
+    if value is None:
+        return _parse_number(field)
+    if not value.isdigit() or len(value) > 20:  # noqa: PLR2004 - digits of 2^64
+        raise MalformedLayer(f"the PAX record {key.decode()} holds {_shown(value)}")
+    return int(value)
+
+
+def _mtime(records: dict[bytes, bytes], block: bytes) -> int:
+    value = records.get(b"mtime")
+    if value is None:
+        return _parse_number(block[136:148]) if not block[136] & 0x40 else 0
+    seconds = value.partition(b".")[0]
+    if not seconds.lstrip(b"-").isdigit() or len(seconds) > 20:  # noqa: PLR2004 - digits of 2^64
+        raise MalformedLayer(f"the PAX record mtime holds {_shown(value)}")
+    return max(int(seconds), 0)
+
+
+def _ustar_path(block: bytes) -> bytes:
+    name = block[:100].partition(b"\0")[0]
+    prefix = block[345:500].partition(b"\0")[0] if block[257:263] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name
+
+
+def _old_sparse(source: ByteSource, block: bytes, entry: Entry, stored: int) -> tuple[Entry, Content]:
+    """GNU's first sparse format: the map is in the header and in blocks that follow it."""
+    numbers = [_parse_number(block[at : at + 12]) for at in range(386, 482, 12)]
+    more, real_size = block[482], _parse_number(block[483:495])
+    while more:
+        extension = _read_exactly(source, BLOCK)
+        numbers += [_parse_number(extension[at : at + 12]) for at in range(0, 504, 12)]
+        more = extension[504]
+        if len(numbers) * 12 > MAX_EXTENSION:
+            raise MalformedLayer(f"{_shown(entry.path)}: the sparse map exceeds its limit")
+    extents = _extents(numbers, real_size, stored, entry.path)
+    return replace(entry, size=real_size), Content(source, stored, extents)
+
+
+def _pax_sparse(
+    source: ByteSource, records: dict[bytes, bytes], entry: Entry, stored: int
+) -> tuple[Entry, Content]:
+    """GNU's sparse format 1.0: the map is decimal text at the start of the content."""
+    content = Content(source, stored)
+    text = b""
+    while True:
+        block = content.read(BLOCK)
+        text += block
+        lines = text.split(b"\n")
+        if len(text) > MAX_EXTENSION or not block or (lines[0] and not lines[0].isdigit() and len(lines) > 1):
+            raise MalformedLayer(f"{_shown(entry.path)}: the sparse map is malformed")
+        if len(lines) > 1 and len(lines) > 2 * int(lines[0]) + 1:
+            break
+    count = int(lines[0])
+    if not all(line.isdigit() for line in lines[1 : 1 + 2 * count]):
+        raise MalformedLayer(f"{_shown(entry.path)}: the sparse map is malformed")
+    numbers = [int(line) for line in lines[1 : 1 + 2 * count]]
+    real_size = _int(records, b"GNU.sparse.realsize", b"0")
+    content.extents = _extents(numbers, real_size, stored - len(text), entry.path)
+    name = records.get(b"GNU.sparse.name", entry.path)
+    return replace(entry, path=normalise(name), size=real_size), content
+
+
+def _extents(numbers: list[int], real_size: int, stored: int, path: bytes) -> tuple[Extent, ...]:
+    extents = [Extent(o, s) for o, s in zip(numbers[::2], numbers[1::2], strict=False) if s]
+    end = 0
+    for extent in extents:
+        if extent.offset < end or extent.offset + extent.size > real_size:
+            raise MalformedLayer(f"{_shown(path)}: the sparse map is not in order")
+        end = extent.offset + extent.size
+    if sum(extent.size for extent in extents) > stored:
+        raise MalformedLayer(f"{_shown(path)}: the sparse map promises more data than there is")
+    return tuple(extents)
+
+
+def _shown(value: bytes) -> str:
+    return repr(value[:200])[1:]

@@ -1,0 +1,244 @@
+"""Says what a step changed, by walking overlay's upper directory: its cost is the change, not the image.
+
+Everything in an upper directory is new or changed, but for directories that are only there because
+something below them is; those appear in the layer when they hold a change, as every image tool
+writes parents, and are left out when they do not.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from strake_builder.errors import StepError
+from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.unpack import OPAQUE_XATTR
+
+_CHUNK: Final = 1 << 20
+_OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
+_LEFT_OUT_XATTR: Final = ("security.selinux", "system.", "security.ima", "security.evm")
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Change = tuple[Entry, str]
+"""A member of a layer, and the path of its content on disk."""
+
+Clamp = Callable[[int], int]
+"""Turns a modification time, in whole seconds, into the one that the layer says."""
+
+
+def overlay_changes(
+    upper: str, lowers: Sequence[str], *, skip: frozenset[bytes] = frozenset(), clamp: Clamp | None = None
+) -> Iterator[Change]:
+    """Yield what an upper directory changes, parents before children, names in byte order.
+
+    Args:
+        upper: overlay's upper directory, mounted by nobody any more.
+        lowers: the layers below it, topmost first.
+        skip: resolved paths of files and directories that are not the step's own doing.
+        clamp: applied to every modification time.
+
+    Raises:
+        StepError: a path is longer than the kernel allows to open.
+    """
+    return _Walk(
+        os.fsencode(upper), [os.fsencode(lower) for lower in lowers], skip, clamp or (lambda t: t)
+    ).walk()
+
+
+class _Walk:
+    def __init__(self, upper: bytes, lowers: list[bytes], skip: frozenset[bytes], clamp: Clamp) -> None:
+        self._upper = upper
+        self._lowers = lowers
+        self._skip = skip
+        self._clamp = clamp
+        self._linked: dict[tuple[int, int], bytes] = {}
+
+    def walk(self) -> Iterator[Change]:
+        """Depth first with a stack of our own: a tree may be deeper than Python's."""
+        waiting: list[Change] = []  # directories that are unchanged unless something below is
+        stack = [iter(self._listing(b""))]
+        trail: list[bytes] = [b""]
+        while stack:
+            child = next(stack[-1], None)
+            if child is None:
+                stack.pop()
+                path = trail.pop()
+                if waiting and waiting[-1][0].path == path:
+                    waiting.pop()
+                continue
+            path, found = child
+            if stat.S_ISDIR(found.st_mode):
+                change = self._change(path, found)
+                opaque = self._is_opaque(path)
+                if opaque or not self._same_below(path, change[0]):
+                    yield from waiting
+                    waiting.clear()
+                    yield change
+                    if opaque:
+                        yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), ""
+                else:
+                    waiting.append(change)
+                stack.append(iter(self._listing(path)))
+                trail.append(path)
+            else:
+                yield from waiting
+                waiting.clear()
+                yield self._change(path, found)
+
+    def _listing(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
+        try:
+            with os.scandir(os.path.join(self._upper, path)) as entries:
+                found = [(e.name, e.stat(follow_symlinks=False)) for e in entries]
+        except OSError as error:
+            where = path[:120].decode(errors="replace")
+            raise StepError(
+                f"cannot read the directory /{where}… that the step made: {error.strerror}"
+            ) from error
+        found.sort(key=lambda pair: pair[0])
+        prefix = path + b"/" if path else b""
+        return [
+            (prefix + name, st)
+            for name, st in found
+            if prefix + name not in self._skip and not _is_socket(st)
+        ]
+
+    def _change(self, path: bytes, found: os.stat_result) -> Change:
+        mode = found.st_mode
+        where = os.path.join(self._upper, path)
+        if stat.S_ISCHR(mode) and found.st_rdev == 0:
+            parent, _, name = path.rpartition(b"/")
+            name = WHITEOUT_PREFIX + name
+            return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
+        target, kind, size = b"", _kind(mode), 0
+        if found.st_nlink > 1 and kind is not EntryType.DIRECTORY:
+            first = self._linked.setdefault((found.st_dev, found.st_ino), path)
+            if first != path:
+                kind, target = EntryType.HARD_LINK, first
+        if kind is EntryType.SYMLINK:
+            target = os.readlink(where)
+        elif kind is EntryType.FILE:
+            size = found.st_size
+        entry = Entry(
+            path=path,
+            type=kind,
+            mode=stat.S_IMODE(mode),
+            uid=found.st_uid,
+            gid=found.st_gid,
+            size=size,
+            mtime=self._clamp(int(found.st_mtime_ns // 1_000_000_000)),
+            target=target,
+            device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
+            xattrs={} if kind is EntryType.HARD_LINK else _xattrs(where),
+        )
+        return entry, os.fsdecode(where)
+
+    def _is_opaque(self, path: bytes) -> bool:
+        try:
+            return os.getxattr(os.path.join(self._upper, path), OPAQUE_XATTR, follow_symlinks=False) == b"y"
+        except OSError:
+            return False
+
+    def _same_below(self, path: bytes, entry: Entry) -> bool:
+        """Say whether the layers below have this very directory (its times aside).
+
+        BuildKit's differ compares directories so: a directory's times change whenever anything in
+        it does, also when that is undone.
+        """
+        for lower in self._lowers:
+            where = os.path.join(lower, path)
+            found = _lstat(where)
+            if found is None:
+                if _hidden(lower, path):
+                    return False
+                continue
+            return (
+                stat.S_ISDIR(found.st_mode)
+                and stat.S_IMODE(found.st_mode) == entry.mode
+                and (found.st_uid, found.st_gid) == (entry.uid, entry.gid)
+                and _xattrs(where) == entry.xattrs
+            )
+        return False
+
+
+def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
+    """Yield a layer's tar stream.
+
+    Raises:
+        StepError: a file shrank while it was read, which only a process that should be dead can do.
+    """
+    for entry, where in changes:
+        yield encode_header(entry)
+        if entry.type is EntryType.FILE and entry.size:
+            yield from _content(entry, where)
+            yield padding(entry.size)
+    yield END_OF_ARCHIVE
+
+
+def _content(entry: Entry, where: str) -> Iterator[bytes]:
+    left = entry.size
+    fd = os.open(where, _READ)
+    try:
+        while left:
+            data = os.read(fd, min(left, _CHUNK))
+            if not data:
+                raise StepError(f"/{entry.path.decode(errors='replace')} shrank while it was read")
+            left -= len(data)
+            yield data
+    finally:
+        os.close(fd)
+
+
+def _kind(mode: int) -> EntryType:
+    if stat.S_ISREG(mode):
+        return EntryType.FILE
+    if stat.S_ISDIR(mode):
+        return EntryType.DIRECTORY
+    if stat.S_ISLNK(mode):
+        return EntryType.SYMLINK
+    if stat.S_ISFIFO(mode):
+        return EntryType.FIFO
+    return EntryType.CHAR_DEVICE if stat.S_ISCHR(mode) else EntryType.BLOCK_DEVICE
+
+
+def _is_socket(found: os.stat_result) -> bool:
+    """Tar has no form for a socket, and nobody listens on it in an image: GNU tar and containerd skip it."""
+    return stat.S_ISSOCK(found.st_mode)
+
+
+def _xattrs(where: bytes) -> dict[bytes, bytes]:
+    try:
+        names = os.listxattr(where, follow_symlinks=False)
+    except OSError:
+        return {}
+    return {
+        name.encode(): os.getxattr(where, name, follow_symlinks=False)
+        for name in names
+        if not name.startswith(_OVERLAY_XATTR) and not name.startswith(_LEFT_OUT_XATTR)
+    }
+
+
+def _lstat(path: bytes) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
+
+
+def _hidden(lower: bytes, path: bytes) -> bool:
+    """Say whether a layer that lacks a path hides it in the layers below, by an opaque or other parent."""
+    while path:
+        path = path.rpartition(b"/")[0]
+        found = _lstat(os.path.join(lower, path)) if path else None
+        if found is None:
+            continue
+        if not stat.S_ISDIR(found.st_mode):
+            return True
+        try:
+            if os.getxattr(os.path.join(lower, path), OPAQUE_XATTR, follow_symlinks=False) == b"y":
+                return True
+        except OSError:
+            continue
+    return False

@@ -1,0 +1,341 @@
+"""Copies files and trees into a root file system by the rules of COPY.
+
+The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy package):
+
+- a file goes into the destination where that is a directory or ends with a slash, else it becomes it;
+- of a directory the content is copied, and the destination is a directory;
+- directories merge: those below the destination take the source's metadata, the destination itself
+  keeps what it has, and parents made on the way are 0755;
+- at the destination links are followed; below it a file replaces whatever link is in its place;
+- hard links within one source stay hard links.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from strake_builder.errors import StepError
+from strake_builder.rootfs.inside import NewDirectory, Place, Root
+
+_COPY_MAX: Final = 1 << 30
+_CHUNK: Final = 1 << 20
+_NO_REFLINK: Final = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ETXTBSY, errno.EPERM}
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Filter = Callable[[bytes, bool], bool]
+"""(path relative to the copied directory, is a directory) → whether it is copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """How things are copied.
+
+    Attributes:
+        owner: (uid, gid) of everything made; None keeps the source's.
+        mode: turns (the source's permissions, is a directory) into those of the copy; None keeps them.
+        keep: which members of a directory are copied; None copies all.
+        enter: which directories can hold something that is copied, though they are not themselves.
+        mtime_ns: modification time of everything copied; None keeps the source's.
+        chmod_parents: give directories made on the way the mode as well (what `--link` does).
+    """
+
+    owner: tuple[int, int] | None = None
+    mode: Callable[[int, bool], int] | None = None
+    keep: Filter | None = None
+    enter: Filter | None = None
+    mtime_ns: int | None = None
+    chmod_parents: bool = False
+
+    def new_directory(self) -> NewDirectory:
+        """How the destination and its parents are made."""
+        uid, gid = self.owner or (0, 0)
+        mode = self.mode(0o755, True) if self.chmod_parents and self.mode else 0o755
+        return NewDirectory(mode, uid, gid, self.mtime_ns)
+
+
+def copy_path(source: Root, path: bytes, target: Root, destination: bytes, options: CopyOptions) -> None:
+    """Copy one source, a file or a directory's content.
+
+    Args:
+        source: root that `path` is resolved in; a link in its last component is followed.
+        path: absolute or relative to the source's root, without wildcards.
+        target: root that is written to.
+        destination: absolute; a trailing slash says that it is a directory.
+        options: see `CopyOptions`.
+
+    Raises:
+        StepError: the source is missing, or the destination cannot hold it.
+        PathError: a path cannot be resolved.
+    """
+    with source.place(path) as origin:
+        if origin.stat is None:
+            raise StepError(f"{_shown(path)} does not exist")
+        if origin.is_directory:
+            _copy_tree(origin, target, destination, options)
+        else:
+            _Copier(options).file_into(origin, path.rpartition(b"/")[2], target, destination)
+
+
+def write_file(
+    content: bytes, name: bytes, mode: int, target: Root, destination: bytes, options: CopyOptions
+) -> None:
+    """Write a small file whose content is at hand, by the rules for copying a file called `name`."""
+    new = options.new_directory()
+    wanted = _file_path(name, target, destination, new)
+    with target.place(wanted, create=new) as place:
+        _make_room(place)
+        fd = os.open(place.name, _CREATE, 0o600, dir_fd=place.directory)
+        try:
+            _write_all(fd, content)
+            uid, gid = options.owner or (0, 0)
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, options.mode(mode, False) if options.mode else mode)
+            if options.mtime_ns is not None:
+                os.utime(fd, ns=(options.mtime_ns, options.mtime_ns))
+        finally:
+            os.close(fd)
+
+
+def _file_path(name: bytes, target: Root, destination: bytes, new: NewDirectory) -> bytes:
+    """Return where a file called `name` goes, making the destination where it must be a directory."""
+    if destination.endswith(b"/"):
+        target.make_directories(destination, new)
+        return destination + name
+    found = target.stat(destination)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        return destination + b"/" + name
+    return destination
+
+
+def _copy_tree(origin: Place, target: Root, destination: bytes, options: CopyOptions) -> None:
+    found = target.stat(destination)
+    if found is not None and not stat.S_ISDIR(found.st_mode):
+        raise StepError(f"cannot copy a directory onto {_shown(destination)}, which is no directory")
+    new = options.new_directory()
+    made = target.make_directories(destination, new)
+    source_fd = os.open(origin.name, _OPEN_DIR, dir_fd=origin.directory)
+    try:
+        with target.directory(destination) as fd:
+            if made and options.mode:
+                os.chmod(f"/proc/self/fd/{fd}", options.mode(0o755, True))
+            _Copier(options).tree(source_fd, fd)
+            if made and options.mtime_ns is not None:
+                os.utime(f"/proc/self/fd/{fd}", ns=(options.mtime_ns, options.mtime_ns))
+    finally:
+        os.close(source_fd)
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory being copied: what is left of it, and both sides open."""
+
+    source: int
+    target: int
+    prefix: bytes
+    names: list[bytes]
+    found: os.stat_result | None
+
+
+class _Copier:
+    def __init__(self, options: CopyOptions) -> None:
+        self._options = options
+        self._linked: dict[tuple[int, int], tuple[int, bytes]] = {}
+        self._link_fds: list[int] = []
+
+    def file_into(self, origin: Place, name: bytes, target: Root, destination: bytes) -> None:
+        """Copy one thing that is no directory to a destination that may be one."""
+        if origin.stat is None:
+            raise StepError(f"{_shown(origin.path)} does not exist")
+        new = self._options.new_directory()
+        wanted = _file_path(name, target, destination, new)
+        with target.place(wanted, create=new) as place:
+            _make_room(place)
+            self._copy(origin.directory, origin.name, origin.stat, place.directory, place.name)
+
+    def tree(self, source: int, target: int) -> None:
+        """Copy the content of one open directory into another, however deep it is."""
+        stack = [_Level(source, target, b"", _names(source), None)]
+        try:
+            while stack:
+                level = stack[-1]
+                if level.names:
+                    below = self._member(level, level.names.pop())
+                    if below is not None:
+                        stack.append(below)
+                    continue
+                stack.pop()
+                if level.found is not None:
+                    self._close(level, level.found)
+        finally:
+            for level in stack[1:]:
+                os.close(level.source)
+                os.close(level.target)
+            for fd in self._link_fds:
+                os.close(fd)
+
+    def _close(self, level: _Level, found: os.stat_result) -> None:
+        mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+        os.utime(level.target, ns=(mtime, mtime))
+        os.close(level.source)
+        os.close(level.target)
+
+    def _member(self, level: _Level, name: bytes) -> _Level | None:
+        """Copy one member of a directory; return the level below where it is a directory."""
+        options = self._options
+        path = level.prefix + name
+        found = os.stat(name, dir_fd=level.source, follow_symlinks=False)
+        is_directory = stat.S_ISDIR(found.st_mode)
+        kept = options.keep is None or options.keep(path, is_directory)
+        if not kept and not (is_directory and options.enter is not None and options.enter(path, True)):
+            return None
+        if is_directory:
+            return self._directory(level, name, path, found)
+        existing = _lstat(level.target, name)
+        if existing is not None:
+            if stat.S_ISDIR(existing.st_mode):
+                raise StepError(f"cannot replace the directory {_shown(path)} by a file")
+            os.unlink(name, dir_fd=level.target)
+        self._copy(level.source, name, found, level.target, name)
+        return None
+
+    def _directory(self, level: _Level, name: bytes, path: bytes, found: os.stat_result) -> _Level:
+        existing = _lstat(level.target, name)
+        if existing is None:
+            os.mkdir(name, 0o700, dir_fd=level.target)
+        elif not stat.S_ISDIR(existing.st_mode):
+            raise StepError(f"cannot copy the directory {_shown(path)} onto something that is no directory")
+        source = os.open(name, _OPEN_DIR, dir_fd=level.source)
+        target = os.open(name, _OPEN_DIR, dir_fd=level.target)
+        self._metadata(target, found, is_directory=True)
+        self._xattrs(b"/proc/self/fd/%d" % source, b"/proc/self/fd/%d" % target, follow=True)
+        return _Level(source, target, path + b"/", _names(source), found)
+
+    def _copy(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
+        """Copy a file, link, pipe or device; nothing is in its place."""
+        if found.st_nlink > 1 and self._link(found, target, new_name):
+            return
+        mode = found.st_mode
+        if stat.S_ISREG(mode):
+            self._regular(source, name, found, target, new_name)
+            return
+        if stat.S_ISSOCK(mode):
+            return  # a socket without its listener is nothing; no archive format has it either
+        if stat.S_ISLNK(mode):
+            os.symlink(os.readlink(name, dir_fd=source), new_name, dir_fd=target)
+        elif stat.S_ISFIFO(mode):
+            os.mkfifo(new_name, 0o600, dir_fd=target)
+        else:
+            try:
+                os.mknod(new_name, stat.S_IFMT(mode) | 0o600, found.st_rdev, dir_fd=target)
+            except PermissionError as error:
+                raise StepError(f"cannot make the device {_shown(name)} inside a user namespace") from error
+        uid, gid = self._options.owner or (found.st_uid, found.st_gid)
+        os.chown(new_name, uid, gid, dir_fd=target, follow_symlinks=False)
+        if not stat.S_ISLNK(mode):
+            os.chmod(new_name, self._mode(found), dir_fd=target)
+        mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+        os.utime(new_name, ns=(mtime, mtime), dir_fd=target, follow_symlinks=False)
+
+    def _link(self, found: os.stat_result, target: int, name: bytes) -> bool:
+        """Link to the copy that this source's other name has; remember this one where there is none."""
+        key = (found.st_dev, found.st_ino)
+        first = self._linked.get(key)
+        if first is None:
+            fd = os.dup(target)
+            self._link_fds.append(fd)
+            self._linked[key] = (fd, name)
+            return False
+        os.link(first[1], name, src_dir_fd=first[0], dst_dir_fd=target, follow_symlinks=False)
+        return True
+
+    def _regular(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
+        reader = os.open(name, _READ, dir_fd=source)
+        try:
+            writer = os.open(new_name, _CREATE, 0o600, dir_fd=target)
+            try:
+                _copy_content(reader, writer, found.st_size)
+                self._metadata(writer, found, is_directory=False)
+                self._xattrs(b"/proc/self/fd/%d" % reader, b"/proc/self/fd/%d" % writer, follow=True)
+            finally:
+                os.close(writer)
+        finally:
+            os.close(reader)
+
+    def _metadata(self, fd: int, found: os.stat_result, *, is_directory: bool) -> None:
+        uid, gid = self._options.owner or (found.st_uid, found.st_gid)
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, self._mode(found))
+        if not is_directory:
+            mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+            os.utime(fd, ns=(mtime, mtime))
+
+    def _mode(self, found: os.stat_result) -> int:
+        mode = stat.S_IMODE(found.st_mode)
+        return self._options.mode(mode, stat.S_ISDIR(found.st_mode)) if self._options.mode else mode
+
+    @staticmethod
+    def _xattrs(source: bytes, target: bytes, *, follow: bool) -> None:
+        try:
+            names = os.listxattr(source, follow_symlinks=follow)
+        except OSError:
+            return
+        for name in names:
+            if name.startswith(("security.capability", "user.")) and not name.startswith("user.overlay."):
+                value = os.getxattr(source, name, follow_symlinks=follow)
+                try:
+                    os.setxattr(target, name, value, follow_symlinks=follow)
+                except OSError as error:
+                    if error.errno not in {errno.ENOTSUP, errno.EPERM}:
+                        raise
+
+
+def _make_room(place: Place) -> None:
+    if place.stat is None:
+        return
+    if place.is_directory:
+        raise StepError(f"cannot replace the directory {_shown(place.path)} by a file")
+    os.unlink(place.name, dir_fd=place.directory)
+
+
+def _copy_content(reader: int, writer: int, size: int) -> None:
+    """Copy inside the kernel, which shares the blocks where the file system can."""
+    copied = 0
+    try:
+        while copied < size or size == 0:
+            step = os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied) or _CHUNK)
+            if not step:
+                return
+            copied += step
+    except OSError as error:
+        if copied or error.errno not in _NO_REFLINK:
+            raise
+        while data := os.read(reader, _CHUNK):
+            _write_all(writer, data)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while (written := os.write(fd, data)) < len(data):
+        data = data[written:]
+
+
+def _names(fd: int) -> list[bytes]:
+    """Return the names in a directory, last first, so that popping goes in byte order."""
+    return sorted((os.fsencode(name) for name in os.listdir(fd)), reverse=True)
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _shown(path: bytes) -> str:
+    return path[:300].decode(errors="replace")

@@ -1,0 +1,27 @@
+"""What can be wrong with a path inside a root file system.
+
+PathError
+├── NotInRoot          nothing is there
+├── NotADirectory      a component that must be a directory is something else
+└── TooManyLinks       symbolic links lead in a circle
+"""
+
+from __future__ import annotations
+
+from strake_builder.errors import StepError
+
+
+class PathError(StepError):
+    """A path inside a root file system cannot be used."""
+
+
+class NotInRoot(PathError):
+    """Nothing is at the path."""
+
+
+class NotADirectory(PathError):
+    """A component that must be a directory is something else."""
+
+
+class TooManyLinks(PathError):
+    """Symbolic links lead in a circle, or through more than 255 of them."""

@@ -1,0 +1,276 @@
+"""Resolves paths inside a root directory that somebody else has filled.
+
+A root file system is hostile: `/etc` may be a link to `/`, `a/../../..` may climb. Every component is
+opened by itself with O_NOFOLLOW relative to the directory before it; links are read and followed
+by hand, absolute ones from the root; `..` never leaves the root. That is what a process sees
+that has the directory as its root, without becoming one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Self
+
+from strake_builder.rootfs.errors import NotADirectory, NotInRoot, PathError, TooManyLinks
+
+MAX_LINKS: Final = 255
+"""Symbolic links on the way to one path, as containerd's continuity counts them."""
+_PEEK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class NewDirectory:
+    """How directories are made that a path needs and that are missing."""
+
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads: a name in an open directory.
+
+    Attributes:
+        directory: descriptor of the parent directory (O_PATH), valid inside `Root.place`.
+        name: the last component; `.` for the root itself.
+        path: the resolved path relative to the root, empty for the root itself.
+        stat: what is there, links not followed; None where nothing is.
+    """
+
+    directory: int
+    name: bytes
+    path: bytes
+    stat: os.stat_result | None
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether a directory is there."""
+        return self.stat is not None and stat.S_ISDIR(self.stat.st_mode)
+
+    @property
+    def proc_path(self) -> bytes:
+        """A path for calls that take no descriptor, such as those on extended attributes."""
+        return b"/proc/self/fd/%d/%s" % (self.directory, self.name)
+
+
+class Root:
+    """A directory seen as the root of a file system. Close it, or use it as a context.
+
+    Args:
+        path: the directory.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+        self._fd = os.open(self.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    @contextmanager
+    def place(
+        self, path: bytes, *, follow: bool = True, create: NewDirectory | None = None
+    ) -> Iterator[Place]:
+        """Resolve a path and hold its parent directory open.
+
+        Args:
+            path: absolute or relative to the root, which is the same.
+            follow: follow a symbolic link in the last component.
+            create: make missing parent directories so; without it they are an error.
+
+        Raises:
+            NotInRoot: a parent directory is missing.
+            NotADirectory: a parent is something else.
+            TooManyLinks: links lead in a circle.
+        """
+        walk = _Walk(self._fd, path, create)
+        try:
+            yield walk.to_parent(follow=follow)
+        finally:
+            walk.close()
+
+    @contextmanager
+    def directory(self, path: bytes, *, create: NewDirectory | None = None) -> Iterator[int]:
+        """Open a directory (O_PATH), made with its parents where `create` says how.
+
+        Raises:
+            PathError: as `place`, and where the path itself is no directory.
+        """
+        walk = _Walk(self._fd, path, create)
+        try:
+            yield walk.to_directory()
+        finally:
+            walk.close()
+
+    def make_directories(self, path: bytes, new: NewDirectory) -> list[bytes]:
+        """Make a directory and its missing parents; return the resolved paths made, outermost first."""
+        walk = _Walk(self._fd, path, new)
+        try:
+            walk.to_directory()
+            return walk.made
+        finally:
+            walk.close()
+
+    def stat(self, path: bytes, *, follow: bool = True) -> os.stat_result | None:
+        """Return what is at a path, or None where nothing is (or a link dangles)."""
+        try:
+            with self.place(path, follow=follow) as place:
+                return place.stat
+        except (NotInRoot, NotADirectory):
+            return None
+
+    def resolve(self, path: bytes) -> bytes:
+        """Return the path without links, relative to the root; missing trailing parts are kept."""
+        parts = [part for part in path.split(b"/") if part not in {b"", b"."}]
+        for known in range(len(parts), 0, -1):
+            try:
+                with self.place(b"/".join(parts[:known])) as place:
+                    if place.stat is None and known < len(parts):
+                        continue
+                    return b"/".join([place.path, *parts[known:]]) if place.path else b"/".join(parts[known:])
+            except NotInRoot:
+                continue
+        return b""
+
+    def read_file(self, path: bytes, limit: int) -> bytes | None:
+        """Return a regular file's content, or None where there is none.
+
+        Raises:
+            PathError: it is larger than `limit` bytes, or links lead in a circle.
+        """
+        try:
+            with self.place(path) as place:
+                if place.stat is None or not stat.S_ISREG(place.stat.st_mode):
+                    return None
+                if place.stat.st_size > limit:
+                    raise PathError(f"/{place.path.decode(errors='replace')} is larger than {limit} bytes")
+                fd = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.directory)
+        except (NotInRoot, NotADirectory):
+            return None
+        with os.fdopen(fd, "rb") as file:
+            return file.read(limit)
+
+
+class _Walk:
+    """One resolution: a stack of open directories from the root to where the walk stands."""
+
+    def __init__(self, root: int, path: bytes, create: NewDirectory | None) -> None:
+        if b"\0" in path:
+            raise PathError("a path cannot contain a null byte")
+        self._asked = path
+        self._create = create
+        self._pending = deque(_parts(path))
+        self._fds = [os.dup(root)]
+        self._names: list[bytes] = []
+        self._links = 0
+        self.made: list[bytes] = []
+
+    def close(self) -> None:
+        while self._fds:
+            os.close(self._fds.pop())
+
+    def to_directory(self) -> int:
+        while self._pending:
+            self._step(self._pending.popleft())
+        return self._fds[-1]
+
+    def to_parent(self, *, follow: bool) -> Place:
+        while self._pending:
+            part = self._pending.popleft()
+            if self._pending or part == b"..":
+                self._step(part)
+                continue
+            found = self._lstat(part)
+            if follow and found is not None and stat.S_ISLNK(found.st_mode):
+                self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+                continue
+            return Place(self._fds[-1], part, b"/".join([*self._names, part]), found)
+        return self._here()
+
+    def _here(self) -> Place:
+        """Return the place of the directory where the walk stands, after `..` or at the root."""
+        here = os.stat(b".", dir_fd=self._fds[-1])
+        if not self._names:
+            return Place(self._fds[-1], b".", b"", here)
+        return Place(self._fds[-2], self._names[-1], b"/".join(self._names), here)
+
+    def _step(self, part: bytes) -> None:
+        if part == b"..":
+            if self._names:
+                os.close(self._fds.pop())
+                self._names.pop()
+            return
+        try:
+            fd = os.open(part, _PEEK, dir_fd=self._fds[-1])
+        except FileNotFoundError:
+            fd = self._make(part)
+        except OSError as error:
+            raise self._os_error(error) from error
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISDIR(mode):
+            self._fds.append(fd)
+            self._names.append(part)
+            return
+        os.close(fd)
+        if not stat.S_ISLNK(mode):
+            raise NotADirectory(f"{self._at(part)} is not a directory")
+        self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+
+    def _follow(self, target: bytes) -> None:
+        self._links += 1
+        if self._links > MAX_LINKS:
+            raise TooManyLinks(
+                f"/{self._asked.lstrip(b'/').decode(errors='replace')}: too many symbolic links"
+            )
+        if target.startswith(b"/"):
+            while self._names:
+                os.close(self._fds.pop())
+                self._names.pop()
+        self._pending.extendleft(reversed(_parts(target)))
+
+    def _make(self, part: bytes) -> int:
+        if self._create is None:
+            raise NotInRoot(f"{self._at(part)} does not exist")
+        new = self._create
+        try:
+            os.mkdir(part, new.mode, dir_fd=self._fds[-1])
+        except OSError as error:
+            raise self._os_error(error) from error
+        self.made.append(b"/".join([*self._names, part]))
+        fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fds[-1])
+        os.fchown(fd, new.uid, new.gid)
+        os.fchmod(fd, new.mode)
+        if new.mtime_ns is not None:
+            os.utime(fd, ns=(new.mtime_ns, new.mtime_ns))
+        return fd
+
+    def _lstat(self, part: bytes) -> os.stat_result | None:
+        try:
+            return os.stat(part, dir_fd=self._fds[-1], follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._os_error(error) from error
+
+    def _at(self, part: bytes) -> str:
+        return "/" + b"/".join([*self._names, part]).decode(errors="replace")
+
+    def _os_error(self, error: OSError) -> Exception:
+        if error.errno in {errno.ENAMETOOLONG, errno.EINVAL, errno.ENOTDIR}:
+            return PathError(f"/{self._asked[:200].decode(errors='replace')}: {error.strerror}")
+        return error
+
+
+def _parts(path: bytes) -> list[bytes]:
+    return [part for part in path.split(b"/") if part not in {b"", b"."}]

@@ -1,0 +1,37 @@
+"""Removes trees that a stranger made: any depth, any name, links not followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+
+
+def remove_entry(directory: int, name: bytes) -> None:
+    """Remove what a name in an open directory stands for, a whole tree if it is one."""
+    try:
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode):
+        os.unlink(name, dir_fd=directory)
+        return
+    try:
+        os.rmdir(name, dir_fd=directory)
+    except OSError:
+        remove_tree(b"/proc/self/fd/%d/%s" % (directory, name), pass_fds=(directory,))
+
+
+def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = ()) -> None:
+    """Remove a tree of any depth, without crossing into other file systems.
+
+    `shutil.rmtree` recurses and gives up on trees that are deeper than Python's stack; a RUN step
+    makes such a tree in one line.
+    """
+    subprocess.run(
+        [b"rm", b"-rf", b"--one-file-system", b"--", os.fsencode(path)],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=pass_fds,
+    )

@@ -1,0 +1,75 @@
+"""The few system calls that Python 3.11 does not offer: mounting, and new namespaces."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_REMOUNT: Final = 0x20
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_PRIVATE: Final = 0x40000
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWPID: Final = 0x20000000
+_MNT_DETACH: Final = 0x2
+_PR_SET_PDEATHSIG: Final = 1
+_SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def mount(source: bytes, target: bytes, kind: bytes | None, flags: int, options: bytes | None = None) -> None:
+    """Attach a file system or a bind; the arguments are the system call's.
+
+    Raises:
+        OSError: as the system call.
+    """
+    _check(_libc.mount(source, target, kind, ctypes.c_ulong(flags), options), target)
+
+
+def unmount(target: bytes) -> None:
+    """Unmount lazily (umount2 with MNT_DETACH): gone from sight at once.
+
+    Raises:
+        OSError: as the system call.
+    """
+    _check(_libc.umount2(target, _MNT_DETACH), target)
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread namespaces of its own.
+
+    Raises:
+        OSError: as the system call.
+    """
+    _check(_libc.unshare(flags), None)
+
+
+def die_with_parent(signal: int) -> None:
+    """Ask the kernel to send this process a signal when its parent ends (PR_SET_PDEATHSIG)."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), None)
+
+
+def pivot_root_refused() -> bool:
+    """Say whether a seccomp profile refuses pivot_root(2), as container runtimes' default ones do.
+
+    The call is made with paths that do not exist, so that it can only fail: with ENOENT where the
+    kernel looked at them, with EPERM where a filter did not let it.
+    """
+    number = _SYS_PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        return True
+    missing = b"/nonexistent"
+    _libc.syscall(number, missing, missing)
+    return ctypes.get_errno() != errno.ENOENT
+
+
+def _check(result: int, path: bytes | None) -> None:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path and os.fsdecode(path))

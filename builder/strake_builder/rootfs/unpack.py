@@ -1,0 +1,279 @@
+"""Unpacks tar members into a directory, as whoever receives a stranger's archive should.
+
+Used for two things that differ in what a name with special meaning does: a *layer* (whiteouts become
+overlay's own, `..` is refused) and an *archive* that ADD names (whiteouts are ordinary names, `..`
+ends at the destination, existing directories keep what the archive does not say).
+
+Rules: OCI image spec, layer.md, "Applying Changesets"; overlay's whiteouts from the kernel's
+Documentation/filesystems/overlayfs.rst ("whiteouts and opaque directories", `userxattr`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.rootfs.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.remove import remove_entry
+
+OPAQUE_XATTR: Final = "user.overlay.opaque"
+_FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
+_NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What came out of an archive.
+
+    Attributes:
+        entries: members applied.
+        devices_left_out: device nodes that this process may not make (inside a user namespace
+            nobody may); the layer itself still has them.
+    """
+
+    entries: int
+    devices_left_out: int
+
+
+def unpack_layer(source: ByteSource, directory: str, *, lowest: bool) -> Unpacked:
+    """Unpack a layer's tar stream into an empty directory, in the form that overlay stacks.
+
+    Args:
+        source: the tar stream, not compressed.
+        directory: an empty directory; it becomes the layer's root.
+        lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
+
+    Raises:
+        MalformedLayer: the stream is damaged or a member tries to leave the root.
+        OSError: the file system refused, for example because it is full.
+    """
+    with Root(directory) as root:
+        unpacking = _Unpacking(root, layer=True, lowest=lowest)
+        for entry, content in read_members(source):
+            if b".." in entry.path.split(b"/"):
+                raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
+            unpacking.apply(entry, content)
+        return unpacking.finish()
+
+
+def unpack_archive(
+    source: ByteSource, root: Root, *, owner: tuple[int, int] | None = None, mode: int | None = None
+) -> Unpacked:
+    """Unpack an archive into a directory that may have content, inside which every member ends.
+
+    Args:
+        source: the tar stream, not compressed.
+        root: the destination.
+        owner: (uid, gid) for everything, in place of what the archive says.
+        mode: permissions for everything but links, in place of what the archive says.
+    """
+    unpacking = _Unpacking(root, layer=False, lowest=False)
+    for member, content in read_members(source):
+        entry = member
+        if owner is not None:
+            entry = replace(entry, uid=owner[0], gid=owner[1])
+        if mode is not None:
+            entry = replace(entry, mode=mode)
+        unpacking.apply(entry, content)
+    return unpacking.finish()
+
+
+class _Unpacking:
+    def __init__(self, root: Root, *, layer: bool, lowest: bool) -> None:
+        self._root = root
+        self._layer = layer
+        self._lowest = lowest
+        self._parent: tuple[bytes, int] | None = None
+        self._times: dict[bytes, int] = {}
+        self._entries = 0
+        self._left_out = 0
+        self._new = NewDirectory()
+
+    def apply(self, entry: Entry, content: Content) -> None:
+        self._entries += 1
+        try:
+            if not entry.path:
+                self._apply_root(entry)
+            elif self._layer and entry.name.startswith(WHITEOUT_PREFIX):
+                self._whiteout(entry)
+            else:
+                with self._root.place(entry.path, follow=False, create=self._new) as place:
+                    self._make(place, entry, content)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}:
+                raise
+            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
+
+    def finish(self) -> Unpacked:
+        """Set the times of directories, which every member inside has changed."""
+        for path, mtime in self._times.items():
+            with self._root.place(path, follow=False) as place:
+                if place.is_directory:
+                    os.utime(place.name, ns=(mtime, mtime), dir_fd=place.directory, follow_symlinks=False)
+        return Unpacked(self._entries, self._left_out)
+
+    def _apply_root(self, entry: Entry) -> None:
+        """The root's own metadata; it stays a directory whatever the member claims to be."""
+        if entry.type is not EntryType.DIRECTORY or not self._layer:
+            return
+        with self._root.directory(b"") as fd:
+            path = f"/proc/self/fd/{fd}"
+            os.chown(path, entry.uid, entry.gid)
+            os.chmod(path, entry.mode)
+            self._times[b""] = entry.mtime * 1_000_000_000
+
+    def _whiteout(self, entry: Entry) -> None:
+        if self._lowest:
+            return
+        with self._root.place(entry.path, follow=False, create=self._new) as place:
+            if entry.name == OPAQUE_WHITEOUT:
+                os.setxattr(f"/proc/self/fd/{place.directory}", OPAQUE_XATTR, b"y")
+                return
+            name = entry.name[len(WHITEOUT_PREFIX) :]
+            if name in {b"", b".", b".."}:
+                raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
+            # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
+            with contextlib.suppress(FileExistsError):
+                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
+
+    def _make(self, place: Place, entry: Entry, content: Content) -> None:
+        if place.stat is not None and not (
+            entry.type is EntryType.DIRECTORY
+            and (place.is_directory or (not self._layer and self._is_link_to_directory(entry.path)))
+        ):
+            remove_entry(place.directory, place.name)
+        match entry.type:
+            case EntryType.FILE:
+                self._file(place, entry, content)
+                return
+            case EntryType.DIRECTORY:
+                self._directory(place, entry)
+                return
+            case EntryType.SYMLINK:
+                os.symlink(entry.target, place.name, dir_fd=place.directory)
+            case EntryType.HARD_LINK:
+                if not self._hard_link(place, entry):
+                    return
+            case EntryType.FIFO:
+                os.mkfifo(place.name, entry.mode, dir_fd=place.directory)
+            case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
+                if not self._device(place, entry):
+                    return
+        self._metadata(place, entry)
+
+    def _is_link_to_directory(self, path: bytes) -> bool:
+        found = self._root.stat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def _file(self, place: Place, entry: Entry, content: Content) -> None:
+        fd = os.open(place.name, _CREATE, entry.mode & 0o777, dir_fd=place.directory)
+        try:
+            if content.extents is None:
+                while data := content.read():
+                    _write(fd, data)
+            else:
+                _write_sparse(fd, entry, content)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            if entry.xattrs:
+                _set_xattrs(b"/proc/self/fd/%d" % fd, entry.xattrs, follow=True)
+            os.utime(fd, ns=(entry.mtime * 1_000_000_000, entry.mtime * 1_000_000_000))
+        finally:
+            os.close(fd)
+
+    def _directory(self, place: Place, entry: Entry) -> None:
+        if place.stat is None or (self._layer and not place.is_directory):
+            os.mkdir(place.name, entry.mode, dir_fd=place.directory)
+        elif not place.is_directory:
+            return  # an archive's directory over a link to one: its content goes through the link
+        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
+        os.chmod(place.name, entry.mode, dir_fd=place.directory)
+        if entry.xattrs:
+            _set_xattrs(place.proc_path, entry.xattrs, follow=False)
+        self._times[place.path] = entry.mtime * 1_000_000_000
+
+    def _hard_link(self, place: Place, entry: Entry) -> bool:
+        if self._layer and b".." in entry.target.split(b"/"):
+            raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
+        with self._root.place(entry.target, follow=False) as target:
+            if target.stat is None or stat.S_ISDIR(target.stat.st_mode):
+                names = f"{_shown(entry.path)} names {_shown(entry.target)}"
+                raise MalformedLayer(f"the hard link {names}, which is no file before it")
+            if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
+                os.link(
+                    target.name,
+                    place.name,
+                    src_dir_fd=target.directory,
+                    dst_dir_fd=place.directory,
+                    follow_symlinks=False,
+                )
+            return not stat.S_ISLNK(target.stat.st_mode)
+
+    def _device(self, place: Place, entry: Entry) -> bool:
+        kind = stat.S_IFCHR if entry.type is EntryType.CHAR_DEVICE else stat.S_IFBLK
+        if self._layer and entry.device == (0, 0) and kind == stat.S_IFCHR:
+            raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
+        try:
+            device = os.makedev(*entry.device)
+            os.mknod(place.name, kind | entry.mode, device, dir_fd=place.directory)
+        except PermissionError:
+            self._left_out += 1
+            return False
+        return True
+
+    @staticmethod
+    def _metadata(place: Place, entry: Entry) -> None:
+        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
+        if entry.type is not EntryType.SYMLINK:
+            os.chmod(place.name, entry.mode, dir_fd=place.directory)
+        if entry.xattrs:
+            _set_xattrs(place.proc_path, entry.xattrs, follow=False)
+        times = (entry.mtime * 1_000_000_000, entry.mtime * 1_000_000_000)
+        os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+
+
+def _write(fd: int, data: bytes) -> None:
+    while (written := os.write(fd, data)) < len(data):
+        data = data[written:]
+
+
+def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
+    os.ftruncate(fd, entry.size)
+    for extent in content.extents or ():
+        os.lseek(fd, extent.offset, os.SEEK_SET)
+        left = extent.size
+        while left:
+            data = content.read(left)
+            if not data:
+                raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
+            _write(fd, data)
+            left -= len(data)
+
+
+def _set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> None:
+    """Set what this process may set; labels of other systems and overlay's own are left out.
+
+    A user namespace cannot hold `trusted.*`, and a file system may hold none at all: image tools
+    agree to go on without them, since the layer itself still has them.
+    """
+    for name, value in xattrs.items():
+        if name.startswith(_FOREIGN_XATTRS):
+            continue
+        try:
+            os.setxattr(path, name, value, follow_symlinks=follow)
+        except OSError as error:
+            if error.errno not in _NOT_ALLOWED:
+                raise
+
+
+def _shown(path: bytes) -> str:
+    return repr(path[:200])[1:]

@@ -1,0 +1,178 @@
+"""Runs a bundle with crun, or with any program of the same command line (runc, runsc).
+
+The runtime is a child of the builder; the step is the first process of a PID namespace, so that
+everything it leaves running dies with it. Resource limits are the pod's: cgroups stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from strake_builder.errors import InternalError, UnsupportedHere
+from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
+from strake_builder.sandbox.process import Process
+from strake_builder.sandbox.spec import runtime_spec
+
+_GRACE_SECONDS: Final = 10.0
+_RUNTIME_FAILED: Final = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended.
+
+    Attributes:
+        status: exit status; 128 plus the signal's number where a signal ended it.
+        tail: the last lines it printed.
+        runtime_message: what the runtime said when it could not even start the command, else empty.
+    """
+
+    status: int
+    tail: tuple[str, ...]
+    runtime_message: str = ""
+
+
+class Crun:
+    """Runs processes in bundles under one directory.
+
+    Args:
+        directory: an existing directory for bundles and the runtime's state.
+        program: the runtime.
+        pivot_root: whether pivot_root(2) is allowed; a pod's default seccomp profile refuses it,
+            and the runtime then moves the mount and changes its root instead.
+    """
+
+    def __init__(self, directory: str, *, program: str = "crun", pivot_root: bool = True) -> None:
+        found = shutil.which(program)
+        if found is None:
+            raise UnsupportedHere(
+                f"the OCI runtime {program} is not installed",
+                hint="RUN needs it: install the package crun, or use Strake's builder image",
+            )
+        self._program = found
+        self._directory = directory
+        self._pivot_root = pivot_root
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
+        """Run a process to its end, passing its output on line by line.
+
+        Args:
+            process: what to run.
+            root: absolute path of its root file system.
+            sink: gets each line.
+
+        Raises:
+            InternalError: the sandbox was stopped before the process began.
+        """
+        name = f"strake-{uuid.uuid4().hex[:12]}"
+        bundle = Path(self._directory, name)
+        bundle.mkdir(mode=0o700)
+        try:
+            spec = runtime_spec(process, root)
+            (bundle / "config.json").write_bytes(os.fsencode(json.dumps(spec, ensure_ascii=False)))
+            return self._run_bundle(name, bundle, sink)
+        finally:
+            shutil.rmtree(bundle, ignore_errors=True)
+
+    def _run_bundle(self, name: str, bundle: Path, sink: LineSink) -> Outcome:
+        log = bundle / "runtime.log"
+        lines = OutputLines(sink)
+        with self._lock:
+            if self._stopped:
+                raise InternalError("the sandbox is stopped")
+            out, out_writer = os.pipe()
+            err, err_writer = os.pipe()
+            child = subprocess.Popen(
+                self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name),
+                stdin=subprocess.DEVNULL,
+                stdout=out_writer,
+                stderr=err_writer,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                start_new_session=True,
+            )
+            self._running[name] = child
+        os.close(out_writer)
+        os.close(err_writer)
+        try:
+            pump(out, err, lines)
+            status = child.wait()
+        finally:
+            with self._lock:
+                del self._running[name]
+        if status < 0:
+            status = 128 - status
+        return Outcome(status, lines.tail, _runtime_error(log))
+
+    def stop(self, grace: float = _GRACE_SECONDS) -> None:
+        """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
+
+        Args:
+            grace: seconds between the two.
+        """
+        with self._lock:
+            self._stopped = True
+            running = dict(self._running)
+        for name in running:
+            self._signal(name, "TERM")
+        self._await(running, grace)
+        for name, child in running.items():
+            if child.poll() is None:
+                self._signal(name, "KILL")
+        self._await(running, grace)
+        for child in running.values():
+            if child.poll() is None:
+                child.kill()
+
+    @staticmethod
+    def _await(running: dict[str, subprocess.Popen[bytes]], seconds: float) -> None:
+        for child in running.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(seconds)
+
+    def _signal(self, name: str, signal: str) -> None:
+        subprocess.run(
+            self._command("kill", None, name, signal),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _command(self, verb: str, log: Path | None, *arguments: str) -> list[str]:
+        logging = ["--log", str(log), "--log-format", "json"] if log else []
+        state = ["--root", os.path.join(self._directory, "state"), "--cgroup-manager", "disabled"]
+        return [self._program, *state, *logging, verb, *arguments]
+
+    def _run_flags(self) -> list[str]:
+        return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
+
+
+Runner = Callable[[Process, str, LineSink], Outcome]
+
+
+def _runtime_error(log: Path) -> str:
+    """Return what the runtime logged as an error: the command was not found, a mount was refused."""
+    try:
+        text = log.read_text(errors="replace")
+    except OSError:
+        return ""
+    messages = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, AttributeError):
+            entry = json.loads(line)
+            if entry.get("level") == _RUNTIME_FAILED:
+                messages.append(str(entry.get("msg", "")))
+    return "; ".join(messages)

@@ -1,0 +1,81 @@
+"""What runs in a sandbox, as values: the executor decides, `spec` writes it down, `crun` runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Network(Enum):
+    """What a process can reach."""
+
+    BUILDER = "builder"
+    """The builder's own network: `--network=default` and `host` inside a pod are the same."""
+    NONE = "none"
+    """A loopback interface and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a process is.
+
+    Attributes:
+        uid: user.
+        gid: primary group.
+        groups: supplementary groups.
+        home: value of HOME where the environment has none.
+    """
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    home: str = "/root"
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or directory of the builder that appears in the sandbox.
+
+    Attributes:
+        source: absolute path that the builder sees.
+        target: absolute path in the sandbox.
+        read_only: refuse writes.
+    """
+
+    source: str
+    target: str
+    read_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Tmpfs:
+    """An empty file system in memory; `size` in bytes, None for the kernel's default."""
+
+    target: str
+    size: int | None = None
+
+
+SandboxMount = Bind | Tmpfs
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One command.
+
+    Attributes:
+        argv: program and arguments; a program without a slash is searched in the PATH of `environment`.
+        environment: "K=V", complete.
+        working_dir: absolute path in the sandbox.
+        identity: who runs it.
+        network: what it can reach.
+        mounts: what appears in its file system, in order.
+        hostname: what it takes the machine to be called.
+    """
+
+    argv: tuple[str, ...]
+    environment: tuple[str, ...] = ()
+    working_dir: str = "/"
+    identity: Identity = Identity()
+    network: Network = Network.BUILDER
+    mounts: tuple[SandboxMount, ...] = ()
+    hostname: str = "strake"

@@ -1,0 +1,158 @@
+"""Writes a process down as an OCI runtime bundle: what the step may see and do is decided here, purely.
+
+Capabilities, masked and read-only paths are those that Docker, containerd and BuildKit give a container
+by default, since Dockerfiles are written against them. Source: OCI runtime-spec 1.1, config.md and
+config-linux.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, assert_never
+
+from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount, Tmpfs
+
+CAPABILITIES: Final = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)
+
+MASKED_PATHS: Final = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+)
+READ_ONLY_PATHS: Final = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+RUNTIME_TARGETS: Final = ("/proc", "/dev", "/sys")
+"""Directories that the runtime mounts over in every sandbox."""
+
+
+def runtime_spec(process: Process, root: str) -> dict[str, Any]:
+    """Return the `config.json` of a bundle that runs a process in a root.
+
+    Args:
+        process: what to run.
+        root: absolute path of the root file system; it stays writable.
+    """
+    identity = process.identity
+    return {
+        "ociVersion": "1.0.2",
+        "root": {"path": root, "readonly": False},
+        "hostname": process.hostname,
+        "process": {
+            "terminal": False,
+            "user": {
+                "uid": identity.uid,
+                "gid": identity.gid,
+                "additionalGids": list(identity.groups),
+                "umask": 0o022,
+            },
+            "args": list(process.argv),
+            "env": list(process.environment),
+            "cwd": process.working_dir,
+            "capabilities": _capabilities(identity.uid),
+            "noNewPrivileges": False,
+            "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
+        },
+        "mounts": [*_runtime_mounts(), *(_mount(mount) for mount in process.mounts)],
+        "linux": {
+            "namespaces": _namespaces(process.network),
+            "maskedPaths": list(MASKED_PATHS),
+            "readonlyPaths": list(READ_ONLY_PATHS),
+        },
+    }
+
+
+def _capabilities(uid: int) -> dict[str, list[str]]:
+    """Only root holds capabilities; anybody may gain them through a set-uid program, as in a container."""
+    held = list(CAPABILITIES) if uid == 0 else []
+    return {
+        "bounding": list(CAPABILITIES),
+        "effective": held,
+        "permitted": held,
+        "inheritable": [],
+        "ambient": [],
+    }
+
+
+def _namespaces(network: Network) -> list[dict[str, str]]:
+    kinds = ["pid", "ipc", "uts", "mount"]
+    match network:
+        case Network.BUILDER:
+            pass
+        case Network.NONE:
+            kinds.append("network")
+        case _:
+            assert_never(network)
+    return [{"type": kind} for kind in kinds]
+
+
+def _runtime_mounts() -> list[dict[str, Any]]:
+    safe = ["nosuid", "noexec", "nodev"]
+    return [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": safe},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+        },
+        {
+            "destination": "/dev/shm",  # noqa: S108 - the sandbox's own
+            "type": "tmpfs",
+            "source": "shm",
+            "options": [*safe, "mode=1777", "size=65536k"],
+        },
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": safe},
+        {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*safe, "ro"]},
+    ]
+
+
+def _mount(mount: SandboxMount) -> dict[str, Any]:
+    match mount:
+        case Bind():
+            access = "ro" if mount.read_only else "rw"
+            options = ["rbind", "nosuid", "nodev", access]
+            return {
+                "destination": mount.target,
+                "type": "bind",
+                "source": mount.source,
+                "options": options,
+            }
+        case Tmpfs():
+            size = [] if mount.size is None else [f"size={mount.size}"]
+            return {
+                "destination": mount.target,
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": ["nosuid", "nodev", "mode=1777", *size],
+            }
+        case _:
+            assert_never(mount)
