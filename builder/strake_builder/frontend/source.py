@@ -46,7 +46,7 @@ class SourceText:
 
 
 def split_lines(text: str) -> list[str]:
-    """Split at "\\n" only, keeping it: what BuildKit counts as a line."""
+    """Split at line feeds only, keeping them: what BuildKit counts as a line."""
     lines = text.split("\n")
     last = lines.pop()
     kept = [line + "\n" for line in lines]

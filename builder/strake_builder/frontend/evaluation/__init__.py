@@ -1,0 +1,1 @@
+"""From instructions to steps. `frontend.evaluate` puts it together."""

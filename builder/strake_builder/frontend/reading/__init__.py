@@ -1,0 +1,1 @@
+"""From text to instructions: lines, heredocs, flags, arguments. `frontend.parse` puts them together."""
