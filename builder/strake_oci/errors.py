@@ -128,6 +128,7 @@ class ErrorContext:
         detail: The registry's own words, cut and cleaned.
         attempts: Requests made.
         elapsed: Seconds spent, retries included.
+        retry_after: Seconds the registry asks to wait; 0 if it does not.
     """
 
     registry: str
@@ -139,6 +140,7 @@ class ErrorContext:
     detail: str = ""
     attempts: int = 1
     elapsed: float = 0.0
+    retry_after: float = 0.0
 
 
 class RegistryError(OCIError):

@@ -1,6 +1,7 @@
 """Manifests and indexes.
 
-Sources: OCI image-spec 1.1, manifest.md and image-index.md; Docker image manifest version 2 schema 2. `parse` reads either family. A manifest that came from elsewhere is passed on as the bytes it came as, never
+Sources: OCI image-spec 1.1, manifest.md and image-index.md; Docker image manifest version 2 schema 2. `parse`
+reads either family. A manifest that came from elsewhere is passed on as the bytes it came as, never
 re-encoded: its digest depends on them. `serialize` is for manifests made here.
 """
 

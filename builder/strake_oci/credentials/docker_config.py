@@ -1,0 +1,172 @@
+"""The Docker config file as a source of credentials: `auths`, `credHelpers`, `credsStore`.
+
+The format is docker/cli's `config.json`, which Kubernetes pull secrets (`.dockerconfigjson`) share. Keys are
+matched as the kubelet does: a key may carry a path and `*` in host labels, and the longest match wins.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import fnmatch
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
+
+from strake_oci.credentials.credential import Credential
+from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
+from strake_oci.reference import DEFAULT_REGISTRY
+from strake_oci.wire import StringMap, Text, WireModel, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from strake_oci.reference import Repository
+
+DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
+"""What `docker login` files Docker Hub's credentials under."""
+
+_HUB_HOSTS: Final = frozenset({DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io"})
+_TOKEN_USER: Final = "<token>"  # noqa: S105 the marker that docker/cli writes for an identity token
+
+
+class AuthModel(WireModel):
+    """docker/cli `types.AuthConfig`."""
+
+    auth: Text = ""
+    username: Text = ""
+    password: Text = ""
+    identity_token: Annotated[Text, Field(alias="identitytoken")] = ""
+    registry_token: Annotated[Text, Field(alias="registrytoken")] = ""
+
+
+class DockerConfigModel(WireModel):
+    """docker/cli `configfile.ConfigFile`, as far as it is about credentials."""
+
+    auths: dict[str, AuthModel] | None = None
+    cred_helpers: Annotated[StringMap, Field(alias="credHelpers")] = Field(default_factory=dict)
+    creds_store: Annotated[Text, Field(alias="credsStore")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DockerConfig:
+    """One parsed config file.
+
+    Attributes:
+        name: Where it is from, for people.
+        auths: Credentials by key.
+        helpers: Names of helper programs by registry.
+        default_helper: Name of the program for all other registries, or "".
+    """
+
+    name: str
+    auths: Mapping[str, Credential] = field(default_factory=dict, repr=False)
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    default_helper: str = ""
+
+    @staticmethod
+    def parse(data: bytes, name: str) -> DockerConfig:
+        """Read the file's content.
+
+        Raises:
+            CredentialError: It is no Docker config. The message holds nothing of its content.
+        """
+        try:
+            model = decode(DockerConfigModel, data, what="Docker config")
+        except (InvalidDocumentError, SizeExceededError) as error:
+            raise CredentialError(
+                f"{name}: {error.message}", hint="it must be JSON as `docker login` writes it"
+            ) from None
+        auths = {key: _credential(auth, f"{name} ({key})") for key, auth in (model.auths or {}).items()}
+        kept = {key: credential for key, credential in auths.items() if not credential.is_anonymous}
+        return DockerConfig(name, kept, model.cred_helpers, model.creds_store)
+
+    @staticmethod
+    def read(path: Path, name: str = "") -> DockerConfig | None:
+        """Read a file; None if there is none.
+
+        Raises:
+            CredentialError: It cannot be read, or is no Docker config.
+        """
+        name = name or str(path)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CredentialError(f"{name} cannot be read: {error.strerror}") from error
+        return DockerConfig.parse(data, name)
+
+    def find(self, repository: Repository) -> Credential | None:
+        """Return the credential filed under the key that fits a repository best, or None."""
+        fitting = [key for key in self.auths if key_fits(key, repository)]
+        # The longest is the most specific; `*` is less specific than a name of the same length.
+        best = max(fitting, key=lambda key: (len(_stripped(key)), "*" not in key), default=None)
+        return None if best is None else self.auths[best]
+
+    def helper(self, registry: str) -> str:
+        """Return the name of the helper program for a registry, or ""."""
+        for key in spellings(registry):
+            if key in self.helpers:
+                return self.helpers[key]
+        return self.default_helper
+
+
+def spellings(registry: str) -> Iterator[str]:
+    """Yield the keys under which a registry's credentials may be filed, the usual one first."""
+    if registry == DEFAULT_REGISTRY:
+        yield DOCKER_HUB_KEY
+        yield from sorted(_HUB_HOSTS)
+        return
+    yield registry
+    yield f"https://{registry}"
+    yield f"http://{registry}"
+
+
+def key_fits(key: str, repository: Repository) -> bool:
+    """Tell whether a key of `auths` is about a repository.
+
+    Source: Kubernetes, "Images", "Interpretation of config.json": `*.example.com` stands for one label, a
+        path for
+    everything below it.
+    """
+    host, _, path = _stripped(key).partition("/")
+    if host in _HUB_HOSTS:
+        host = DEFAULT_REGISTRY
+        path = "" if path.rstrip("/") in {"v1", "v2"} else path
+    wanted = repository.registry
+    host_name, _, port = host.rpartition(":") if ":" in host and not host.endswith("]") else (host, "", "")
+    has_port = ":" in wanted and not wanted.endswith("]")
+    wanted_name, _, wanted_port = wanted.rpartition(":") if has_port else (wanted, "", "")
+    if port != wanted_port or not _host_fits(host_name.lower(), wanted_name.lower()):
+        return False
+    path = path.strip("/")
+    return not path or repository.path == path or repository.path.startswith(f"{path}/")
+
+
+def _host_fits(pattern: str, host: str) -> bool:
+    labels, wanted = pattern.split("."), host.split(".")
+    return len(labels) == len(wanted) and all(map(fnmatch.fnmatchcase, wanted, labels))
+
+
+def _stripped(key: str) -> str:
+    return key.removeprefix("https://").removeprefix("http://").rstrip("/")
+
+
+def _credential(model: AuthModel, source: str) -> Credential:
+    username, password = model.username, model.password
+    if model.auth:
+        try:
+            decoded = base64.b64decode(model.auth, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise CredentialError(f"{source}: `auth` is not base64", hint="log in again") from None
+        username, colon, password = decoded.partition(":")
+        if not colon:
+            raise CredentialError(f"{source}: `auth` holds no user:password", hint="log in again")
+        password = password.rstrip("\x00")
+    token = model.identity_token
+    if username == _TOKEN_USER:
+        username, password, token = "", "", token or password
+    return Credential(source, username, password, token, model.registry_token)

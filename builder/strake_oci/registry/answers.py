@@ -1,0 +1,144 @@
+"""From a registry's refusal to an error that tells what to do."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from strake_oci.errors import (
+    BlobUnknownError,
+    DeniedError,
+    ErrorContext,
+    InvalidDocumentError,
+    ManifestUnknownError,
+    NotFoundError,
+    OCIError,
+    RateLimitedError,
+    RegistryError,
+    RejectedError,
+    ServerError,
+    UnauthorizedError,
+    UploadInvalidError,
+)
+from strake_oci.reference import DEFAULT_REGISTRY
+from strake_oci.registry.retry import parse_retry_after
+from strake_oci.registry.transport import redacted
+from strake_oci.wire import Text, WireModel, decode
+
+if TYPE_CHECKING:
+    from strake_oci.registry.transport import Answer
+
+_MAX_BODY: Final = 64 * 1024
+_MAX_DETAIL: Final = 300
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_FIRST_SERVER_ERROR: Final = 500
+
+
+class _ErrorEntry(WireModel):
+    code: Text = ""
+    message: Text = ""
+
+
+class _ErrorBody(WireModel):
+    """distribution-spec 1.1, "Error Codes"."""
+
+    errors: list[_ErrorEntry] = Field(default_factory=list)
+
+
+def refusal(answer: Answer, context: ErrorContext, *, credential: str) -> RegistryError:
+    """Return the error for an answer that is not a success; reads the body and closes the answer.
+
+    Args:
+        answer: The refusal.
+        context: Where; status, codes and the registry's words are filled in here.
+        credential: Which credential was used and where it was found.
+    """
+    codes, detail = _read_errors(answer)
+    wait = parse_retry_after(answer.header("retry-after"), time.time())
+    context = replace(
+        context,
+        status=answer.status,
+        url=redacted(answer.url),
+        codes=codes,
+        detail=clean(detail),
+        retry_after=wait,
+    )
+    match answer.status:
+        case 401:
+            return UnauthorizedError(
+                context, f"authentication failed ({credential})", hint=_login_hint(context, credential)
+            )
+        case 403:
+            return DeniedError(
+                context,
+                f"access denied ({credential})",
+                hint="check that this account may do it, and that the repository exists",
+            )
+        case 404:
+            return _not_found(context)
+        case 416:
+            return UploadInvalidError(context, "the registry has another part of the upload than was sent")
+        case 429:
+            return _rate_limited(context)
+        case status if status >= _FIRST_SERVER_ERROR:
+            return ServerError(context, f"the registry failed with status {status}")
+        case status:
+            return RejectedError(context, f"the registry refused with status {status}")
+
+
+def _read_errors(answer: Answer) -> tuple[tuple[str, ...], str]:
+    try:
+        body = answer.read(_MAX_BODY)
+    except OCIError:
+        return (), ""
+    finally:
+        answer.close()
+    try:
+        entries = decode(_ErrorBody, body, what="error", limit=_MAX_BODY).errors
+    except InvalidDocumentError:
+        kind = answer.header("content-type")
+        # A page of HTML from a proxy says nothing that fits into a line.
+        return (), body.decode("utf-8", "replace") if kind.startswith("text/plain") else ""
+    codes = tuple(clean(entry.code)[:64] for entry in entries)
+    return codes, "; ".join(f"{entry.code}: {entry.message}".strip(": ") for entry in entries)
+
+
+def clean(text: str) -> str:
+    """Return a stranger's words fit for a line of a log: no control characters, not too long."""
+    return _CONTROL.sub(" ", text).strip()[:_MAX_DETAIL]
+
+
+def _not_found(context: ErrorContext) -> RegistryError:
+    if "BLOB_UPLOAD_UNKNOWN" in context.codes:
+        return UploadInvalidError(context, "the registry does not know the upload any more")
+    if "NAME_UNKNOWN" in context.codes:
+        return NotFoundError(
+            context, "no such repository", hint="check the name; a private one needs credentials"
+        )
+    if "BLOB_UNKNOWN" in context.codes or "blob" in context.operation:
+        return BlobUnknownError(context, "no such blob")
+    if "MANIFEST_UNKNOWN" in context.codes or "manifest" in context.operation:
+        return ManifestUnknownError(context, "no such image", hint="check the tag or digest")
+    return NotFoundError(context, "not found")
+
+
+def _rate_limited(context: ErrorContext) -> RateLimitedError:
+    if context.registry == DEFAULT_REGISTRY:
+        return RateLimitedError(
+            context,
+            "Docker Hub's pull limit is used up",
+            hint="give credentials of a Docker account, or name a mirror for docker.io",
+        )
+    return RateLimitedError(
+        context, "too many requests", hint="wait, or give credentials with a higher limit"
+    )
+
+
+def _login_hint(context: ErrorContext, credential: str) -> str:
+    if credential.startswith("no credentials"):
+        return f"add credentials for {context.registry}, for example with `strake login {context.registry}`"
+    return "check that the credential is current and valid for this repository"

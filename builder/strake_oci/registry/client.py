@@ -1,0 +1,267 @@
+"""The registry client: everything the rest of Strake asks of a registry (OCI distribution-spec 1.1).
+
+Pulls go through mirrors where they are configured; whoever serves, the content is checked. Nothing holds a
+blob in memory. One client is meant to be shared by all threads of a program and closed at its end.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Self, TypeVar
+
+from strake_oci.credentials import CredentialSource, NoCredentials
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
+from strake_oci.errors import DeniedError, NotFoundError, RegistryError, UnauthorizedError
+from strake_oci.reference import Reference
+from strake_oci.registry import manifests
+from strake_oci.registry.authorizer import Authorizer
+from strake_oci.registry.download import BlobReader
+from strake_oci.registry.push import BlobPush
+from strake_oci.registry.retry import Retrier, RetryPolicy
+from strake_oci.registry.session import Call, Session
+from strake_oci.registry.settings import ClientSettings
+from strake_oci.registry.stream import BlobUpload
+from strake_oci.registry.tokens import TokenCache
+from strake_oci.registry.transport import Transport
+from strake_oci.registry.upload import Mount, UploadSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from strake_oci.images import Readable
+    from strake_oci.reference import Repository
+
+T = TypeVar("T")
+
+_OK, _NOT_FOUND = 200, 404
+_MOUNT_REFUSED: Final = (UnauthorizedError, DeniedError, NotFoundError)
+
+
+class RegistryClient:
+    """Talks to registries. Thread-safe; a context manager that closes its connections.
+
+    Args:
+        settings: Insecure registries, TLS, mirrors, time limits. The default speaks TLS to everyone.
+        credentials: Where to find them; by default everything is anonymous.
+        retry: How hard to try.
+
+    Example:
+        >>> with RegistryClient(ClientSettings.insecure("localhost:5000")) as client:
+        ...     found = client.resolve(Reference.parse("localhost:5000/app:1"))
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings | None = None,
+        credentials: CredentialSource | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self._settings = settings or ClientSettings()
+        self._transport = Transport(self._settings)
+        self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
+        self._retrier = Retrier(retry or RetryPolicy())
+
+    # Manifests
+
+    def resolve(self, reference: Reference) -> Descriptor:
+        """Return what a reference points to now: media type, digest and size of its manifest or index.
+
+        Uses HEAD, which Docker Hub does not count as a pull.
+
+        Raises:
+            ManifestUnknownError: There is no such image.
+            RegistryError: The registry refused or failed.
+        """
+        return self._pulling(
+            reference.repository, lambda session: manifests.resolve(session, reference.identifier)
+        )
+
+    def manifest(self, repository: Repository, identifier: Digest | str) -> tuple[Descriptor, bytes]:
+        """Return a manifest or index by digest or tag, checked against its digest, at most 4 MiB.
+
+        Raises:
+            ManifestUnknownError: There is no such manifest.
+            DigestMismatchError: The registry sent something else.
+            SizeExceededError: It is too long.
+            RegistryError: The registry refused or failed.
+        """
+        return self._pulling(repository, lambda session: manifests.pull(session, str(identifier)))
+
+    def push_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
+        """Push a manifest or index under the reference's tag, or by digest if it has none.
+
+        Everything it refers to must be in the repository already.
+
+        Raises:
+            RegistryError: The registry refused or failed.
+        """
+        return manifests.push(self._session(reference.repository), reference, data, media_type)
+
+    def delete_manifest(self, repository: Repository, digest: Digest) -> None:
+        """Delete a manifest; many registries do not allow it.
+
+        Raises:
+            ManifestUnknownError: There is no such manifest.
+            RegistryError: The registry refused or failed.
+        """
+        manifests.delete(self._session(repository), digest)
+
+    def tags(self, repository: Repository) -> tuple[str, ...]:
+        """Return all tags of a repository, as the registry orders them.
+
+        Raises:
+            NotFoundError: There is no such repository.
+            RegistryError: The registry refused or failed.
+        """
+        return manifests.tags(self._session(repository))
+
+    # Blobs
+
+    def open_blob(
+        self, repository: Repository, descriptor: Descriptor, on_bytes: Callable[[int], None] | None = None
+    ) -> BlobReader:
+        """Open a blob for reading, as a binary file and context manager.
+
+        Digest and size are checked while it flows: reading to the end (`read` returning b"") proves the
+        content. A broken connection is continued where it broke.
+
+        Args:
+            repository: Where it is.
+            descriptor: What it is; digest and size count.
+            on_bytes: Called with the number of bytes as they come in.
+
+        Raises:
+            BlobUnknownError: There is no such blob.
+            RegistryError: The registry refused or failed.
+        """
+        return self._pulling(repository, lambda session: BlobReader(session, descriptor, on_bytes))
+
+    def blob_exists(self, repository: Repository, digest: Digest) -> bool:
+        """Tell whether a repository has a blob. Mirrors are not asked.
+
+        Raises:
+            RegistryError: The registry refused or failed.
+        """
+        session = self._session(repository)
+        operation = f"looking for blob {digest}"
+        accept = frozenset({_OK, _NOT_FOUND})
+        with session.request(Call("HEAD", f"blobs/{digest}", operation, accept)) as answer:
+            answer.drain()
+            return answer.status == _OK
+
+    def mount_blob(self, repository: Repository, digest: Digest, source: Repository) -> bool:
+        """Make a repository have a blob that another one of the same registry has; return whether it worked.
+
+        A registry may refuse for reasons of its own; False then means that the blob must be pushed.
+
+        Raises:
+            RegistryError: The registry failed.
+        """
+        if source.registry != repository.registry or source == repository:
+            return False
+        try:
+            upload = UploadSession.start(self._session(repository), Mount(digest, source))
+        except _MOUNT_REFUSED:
+            return False
+        if upload is not None:
+            upload.cancel()
+        return upload is None
+
+    def push_blob(
+        self,
+        repository: Repository,
+        descriptor: Descriptor,
+        open_source: Callable[[], AbstractContextManager[Readable]],
+        on_bytes: Callable[[int], None] | None = None,
+        mount_from: Repository | None = None,
+    ) -> bool:
+        """Push a blob unless the repository has it; return whether bytes were sent.
+
+        Args:
+            repository: Where to.
+            descriptor: Digest and size of the content.
+            open_source: Opens the content from its start; called again after a failure.
+            on_bytes: Called with the number of bytes as they go out.
+            mount_from: A repository of the same registry that may have it.
+
+        Raises:
+            SizeMismatchError: The source ends early.
+            RegistryError: The registry refused or failed.
+        """
+        if self.blob_exists(repository, descriptor.digest):
+            return False
+        if mount_from is not None and self.mount_blob(repository, descriptor.digest, mount_from):
+            return False
+        push = BlobPush(
+            self._session(repository),
+            descriptor,
+            open_source,
+            lambda: self.blob_exists(repository, descriptor.digest),
+            on_bytes,
+        )
+        return push.run()
+
+    def start_upload(
+        self, repository: Repository, on_bytes: Callable[[int], None] | None = None
+    ) -> BlobUpload:
+        """Begin to push a blob whose digest and length are not known yet.
+
+        `write` the bytes from one thread, then `commit(digest)`; leaving the context without it cancels.
+        Nothing is sent before there are some MiB, so that starting costs nothing.
+        """
+        return BlobUpload(
+            self._session(repository), lambda digest: self.blob_exists(repository, digest), on_bytes
+        )
+
+    def copy_blob(
+        self,
+        source: Repository,
+        destination: Repository,
+        descriptor: Descriptor,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> bool:
+        """Make the destination have the source's blob; return whether bytes were sent.
+
+        Mounted where both are in one registry, else streamed straight through.
+
+        Raises:
+            RegistryError: A registry refused or failed.
+        """
+        return self.push_blob(
+            destination,
+            descriptor,
+            lambda: self.open_blob(source, descriptor),
+            on_bytes,
+            mount_from=source if source.registry == destination.registry else None,
+        )
+
+    # Life
+
+    def close(self) -> None:
+        """End waits between retries and close all connections."""
+        self._retrier.stop()
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _session(self, repository: Repository) -> Session:
+        endpoint = self._settings.endpoint(repository.registry)
+        return Session(endpoint, repository, self._transport, self._authorizer, self._retrier)
+
+    def _pulling(self, repository: Repository, action: Callable[[Session], T]) -> T:
+        """Try a repository's mirrors and then itself; the last error is the one that is raised."""
+        *mirrors, last = self._settings.pull_places(repository)
+        for place in mirrors:
+            try:
+                return action(self._session(place))
+            except RegistryError:
+                continue
+        return action(self._session(last))

@@ -1,0 +1,225 @@
+"""Blobs as they flow in: checked, bounded, and continued after a broken connection.
+
+The last piece is handed out only when size and digest are right, so that a consumer that reads to the end has
+read what it asked for, whoever served it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from typing import TYPE_CHECKING, Final
+
+from strake_oci.errors import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    DigestMismatchError,
+    OCIError,
+    ProtocolError,
+    RegistryError,
+    SizeExceededError,
+)
+from strake_oci.registry.retry import told
+from strake_oci.registry.session import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from strake_oci.descriptor import Descriptor
+    from strake_oci.registry.session import Session
+    from strake_oci.registry.transport import Answer
+
+_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
+_OK, _PARTIAL = 200, 206
+_SKIP: Final = frozenset({_OK, _PARTIAL})
+
+STALL_WINDOW: Final = 60.0
+"""Seconds of waiting for the network after which the rate is looked at."""
+
+STALL_BYTES: Final = 64 * 1024
+"""Bytes that must have come in that time. A server that drips slower holds a builder for nothing."""
+
+
+class BlobReader(io.RawIOBase):
+    """A blob as a readable binary file. Not thread-safe.
+
+    Args:
+        session: The repository.
+        descriptor: What is wanted.
+        on_bytes: Called with the number of bytes as they come.
+        clock: Seconds, monotonic.
+
+    Raises:
+        BlobUnknownError: The repository has no such blob (on opening).
+        DigestMismatchError, SizeExceededError: The content is not what was asked for (while reading).
+        RegistryError: It could not be read, even after all the tries.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        descriptor: Descriptor,
+        on_bytes: Callable[[int], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self.descriptor = descriptor
+        self._session = session
+        self._on_bytes = on_bytes
+        self._clock = clock
+        self._operation = f"pulling blob {descriptor.digest}"
+        self._hasher = descriptor.digest.hasher()
+        self._piece, self._taken = b"", 0
+        self._answer: Answer | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self._failures = 0
+        self._failed_at = -1
+        self._begun = clock()
+        self._blocked = 0.0
+        self._window_start = 0
+        if descriptor.size:
+            session.retrier.run(self._connect)
+        else:
+            self._verify()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return at most `size` bytes, and b"" only at the end of verified content.
+
+        Without a size, the whole rest is returned: only for blobs that are known to be small.
+        """
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self.read(1 << 20), b""))
+        if self._taken == len(self._piece):
+            self._piece, self._taken = self._next(), 0
+        start, self._taken = self._taken, min(self._taken + size, len(self._piece))
+        return self._piece[start : self._taken]
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer with what there is, at least one byte unless at the end."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._answer is not None:
+            self._answer.close()
+            self._answer = None
+        super().close()
+
+    def _next(self) -> bytes:
+        """Return the next piece, b"" at the end; the last one only after the check."""
+        if self._hasher.size == self.descriptor.size:
+            return b""
+        while True:
+            try:
+                piece = self._take()
+            except RegistryError as error:
+                self._reconnect(error)
+                continue
+            self._hasher.update(piece)
+            if self._on_bytes:
+                self._on_bytes(len(piece))
+            if self._hasher.size >= self.descriptor.size:
+                self._verify()
+            return piece
+
+    def _take(self) -> bytes:
+        asked = self._clock()
+        piece = next(self._pieces, b"")
+        if not piece:
+            context = self._session.context(self._operation)
+            at, size = self._hasher.size, self.descriptor.size
+            raise ConnectionFailedError(context, f"the content ended after {at} of {size} bytes")
+        self._blocked += self._clock() - asked
+        if self._blocked > STALL_WINDOW:
+            if self._hasher.size - self._window_start < STALL_BYTES:
+                context = self._session.context(self._operation)
+                raise DeadlineExceededError(
+                    context, f"fewer than {STALL_BYTES} bytes in {STALL_WINDOW:.0f} seconds"
+                )
+            self._blocked, self._window_start = 0.0, self._hasher.size
+        return piece
+
+    def _verify(self) -> None:
+        if self._hasher.size > self.descriptor.size:
+            self.close()
+            raise SizeExceededError(
+                f"{self._operation}: more than the {self.descriptor.size} bytes it should have"
+            )
+        actual = self._hasher.digest()
+        if actual != self.descriptor.digest:
+            self.close()
+            raise DigestMismatchError(
+                self.descriptor.digest, actual, what=f"blob from {self._session.repository}"
+            )
+
+    def _reconnect(self, error: RegistryError) -> None:
+        """Go on where the connection broke; attempts are counted anew whenever some bytes came in between."""
+        while True:
+            if self._hasher.size != self._failed_at:
+                self._failures, self._begun, self._failed_at = 0, self._clock(), self._hasher.size
+            self._failures += 1
+            elapsed = self._clock() - self._begun
+            if not self._session.retrier.pause(self._failures, elapsed, error):
+                raise told(error, self._failures, elapsed) from error
+            try:
+                self._connect()
+            except RegistryError as again:
+                error = again
+            else:
+                return
+
+    def _connect(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
+        at = self._hasher.size
+        headers = {"Range": f"bytes={at}-"} if at else {}
+        call = Call("GET", f"blobs/{self.descriptor.digest}", self._operation, _SKIP, headers)
+        answer = self._session.once(call)
+        self._blocked, self._window_start = 0.0, at
+        try:
+            self._pieces = self._positioned(answer, at)
+        except OCIError:
+            answer.close()
+            raise
+        self._answer = answer
+
+    def _positioned(self, answer: Answer, at: int) -> Iterator[bytes]:
+        pieces = answer.stream()
+        start = 0
+        if answer.status == _PARTIAL:
+            found = _CONTENT_RANGE.fullmatch(answer.header("content-range"))
+            start = int(found.group(1)) if found else -1
+            if not 0 <= start <= at:
+                context = self._session.context(self._operation)
+                raise ProtocolError(context, f"asked for bytes from {at} on, the registry sends others")
+        else:
+            self._check_length(answer.content_length)
+        return _without(pieces, at - start)
+
+    def _check_length(self, announced: int | None) -> None:
+        size = self.descriptor.size
+        if announced is not None and announced > size:
+            raise SizeExceededError(
+                f"{self._operation}: the registry announces {announced} bytes instead of {size}"
+            )
+        if announced is not None and announced < size:
+            context = self._session.context(self._operation)
+            raise ProtocolError(context, f"the registry announces {announced} bytes instead of {size}")
+
+
+def _without(pieces: Iterator[bytes], skip: int) -> Iterator[bytes]:
+    """Yield the pieces less their first bytes: for servers that ignore Range."""
+    for piece in pieces:
+        if skip >= len(piece):
+            skip -= len(piece)
+            continue
+        yield piece[skip:] if skip else piece
+        skip = 0

@@ -1,0 +1,146 @@
+"""Manifests, tags: the named half of the distribution API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field
+
+from strake_oci import mediatype
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
+from strake_oci.errors import (
+    DigestMismatchError,
+    InvalidDigestError,
+    NotFoundError,
+    ProtocolError,
+    UnsupportedMediaTypeError,
+)
+from strake_oci.registry.challenge import Scope
+from strake_oci.registry.session import Call
+from strake_oci.wire import MAX_MANIFEST, Strings, WireModel, decode
+
+if TYPE_CHECKING:
+    from strake_oci.reference import Reference
+    from strake_oci.registry.session import Session
+    from strake_oci.registry.transport import Answer
+
+_ACCEPT: Final = {"Accept": ", ".join((*mediatype.ACCEPT, "*/*;q=0.1"))}
+_MAX_TAG_PAGES: Final = 1000
+_PUSHED: Final = frozenset({200, 201, 202, 204})
+
+
+class _TagsModel(WireModel):
+    tags: Strings = Field(default_factory=list)
+
+
+def resolve(session: Session, identifier: str) -> Descriptor:
+    """Return what a tag or digest points to, by HEAD; by GET where a registry's HEAD says too little."""
+    call = Call("HEAD", f"manifests/{identifier}", f"resolving manifest {identifier}", headers=_ACCEPT)
+    with session.request(call) as answer:
+        digest = _named_digest(answer)
+        size = answer.content_length
+        media_type = mediatype.essence(answer.header("content-type"))
+        answer.drain()
+    wanted = Digest.parse(identifier) if ":" in identifier else None
+    if digest is None or size is None or not media_type or (wanted is not None and digest != wanted):
+        return pull(session, identifier)[0]
+    _refuse_schema_1(media_type)
+    return Descriptor(media_type, digest, size)
+
+
+def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
+    """Return a manifest by tag or digest, checked."""
+    call = Call("GET", f"manifests/{identifier}", f"pulling manifest {identifier}", headers=_ACCEPT)
+
+    def attempt() -> tuple[bytes, str, Digest | None]:
+        with session.once(call) as answer:
+            return (
+                answer.read(MAX_MANIFEST),
+                mediatype.essence(answer.header("content-type")),
+                _named_digest(answer),
+            )
+
+    data, media_type, named = session.retrier.run(attempt)
+    _refuse_schema_1(media_type)
+    expected = Digest.parse(identifier) if ":" in identifier else named
+    digest = expected.of(data) if expected else Digest.sha256(data)
+    if expected is not None and digest != expected:
+        raise DigestMismatchError(expected, digest, what=f"manifest from {session.repository}")
+    return Descriptor(media_type, digest, len(data)), data
+
+
+def push(session: Session, reference: Reference, data: bytes, media_type: str) -> Descriptor:
+    """Push a manifest by tag, or by digest where the reference has no tag."""
+    descriptor = Descriptor.of(media_type, data)
+    if reference.digest is not None:
+        descriptor = Descriptor(media_type, reference.digest, len(data))
+        descriptor.check(data, what="manifest")
+    identifier = reference.tag or str(descriptor.digest)
+    operation = f"pushing manifest {identifier}"
+    call = Call(
+        "PUT",
+        f"manifests/{identifier}",
+        operation,
+        _PUSHED,
+        {"Content-Type": media_type},
+        data,
+        (Scope.repository(session.repository.path, "pull", "push"),),
+    )
+    with session.request(call) as answer:
+        named = _named_digest(answer)
+        answer.drain()
+    if named is not None and named.algorithm == descriptor.digest.algorithm and named != descriptor.digest:
+        raise DigestMismatchError(descriptor.digest, named, what=f"pushed manifest in {session.repository}")
+    return descriptor
+
+
+def delete(session: Session, digest: Digest) -> None:
+    """Delete a manifest by digest."""
+    scopes = (Scope.repository(session.repository.path, "delete", "pull"),)
+    call = Call("DELETE", f"manifests/{digest}", f"deleting manifest {digest}", _PUSHED, scopes=scopes)
+    session.request(call).drain()
+
+
+def tags(session: Session) -> tuple[str, ...]:
+    """Return all tags, page by page (distribution-spec, "Listing Tags")."""
+    found: list[str] = []
+    tail = "tags/list"
+    for _ in range(_MAX_TAG_PAGES):
+        call = Call("GET", tail, "listing tags")
+        try:
+            with session.request(call) as answer:
+                page = decode(_TagsModel, answer.read(MAX_MANIFEST), what="list of tags")
+                tail = next_page(session, answer, call)
+        except NotFoundError:
+            if not found:
+                raise
+            break
+        found.extend(page.tags)
+        if not tail:
+            return tuple(dict.fromkeys(found))
+    raise ProtocolError(session.context("listing tags"), f"more than {_MAX_TAG_PAGES} pages")
+
+
+def next_page(session: Session, answer: Answer, call: Call) -> str:
+    """Return the URL of a list's next page from the Link header (RFC 8288), or ""."""
+    for link in answer.headers("link"):
+        target, _, parameters = link.partition(">")
+        if 'rel="next"' in parameters or "rel=next" in parameters:
+            return session.resolve_link(answer, target.lstrip().removeprefix("<"), call)
+    return ""
+
+
+def _named_digest(answer: Answer) -> Digest | None:
+    try:
+        return Digest.parse(answer.header("docker-content-digest"))
+    except InvalidDigestError:
+        return None
+
+
+def _refuse_schema_1(media_type: str) -> None:
+    if mediatype.is_schema_1(media_type):
+        raise UnsupportedMediaTypeError(
+            "the image has a Docker manifest version 2 schema 1, a format withdrawn in 2019",
+            hint="push it again with a current tool",
+        )

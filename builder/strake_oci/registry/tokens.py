@@ -1,0 +1,169 @@
+"""Bearer tokens: asked for per set of scopes, shared by threads, renewed before they expire.
+
+Source: distribution's "Token Authentication Specification" and "OAuth2 Token Authentication".
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import Field
+
+from strake_oci.errors import ErrorContext, InvalidDocumentError, ProtocolError, SizeExceededError
+from strake_oci.registry.answers import refusal
+from strake_oci.registry.hop import check_hop
+from strake_oci.registry.transport import Request
+from strake_oci.wire import Text, WireModel, decode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from strake_oci.credentials import Credential
+    from strake_oci.registry.challenge import Challenge, Scope
+    from strake_oci.registry.settings import Endpoint
+    from strake_oci.registry.transport import Answer, Transport
+
+_MAX_TOKEN: Final = 256 * 1024
+_DEFAULT_LIFETIME: Final = 60.0
+_MAX_LIFETIME: Final = 12 * 3600.0
+_CLIENT_ID: Final = "strake"
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token.
+
+    Attributes:
+        value: The secret.
+        renew_at: Monotonic time from which on it should be replaced: four fifths of its life.
+    """
+
+    value: str = field(repr=False)
+    renew_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """What a token is asked for; the key under which it is shared.
+
+    Attributes:
+        endpoint: Whose token it is.
+        realm: The token server's URL.
+        service: The registry's name there.
+        scopes: Sorted.
+        credential: Who asks.
+    """
+
+    endpoint: Endpoint
+    realm: str
+    service: str
+    scopes: tuple[Scope, ...]
+    credential: Credential
+
+    @staticmethod
+    def of(
+        endpoint: Endpoint, challenge: Challenge, scopes: tuple[Scope, ...], credential: Credential
+    ) -> TokenRequest:
+        """Return the request that a challenge calls for."""
+        return TokenRequest(endpoint, challenge.get("realm"), challenge.get("service"), scopes, credential)
+
+
+class _TokenModel(WireModel):
+    token: Text = ""
+    access_token: Text = ""
+    expires_in: Annotated[float | None, Field(strict=False)] = None
+
+
+class TokenCache:
+    """Hands out tokens. Thread-safe: while one thread fetches a token, others that want the same wait for it.
+
+    Args:
+        transport: Asks the token servers.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._tokens: dict[TokenRequest, Token] = {}
+        self._locks: dict[TokenRequest, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, request: TokenRequest, *, stale: str = "") -> Token:
+        """Return a token with some life left.
+
+        Args:
+            request: What for.
+            stale: A token that the registry has refused: it is not handed out again.
+
+        Raises:
+            UnauthorizedError: The token server refused the credential.
+            RegistryError: The token server failed or could not be reached.
+            ProtocolError: Its answer holds no token, or it may not be asked.
+        """
+        with self._lock:
+            lock = self._locks.setdefault(request, threading.Lock())
+        with lock:
+            token = self._tokens.get(request)
+            if token is not None and token.value != stale and self._clock() < token.renew_at:
+                return token
+            token = self._fetch(request)
+            self._tokens[request] = token
+            return token
+
+    def _fetch(self, request: TokenRequest) -> Token:
+        endpoint = request.endpoint
+        names = ", ".join(scope.name for scope in request.scopes)
+        context = ErrorContext(endpoint.registry, names, "asking for a token", request.realm)
+        check_hop(endpoint, request.realm, context, what="token realm")
+        asked_at = self._clock()
+        with self._transport.send(endpoint, _http_request(request), context) as answer:
+            if answer.status != _OK:
+                raise refusal(answer, context, credential=request.credential.source)
+            model = _read(answer, context)
+        value = model.token or model.access_token
+        if not value or not value.isascii() or not value.isprintable():
+            raise ProtocolError(context, "the token server's answer holds no token")
+        lifetime = min(max(model.expires_in or _DEFAULT_LIFETIME, 0.0), _MAX_LIFETIME)
+        return Token(value, asked_at + lifetime * 0.8)
+
+
+def _read(answer: Answer, context: ErrorContext) -> _TokenModel:
+    try:
+        return decode(_TokenModel, answer.read(_MAX_TOKEN), what="token answer", limit=_MAX_TOKEN)
+    except (InvalidDocumentError, SizeExceededError) as error:
+        raise ProtocolError(context, f"the token server's answer cannot be read: {error.message}") from error
+
+
+def _http_request(request: TokenRequest) -> Request:
+    credential = request.credential
+    scopes = [str(scope) for scope in request.scopes]
+    if credential.identity_token:
+        form = {
+            "grant_type": "refresh_token",
+            "service": request.service,
+            "client_id": _CLIENT_ID,
+            "scope": " ".join(scopes),
+            "refresh_token": credential.identity_token,
+        }
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        return Request("POST", request.realm, headers, urlencode(form).encode())
+    query = [("service", request.service)] if request.service else []
+    query += [("scope", scope) for scope in scopes]
+    if credential.username:
+        query.append(("account", credential.username))
+    glue = "&" if urlsplit(request.realm).query else "?"
+    headers = {"Authorization": basic(credential)} if credential.username or credential.password else {}
+    return Request("GET", f"{request.realm}{glue}{urlencode(query)}", headers)
+
+
+def basic(credential: Credential) -> str:
+    """Return the Authorization header of the Basic scheme (RFC 7617)."""
+    pair = f"{credential.username}:{credential.password}"
+    return f"Basic {base64.b64encode(pair.encode()).decode()}"

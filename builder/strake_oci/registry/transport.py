@@ -1,0 +1,306 @@
+"""HTTP, and the only module that knows httpx.
+
+It sends one request over a pooled connection, follows redirects without giving secrets away, and turns every
+way in which a connection can fail into an error of ours. It knows nothing of authentication, retries and
+registries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import httpx
+
+from strake_oci.errors import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    DNSError,
+    ErrorContext,
+    ProtocolError,
+    RegistryError,
+    SizeExceededError,
+    TLSError,
+)
+from strake_oci.registry.hop import check_hop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import TracebackType
+
+    from strake_oci.registry.settings import ClientSettings, Endpoint
+
+_MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_DRAIN: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: "GET".
+        url: Absolute.
+        headers: Authorization included.
+        body: None, bytes, or pieces that are sent as they come.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Iterable[bytes] | None = field(default=None, repr=False)
+
+
+class Answer:
+    """An HTTP response whose body is still to be read. Close it, or use it as a context manager.
+
+    Attributes:
+        status: HTTP status.
+        url: Where the answer came from, after redirects.
+    """
+
+    def __init__(self, response: httpx.Response, context: ErrorContext) -> None:
+        self._response = response
+        self._context = context
+        self.status = response.status_code
+        self.url = str(response.url)
+
+    def header(self, name: str) -> str:
+        """Return a header's value, or "" without such a header."""
+        return str(self._response.headers.get(name, ""))
+
+    def headers(self, name: str) -> list[str]:
+        """Return the values of a header that may come several times."""
+        return self._response.headers.get_list(name)
+
+    @property
+    def content_length(self) -> int | None:
+        """The length that the sender announced, or None."""
+        value = self.header("content-length")
+        return int(value) if value.isascii() and value.isdigit() else None
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield the body in the pieces in which it comes, as sent: no content encoding is undone.
+
+        Raises:
+            ConnectionFailedError: The connection broke or fell silent.
+        """
+        with _mapped(self._context):
+            yield from self._response.iter_raw()
+
+    def read(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            SizeExceededError: Longer than the limit; no more than that was read.
+            ConnectionFailedError: The connection broke or fell silent.
+        """
+        body = bytearray()
+        for piece in self.stream():
+            body += piece
+            if len(body) > limit:
+                self.close()
+                raise SizeExceededError(
+                    f"{self._context.operation} ({self._context.registry}): "
+                    f"the answer is longer than {limit} bytes and was not read"
+                )
+        return bytes(body)
+
+    def close(self) -> None:
+        """Let go of the connection; it is used again only if the body was read to its end."""
+        self._response.close()
+
+    def drain(self) -> None:
+        """Read a short body away, so that the connection can be used again, and close."""
+        with contextlib.suppress(RegistryError, SizeExceededError):
+            if (self.content_length or 0) <= _DRAIN:
+                self.read(_DRAIN)
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transport:
+    """Sends requests over pooled connections, one pool per set of TLS and socket settings. Thread-safe.
+
+    Args:
+        settings: Time limits, User-Agent, number of connections, whether to obey the proxy variables.
+    """
+
+    def __init__(self, settings: ClientSettings) -> None:
+        self._settings = settings
+        self._clients: dict[Endpoint, httpx.Client] = {}
+        self._lock = threading.Lock()
+
+    def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
+        """Send a request and return its answer, whatever its status; redirects of GET and HEAD are followed.
+
+        A redirect to another origin loses the Authorization header.
+
+        Args:
+            endpoint: Whose TLS settings hold.
+            request: What to send.
+            context: For errors; the URL is filled in here.
+
+        Raises:
+            ConnectionFailedError: No answer came: broken connection, name, certificate, time.
+            ProtocolError: Too many redirects, or one that must not be followed.
+        """
+        client = self._client(endpoint)
+        for _ in range(_MAX_REDIRECTS + 1):
+            context = replace(context, url=redacted(request.url))
+            with _mapped(context):
+                built = client.build_request(
+                    request.method, request.url, headers=dict(request.headers), content=request.body
+                )
+                answer = Answer(client.send(built, stream=True), context)
+            target = answer.header("location")
+            if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
+                return answer
+            answer.drain()
+            request = _redirected(request, target, endpoint, context)
+        raise ProtocolError(context, f"more than {_MAX_REDIRECTS} redirects")
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+    def _client(self, endpoint: Endpoint) -> httpx.Client:
+        key = replace(endpoint, registry="", base="")
+        with self._lock:
+            client = self._clients.get(key)
+            if client is None:
+                client = self._clients[key] = self._new_client(endpoint)
+            return client
+
+    def _new_client(self, endpoint: Endpoint) -> httpx.Client:
+        times, most = self._settings.timeouts, self._settings.max_connections
+        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0)
+        verify = ssl_context(endpoint)
+        transport = None
+        if endpoint.unix_socket is not None:
+            transport = httpx.HTTPTransport(uds=str(endpoint.unix_socket), limits=limits, verify=verify)
+        return httpx.Client(
+            transport=transport,
+            verify=verify,
+            limits=limits,
+            timeout=httpx.Timeout(connect=times.connect, read=times.read, write=times.write, pool=None),
+            # A registry's answer is the bytes that were hashed: no encoding may come between.
+            headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"},
+            follow_redirects=False,
+            trust_env=self._settings.trust_env,
+        )
+
+
+def redacted(url: str) -> str:
+    """Return a URL without user, query and fragment: what may be shown."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what two URLs share if a secret for one may go to the other."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
+    """Return the TLS settings for an endpoint.
+
+    Raises:
+        TLSError: A certificate file cannot be read.
+    """
+    tls = endpoint.tls
+    context = ssl.create_default_context()
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        for path in tls.ca_files:
+            context.load_verify_locations(cafile=path)
+        if tls.client_certificate is not None:
+            context.load_cert_chain(tls.client_certificate, tls.client_key)
+    except (OSError, ssl.SSLError) as error:
+        raise TLSError(
+            ErrorContext(endpoint.registry, operation="reading the certificates for a registry"),
+            str(error),
+            hint="check the paths of the CA and client certificate files; they must be PEM",
+        ) from error
+    return context
+
+
+def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:
+    url = urljoin(request.url, target)
+    check_hop(endpoint, url, context, what="redirect")
+    headers = dict(request.headers)
+    if origin(url) != origin(request.url):
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+    return replace(request, url=url, headers=headers)
+
+
+@contextlib.contextmanager
+def _mapped(context: ErrorContext) -> Iterator[None]:
+    """Turn httpx's exceptions into ours, most specific first."""
+    try:
+        yield
+    except httpx.ConnectTimeout as error:
+        raise DeadlineExceededError(
+            context, "no connection in time", hint="check the network path and the proxy variables"
+        ) from error
+    except httpx.TimeoutException as error:
+        raise DeadlineExceededError(context, "the registry fell silent") from error
+    except (httpx.ConnectError, httpx.ReadError, httpx.WriteError) as error:
+        raise _connection_error(error, context) from error
+    except httpx.ProxyError as error:
+        raise ConnectionFailedError(
+            context, f"the proxy refused: {error}", hint="check HTTPS_PROXY and NO_PROXY"
+        ) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise ProtocolError(context, f"not a usable URL: {error}") from error
+    except httpx.RemoteProtocolError as error:
+        raise ConnectionFailedError(context, f"the connection broke: {error}") from error
+    except httpx.TransportError as error:
+        raise ConnectionFailedError(context, str(error) or type(error).__name__) from error
+
+
+def _connection_error(error: httpx.TransportError, context: ErrorContext) -> ConnectionFailedError:
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return TLSError(
+                    context,
+                    f"the certificate is not trusted: {cause.verify_message}",
+                    hint="give the CA that signed it",
+                )
+            case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(cause) or "HTTP_REQUEST" in str(cause):
+                return TLSError(
+                    context,
+                    "the registry does not speak TLS",
+                    hint="name it as an insecure registry if that is right",
+                )
+            case ssl.SSLError():
+                return TLSError(context, f"TLS failed: {cause.reason or cause}")
+            case socket.gaierror():
+                return DNSError(
+                    context, "the host name does not resolve", hint="check its spelling and the cluster's DNS"
+                )
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    return ConnectionFailedError(context, str(error) or type(error).__name__)
