@@ -20,7 +20,7 @@ NOTICE = "# Generated from crds/strake_api by crds/generate.py: change the model
 class _Plain(yaml.SafeDumper):
     """Writes equal parts out instead of pointing at the first."""
 
-    def ignore_aliases(self, data: object) -> bool:
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the base's signature
         return True
 
 

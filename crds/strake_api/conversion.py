@@ -1,0 +1,56 @@
+"""From an ImageBuild's spec to the BuildRequest that carries it out, in a cluster or without one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strake_api.duration import parse_duration
+from strake_api.request import (
+    BuildRequest,
+    DirectorySource,
+    GitSource,
+    InlineSource,
+    Output,
+    Registries,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
+
+
+def build_request(
+    spec: ImageBuildSpec,
+    *,
+    config_map_directory: str,
+    work_directory: str,
+    registries: Registries,
+    platform: str | None = None,
+) -> BuildRequest:
+    """Return the request that builds what a spec asks for.
+
+    Args:
+        spec: A validated spec.
+        config_map_directory: Absolute path where the content of `source.configMap` is found, if there is one.
+        work_directory: Absolute path of the builder's work directory.
+        registries: Paths of credentials, and the registries that may be spoken to over plain HTTP.
+        platform: `os/arch`, or None for the builder's own.
+    """
+    if spec.source.git is not None:
+        git = spec.source.git
+        source = Source(git=GitSource(url=git.url, ref=git.ref, path=git.path))
+    elif spec.source.inline is not None:
+        source = Source(inline=InlineSource(files=spec.source.inline))
+    else:
+        source = Source(directory=DirectorySource(path=config_map_directory))
+    return BuildRequest(
+        source=source,
+        dockerfile=spec.dockerfile,
+        target=spec.target,
+        args=spec.args,
+        platform=platform,
+        output=Output(destinations=spec.output.destinations),
+        registries=registries,
+        work_directory=work_directory,
+        timeout_seconds=parse_duration(spec.timeout),
+    )

@@ -1,0 +1,122 @@
+"""Builds that need a look: each at most once in the queue, and never looked at by two workers.
+
+The handlers only name a build here; what happened to it is found out by looking (level-triggered), so
+that events may be lost, doubled or out of order. A look that fails is repeated, later each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strake_operator.errors import ConflictError, OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_SECONDS = 0.5
+LAST_RETRY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Key:
+    """An ImageBuild's name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Queue:
+    """Builds to look at.
+
+    Args:
+        look: Looks at a build; returns after how many seconds to look again, if at all.
+        workers: How many builds are looked at at the same time.
+    """
+
+    def __init__(self, look: Callable[[Key], Awaitable[float | None]], *, workers: int = 8) -> None:
+        self._look = look
+        self._workers = workers
+        self._waiting: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._failures: dict[Key, int] = {}
+
+    def add(self, key: Key) -> None:
+        """Have a build looked at as soon as a worker is free."""
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._waiting.put_nowait(key)
+
+    def add_after(self, key: Key, seconds: float) -> None:
+        """Have a build looked at after some time, or earlier if something asks for it earlier."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self.add, key)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the workers for as long as the context lasts."""
+        tasks = [asyncio.create_task(self._work(), name=f"worker-{n}") for n in range(self._workers)]
+        try:
+            yield
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            key = await self._waiting.get()
+            self._queued.discard(key)
+            self._running.add(key)
+            try:
+                await self._look_at(key)
+            finally:
+                self._running.discard(key)
+                if key in self._again:
+                    self._again.discard(key)
+                    self.add(key)
+
+    async def _look_at(self, key: Key) -> None:
+        try:
+            again = await self._look(key)
+        except ConflictError:
+            # Somebody changed the build between look and write: look at what it is now.
+            self._again.add(key)
+        except OperatorError as error:
+            self._retry(key, str(error))
+        except Exception:
+            # A mistake of ours must not end the worker, and with it every eighth build.
+            logger.exception("looking at ImageBuild %s failed", key)
+            self._retry(key, "internal error")
+        else:
+            self._failures.pop(key, None)
+            if again is not None:
+                self.add_after(key, again)
+
+    def _retry(self, key: Key, why: str) -> None:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), LAST_RETRY_SECONDS)
+        logger.warning("ImageBuild %s: %s; looking again in %.1f s", key, why, delay)
+        self.add_after(key, delay)

@@ -1,0 +1,123 @@
+"""From Kubernetes' objects, as plain JSON values, to what the decision is made from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from strake_api.imagebuild import ImageBuildSpec
+from strake_api.status import ImageBuildStatus
+from strake_operator.names import ATTEMPT_LABEL, CONTAINER, GENERATION_LABEL
+from strake_operator.reconcile.observed import (
+    Build,
+    BuilderRun,
+    InvalidSpec,
+    Pod,
+    Running,
+    Terminated,
+    Waiting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+Object = dict[str, Any]
+
+
+def read_build(body: Object) -> Build:
+    """Return an ImageBuild. A status that cannot be read counts as none, so that it gets written anew."""
+    metadata = body["metadata"]
+    spec: ImageBuildSpec | InvalidSpec
+    try:
+        spec = ImageBuildSpec.model_validate(body.get("spec", {}))
+    except ValidationError as error:
+        spec = InvalidSpec(_summary(error))
+    try:
+        status = ImageBuildStatus.model_validate(body.get("status", {}))
+    except ValidationError:
+        status = ImageBuildStatus()
+    return Build(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        deleting="deletionTimestamp" in metadata,
+        spec=spec,
+        status=status,
+    )
+
+
+def _summary(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
+
+
+def read_run(job: Object, pods: Sequence[Object], events: Iterable[Object] = ()) -> BuilderRun | None:
+    """Return a Job with its newest pod; None for a Job without the operator's labels."""
+    metadata, status = job["metadata"], job.get("status", {})
+    labels = metadata.get("labels", {})
+    try:
+        generation, attempt = int(labels[GENERATION_LABEL]), int(labels[ATTEMPT_LABEL])
+    except (KeyError, ValueError):
+        return None
+    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("job-name") == metadata["name"]]
+    newest = max(own, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+    conditions = {each["type"]: each for each in status.get("conditions", []) if each["status"] == "True"}
+    return BuilderRun(
+        job=metadata["name"],
+        generation=generation,
+        attempt=attempt,
+        created=_moment(metadata["creationTimestamp"]),
+        deleting="deletionTimestamp" in metadata,
+        suspended=bool(job.get("spec", {}).get("suspend")),
+        failure=conditions["Failed"].get("reason", "Failed") if "Failed" in conditions else None,
+        complete="Complete" in conditions,
+        pod=None if newest is None else read_pod(newest),
+        problems=tuple(event.get("message", "") for event in events if event.get("type") == "Warning"),
+    )
+
+
+def read_pod(pod: Object) -> Pod:
+    """Return what matters of a builder pod."""
+    status = pod.get("status", {})
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    disruption = conditions.get("DisruptionTarget", {})
+    disrupted = None
+    if status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated", "NodeAffinity"}:
+        disrupted = status.get("message") or status["reason"]
+    elif disruption.get("status") == "True":
+        disrupted = disruption.get("message") or disruption.get("reason", "disruption")
+    scheduled = conditions.get("PodScheduled", {})
+    return Pod(
+        name=pod["metadata"]["name"],
+        phase=status.get("phase", "Pending"),
+        container=_container(status),
+        disrupted=disrupted,
+        unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
+        lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
+    )
+
+
+def _container(status: Object) -> Waiting | Running | Terminated | None:
+    found = [each for each in status.get("containerStatuses", []) if each["name"] == CONTAINER]
+    if not found:
+        return None
+    state = found[0].get("state", {})
+    if ended := state.get("terminated"):
+        return Terminated(
+            exit_code=ended.get("exitCode", -1),
+            reason=ended.get("reason", ""),
+            message=ended.get("message", ""),
+            finished=_moment(ended["finishedAt"]) if ended.get("finishedAt") else None,
+        )
+    if "running" in state:
+        return Running()
+    waiting = state.get("waiting", {})
+    return Waiting(waiting.get("reason", ""), waiting.get("message", ""))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)

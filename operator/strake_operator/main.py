@@ -1,0 +1,62 @@
+"""The operator's program: `strake-operator`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+
+import kopf
+
+from strake_operator.errors import OperatorError
+from strake_operator.handlers.follower import Follower
+from strake_operator.handlers.queue import Queue
+from strake_operator.handlers.reconciler import Reconciler
+from strake_operator.handlers.watch import register
+from strake_operator.kube.cluster import connect
+from strake_operator.settings import Settings, read_settings
+
+PROGRESS_SECONDS = 1.0
+"""How often a running build's progress is written, at most."""
+
+
+async def serve(settings: Settings, liveness: str) -> None:
+    """Reconcile ImageBuilds until the process is told to stop."""
+    async with connect() as cluster:
+        follower = Follower(cluster.log_lines)
+        reconciler = Reconciler(
+            cluster, follower, settings, lambda key: queue.add_after(key, PROGRESS_SECONDS)
+        )
+        queue = Queue(reconciler.look)
+        registry = kopf.OperatorRegistry()
+        kopf_settings = kopf.OperatorSettings()
+        register(registry, kopf_settings, queue)
+        async with queue.running():
+            try:
+                await kopf.operator(
+                    registry=registry,
+                    settings=kopf_settings,
+                    standalone=True,
+                    clusterwide=True,
+                    liveness_endpoint=liveness,
+                )
+            finally:
+                await follower.close()
+
+
+def main() -> None:
+    """Run the operator; the exit status is 1 where the settings are wrong."""
+    logging.basicConfig(
+        level=os.environ.get("STRAKE_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    try:
+        settings = read_settings(os.environ)
+        asyncio.run(serve(settings, os.environ.get("STRAKE_LIVENESS", "http://0.0.0.0:8080/healthz")))
+    except OperatorError as error:
+        sys.exit(f"strake-operator: {error}")
+
+
+if __name__ == "__main__":
+    main()

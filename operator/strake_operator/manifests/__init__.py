@@ -1,0 +1,1 @@
+"""The Kubernetes objects that carry out a run: pure functions from a build to a ConfigMap and a Job."""

@@ -1,0 +1,47 @@
+"""The ConfigMap that carries a run's BuildRequest into its pod."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strake_api.conversion import build_request
+from strake_api.request import Registries
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.request import BuildRequest
+    from strake_operator.manifests.objects import Manifest, RunIdentity
+    from strake_operator.settings import Settings
+
+REQUEST_DIRECTORY = "/strake/request"
+REQUEST_FILE = "request.json"
+CONTEXT_DIRECTORY = "/strake/context"
+PUSH_DIRECTORY = "/strake/push"
+PULL_DIRECTORY = "/strake/pull"
+DOCKER_CONFIG_FILE = "config.json"
+WORK_DIRECTORY = "/strake/work"
+
+
+def request_for(spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
+    """Return the request of a spec, with the paths where the pod mounts things."""
+    return build_request(
+        spec,
+        config_map_directory=CONTEXT_DIRECTORY,
+        work_directory=WORK_DIRECTORY,
+        registries=Registries(
+            push_config=f"{PUSH_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.push_secret else None,
+            pull_config=f"{PULL_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            insecure=settings.insecure_registries,
+        ),
+    )
+
+
+def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
+    """Return the ConfigMap. It is immutable: a run never changes what it builds."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": run.metadata(),
+        "immutable": True,
+        "data": {REQUEST_FILE: request_for(spec, settings).to_json()},
+    }

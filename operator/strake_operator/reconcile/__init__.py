@@ -1,0 +1,1 @@
+"""What to do next, decided by pure functions of what was seen."""

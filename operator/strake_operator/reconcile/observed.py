@@ -1,0 +1,103 @@
+"""What the operator sees of a build: frozen copies of the cluster's state, free of Kubernetes' types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidSpec:
+    """A spec that the API server let through and the models refuse."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """An ImageBuild."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    deleting: bool
+    spec: ImageBuildSpec | InvalidSpec
+    status: ImageBuildStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The builder's container does not run yet, or not again."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The builder runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """The builder ended."""
+
+    exit_code: int
+    reason: str
+    """Kubernetes' word: Completed, Error, OOMKilled …"""
+    message: str
+    """The termination message: a BuildResult, if the builder lived to write one."""
+    finished: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """A pod of a run."""
+
+    name: str
+    phase: str
+    container: Waiting | Running | Terminated | None
+    disrupted: str | None
+    """Why the infrastructure took the pod away (eviction, drain, preemption), or None."""
+    unschedulable: str | None = None
+    """The scheduler's words, where no node fits."""
+    lost: bool = False
+    """Its node does not answer any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderRun:
+    """A Job of a build, with what belongs to it."""
+
+    job: str
+    generation: int
+    attempt: int
+    created: datetime
+    deleting: bool
+    suspended: bool
+    failure: str | None
+    """The reason of the Job's Failed condition: DeadlineExceeded, BackoffLimitExceeded …"""
+    complete: bool
+    pod: Pod | None
+    """Its newest pod."""
+    problems: tuple[str, ...] = ()
+    """Messages of warning events about the Job and its pod, oldest first: looked up while nothing runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything a decision is made from."""
+
+    build: Build
+    runs: tuple[BuilderRun, ...]
+    progress: Progress | None
+    """What the newest run's log has said so far."""

@@ -1,0 +1,72 @@
+"""From the builder's events to one line about what runs: a fold, so that a restart starts it anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, assert_never
+
+from strake_api.events import (
+    Finished,
+    LayerPushed,
+    OutputLine,
+    PhaseStarted,
+    Planned,
+    PullProgress,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from strake_api.reasons import ProgressReason
+from strake_api.status import Phase
+
+if TYPE_CHECKING:
+    from strake_api.events import Event
+
+_PHASES = {
+    ProgressReason.FETCHING_SOURCE: (Phase.FETCHING, "fetching the source"),
+    ProgressReason.PULLING_BASE: (Phase.PULLING, "pulling base images"),
+    ProgressReason.BUILDING: (Phase.BUILDING, "building"),
+    ProgressReason.PUSHING: (Phase.PUSHING, "pushing"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running build is."""
+
+    phase: Phase = Phase.PENDING
+    reason: ProgressReason = ProgressReason.POD_PENDING
+    text: str = "the builder starts"
+    total: int = 0
+    done: int = 0
+    cached: int = 0
+
+    def after(self, event: Event) -> Progress:
+        """Return the progress after one more event."""
+        match event:
+            case PhaseStarted():
+                phase, text = _PHASES.get(event.phase, (self.phase, self.text))
+                return replace(self, phase=phase, reason=event.phase, text=text)
+            case Planned():
+                return replace(self, total=event.steps)
+            case StepStarted():
+                return replace(self, text=self._step(event))
+            case StepCached():
+                return replace(self, done=self.done + 1, cached=self.cached + 1, text=self._step(event))
+            case StepFinished():
+                return replace(self, done=self.done + 1)
+            case PullProgress():
+                return replace(self, text=f"pulling {event.image}: {_share(event.done, event.total)}")
+            case StepFailed() | OutputLine() | LayerPushed() | Warned() | Finished():
+                return self
+            case _:
+                assert_never(event)
+
+    def _step(self, event: StepStarted | StepCached) -> str:
+        return f"[{event.step}/{self.total or '?'}] {event.instruction}"
+
+
+def _share(done: int, total: int) -> str:
+    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"

@@ -1,0 +1,63 @@
+"""The platform's settings, read once from the operator's environment.
+
+What a user of the cluster must not decide lives here: the builder's image, the registries that may be
+spoken to without TLS, the resources of builds that ask for none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strake_operator.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How this platform builds."""
+
+    builder_image: str
+    """The image that builder pods run."""
+    insecure_registries: tuple[str, ...] = ()
+    """`host` or `host:port` of registries that builders may speak to over plain HTTP."""
+    default_cpu_request: str = "250m"
+    default_memory_request: str = "256Mi"
+    attempts: int = 3
+    """How many pods a run gets when the infrastructure takes them away."""
+    grace_seconds: int = 30
+    """How long a missing Secret or ConfigMap may take to appear before the run fails."""
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that environment variables give.
+
+    Raises:
+        SettingsError: A variable is missing or has a value that makes no sense.
+    """
+    image = environment.get("STRAKE_BUILDER_IMAGE", "").strip()
+    if not image:
+        raise SettingsError("STRAKE_BUILDER_IMAGE is not set: it names the image that builder pods run")
+    registries = environment.get("STRAKE_INSECURE_REGISTRIES", "").replace(",", " ").split()
+    for registry in registries:
+        if "/" in registry:
+            raise SettingsError(
+                f"STRAKE_INSECURE_REGISTRIES: {registry!r} must be host or host:port, without a path"
+            )
+    return Settings(
+        builder_image=image,
+        insecure_registries=tuple(registries),
+        default_cpu_request=environment.get("STRAKE_DEFAULT_CPU_REQUEST", "250m"),
+        default_memory_request=environment.get("STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
+        attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
+        grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = environment.get(name, str(default))
+    if not text.isdecimal() or int(text) < least:
+        raise SettingsError(f"{name} must be a whole number of at least {least}, not {text!r}")
+    return int(text)

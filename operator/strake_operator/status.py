@@ -1,0 +1,219 @@
+"""How an ImageBuild's status moves: every change of it is made by one of these pure functions.
+
+A run of a generation goes `begin` → `under_way` (any number of times) → `succeeded` or `failed`.
+Conditions change all together, so that no reader sees a build that is ready and failed at once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from strake_api.duration import format_duration
+from strake_api.reasons import FailureReason, ProgressReason
+from strake_api.status import (
+    Condition,
+    ConditionType,
+    Failure,
+    ImageBuildStatus,
+    Phase,
+    PlatformImage,
+    ResolvedImage,
+    Run,
+    SourceStatus,
+    Steps,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from strake_api.result import BuildFailed, BuildSucceeded
+
+Truth = Literal["True", "False", "Unknown"]
+
+HISTORY_LENGTH = 5
+_TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+
+_UNDER_WAY: Mapping[ConditionType, Truth] = {
+    ConditionType.READY: "False",
+    ConditionType.SUCCEEDED: "Unknown",
+    ConditionType.RECONCILING: "True",
+    ConditionType.STALLED: "False",
+    ConditionType.FINISHED: "False",
+}
+_SUCCEEDED: Mapping[ConditionType, Truth] = {
+    ConditionType.READY: "True",
+    ConditionType.SUCCEEDED: "True",
+    ConditionType.RECONCILING: "False",
+    ConditionType.STALLED: "False",
+    ConditionType.FINISHED: "True",
+}
+_FAILED: Mapping[ConditionType, Truth] = {
+    ConditionType.READY: "False",
+    ConditionType.SUCCEEDED: "False",
+    ConditionType.RECONCILING: "False",
+    ConditionType.STALLED: "True",
+    ConditionType.FINISHED: "True",
+}
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment (with a time zone of UTC) as Kubernetes writes it, in whole seconds."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def is_finished(status: ImageBuildStatus, generation: int) -> bool:
+    """Return whether the run of this generation ended, in whichever way."""
+    return status.observed_generation == generation and status.phase in _TERMINAL
+
+
+def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuildStatus:
+    """Return the status that a generation's run starts from: the given one where it speaks of it already.
+
+    The image of an earlier run stays, since it is what is deployed until there is another; Ready says
+    that it is not this generation's.
+    """
+    if status.observed_generation == generation:
+        return status
+    history = status.history or ()
+    if status.phase in _TERMINAL:
+        history = (_summary(status), *history)[:HISTORY_LENGTH]
+    fresh = ImageBuildStatus(
+        observed_generation=generation,
+        phase=Phase.PENDING,
+        image=status.image,
+        digest=status.digest,
+        images=status.images,
+        platforms=status.platforms,
+        start_time=timestamp(now),
+        attempts=0,
+        history=history or None,
+        conditions=status.conditions,
+    )
+    return _conditions(fresh, _UNDER_WAY, ProgressReason.QUEUED, "the run is about to start", now)
+
+
+def _summary(status: ImageBuildStatus) -> Run:
+    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
+    return Run(
+        generation=status.observed_generation,
+        phase=status.phase or Phase.FAILED,
+        reason=ready.reason,
+        digest=status.digest if status.phase is Phase.SUCCEEDED else None,
+        start_time=status.start_time,
+        completion_time=status.completion_time,
+    )
+
+
+def under_way(
+    status: ImageBuildStatus,
+    *,
+    phase: Phase,
+    reason: ProgressReason | FailureReason,
+    message: str,
+    now: datetime,
+    steps: Steps | None = None,
+) -> ImageBuildStatus:
+    """Return the status of a run that goes on."""
+    changed = status.model_copy(
+        update={"phase": phase, "progress": message, "steps": steps if steps is not None else status.steps}
+    )
+    return _conditions(changed, _UNDER_WAY, reason, message, now)
+
+
+def succeeded(
+    status: ImageBuildStatus,
+    result: BuildSucceeded,
+    destinations: Sequence[str],
+    ended: datetime,
+    now: datetime,
+) -> ImageBuildStatus:
+    """Return the status of a run whose image is pushed."""
+    images = tuple(f"{repository(destination)}@{result.digest}" for destination in destinations)
+    changed = status.model_copy(
+        update={
+            **_reported(result),
+            **_end(status, ended),
+            "phase": Phase.SUCCEEDED,
+            "image": images[0],
+            "images": images,
+            "digest": result.digest,
+            "platforms": result.platform and (PlatformImage(platform=result.platform, digest=result.digest),),
+            "failure": None,
+        }
+    )
+    return _conditions(changed, _SUCCEEDED, ProgressReason.PUSHED, f"pushed {images[0]}", now)
+
+
+def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: datetime) -> ImageBuildStatus:
+    """Return the status of a run that will not be tried again."""
+    failure = Failure(
+        reason=result.reason,
+        message=result.message,
+        file=result.file,
+        line=result.line,
+        instruction=result.instruction,
+        exit_code=result.exit_code,
+        log_tail="\n".join(result.log_tail) or None,
+    )
+    changed = status.model_copy(
+        update={**_reported(result), **_end(status, ended), "phase": Phase.FAILED, "failure": failure}
+    )
+    return _conditions(changed, _FAILED, result.reason, result.message, now)
+
+
+def _reported(result: BuildSucceeded | BuildFailed) -> dict[str, object]:
+    """Return what both outcomes carry."""
+    bases = tuple(ResolvedImage(reference=base.reference, digest=base.digest) for base in result.base_images)
+    warnings = tuple(warning.message for warning in result.warnings)
+    steps = Steps(
+        total=result.steps.total,
+        done=result.steps.run + result.steps.cached,
+        cached=result.steps.cached,
+    )
+    return {
+        "base_images": bases or None,
+        "source": SourceStatus(revision=result.source_revision) if result.source_revision else None,
+        "steps": steps if steps.total else None,
+        "warnings": warnings or None,
+    }
+
+
+def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
+    duration = None
+    if status.start_time is not None:
+        started = datetime.fromisoformat(status.start_time)
+        duration = format_duration((ended - started).total_seconds())
+    return {"completion_time": timestamp(ended), "duration": duration, "progress": None}
+
+
+def _conditions(
+    status: ImageBuildStatus,
+    truths: Mapping[ConditionType, Truth],
+    reason: str,
+    message: str,
+    now: datetime,
+) -> ImageBuildStatus:
+    before = {condition.type: condition for condition in status.conditions}
+    made = []
+    for kind, truth in truths.items():
+        old = before.get(kind)
+        changed = old is None or old.status != truth
+        made.append(
+            Condition(
+                type=kind,
+                status=truth,
+                reason=reason,
+                message=message,
+                last_transition_time=timestamp(now) if old is None or changed else old.last_transition_time,
+                observed_generation=status.observed_generation,
+            )
+        )
+    foreign = tuple(condition for condition in status.conditions if condition.type not in truths)
+    return status.model_copy(update={"conditions": (*made, *foreign)})
+
+
+def repository(destination: str) -> str:
+    """Return a destination without its tag."""
+    head, slash, name = destination.rpartition("/")
+    return head + slash + name.partition(":")[0]
