@@ -239,25 +239,29 @@ class _Sender(threading.Thread):
         Raises:
             RegistryError: It cannot.
         """
+        retrier = self._session.retrier
         refused = isinstance(error, RejectedError) and error.context.status in _TOO_LARGE
+        lost = isinstance(error, UploadInvalidError)
         if refused and not self._chunked:
             self._chunked = True
-        elif isinstance(error, UploadInvalidError) and self._window.is_whole:
-            if failures >= self._session.retrier.policy.attempts:
-                raise told(error, failures, elapsed) from error
-            upload.cancel()
-            fresh = UploadSession.start(self._session)
-            if fresh is not None:
-                self._upload = fresh
-                return fresh
-        elif not self._session.retrier.pause(failures, elapsed, error):
+        elif failures >= retrier.policy.attempts or not (lost or retrier.pause(failures, elapsed, error)):
             upload.cancel()
             raise told(error, failures, elapsed) from error
-        if upload.recover() > self._window.sent:
+        if not lost:
+            try:
+                # An offset beyond what was sent is a lie; one of zero says nothing. Both mean to start anew.
+                if 0 < upload.recover() <= self._window.sent:
+                    return upload
+            except UploadInvalidError as gone:
+                error = gone
+        upload.cancel()
+        if not self._window.is_whole:
             raise UploadInvalidError(
-                error.context, "the registry claims to have more than was sent"
+                error.context, "the upload is lost, and the stream cannot be sent again from its start"
             ) from error
-        return upload
+        self._upload = UploadSession.start(self._session)
+        assert self._upload is not None  # noqa: S101 nothing was asked to be mounted
+        return self._upload
 
     def _raise(self) -> None:
         if self._error is not None:

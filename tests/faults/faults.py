@@ -1,0 +1,188 @@
+"""Ways to misbehave. Each returns a fault for `FaultyRegistry.add`; most act a number of times and then let go."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.registry import Exchange, Fault
+
+
+def sometimes(
+    act: Callable[[Exchange], bool | None], *, method: str, path: str, times: int, skip: int = 0
+) -> Fault:
+    """Act on the requests of a method whose path matches, so many times, after letting some pass."""
+    count = 0
+    lock = threading.Lock()
+
+    def fault(exchange: Exchange) -> bool:
+        nonlocal count
+        if exchange.command not in method.split("|") or not re.search(path, exchange.route):
+            return False
+        with lock:
+            count += 1
+            if not skip < count <= skip + times:
+                return False
+        return act(exchange) is not False
+
+    return fault
+
+
+def status(
+    code: int,
+    error: str = "UNKNOWN",
+    *,
+    method: str,
+    path: str = "",
+    times: int = 1,
+    skip: int = 0,
+    **headers: str,
+) -> Fault:
+    """Answer with a status instead of doing anything; the body is read, so that the connection lives on."""
+
+    def act(exchange: Exchange) -> None:
+        for _ in exchange.body():
+            pass
+        exchange.error(code, error, **headers)
+
+    return sometimes(act, method=method, path=path, times=times, skip=skip)
+
+
+def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) -> Fault:
+    """Do what was asked, then say that it failed."""
+
+    def act(exchange: Exchange) -> None:
+        really = exchange.reply
+        exchange.reply = lambda *_args, **_headers: really(code, b"")
+        try:
+            exchange.serve()
+        finally:
+            del exchange.reply  # the object serves the connection's next request too
+
+    return sometimes(act, method=method, path=path, times=times)
+
+
+def drop_download(*, after: int, times: int = 1, path: str = "/blobs/sha256") -> Fault:
+    """Announce the whole blob, send some bytes of what was asked for, and hang up."""
+
+    def act(exchange: Exchange) -> None:
+        name, _, digest = exchange.route.removeprefix("/v2/").partition("/blobs/")
+        data = exchange.registry.store.blobs[name, digest]
+        wanted = re.fullmatch(r"bytes=(\d+)-", exchange.headers.get("Range", ""))
+        start = int(wanted[1]) if wanted and not exchange.registry.ignore_range else 0
+        exchange.send_response(206 if start else 200)
+        exchange.send_header("Content-Length", str(len(data) - start))
+        if start:
+            exchange.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        exchange.end_headers()
+        exchange.wfile.write(data[start : start + after])
+        exchange.hang_up()
+
+    return sometimes(act, method="GET", path=path, times=times)
+
+
+def drop_upload(*, after: int, times: int = 1, method: str = "PATCH|PUT") -> Fault:
+    """Take some bytes of an upload and hang up."""
+
+    def act(exchange: Exchange) -> None:
+        session = exchange.route.rpartition("/")[2]
+        held = exchange.registry.store.uploads[session]
+        taken = 0
+        for piece in exchange.body():
+            part = piece[: after - taken]
+            held += part
+            taken += len(part)
+            if taken >= after:
+                break
+        exchange.hang_up()
+
+    return sometimes(act, method=method, path="/blobs/uploads/", times=times)
+
+
+def hang_up(*, method: str, path: str = "", times: int = 1) -> Fault:
+    """Break the connection without an answer."""
+    return sometimes(lambda exchange: exchange.hang_up(), method=method, path=path, times=times)
+
+
+def send(
+    body: bytes, *, method: str = "GET", path: str = "", times: int = 10**9, code: int = 200, **headers: str
+) -> Fault:
+    """Answer with a body of the test's choice."""
+    return sometimes(
+        lambda exchange: exchange.reply(code, body, **headers), method=method, path=path, times=times
+    )
+
+
+def lie_about_offset(offset: int, *, times: int = 1) -> Fault:
+    """Claim that an upload has got so far."""
+    return sometimes(
+        lambda exchange: exchange.reply(204, Location=exchange.path, Range=f"0-{offset - 1}"),
+        method="GET",
+        path="/blobs/uploads/",
+        times=times,
+    )
+
+
+def forget_uploads(*, method: str = "PATCH|PUT", times: int = 1) -> Fault:
+    """Lose the upload and say so."""
+
+    def act(exchange: Exchange) -> None:
+        for _ in exchange.body():
+            pass
+        exchange.registry.store.uploads.pop(exchange.route.rpartition("/")[2], None)
+        exchange.error(404, "BLOB_UPLOAD_UNKNOWN")
+
+    return sometimes(act, method=method, path="/blobs/uploads/", times=times)
+
+
+def redirect(target: str, *, path: str = "/blobs/sha256", times: int = 10**9, code: int = 307) -> Fault:
+    """Send GET and HEAD elsewhere."""
+    return sometimes(
+        lambda exchange: exchange.reply(code, Location=target), method="GET|HEAD", path=path, times=times
+    )
+
+
+def refuse_lengthless() -> Fault:
+    """Insist on Content-Length, as some proxies do."""
+
+    def act(exchange: Exchange) -> bool:
+        if "Content-Length" in exchange.headers:
+            return False
+        for _ in exchange.body():
+            pass
+        exchange.reply(411)
+        return True
+
+    return sometimes(act, method="PATCH|PUT", path="/blobs/uploads/", times=10**9)
+
+
+def refuse_bodies_over(limit: int) -> Fault:
+    """Take no body above a size, as proxies do."""
+
+    def act(exchange: Exchange) -> bool:
+        if int(exchange.headers.get("Content-Length", 0)) <= limit:
+            return False
+        for _ in exchange.body():
+            pass
+        exchange.reply(413)
+        return True
+
+    return sometimes(act, method="PATCH|PUT", path="/blobs/uploads/", times=10**9)
+
+
+def endless(*, path: str, method: str = "GET") -> Fault:
+    """Send a body that never ends."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Transfer-Encoding", "chunked")
+        exchange.end_headers()
+        piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
+        while True:
+            exchange.wfile.write(piece)
+
+    return sometimes(act, method=method, path=path, times=10**9)
