@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cluster.settings import (
     BRIDGE,
+    CGROUP,
     DIR,
     KUBECONFIG,
     LOCKED_HTPASSWD,
@@ -117,7 +118,7 @@ def _kubelet() -> dict[str, Any]:
         "authorization": {"mode": "AlwaysAllow"},
         "containerRuntimeEndpoint": f"unix://{DIR}/containerd.sock",
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": "/",
+        "cgroupRoot": f"/{CGROUP}",
         "failCgroupV1": False,
         "failSwapOn": False,
         "staticPodPath": "",

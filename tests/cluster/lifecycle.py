@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from tests.cluster.binaries import binaries, binaries_directory
 from tests.cluster.configuration import configure
+from tests.cluster.control_groups import make_control_groups, remove_control_groups
 from tests.cluster.network import network_down, network_up
 from tests.cluster.processes import READY_URL, answers, commands, log_file
 from tests.cluster.requirements import check_requirements
@@ -52,6 +53,7 @@ def up() -> None:
         print("starting the test cluster (10 to 20 s) …", file=sys.stderr, flush=True)
         configure(programs)
         network_up(DIR)
+        make_control_groups()
         for directory in COVERED:
             directory.mkdir(parents=True, exist_ok=True)
         supervisor = _start_supervisor(programs)
@@ -175,7 +177,7 @@ def _stop(*, keep_logs: bool = False) -> None:
         # The namespace's first process ends after all others; its parent, which we killed, does not wait.
         _wait_until_gone(pid)
     network_down(DIR)
-    _remove_control_groups()
+    remove_control_groups()
     for directory in COVERED:
         with suppress(OSError):
             directory.rmdir()
@@ -204,11 +206,3 @@ def _members() -> list[int]:
                 if str(DIR).encode() + b"/" in (entry / "cmdline").read_bytes():
                     found.append(int(entry.name))
     return found
-
-
-def _remove_control_groups() -> None:
-    for root in [*Path("/sys/fs/cgroup").glob("*/kubepods"), Path("/sys/fs/cgroup/kubepods")]:
-        if root.is_dir():
-            for leaf in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
-                leaf.rmdir()
-            root.rmdir()

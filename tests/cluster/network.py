@@ -20,7 +20,7 @@ def _command(name: str) -> str:
 def network_up(state: Path) -> None:
     """Make the bridge with the node's address and let packets through; remember what was changed."""
     ip = _command("ip")
-    if not Path("/sys/class/net", BRIDGE).exists():
+    if subprocess.run([ip, "link", "show", "dev", BRIDGE], capture_output=True).returncode:
         subprocess.run([ip, "link", "add", BRIDGE, "type", "bridge"], check=True)
     subprocess.run([ip, "addr", "replace", f"{NODE_IP}/16", "dev", BRIDGE], check=True)
     subprocess.run([ip, "link", "set", BRIDGE, "up"], check=True)

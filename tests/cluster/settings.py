@@ -12,6 +12,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stra
 """What outlives the cluster: compiled binaries, images, Go."""
 KUBECONFIG = DIR / "kubeconfig"
 
+CGROUP = DIR.name
+"""The control group that everything of the cluster is in, so that another kubelet's stays apart."""
+
 KUBERNETES = "1.36.3"
 BRIDGE = "strake0"
 NODE_IP = "10.88.0.1"
