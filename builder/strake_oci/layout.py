@@ -12,6 +12,7 @@ import fcntl
 import os
 import stat
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
@@ -79,7 +80,7 @@ class Layout:
                 return self._by_digest(Digest.parse(name), entries)
         found = [entry for entry in entries if not name or entry.annotations.get(REF_NAME) == name]
         if len({entry.digest for entry in found}) == 1:
-            return found[-1]
+            return _without_name(found[-1])
         tags = sorted({entry.annotations[REF_NAME] for entry in entries if REF_NAME in entry.annotations})
         there = f"there is {', '.join(tags)}" if tags else "no image in it has a name"
         problem = f"no image {name!r}" if name else "no image" if not entries else "several images; name one"
@@ -206,7 +207,7 @@ class Layout:
     def _by_digest(self, digest: Digest, entries: tuple[Descriptor, ...]) -> Descriptor:
         listed = next((entry for entry in entries if entry.digest == digest), None)
         if listed is not None:
-            return listed
+            return _without_name(listed)
         with _explained(self.path):
             data = self._read(_blob_path(digest), MAX_MANIFEST)
         return Descriptor(parse(data).media_type, digest, len(data))
@@ -273,6 +274,11 @@ class LayoutUpload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
+
+
+def _without_name(entry: Descriptor) -> Descriptor:
+    kept = {key: value for key, value in entry.annotations.items() if key != REF_NAME}
+    return replace(entry, annotations=kept)
 
 
 def _blob_path(digest: Digest) -> str:

@@ -1,0 +1,180 @@
+"""What every place where images live must do: registries, layouts, archives, memory."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+
+import pytest
+
+from strake_oci.copying import copy_image
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
+from strake_oci.errors import OCIError
+from strake_oci.layout import Layout
+from strake_oci.memory import MemoryImages
+from strake_oci.platform import Platform
+from strake_oci.registry.images import RegistryImages
+from tests.fixtures.go_tools import distribution
+from tests.fixtures.images import make_image, make_index
+from tests.fixtures.registry import running_registry
+
+
+@contextlib.contextmanager
+def in_registry(_tmp_path, program="docker-registry"):
+    with running_registry(program=program) as running, running.client() as client:
+        yield RegistryImages(client, running.repository("team/app"))
+
+
+@contextlib.contextmanager
+def in_current_registry(tmp_path):
+    with in_registry(tmp_path, distribution()) as images:
+        yield images
+
+
+@contextlib.contextmanager
+def in_layout(tmp_path):
+    yield Layout(tmp_path / "layout", create=True)
+
+
+@contextlib.contextmanager
+def in_memory(_tmp_path):
+    yield MemoryImages()
+
+
+@pytest.fixture(params=[in_registry, in_current_registry, in_layout, in_memory])
+def place(request, tmp_path):
+    with request.param(tmp_path) as made:
+        yield made
+
+
+def test_image_comes_back_as_it_was_written(place):
+    image = make_image()
+    image.write(place, "v1")
+    found = place.resolve("v1")
+    assert found == image.descriptor
+    assert place.manifest(found) == image.data
+    for descriptor, data in image.blobs:
+        with place.open_blob(descriptor) as blob:
+            assert blob.read() == data
+
+
+def test_empty_blob(place):
+    empty = Descriptor.of("application/octet-stream", b"")
+    place.push_blob(empty, io.BytesIO)
+    with place.open_blob(empty) as blob:
+        assert blob.read(10) == b""
+
+
+def test_digest_names_an_image(place):
+    image = make_image(b"layer")
+    image.write(place, "v1")
+    assert place.resolve(str(image.descriptor.digest)).digest == image.descriptor.digest
+
+
+def test_tag_moves(place):
+    first, second = make_image(b"one"), make_image(b"two")
+    first.write(place, "v1")
+    second.write(place, "v1")
+    assert place.resolve("v1") == second.descriptor
+    assert place.resolve(str(first.descriptor.digest)).digest == first.descriptor.digest
+
+
+def test_absent_things_are_errors(place):
+    make_image(b"layer").write(place, "v1")
+    nothing = Descriptor.of("application/octet-stream", b"never written")
+    assert not place.has_blob(nothing.digest)
+    with pytest.raises(OCIError):
+        place.resolve("v2")
+    with pytest.raises(OCIError), place.open_blob(nothing) as blob:
+        blob.read()
+    with pytest.raises(OCIError):
+        place.manifest(nothing)
+
+
+def test_blob_is_written_once(place):
+    data = os.urandom(1000)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    assert place.push_blob(descriptor, lambda: io.BytesIO(data))
+    assert not place.push_blob(descriptor, lambda: io.BytesIO(data))
+    assert place.has_blob(descriptor.digest)
+
+
+def test_source_that_is_not_what_it_should_be(place):
+    data = os.urandom(1000)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    for wrong in (data[:-1], b"x" + data[1:]):
+        with pytest.raises(OCIError):
+            place.push_blob(descriptor, lambda wrong=wrong: io.BytesIO(wrong))
+        assert not place.has_blob(descriptor.digest)
+
+
+@pytest.mark.parametrize("size", [0, 10, 300_000, 5_000_000])
+def test_stream_of_unknown_length(place, size):
+    data = os.urandom(size)
+    counted = []
+    with place.start_upload(counted.append) as upload:
+        for start in range(0, size, 70_000):
+            upload.write(data[start : start + 70_000])
+        descriptor = upload.commit(Digest.sha256(data), "application/x-test")
+    assert descriptor == Descriptor.of("application/x-test", data)
+    assert sum(counted) == size
+    with place.open_blob(descriptor) as blob:
+        assert blob.read() == data
+
+
+def test_stream_with_the_wrong_digest(place):
+    wrong = Digest.sha256(b"something else")
+    with place.start_upload() as upload:
+        upload.write(b"content")
+        with pytest.raises(OCIError):
+            upload.commit(wrong)
+    assert not place.has_blob(wrong)
+
+
+def test_stream_given_up_leaves_nothing(place):
+    data = os.urandom(3_000_000)
+    with place.start_upload() as upload:
+        upload.write(data)
+    assert not place.has_blob(Digest.sha256(data))
+
+
+def test_reader_serves_small_reads(place):
+    data = os.urandom(10_000)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    place.push_blob(descriptor, lambda: io.BytesIO(data))
+    counted = []
+    with place.open_blob(descriptor, counted.append) as blob:
+        assert b"".join(iter(lambda: blob.read(7), b"")) == data
+        assert blob.read(7) == b""
+    assert sum(counted) == len(data)
+
+
+def test_index_is_copied_whole(place):
+    index = make_index("linux/amd64", "linux/arm64", "linux/arm/v7")
+    source = MemoryImages()
+    index.write(source, "all")
+    assert copy_image(source, "all", place, "copied") == index.descriptor
+    back = MemoryImages()
+    copy_image(place, "copied", back, "back")
+    for descriptor, data in index.all_blobs:
+        with back.open_blob(descriptor) as blob:
+            assert blob.read() == data
+
+
+def test_one_platform_of_an_index(place):
+    index = make_index("linux/amd64", "linux/arm64")
+    source = MemoryImages()
+    index.write(source, "all")
+    copied = copy_image(source, "all", place, "arm", platform=Platform.parse("linux/arm64"))
+    assert copied == index.children[1].descriptor
+    assert not place.has_blob(index.children[0].blobs[1][0].digest)
+
+
+def test_docker_image_keeps_its_kind(place):
+    image = make_image(b"layer", docker=True)
+    source = MemoryImages()
+    image.write(source, "d")
+    copy_image(source, "d", place, "d")
+    assert place.resolve("d") == image.descriptor
