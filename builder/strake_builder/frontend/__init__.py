@@ -10,3 +10,19 @@ found with its place.
 """
 
 from __future__ import annotations
+
+from strake_builder.frontend.errors import DockerfileRefused, Fault, Problem
+from strake_builder.frontend.evaluate import BaseImage, evaluate, trigger_needs
+from strake_builder.frontend.parse import parse
+from strake_builder.frontend.plan import plan
+
+__all__ = [
+    "BaseImage",
+    "DockerfileRefused",
+    "Fault",
+    "Problem",
+    "evaluate",
+    "parse",
+    "plan",
+    "trigger_needs",
+]

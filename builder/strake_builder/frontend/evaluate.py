@@ -1,14 +1,39 @@
-"""From a planned stage and its base to steps: the arithmetic of a Dockerfile, without any I/O."""
+"""`evaluate`: from a planned stage and its base to steps, without any I/O."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from strake_builder.frontend.errors import Code, EvaluationError, Fault, Problem
+from strake_builder.frontend.evaluated import EvaluatedStage, Variables
+from strake_builder.frontend.evaluation import files, metadata, paths
+from strake_builder.frontend.evaluation.run import run
+from strake_builder.frontend.evaluation.state import DEFAULT_PATH, StageState, variables_of
+from strake_builder.frontend.needs import needs_of
+from strake_builder.frontend.plan import stage_names
+from strake_builder.frontend.steps import ConfigStep, Origin, Step
+from strake_builder.frontend.syntax import (
+    Add,
+    Copy,
+    Instruction,
+    Maintainer,
+    OnBuild,
+    Run,
+    Workdir,
+)
+from strake_builder.frontend.triggers import parse_triggers
+from strake_builder.frontend.words import WordLexer
+from strake_oci.image import RuntimeConfig
 
 if TYPE_CHECKING:
-    from strake_builder.frontend.evaluated import EvaluatedStage
+    from collections.abc import Iterable
+
+    from strake_builder.frontend.findings import Finding
     from strake_builder.frontend.planned import BuildPlan, StagePlan
-    from strake_oci.image import RuntimeConfig
+
+_MAX_INSTRUCTIONS: Final = 4000
+_Metadata: TypeAlias = metadata.Metadata | OnBuild | Maintainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +44,7 @@ class BaseImage:
     author: str = ""
 
 
-KnownBase: TypeAlias = "BaseImage | EvaluatedStage | None"
+KnownBase: TypeAlias = BaseImage | EvaluatedStage | None
 
 
 def evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase) -> EvaluatedStage:
@@ -38,15 +63,136 @@ def evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase) -> EvaluatedSta
         EvaluationError: An instruction cannot be carried out: a required variable is missing, a
             port, signal, mode or mount is invalid, a trigger is broken.
     """
-    raise NotImplementedError
+    return evaluate_noting(plan, stage, base)[0]
 
 
-def trigger_needs(plan: BuildPlan, config: RuntimeConfig) -> tuple[frozenset[int], frozenset[str]]:
+def evaluate_noting(
+    plan: BuildPlan, stage: StagePlan, base: KnownBase, *, base_is_known: bool = True
+) -> tuple[EvaluatedStage, list[Finding]]:
+    """Evaluate a stage and return what lint wants to know, too; see `evaluate`."""
+    state, trigger_texts = _begin(plan, base)
+    state.base_is_known = base_is_known
+    from_ = stage.from_.place
+    try:
+        triggers = parse_triggers(trigger_texts, from_.span)
+        _check_count(len(triggers) + len(stage.instructions))
+    except Fault as fault:
+        raise EvaluationError([Problem.at(plan.dockerfile.source, from_.span, fault, from_.text)]) from fault
+    steps: list[Step] = []
+    for number, instruction in enumerate((*triggers, *stage.instructions)):
+        place = instruction.place
+        origin = Origin(plan.dockerfile.source.filename, place.span, place.text, number < len(triggers))
+        try:
+            steps.append(_step(state, instruction, origin))
+        except Fault as fault:
+            problem = Problem.at(plan.dockerfile.source, place.span, fault, place.text)
+            raise EvaluationError([problem]) from fault
+    evaluated = EvaluatedStage(
+        index=stage.index,
+        steps=tuple(steps),
+        config=state.config,
+        author=state.author,
+        variables=Variables(dict(state.values), dict(state.arguments), state.workdir_set),
+        triggers=tuple(state.triggers),
+    )
+    return evaluated, state.findings
+
+
+def trigger_needs(
+    plan: BuildPlan, stage: StagePlan, config: RuntimeConfig
+) -> tuple[frozenset[int], frozenset[str]]:
     """Return the stages and images that the ONBUILD triggers of a base image need files of.
 
     They are known only once the base's config is; hand them to `BuildPlan.also_needing`.
 
+    Args:
+        plan: The plan.
+        stage: The stage that stands on the image.
+        config: The image's `config`.
+
     Raises:
-        EvaluationError: A trigger cannot be parsed, or needs a stage that does not exist.
+        EvaluationError: A trigger cannot be parsed, or needs a stage that does not exist or comes
+            later.
     """
-    raise NotImplementedError
+    from_ = stage.from_.place
+    try:
+        needs, faults = needs_of(parse_triggers(config.on_build, from_.span), stage_names(plan.dockerfile))
+        found = [fault for _, fault in faults] + _later(needs.stages, stage.index)
+    except Fault as fault:
+        found = [fault]
+    if found:
+        source = plan.dockerfile.source
+        raise EvaluationError([Problem.at(source, from_.span, fault, from_.text) for fault in found])
+    return frozenset(needs.stages), frozenset(needs.images)
+
+
+def _later(stages: Iterable[int], index: int) -> list[Fault]:
+    return [
+        Fault(
+            Code.STAGE_ORDER, f"an ONBUILD trigger of the base needs stage {other}, which is not built before"
+        )
+        for other in stages
+        if other >= index
+    ]
+
+
+def _check_count(instructions: int) -> None:
+    if instructions > _MAX_INSTRUCTIONS:
+        raise Fault(Code.TOO_LARGE, f"a stage may have {_MAX_INSTRUCTIONS} instructions at most")
+
+
+def _begin(plan: BuildPlan, base: KnownBase) -> tuple[StageState, tuple[str, ...]]:
+    """Return the state before the first instruction, and the base's triggers."""
+    match base:
+        case None:
+            config, author = RuntimeConfig(working_dir="/"), ""
+        case BaseImage(config, author):
+            pass
+        case EvaluatedStage(config=config, author=author):
+            pass
+    before = base.variables if isinstance(base, EvaluatedStage) else Variables({}, {})
+    triggers = config.on_build
+    config = replace(config, on_build=())
+    if config.env_value("PATH") is None:
+        config = config.with_env("PATH", DEFAULT_PATH)
+    if config.working_dir:
+        config = replace(config, working_dir=paths.workdir("", config.working_dir))
+    state = StageState(
+        config=config,
+        values={**before.values, **variables_of(config)},
+        arguments=dict(before.arguments),
+        scope=plan.scope,
+        names=stage_names(plan.dockerfile),
+        lexer=WordLexer(plan.dockerfile.escape),
+        author=author,
+        workdir_set=before.absolute_workdir,
+    )
+    return state, triggers
+
+
+def _step(state: StageState, instruction: Instruction, origin: Origin) -> Step:
+    match instruction:
+        case Run():
+            return run(state, instruction, origin)
+        case Copy():
+            return files.copy(state, instruction, origin)
+        case Add():
+            return files.add(state, instruction, origin)
+        case Workdir():
+            return files.workdir(state, instruction, origin)
+        case _:
+            created_by = _metadata(state, instruction)
+            return ConfigStep(origin, created_by, state.config)
+
+
+def _metadata(state: StageState, instruction: _Metadata) -> str | None:
+    match instruction:
+        case OnBuild(_, trigger):
+            state.triggers.append(trigger)
+            state.change(on_build=(*state.config.on_build, trigger))
+            return None
+        case Maintainer(_, maintainer):
+            state.author = maintainer
+            return f"MAINTAINER {maintainer}"
+        case _:
+            return metadata.apply(state, instruction)

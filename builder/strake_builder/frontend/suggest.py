@@ -1,4 +1,4 @@
-""" "Did you mean …?": the nearest of some names, as BuildKit chooses it (edit distance below 3)."""
+"""Find the name that was meant: the nearest of some, as BuildKit chooses it (edit distance below 3)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.suggest import did_you_mean
@@ -16,8 +16,9 @@ from strake_builder.frontend.suggest import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_Name = TypeVar("_Name", bound=str)
 _TYPES: Final = ("bind", "cache", "tmpfs", "secret", "ssh")
-_SHARING: Final = ("shared", "private", "locked")
+_SHARING: Final[tuple[Literal["shared", "private", "locked"], ...]] = ("shared", "private", "locked")
 _ALIASES: Final = {
     "src": "source",
     "dst": "target",
@@ -47,7 +48,7 @@ class MountSpec:
     read_only: bool | None = None
     size: int | None = None
     id: str = ""
-    sharing: str = ""
+    sharing: Literal["", "shared", "private", "locked"] = ""
     required: bool = False
     mode: int | None = None
     uid: int | None = None
@@ -224,10 +225,10 @@ def _only(spec: MountSpec, key: str, *types: str) -> None:
         )
 
 
-def _choice(what: str, value: str, names: tuple[str, ...]) -> str:
-    lowered = value.lower()
-    if lowered in names:
-        return lowered
+def _choice(what: str, value: str, names: tuple[_Name, ...]) -> _Name:
+    for name in names:
+        if name == value.lower():
+            return name
     hint = did_you_mean(value, names) or f"use {', '.join(names)}"
     raise _invalid(f"unsupported {what} {value[:60]!r}", value, hint)
 

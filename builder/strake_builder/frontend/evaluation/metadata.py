@@ -1,0 +1,263 @@
+"""Instructions that change nothing but the image configuration.
+
+Each function changes the state and returns the text for the image's history, as BuildKit writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.evaluation import go_text
+from strake_builder.frontend.evaluation.ports import parse_port
+from strake_builder.frontend.evaluation.signals import check_signal
+from strake_builder.frontend.syntax import (
+    Arg,
+    ArgDefinition,
+    Cmd,
+    CommandForm,
+    Entrypoint,
+    Env,
+    ExecForm,
+    Expose,
+    Healthcheck,
+    KeyValue,
+    Label,
+    Place,
+    Shell,
+    ShellForm,
+    StopSignal,
+    User,
+    Volume,
+)
+from strake_oci.image import Healthcheck as HealthConfig
+
+if TYPE_CHECKING:
+    from strake_builder.frontend.evaluation.state import StageState
+
+Metadata: TypeAlias = (
+    Arg | Env | Label | Cmd | Entrypoint | Shell | Expose | Volume | User | Healthcheck | StopSignal
+)
+_MAX_PORTS: Final = 200_000
+_SECRET: Final = re.compile(
+    r"(?:_|^)(?:apikey|auth|credential|credentials|key|password|pword|passwd|secret|token)(?:_|$)",
+    re.IGNORECASE,
+)
+_NO_SECRET: Final = re.compile(r"(?:_|^)(?:public|file|version)(?:_|$)", re.IGNORECASE)
+
+
+def apply(state: StageState, instruction: Metadata) -> str:  # noqa: C901 one line an instruction
+    """Carry out one instruction.
+
+    Raises:
+        Fault: A value is invalid, or a word cannot be expanded.
+    """
+    match instruction:
+        case Arg():
+            return arg(state, instruction)
+        case Env():
+            return env(state, instruction)
+        case Label():
+            return label(state, instruction)
+        case Cmd():
+            return cmd(state, instruction)
+        case Entrypoint():
+            return entrypoint(state, instruction)
+        case Shell():
+            return shell(state, instruction)
+        case Expose():
+            return expose(state, instruction)
+        case Volume():
+            return volume(state, instruction)
+        case User():
+            return user(state, instruction)
+        case Healthcheck():
+            return healthcheck(state, instruction)
+        case StopSignal():
+            return stop_signal(state, instruction)
+
+
+def env(state: StageState, instruction: Env) -> str:
+    """ENV: all values are expanded before any is set."""
+    pairs = _expanded(state, instruction.pairs, instruction.place)
+    for key, value in pairs:
+        _note_secret(state, "ENV", key, instruction.place)
+        state.set_env(key, value)
+    return _assignments("ENV", pairs)
+
+
+def label(state: StageState, instruction: Label) -> str:
+    """LABEL."""
+    pairs = _expanded(state, instruction.pairs, instruction.place)
+    state.change(labels={**state.config.labels, **dict(pairs)})
+    return _assignments("LABEL", pairs)
+
+
+def _expanded(state: StageState, pairs: tuple[KeyValue, ...], place: Place) -> list[tuple[str, str]]:
+    if any(pair.legacy for pair in pairs):
+        keyword = place.keyword
+        message = f'"{keyword} key=value" should be used instead of legacy "{keyword} key value" format'
+        state.note("LegacyKeyValueFormat", message, place)
+    return [(state.expand(pair.key, place), state.expand(pair.value, place)) for pair in pairs]
+
+
+def _assignments(keyword: str, pairs: list[tuple[str, str]]) -> str:
+    return " ".join((keyword, *(f"{key}={value}" for key, value in pairs)))
+
+
+def arg(state: StageState, instruction: Arg) -> str:
+    """ARG: one definition after the other, so that a default may use those before it."""
+    shown = []
+    for definition in instruction.definitions:
+        _note_secret(state, "ARG", definition.name, instruction.place)
+        value = _argument(state, definition, instruction.place)
+        if value is not None:
+            state.set_value(definition.name, value)
+        state.arguments.setdefault(definition.name, "")
+        if value is not None:
+            state.arguments[definition.name] = value
+        shown.append(definition.name if value is None else f"{definition.name}={value}")
+    return " ".join(("ARG", *shown))
+
+
+def _argument(state: StageState, definition: ArgDefinition, place: Place) -> str | None:
+    """A build argument wins over the default, the default over a global argument."""
+    if definition.name in state.scope.build_args:
+        return state.scope.build_args[definition.name]
+    if definition.default is not None:
+        return state.expand(definition.default, place)
+    return state.scope.global_args.get(definition.name)
+
+
+def _note_secret(state: StageState, keyword: str, name: str, place: Place) -> None:
+    if _SECRET.search(name) and not _NO_SECRET.search(name):
+        message = f'Do not use ARG or ENV instructions for sensitive data ({keyword} "{name}")'
+        state.note("SecretsUsedInArgOrEnv", message, place)
+
+
+def command(state: StageState, form: CommandForm, place: Place) -> tuple[str, ...]:
+    """Return the argument vector of CMD or ENTRYPOINT."""
+    match form:
+        case ExecForm(args):
+            return args
+        case ShellForm(text):
+            if state.config.shell is None:
+                message = (
+                    f"JSON arguments recommended for {place.keyword} to prevent unintended behavior "
+                    "related to OS signals"
+                )
+                state.note("JSONArgsRecommended", message, place)
+            return (*state.shell, text)
+
+
+def cmd(state: StageState, instruction: Cmd) -> str:
+    """CMD."""
+    _note_used_once(state, instruction.place)
+    args = command(state, instruction.form, instruction.place)
+    state.cmd_set = True
+    state.change(cmd=args)
+    return f"CMD {go_text.quoted_list(args)}"
+
+
+def entrypoint(state: StageState, instruction: Entrypoint) -> str:
+    """ENTRYPOINT: takes back a CMD that the base brought in."""
+    _note_used_once(state, instruction.place)
+    args = command(state, instruction.form, instruction.place)
+    state.change(entrypoint=args or None)
+    if not state.cmd_set:
+        state.change(cmd=None)
+    return f"ENTRYPOINT {go_text.quoted_list(args)}"
+
+
+def healthcheck(state: StageState, instruction: Healthcheck) -> str:
+    """HEALTHCHECK: replaces the base's as a whole."""
+    _note_used_once(state, instruction.place)
+    check = HealthConfig(
+        test=instruction.test,
+        interval=instruction.interval,
+        timeout=instruction.timeout,
+        start_period=instruction.start_period,
+        start_interval=instruction.start_interval,
+        retries=instruction.retries,
+    )
+    state.change(healthcheck=check)
+    times = " ".join(
+        f"{name}:{go_text.duration(value)}"
+        for name, value in (
+            ("Interval", check.interval),
+            ("Timeout", check.timeout),
+            ("StartPeriod", check.start_period),
+            ("StartInterval", check.start_interval),
+        )
+    )
+    return f"HEALTHCHECK {{Test:{go_text.plain_list(check.test)} {times} Retries:{check.retries}}}"
+
+
+def _note_used_once(state: StageState, place: Place) -> None:
+    keyword = place.keyword.upper()
+    before = state.last.get(keyword)
+    if before is not None:
+        message = (
+            f"Multiple {place.keyword} instructions should not be used in the same stage because only "
+            "the last one will be used"
+        )
+        # The earlier one is the one without effect.
+        state.note("MultipleInstructionsDisallowed", message, replace(before, comments=place.comments))
+    state.last[keyword] = place
+
+
+def shell(state: StageState, instruction: Shell) -> str:
+    """SHELL."""
+    state.change(shell=instruction.argv)
+    return f"SHELL {go_text.plain_list(instruction.argv)}"
+
+
+def expose(state: StageState, instruction: Expose) -> str:
+    """EXPOSE."""
+    ports: list[str] = []
+    for text in instruction.ports:
+        for word in state.words(text):
+            spec = parse_port(word)
+            if spec.protocol != spec.protocol.lower():
+                message = f"Defined protocol '{word}' in EXPOSE instruction should be lowercase"
+                state.note("ExposeProtoCasing", message, instruction.place)
+            if spec.is_mapping:
+                message = (
+                    f"EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
+                )
+                state.note("ExposeInvalidFormat", message, instruction.place)
+            ports += spec.ports()
+            if len(ports) > _MAX_PORTS:
+                raise Fault(Code.TOO_LARGE, f"EXPOSE names more than {_MAX_PORTS} ports")
+    state.change(exposed_ports=tuple(sorted({*state.config.exposed_ports, *ports})))
+    return f"EXPOSE {go_text.plain_list(ports)}"
+
+
+def volume(state: StageState, instruction: Volume) -> str:
+    """VOLUME."""
+    paths = [state.expand(path, instruction.place) for path in instruction.paths]
+    if not all(paths):
+        raise Fault(
+            Code.INVALID_ARGUMENT,
+            "a VOLUME can not be an empty string",
+            hint="a variable in it is empty or not set",
+        )
+    state.change(volumes=tuple(sorted({*state.config.volumes, *paths})))
+    return f"VOLUME {go_text.plain_list(paths)}"
+
+
+def user(state: StageState, instruction: User) -> str:
+    """USER."""
+    name = state.expand(instruction.user, instruction.place)
+    state.change(user=name)
+    return f"USER {name}"
+
+
+def stop_signal(state: StageState, instruction: StopSignal) -> str:
+    """STOPSIGNAL."""
+    signal = state.expand(instruction.signal, instruction.place)
+    check_signal(signal)
+    state.change(stop_signal=signal)
+    return f"STOPSIGNAL {signal}"
