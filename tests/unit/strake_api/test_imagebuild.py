@@ -1,0 +1,131 @@
+"""The spec: what is accepted, and what is refused with which words."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from strake_api.imagebuild import ImageBuild, ImageBuildSpec
+
+
+def spec(**changes):
+    return {
+        "source": {"inline": {"Dockerfile": "FROM scratch"}},
+        "output": {"destinations": ["registry.example/app:1"]},
+        **changes,
+    }
+
+
+def refusal(**changes) -> str:
+    with pytest.raises(ValidationError) as caught:
+        ImageBuildSpec.model_validate(spec(**changes))
+    return str(caught.value)
+
+
+def test_defaults():
+    parsed = ImageBuildSpec.model_validate(spec())
+    assert (parsed.dockerfile, parsed.timeout, parsed.args, parsed.target) == ("Dockerfile", "1h", (), None)
+
+
+def test_the_whole_of_it():
+    parsed = ImageBuildSpec.model_validate(
+        spec(
+            source={"git": {"url": "https://git.example/app.git", "ref": "v1.2", "path": "services/api"}},
+            dockerfile="docker/Dockerfile",
+            target="release",
+            args=[{"name": "VERSION", "value": "1.2"}],
+            pushSecret={"name": "push"},
+            pullSecret={"name": "pull"},
+            resources={"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
+            timeout="1h30m",
+        )
+    )
+    assert parsed.source.git.path == "services/api"
+    assert parsed.resources.requests == {"cpu": 1, "memory": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{}, {"configMap": {"name": "c"}, "inline": {"Dockerfile": "x"}}],
+    ids=["none", "two"],
+)
+def test_exactly_one_source(source):
+    assert "exactly one of git, configMap or inline" in refusal(source=source)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../b"])
+def test_paths_stay_inside(path):
+    assert "cannot leave it" in refusal(dockerfile=path)
+    git = {"url": "https://x.example/y", "path": path}
+    assert "cannot leave it" in refusal(source={"git": git})
+
+
+@pytest.mark.parametrize("path", ["/abs", "a/../b", "a//b", "dir/", ".", ""])
+def test_inline_paths_are_files_of_the_context(path):
+    assert "relative path of a file" in refusal(source={"inline": {"Dockerfile": "x", path: "y"}})
+
+
+def test_inline_needs_its_dockerfile():
+    assert "holds no file of the name" in refusal(source={"inline": {"other": "x"}})
+
+
+@pytest.mark.parametrize("url", ["https://user:pw@x.example/y", "https://token@x.example/y"])
+def test_no_credentials_in_a_url(url):
+    assert "must not carry" in refusal(source={"git": {"url": url}})
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc", "ssh://x.example/y", "/local", "ext::sh -c evil", "https://x.example"]
+)
+def test_only_anonymous_transports(url):
+    assert "pattern" in refusal(source={"git": {"url": url}})
+
+
+@pytest.mark.parametrize("ref", ["--upload-pack=evil", "-x", "", "a b", "a\nb"])
+def test_a_ref_is_never_an_option(ref):
+    assert "ref" in refusal(source={"git": {"url": "https://x.example/y", "ref": ref}})
+
+
+@pytest.mark.parametrize(
+    ("destination", "said"),
+    [
+        ("r.example/a@sha256:" + "0" * 64, "cannot hold a digest"),
+        ("r.example/A:1", "lower case"),
+        ("has space", "registry/repository:tag"),
+        ("r.example/a:", "registry/repository:tag"),
+    ],
+)
+def test_destinations(destination, said):
+    assert said in refusal(output={"destinations": [destination]})
+
+
+@pytest.mark.parametrize("good", ["a", "a:1", "localhost:5000/a/b:x_1", "r.example/a__b/c-d"])
+def test_good_destinations(good):
+    assert ImageBuildSpec.model_validate(spec(output={"destinations": [good]}))
+
+
+@pytest.mark.parametrize("timeout", ["0s", "25h", "99999m"])
+def test_timeouts_have_bounds(timeout):
+    assert "at most 24h" in refusal(timeout=timeout)
+
+
+@pytest.mark.parametrize("timeout", ["soon", "1.5h", "-1h", "1s2h", ""])
+def test_timeouts_are_durations(timeout):
+    assert "timeout" in refusal(timeout=timeout)
+
+
+def test_unknown_fields_are_refused():
+    assert "pushSecrets" in refusal(pushSecrets={"name": "x"})
+
+
+def test_a_manifest_with_a_status_can_be_read():
+    parsed = ImageBuild.model_validate(
+        {
+            "apiVersion": "strake.dev/v1alpha1",
+            "kind": "ImageBuild",
+            "metadata": {"name": "hello", "uid": "x", "labels": {}},
+            "spec": spec(),
+            "status": {"phase": "Succeeded"},
+        }
+    )
+    assert parsed.metadata.name == "hello"
