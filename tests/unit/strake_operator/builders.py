@@ -1,0 +1,89 @@
+"""Observations for tests, made of what a test names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from strake_api.imagebuild import ImageBuildSpec
+from strake_api.reasons import FailureReason
+from strake_api.result import BuildFailed, BuildSucceeded, StepCounts
+from strake_api.status import ImageBuildStatus
+from strake_operator.reconcile.observed import (
+    Build,
+    BuilderRun,
+    Observation,
+    Pod,
+    Running,
+    Terminated,
+)
+from strake_operator.settings import Settings
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DIGEST = "sha256:" + "d" * 64
+SETTINGS = Settings(builder_image="strake/builder:test")
+SPEC = ImageBuildSpec.model_validate(
+    {
+        "source": {"inline": {"Dockerfile": "FROM scratch"}},
+        "output": {"destinations": ["r.example:5000/app:1", "r.example/copy:2"]},
+    }
+)
+SUCCESS = BuildSucceeded(
+    digest=DIGEST, config_digest=DIGEST, platform="linux/amd64", steps=StepCounts(total=4, run=1, cached=3)
+)
+FAILURE = BuildFailed(
+    reason=FailureReason.RUN_STEP_FAILED,
+    message="RUN make ended with status 2",
+    line=3,
+    exit_code=2,
+    log_tail=("one", "two"),
+)
+
+
+def build(status: ImageBuildStatus | None = None, **changes) -> Build:
+    fields = {
+        "namespace": "team",
+        "name": "hello",
+        "uid": "uid-1",
+        "generation": 1,
+        "resource_version": "7",
+        "deleting": False,
+        "spec": SPEC,
+        "status": status or ImageBuildStatus(),
+    }
+    return Build(**{**fields, **changes})
+
+
+def pod(container=None, **changes) -> Pod:
+    fields = {"name": "hello-1-x", "phase": "Running", "container": container, "disrupted": None}
+    return Pod(**{**fields, **changes})
+
+
+def run(**changes) -> BuilderRun:
+    fields = {
+        "job": "hello-1",
+        "generation": 1,
+        "attempt": 1,
+        "created": NOW - timedelta(seconds=5),
+        "deleting": False,
+        "suspended": False,
+        "failure": None,
+        "complete": False,
+        "pod": pod(Running()),
+    }
+    return BuilderRun(**{**fields, **changes})
+
+
+def ended(message: str, *, exit_code: int = 1, reason: str = "Error") -> Terminated:
+    return Terminated(exit_code, reason, message, NOW)
+
+
+def seen(*runs: BuilderRun, status: ImageBuildStatus | None = None, progress=None, **changes) -> Observation:
+    return Observation(build(status, **changes), runs, progress)
+
+
+def truths(status: ImageBuildStatus) -> dict[str, str]:
+    return {condition.type: condition.status for condition in status.conditions}
+
+
+def reason(status: ImageBuildStatus) -> str:
+    return next(condition.reason for condition in status.conditions if condition.type == "Ready")

@@ -1,0 +1,90 @@
+"""The Job and its ConfigMap: what runs, with which rights, and who owns it."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_api.imagebuild import ImageBuildSpec
+from strake_api.request import BuildRequest
+from strake_operator.manifests.job import builder_job
+from strake_operator.manifests.objects import RunIdentity
+from strake_operator.manifests.request import request_config_map
+from strake_operator.settings import Settings
+from tests.unit.strake_operator.builders import SETTINGS, SPEC
+
+RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
+FULL = ImageBuildSpec.model_validate(
+    {
+        "source": {"configMap": {"name": "ctx"}},
+        "output": {"destinations": ["r.example/app:1"]},
+        "pushSecret": {"name": "push-me"},
+        "pullSecret": {"name": "pull-me"},
+        "resources": {"requests": {"cpu": 2}, "limits": {"memory": "1Gi"}},
+        "timeout": "10m",
+    }
+)
+
+
+def pod_of(spec=SPEC):
+    return builder_job(RUN, spec, SETTINGS)["spec"]["template"]["spec"]
+
+
+def container_of(spec=SPEC):
+    (container,) = pod_of(spec)["containers"]
+    return container
+
+
+def test_the_pod_is_isolated():
+    pod, security = pod_of(), container_of()["securityContext"]
+    assert pod["hostUsers"] is False
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert security["privileged"] is False
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["capabilities"]["drop"] == ["ALL"]
+    assert "SYS_ADMIN" in security["capabilities"]["add"]
+    assert not {"SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO", "BPF"} & set(security["capabilities"]["add"])
+    assert not [volume for volume in pod["volumes"] if "hostPath" in volume]
+
+
+def test_a_run_is_never_repeated_by_kubernetes():
+    job = builder_job(RUN, SPEC, SETTINGS)
+    assert job["spec"]["backoffLimit"] == 0
+    assert pod_of()["restartPolicy"] == "Never"
+
+
+def test_the_deadline_leaves_the_builder_time_to_report():
+    assert builder_job(RUN, FULL, SETTINGS)["spec"]["activeDeadlineSeconds"] == 660
+
+
+def test_everything_belongs_to_the_build():
+    for made in (builder_job(RUN, SPEC, SETTINGS), request_config_map(RUN, SPEC, SETTINGS)):
+        (owner,) = made["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["uid"]) == ("ImageBuild", "uid-1")
+        assert made["metadata"]["labels"]["strake.dev/uid"] == "uid-1"
+        assert made["metadata"]["namespace"] == "team"
+
+
+@pytest.mark.parametrize("spec", [SPEC, FULL], ids=["inline", "full"])
+def test_every_path_of_the_request_is_mounted(spec):
+    made = request_config_map(RUN, spec, Settings("image", insecure_registries=("r:5000",)))
+    request = BuildRequest.model_validate_json(made["data"]["request.json"])
+    mounts = {mount["mountPath"] for mount in container_of(spec)["volumeMounts"]}
+    paths = [request.work_directory, request.registries.push_config, request.registries.pull_config]
+    if request.source.directory:
+        paths.append(request.source.directory.path)
+    for path in filter(None, paths):
+        assert any(path == mount or path.startswith(mount + "/") for mount in mounts), path
+    assert request.registries.insecure == ("r:5000",)
+
+
+def test_secrets_are_mounted_by_name_and_never_copied():
+    volumes = {volume["name"]: volume for volume in pod_of(FULL)["volumes"]}
+    assert volumes["push"]["secret"]["secretName"] == "push-me"
+    assert volumes["pull"]["secret"]["secretName"] == "pull-me"
+    assert "push-me" not in request_config_map(RUN, FULL, SETTINGS)["data"]["request.json"]
+
+
+def test_resources():
+    assert container_of()["resources"] == {"requests": {"cpu": "250m", "memory": "256Mi"}}
+    assert container_of(FULL)["resources"] == {"requests": {"cpu": 2}, "limits": {"memory": "1Gi"}}

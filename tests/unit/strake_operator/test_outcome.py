@@ -1,0 +1,121 @@
+"""How a run ended: the builder's words, corrected by what it cannot know."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_api.reasons import FailureReason
+from strake_api.result import BuildFailed
+from strake_operator.reconcile.observed import Running, Waiting
+from strake_operator.reconcile.outcome import blocker, outcome
+from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, run
+
+CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="told to stop").to_json()
+
+
+def reason_of(**changes) -> FailureReason:
+    result = outcome(run(**changes))
+    assert isinstance(result, BuildFailed)
+    return result.reason
+
+
+def test_a_running_builder_has_no_outcome():
+    assert outcome(run()) is None
+    assert outcome(run(pod=None)) is None
+    assert outcome(run(pod=pod(Waiting("ContainerCreating", "")))) is None
+
+
+def test_the_builder_is_believed():
+    assert outcome(run(pod=pod(ended(SUCCESS.to_json(), exit_code=0)))) == SUCCESS
+    assert outcome(run(pod=pod(ended(FAILURE.to_json())))) == FAILURE
+
+
+def test_an_image_that_is_pushed_is_pushed():
+    """A deadline or an eviction after the push takes nothing back."""
+    late = run(
+        pod=pod(ended(SUCCESS.to_json(), exit_code=137), disrupted="drain"), failure="DeadlineExceeded"
+    )
+    assert outcome(late) == SUCCESS
+
+
+@pytest.mark.parametrize("message", ["", FAILURE.to_json()], ids=["silent", "with a result"])
+def test_the_memory_limit(message):
+    killed = ended(message, exit_code=137, reason="OOMKilled")
+    result = outcome(run(pod=pod(killed)))
+    assert result.reason is FailureReason.OUT_OF_MEMORY
+    assert "limits.memory" in result.message
+
+
+@pytest.mark.parametrize("message", ["", CANCELLED], ids=["silent", "cancelled"])
+def test_a_signal_that_meant_the_deadline(message):
+    assert reason_of(pod=pod(ended(message)), failure="DeadlineExceeded") is FailureReason.TIMED_OUT
+
+
+@pytest.mark.parametrize("message", ["", CANCELLED], ids=["silent", "cancelled"])
+def test_a_signal_that_meant_an_eviction(message):
+    assert reason_of(pod=pod(ended(message), disrupted="memory pressure")) is FailureReason.EVICTED
+
+
+def test_a_pod_that_never_started_before_the_deadline():
+    stuck = run(pod=None, failure="DeadlineExceeded", problems=('secret "push" not found',))
+    result = outcome(stuck)
+    assert result.reason is FailureReason.TIMED_OUT
+    assert 'Secret "push" does not exist' in result.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"pod": None, "failure": "BackoffLimitExceeded"}, FailureReason.EVICTED),
+        ({"pod": pod(Running(), lost=True)}, FailureReason.EVICTED),
+        ({"pod": pod(None, phase="Failed", disrupted="preempted")}, FailureReason.EVICTED),
+        ({"pod": pod(None, phase="Failed"), "failure": "BackoffLimitExceeded"}, FailureReason.INTERNAL_ERROR),
+        ({"pod": None, "complete": True}, FailureReason.EVICTED),
+    ],
+    ids=["pod gone", "node lost", "preempted", "no container", "result gone"],
+)
+def test_what_only_kubernetes_knows(changes, expected):
+    assert reason_of(**changes) is expected
+
+
+def test_a_builder_that_broke_shows_its_last_words():
+    result = outcome(run(pod=pod(ended("ImportError: no module\n", exit_code=1))))
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert "status 1" in result.message
+    assert result.log_tail == ("ImportError: no module",)
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ('MountVolume.SetUp failed for volume "push" : secret "p" not found', FailureReason.SECRET_NOT_FOUND),
+        (
+            'MountVolume.SetUp failed for volume "push" : references non-existent secret key: .dockerconfigjson',
+            FailureReason.SECRET_NOT_FOUND,
+        ),
+        (
+            'MountVolume.SetUp failed for volume "c" : configmap "c" not found',
+            FailureReason.SOURCE_FETCH_FAILED,
+        ),
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', FailureReason.POLICY_DENIED),
+    ],
+)
+def test_events_name_what_is_missing(problem, expected):
+    found = blocker(run(pod=None, problems=("noise", problem)))
+    assert found.reason is expected
+
+
+@pytest.mark.parametrize(
+    ("waiting", "expected"),
+    [
+        (Waiting("ImagePullBackOff", "not found"), FailureReason.INTERNAL_ERROR),
+        (Waiting("CreateContainerError", "no user namespaces"), FailureReason.UNSUPPORTED),
+        (Waiting("RunContainerError", ""), FailureReason.UNSUPPORTED),
+    ],
+)
+def test_a_container_that_cannot_start(waiting, expected):
+    assert blocker(run(pod=pod(waiting))).reason is expected
+
+
+def test_nothing_in_the_way():
+    assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=("MissingClusterDNS",))) is None

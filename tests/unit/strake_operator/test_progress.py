@@ -1,0 +1,47 @@
+"""The builder's events, folded."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from strake_api.events import (
+    OutputLine,
+    PhaseStarted,
+    Planned,
+    PullProgress,
+    StepCached,
+    StepFinished,
+    StepStarted,
+)
+from strake_api.reasons import ProgressReason
+from strake_api.status import Phase
+from strake_operator.reconcile.progress import Progress
+from tests.unit.strake_operator.builders import NOW
+
+
+def after(*events) -> Progress:
+    return reduce(Progress.after, events, Progress())
+
+
+def test_steps_are_counted_and_the_running_one_is_named():
+    progress = after(
+        PhaseStarted(time=NOW, phase=ProgressReason.BUILDING),
+        Planned(time=NOW, steps=3),
+        StepCached(time=NOW, step=1, line=2, instruction="RUN a"),
+        StepStarted(time=NOW, step=2, line=3, instruction="RUN b"),
+        StepFinished(time=NOW, step=2, seconds=1),
+        StepStarted(time=NOW, step=3, line=4, instruction="RUN c"),
+        OutputLine(time=NOW, step=3, text="noise"),
+    )
+    assert (progress.total, progress.done, progress.cached) == (3, 2, 1)
+    assert progress.text == "[3/3] RUN c"
+    assert progress.phase is Phase.BUILDING
+
+
+def test_a_pull_shows_its_bytes():
+    progress = after(
+        PhaseStarted(time=NOW, phase=ProgressReason.PULLING_BASE),
+        PullProgress(time=NOW, image="debian:12", done=12_000_000, total=50_000_000),
+    )
+    assert progress.text == "pulling debian:12: 12 of 50 MB"
+    assert progress.phase is Phase.PULLING

@@ -1,0 +1,132 @@
+"""One look at a build: in which order things are done, and what happens when they cannot be done."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from strake_api.events import Planned, StepStarted, format_event
+from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.handlers.follower import Follower
+from strake_operator.handlers.queue import Key
+from strake_operator.handlers.reconciler import Reconciler
+from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SUCCESS, build, ended, pod, run
+
+KEY = Key("team", "hello")
+
+
+class Cluster:
+    """A cluster that fails on request and remembers what was done to it."""
+
+    def __init__(self, the_build=None, runs=(), **failures):
+        self.the_build, self.found, self.failures = the_build or build(), tuple(runs), failures
+        self.done: list[tuple[str, object]] = []
+        self.status = None
+
+    def _do(self, what, detail=None):
+        if (failure := self.failures.get(what)) is not None:
+            raise failure
+        self.done.append((what, detail))
+
+    async def build(self, namespace, name):
+        if isinstance(self.the_build, Exception):
+            raise self.the_build
+        return self.the_build
+
+    async def runs(self, _):
+        return self.found
+
+    async def create(self, manifest):
+        self._do("create", manifest["kind"])
+
+    async def delete_run(self, namespace, job):
+        self._do("delete", job)
+
+    async def write_status(self, _, status):
+        self._do("status", status.phase)
+        self.status = status
+
+    async def announce(self, _build, kind, reason, message, moment):
+        self._do("announce", (kind, reason))
+
+
+def look(cluster, lines=None):
+    async def silent(namespace, pod):
+        for line in lines or ():
+            yield line
+
+    async def test():
+        progressed = []
+        follower = Follower(silent)
+        reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW)
+        again = await reconciler.look(KEY)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        if progressed:
+            again = await reconciler.look(KEY)
+        await follower.close()
+        return again
+
+    return asyncio.run(test())
+
+
+def test_a_run_is_created_before_the_status_names_it():
+    cluster = Cluster()
+    look(cluster)
+    assert cluster.done == [
+        ("create", "ConfigMap"),
+        ("create", "Job"),
+        ("status", "Pending"),
+        ("announce", ("Normal", "Started")),
+    ]
+
+
+def test_a_build_that_is_gone_is_forgotten():
+    cluster = Cluster(NotFoundError("gone"))
+    assert look(cluster) is None
+    assert cluster.done == []
+
+
+@pytest.mark.parametrize(
+    ("result", "phase", "announced"),
+    [(SUCCESS, "Succeeded", ("Normal", "Pushed")), (FAILURE, "Failed", ("Warning", "RunStepFailed"))],
+)
+def test_a_result_is_harvested_and_announced(result, phase, announced):
+    cluster = Cluster(runs=[run(pod=pod(ended(result.to_json())))])
+    look(cluster)
+    assert ("status", phase) in cluster.done
+    assert cluster.done[-1] == ("announce", announced)
+
+
+def test_nothing_new_writes_nothing():
+    first = Cluster()
+    look(first)
+    second = Cluster(build(first.status), [run(job=first.status.job, pod=None)])
+    look(second)
+    third = Cluster(build(second.status or first.status), [run(job=first.status.job, pod=None)])
+    look(third)
+    assert third.done == []
+
+
+def test_progress_comes_from_the_log():
+    cluster = Cluster(runs=[run()])
+    events = [
+        Planned(time=NOW, steps=2),
+        StepStarted(time=NOW, step=1, line=2, instruction="RUN make"),
+    ]
+    look(cluster, [b"not an event", *(format_event(event).encode() for event in events)])
+    assert cluster.status.progress == "[1/2] RUN make"
+
+
+def test_what_the_cluster_refuses_fails_the_build():
+    cluster = Cluster(create=RefusedError("creating Job team/x: spec.resources: invalid"))
+    look(cluster)
+    assert cluster.status.failure.reason == "InvalidRequest"
+    assert "spec.resources" in cluster.status.failure.message
+
+
+@pytest.mark.parametrize("problem", [ClusterError("503"), ConflictError("409")], ids=repr)
+def test_trouble_with_the_api_server_is_for_the_queue(problem):
+    with pytest.raises(type(problem)):
+        look(Cluster(status=problem))

@@ -1,0 +1,35 @@
+"""The operator's environment."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_operator.errors import SettingsError
+from strake_operator.settings import read_settings
+
+IMAGE = {"STRAKE_BUILDER_IMAGE": "r.example/strake:1"}
+
+
+def test_defaults():
+    settings = read_settings(IMAGE)
+    assert settings.builder_image == "r.example/strake:1"
+    assert settings.insecure_registries == ()
+
+
+def test_lists_may_use_commas_or_spaces():
+    settings = read_settings({**IMAGE, "STRAKE_INSECURE_REGISTRIES": "a:5000, b:5000\nc"})
+    assert settings.insecure_registries == ("a:5000", "b:5000", "c")
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "STRAKE_BUILDER_IMAGE is not set"),
+        ({**IMAGE, "STRAKE_INSECURE_REGISTRIES": "http://r"}, "without a path"),
+        ({**IMAGE, "STRAKE_ATTEMPTS": "0"}, "STRAKE_ATTEMPTS"),
+        ({**IMAGE, "STRAKE_GRACE_SECONDS": "soon"}, "STRAKE_GRACE_SECONDS"),
+    ],
+)
+def test_mistakes_name_the_variable(environment, said):
+    with pytest.raises(SettingsError, match=said):
+        read_settings(environment)
