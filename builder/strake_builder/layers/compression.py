@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 import zlib
-from enum import Enum
 from typing import IO, Final, Protocol, cast
 
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
 from strake_builder.layers.tar_reader import ByteSource
+from strake_oci.mediatype import Compression
 
 _CHUNK: Final = 256 << 10
 _MAGIC_MAX: Final = 6
@@ -20,14 +20,6 @@ _ZSTD_WINDOW_LIMIT: Final = 128 << 20
 """Bytes. Windows of `zstd --long=27`, the longest that its own tool reads unasked."""
 GZIP_LEVEL: Final = 1
 ZSTD_LEVEL: Final = 3
-
-
-class Compression(Enum):
-    """How a layer's bytes are packed; the value is the suffix of its OCI media type."""
-
-    NONE = ""
-    GZIP = "gzip"
-    ZSTD = "zstd"
 
 
 class Compressor(Protocol):

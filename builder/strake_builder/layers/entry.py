@@ -56,7 +56,7 @@ class Entry:
     mtime: int = 0
     target: bytes = b""
     device: tuple[int, int] = (0, 0)
-    xattrs: Mapping[bytes, bytes] = field(default=NO_XATTRS)
+    xattrs: Mapping[bytes, bytes] = field(default_factory=lambda: NO_XATTRS)
 
     @property
     def name(self) -> bytes:

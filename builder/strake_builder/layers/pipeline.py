@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.layers.compression import Compression, compressor
+from strake_builder.layers.compression import compressor
 from strake_oci.digest import DiffID, Digest, Hasher
+from strake_oci.mediatype import Compression
 
 _PIECE: Final = 1 << 20
 _QUEUED: Final = 4

@@ -134,13 +134,19 @@ def _copy_tree(origin: Place, target: Root, destination: bytes, options: CopyOpt
 
 @dataclass(slots=True)
 class _Level:
-    """A directory being copied: what is left of it, and both sides open."""
+    """A directory being copied: what is left of it, and both sides open.
+
+    The copy of a directory that is not wanted for itself is made when something in it is: until
+    then `target` is None.
+    """
 
     source: int
-    target: int
     prefix: bytes
     names: list[bytes]
-    found: os.stat_result | None
+    found: os.stat_result | None = None
+    name: bytes = b""
+    parent: _Level | None = None
+    target: int | None = None
 
 
 class _Copier:
@@ -161,7 +167,7 @@ class _Copier:
 
     def tree(self, source: int, target: int) -> None:
         """Copy the content of one open directory into another, however deep it is."""
-        stack = [_Level(source, target, b"", _names(source), None)]
+        stack = [_Level(source, b"", _names(source), target=target)]
         try:
             while stack:
                 level = stack[-1]
@@ -176,15 +182,17 @@ class _Copier:
         finally:
             for level in stack[1:]:
                 os.close(level.source)
-                os.close(level.target)
+                if level.target is not None:
+                    os.close(level.target)
             for fd in self._link_fds:
                 os.close(fd)
 
     def _close(self, level: _Level, found: os.stat_result) -> None:
-        mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
-        os.utime(level.target, ns=(mtime, mtime))
+        if level.target is not None:
+            mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+            os.utime(level.target, ns=(mtime, mtime))
+            os.close(level.target)
         os.close(level.source)
-        os.close(level.target)
 
     def _member(self, level: _Level, name: bytes) -> _Level | None:
         """Copy one member of a directory; return the level below where it is a directory."""
@@ -193,29 +201,49 @@ class _Copier:
         found = os.stat(name, dir_fd=level.source, follow_symlinks=False)
         is_directory = stat.S_ISDIR(found.st_mode)
         kept = options.keep is None or options.keep(path, is_directory)
-        if not kept and not (is_directory and options.enter is not None and options.enter(path, True)):
-            return None
         if is_directory:
-            return self._directory(level, name, path, found)
-        existing = _lstat(level.target, name)
+            if not kept and not (options.enter and options.enter(path, True)):
+                return None
+            source = os.open(name, _OPEN_DIR, dir_fd=level.source)
+            below = _Level(source, path + b"/", _names(source), found, name, level)
+            if kept:
+                self._target(below)
+            return below
+        if not kept:
+            return None
+        target = self._target(level)
+        existing = _lstat(target, name)
         if existing is not None:
             if stat.S_ISDIR(existing.st_mode):
                 raise StepError(f"cannot replace the directory {_shown(path)} by a file")
-            os.unlink(name, dir_fd=level.target)
-        self._copy(level.source, name, found, level.target, name)
+            os.unlink(name, dir_fd=target)
+        self._copy(level.source, name, found, target, name)
         return None
 
-    def _directory(self, level: _Level, name: bytes, path: bytes, found: os.stat_result) -> _Level:
-        existing = _lstat(level.target, name)
+    def _target(self, level: _Level) -> int:
+        """Return the copy of a directory, made now with its parents if it is not there yet."""
+        missing = []
+        while level.target is None and level.parent is not None:
+            missing.append(level)
+            level = level.parent
+        target = level.target
+        assert target is not None, "the outermost level has its target"  # noqa: S101 - narrows the type
+        for below in reversed(missing):
+            target = below.target = self._make_directory(target, below)
+        return target
+
+    def _make_directory(self, parent: int, level: _Level) -> int:
+        existing = _lstat(parent, level.name)
         if existing is None:
-            os.mkdir(name, 0o700, dir_fd=level.target)
+            os.mkdir(level.name, 0o700, dir_fd=parent)
         elif not stat.S_ISDIR(existing.st_mode):
-            raise StepError(f"cannot copy the directory {_shown(path)} onto something that is no directory")
-        source = os.open(name, _OPEN_DIR, dir_fd=level.source)
-        target = os.open(name, _OPEN_DIR, dir_fd=level.target)
-        self._metadata(target, found, is_directory=True)
-        self._xattrs(b"/proc/self/fd/%d" % source, b"/proc/self/fd/%d" % target, follow=True)
-        return _Level(source, target, path + b"/", _names(source), found)
+            where = _shown(level.prefix.rstrip(b"/"))
+            raise StepError(f"cannot copy the directory {where} onto something that is no directory")
+        target = os.open(level.name, _OPEN_DIR, dir_fd=parent)
+        assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
+        self._metadata(target, level.found, is_directory=True)
+        self._xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target, follow=True)
+        return target
 
     def _copy(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
         """Copy a file, link, pipe or device; nothing is in its place."""

@@ -1,0 +1,1 @@
+"""The command line. Only here an error becomes an exit status."""

@@ -1,0 +1,59 @@
+"""`strake execute`: what runs in a builder pod. One document in, one document out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from strake_api.request import BuildRequest
+from strake_builder.errors import InvalidRequest
+from strake_builder.solve.inputs import BuildInputs
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
+    parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    parser.set_defaults(handler=execute)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Build what the request says; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    return run_build(
+        lambda: _prepare(arguments.request), log_format=arguments.log_format, result_path=arguments.result
+    )
+
+
+def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
+    from pydantic import ValidationError
+
+    try:
+        request = BuildRequest.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"cannot read the request {path}: {error.strerror}") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        raise InvalidRequest(f"the request {path} is not valid: {problems}") from error
+    return request, BuildInputs(
+        pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
+        push_credentials=mounted_credentials(request.registries.push_config),
+    )
+
+
+def mounted_credentials(*paths: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """Return the credentials of mounted Docker config files, the first that knows a registry counting.
+
+    Raises:
+        InvalidRequest: a file is there and cannot be read.
+    """
+    from strake_oci.credentials.sources import Credentials
+    from strake_oci.errors import CredentialError
+
+    files = [(path, Path(path)) for path in paths if path is not None]
+    try:
+        return Credentials.from_files(files)
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error

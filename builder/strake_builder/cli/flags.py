@@ -1,0 +1,98 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final
+
+from strake_builder.errors import InvalidRequest
+
+_WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
+_DEFAULT_WORK: Final = "/var/tmp/strake"  # noqa: S108 - a lock and a mode of its own guard each build
+
+
+def add_building_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that builds understands."""
+    place = parser.add_argument_group("where and how")
+    place.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        default=os.environ.get(_WORK_VARIABLE, _DEFAULT_WORK),
+        help=f"where the build is made, on ext4, xfs, btrfs or tmpfs (default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
+    )
+    place.add_argument(
+        "--insecure-registry",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="a registry that is spoken to over plain HTTP; may be given more than once",
+    )
+    place.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    place.add_argument(
+        "--runtime", metavar="PROGRAM", default="crun", help="OCI runtime for RUN (default: crun)"
+    )
+    secrets = parser.add_argument_group("secrets")
+    secrets.add_argument(
+        "--secret",
+        metavar="id=ID,(src=FILE|env=NAME)",
+        action="append",
+        default=[],
+        help="a secret for RUN --mount=type=secret; never stored",
+    )
+    secrets.add_argument(
+        "--ssh",
+        metavar="ID[=SOCKET]",
+        action="append",
+        default=[],
+        help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
+    )
+
+
+def read_secrets(texts: list[str]) -> dict[str, bytes]:
+    """Return the secrets that `--secret` names, by id.
+
+    Raises:
+        InvalidRequest: a flag is malformed, or its file or variable is not there.
+    """
+    secrets = {}
+    for text in texts:
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        name = fields.get("id", "")
+        source, variable = fields.get("src") or fields.get("source"), fields.get("env")
+        unknown = fields.keys() - {"id", "src", "source", "env", "type"}
+        if not name or unknown:
+            raise InvalidRequest(
+                f"--secret {text!r} is not understood", hint="write id=ID,src=FILE or id=ID,env=NAME"
+            )
+        try:
+            if variable:
+                secrets[name] = os.environb[os.fsencode(variable)]
+            else:
+                secrets[name] = Path(source or name).read_bytes()
+        except KeyError:
+            raise InvalidRequest(f"--secret {name}: the variable {variable} is not set") from None
+        except OSError as error:
+            raise InvalidRequest(
+                f"--secret {name}: cannot read {source or name}: {error.strerror}"
+            ) from error
+    return secrets
+
+
+def read_ssh(texts: list[str]) -> dict[str, str]:
+    """Return the agent sockets that `--ssh` names, by id.
+
+    Raises:
+        InvalidRequest: no socket is named and none is in the environment.
+    """
+    sockets = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        socket = path or os.environ.get("SSH_AUTH_SOCK", "")
+        if not socket:
+            raise InvalidRequest(
+                f"--ssh {name}: no agent runs here", hint="start ssh-agent, or write ID=SOCKET"
+            )
+        sockets[name] = os.path.realpath(socket)
+    return sockets

@@ -1,0 +1,58 @@
+"""`strake`: picks the command, and imports nothing that the command does not need."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.metadata import version
+from typing import Final
+
+_COMMANDS: Final = {
+    "build": ("build_command", "build an image from a directory and push it"),
+    "run": ("run_command", "build what an ImageBuild manifest says, without a cluster"),
+    "execute": ("execute_command", "build what a BuildRequest says; what runs in a builder pod"),
+}
+
+EPILOG: Final = """\
+exit status:
+    0  the image is at every destination
+    1  an error in Strake itself
+    2  wrong flags, or a manifest that contradicts itself
+    3  the Dockerfile is refused
+    4  the context cannot be fetched
+    5  a base image cannot be pulled
+    6  an instruction failed       7  a RUN command failed
+    8  the push failed             9  the push was refused for its credentials
+   10  the timeout passed         11  the disk is full
+   12  out of memory              13  this machine lacks what the build needs
+  143  stopped by a signal
+
+`strake COMMAND --help` tells more.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="strake",
+        description="Builds container images, without a Docker daemon.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"strake {version('strake')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    for name, (module, summary) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == chosen:
+            import_module(f"strake_builder.cli.{module}").configure(command)
+    parsed = parser.parse_args(words)
+    sys.exit(parsed.handler(parsed))

@@ -1,0 +1,123 @@
+"""`strake run`: an ImageBuild manifest, carried out here instead of in a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuild
+    from strake_api.request import BuildRequest
+    from strake_api.result import BuildSucceeded
+    from strake_builder.solve.inputs import BuildInputs
+
+_NOTES: Final = """\
+What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
+file, `resources` by this machine. A ConfigMap that is the source must be in the same file.
+
+example:
+  strake run -f imagebuild.yaml
+"""
+_SIZE_LIMIT: Final = 8 << 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _NOTES
+    parser.add_argument(
+        "-f", "--filename", required=True, metavar="FILE", help="the manifest; - for standard input"
+    )
+    add_building_flags(parser)
+    parser.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build and push; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    text = sys.stdin.read() if arguments.filename == "-" else None
+    return run_build(
+        lambda: _prepare(arguments, text),
+        log_format=arguments.log_format,
+        finished=None if arguments.log_format == "json" else _finished,
+    )
+
+
+def _finished(result: BuildSucceeded) -> None:
+    for image in result.images:
+        sys.stdout.write(f"{image}\n")
+
+
+def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
+    from strake_api.conversion import build_request
+    from strake_api.request import InlineSource, Registries, Source
+    from strake_builder.solve.inputs import BuildInputs
+    from strake_oci.credentials.sources import default_credentials
+    from strake_oci.errors import CredentialError
+
+    documents = _documents(arguments.filename, text)
+    manifest = _image_build(documents, arguments.filename)
+    request = build_request(
+        manifest.spec,
+        config_map_directory="/",
+        work_directory=os.path.abspath(arguments.work_dir),
+        registries=Registries(insecure=tuple(arguments.insecure_registry)),
+    )
+    if manifest.spec.source.config_map is not None:
+        data = _config_map(documents, manifest.spec.source.config_map.name)
+        request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
+    try:
+        credentials = default_credentials()
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    return request, BuildInputs(
+        pull_credentials=credentials,
+        push_credentials=credentials,
+        secrets=read_secrets(arguments.secret),
+        ssh_sockets=read_ssh(arguments.ssh),
+        runtime=arguments.runtime,
+    )
+
+
+def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
+    import yaml
+
+    try:
+        content = Path(filename).read_text(encoding="utf-8") if text is None else text
+        if len(content) > _SIZE_LIMIT:
+            raise InvalidRequest(f"{filename} is larger than {_SIZE_LIMIT >> 20} MiB")
+        return [document for document in yaml.safe_load_all(content) if isinstance(document, dict)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"cannot read {filename}: {error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InvalidRequest(f"{filename} is no YAML: {error}") from error
+
+
+def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
+    from pydantic import ValidationError
+
+    from strake_api.imagebuild import ImageBuild
+
+    found = [document for document in documents if document.get("kind") == "ImageBuild"]
+    if len(found) != 1:
+        raise InvalidRequest(f"{filename} has {len(found)} ImageBuild manifests, expected one")
+    try:
+        return ImageBuild.model_validate(found[0])
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        raise InvalidRequest(f"{filename} is not valid: {problems}") from error
+
+
+def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:
+    for document in documents:
+        if document.get("kind") == "ConfigMap" and document.get("metadata", {}).get("name") == name:
+            return {str(key): str(value) for key, value in (document.get("data") or {}).items()}
+    raise InvalidRequest(
+        f"the ConfigMap {name!r} is not in the file", hint="add it as a further document, separated by ---"
+    )

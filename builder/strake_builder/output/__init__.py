@@ -1,0 +1,1 @@
+"""Outputs: what becomes of the finished image."""

@@ -1,0 +1,111 @@
+"""Pushes an image to its destinations: blobs as they are ready, each once a registry, the tag last.
+
+A destination's tag appears only when everything that it needs is there. Blobs go to the first
+repository of a registry; the other repositories of the same registry mount them from it.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from strake_builder.errors import OutputError, PushUnauthorized
+from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.progress.reporter import Reporter
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
+from strake_oci.errors import DeniedError, OCIError, UnauthorizedError
+from strake_oci.reference import Reference, Repository
+from strake_oci.registry.client import RegistryClient
+
+Open = Callable[[], AbstractContextManager[ByteSource]]
+
+
+class Pusher:
+    """Pushes to all destinations of a build. Thread-safe.
+
+    Args:
+        client: talks to the destinations.
+        destinations: where the image goes; each has a tag.
+        reporter: hears of every blob.
+
+    Attributes:
+        sent: bytes that went over the network so far.
+    """
+
+    def __init__(
+        self, client: RegistryClient, destinations: tuple[Reference, ...], reporter: Reporter
+    ) -> None:
+        self._client = client
+        self._destinations = destinations
+        self._reporter = reporter
+        self.sent = 0
+        firsts: dict[str, Repository] = {}
+        self._plan: list[tuple[Repository, Repository | None]] = []
+        for repository in dict.fromkeys(d.repository for d in destinations):
+            self._plan.append((repository, firsts.get(repository.registry)))
+            firsts.setdefault(repository.registry, repository)
+
+    def push_blob(self, descriptor: Descriptor, open_source: Open) -> None:
+        """Make every destination have a blob that is at hand.
+
+        Raises:
+            OutputError: a registry refused or failed.
+        """
+        for repository, first in self._plan:
+            with _explained(repository):
+                sent = self._client.push_blob(repository, descriptor, open_source, mount_from=first)
+            self._report(repository, descriptor, sent)
+
+    def copy_blob(self, source: Repository, descriptor: Descriptor) -> None:
+        """Make every destination have a blob of another repository: mounted, or streamed through.
+
+        Raises:
+            OutputError: a registry refused or failed.
+        """
+        for repository, first in self._plan:
+            with _explained(repository):
+                sent = self._client.copy_blob(first or source, repository, descriptor)
+            self._report(repository, descriptor, sent)
+
+    def push_manifest(
+        self, config: bytes, config_descriptor: Descriptor, manifest: bytes, media_type: str
+    ) -> Digest:
+        """Push config and manifest, which makes the image appear; every other blob must be there.
+
+        Raises:
+            OutputError: a registry refused or failed.
+        """
+        self.push_blob(config_descriptor, lambda: io.BytesIO(config))
+        digest = Digest.sha256(manifest)
+        for destination in self._destinations:
+            with _explained(destination.repository):
+                self._client.push_manifest(destination, manifest, media_type)
+            self._reporter.pushed(str(destination), str(digest), len(manifest), transferred=True)
+        return digest
+
+    def _report(self, repository: Repository, descriptor: Descriptor, sent: bool) -> None:
+        if sent:
+            self.sent += descriptor.size
+        self._reporter.pushed(str(repository), str(descriptor.digest), descriptor.size, transferred=sent)
+
+
+class _explained:  # noqa: N801 - reads as the statement it is
+    """Turns the library's errors into the builder's, with the destination in front."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (UnauthorizedError, DeniedError)):
+            raise PushUnauthorized(
+                f"cannot push to {self._repository}: {error.message}", hint=error.hint
+            ) from error
+        if isinstance(error, OCIError):
+            raise OutputError(
+                f"cannot push to {self._repository}: {error.message}", hint=error.hint
+            ) from error

@@ -1,0 +1,1 @@
+"""Progress: the same events for people and for machines."""

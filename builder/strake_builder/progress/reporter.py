@@ -1,0 +1,107 @@
+"""Where the builder says what it is doing: events of `strake_api.events`, from any thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from strake_api.events import (
+    Event,
+    LayerPushed,
+    OutputLine,
+    PhaseStarted,
+    Planned,
+    PullProgress,
+    StepCached,
+    StepFailed,
+    StepFinished,
+    StepStarted,
+    Warned,
+)
+from strake_api.reasons import ProgressReason
+from strake_api.result import BuildWarning
+
+Sink = Callable[[Event], None]
+
+INSTRUCTION_SHOWN: Final = 200
+"""Characters of an instruction in an event."""
+
+
+class Reporter:
+    """Hands events to a sink, one at a time. Thread-safe.
+
+    Args:
+        sink: gets every event; it must not raise.
+
+    Attributes:
+        warnings: every warning so far, for the result.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._lock = threading.Lock()
+        self.warnings: list[BuildWarning] = []
+
+    def emit(self, event: Event) -> None:
+        """Pass an event on."""
+        with self._lock:
+            self._sink(event)
+
+    def phase(self, phase: ProgressReason) -> None:
+        """The build as a whole entered another phase."""
+        self.emit(PhaseStarted(time=_now(), phase=phase))
+
+    def planned(self, steps: int) -> None:
+        """The Dockerfile is read."""
+        self.emit(Planned(time=_now(), steps=steps))
+
+    def step_started(self, step: int, line: int, instruction: str, stage: str) -> None:
+        """An instruction begins."""
+        shown = _shorten(instruction)
+        self.emit(StepStarted(time=_now(), step=step, line=line, instruction=shown, stage=stage))
+
+    def step_cached(self, step: int, line: int, instruction: str, stage: str) -> None:
+        """An instruction's result came from a cache."""
+        shown = _shorten(instruction)
+        self.emit(StepCached(time=_now(), step=step, line=line, instruction=shown, stage=stage))
+
+    def step_finished(self, step: int, seconds: float) -> None:
+        """An instruction ran to its end."""
+        self.emit(StepFinished(time=_now(), step=step, seconds=round(seconds, 3)))
+
+    def step_failed(self, step: int, seconds: float, exit_code: int | None) -> None:
+        """An instruction failed."""
+        self.emit(StepFailed(time=_now(), step=step, seconds=round(seconds, 3), exit_code=exit_code))
+
+    def output(self, step: int, stream: str, text: str) -> None:
+        """A step's command wrote a line."""
+        kind = "stderr" if stream == "stderr" else "stdout"
+        self.emit(OutputLine(time=_now(), step=step, stream=kind, text=text))
+
+    def pulled(self, image: str, done: int, total: int) -> None:
+        """So many bytes of a base image are here."""
+        self.emit(PullProgress(time=_now(), image=image, done=done, total=total))
+
+    def pushed(self, repository: str, digest: str, size: int, *, transferred: bool) -> None:
+        """A blob is at its destination."""
+        event = LayerPushed(
+            time=_now(), repository=repository, digest=digest, bytes=size, transferred=transferred
+        )
+        self.emit(event)
+
+    def warn(self, message: str, file: str | None = None, line: int | None = None) -> None:
+        """Something deserves a look and does not stop the build."""
+        with self._lock:
+            self.warnings.append(BuildWarning(message=message, file=file, line=line))
+        self.emit(Warned(time=_now(), message=message, file=file, line=line))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _shorten(instruction: str) -> str:
+    line = " ".join(instruction.split())
+    return line if len(line) <= INSTRUCTION_SHOWN else line[: INSTRUCTION_SHOWN - 1] + "…"

@@ -1,0 +1,1 @@
+"""Turns a build request into an image: plans, pulls, runs steps, snapshots layers and pushes them."""

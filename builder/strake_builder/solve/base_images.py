@@ -1,0 +1,126 @@
+"""Finds out what images are: manifests and configs, each once, many at a time, no layer yet."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from strake_builder.errors import BaseImageError, Location
+from strake_builder.solve.image_layers import PulledLayer
+from strake_oci import mediatype
+from strake_oci.descriptor import Descriptor
+from strake_oci.errors import OCIError
+from strake_oci.image import ImageConfig
+from strake_oci.manifest import Index, Manifest
+from strake_oci.manifest import parse as parse_manifest
+from strake_oci.platform import Platform
+from strake_oci.reference import Reference, Repository
+from strake_oci.registry.client import RegistryClient
+from strake_oci.registry.download import BlobReader
+from strake_oci.wire import MAX_CONFIG
+
+_INDEX_DEPTH = 2
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """What a reference stands for on one platform.
+
+    Attributes:
+        reference: as the Dockerfile names it.
+        descriptor: of what the reference resolved to, an index or a manifest.
+        config: the image's config.
+        layers: bottom first.
+    """
+
+    reference: str
+    descriptor: Descriptor
+    config: ImageConfig
+    layers: tuple[PulledLayer, ...]
+
+
+class BaseImages:
+    """Resolves references, each once.
+
+    Args:
+        client: talks to the registries.
+        pool: where the requests run.
+    """
+
+    def __init__(self, client: RegistryClient, pool: Executor) -> None:
+        self._client = client
+        self._pool = pool
+        self._lock = threading.Lock()
+        self._images: dict[tuple[str, Platform], Future[PulledImage]] = {}
+
+    def request(self, reference: str, platform: Platform) -> Future[PulledImage]:
+        """Begin to resolve a reference, or return what began before."""
+        key = (reference, platform)
+        with self._lock:
+            if key not in self._images:
+                self._images[key] = self._pool.submit(self._resolve, reference, platform)
+            return self._images[key]
+
+    def get(self, reference: str, platform: Platform, location: Location | None = None) -> PulledImage:
+        """Return what a reference stands for.
+
+        Raises:
+            BaseImageError: it cannot be had; with the location of the instruction that wants it.
+        """
+        try:
+            return self.request(reference, platform).result()
+        except BaseImageError as error:
+            raise BaseImageError(error.message, hint=error.hint, location=location) from error
+
+    def resolved(self) -> tuple[PulledImage, ...]:
+        """Return every image resolved so far, in the order they were asked for."""
+        with self._lock:
+            futures = list(self._images.values())
+        return tuple(f.result() for f in futures if f.done() and f.exception() is None)
+
+    def _resolve(self, text: str, platform: Platform) -> PulledImage:
+        try:
+            reference = Reference.parse(text).with_default_tag()
+            repository = reference.repository
+            top, data = self._client.manifest(repository, reference.digest or reference.tag or "latest")
+            manifest = self._select(repository, top, data, platform)
+            with self._client.open_blob(repository, manifest.config) as reader:
+                config = ImageConfig.parse(_read_all(reader, MAX_CONFIG + 1))
+        except OCIError as error:
+            raise BaseImageError(f"cannot pull the image {text}: {error.message}", hint=error.hint) from error
+        _check(text, manifest, config)
+        layers = zip(manifest.layers, config.diff_ids, strict=True)
+        pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
+        return PulledImage(text, top, config, pulled)
+
+    def _select(self, repository: Repository, top: Descriptor, data: bytes, platform: Platform) -> Manifest:
+        document = parse_manifest(data, top.media_type)
+        for _ in range(_INDEX_DEPTH):
+            if isinstance(document, Manifest):
+                return document
+            chosen = document.select(platform)
+            descriptor, data = self._client.manifest(repository, chosen.digest)
+            document = parse_manifest(data, descriptor.media_type)
+        if isinstance(document, Index):
+            raise BaseImageError(f"{repository}: an index of indexes of indexes is no image")
+        return document
+
+
+def _read_all(reader: BlobReader, limit: int) -> bytes:
+    """Read to the end, which proves the digest, or until there is more than `limit`."""
+    data = b""
+    while len(data) <= limit and (piece := reader.read(limit)):
+        data += piece
+    return data
+
+
+def _check(text: str, manifest: Manifest, config: ImageConfig) -> None:
+    if not manifest.is_image:
+        raise BaseImageError(f"{text} is an artifact, not an image", hint="its config is no image config")
+    if len(manifest.layers) != len(config.diff_ids):
+        counts = f"{len(manifest.layers)} layers, its config of {len(config.diff_ids)}"
+        raise BaseImageError(f"{text} is broken: its manifest speaks of {counts}")
+    for layer in manifest.layers:
+        if not mediatype.is_layer(layer.media_type):
+            raise BaseImageError(f"{text} has a layer of an unknown kind, {layer.media_type}")

@@ -1,0 +1,248 @@
+"""From request to result: the order of a build, top to bottom.
+
+request ─▶ context ─▶ Dockerfile ─▶ plan ─▶ base images ─▶ steps of every stage
+                                                                  │
+                     stages, each in a thread ◀───────────────────┘
+                          │ a layer a step, written and pushed behind the next step's back
+                          ▼
+                     config, manifest, tags ─▶ result
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Final
+
+from strake_api.reasons import ProgressReason
+from strake_api.request import BuildRequest
+from strake_api.result import BaseImage, BuildSucceeded, Durations, Sizes, StepCounts
+from strake_builder.context.fetch import FetchedContext, fetch_context
+from strake_builder.context.filtered import ContextFiles, read_dockerfile, read_ignore_file
+from strake_builder.errors import BuildTimedOut, InvalidRequest
+from strake_builder.frontend.parse import parse
+from strake_builder.frontend.plan import plan
+from strake_builder.frontend.planned import BuildPlan
+from strake_builder.frontend.steps import ConfigStep
+from strake_builder.output.push import Pusher
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.syscalls import pivot_root_refused
+from strake_builder.sandbox.crun import Crun
+from strake_builder.solve.base_images import BaseImages
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.evaluation import EvaluatedBuild, evaluate_all
+from strake_builder.solve.export import LayerExporter
+from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.image import FinishedImage, finish_image
+from strake_builder.solve.image_layers import PulledLayer
+from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.run_mounts import MountMaker
+from strake_builder.solve.stage import StageResult, StageTools
+from strake_builder.solve.stages import StageRuns
+from strake_builder.solve.workspace import Workspace
+from strake_oci.digest import Digest
+from strake_oci.errors import InvalidValueError
+from strake_oci.platform import Platform
+from strake_oci.platform import host as host_platform
+from strake_oci.reference import Reference
+from strake_oci.registry.client import RegistryClient
+from strake_oci.registry.settings import ClientSettings
+
+_PULLS: Final = 4
+_EXPORTS: Final = 2
+_STAGES: Final = max(2, os.cpu_count() or 2)
+
+
+class Build:
+    """One build of one image.
+
+    Args:
+        request: what to build.
+        inputs: credentials, secrets and places.
+        reporter: hears of progress.
+        cancellation: stops the build from outside.
+    """
+
+    def __init__(
+        self, request: BuildRequest, inputs: BuildInputs, reporter: Reporter, cancellation: Cancellation
+    ) -> None:
+        self._request = request
+        self._inputs = inputs
+        self._reporter = reporter
+        self._cancellation = cancellation
+        self._destinations = _destinations(request)
+        self._platform = _platform(request)
+        self._began = time.monotonic()
+        self._seconds: dict[str, float] = {}
+
+    def run(self) -> BuildSucceeded:
+        """Build and push.
+
+        Raises:
+            BuildError: there is no image and no tag; with the reason.
+        """
+        with contextlib.ExitStack() as scope:
+            scope.enter_context(self._deadline())
+            workspace = scope.enter_context(Workspace(self._request.work_directory))
+            with self._phase(ProgressReason.FETCHING_SOURCE, "source"):
+                context = fetch_context(self._request.source, workspace.directory("context"))
+                planned, files = self._plan(context)
+            settings = ClientSettings.insecure(*self._request.registries.insecure)
+            client = scope.enter_context(RegistryClient(settings, self._inputs.pull_credentials))
+            pushing = scope.enter_context(RegistryClient(settings, self._inputs.push_credentials))
+            pulls = scope.enter_context(ThreadPoolExecutor(_PULLS, "pull"))
+            exports = scope.enter_context(ThreadPoolExecutor(_EXPORTS, "export"))
+            with self._phase(ProgressReason.PULLING_BASE, "pull"):
+                images = BaseImages(client, pulls)
+                evaluated = evaluate_all(planned, images)
+            self._reporter.planned(len(evaluated.steps))
+            pusher = Pusher(pushing, self._destinations, self._reporter)
+            with self._phase(ProgressReason.BUILDING, "build"):
+                runs = StageRuns(evaluated, self._cancellation, _STAGES)
+                store = LayerStore(workspace.directory("layers"), client, pulls, self._reporter)
+                origins = FileOrigins(workspace, files, store, images, runs.layers)
+                tools = self._tools(workspace, store, origins, exports, pusher)
+                result = runs.run(tools)
+            with self._phase(ProgressReason.PUSHING, "push"):
+                image = self._finish(evaluated, result)
+                digest = self._push(image, pusher)
+            return self._succeeded(evaluated, images, image, digest, context, pusher)
+
+    def _plan(self, context: FetchedContext) -> tuple[BuildPlan, ContextFiles]:
+        path = self._inputs.dockerfile_path or os.path.join(context.directory, self._request.dockerfile)
+        dockerfile = parse(read_dockerfile(path), self._request.dockerfile)
+        planned = plan(
+            dockerfile,
+            target=self._request.target,
+            build_args={argument.name: argument.value for argument in self._request.args},
+            platform=self._platform,
+            build_platform=host_platform(),
+        )
+        for name in planned.unused_build_args:
+            self._reporter.warn(f"the build argument {name} is used by no ARG", self._request.dockerfile)
+        return planned, ContextFiles(context.directory, read_ignore_file(context.directory, path))
+
+    def _tools(
+        self, workspace: Workspace, store: LayerStore, origins: FileOrigins, exports: Executor, pusher: Pusher
+    ) -> StageTools:
+        pivot_root = not pivot_root_refused()
+        crun = Crun(workspace.directory("run"), program=self._inputs.runtime, pivot_root=pivot_root)
+        self._cancellation.on_cancel(crun.stop)
+        return StageTools(
+            workspace=workspace,
+            store=store,
+            origins=origins,
+            mounts=MountMaker(workspace, self._inputs, origins),
+            crun=crun,
+            exporter=LayerExporter(workspace, exports, self._cancellation, pusher),
+            reporter=self._reporter,
+            cancellation=self._cancellation,
+        )
+
+    def _finish(self, evaluated: EvaluatedBuild, result: StageResult) -> FinishedImage:
+        target = evaluated.plan.target
+        base = evaluated.base_of(target)
+        return finish_image(
+            result,
+            evaluated.stages[target],
+            base.config if base else None,
+            self._platform,
+            datetime.now(UTC),
+        )
+
+    def _push(self, image: FinishedImage, pusher: Pusher) -> Digest:
+        for layer in image.layers:
+            if isinstance(layer, PulledLayer):
+                self._cancellation.check()
+                pusher.copy_blob(layer.repository, layer.descriptor)
+        self._cancellation.check()
+        return pusher.push_manifest(image.config, image.config_descriptor, image.manifest, image.media_type)
+
+    def _succeeded(
+        self,
+        evaluated: EvaluatedBuild,
+        images: BaseImages,
+        image: FinishedImage,
+        digest: Digest,
+        context: FetchedContext,
+        pusher: Pusher,
+    ) -> BuildSucceeded:
+        run = sum(not isinstance(step, ConfigStep) for step in evaluated.steps)
+        repositories = dict.fromkeys(str(d.repository) for d in self._destinations)
+        self._seconds["total"] = time.monotonic() - self._began
+        return BuildSucceeded(
+            platform=str(self._platform),
+            source_revision=context.revision,
+            base_images=tuple(
+                BaseImage(reference=i.reference, digest=str(i.descriptor.digest)) for i in images.resolved()
+            ),
+            steps=StepCounts(total=len(evaluated.steps), run=run),
+            durations=Durations(**{name: round(seconds, 3) for name, seconds in self._seconds.items()}),
+            warnings=tuple(self._reporter.warnings),
+            digest=str(digest),
+            images=tuple(f"{repository}@{digest}" for repository in repositories),
+            config_digest=str(image.config_descriptor.digest),
+            layers=len(image.layers),
+            sizes=Sizes(compressed=image.compressed_size, pushed=pusher.sent),
+        )
+
+    @contextlib.contextmanager
+    def _phase(self, reason: ProgressReason, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        self._cancellation.check()
+        self._reporter.phase(reason)
+        started = time.monotonic()
+        yield
+        self._seconds[name] = time.monotonic() - started
+
+    @contextlib.contextmanager
+    def _deadline(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        seconds = self._request.timeout_seconds
+        if seconds is None:
+            yield
+            return
+        error = BuildTimedOut(f"the build did not finish within {seconds} s", hint="raise the timeout")
+        timer = threading.Timer(seconds, self._cancellation.cancel, [error])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _destinations(request: BuildRequest) -> tuple[Reference, ...]:
+    references = []
+    for text in request.output.destinations:
+        try:
+            reference = Reference.parse(text).with_default_tag()
+        except InvalidValueError as error:
+            raise InvalidRequest(
+                f"the destination {text!r} is no image reference: {error.message}"
+            ) from error
+        if reference.digest is not None:
+            raise InvalidRequest(
+                f"the destination {text!r} has a digest, which only the build can say", hint="name a tag"
+            )
+        references.append(reference)
+    return tuple(references)
+
+
+def _platform(request: BuildRequest) -> Platform:
+    here = host_platform()
+    if request.platform is None:
+        return here
+    try:
+        wanted = Platform.parse(request.platform)
+    except InvalidValueError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    if (wanted.os, wanted.architecture) != (here.os, here.architecture):
+        raise InvalidRequest(
+            f"this builder runs on {here} and cannot build for {wanted}",
+            hint="run the build on a node of that architecture",
+        )
+    return wanted

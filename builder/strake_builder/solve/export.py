@@ -1,0 +1,91 @@
+"""Writes and pushes a step's layer while the next step runs."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+
+from strake_builder.errors import BuildError, OutOfDisk
+from strake_builder.layers.pipeline import write_blob
+from strake_builder.output.push import Pusher
+from strake_builder.rootfs.changes import Clamp, tar_stream
+from strake_builder.rootfs.overlay import Snapshot
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.image_layers import WrittenLayer
+from strake_builder.solve.workspace import Workspace
+from strake_oci import mediatype
+from strake_oci.descriptor import Descriptor
+from strake_oci.mediatype import Compression
+
+_MEDIA_TYPES = {
+    Compression.NONE: mediatype.OCI_LAYER,
+    Compression.GZIP: mediatype.OCI_LAYER_GZIP,
+    Compression.ZSTD: mediatype.OCI_LAYER_ZSTD,
+}
+
+
+class LayerExporter:
+    """Turns snapshots into blobs, in the background. Thread-safe.
+
+    Args:
+        workspace: where blobs are kept.
+        pool: where they are written.
+        cancellation: told of the first failure, so that no further step runs for nothing.
+        pusher: pushes each blob as soon as it is written; None keeps them local.
+        clamp: applied to the modification times in layers.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        pool: Executor,
+        cancellation: Cancellation,
+        pusher: Pusher | None,
+        clamp: Clamp | None = None,
+    ) -> None:
+        self._directory = workspace.directory("blobs")
+        self._workspace = workspace
+        self._pool = pool
+        self._cancellation = cancellation
+        self._pusher = pusher
+        self._clamp = clamp
+
+    def export(self, snapshot: Snapshot) -> Future[WrittenLayer | None]:
+        """Begin to write what a snapshot changed; the result is None where that is nothing."""
+        return self._pool.submit(self._guarded, lambda: self._export(snapshot))
+
+    def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
+        try:
+            return work()
+        except BuildError as error:
+            self._cancellation.cancel(error)
+            raise
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            full = OutOfDisk(
+                "the work directory is full: a layer cannot be written",
+                hint="give the builder more ephemeral storage",
+            )
+            self._cancellation.cancel(full)
+            raise full from error
+
+    def _export(self, snapshot: Snapshot) -> WrittenLayer | None:
+        self._cancellation.check()
+        changes = snapshot.changes(self._clamp)
+        first = next(changes, None)
+        if first is None:
+            return None
+        path = os.path.join(self._directory, self._workspace.new_name("layer"))
+        with open(path, "wb") as file:
+            blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write)
+        descriptor = Descriptor(_MEDIA_TYPES[Compression.GZIP], blob.digest, blob.size)
+        if self._pusher is not None:
+            self._pusher.push_blob(
+                descriptor,
+                lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it
+            )
+        return WrittenLayer(descriptor, blob.diff_id, blob.uncompressed_size, path)

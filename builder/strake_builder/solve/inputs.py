@@ -1,0 +1,31 @@
+"""What a build is given besides its request: things that are never part of a document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from strake_oci.credentials import CredentialSource, NoCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInputs:
+    """Credentials, secrets and places.
+
+    Attributes:
+        pull_credentials: for base images.
+        push_credentials: for destinations.
+        secrets: content by id, for `RUN --mount=type=secret`.
+        ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
+        cache_directory: where cache mounts outlive the build; None keeps them for the build only.
+        dockerfile_path: a Dockerfile outside the context, in place of the request's.
+        runtime: the OCI runtime for RUN.
+    """
+
+    pull_credentials: CredentialSource = field(default_factory=NoCredentials)
+    push_credentials: CredentialSource = field(default_factory=NoCredentials)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh_sockets: Mapping[str, str] = field(default_factory=dict)
+    cache_directory: str | None = None
+    dockerfile_path: str | None = None
+    runtime: str = "crun"

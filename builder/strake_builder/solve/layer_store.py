@@ -1,0 +1,125 @@
+"""Layers on disk: each is downloaded and unpacked once, into a directory of its own, several at a time.
+
+Download, decompression, the check of both digests and unpacking are one stream; nothing is stored packed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Executor, Future
+
+from strake_builder.errors import BaseImageError, OutOfDisk
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError, MalformedLayer
+from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.unpack import unpack_layer
+from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer
+from strake_oci.digest import DiffID, Hasher
+from strake_oci.errors import OCIError
+from strake_oci.registry.client import RegistryClient
+
+
+class LayerStore:
+    """Hands out directories of layers. Thread-safe.
+
+    Args:
+        directory: an existing directory to unpack into.
+        client: talks to the registries.
+        pool: where layers are unpacked.
+        reporter: hears of bytes that arrive.
+    """
+
+    def __init__(self, directory: str, client: RegistryClient, pool: Executor, reporter: Reporter) -> None:
+        self._directory = directory
+        self._client = client
+        self._pool = pool
+        self._reporter = reporter
+        self._lock = threading.Lock()
+        self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
+
+    def prefetch(self, layers: tuple[ImageLayer, ...]) -> None:
+        """Begin to unpack layers that will be needed."""
+        for position, layer in enumerate(layers):
+            if isinstance(layer, PulledLayer):
+                self._request(layer, lowest=position == 0)
+
+    def directories(self, layers: tuple[ImageLayer, ...]) -> tuple[str, ...]:
+        """Return the directories of an image's layers, bottom first, unpacked.
+
+        Raises:
+            BaseImageError: a layer cannot be pulled, or is not what its digest or diff ID says.
+            OutOfDisk: the work directory is full.
+        """
+        self.prefetch(layers)
+        return tuple(
+            layer.directory
+            if isinstance(layer, StepLayer)
+            else self._request(layer, lowest=position == 0).result()
+            for position, layer in enumerate(layers)
+        )
+
+    def _request(self, layer: PulledLayer, *, lowest: bool) -> Future[str]:
+        key = (layer.diff_id, lowest)
+        with self._lock:
+            if key not in self._unpacked:
+                self._unpacked[key] = self._pool.submit(self._unpack, layer, lowest)
+            return self._unpacked[key]
+
+    def _unpack(self, layer: PulledLayer, lowest: bool) -> str:
+        name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
+        directory = os.path.join(self._directory, name)
+        os.mkdir(directory, 0o755)
+        what = f"the layer {layer.descriptor.digest} of {layer.repository}"
+        progress = _Progress(layer, self._reporter)
+        try:
+            with self._client.open_blob(layer.repository, layer.descriptor, progress) as packed:
+                stream = _Hashed(DecompressedStream(packed))
+                unpacked = unpack_layer(stream, directory, lowest=lowest)
+                while packed.read(1 << 20):
+                    pass  # what follows the compressed stream belongs to the blob's digest
+        except OCIError as error:
+            raise BaseImageError(f"cannot pull {what}: {error.message}", hint=error.hint) from error
+        except LayerError as error:
+            raise MalformedLayer(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
+        except OSError as error:
+            raise OutOfDisk(f"cannot unpack {what}: {error.strerror}") from error
+        if stream.hasher.digest() != layer.diff_id:
+            raise MalformedLayer(f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}")
+        if unpacked.devices_left_out:
+            count = unpacked.devices_left_out
+            self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
+        return directory
+
+
+class _Hashed:
+    """A stream that is hashed on its way."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.hasher = Hasher()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self.hasher.update(data)
+        return data
+
+
+class _Progress:
+    """Counts the bytes of a layer and tells the reporter every few MiB."""
+
+    _EVERY = 4 << 20
+
+    def __init__(self, layer: PulledLayer, reporter: Reporter) -> None:
+        self._name = str(layer.repository)
+        self._total = layer.descriptor.size
+        self._reporter = reporter
+        self._done = 0
+        self._told = 0
+
+    def __call__(self, count: int) -> None:
+        self._done += count
+        if self._done - self._told >= self._EVERY or self._done >= self._total > self._told:
+            self._told = self._done
+            self._reporter.pulled(self._name, self._done, self._total)

@@ -1,0 +1,110 @@
+"""Executes RUN: a process in a sandbox over a snapshot, with its identity, environment and mounts."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections.abc import Callable
+from typing import Final
+
+from strake_builder.errors import RunStepFailed, StepError
+from strake_builder.frontend.steps import RunStep
+from strake_builder.rootfs.accounts import Account, find_account, split_user
+from strake_builder.rootfs.inside import NewDirectory, Root
+from strake_builder.rootfs.mountpoints import MountPoint, mount_points
+from strake_builder.sandbox.crun import Crun, Outcome
+from strake_builder.sandbox.output_lines import LineSink
+from strake_builder.sandbox.process import Identity, Network, Process
+from strake_builder.sandbox.spec import RUNTIME_TARGETS
+from strake_builder.solve.run_mounts import HOSTNAME, MountMaker, Prepared
+from strake_oci.platform import Platform
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_COMMAND_SHOWN: Final = 300
+
+
+def execute_run(
+    step: RunStep, root_path: str, platform: Platform, crun: Crun, mounts: MountMaker, sink: LineSink
+) -> None:
+    """Run a step's command in a writable root.
+
+    Args:
+        step: what to run.
+        root_path: the root file system.
+        platform: of the stage, for mounts from images.
+        crun: runs the process.
+        mounts: prepares its mounts.
+        sink: gets its output.
+
+    Raises:
+        RunStepFailed: the command ended with another status than zero.
+        StepError: it could not be started: user, mount or program missing.
+    """
+    if step.security == "insecure":
+        raise StepError("RUN --security=insecure is not available: it would need a privileged pod")
+    with contextlib.ExitStack() as scope, Root(root_path) as root:
+        prepared = mounts.prepare(step.mounts, platform, scope)
+        mounts.network_files(prepared)
+        mounts.scripts(step.files, prepared)
+        user, group = split_user(step.user)
+        account = find_account(root, user, group)
+        root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
+        runtime = [MountPoint(target.encode(), True) for target in RUNTIME_TARGETS]
+        scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
+        outcome = crun.run(_process(step, account, prepared), root_path, sink)
+    _raise_for(outcome, step)
+
+
+def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
+    environment = [*step.environment, *step.proxy_environment, *prepared.environment]
+    names = {entry.partition("=")[0] for entry in environment}
+    if "PATH" not in names:
+        environment.append(f"PATH={DEFAULT_PATH}")
+    if "HOME" not in names:
+        environment.append(f"HOME={account.home}")
+    return Process(
+        argv=step.command.argv,
+        environment=tuple(environment),
+        working_dir=step.working_dir,
+        identity=Identity(account.uid, account.gid, account.groups, account.home),
+        network=Network.NONE if step.network == "none" else Network.BUILDER,
+        mounts=tuple(prepared.mounts),
+        hostname=HOSTNAME,
+    )
+
+
+def _raise_for(outcome: Outcome, step: RunStep) -> None:
+    if outcome.status == 0:
+        return
+    command = shlex.join(step.command.argv)
+    shown = command if len(command) <= _COMMAND_SHOWN else command[:_COMMAND_SHOWN] + "…"
+    if outcome.runtime_message:
+        raise RunStepFailed(
+            f"cannot start {shown}: {outcome.runtime_message}",
+            exit_code=outcome.status,
+            log_tail=outcome.tail,
+            hint=_hint(outcome.status, started=False),
+        )
+    raise RunStepFailed(
+        f"the command {shown} ended with exit code {outcome.status}",
+        exit_code=outcome.status,
+        log_tail=outcome.tail,
+        hint=_hint(outcome.status, started=True),
+    )
+
+
+_HINTS: Final[dict[int, str]] = {
+    126: "the file is there but cannot be executed: check its mode and its first line",
+    127: "a program was not found: install it in an earlier step, or check PATH",
+    137: "it was killed (SIGKILL), most often for lack of memory",
+    139: "it crashed (SIGSEGV): is the image built for this processor?",
+}
+
+
+def _hint(status: int, *, started: bool) -> str:
+    if not started:
+        return "check that the program exists in the image and that its interpreter does"
+    return _HINTS.get(status, "")
+
+
+Execute = Callable[[RunStep, str, LineSink], None]

@@ -1,0 +1,190 @@
+"""Runs the steps of one stage, one after the other, each over the layers of those before it."""
+
+from __future__ import annotations
+
+import errno
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError
+from strake_builder.frontend.evaluated import EvaluatedStage
+from strake_builder.frontend.planned import StagePlan
+from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, Step, WorkdirStep
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.accounts import find_account, split_user
+from strake_builder.rootfs.inside import NewDirectory, Root
+from strake_builder.rootfs.overlay import Snapshot
+from strake_builder.sandbox.crun import Crun
+from strake_builder.solve.add_step import execute_add
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.copy_step import execute_copy
+from strake_builder.solve.export import LayerExporter
+from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.image_layers import ImageLayer, StepLayer
+from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.run_mounts import MountMaker
+from strake_builder.solve.run_step import execute_run
+from strake_builder.solve.workspace import Workspace
+
+FileStep = RunStep | CopyStep | AddStep | WorkdirStep
+
+
+@dataclass(frozen=True, slots=True)
+class StepRecord:
+    """A step that was executed, for the image's history.
+
+    Attributes:
+        step: the step.
+        layer: what it changed; None for a step that only changes the configuration.
+    """
+
+    step: Step
+    layer: StepLayer | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """What a stage came to, with everything below it.
+
+    Attributes:
+        layers: bottom first, those of the base included.
+        records: of this stage and the stages below it, in order.
+    """
+
+    layers: tuple[ImageLayer, ...] = ()
+    records: tuple[StepRecord, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class StageTools:
+    """What executing steps needs; shared by all stages of a build."""
+
+    workspace: Workspace
+    store: LayerStore
+    origins: FileOrigins
+    mounts: MountMaker
+    crun: Crun
+    exporter: LayerExporter
+    reporter: Reporter
+    cancellation: Cancellation
+
+
+class StageExecutor:
+    """Executes one stage.
+
+    Args:
+        tools: see `StageTools`.
+        stage: the plan.
+        evaluated: its steps.
+        first_number: number of its first step in progress events.
+        exported: whether its layers are part of the image, and so need blobs.
+        slots: held while a step executes, never while one waits for another stage.
+    """
+
+    def __init__(
+        self,
+        tools: StageTools,
+        stage: StagePlan,
+        evaluated: EvaluatedStage,
+        first_number: int,
+        *,
+        exported: bool,
+        slots: AbstractContextManager[object],
+    ) -> None:
+        self._tools = tools
+        self._stage = stage
+        self._evaluated = evaluated
+        self._first = first_number
+        self._exported = exported
+        self._slots = slots
+
+    def run(self, base: StageResult) -> StageResult:
+        """Run every step over a base.
+
+        Raises:
+            BuildError: a step failed, with its location; or the build was stopped.
+        """
+        layers, records = list(base.layers), list(base.records)
+        if any(not isinstance(step, ConfigStep) for step in self._evaluated.steps):
+            self._tools.store.prefetch(base.layers)
+        for number, step in enumerate(self._evaluated.steps, self._first):
+            self._tools.cancellation.check()
+            if isinstance(step, ConfigStep):
+                records.append(StepRecord(step, None))
+                continue
+            layer = self._timed(number, step, tuple(layers))
+            layers.append(layer)
+            records.append(StepRecord(step, layer))
+        return StageResult(tuple(layers), tuple(records))
+
+    def _timed(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+        self._tools.origins.await_stages(step)
+        with self._slots:
+            return self._held(number, step, layers)
+
+    def _held(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+        reporter, origin = self._tools.reporter, step.origin
+        reporter.step_started(number, origin.span.first, origin.text, self._stage.label)
+        started = time.monotonic()
+        try:
+            layer = self._execute(number, step, layers)
+        except Exception as error:
+            exit_code = error.exit_code if isinstance(error, RunStepFailed) else None
+            reporter.step_failed(number, time.monotonic() - started, exit_code)
+            self._tools.cancellation.check()  # a step killed because of another one is not the culprit
+            raise _located(error, step) from error
+        reporter.step_finished(number, time.monotonic() - started)
+        return layer
+
+    def _execute(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+        tools = self._tools
+        directories = tools.store.directories(layers)
+        tools.cancellation.check()
+        with tools.workspace.overlay.mounted(directories, tools.workspace.new_name("step")) as snapshot:
+            self._step(number, step, snapshot)
+        blob = tools.exporter.export(snapshot) if self._exported else None
+        return StepLayer(snapshot.upper, blob)
+
+    def _step(self, number: int, step: FileStep, snapshot: Snapshot) -> None:
+        tools, platform = self._tools, self._stage.platform
+        match step:
+            case RunStep():
+
+                def sink(stream: str, line: str) -> None:
+                    tools.reporter.output(number, stream, line)
+
+                execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, sink)
+            case CopyStep():
+                with Root(snapshot.root) as root:
+                    execute_copy(step, root, tools.origins, platform, tools.reporter)
+            case AddStep():
+                with Root(snapshot.root) as root:
+                    execute_add(step, root, tools.origins, platform, tools.reporter)
+            case WorkdirStep():
+                with Root(snapshot.root) as root:
+                    user, group = split_user(step.user)
+                    path = step.path.encode(errors="surrogateescape")
+                    if root.stat(path) is None:
+                        account = find_account(root, user, group)
+                        root.make_directories(path, NewDirectory(0o755, account.uid, account.gid))
+            case _:
+                assert_never(step)
+
+
+def _located(error: Exception, step: FileStep) -> Exception:
+    """Say where an error happened, and turn what the file system says into words."""
+    origin = step.origin
+    location = Location(origin.file, origin.span.first, origin.text)
+    if isinstance(error, OSError):
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return OutOfDisk(
+                "the work directory is full",
+                hint="give the builder more ephemeral storage",
+                location=location,
+            )
+        return StepError(f"{error.strerror or error}", location=location)
+    if isinstance(error, BuildError) and error.location is None:
+        error.location = location
+    return error

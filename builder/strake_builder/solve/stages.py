@@ -1,0 +1,85 @@
+"""Runs the stages of a build, each in a thread of its own, as soon as what it stands on is ready."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+
+from strake_builder.errors import BuildError, InternalError
+from strake_builder.frontend.planned import StageBase
+from strake_builder.solve.base_images import PulledImage
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.evaluation import EvaluatedBuild
+from strake_builder.solve.image_layers import ImageLayer
+from strake_builder.solve.stage import StageExecutor, StageResult, StageTools
+
+
+class StageRuns:
+    """The stages of one build and how far they are. Thread-safe.
+
+    Args:
+        build: what to run.
+        cancellation: stops the other stages when one fails.
+        limit: stages that execute a step at the same time.
+    """
+
+    def __init__(self, build: EvaluatedBuild, cancellation: Cancellation, limit: int) -> None:
+        self._build = build
+        self._cancellation = cancellation
+        self._slots = threading.BoundedSemaphore(limit)
+        self._results: dict[int, Future[StageResult]] = {s.index: Future() for s in build.plan.stages}
+
+    def layers(self, index: int) -> tuple[ImageLayer, ...]:
+        """Wait for a stage and return its layers.
+
+        Raises:
+            BuildError: the stage failed.
+        """
+        return self._results[index].result().layers
+
+    def run(self, tools: StageTools) -> StageResult:
+        """Run everything the target needs and return the target's result.
+
+        Raises:
+            BuildError: the first failure; every thread has ended by then.
+        """
+        exported = set(self._build.chain(self._build.plan.target))
+        numbers = self._build.numbers()
+        threads = []
+        for stage in self._build.plan.stages:
+            executor = StageExecutor(
+                tools,
+                stage,
+                self._build.stages[stage.index],
+                numbers[stage.index],
+                exported=stage.index in exported,
+                slots=self._slots,
+            )
+            thread = threading.Thread(
+                target=self._one, args=(stage.index, executor), name=f"stage-{stage.label}"
+            )
+            thread.start()
+            threads.append(thread)
+        for thread in threads:
+            thread.join()
+        self._cancellation.check()
+        return self._results[self._build.plan.target].result()
+
+    def _one(self, index: int, executor: StageExecutor) -> None:
+        future = self._results[index]
+        try:
+            base = self._base(index)
+            future.set_result(executor.run(base))
+        except BuildError as error:
+            self._cancellation.cancel(error)
+            future.set_exception(error)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the stage must hear of it
+            self._cancellation.cancel(InternalError(f"{type(error).__name__}: {error}"))
+            future.set_exception(error)
+
+    def _base(self, index: int) -> StageResult:
+        base = self._build.plan.every_stage[index].base
+        if isinstance(base, StageBase):
+            return self._results[base.index].result()
+        image = self._build.images.get(index)
+        return StageResult(image.layers) if isinstance(image, PulledImage) else StageResult()
