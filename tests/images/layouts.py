@@ -9,8 +9,6 @@ there; a lock keeps two makers of one image apart.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import sys
@@ -18,15 +16,23 @@ import tempfile
 import time
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isal import igzip
 
+from strake_oci import mediatype
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import DiffID, Hasher
+from strake_oci.image import History, ImageConfig, timestamp
+from strake_oci.layout import Layout
+from strake_oci.manifest import Manifest
+from strake_oci.platform import host
 from tests.images.recipes import EPOCH, RECIPES, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHUNK = 1 << 20
 
@@ -66,59 +72,51 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _make(recipe: Recipe, scratch: Path) -> None:
-    tar, layout = scratch / "layer.tar", scratch / "layout"
+    tar = scratch / "layer.tar"
     recipe.write(tar)
-    blobs = layout / "blobs/sha256"
-    blobs.mkdir(parents=True)
-    diff_id = hashlib.sha256()
-    with (
-        tar.open("rb") as source,
-        (scratch / "layer").open("wb") as raw,
-        igzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=2, mtime=0) as packed,
-    ):
-        while chunk := source.read(CHUNK):
-            diff_id.update(chunk)
-            packed.write(chunk)
+    layout = Layout(scratch / "layout", create=True)
+    layer, diff_id = _pack(tar, layout)
+    created = timestamp(datetime.fromtimestamp(EPOCH, UTC))
+    config = ImageConfig(
+        platform=host(),
+        config=recipe.config,
+        diff_ids=(diff_id,),
+        history=(History(created=created, created_by=f"tests/images: {recipe.name}"),),
+        created=created,
+    ).serialize()
+    config_descriptor = Descriptor.of(mediatype.OCI_CONFIG, config)
+    layout.push_blob(config_descriptor, lambda: BytesIO(config))
+    manifest = Manifest(config_descriptor, (layer,))
+    layout.push_manifest(manifest.serialize(), manifest.media_type, "latest")
+
+
+def _pack(tar: Path, layout: Layout) -> tuple[Descriptor, DiffID]:
+    """Compress a tar into a layout."""
+    plain, packed = Hasher(), Hasher()
+    with tar.open("rb") as source, layout.start_upload() as upload:
+        sink = _Tee(packed.update, upload.write)
+        with igzip.GzipFile(filename="", fileobj=sink, mode="wb", compresslevel=2, mtime=0) as compressor:
+            while chunk := source.read(CHUNK):
+                plain.update(chunk)
+                compressor.write(chunk)
+        descriptor = upload.commit(packed.digest(), mediatype.OCI_LAYER_GZIP)
     tar.unlink()
-    layer = _adopt(scratch / "layer", blobs, "application/vnd.oci.image.layer.v1.tar+gzip")
-    created = datetime.fromtimestamp(EPOCH, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    config = {
-        "created": created,
-        "architecture": "amd64",
-        "os": "linux",
-        "config": recipe.config,
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{diff_id.hexdigest()}"]},
-        "history": [{"created": created, "created_by": f"tests/images: {recipe.name}"}],
-    }
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": _store(config, blobs, "application/vnd.oci.image.config.v1+json"),
-        "layers": [layer],
-    }
-    entry = _store(manifest, blobs, "application/vnd.oci.image.manifest.v1+json")
-    entry["platform"] = {"architecture": "amd64", "os": "linux"}
-    entry["annotations"] = {"org.opencontainers.image.ref.name": "latest"}
-    index = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [entry],
-    }
-    (layout / "index.json").write_text(json.dumps(index))
-    (layout / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    return descriptor, DiffID(plain.digest())
 
 
-def _adopt(file: Path, blobs: Path, media_type: str) -> dict[str, object]:
-    with file.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256").hexdigest()
-    file.rename(blobs / digest)
-    return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": (blobs / digest).stat().st_size}
+class _Tee:
+    """A file to write to that hands each piece to several takers."""
 
+    def __init__(self, *takers: Callable[[bytes], object]) -> None:
+        self._takers = takers
 
-def _store(document: dict[str, object], blobs: Path, media_type: str) -> dict[str, object]:
-    file = blobs / "new"
-    file.write_text(json.dumps(document, separators=(",", ":")))
-    return _adopt(file, blobs, media_type)
+    def write(self, data: bytes) -> int:
+        for take in self._takers:
+            take(data)
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strake_oci.image import RuntimeConfig
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -47,13 +49,13 @@ class Recipe:
     write: Callable[[Path], None]
     inputs: Callable[[], bytes]
     """Bytes that change when the content may change: part of the cache key."""
-    config: dict[str, list[str]]
+    config: RuntimeConfig
     expected: str
     """A word on how long it takes, for whoever waits."""
 
     def key(self) -> str:
         """A short hash of everything that the image is made of."""
-        return hashlib.sha256(repr(sorted(self.config.items())).encode() + self.inputs()).hexdigest()[:12]
+        return hashlib.sha256(repr(self.config).encode() + self.inputs()).hexdigest()[:12]
 
 
 def _tool(name: str | Path, package: str) -> str:
@@ -143,28 +145,28 @@ RECIPES = {
             "tiny",
             _write_tiny,
             lambda: b"1" + BUSYBOX.read_bytes(),
-            {"Env": [PATH], "Cmd": ["sh"]},
+            RuntimeConfig(env=(PATH,), cmd=("sh",)),
             "a second",
         ),
         Recipe(
             "base",
             _write_debian(_BASE_PACKAGES, []),
             _debian_inputs(_BASE_PACKAGES),
-            {"Env": [PATH], "Cmd": ["bash"]},
+            RuntimeConfig(env=(PATH,), cmd=("bash",)),
             "half a minute",
         ),
         Recipe(
             "python",
             _write_debian(_PYTHON_PACKAGES, [_TRUST]),
             _debian_inputs(_PYTHON_PACKAGES, CA_BUNDLE, HERE / "trust.py"),
-            {"Env": [PATH], "Cmd": ["python3"]},
+            RuntimeConfig(env=(PATH,), cmd=("python3",)),
             "a minute",
         ),
         Recipe(
             "pause",
             _write_pause,
             (HERE / "pause.c").read_bytes,
-            {"Env": [PATH], "Entrypoint": ["/pause"]},
+            RuntimeConfig(env=(PATH,), entrypoint=("/pause",)),
             "a second",
         ),
     )
