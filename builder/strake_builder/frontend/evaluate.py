@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_builder.frontend.findings import Finding
+    from strake_builder.frontend.ignore import IgnoreMatcher
     from strake_builder.frontend.planned import BuildPlan, StagePlan
 
 _MAX_INSTRUCTIONS: Final = 4000
@@ -67,11 +68,17 @@ def evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase) -> EvaluatedSta
 
 
 def evaluate_noting(
-    plan: BuildPlan, stage: StagePlan, base: KnownBase, *, base_is_known: bool = True
+    plan: BuildPlan,
+    stage: StagePlan,
+    base: KnownBase,
+    *,
+    base_is_known: bool = True,
+    ignore: IgnoreMatcher | None = None,
 ) -> tuple[EvaluatedStage, list[Finding]]:
     """Evaluate a stage and return what lint wants to know, too; see `evaluate`."""
     state, trigger_texts = _begin(plan, base)
     state.base_is_known = base_is_known
+    state.ignore = ignore
     from_ = stage.from_.place
     try:
         triggers = parse_triggers(trigger_texts, from_.span)

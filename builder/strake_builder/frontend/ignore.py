@@ -199,7 +199,7 @@ def _runs(patterns: Iterable[str]) -> tuple[_Run, ...]:
     return tuple(_run(exception, tuple(dict.fromkeys(group))) for exception, group in groups)
 
 
-def _run(exception: bool, patterns: tuple[str, ...]) -> _Run:  # noqa: FBT001 the one thing that tells runs apart
+def _run(exception: bool, patterns: tuple[str, ...]) -> _Run:
     exact: set[str] = set()
     prefixes: list[str] = []
     suffixes: list[str] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from strake_builder.frontend.check_options import parse_check_options
 from strake_builder.frontend.errors import Code, DockerfileSyntaxError, Fault, Problem
 from strake_builder.frontend.reading import arguments, instruction_parser, step_parser
 from strake_builder.frontend.reading.instruction_parser import Request
@@ -62,6 +63,7 @@ def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
             break
         document.add(line)
     document.finish()
+    document.check_options()
     problems = sorted([*reader.problems, *document.problems], key=lambda p: (p.line, p.column))
     if problems:
         raise DockerfileSyntaxError(problems)
@@ -148,6 +150,14 @@ class _Document:
                     hint="only ARG may; every other instruction belongs to a stage, which FROM begins",
                     needle=parsed.place.keyword,
                 )
+
+    def check_options(self) -> None:
+        for directive in self.reader.directives.found:
+            if directive.name == "check":
+                try:
+                    parse_check_options(directive.value)
+                except Fault as fault:
+                    self.problems.append(Problem.at(self.source, Span(directive.line, directive.line), fault))
 
     def finish(self) -> None:
         if self.any_from or (self.problems and self.any_line):

@@ -13,6 +13,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from strake_builder.frontend.file_origins import FileOrigin, FromContext, FromImage, FromScratch, FromStage
+from strake_builder.frontend.mount_steps import (
+    BindMount,
+    CacheMount,
+    CacheSharing,
+    Mount,
+    SecretMount,
+    SshMount,
+    TmpfsMount,
+)
+
 if TYPE_CHECKING:
     from strake_builder.frontend.chown import Ownership
     from strake_builder.frontend.source import Span
@@ -20,7 +31,6 @@ if TYPE_CHECKING:
 
 NetworkMode: TypeAlias = Literal["default", "none", "host"]
 SecurityMode: TypeAlias = Literal["sandbox", "insecure"]
-CacheSharing: TypeAlias = Literal["shared", "private", "locked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +63,6 @@ class HeredocFile:
     content: str
 
 
-# --- where files come from ---
-
-
-@dataclass(frozen=True, slots=True)
-class FromContext:
-    """The build context, after .dockerignore."""
-
-
-@dataclass(frozen=True, slots=True)
-class FromStage:
-    """The file system of another stage of the same plan, by index."""
-
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class FromImage:
-    """The file system of an image that is no stage's base, for the stage's platform."""
-
-    reference: str
-
-
-@dataclass(frozen=True, slots=True)
-class FromScratch:
-    """An empty file system (`--from=scratch`)."""
-
-
-FileOrigin: TypeAlias = FromContext | FromStage | FromImage | FromScratch
-
-
 # --- RUN ---
 
 
@@ -101,97 +81,6 @@ class ExecCommand:
 
 
 Command: TypeAlias = ShellCommand | ExecCommand
-
-
-@dataclass(frozen=True, slots=True)
-class BindMount:
-    """`--mount=type=bind`.
-
-    Attributes:
-        source: Whose files are mounted.
-        path: Absolute path within the source; "/" is all of it.
-        target: Absolute path in the container.
-        read_only: When False, writes succeed and are thrown away.
-    """
-
-    source: FileOrigin
-    path: str
-    target: str
-    read_only: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class CacheMount:
-    """`--mount=type=cache`: a directory that outlives the build.
-
-    Attributes:
-        id: Identity of the cache; the cleaned target when the Dockerfile names none.
-        target: Absolute path in the container.
-        sharing: What happens when two steps use it at once.
-        source: What an empty cache is filled from (an empty directory: `FromScratch`).
-        path: Absolute path within the source.
-        mode: Permission bits of a directory made anew.
-        uid: Its owner.
-        gid: Its group.
-        read_only: Mount it read-only.
-    """
-
-    id: str
-    target: str
-    sharing: CacheSharing = "shared"
-    source: FileOrigin = FromScratch()
-    path: str = "/"
-    mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class TmpfsMount:
-    """`--mount=type=tmpfs`; `size` in bytes, None for the kernel's default."""
-
-    target: str
-    size: int | None = None
-    read_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SecretMount:
-    """`--mount=type=secret`.
-
-    Attributes:
-        id: Name of the secret among those the build was given.
-        target: Absolute path of the file, None when the secret is only an environment variable.
-        env: Name of the environment variable that holds it, None for none.
-        required: Fail when the build was not given the secret; otherwise the mount is left out.
-        mode: Permission bits of the file.
-        uid: Its owner.
-        gid: Its group.
-    """
-
-    id: str
-    target: str | None
-    env: str | None = None
-    required: bool = False
-    mode: int = 0o400
-    uid: int = 0
-    gid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SshMount:
-    """`--mount=type=ssh`: an agent's socket at `target`, announced in SSH_AUTH_SOCK."""
-
-    id: str
-    target: str
-    required: bool = False
-    mode: int = 0o600
-    uid: int = 0
-    gid: int = 0
-
-
-Mount: TypeAlias = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,3 +271,34 @@ class ConfigStep:
 
 
 Step: TypeAlias = RunStep | CopyStep | AddStep | WorkdirStep | ConfigStep
+
+__all__ = [
+    "AddStep",
+    "BindMount",
+    "CacheMount",
+    "CacheSharing",
+    "Command",
+    "ConfigStep",
+    "CopyStep",
+    "ExecCommand",
+    "FileOrigin",
+    "FromContext",
+    "FromImage",
+    "FromScratch",
+    "FromStage",
+    "GitSource",
+    "HeredocFile",
+    "Mount",
+    "NetworkMode",
+    "Origin",
+    "PathSource",
+    "RunStep",
+    "SecretMount",
+    "SecurityMode",
+    "ShellCommand",
+    "SshMount",
+    "Step",
+    "TmpfsMount",
+    "UrlSource",
+    "WorkdirStep",
+]

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.chmod import check_mode
 from strake_builder.frontend.chown import Ownership, parse_chown
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.sources import add_source, check_checksum, copy_source
-from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, HeredocFile, Origin, WorkdirStep
+from strake_builder.frontend.steps import (
+    AddStep,
+    ConfigStep,
+    CopyStep,
+    FromContext,
+    HeredocFile,
+    Origin,
+    PathSource,
+    WorkdirStep,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from strake_builder.frontend.evaluation.state import StageState
-    from strake_builder.frontend.syntax import Add, Copy, Workdir
+    from strake_builder.frontend.syntax import Add, Copy, Place, Workdir
+
+_EVERYTHING: Final = frozenset({"*", "**", "**/*"})
 
 
 def copy(state: StageState, instruction: Copy, origin: Origin) -> CopyStep:
@@ -23,13 +36,17 @@ def copy(state: StageState, instruction: Copy, origin: Origin) -> CopyStep:
     sources = [state.expand(source, place) for source in instruction.sources]
     destination = state.expand(instruction.destination, place)
     files = _files(state, instruction)
+    origin_of_files = state.names.copy_origin(instruction)
+    found = tuple(copy_source(source, parents=instruction.parents) for source in sources)
+    if isinstance(origin_of_files, FromContext):
+        _note_ignored(state, found, "Copy", place)
     return CopyStep(
         origin=origin,
         created_by=_history("COPY", instruction, chown, chmod, sources, destination),
         config=state.config,
-        sources=tuple(copy_source(source, parents=instruction.parents) for source in sources),
+        sources=found,
         files=files,
-        source=state.names.copy_origin(instruction),
+        source=origin_of_files,
         destination=paths.destination(state.config.working_dir, destination),
         chown=_ownership(chown, link=instruction.link),
         chmod=chmod or None,
@@ -48,13 +65,15 @@ def add(state: StageState, instruction: Add, origin: Origin) -> AddStep:
     destination = state.expand(instruction.destination, place)
     files = _files(state, instruction)
     check_checksum(checksum, tuple(sources))
+    found = tuple(
+        add_source(source, checksum=checksum, keep_git_dir=instruction.keep_git_dir) for source in sources
+    )
+    _note_ignored(state, [source for source in found if isinstance(source, PathSource)], "Add", place)
     return AddStep(
         origin=origin,
         created_by=_history("ADD", instruction, chown, chmod, sources, destination),
         config=state.config,
-        sources=tuple(
-            add_source(source, checksum=checksum, keep_git_dir=instruction.keep_git_dir) for source in sources
-        ),
+        sources=found,
         files=files,
         destination=paths.destination(state.config.working_dir, destination),
         chown=_ownership(chown, link=instruction.link),
@@ -63,6 +82,17 @@ def add(state: StageState, instruction: Add, origin: Origin) -> AddStep:
         excludes=instruction.excludes,
         unpack=instruction.unpack,
     )
+
+
+def _note_ignored(state: StageState, sources: Iterable[PathSource], verb: str, place: Place) -> None:
+    """Report sources that .dockerignore leaves out; with exceptions in it that is hard to tell."""
+    if state.ignore is None or state.ignore.has_exceptions:
+        return
+    for source in sources:
+        path = source.path.lstrip("/")
+        if state.ignore.ignores(path) if path else _EVERYTHING.intersection(state.ignore.patterns):
+            message = f'Attempting to {verb} file "{path or "."}" that is excluded by .dockerignore'
+            state.note("CopyIgnoredFile", message, place)
 
 
 def _owner_and_mode(state: StageState, instruction: Copy | Add) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from strake_builder.frontend.words import WordLexer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_builder.frontend.ignore import IgnoreMatcher
     from strake_builder.frontend.needs import StageNames
     from strake_builder.frontend.planned import ArgumentScope
     from strake_builder.frontend.syntax import Place
@@ -40,6 +41,7 @@ class StageState:
         cmd_set: CMD was given in this stage.
         workdir_set: WORKDIR was given in this file, for this stage or those below.
         base_is_known: The base's configuration is the real one.
+        ignore: What .dockerignore leaves out, for lint.
         triggers: ONBUILD instructions of this stage.
         findings: For lint.
         last: Where CMD, ENTRYPOINT and HEALTHCHECK stood last.
@@ -55,6 +57,7 @@ class StageState:
     cmd_set: bool = False
     workdir_set: bool = False
     base_is_known: bool = True
+    ignore: IgnoreMatcher | None = None
     triggers: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     last: dict[str, Place] = field(default_factory=dict)

@@ -1,0 +1,33 @@
+"""Where COPY, ADD and mounts take their files from: a closed union."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class FromContext:
+    """The build context, after .dockerignore."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromStage:
+    """The file system of another stage of the same plan, by index."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class FromImage:
+    """The file system of an image that is no stage's base, for the stage's platform."""
+
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromScratch:
+    """An empty file system (`--from=scratch`)."""
+
+
+FileOrigin: TypeAlias = FromContext | FromStage | FromImage | FromScratch
