@@ -55,7 +55,8 @@ class OCIError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}; {self.hint}" if self.hint else self.message
+        words = f"{self.message}; {self.hint}" if self.hint else self.message
+        return "; ".join((words, *getattr(self, "__notes__", ())))
 
 
 class InvalidValueError(OCIError, ValueError):

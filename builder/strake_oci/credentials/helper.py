@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -18,6 +17,7 @@ from pydantic import Field
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
 from strake_oci.reference import DEFAULT_REGISTRY
+from strake_oci.remembered import Remembered
 from strake_oci.wire import Text, WireModel, decode, encode
 
 if TYPE_CHECKING:
@@ -103,18 +103,13 @@ class HelperCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
-        self._clock = clock
-        self._known: dict[tuple[str, str], tuple[float, Credential | None]] = {}
-        self._lock = threading.Lock()
+        self._known: Remembered[tuple[str, str], Credential | None] = Remembered(clock)
 
     def get(self, helper: str, registry: str, configured_in: str) -> Credential | None:
         """Return a helper's credential for a registry, or None; threads that ask at once share one answer."""
-        with self._lock:
-            known = self._known.get((helper, registry))
-            if known is None or known[0] < self._clock():
-                known = (self._clock() + REMEMBERED, self._ask(helper, registry, configured_in))
-                self._known[helper, registry] = known
-            return known[1]
+        return self._known.get(
+            (helper, registry), lambda: (self._ask(helper, registry, configured_in), REMEMBERED)
+        )
 
 
 def _server(registry: str) -> str:

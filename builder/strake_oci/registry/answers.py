@@ -17,6 +17,7 @@ from strake_oci.errors import (
     ManifestUnknownError,
     NotFoundError,
     OCIError,
+    ProtocolError,
     RateLimitedError,
     RegistryError,
     RejectedError,
@@ -105,6 +106,20 @@ def _read_errors(answer: Answer) -> tuple[tuple[str, ...], str]:
         return (), body.decode("utf-8", "replace") if kind.startswith("text/plain") else ""
     codes = tuple(clean(entry.code)[:64] for entry in entries)
     return codes, "; ".join(f"{entry.code}: {entry.message}".strip(": ") for entry in entries)
+
+
+def refuse_encoding(answer: Answer, context: ErrorContext) -> None:
+    """Make sure that a document comes as it is: one compressed on the way may unpack to anything.
+
+    Raises:
+        ProtocolError: It is compressed, although that was not asked for.
+    """
+    encoding = answer.header("content-encoding").strip().lower()
+    if encoding not in {"", "identity"}:
+        answer.close()
+        raise ProtocolError(
+            context, f"the answer is encoded as {clean(encoding)[:40]!r}, which was not asked for"
+        )
 
 
 def clean(text: str) -> str:

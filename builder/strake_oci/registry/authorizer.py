@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from strake_oci.credentials import ANONYMOUS
 from strake_oci.registry.challenge import Challenge, merge_scopes, parse_challenges, parse_scopes
-from strake_oci.registry.tokens import TokenCache, TokenRequest, basic
+from strake_oci.registry.tokens import TokenCache, TokenRequest, basic, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -92,8 +92,7 @@ class Authorizer:
         credential = self.credential(repository)
         if credential.is_anonymous:
             return f"no credentials for {repository.registry}; looked in {self._credentials.describe()}"
-        who = f"user {credential.username}, " if credential.username else ""
-        return f"with the credential of {who}from {credential.source}"
+        return describe(credential)
 
     def _answer(
         self,
@@ -106,4 +105,4 @@ class Authorizer:
         if challenge.scheme == "basic":
             return "" if credential.is_anonymous else basic(credential)
         request = TokenRequest.of(endpoint, challenge, scopes, credential)
-        return f"Bearer {self._tokens.get(request, stale=refused.removeprefix('Bearer ')).value}"
+        return f"Bearer {self._tokens.get(request, stale=refused.removeprefix('Bearer '))}"

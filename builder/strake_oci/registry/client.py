@@ -6,12 +6,13 @@ blob in memory. One client is meant to be shared by all threads of a program and
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
-from strake_oci.errors import DeniedError, NotFoundError, RegistryError, UnauthorizedError
+from strake_oci.errors import DeniedError, NotFoundError, OCIError, UnauthorizedError
 from strake_oci.reference import Reference
 from strake_oci.registry import manifests
 from strake_oci.registry.authorizer import Authorizer
@@ -61,7 +62,10 @@ class RegistryClient:
         self._settings = settings or ClientSettings()
         self._transport = Transport(self._settings)
         self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
-        self._retrier = Retrier(retry or RetryPolicy())
+        policy = retry or RetryPolicy()
+        self._retrier = Retrier(policy)
+        # A mirror that is down must not cost more than it saves: the source is waiting.
+        self._mirror_retrier = Retrier(replace(policy, attempts=min(policy.attempts, 2)))
 
     # Manifests
 
@@ -136,7 +140,7 @@ class RegistryClient:
             BlobUnknownError: There is no such blob.
             RegistryError: The registry refused or failed.
         """
-        return self._pulling(repository, lambda session: BlobReader(session, descriptor, on_bytes))
+        return BlobReader(self._pull_sessions(repository), descriptor, on_bytes)
 
     def blob_exists(self, repository: Repository, digest: Digest) -> bool:
         """Tell whether a repository has a blob. Mirrors are not asked.
@@ -242,6 +246,7 @@ class RegistryClient:
     def close(self) -> None:
         """End waits between retries and close all connections."""
         self._retrier.stop()
+        self._mirror_retrier.stop()
         self._transport.close()
 
     def __enter__(self) -> Self:
@@ -252,16 +257,26 @@ class RegistryClient:
     ) -> None:
         self.close()
 
-    def _session(self, repository: Repository) -> Session:
+    def _session(self, repository: Repository, retrier: Retrier | None = None) -> Session:
         endpoint = self._settings.endpoint(repository.registry)
-        return Session(endpoint, repository, self._transport, self._authorizer, self._retrier)
+        return Session(endpoint, repository, self._transport, self._authorizer, retrier or self._retrier)
+
+    def _pull_sessions(self, repository: Repository) -> list[Session]:
+        *mirrors, last = self._settings.pull_places(repository)
+        return [*(self._session(place, self._mirror_retrier) for place in mirrors), self._session(last)]
 
     def _pulling(self, repository: Repository, action: Callable[[Session], T]) -> T:
-        """Try a repository's mirrors and then itself; the last error is the one that is raised."""
-        *mirrors, last = self._settings.pull_places(repository)
-        for place in mirrors:
+        """Try a repository's mirrors and then itself; the last error is raised and tells of the others."""
+        *mirrors, last = self._pull_sessions(repository)
+        failures: list[str] = []
+        for session in mirrors:
             try:
-                return action(self._session(place))
-            except RegistryError:
-                continue
-        return action(self._session(last))
+                return action(session)
+            except OCIError as error:
+                failures.append(f"mirror {session.repository}: {error.message}")
+        try:
+            return action(last)
+        except OCIError as error:
+            for failure in failures:
+                error.add_note(failure)
+            raise

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import (
@@ -24,7 +25,7 @@ from strake_oci.registry.retry import told
 from strake_oci.registry.session import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from strake_oci.descriptor import Descriptor
     from strake_oci.registry.session import Session
@@ -45,7 +46,7 @@ class BlobReader(io.RawIOBase):
     """A blob as a readable binary file. Not thread-safe.
 
     Args:
-        session: The repository.
+        sessions: Where to read, in order: when one fails for good, the next goes on.
         descriptor: What is wanted.
         on_bytes: Called with the number of bytes as they come.
         clock: Seconds, monotonic.
@@ -58,14 +59,15 @@ class BlobReader(io.RawIOBase):
 
     def __init__(
         self,
-        session: Session,
+        sessions: Sequence[Session],
         descriptor: Descriptor,
         on_bytes: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self._session = session
+        self._session, *rest = sessions
+        self._others = deque(rest)
         self._on_bytes = on_bytes
         self._clock = clock
         self._operation = f"pulling blob {descriptor.digest}"
@@ -73,13 +75,14 @@ class BlobReader(io.RawIOBase):
         self._piece, self._taken = b"", 0
         self._answer: Answer | None = None
         self._pieces: Iterator[bytes] = iter(())
+        self._notes: list[str] = []
         self._failures = 0
         self._failed_at = -1
         self._begun = clock()
         self._blocked = 0.0
         self._window_start = 0
         if descriptor.size:
-            session.retrier.run(self._connect)
+            self._open()
         else:
             self._verify()
 
@@ -160,6 +163,16 @@ class BlobReader(io.RawIOBase):
                 self.descriptor.digest, actual, what=f"blob from {self._session.repository}"
             )
 
+    def _open(self) -> None:
+        """Connect to the first place that lets us."""
+        while True:
+            try:
+                self._session.retrier.run(self._connect)
+            except OCIError as error:
+                self._move_on(error)
+            else:
+                return
+
     def _reconnect(self, error: RegistryError) -> None:
         """Go on where the connection broke; attempts are counted anew whenever some bytes came in between."""
         while True:
@@ -168,13 +181,25 @@ class BlobReader(io.RawIOBase):
             self._failures += 1
             elapsed = self._clock() - self._begun
             if not self._session.retrier.pause(self._failures, elapsed, error):
-                raise told(error, self._failures, elapsed) from error
+                self._move_on(told(error, self._failures, elapsed))
+                self._open()
+                return
             try:
                 self._connect()
             except RegistryError as again:
                 error = again
             else:
                 return
+
+    def _move_on(self, error: OCIError) -> None:
+        """Turn to the next place; without one, raise the error."""
+        if not self._others:
+            for note in self._notes:
+                error.add_note(note)
+            raise error
+        self._notes.append(f"mirror {self._session.repository}: {error.message}")
+        self._session = self._others.popleft()
+        self._failures, self._failed_at = 0, -1
 
     def _connect(self) -> None:
         if self._answer is not None:

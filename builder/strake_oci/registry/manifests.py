@@ -16,6 +16,7 @@ from strake_oci.errors import (
     ProtocolError,
     UnsupportedMediaTypeError,
 )
+from strake_oci.registry.answers import refuse_encoding
 from strake_oci.registry.challenge import Scope
 from strake_oci.registry.session import Call
 from strake_oci.wire import MAX_MANIFEST, Strings, WireModel, decode
@@ -55,6 +56,7 @@ def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
 
     def attempt() -> tuple[bytes, str, Digest | None]:
         with session.once(call) as answer:
+            refuse_encoding(answer, session.context(call.operation))
             return (
                 answer.read(MAX_MANIFEST),
                 mediatype.essence(answer.header("content-type")),

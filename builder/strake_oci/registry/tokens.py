@@ -6,18 +6,18 @@ Source: distribution's "Token Authentication Specification" and "OAuth2 Token Au
 from __future__ import annotations
 
 import base64
-import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import Field
 
 from strake_oci.errors import ErrorContext, InvalidDocumentError, ProtocolError, SizeExceededError
-from strake_oci.registry.answers import refusal
+from strake_oci.registry.answers import refusal, refuse_encoding
 from strake_oci.registry.hop import check_hop
-from strake_oci.registry.transport import Request
+from strake_oci.registry.transport import Request, redacted
+from strake_oci.remembered import Remembered
 from strake_oci.wire import Text, WireModel, decode
 
 if TYPE_CHECKING:
@@ -32,20 +32,8 @@ _MAX_TOKEN: Final = 256 * 1024
 _DEFAULT_LIFETIME: Final = 60.0
 _MAX_LIFETIME: Final = 12 * 3600.0
 _CLIENT_ID: Final = "strake"
+_USED_UP: Final = 0.8
 _OK: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A bearer token.
-
-    Attributes:
-        value: The secret.
-        renew_at: Monotonic time from which on it should be replaced: four fifths of its life.
-    """
-
-    value: str = field(repr=False)
-    renew_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +78,9 @@ class TokenCache:
 
     def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
-        self._clock = clock
-        self._tokens: dict[TokenRequest, Token] = {}
-        self._locks: dict[TokenRequest, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._tokens: Remembered[TokenRequest, str] = Remembered(clock)
 
-    def get(self, request: TokenRequest, *, stale: str = "") -> Token:
+    def get(self, request: TokenRequest, *, stale: str = "") -> str:
         """Return a token with some life left.
 
         Args:
@@ -107,31 +92,23 @@ class TokenCache:
             RegistryError: The token server failed or could not be reached.
             ProtocolError: Its answer holds no token, or it may not be asked.
         """
-        with self._lock:
-            lock = self._locks.setdefault(request, threading.Lock())
-        with lock:
-            token = self._tokens.get(request)
-            if token is not None and token.value != stale and self._clock() < token.renew_at:
-                return token
-            token = self._fetch(request)
-            self._tokens[request] = token
-            return token
+        return self._tokens.get(request, lambda: self._fetch(request), stale=stale)
 
-    def _fetch(self, request: TokenRequest) -> Token:
+    def _fetch(self, request: TokenRequest) -> tuple[str, float]:
         endpoint = request.endpoint
         names = ", ".join(scope.name for scope in request.scopes)
-        context = ErrorContext(endpoint.registry, names, "asking for a token", request.realm)
+        context = ErrorContext(endpoint.registry, names, "asking for a token", redacted(request.realm))
         check_hop(endpoint, request.realm, context, what="token realm")
-        asked_at = self._clock()
         with self._transport.send(endpoint, _http_request(request), context) as answer:
             if answer.status != _OK:
-                raise refusal(answer, context, credential=request.credential.source)
+                raise refusal(answer, context, credential=describe(request.credential))
+            refuse_encoding(answer, context)
             model = _read(answer, context)
         value = model.token or model.access_token
         if not value or not value.isascii() or not value.isprintable():
             raise ProtocolError(context, "the token server's answer holds no token")
         lifetime = min(max(model.expires_in or _DEFAULT_LIFETIME, 0.0), _MAX_LIFETIME)
-        return Token(value, asked_at + lifetime * 0.8)
+        return value, lifetime * _USED_UP
 
 
 def _read(answer: Answer, context: ErrorContext) -> _TokenModel:
@@ -161,6 +138,14 @@ def _http_request(request: TokenRequest) -> Request:
     glue = "&" if urlsplit(request.realm).query else "?"
     headers = {"Authorization": basic(credential)} if credential.username or credential.password else {}
     return Request("GET", f"{request.realm}{glue}{urlencode(query)}", headers)
+
+
+def describe(credential: Credential) -> str:
+    """Return which credential is used, for the message of an error."""
+    if credential.is_anonymous:
+        return "no credentials"
+    who = f"user {credential.username}, " if credential.username else ""
+    return f"with the credential of {who}from {credential.source}"
 
 
 def basic(credential: Credential) -> str:

@@ -8,9 +8,11 @@ registries.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -28,16 +30,21 @@ from strake_oci.errors import (
     TLSError,
 )
 from strake_oci.registry.hop import check_hop
+from strake_oci.registry.proxy import proxy_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
     from types import TracebackType
 
-    from strake_oci.registry.settings import ClientSettings, Endpoint
+    from strake_oci.registry.settings import ClientSettings, Endpoint, TLSSettings
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DRAIN: Final = 64 * 1024
+
+READ_DEADLINE: Final = 60.0
+"""Seconds in which a document (manifest, token, error) must have come in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +106,17 @@ class Answer:
 
         Raises:
             SizeExceededError: Longer than the limit; no more than that was read.
-            ConnectionFailedError: The connection broke or fell silent.
+            ConnectionFailedError: The connection broke, fell silent, or took too long in all.
         """
         body = bytearray()
+        begun = time.monotonic()
         for piece in self.stream():
             body += piece
+            if time.monotonic() - begun > READ_DEADLINE:
+                self.close()
+                raise DeadlineExceededError(
+                    self._context, f"the answer did not come to its end in {READ_DEADLINE:.0f} seconds"
+                )
             if len(body) > limit:
                 self.close()
                 raise SizeExceededError(
@@ -141,7 +154,7 @@ class Transport:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._clients: dict[Endpoint, httpx.Client] = {}
+        self._clients: dict[_Pool, httpx.Client] = {}
         self._lock = threading.Lock()
 
     def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
@@ -158,9 +171,9 @@ class Transport:
             ConnectionFailedError: No answer came: broken connection, name, certificate, time.
             ProtocolError: Too many redirects, or one that must not be followed.
         """
-        client = self._client(endpoint)
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
+            client = self._client(endpoint, request.url)
             with _mapped(context):
                 built = client.build_request(
                     request.method, request.url, headers=dict(request.headers), content=request.body
@@ -180,31 +193,45 @@ class Transport:
         for client in clients:
             client.close()
 
-    def _client(self, endpoint: Endpoint) -> httpx.Client:
-        key = replace(endpoint, registry="", base="")
+    def _client(self, endpoint: Endpoint, url: str) -> httpx.Client:
+        direct = endpoint.unix_socket is not None or not self._settings.trust_env
+        proxy = None if direct else proxy_for(url, os.environ)
+        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"))
         with self._lock:
             client = self._clients.get(key)
             if client is None:
-                client = self._clients[key] = self._new_client(endpoint)
+                client = self._clients[key] = self._new_client(endpoint, key)
             return client
 
-    def _new_client(self, endpoint: Endpoint) -> httpx.Client:
+    def _new_client(self, endpoint: Endpoint, pool: _Pool) -> httpx.Client:
         times, most = self._settings.timeouts, self._settings.max_connections
         limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0)
-        verify = ssl_context(endpoint)
-        transport = None
-        if endpoint.unix_socket is not None:
-            transport = httpx.HTTPTransport(uds=str(endpoint.unix_socket), limits=limits, verify=verify)
+        # Reading the system's certificates takes longer than a request on loopback.
+        verify = ssl_context(endpoint) if pool.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        transport = httpx.HTTPTransport(
+            uds=str(pool.unix_socket) if pool.unix_socket else None,
+            limits=limits,
+            verify=verify,
+            proxy=pool.proxy,
+        )
         return httpx.Client(
             transport=transport,
-            verify=verify,
-            limits=limits,
             timeout=httpx.Timeout(connect=times.connect, read=times.read, write=times.write, pool=None),
             # A registry's answer is the bytes that were hashed: no encoding may come between.
             headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"},
             follow_redirects=False,
-            trust_env=self._settings.trust_env,
+            trust_env=False,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What connections must have in common to be used for the same requests."""
+
+    tls: TLSSettings
+    unix_socket: Path | None
+    proxy: str | None = field(repr=False)
+    tls_wanted: bool
 
 
 def redacted(url: str) -> str:
