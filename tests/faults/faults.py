@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -184,5 +185,19 @@ def endless(*, path: str, method: str = "GET") -> Fault:
         piece = b"10000\r\n" + b" " * 65536 + b"\r\n"
         while True:
             exchange.wfile.write(piece)
+
+    return sometimes(act, method=method, path=path, times=10**9)
+
+
+def drip(body: bytes, *, path: str, method: str = "GET") -> Fault:
+    """Send a body byte by byte."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.send_response(200)
+        exchange.send_header("Content-Length", str(len(body)))
+        exchange.end_headers()
+        for value in body:
+            exchange.wfile.write(bytes([value]))
+            time.sleep(0.02)
 
     return sometimes(act, method=method, path=path, times=10**9)

@@ -11,13 +11,25 @@ from __future__ import annotations
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from strake_oci.errors import ProtocolError
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
     from strake_oci.registry.settings import Endpoint
+
+
+def join(base: str, target: str, context: ErrorContext, *, what: str) -> str:
+    """Return the absolute form of a URL that an answer names.
+
+    Raises:
+        ProtocolError: It is none.
+    """
+    try:
+        return urljoin(base, target)
+    except ValueError as error:
+        raise ProtocolError(context, f"{what} to a URL that is none") from error
 
 
 def check_hop(endpoint: Endpoint, url: str, context: ErrorContext, *, what: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urljoin
 
 from strake_oci.errors import ErrorContext
 from strake_oci.registry.answers import refusal
-from strake_oci.registry.challenge import Scope
-from strake_oci.registry.hop import check_hop
+from strake_oci.registry.challenge import Scope, merge_scopes
+from strake_oci.registry.hop import check_hop, join
 from strake_oci.registry.transport import Request, origin
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ class Session:
         url = self._url(call, context)
         # A URL on another host (an upload location) is not the registry: it gets no Authorization.
         ours = origin(url) == origin(self.endpoint.base)
-        scopes = call.scopes or (Scope.repository(self.repository.path, "pull"),)
+        scopes = merge_scopes(call.scopes or (Scope.repository(self.repository.path, "pull"),))
         authorization = self._authorizer.header(self.endpoint, self.repository, scopes) if ours else ""
         answer = self._send(call, url, authorization, context)
         if answer.status == _UNAUTHORIZED and ours:
@@ -127,12 +126,13 @@ class Session:
         Raises:
             ProtocolError: It leads where it must not.
         """
-        url = urljoin(answer.url, target)
+        context = self.context(call.operation)
+        url = join(answer.url, target, context, what="link")
         here = self.endpoint.base
         if here.startswith("https://") and url.startswith("http://") and _same_host(here, url):
             # Registries behind a proxy that ends TLS often do not know that they are spoken to in https.
             url = "https://" + url.removeprefix("http://")
-        check_hop(self.endpoint, url, self.context(call.operation), what="link")
+        check_hop(self.endpoint, url, context, what="link")
         return url
 
     def _url(self, call: Call, context: ErrorContext) -> str:

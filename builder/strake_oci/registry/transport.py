@@ -15,7 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 
@@ -29,7 +29,7 @@ from strake_oci.errors import (
     SizeExceededError,
     TLSError,
 )
-from strake_oci.registry.hop import check_hop
+from strake_oci.registry.hop import check_hop, join
 from strake_oci.registry.proxy import proxy_for
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ class Answer:
         url: Where the answer came from, after redirects.
     """
 
-    def __init__(self, response: httpx.Response, context: ErrorContext) -> None:
+    def __init__(self, response: httpx.Response, url: str, context: ErrorContext) -> None:
         self._response = response
         self._context = context
         self.status = response.status_code
-        self.url = str(response.url)
+        self.url = url
 
     def header(self, name: str) -> str:
         """Return a header's value, or "" without such a header."""
@@ -154,7 +154,7 @@ class Transport:
 
     def __init__(self, settings: ClientSettings) -> None:
         self._settings = settings
-        self._clients: dict[_Pool, httpx.Client] = {}
+        self._pools: dict[_Pool, httpx.HTTPTransport] = {}
         self._lock = threading.Lock()
 
     def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
@@ -173,12 +173,9 @@ class Transport:
         """
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
-            client = self._client(endpoint, request.url)
+            pool = self._pool(endpoint, request.url)
             with _mapped(context):
-                built = client.build_request(
-                    request.method, request.url, headers=dict(request.headers), content=request.body
-                )
-                answer = Answer(client.send(built, stream=True), context)
+                answer = Answer(pool.handle_request(self._built(request)), request.url, context)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return answer
@@ -189,38 +186,42 @@ class Transport:
     def close(self) -> None:
         """Close all connections."""
         with self._lock:
-            clients, self._clients = list(self._clients.values()), {}
-        for client in clients:
-            client.close()
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.close()
 
-    def _client(self, endpoint: Endpoint, url: str) -> httpx.Client:
+    def _built(self, request: Request) -> httpx.Request:
+        times = self._settings.timeouts
+        limits = {"connect": times.connect, "read": times.read, "write": times.write, "pool": None}
+        headers = {
+            "User-Agent": self._settings.user_agent,
+            # A registry's answer is the bytes that were hashed: no encoding may come between.
+            "Accept-Encoding": "identity",
+            "Accept": "*/*",
+            **request.headers,
+        }
+        return httpx.Request(
+            request.method, request.url, headers=headers, content=request.body, extensions={"timeout": limits}
+        )
+
+    def _pool(self, endpoint: Endpoint, url: str) -> httpx.HTTPTransport:
         direct = endpoint.unix_socket is not None or not self._settings.trust_env
         proxy = None if direct else proxy_for(url, os.environ)
         key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"))
         with self._lock:
-            client = self._clients.get(key)
-            if client is None:
-                client = self._clients[key] = self._new_client(endpoint, key)
-            return client
+            pool = self._pools.get(key)
+            if pool is None:
+                pool = self._pools[key] = self._new_pool(endpoint, key)
+            return pool
 
-    def _new_client(self, endpoint: Endpoint, pool: _Pool) -> httpx.Client:
-        times, most = self._settings.timeouts, self._settings.max_connections
-        limits = httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0)
-        # Reading the system's certificates takes longer than a request on loopback.
-        verify = ssl_context(endpoint) if pool.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        transport = httpx.HTTPTransport(
-            uds=str(pool.unix_socket) if pool.unix_socket else None,
-            limits=limits,
-            verify=verify,
-            proxy=pool.proxy,
-        )
-        return httpx.Client(
-            transport=transport,
-            timeout=httpx.Timeout(connect=times.connect, read=times.read, write=times.write, pool=None),
-            # A registry's answer is the bytes that were hashed: no encoding may come between.
-            headers={"User-Agent": self._settings.user_agent, "Accept-Encoding": "identity", "Accept": "*/*"},
-            follow_redirects=False,
-            trust_env=False,
+    def _new_pool(self, endpoint: Endpoint, key: _Pool) -> httpx.HTTPTransport:
+        most = self._settings.max_connections
+        return httpx.HTTPTransport(
+            uds=str(key.unix_socket) if key.unix_socket else None,
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0),
+            # Reading the system's certificates takes longer than a request on loopback.
+            verify=ssl_context(endpoint) if key.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            proxy=key.proxy,
         )
 
 
@@ -273,7 +274,7 @@ def ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
 
 
 def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:
-    url = urljoin(request.url, target)
+    url = join(request.url, target, context, what="redirect")
     check_hop(endpoint, url, context, what="redirect")
     headers = dict(request.headers)
     if origin(url) != origin(request.url):
