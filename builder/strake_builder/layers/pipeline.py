@@ -6,6 +6,7 @@ the interpreter lock. Queues are short, so memory does not grow with the layer.
 
 from __future__ import annotations
 
+import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -65,7 +66,7 @@ def write_blob(
             write(data)
 
     pieces = iter(_regrouped(stream))
-    head = [piece for piece, _ in zip(pieces, range(_SMALL // _PIECE), strict=False)]
+    head = list(itertools.islice(pieces, _SMALL // _PIECE))
     if len(head) < _SMALL // _PIECE:  # small: threads would cost more than they give
         for piece in head:
             plain.update(piece)
