@@ -103,7 +103,7 @@ def parse_instruction(line: LogicalLine, escape: str) -> Parsed:
 
 def _parse_onbuild(request: Request, line: LogicalLine, escape: str) -> Instruction:
     keyword = arguments.split_keyword(request.rest)[0]
-    trigger = instruction_parser.parse_onbuild(request, keyword)
+    trigger = instruction_parser.parse_onbuild(request, keyword, line.text)
     # BuildKit finds a broken trigger when it fires; here it is refused where it is written.
     parse_instruction(LogicalLine(request.rest, line.span, (), line.heredocs), escape)
     return trigger

@@ -249,19 +249,25 @@ class WordScan:
             return self._grow(value)
         if operator == "/":
             return self._replacement(name, begin)
-        colon = operator == ":"
+        return self._modified(name, operator, begin)
+
+    def _modified(self, name: str, operator: str, begin: int) -> str:
+        colon = ":" if operator == ":" else ""
         if colon:
             operator = self._next()
         if not operator:
             raise self._missing("}", begin)
-        if operator not in "+-?#%" or (colon and operator in "#%"):
-            raise self._bad(begin, f"unsupported modifier ({':' * colon}{operator}) in substitution")
+        unknown = self._bad(begin, f"unsupported modifier ({colon}{operator}) in substitution")
+        if (operator in "#%") if colon else (operator not in "+-?#%"):
+            raise unknown
         raw = operator in "#%"
         word = self._operand("}", begin, raw_escapes=raw, pattern=raw)
         value = self._get(name)
         if value is None and self.lexer.keep_unset:
-            return f"${{{name}{':' * colon}{operator}{word}}}"
-        return self._apply(operator, name, value, word, null_is_unset=colon)
+            return f"${{{name}{colon}{operator}{word}}}"
+        if operator not in "+-?#%":
+            raise unknown
+        return self._apply(operator, name, value, word, null_is_unset=bool(colon))
 
     def _apply(self, operator: str, name: str, value: str | None, word: str, *, null_is_unset: bool) -> str:
         missing = value is None or (null_is_unset and not value)

@@ -9,6 +9,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/dockerfile2llb"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerui"
+	"github.com/moby/buildkit/solver/pb"
 	"github.com/moby/buildkit/util/appcontext"
 	digest "github.com/opencontainers/go-digest"
 	ocispecs "github.com/opencontainers/image-spec/specs-go/v1"
@@ -34,11 +35,13 @@ type warning struct {
 // convert runs the whole frontend short of building.
 func convert(request Request) (any, error) {
 	platform := ocispecs.Platform{OS: "linux", Architecture: "amd64"}
+	capabilities := pb.Caps.CapSet(pb.Caps.All())
 	warnings := []warning{}
 	result, err := dockerfile2llb.Dockerfile2LLB(appcontext.Context(), []byte(request.Text), dockerfile2llb.ConvertOpt{
 		Config:         dockerui.Config{BuildArgs: request.Args, Target: request.Target},
 		MetaResolver:   images(request.Images),
 		TargetPlatform: &platform,
+		LLBCaps:        &capabilities,
 		Warn: func(rule, _, _, message string, location []parser.Range) {
 			line := 0
 			if len(location) > 0 {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 )
 
 // Request holds the fields of every kind of question; Op says which are used.
@@ -39,7 +40,7 @@ var operations = map[string]func(Request) (any, error){
 func answer(line []byte) (result any) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			result = map[string]any{"panic": fmt.Sprint(reason)}
+			result = map[string]any{"panic": fmt.Sprint(reason) + "\n" + string(debug.Stack())}
 		}
 	}()
 	var request Request

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 )
@@ -59,7 +60,7 @@ func parse(request Request) (any, error) {
 		nodes = append(nodes, describe(child))
 	}
 	second := ""
-	if _, _, err := instructions.Parse(parsed.AST, nil); err != nil {
+	if _, _, err := instructions.Parse(parsed.AST, linter.New(&linter.Config{})); err != nil {
 		second = err.Error()
 	}
 	return map[string]any{

@@ -276,14 +276,14 @@ def _retries(text: str | None) -> int:
     return int(text)
 
 
-def onbuild_trigger(place: Place) -> str:
-    """Return the trigger of an ONBUILD as text that can be parsed again, heredocs included."""
-    text = re.sub(r"\A[\t\n\f\r ]*onbuild[\t\n\f\r ]*", "", place.text, flags=re.IGNORECASE)
-    return text + "".join(f"\n{doc.body}{doc.name}" for doc in place.heredocs)
+def parse_onbuild(request: Request, keyword: str, line: str) -> OnBuild:
+    """ONBUILD instruction.
 
-
-def parse_onbuild(request: Request, keyword: str) -> OnBuild:
-    """ONBUILD instruction; `keyword` is that of the trigger."""
+    Args:
+        request: The ONBUILD.
+        keyword: That of the trigger.
+        line: The logical line, white space at its end included: it becomes part of the image.
+    """
     request.no_flags()
     trigger = keyword.upper()
     if not trigger:
@@ -294,4 +294,6 @@ def parse_onbuild(request: Request, keyword: str) -> OnBuild:
         )
     if trigger in ("MAINTAINER", "FROM"):
         raise Fault(Code.INVALID_TRIGGER, f"{trigger} isn't allowed as an ONBUILD trigger", needle=keyword)
-    return OnBuild(request.place, onbuild_trigger(request.place))
+    text = re.sub(r"\A[\t\n\f\r ]*onbuild[\t\n\f\r ]*", "", line, flags=re.IGNORECASE)
+    bodies = "".join(f"\n{doc.body}{doc.name}" for doc in request.place.heredocs)
+    return OnBuild(request.place, text + bodies)
