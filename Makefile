@@ -42,4 +42,5 @@ demo-down: $(VENV)/.ready ## Remove what `make demo` started
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	for extra in builder operator; do \
 	  $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra $$extra -o requirements/$$extra.txt pyproject.toml; done
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml

@@ -1,0 +1,118 @@
+"""Whole images against what the reference built from the same Dockerfiles (README.md)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from strake_oci.reference import Reference
+from tests.conformance.cases import CASES, Case
+from tests.conformance.contexts import write_context
+from tests.conformance.flatten import Flat, compared, flatten
+from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.images.push import push_image
+
+EXPECTED = Path(__file__).parent / "expected"
+STRAKE = Path(sys.executable).parent / "strake"
+
+DIFFERENT_ON_PURPOSE: dict[str, str] = {}
+"""Cases whose reference result is not ours, with the reason. Strict: one that passes must leave the list."""
+
+
+@dataclass(frozen=True)
+class Bases:
+    registry: LocalRegistry
+    names: dict[str, str]
+    flat: dict[str, Flat]
+
+
+@pytest.fixture(scope="module")
+def bases():
+    with running_registry() as registry, registry.client() as client:
+        names = {"BASE": f"{registry.host}/library/debian:12", "TINY": f"{registry.host}/library/busybox:1"}
+        flat = {}
+        for word, image in (("BASE", "base"), ("TINY", "tiny")):
+            push_image(image, names[word])
+            reference = Reference.parse(names[word])
+            flat[word] = flatten(client, reference.repository, reference.tag)
+        yield Bases(registry, names, flat)
+
+
+def build(case: Case, context: Path, bases: Bases, destination: str) -> subprocess.CompletedProcess[str]:
+    command = [STRAKE, "build", "--context", context, "--destination", destination, "--log-format", "text"]
+    command += ["--insecure-registry", bases.registry.host, "--work-dir", context.parent / "work"]
+    for argument in case.args:
+        command += ["--build-arg", argument]
+    if case.target:
+        command += ["--target", case.target]
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    for name, value in case.secrets.items():
+        command += ["--secret", f"id={name},env=SECRET_{name}"]
+        environment[f"SECRET_{name}"] = value
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=120)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.xfail(reason=DIFFERENT_ON_PURPOSE[name], strict=True))
+        if name in DIFFERENT_ON_PURPOSE
+        else name
+        for name in CASES
+    ],
+)
+def test_image_is_the_reference_image(name, bases, tmp_path):
+    case = CASES[name]
+    expected = json.loads((EXPECTED / f"{name}.json").read_text(encoding="utf-8"))
+    context = tmp_path / "context"
+    context.mkdir()
+    write_context(case, context, bases.names)
+    destination = f"{bases.registry.host}/result/{name.replace('_', '-')}:1"
+    done = build(case, context, bases, destination)
+    assert not list((tmp_path / "work").glob("*")), "the build left something behind"
+    if expected["outcome"] == "failure":
+        assert done.returncode in range(2, 8), done.stdout + done.stderr
+        assert "error: " in done.stderr
+        assert "Traceback" not in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    with bases.registry.client() as client:
+        reference = Reference.parse(destination)
+        image = flatten(client, reference.repository, reference.tag)
+    base = bases.flat.get(expected["base"] or "", Flat(image.config, 0))
+    assert config_of(image) == expected["config"]
+    assert changed_paths(image, base) == expected_paths(expected, base, bases)
+    assert sorted(p for p in base.paths if p not in image.paths and compared(p)) == sorted(expected["removed"])
+    groups = {group for group in image.link_groups() if group & set(expected["changed"])}
+    assert groups == {frozenset(group) for group in expected["hard_links"]}
+
+
+def config_of(image: Flat) -> dict:
+    document = json.loads(image.config.serialize())["config"]
+    document = {key: value for key, value in document.items() if value not in (None, "", [], {})}
+    if "Env" in document:
+        document["Env"] = sorted(document["Env"])
+    return document
+
+
+def changed_paths(image: Flat, base: Flat) -> dict[str, dict]:
+    """Paths that are new or differ from the base, but for the Dockerfile, which names this run's registry."""
+    return {
+        path: found
+        for path, found in image.paths.items()
+        if compared(path) and base.paths.get(path) != found and not path.endswith("/Dockerfile")
+    }
+
+
+def expected_paths(expected: dict, base: Flat, bases: Bases) -> dict[str, dict]:
+    return {
+        path: {key: value for key, value in found.items() if key != "text"}
+        for path, found in expected["changed"].items()
+        if not path.endswith("/Dockerfile")
+    }
