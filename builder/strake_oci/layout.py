@@ -12,14 +12,14 @@ import fcntl
 import os
 import stat
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
-from strake_oci import mediatype
+from strake_oci import layout_index, mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest, Hasher
 from strake_oci.errors import DigestMismatchError, LayoutError
+from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, parse
 from strake_oci.verify import VerifyingReader, copy_checked
 from strake_oci.wire import MAX_MANIFEST, WireModel, decode, encode
@@ -32,11 +32,6 @@ if TYPE_CHECKING:
     from strake_oci.digest import BytesLike
     from strake_oci.images import Readable
 
-REF_NAME: Final = "org.opencontainers.image.ref.name"
-"""The annotation in `index.json` that holds a tag."""
-
-_MARKER: Final = "oci-layout"
-_VERSION: Final = "1.0.0"
 _OCTETS: Final = "application/octet-stream"
 
 
@@ -58,12 +53,12 @@ class Layout:
     def __init__(self, path: Path | str, *, create: bool = False) -> None:
         self.path = Path(path)
         with _explained(self.path):
-            if create and not (self.path / _MARKER).exists():
+            if create and not (self.path / MARKER).exists():
                 self._make()
-            marker = decode(_MarkerModel, self._read(_MARKER, 4096), what="oci-layout")
-        if marker.imageLayoutVersion != _VERSION:
+            marker = decode(_MarkerModel, self._read(MARKER, 4096), what="oci-layout")
+        if marker.imageLayoutVersion != VERSION:
             raise LayoutError(
-                f"image layout {self.path} has version {marker.imageLayoutVersion[:40]!r}, not {_VERSION}"
+                f"image layout {self.path} has version {marker.imageLayoutVersion[:40]!r}, not {VERSION}"
             )
 
     # Reading
@@ -74,17 +69,12 @@ class Layout:
         Raises:
             LayoutError: There is none, or several and no name.
         """
-        entries = self.index().manifests
-        if ":" in name:
-            with contextlib.suppress(ValueError):
-                return self._by_digest(Digest.parse(name), entries)
-        found = [entry for entry in entries if not name or entry.annotations.get(REF_NAME) == name]
-        if len({entry.digest for entry in found}) == 1:
-            return _without_name(found[-1])
-        tags = sorted({entry.annotations[REF_NAME] for entry in entries if REF_NAME in entry.annotations})
-        there = f"there is {', '.join(tags)}" if tags else "no image in it has a name"
-        problem = f"no image {name!r}" if name else "no image" if not entries else "several images; name one"
-        raise LayoutError(f"image layout {self.path}: {problem}", hint=there)
+        found = layout_index.find(self.index(), name, f"image layout {self.path}")
+        if isinstance(found, Descriptor):
+            return found
+        with _explained(self.path):
+            data = self._read(_blob_path(found), MAX_MANIFEST)
+        return Descriptor(parse(data).media_type, found, len(data))
 
     def index(self) -> Index:
         """Return `index.json`.
@@ -101,8 +91,9 @@ class Layout:
 
     def tags(self) -> tuple[str, ...]:
         """Return the names in `index.json`, in its order."""
-        names = (entry.annotations.get(REF_NAME) for entry in self.index().manifests)
-        return tuple(dict.fromkeys(name for name in names if name))
+        return tuple(
+            dict.fromkeys(name for entry in self.index().manifests for name in layout_index.names(entry))
+        )
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """Return a manifest or index, checked.
@@ -175,18 +166,13 @@ class Layout:
         return descriptor
 
     def _list(self, descriptor: Descriptor, tag: str) -> None:
-        named = Descriptor(
-            descriptor.media_type, descriptor.digest, descriptor.size, annotations={REF_NAME: tag}
-        )
         with _explained(self.path), self._locked():
-            old = self.index()
-            kept = tuple(entry for entry in old.manifests if entry.annotations.get(REF_NAME) != tag)
-            new = Index((*kept, named), annotations=old.annotations, extra=old.extra)
-            _replace(self.path / "index.json", new.serialize())
+            index = layout_index.named(self.index(), descriptor, tag)
+            _replace(self.path / "index.json", index.serialize())
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self.path / _MARKER).open("rb") as marker:
+        with (self.path / MARKER).open("rb") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX)
             yield
 
@@ -195,7 +181,7 @@ class Layout:
         (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
         if not (self.path / "index.json").exists():
             _replace(self.path / "index.json", Index(()).serialize())
-        _replace(self.path / _MARKER, encode({"imageLayoutVersion": _VERSION}))
+        _replace(self.path / MARKER, encode({"imageLayoutVersion": VERSION}))
 
     def _read(self, name: str, limit: int) -> bytes:
         with _open_regular(self.path / name) as file:
@@ -203,14 +189,6 @@ class Layout:
         if len(data) > limit:
             raise LayoutError(f"{self.path / name} is longer than {limit} bytes")
         return data
-
-    def _by_digest(self, digest: Digest, entries: tuple[Descriptor, ...]) -> Descriptor:
-        listed = next((entry for entry in entries if entry.digest == digest), None)
-        if listed is not None:
-            return _without_name(listed)
-        with _explained(self.path):
-            data = self._read(_blob_path(digest), MAX_MANIFEST)
-        return Descriptor(parse(data).media_type, digest, len(data))
 
 
 class LayoutUpload:
@@ -276,11 +254,6 @@ class LayoutUpload:
         self.cancel()
 
 
-def _without_name(entry: Descriptor) -> Descriptor:
-    kept = {key: value for key, value in entry.annotations.items() if key != REF_NAME}
-    return replace(entry, annotations=kept)
-
-
 def _blob_path(digest: Digest) -> str:
     return f"blobs/{digest.algorithm}/{digest.encoded}"
 
@@ -309,5 +282,5 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         name = Path(error.filename).name if error.filename else ""
         detail = f"{name}: {error.strerror}" if name else str(error.strerror or error)
-        hint = "is it an OCI image layout?" if name == _MARKER else ""
+        hint = "is it an OCI image layout?" if name == MARKER else ""
         raise LayoutError(f"image layout {path}: {detail}", hint=hint) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from strake_oci.errors import DigestMismatchError, SizeExceededError, SizeMismatchError
 
@@ -17,6 +17,18 @@ PIECE: Final = 1024 * 1024
 """Bytes read at a time where whole blobs are moved."""
 
 
+class Source(Protocol):
+    """Where content comes from: a binary file will do."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most `size` bytes, and b"" at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
 class VerifyingReader(io.RawIOBase):
     """A binary file that is checked while it is read: the last piece is handed out only if all is right.
 
@@ -28,7 +40,7 @@ class VerifyingReader(io.RawIOBase):
     """
 
     def __init__(
-        self, raw: BinaryIO, descriptor: Descriptor, what: str, on_bytes: Callable[[int], None] | None = None
+        self, raw: Source, descriptor: Descriptor, what: str, on_bytes: Callable[[int], None] | None = None
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
@@ -50,7 +62,7 @@ class VerifyingReader(io.RawIOBase):
         """
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(PIECE), b""))
-        piece = self._raw.read(size) if size else b""
+        piece = (self._raw.read(size) or b"") if size else b""
         self._hasher.update(piece)
         if self._on_bytes and piece:
             self._on_bytes(len(piece))

@@ -70,7 +70,7 @@ def decode(model: type[ModelT], data: bytes, *, what: str, limit: int = MAX_MANI
         raise InvalidDocumentError(f"{what} is not valid: {_explain(error)}") from None
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Mapping[str, Any] | list[dict[str, Any]]) -> bytes:
     """Return the document as compact UTF-8 JSON, keys in the order given: the same bytes every time."""
     return json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 

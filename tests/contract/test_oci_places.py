@@ -8,6 +8,8 @@ import os
 
 import pytest
 
+from strake_oci.archive import ArchiveWriter
+from strake_oci.archive_reader import LayoutArchive
 from strake_oci.copying import copy_image
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
@@ -43,7 +45,33 @@ def in_memory(_tmp_path):
     yield MemoryImages()
 
 
-@pytest.fixture(params=[in_registry, in_current_registry, in_layout, in_memory])
+class Archive:
+    """An archive that is written until it is read for the first time."""
+
+    def __init__(self, path, *, docker):
+        self.path = path
+        self.file = path.open("wb")
+        self.writer = ArchiveWriter(self.file, docker=docker, spool=path.parent)
+        self.reader = None
+
+    def __getattr__(self, name):
+        if name in {"has_blob", "push_blob", "start_upload", "push_manifest"}:
+            return getattr(self.writer, name)
+        if self.reader is None:
+            self.writer.close()
+            self.file.close()
+            self.reader = LayoutArchive(self.path)
+        return getattr(self.reader, name)
+
+
+@contextlib.contextmanager
+def in_archive(tmp_path):
+    archive = Archive(tmp_path / "image.tar", docker=False)
+    yield archive
+    archive.file.close()
+
+
+@pytest.fixture(params=[in_registry, in_current_registry, in_layout, in_memory, in_archive])
 def place(request, tmp_path):
     with request.param(tmp_path) as made:
         yield made

@@ -13,8 +13,9 @@ from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import DeniedError, NotFoundError, OCIError, UnauthorizedError
-from strake_oci.reference import Reference
-from strake_oci.registry import manifests
+from strake_oci.manifest import parse
+from strake_oci.reference import Reference, Repository
+from strake_oci.registry import manifests, referrers
 from strake_oci.registry.authorizer import Authorizer
 from strake_oci.registry.download import BlobReader
 from strake_oci.registry.push import BlobPush
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from strake_oci.images import Readable
-    from strake_oci.reference import Repository
 
 T = TypeVar("T")
 
@@ -96,12 +96,27 @@ class RegistryClient:
     def push_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
         """Push a manifest or index under the reference's tag, or by digest if it has none.
 
-        Everything it refers to must be in the repository already.
+        Everything it refers to must be in the repository already. If it has a subject and the registry does
+        not know the Referrers API, it is listed under the subject's fallback tag.
 
         Raises:
             RegistryError: The registry refused or failed.
         """
-        return manifests.push(self._session(reference.repository), reference, data, media_type)
+        session = self._session(reference.repository)
+        descriptor, listed = manifests.push(session, reference, data, media_type)
+        if listed is None and b'"subject"' in data:
+            referrers.note_referrer(session, descriptor, parse(data, media_type))
+        return descriptor
+
+    def referrers(
+        self, repository: Repository, digest: Digest, artifact_type: str = ""
+    ) -> tuple[Descriptor, ...]:
+        """Return what refers to a manifest: signatures, SBOMs and the like, of one type or of all.
+
+        Raises:
+            RegistryError: The registry refused or failed.
+        """
+        return referrers.referrers(self._session(repository), digest, artifact_type)
 
     def delete_manifest(self, repository: Repository, digest: Digest) -> None:
         """Delete a manifest; many registries do not allow it.
@@ -240,6 +255,17 @@ class RegistryClient:
             on_bytes,
             mount_from=source if source.registry == destination.registry else None,
         )
+
+    def check_login(self, registry: str) -> None:
+        """Make sure that the registry takes the credential that is known for it.
+
+        Raises:
+            UnauthorizedError: It does not.
+            RegistryError: It failed or cannot be reached.
+        """
+        session = self._session(Repository(registry, "login"))
+        url = f"{session.endpoint.base}/v2/"
+        session.request(Call("GET", url, "logging in", scopes=())).drain()
 
     # Life
 

@@ -39,7 +39,7 @@ def resolve(session: Session, identifier: str) -> Descriptor:
     """Return what a tag or digest points to, by HEAD; by GET where a registry's HEAD says too little."""
     call = Call("HEAD", f"manifests/{identifier}", f"resolving manifest {identifier}", headers=_ACCEPT)
     with session.request(call) as answer:
-        digest = _named_digest(answer)
+        digest = _digest_in(answer, "docker-content-digest")
         size = answer.content_length
         media_type = mediatype.essence(answer.header("content-type"))
         answer.drain()
@@ -60,7 +60,7 @@ def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
             return (
                 answer.read(MAX_MANIFEST),
                 mediatype.essence(answer.header("content-type")),
-                _named_digest(answer),
+                _digest_in(answer, "docker-content-digest"),
             )
 
     data, media_type, named = session.retrier.run(attempt)
@@ -72,29 +72,31 @@ def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
     return Descriptor(media_type, digest, len(data)), data
 
 
-def push(session: Session, reference: Reference, data: bytes, media_type: str) -> Descriptor:
-    """Push a manifest by tag, or by digest where the reference has no tag."""
+def push(
+    session: Session, reference: Reference, data: bytes, media_type: str
+) -> tuple[Descriptor, Digest | None]:
+    """Push a manifest by tag, or by digest where the reference has no tag.
+
+    Returns:
+        What was pushed, and the subject under which the registry has listed it (its OCI-Subject header).
+    """
     descriptor = Descriptor.of(media_type, data)
     if reference.digest is not None:
         descriptor = Descriptor(media_type, reference.digest, len(data))
         descriptor.check(data, what="manifest")
     identifier = reference.tag or str(descriptor.digest)
     operation = f"pushing manifest {identifier}"
-    call = Call(
-        "PUT",
-        f"manifests/{identifier}",
-        operation,
-        _PUSHED,
-        {"Content-Type": media_type},
-        data,
-        (Scope.repository(session.repository.path, "pull", "push"),),
-    )
-    with session.request(call) as answer:
-        named = _named_digest(answer)
+    scopes = (Scope.repository(session.repository.path, "pull", "push"),)
+    headers = {"Content-Type": media_type}
+    with session.request(
+        Call("PUT", f"manifests/{identifier}", operation, _PUSHED, headers, data, scopes)
+    ) as answer:
+        stored = _digest_in(answer, "docker-content-digest")
+        subject = _digest_in(answer, "oci-subject")
         answer.drain()
-    if named is not None and named.algorithm == descriptor.digest.algorithm and named != descriptor.digest:
-        raise DigestMismatchError(descriptor.digest, named, what=f"pushed manifest in {session.repository}")
-    return descriptor
+    if stored is not None and stored.algorithm == descriptor.digest.algorithm and stored != descriptor.digest:
+        raise DigestMismatchError(descriptor.digest, stored, what=f"pushed manifest in {session.repository}")
+    return descriptor, subject
 
 
 def delete(session: Session, digest: Digest) -> None:
@@ -133,9 +135,9 @@ def next_page(session: Session, answer: Answer, call: Call) -> str:
     return ""
 
 
-def _named_digest(answer: Answer) -> Digest | None:
+def _digest_in(answer: Answer, header: str) -> Digest | None:
     try:
-        return Digest.parse(answer.header("docker-content-digest"))
+        return Digest.parse(answer.header(header))
     except InvalidDigestError:
         return None
 

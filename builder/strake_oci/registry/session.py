@@ -35,7 +35,7 @@ class Call:
         accept: Statuses that are no errors.
         headers: Besides Authorization.
         body: Bytes, or a function that starts the body anew for each attempt; None for none.
-        scopes: What the request needs; empty means to pull from the repository.
+        scopes: What the request needs; None means to pull from the repository.
     """
 
     method: str
@@ -44,7 +44,7 @@ class Call:
     accept: frozenset[int] = _OK
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | Callable[[], Iterable[bytes]] | None = field(default=None, repr=False)
-    scopes: tuple[Scope, ...] = ()
+    scopes: tuple[Scope, ...] | None = None
 
 
 class Session:
@@ -96,7 +96,8 @@ class Session:
         url = self._url(call, context)
         # A URL on another host (an upload location) is not the registry: it gets no Authorization.
         ours = origin(url) == origin(self.endpoint.base)
-        scopes = merge_scopes(call.scopes or (Scope.repository(self.repository.path, "pull"),))
+        pull = (Scope.repository(self.repository.path, "pull"),)
+        scopes = merge_scopes(pull if call.scopes is None else call.scopes)
         authorization = self._authorizer.header(self.endpoint, self.repository, scopes) if ours else ""
         answer = self._send(call, url, authorization, context)
         if answer.status == _UNAUTHORIZED and ours:
