@@ -51,6 +51,8 @@ def main() -> None:
         level=os.environ.get("STRAKE_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(message)s"
     )
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # kopf asks for the user's name, which a number without an entry in /etc/passwd does not have.
+    os.environ.setdefault("LOGNAME", "strake-operator")
     try:
         settings = read_settings(os.environ)
         asyncio.run(serve(settings, os.environ.get("STRAKE_LIVENESS", "http://0.0.0.0:8080/healthz")))
