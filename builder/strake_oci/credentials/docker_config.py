@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import fnmatch
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -147,8 +147,8 @@ def key_fits(key: str, repository: Repository) -> bool:
 
 
 def _host_fits(pattern: str, host: str) -> bool:
-    labels, wanted = pattern.split("."), host.split(".")
-    return len(labels) == len(wanted) and all(map(fnmatch.fnmatchcase, wanted, labels))
+    # `*` stays within its label. Brackets are not for classes here: IPv6 addresses have them.
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]*"), host) is not None
 
 
 def _stripped(key: str) -> str:
