@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.check_options import parse_check_options
 from strake_builder.frontend.errors import Code, DockerfileSyntaxError, Fault, Problem
 from strake_builder.frontend.reading import arguments, instruction_parser, step_parser
 from strake_builder.frontend.reading.instruction_parser import Request
+from strake_builder.frontend.reading.keywords import split_keywords
 from strake_builder.frontend.reading.logical_lines import LineReader, LogicalLine
 from strake_builder.frontend.source import SourceText, Span, split_lines
 from strake_builder.frontend.suggest import did_you_mean
@@ -40,6 +42,7 @@ _PARSERS: Final[Mapping[str, Callable[[Request], Parsed]]] = {
     "workdir": instruction_parser.parse_workdir,
 }
 _MAX_PROBLEMS: Final = 1000
+_MAX_INSTRUCTIONS: Final = 20_000
 
 
 def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
@@ -58,10 +61,11 @@ def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
     source = SourceText(filename, tuple(split_lines(text)))
     reader = LineReader(source)
     document = _Document(source, reader)
-    for line in reader:
+    lines = list(islice(reader, _MAX_INSTRUCTIONS + 1))
+    for line, (keyword, rest) in zip(lines, split_keywords([line.text for line in lines]), strict=True):
         if len(document.problems) + len(reader.problems) >= _MAX_PROBLEMS:
             break
-        document.add(line)
+        document.add(line, keyword, rest)
     document.finish()
     document.check_options()
     problems = sorted([*reader.problems, *document.problems], key=lambda p: (p.line, p.column))
@@ -77,13 +81,12 @@ def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
     )
 
 
-def parse_instruction(line: LogicalLine, escape: str) -> Parsed:
-    """Parse one logical line.
+def parse_instruction(line: LogicalLine, keyword: str, rest: str, escape: str) -> Parsed:
+    """Parse one logical line, given its keyword and what stands behind it.
 
     Raises:
         Fault: It is no instruction.
     """
-    keyword, rest = arguments.split_keyword(line.text)
     place = Place(keyword, line.span, line.text.strip(SPACE), line.comments, line.heredocs)
     flags, rest = arguments.split_flags(rest, escape)
     request = Request(place, flags, rest, escape)
@@ -102,10 +105,10 @@ def parse_instruction(line: LogicalLine, escape: str) -> Parsed:
 
 
 def _parse_onbuild(request: Request, line: LogicalLine, escape: str) -> Instruction:
-    keyword = arguments.split_keyword(request.rest)[0]
+    keyword, rest = arguments.split_keyword(request.rest)
     trigger = instruction_parser.parse_onbuild(request, keyword, line.text)
     # BuildKit finds a broken trigger when it fires; here it is refused where it is written.
-    parse_instruction(LogicalLine(request.rest, line.span, (), line.heredocs), escape)
+    parse_instruction(LogicalLine(request.rest, line.span, (), line.heredocs), keyword, rest, escape)
     return trigger
 
 
@@ -119,19 +122,23 @@ class _Document:
     global_args: list[Arg] = field(default_factory=list)
     stages: list[tuple[From, list[Instruction]]] = field(default_factory=list)
     empty_continuations: list[int] = field(default_factory=list)
-    any_line: bool = False
+    count: int = 0
     any_from: bool = False
 
-    def add(self, line: LogicalLine) -> None:
-        self.any_line = True
+    def add(self, line: LogicalLine, keyword: str, rest: str) -> None:
+        self.count += 1
         if line.has_empty_continuation:
             self.empty_continuations.append(line.end_of_text)
-        is_from = arguments.split_keyword(line.text)[0].lower() == "from"
-        self.any_from |= is_from
+        self.any_from |= keyword.lower() == "from"
         try:
-            self.place(parse_instruction(line, self.reader.directives.escape))
+            self.check_count()
+            self.place(parse_instruction(line, keyword, rest, self.reader.directives.escape))
         except Fault as fault:
             self.problems.append(Problem.at(self.source, line.span, fault, line.text))
+
+    def check_count(self) -> None:
+        if self.count > _MAX_INSTRUCTIONS:
+            raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_INSTRUCTIONS} instructions")
 
     def place(self, parsed: Parsed) -> None:
         match parsed:
@@ -160,7 +167,7 @@ class _Document:
                     self.problems.append(Problem.at(self.source, Span(directive.line, directive.line), fault))
 
     def finish(self) -> None:
-        if self.any_from or (self.problems and self.any_line):
+        if self.any_from or (self.problems and self.count):
             return
         empty = not any(line.strip() for line in self.source.lines)
         fault = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.parse import parse_instruction
+from strake_builder.frontend.reading.arguments import split_keyword
 from strake_builder.frontend.reading.logical_lines import LineReader, LogicalLine
 from strake_builder.frontend.source import SourceText, Span, split_lines
 from strake_builder.frontend.syntax import From, Instruction, Maintainer, OnBuild
@@ -31,7 +32,7 @@ def parse_trigger(text: str, span: Span) -> Instruction:
     (line,) = lines
     placed = LogicalLine(line.text, span, (), line.heredocs)
     try:
-        parsed = parse_instruction(placed, reader.directives.escape)
+        parsed = parse_instruction(placed, *split_keyword(line.text), reader.directives.escape)
     except Fault as fault:
         raise _broken(text, fault.message, fault.hint) from fault
     if isinstance(parsed, From | Maintainer | OnBuild):

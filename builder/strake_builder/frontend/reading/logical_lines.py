@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _WITH_HEREDOCS: Final = frozenset({"run", "copy", "add"})
 _BLANKS: Final = " \t"
+_MAX_HEREDOCS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,10 @@ class LineReader:
             self.problems.append(Problem.at(self.source, Span(first, self.number), fault, text))
             return ()
         found: list[Heredoc] = []
+        if len(words) > _MAX_HEREDOCS:
+            many = Fault(Code.TOO_LARGE, f"an instruction may have {_MAX_HEREDOCS} heredocs at most")
+            self.problems.append(Problem.at(self.source, Span(first, self.number), many, text))
+            return ()
         for word in words:
             start = self.number
             body = self._body(word)
