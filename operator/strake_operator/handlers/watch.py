@@ -6,6 +6,8 @@ at once, whether the operator runs or not.
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from typing import TYPE_CHECKING, Any
 
 import kopf
@@ -28,7 +30,13 @@ def register(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, q
 
     @kopf.on.login(registry=registry)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+        account = kopf.login_with_service_account(**arguments)
+        if account is None:
+            return kopf.login_with_kubeconfig(**arguments)
+        # kopf goes by the service's name, which needs the cluster's DNS; the address is in the environment.
+        host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+        bracketed = f"[{host}]" if ":" in host else host
+        return dataclasses.replace(account, server=f"https://{bracketed}:{port}")
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
     def build_changed(*, namespace: str | None, name: str, **_: Any) -> None:

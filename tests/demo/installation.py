@@ -1,0 +1,64 @@
+"""Strake installed in the test cluster: `kubectl apply -k` of an overlay on deploy/."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from tests.cluster.kubectl import kubectl
+from tests.cluster.settings import DIR, LOCKED_REGISTRY, REGISTRY
+from tests.demo.own_images import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+NAMESPACE = "strake-system"
+
+
+def overlay(name: str, resources: Path, more: dict[str, Any]) -> Path:
+    """Write a kustomization that changes what another directory of this tree describes; return its directory."""
+    directory = DIR / "overlays" / name
+    directory.mkdir(parents=True, exist_ok=True)
+    document = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [os.path.relpath(resources, directory.resolve())],
+        **more,
+    }
+    (directory / "kustomization.yaml").write_text(json.dumps(document, indent=2))
+    return directory
+
+
+def install(images: Mapping[str, str], **settings: str) -> Path:
+    """Install CRD and operator, wait until the operator is ready; return the overlay's directory.
+
+    Args:
+        images: `repository@digest` of "builder" and "operator".
+        **settings: More of the operator's environment.
+    """
+    repository, _, digest = images["operator"].partition("@")
+    environment = {
+        "STRAKE_BUILDER_IMAGE": images["builder"],
+        "STRAKE_INSECURE_REGISTRIES": f"{REGISTRY},{LOCKED_REGISTRY}",
+        **settings,
+    }
+    directory = overlay(
+        "strake",
+        ROOT / "deploy",
+        {
+            "images": [{"name": "registry.example/strake/operator", "newName": repository, "digest": digest}],
+            "configMapGenerator": [
+                {
+                    "name": "strake-operator",
+                    "namespace": NAMESPACE,
+                    "behavior": "merge",
+                    "literals": [f"{name}={value}" for name, value in environment.items()],
+                }
+            ],
+        },
+    )
+    kubectl("apply", "-k", str(directory))
+    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=120s", timeout=130)
+    return directory
