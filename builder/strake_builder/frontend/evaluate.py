@@ -7,21 +7,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.errors import Code, EvaluationError, Fault, Problem
 from strake_builder.frontend.evaluated import EvaluatedStage, Variables
-from strake_builder.frontend.evaluation import files, metadata, paths
-from strake_builder.frontend.evaluation.run import run
+from strake_builder.frontend.evaluation import paths
+from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import DEFAULT_PATH, StageState, variables_of
-from strake_builder.frontend.needs import needs_of
-from strake_builder.frontend.plan import stage_names
-from strake_builder.frontend.steps import ConfigStep, Origin, Step
-from strake_builder.frontend.syntax import (
-    Add,
-    Copy,
-    Instruction,
-    Maintainer,
-    OnBuild,
-    Run,
-    Workdir,
-)
+from strake_builder.frontend.needs import needs_of, stage_names
+from strake_builder.frontend.steps import Origin, Step
 from strake_builder.frontend.triggers import parse_triggers
 from strake_builder.frontend.words import WordLexer
 from strake_oci.image import RuntimeConfig
@@ -34,7 +24,6 @@ if TYPE_CHECKING:
     from strake_builder.frontend.planned import BuildPlan, StagePlan
 
 _MAX_INSTRUCTIONS: Final = 4000
-_Metadata: TypeAlias = metadata.Metadata | OnBuild | Maintainer
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +79,7 @@ def evaluate_noting(
         place = instruction.place
         origin = Origin(plan.dockerfile.source.filename, place.span, place.text, number < len(triggers))
         try:
-            steps.append(_step(state, instruction, origin))
+            steps.append(carry_out(state, instruction, origin))
         except Fault as fault:
             problem = Problem.at(plan.dockerfile.source, place.span, fault, place.text)
             raise EvaluationError([problem]) from fault
@@ -175,31 +164,3 @@ def _begin(plan: BuildPlan, base: KnownBase) -> tuple[StageState, tuple[str, ...
         workdir_set=before.absolute_workdir,
     )
     return state, triggers
-
-
-def _step(state: StageState, instruction: Instruction, origin: Origin) -> Step:
-    match instruction:
-        case Run():
-            return run(state, instruction, origin)
-        case Copy():
-            return files.copy(state, instruction, origin)
-        case Add():
-            return files.add(state, instruction, origin)
-        case Workdir():
-            return files.workdir(state, instruction, origin)
-        case _:
-            created_by = _metadata(state, instruction)
-            return ConfigStep(origin, created_by, state.config)
-
-
-def _metadata(state: StageState, instruction: _Metadata) -> str | None:
-    match instruction:
-        case OnBuild(_, trigger):
-            state.triggers.append(trigger)
-            state.change(on_build=(*state.config.on_build, trigger))
-            return None
-        case Maintainer(_, maintainer):
-            state.author = maintainer
-            return f"MAINTAINER {maintainer}"
-        case _:
-            return metadata.apply(state, instruction)

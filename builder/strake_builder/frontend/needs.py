@@ -17,7 +17,7 @@ from strake_oci.reference import Reference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from strake_builder.frontend.syntax import Instruction
+    from strake_builder.frontend.syntax import Dockerfile, Instruction
 
 _INDEX: Final = re.compile(r"[+-]?[0-9]{1,9}\Z")
 
@@ -132,3 +132,9 @@ def _origins(instruction: Instruction, names: StageNames) -> list[FileOrigin]:
             return [names.mount_origin(mount_from(mount)) for mount in instruction.mounts]
         case _:
             return []
+
+
+def stage_names(dockerfile: Dockerfile) -> StageNames:
+    """Return the names under which a file's stages can be found."""
+    by_name = {stage.from_.name: i for i, stage in enumerate(dockerfile.stages) if stage.from_.name}
+    return StageNames(by_name, len(dockerfile.stages), dockerfile.escape)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strake_builder.frontend import arguments_scope, needs
+from strake_builder.frontend.early import early_problems
 from strake_builder.frontend.errors import Code, Fault, PlanError, Problem
 from strake_builder.frontend.planned import (
     Base,
@@ -51,14 +52,15 @@ def plan(
 
     Raises:
         PlanError: With every problem found: bases that cannot be, unknown stages, cycles, an unknown
-            target.
+            target; and of the stages that are needed, everything that is wrong whatever the
+            variables and the base images are.
     """
     planner = _Planner(dockerfile, WordLexer(dockerfile.escape), dict(build_args), platform, build_platform)
     stages = planner.stages(target)
     index = planner.target(stages, target)
     planner.check_order(stages, index)
     planner.refuse()
-    return BuildPlan(
+    planned = BuildPlan(
         dockerfile=dockerfile,
         every_stage=tuple(stages),
         target=index,
@@ -67,12 +69,9 @@ def plan(
         scope=arguments_scope.scope(build_args, planner.global_args),
         unused_build_args=arguments_scope.unused(dockerfile, build_args),
     )
-
-
-def stage_names(dockerfile: Dockerfile) -> needs.StageNames:
-    """Return the names under which a file's stages can be found."""
-    by_name = {stage.from_.name: i for i, stage in enumerate(dockerfile.stages) if stage.from_.name}
-    return needs.StageNames(by_name, len(dockerfile.stages), dockerfile.escape)
+    planner.problems += early_problems(planned)
+    planner.refuse()
+    return planned
 
 
 @dataclass(slots=True)
@@ -105,7 +104,7 @@ class _Planner:
                 )
             except Fault as fault:
                 self.report(fault, line.place.span, line.place.text)
-        names = stage_names(self.dockerfile)
+        names = needs.stage_names(self.dockerfile)
         seen: dict[str, int] = {}
         planned: list[StagePlan] = []
         for index, stage in enumerate(self.dockerfile.stages):
