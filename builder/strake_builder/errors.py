@@ -2,7 +2,7 @@
 
     BuildError                   reason          exit status
     ├── InvalidRequest           InvalidRequest        2   the manifest or the flags contradict themselves
-    ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (frontend.errors refines it)
+    ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (see frontend.errors)
     ├── SourceError              SourceFetchFailed     4   the context cannot be fetched or read
     ├── BaseImageError           BaseImagePullFailed   5   a base image cannot be resolved, pulled or unpacked
     │   └── LayerError           (layers.errors)

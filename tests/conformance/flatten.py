@@ -48,7 +48,9 @@ def flatten(client, repository, identifier) -> Flat:
         _, data = client.manifest(repository, chosen.digest)
         document = parse(data)
     with client.open_blob(repository, document.config) as reader:
-        flat = Flat(ImageConfig.parse(b"".join(iter(lambda: reader.read(1 << 20), b""))), len(document.layers))
+        flat = Flat(
+            ImageConfig.parse(b"".join(iter(lambda: reader.read(1 << 20), b""))), len(document.layers)
+        )
     for descriptor, diff_id in zip(document.layers, flat.config.diff_ids, strict=True):
         with client.open_blob(repository, descriptor) as reader:
             apply_layer(flat, reader)

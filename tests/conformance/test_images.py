@@ -44,18 +44,33 @@ def bases():
         yield Bases(registry, names, flat)
 
 
-def build(case: Case, context: Path, bases: Bases, destination: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Unpacked base images, shared by all cases: unpacking Debian a hundred times proves nothing."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def build(
+    case: Case, context: Path, bases: Bases, cache: Path, destination: str
+) -> subprocess.CompletedProcess[str]:
     command = [STRAKE, "build", "--context", context, "--destination", destination, "--log-format", "text"]
     command += ["--insecure-registry", bases.registry.host, "--work-dir", context.parent / "work"]
+    command += ["--cache-dir", cache]
     for argument in case.args:
         command += ["--build-arg", argument]
     if case.target:
         command += ["--target", case.target]
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": "/nonexistent",
+        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+    }
     for name, value in case.secrets.items():
         command += ["--secret", f"id={name},env=SECRET_{name}"]
         environment[f"SECRET_{name}"] = value
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=environment, timeout=120)
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, env=environment, timeout=120
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,14 +82,14 @@ def build(case: Case, context: Path, bases: Bases, destination: str) -> subproce
         for name in CASES
     ],
 )
-def test_image_is_the_reference_image(name, bases, tmp_path):
+def test_image_is_the_reference_image(name, bases, cache, tmp_path):
     case = CASES[name]
     expected = json.loads((EXPECTED / f"{name}.json").read_text(encoding="utf-8"))
     context = tmp_path / "context"
     context.mkdir()
     write_context(case, context, bases.names)
     destination = f"{bases.registry.host}/result/{name.replace('_', '-')}:1"
-    done = build(case, context, bases, destination)
+    done = build(case, context, bases, cache, destination)
     assert not list((tmp_path / "work").glob("*")), "the build left something behind"
     if expected["outcome"] == "failure":
         assert done.returncode in range(2, 8), done.stdout + done.stderr
@@ -88,7 +103,9 @@ def test_image_is_the_reference_image(name, bases, tmp_path):
     base = bases.flat.get(expected["base"] or "", Flat(image.config, 0))
     assert config_of(image) == expected["config"]
     assert changed_paths(image, base) == expected_paths(expected, base, bases)
-    assert sorted(p for p in base.paths if p not in image.paths and compared(p)) == sorted(expected["removed"])
+    assert sorted(p for p in base.paths if p not in image.paths and compared(p)) == sorted(
+        expected["removed"]
+    )
     groups = {group for group in image.link_groups() if group & set(expected["changed"])}
     assert groups == {frozenset(group) for group in expected["hard_links"]}
 

@@ -91,7 +91,7 @@ def _write_tiny(path: Path) -> None:
         _add(tar, "tmp", 0o1777)
         _add(tar, "bin/busybox", 0o755, BUSYBOX.read_bytes())
         for applet in _applets():
-            _add(tar, f"bin/{applet}", 0o777, target="busybox")
+            _add(tar, f"bin/{applet}", 0o777, target="/bin/busybox")
         _add(tar, "etc/group", 0o644, b"root:x:0:\n")
         _add(tar, "etc/passwd", 0o644, b"root:x:0:0:root:/root:/bin/sh\n")
 

@@ -124,6 +124,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         secrets=read_secrets(arguments.secret),
         ssh_sockets=read_ssh(arguments.ssh),
         dockerfile_path=_dockerfile_path(arguments),
+        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         runtime=arguments.runtime,
     )
 

@@ -20,7 +20,13 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "--work-dir",
         metavar="DIR",
         default=os.environ.get(_WORK_VARIABLE, _DEFAULT_WORK),
-        help=f"where the build is made, on ext4, xfs, btrfs or tmpfs (default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
+        help="where the build is made, on ext4, xfs, btrfs or tmpfs "
+        f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
+    )
+    place.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="keep unpacked base images and cache mounts here for the next build (default: keep nothing)",
     )
     place.add_argument(
         "--insecure-registry",

@@ -81,6 +81,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         push_credentials=credentials,
         secrets=read_secrets(arguments.secret),
         ssh_sockets=read_ssh(arguments.ssh),
+        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         runtime=arguments.runtime,
     )
 

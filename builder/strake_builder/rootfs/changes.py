@@ -1,8 +1,9 @@
 """Says what a step changed, by walking overlay's upper directory: its cost is the change, not the image.
 
-Everything in an upper directory is new or changed, but for directories that are only there because
-something below them is; those appear in the layer when they hold a change, as every image tool
-writes parents, and are left out when they do not.
+Everything in an upper directory was written to, which is not the same as changed: a directory is there
+because something below it is, a file because it was opened for writing or given the owner that it had.
+What is as before is left out, as BuildKit's differ does; parents of changes are written, as every image
+tool does.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Final
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.lower_layers import LowerLayers, read_xattrs
 from strake_builder.rootfs.unpack import OPAQUE_XATTR
 
 _CHUNK: Final = 1 << 20
-_OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
-_LEFT_OUT_XATTR: Final = ("security.selinux", "system.", "security.ima", "security.evm")
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Change = tuple[Entry, str]
@@ -51,7 +51,7 @@ def overlay_changes(
 class _Walk:
     def __init__(self, upper: bytes, lowers: list[bytes], skip: frozenset[bytes], clamp: Clamp) -> None:
         self._upper = upper
-        self._lowers = lowers
+        self._below = LowerLayers(lowers)
         self._skip = skip
         self._clamp = clamp
         self._linked: dict[tuple[int, int], bytes] = {}
@@ -73,7 +73,7 @@ class _Walk:
             if stat.S_ISDIR(found.st_mode):
                 change = self._change(path, found)
                 opaque = self._is_opaque(path)
-                if opaque or not self._same_below(path, change[0]):
+                if opaque or not self._below.same_directory(path, change[0]):
                     yield from waiting
                     waiting.clear()
                     yield change
@@ -84,9 +84,15 @@ class _Walk:
                 stack.append(iter(self._listing(path)))
                 trail.append(path)
             else:
+                change = self._change(path, found)
+                if self._below.same_file(change):
+                    self._linked.pop(
+                        (found.st_dev, found.st_ino), None
+                    )  # a name that is not written is no target
+                    continue
                 yield from waiting
                 waiting.clear()
-                yield self._change(path, found)
+                yield change
 
     def _listing(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
         try:
@@ -131,7 +137,7 @@ class _Walk:
             mtime=self._clamp(int(found.st_mtime_ns // 1_000_000_000)),
             target=target,
             device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
-            xattrs={} if kind is EntryType.HARD_LINK else _xattrs(where),
+            xattrs={} if kind is EntryType.HARD_LINK else read_xattrs(where),
         )
         return entry, os.fsdecode(where)
 
@@ -140,27 +146,6 @@ class _Walk:
             return os.getxattr(os.path.join(self._upper, path), OPAQUE_XATTR, follow_symlinks=False) == b"y"
         except OSError:
             return False
-
-    def _same_below(self, path: bytes, entry: Entry) -> bool:
-        """Say whether the layers below have this very directory (its times aside).
-
-        BuildKit's differ compares directories so: a directory's times change whenever anything in
-        it does, also when that is undone.
-        """
-        for lower in self._lowers:
-            where = os.path.join(lower, path)
-            found = _lstat(where)
-            if found is None:
-                if _hidden(lower, path):
-                    return False
-                continue
-            return (
-                stat.S_ISDIR(found.st_mode)
-                and stat.S_IMODE(found.st_mode) == entry.mode
-                and (found.st_uid, found.st_gid) == (entry.uid, entry.gid)
-                and _xattrs(where) == entry.xattrs
-            )
-        return False
 
 
 def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
@@ -206,39 +191,3 @@ def _kind(mode: int) -> EntryType:
 def _is_socket(found: os.stat_result) -> bool:
     """Tar has no form for a socket, and nobody listens on it in an image: GNU tar and containerd skip it."""
     return stat.S_ISSOCK(found.st_mode)
-
-
-def _xattrs(where: bytes) -> dict[bytes, bytes]:
-    try:
-        names = os.listxattr(where, follow_symlinks=False)
-    except OSError:
-        return {}
-    return {
-        name.encode(): os.getxattr(where, name, follow_symlinks=False)
-        for name in names
-        if not name.startswith(_OVERLAY_XATTR) and not name.startswith(_LEFT_OUT_XATTR)
-    }
-
-
-def _lstat(path: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except OSError:
-        return None
-
-
-def _hidden(lower: bytes, path: bytes) -> bool:
-    """Say whether a layer that lacks a path hides it in the layers below, by an opaque or other parent."""
-    while path:
-        path = path.rpartition(b"/")[0]
-        found = _lstat(os.path.join(lower, path)) if path else None
-        if found is None:
-            continue
-        if not stat.S_ISDIR(found.st_mode):
-            return True
-        try:
-            if os.getxattr(os.path.join(lower, path), OPAQUE_XATTR, follow_symlinks=False) == b"y":
-                return True
-        except OSError:
-            continue
-    return False

@@ -336,14 +336,12 @@ def _copy_content(reader: int, writer: int, size: int) -> None:
     """Copy inside the kernel, which shares the blocks where the file system can."""
     copied = 0
     try:
-        while copied < size or size == 0:
-            step = os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied) or _CHUNK)
-            if not step:
-                return
+        while copied < size and (step := os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied))):
             copied += step
     except OSError as error:
         if copied or error.errno not in _NO_REFLINK:
             raise
+    if copied < size or not size:  # not possible between these file systems, or one that tells no sizes
         while data := os.read(reader, _CHUNK):
             _write_all(writer, data)
 

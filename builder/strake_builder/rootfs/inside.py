@@ -141,7 +141,7 @@ class Root:
                     return b"/".join([place.path, *parts[known:]]) if place.path else b"/".join(parts[known:])
             except NotInRoot:
                 continue
-        return b""
+        return b"/".join(parts)
 
     def read_file(self, path: bytes, limit: int) -> bytes | None:
         """Return a regular file's content, or None where there is none.

@@ -21,6 +21,7 @@ from typing import Final
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
 from strake_builder.rootfs.remove import remove_entry
 
@@ -108,6 +109,8 @@ class _Unpacking:
             else:
                 with self._root.place(entry.path, follow=False, create=self._new) as place:
                     self._make(place, entry, content)
+        except PathError as error:
+            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}:
                 raise

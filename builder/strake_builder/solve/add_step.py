@@ -13,7 +13,7 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack import unpack_archive
-from strake_builder.solve.copy_step import mode_of, resolve_owner, write_heredocs
+from strake_builder.solve.copy_step import mode_of, write_heredocs
 from strake_builder.solve.file_origins import FileOrigins, OriginView
 from strake_builder.solve.sources import filtered, find_sources
 from strake_oci.platform import Platform
@@ -24,12 +24,18 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def execute_add(
-    step: AddStep, target: Root, origins: FileOrigins, platform: Platform, reporter: Reporter
+    step: AddStep,
+    owner: tuple[int, int] | None,
+    target: Root,
+    origins: FileOrigins,
+    platform: Platform,
+    reporter: Reporter,
 ) -> None:
     """Add what a step names.
 
     Args:
         step: what to add.
+        owner: (uid, gid) that `--chown` means, None without it.
         target: the root to add to; with `--link` an empty one.
         origins: opens the context.
         platform: unused by ADD's own origins.
@@ -38,7 +44,6 @@ def execute_add(
     Raises:
         StepError: a source is missing or cannot be where it should go.
     """
-    owner = resolve_owner(step.chown, target)
     destination = step.destination.encode(errors="surrogateescape")
     write_heredocs(step.files, target, destination, owner or (0, 0), step.chmod)
     view = origins.open(FromContext(), platform)

@@ -104,7 +104,7 @@ class Build:
             pusher = Pusher(pushing, self._destinations, self._reporter)
             with self._phase(ProgressReason.BUILDING, "build"):
                 runs = StageRuns(evaluated, self._cancellation, _STAGES)
-                store = LayerStore(workspace.directory("layers"), client, pulls, self._reporter)
+                store = LayerStore(self._layers_directory(workspace), client, pulls, self._reporter)
                 origins = FileOrigins(workspace, files, store, images, runs.layers)
                 tools = self._tools(workspace, store, origins, exports, pusher)
                 result = runs.run(tools)
@@ -143,6 +143,13 @@ class Build:
             reporter=self._reporter,
             cancellation=self._cancellation,
         )
+
+    def _layers_directory(self, workspace: Workspace) -> str:
+        if self._inputs.cache_directory is None:
+            return workspace.directory("layers")
+        directory = os.path.join(self._inputs.cache_directory, "layers")
+        os.makedirs(directory, exist_ok=True)
+        return directory
 
     def _finish(self, evaluated: EvaluatedBuild, result: StageResult) -> FinishedImage:
         target = evaluated.plan.target

@@ -19,12 +19,18 @@ FILE_MODE = 0o644
 
 
 def execute_copy(
-    step: CopyStep, target: Root, origins: FileOrigins, platform: Platform, reporter: Reporter
+    step: CopyStep,
+    owner: tuple[int, int] | None,
+    target: Root,
+    origins: FileOrigins,
+    platform: Platform,
+    reporter: Reporter,
 ) -> None:
     """Copy what a step names.
 
     Args:
         step: what to copy.
+        owner: (uid, gid) that `--chown` means, None without it.
         target: the root to copy into; with `--link` an empty one.
         origins: opens the sources' origin.
         platform: of an image origin.
@@ -33,7 +39,6 @@ def execute_copy(
     Raises:
         StepError: a source is missing or cannot be where it should go.
     """
-    owner = resolve_owner(step.chown, target)
     destination = step.destination.encode(errors="surrogateescape")
     write_heredocs(step.files, target, destination, owner or (0, 0), step.chmod)
     if not step.sources:

@@ -17,7 +17,8 @@ class BuildInputs:
         push_credentials: for destinations.
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
-        cache_directory: where cache mounts outlive the build; None keeps them for the build only.
+        cache_directory: where unpacked base layers and cache mounts outlive the build; None keeps them
+            for the build only.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         runtime: the OCI runtime for RUN.
     """

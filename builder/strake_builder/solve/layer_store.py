@@ -1,11 +1,14 @@
 """Layers on disk: each is downloaded and unpacked once, into a directory of its own, several at a time.
 
 Download, decompression, the check of both digests and unpacking are one stream; nothing is stored packed.
+A layer appears under its name by a rename, when it is whole: other builds may use the same directory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import threading
 from concurrent.futures import Executor, Future
 
@@ -14,6 +17,7 @@ from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer
 from strake_oci.digest import DiffID, Hasher
@@ -70,7 +74,20 @@ class LayerStore:
     def _unpack(self, layer: PulledLayer, lowest: bool) -> str:
         name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
         directory = os.path.join(self._directory, name)
-        os.mkdir(directory, 0o755)
+        if os.path.isdir(directory):
+            return directory
+        scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
+        try:
+            os.chmod(scratch, 0o755)
+            self._fill(scratch, layer, lowest=lowest)
+            with contextlib.suppress(OSError):  # another build was quicker
+                os.rename(scratch, directory)
+        finally:
+            if os.path.isdir(scratch):
+                remove_tree(scratch)
+        return directory
+
+    def _fill(self, directory: str, layer: PulledLayer, *, lowest: bool) -> None:
         what = f"the layer {layer.descriptor.digest} of {layer.repository}"
         progress = _Progress(layer, self._reporter)
         try:
@@ -90,7 +107,6 @@ class LayerStore:
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
-        return directory
 
 
 class _Hashed:

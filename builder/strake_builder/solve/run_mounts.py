@@ -49,7 +49,11 @@ class MountMaker:
         self._workspace = workspace
         self._inputs = inputs
         self._origins = origins
-        self._caches = inputs.cache_directory or workspace.directory("cache-mounts")
+        if inputs.cache_directory is None:
+            self._caches = workspace.directory("cache-mounts")
+        else:
+            self._caches = os.path.join(inputs.cache_directory, "mounts")
+            os.makedirs(self._caches, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 

@@ -42,7 +42,7 @@ def execute_run(
     """
     if step.security == "insecure":
         raise StepError("RUN --security=insecure is not available: it would need a privileged pod")
-    with contextlib.ExitStack() as scope, Root(root_path) as root:
+    with Root(root_path) as root, contextlib.ExitStack() as scope:
         prepared = mounts.prepare(step.mounts, platform, scope)
         mounts.network_files(prepared)
         mounts.scripts(step.files, prepared)

@@ -19,7 +19,7 @@ from strake_builder.rootfs.overlay import Snapshot
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.add_step import execute_add
 from strake_builder.solve.cancellation import Cancellation
-from strake_builder.solve.copy_step import execute_copy
+from strake_builder.solve.copy_step import execute_copy, resolve_owner
 from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.image_layers import ImageLayer, StepLayer
@@ -142,12 +142,15 @@ class StageExecutor:
         tools = self._tools
         directories = tools.store.directories(layers)
         tools.cancellation.check()
-        with tools.workspace.overlay.mounted(directories, tools.workspace.new_name("step")) as snapshot:
-            self._step(number, step, snapshot)
+        below = () if isinstance(step, CopyStep | AddStep) and step.link else directories
+        with tools.workspace.overlay.mounted(below, tools.workspace.new_name("step")) as snapshot:
+            names = tools.workspace.view(directories) if _needs_names(step) and below != directories else None
+            self._step(number, step, snapshot, names or snapshot.root)
         blob = tools.exporter.export(snapshot) if self._exported else None
         return StepLayer(snapshot.upper, blob)
 
-    def _step(self, number: int, step: FileStep, snapshot: Snapshot) -> None:
+    def _step(self, number: int, step: FileStep, snapshot: Snapshot, names: str) -> None:
+        """Execute a step in a snapshot; `names` is the root whose users and groups count."""
         tools, platform = self._tools, self._stage.platform
         match step:
             case RunStep():
@@ -157,11 +160,13 @@ class StageExecutor:
 
                 execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, sink)
             case CopyStep():
-                with Root(snapshot.root) as root:
-                    execute_copy(step, root, tools.origins, platform, tools.reporter)
+                with Root(snapshot.root) as root, Root(names) as accounts:
+                    owner = resolve_owner(step.chown, accounts)
+                    execute_copy(step, owner, root, tools.origins, platform, tools.reporter)
             case AddStep():
-                with Root(snapshot.root) as root:
-                    execute_add(step, root, tools.origins, platform, tools.reporter)
+                with Root(snapshot.root) as root, Root(names) as accounts:
+                    owner = resolve_owner(step.chown, accounts)
+                    execute_add(step, owner, root, tools.origins, platform, tools.reporter)
             case WorkdirStep():
                 with Root(snapshot.root) as root:
                     user, group = split_user(step.user)
@@ -171,6 +176,10 @@ class StageExecutor:
                         root.make_directories(path, NewDirectory(0o755, account.uid, account.gid))
             case _:
                 assert_never(step)
+
+
+def _needs_names(step: FileStep) -> bool:
+    return isinstance(step, CopyStep | AddStep) and step.chown is not None and step.chown.needs_names
 
 
 def _located(error: Exception, step: FileStep) -> Exception:
