@@ -87,7 +87,7 @@ def _write_tiny(path: Path) -> None:
     _tool(BUSYBOX, "busybox-static")
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for directory in ("bin", "dev", "etc", "home", "proc", "root", "sys"):
-            _add(tar, directory, 0o700 if directory == "root" else 0o755)
+            _add(tar, directory, 0o755)
         _add(tar, "tmp", 0o1777)
         _add(tar, "bin/busybox", 0o755, BUSYBOX.read_bytes())
         for applet in _applets():

@@ -131,17 +131,16 @@ class Root:
             return None
 
     def resolve(self, path: bytes) -> bytes:
-        """Return the path without links, relative to the root; missing trailing parts are kept."""
-        parts = [part for part in path.split(b"/") if part not in {b"", b"."}]
-        for known in range(len(parts), 0, -1):
-            try:
-                with self.place(b"/".join(parts[:known])) as place:
-                    if place.stat is None and known < len(parts):
-                        continue
-                    return b"/".join([place.path, *parts[known:]]) if place.path else b"/".join(parts[known:])
-            except NotInRoot:
-                continue
-        return b"/".join(parts)
+        """Return the path without links, relative to the root; what is missing is kept as it is written.
+
+        Raises:
+            PathError: a file is on the way, or links lead in a circle.
+        """
+        walk = _Walk(self._fd, path, None)
+        try:
+            return walk.to_what_is_missing()
+        finally:
+            walk.close()
 
     def read_file(self, path: bytes, limit: int) -> bytes | None:
         """Return a regular file's content, or None where there is none.
@@ -197,6 +196,30 @@ class _Walk:
                 continue
             return Place(self._fds[-1], part, b"/".join([*self._names, part]), found)
         return self._here()
+
+    def to_what_is_missing(self) -> bytes:
+        while self._pending:
+            part = self._pending.popleft()
+            if part == b"..":
+                self._step(part)
+                continue
+            found = self._lstat(part)
+            if found is None or not (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
+                return self._with_rest(part)
+            if stat.S_ISLNK(found.st_mode):
+                self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+            else:
+                self._step(part)
+        return b"/".join(self._names)
+
+    def _with_rest(self, part: bytes) -> bytes:
+        names = [*self._names, part]
+        for name in self._pending:
+            if name == b"..":
+                names = names[:-1]
+            else:
+                names.append(name)
+        return b"/".join(names)
 
     def _here(self) -> Place:
         """Return the place of the directory where the walk stands, after `..` or at the root."""
