@@ -20,7 +20,7 @@ from strake_oci.digest import Digest, Hasher
 from strake_oci.errors import DigestMismatchError, LayoutError
 from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, Manifest, parse
-from strake_oci.verify import copy_checked
+from strake_oci.verify import copy_checked, digest_of
 from strake_oci.wire import encode
 
 if TYPE_CHECKING:
@@ -191,10 +191,14 @@ class SpooledUpload:
         """Check the digest and move the blob into the archive."""
         if self._file is None:
             raise LayoutError("commit after the end of an upload")
-        if digest.algorithm == self._hasher.algorithm and (actual := self._hasher.digest()) != digest:
+        file, self._file = self._file, None
+        file.seek(0)
+        same = digest.algorithm == self._hasher.algorithm
+        actual = self._hasher.digest() if same else digest_of(file, digest)
+        if actual != digest:
+            file.close()
             raise DigestMismatchError(digest, actual, what="blob")
         descriptor = Descriptor(media_type, digest, self._hasher.size)
-        file, self._file = self._file, None
         file.seek(0)
         self._archive.push_blob(descriptor, lambda: file)
         file.close()

@@ -21,7 +21,7 @@ from strake_oci.digest import Digest, Hasher
 from strake_oci.errors import DigestMismatchError, LayoutError
 from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, parse
-from strake_oci.verify import VerifyingReader, copy_checked
+from strake_oci.verify import VerifyingReader, copy_checked, digest_of
 from strake_oci.wire import MAX_MANIFEST, WireModel, decode, encode
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class LayoutUpload:
         """
         if self._file is None:
             raise LayoutError("commit after the end of an upload")
-        if digest.algorithm == self._hasher.algorithm and (actual := self._hasher.digest()) != digest:
+        if (actual := self._actual(digest)) != digest:
             self.cancel()
             raise DigestMismatchError(digest, actual, what="blob")
         target = self._root / _blob_path(digest)
@@ -237,6 +237,12 @@ class LayoutUpload:
             self._temporary.replace(target)
         self._file = None
         return Descriptor(media_type, digest, self._hasher.size)
+
+    def _actual(self, digest: Digest) -> Digest:
+        if digest.algorithm == self._hasher.algorithm:
+            return self._hasher.digest()
+        with self._temporary.open("rb") as file:
+            return digest_of(file, digest)
 
     def cancel(self) -> None:
         """Throw away what was written."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from strake_oci.descriptor import Descriptor
+    from strake_oci.digest import Digest
     from strake_oci.images import Readable
 
 PIECE: Final = 1024 * 1024
@@ -94,6 +95,14 @@ class VerifyingReader(io.RawIOBase):
         if actual != self.descriptor.digest:
             raise DigestMismatchError(self.descriptor.digest, actual, what=self._what)
         self._checked = True
+
+
+def digest_of(content: Readable, digest: Digest) -> Digest:
+    """Return the digest of content by the algorithm of another digest."""
+    hasher = digest.hasher()
+    while piece := content.read(PIECE):
+        hasher.update(piece)
+    return hasher.digest()
 
 
 def copy_checked(

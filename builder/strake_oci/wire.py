@@ -32,7 +32,12 @@ class WireModel(BaseModel):
     """Base of the wire models: strict types, unknown fields kept."""
 
     model_config = ConfigDict(
-        strict=True, extra="allow", frozen=True, populate_by_name=True, serialize_by_alias=True
+        strict=True,
+        extra="allow",
+        frozen=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        defer_build=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import os
 
@@ -206,3 +207,16 @@ def test_docker_image_keeps_its_kind(place):
     image.write(source, "d")
     copy_image(source, "d", place, "d")
     assert place.resolve("d") == image.descriptor
+
+
+def test_sha512_names_content_too(place):
+    data = os.urandom(1000)
+    digest = Digest.parse("sha512:" + hashlib.sha512(data).hexdigest())
+    descriptor = Descriptor("application/octet-stream", digest, len(data))
+    assert place.push_blob(descriptor, lambda: io.BytesIO(data))
+    with place.start_upload() as upload:
+        upload.write(b"something else")
+        with pytest.raises(OCIError):
+            upload.commit(digest.of(b"another thing"))
+    with place.open_blob(descriptor) as blob:
+        assert blob.read() == data

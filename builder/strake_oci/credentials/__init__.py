@@ -6,7 +6,13 @@ given, such as mounted pull secrets.
 """
 
 from strake_oci.credentials.credential import ANONYMOUS, Credential, CredentialSource, NoCredentials
-from strake_oci.credentials.sources import Credentials, DockerConfigSource, config_path, default_credentials
+from strake_oci.credentials.sources import (
+    Credentials,
+    DockerConfigSource,
+    cloud_credentials,
+    config_path,
+    default_credentials,
+)
 
 __all__ = [
     "ANONYMOUS",
@@ -15,6 +21,7 @@ __all__ = [
     "Credentials",
     "DockerConfigSource",
     "NoCredentials",
+    "cloud_credentials",
     "config_path",
     "default_credentials",
 ]

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
 from strake_oci.reference import DEFAULT_REGISTRY
-from strake_oci.wire import StringMap, Text, WireModel, decode
+from strake_oci.wire import StringMap, Text, WireModel, decode, extra_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,7 +80,7 @@ class DockerConfig:
             raise CredentialError(
                 f"{name}: {error.message}", hint="it must be JSON as `docker login` writes it"
             ) from None
-        auths = {key: _credential(auth, f"{name} ({key})") for key, auth in (model.auths or {}).items()}
+        auths = {key: _credential(auth, f"{name} ({key})") for key, auth in _entries(model).items()}
         kept = {key: credential for key, credential in auths.items() if not credential.is_anonymous}
         return DockerConfig(name, kept, model.cred_helpers, model.creds_store)
 
@@ -144,6 +145,18 @@ def key_fits(key: str, repository: Repository) -> bool:
         return False
     path = path.strip("/")
     return not path or repository.path == path or repository.path.startswith(f"{path}/")
+
+
+def _entries(model: DockerConfigModel) -> dict[str, AuthModel]:
+    if model.auths is not None:
+        return model.auths
+    # The older `.dockercfg`, which Kubernetes still takes as a secret, is `auths` without the name.
+    found = {}
+    for key, value in extra_of(model).items():
+        if isinstance(value, dict) and value.keys() & {"auth", "username", "identitytoken"}:
+            with contextlib.suppress(ValidationError):
+                found[key] = AuthModel.model_validate(value)
+    return found
 
 
 def _host_fits(pattern: str, host: str) -> bool:

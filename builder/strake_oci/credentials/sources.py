@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from strake_oci.credentials.aws import ECRCredentials
+from strake_oci.credentials.azure import ACRCredentials
 from strake_oci.credentials.docker_config import DockerConfig
+from strake_oci.credentials.gcp import GoogleCredentials
 from strake_oci.credentials.helper import HelperCache
 
 if TYPE_CHECKING:
@@ -115,6 +118,15 @@ def default_credentials(
         if found is not None:
             sources.append(DockerConfigSource(found, helpers))
     return Credentials((*sources, *then))
+
+
+def cloud_credentials() -> tuple[CredentialSource, ...]:
+    """Return the sources for the registries of AWS, Google and Azure.
+
+    Each imports its library when its registry is first asked for.
+    Meant for `default_credentials(then=cloud_credentials())`: what a Docker config says goes first.
+    """
+    return ECRCredentials(), GoogleCredentials(), ACRCredentials()
 
 
 def config_path(environment: Mapping[str, str] | None = None) -> Path:

@@ -131,9 +131,10 @@ def _not_found(context: ErrorContext) -> RegistryError:
     if "BLOB_UPLOAD_UNKNOWN" in context.codes:
         return UploadInvalidError(context, "the registry does not know the upload any more")
     if "NAME_UNKNOWN" in context.codes:
-        return NotFoundError(
-            context, "no such repository", hint="check the name; a private one needs credentials"
-        )
+        hint = "check the name; a private one needs credentials"
+        if ".ecr." in context.registry and "upload" in context.operation:
+            hint = "Amazon ECR does not make repositories by itself: create it first"
+        return NotFoundError(context, "no such repository", hint=hint)
     if "BLOB_UNKNOWN" in context.codes or "blob" in context.operation:
         return BlobUnknownError(context, "no such blob")
     if "MANIFEST_UNKNOWN" in context.codes or "manifest" in context.operation:

@@ -60,7 +60,7 @@ NO_RETRIES: Final = RetryPolicy(attempts=1)
 
 def is_temporary(error: RegistryError) -> bool:
     """Tell whether the same request may succeed later."""
-    if isinstance(error, TLSError):
+    if isinstance(error, TLSError) or "NXDOMAIN" in error.context.codes:
         return False
     return isinstance(error, ConnectionFailedError) or error.context.status in _WORTH_IT
 

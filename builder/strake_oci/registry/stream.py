@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, Self
 
 from strake_oci.descriptor import Descriptor
 from strake_oci.errors import (
-    OCIError,
     RegistryError,
     RejectedError,
     UploadInvalidError,
@@ -134,7 +133,7 @@ class _Sender(threading.Thread):
         self._on_bytes = on_bytes
         self._window = ReplayWindow()
         self._upload: UploadSession | None = None
-        self._error: OCIError | None = None
+        self._error: BaseException | None = None
         self._counted = 0
         self._chunked = False
 
@@ -176,11 +175,9 @@ class _Sender(threading.Thread):
             self._upload = UploadSession.start(self._session)
             if self._upload is not None:
                 self._send_all(self._upload)
-        except OCIError as error:
+        except BaseException as error:  # noqa: BLE001 raised in the writer's thread, which would wait for ever
             self._error = error
-        finally:
-            if self._error is not None:
-                self._window.abandon()
+            self._window.abandon()
 
     def _send_all(self, upload: UploadSession) -> None:
         begun, failures, best = time.monotonic(), 0, 0
@@ -203,18 +200,16 @@ class _Sender(threading.Thread):
             self._send_chunks(upload)
             return
         start = upload.offset
-        upload.append(lambda: self._pieces(start, None), None)
-        upload.offset = self._checked(upload, self._window.end)
+        reported = upload.append(lambda: self._pieces(start, None), None)
+        sent = self._window.end
+        if reported not in {None, 0, sent} and not self._window.is_abandoned:
+            context = self._session.context("uploading a blob")
+            raise UploadInvalidError(context, f"sent {sent} bytes, the registry has {reported}")
+        upload.offset = sent
 
     def _send_chunks(self, upload: UploadSession) -> None:
         while length := self._window.await_bytes(upload.offset, max(CHUNK, upload.chunk_minimum)):
             upload.append(partial(self._pieces, upload.offset, length), length)
-
-    def _checked(self, upload: UploadSession, end: int) -> int:
-        if upload.offset not in {0, end} and not self._window.is_abandoned:
-            context = self._session.context("uploading a blob")
-            raise UploadInvalidError(context, f"sent {end} bytes, the registry has {upload.offset}")
-        return end
 
     def _pieces(self, start: int, length: int | None) -> Iterator[bytes]:
         try:

@@ -100,12 +100,15 @@ class UploadSession:
         minimum = answer.header("oci-chunk-min-length")
         return cls(session, location, int(minimum[:12]) if minimum.isascii() and minimum.isdigit() else 0)
 
-    def append(self, body: Body, length: int | None) -> None:
+    def append(self, body: Body, length: int | None) -> int | None:
         """Send a piece that begins at `offset`, without trying again.
 
         Args:
             body: Starts the piece anew for each attempt.
             length: Its size in bytes; None streams without saying.
+
+        Returns:
+            How far the registry says that it is; None if it says nothing.
 
         Raises:
             UploadInvalidError: The registry now has another part than was sent.
@@ -126,6 +129,7 @@ class UploadSession:
             self.offset = expected if reported is None else reported
         elif reported is not None:
             self.offset = reported
+        return reported
 
     def finish(self, digest: Digest, body: Body | None = None, length: int = 0) -> None:
         """End the upload, with the rest of the content or without, without trying again.

@@ -275,3 +275,11 @@ class TestLogin:
     def test_colon_in_the_name(self, tmp_path):
         with pytest.raises(CredentialError):
             save_login(tmp_path / "config.json", "ghcr.io", "a:b", "p")
+
+
+def test_older_dockercfg_secret():
+    auth = base64.b64encode(b"u:p").decode()
+    docker_config = DockerConfig.parse(
+        json.dumps({"https://ghcr.io": {"auth": auth}, "x": 1}).encode(), "secret"
+    )
+    assert found(docker_config, "ghcr.io/a") == "u"

@@ -1,0 +1,159 @@
+"""Copying images between two local registries: strake_oci beside skopeo and crane.
+
+    .venv/bin/python -m benchmarks.oci_copy [--rounds 5] [--megabytes 1024] [--small 500]
+
+Two loads: one layer of 1 GiB, and 500 layers of 64 KiB. Each copy goes into a registry that was just started,
+and the tools take turns, so that none profits from another's caches. Wall-clock time and CPU time are the
+medians of the rounds, memory is the largest resident set of all. Both registries run on this machine: what
+they use of the processors is the same for every tool.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from strake_oci import mediatype
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import DiffID, Hasher
+from strake_oci.image import ImageConfig
+from strake_oci.manifest import Manifest
+from strake_oci.platform import Platform
+from strake_oci.registry.images import RegistryImages
+from tests.fixtures.go_tools import crane, distribution
+from tests.fixtures.images import make_image
+from tests.fixtures.registry import LocalRegistry, running_registry
+
+
+@dataclass(frozen=True)
+class Run:
+    """One copy: seconds of wall clock, seconds of processor, KiB of memory."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+def commands(source: str, destination: str) -> dict[str, list[str]]:
+    """The command of each tool."""
+    return {
+        "strake": [sys.executable, "-m", "benchmarks.oci_copy", "--copy", source, destination],
+        "skopeo": [
+            *(
+                "skopeo",
+                "copy",
+                "--quiet",
+                "--preserve-digests",
+                "--src-tls-verify=false",
+                "--dest-tls-verify=false",
+            ),
+            *(f"docker://{source}", f"docker://{destination}"),
+        ],
+        "crane": [crane(), "copy", "--insecure", source, destination],
+    }
+
+
+def measured(command: list[str]) -> Run:
+    """Run a command to its end."""
+    begun = time.monotonic()
+    with Path(os.devnull).open("wb") as nothing:
+        child = os.posix_spawnp(
+            command[0],
+            command,
+            dict(os.environ),
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 1),
+                (os.POSIX_SPAWN_DUP2, nothing.fileno(), 2),
+            ],
+        )
+        _, status, usage = os.wait4(child, 0)
+    wall = time.monotonic() - begun
+    if status:
+        raise SystemExit(f"{command} ended with {os.waitstatus_to_exitcode(status)}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+
+
+def compare(source: LocalRegistry, name: str, rounds: int) -> None:
+    """Copy an image with every tool in turn and print a table."""
+    runs: dict[str, list[Run]] = {}
+    for number in range(rounds):
+        order = list(commands("", ""))
+        for tool in order[number % 3 :] + order[: number % 3]:
+            with running_registry(program=distribution()) as destination:
+                command = commands(f"{source.host}/{name}:1", f"{destination.host}/{name}:1")[tool]
+                runs.setdefault(tool, []).append(measured(command))
+    best = min(statistics.median(run.wall for run in runs[tool]) for tool in runs if tool != "strake")
+    print(f"\n{name}\n\n| tool | wall s | to the faster other | CPU s | memory MiB |\n|---|---|---|---|---|")
+    for tool, made in runs.items():
+        wall = statistics.median(run.wall for run in made)
+        cpu = statistics.median(run.cpu for run in made)
+        memory = max(run.memory for run in made) / 1024
+        print(f"| {tool} | {wall:.2f} | {wall / best:.2f} | {cpu:.2f} | {memory:.0f} |")
+
+
+def push_large(images: RegistryImages, megabytes: int) -> None:
+    """Push an image of one layer, piece by piece: a child's memory is counted from its parent's on."""
+    hasher = Hasher()
+    with images.start_upload() as upload:
+        for _ in range(megabytes):
+            piece = os.urandom(1 << 20)
+            upload.write(piece)
+            hasher.update(piece)
+        layer = upload.commit(hasher.digest(), mediatype.OCI_LAYER)
+    config = ImageConfig(Platform("linux", "amd64"), diff_ids=(DiffID(layer.digest),)).serialize()
+    described = Descriptor.of(mediatype.OCI_CONFIG, config)
+    images.push_blob(described, lambda: io.BytesIO(config))
+    images.push_manifest(Manifest(described, (layer,)).serialize(), mediatype.OCI_MANIFEST, "1")
+
+
+def copy(source: str, destination: str) -> None:
+    """What the child process of the strake rows does."""
+    from strake_oci.copying import copy_image
+    from strake_oci.reference import Reference
+    from strake_oci.registry import ClientSettings, RegistryClient
+
+    there, here = Reference.parse(source), Reference.parse(destination)
+    settings = ClientSettings.insecure(there.repository.registry, here.repository.registry)
+    with RegistryClient(settings) as client:
+        copy_image(
+            RegistryImages(client, there.repository),
+            there.identifier,
+            RegistryImages(client, here.repository),
+            here.tag,
+        )
+
+
+def main() -> None:
+    """Measure, or copy for the measurement."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=int, default=1024)
+    parser.add_argument("--small", type=int, default=500)
+    parser.add_argument("--copy", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.copy:
+        copy(*options.copy)
+        return
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="strake-bench-"))
+        source = stack.enter_context(running_registry(program=distribution(), root=Path(folder)))
+        with source.client() as client:
+            push_large(RegistryImages(client, source.repository("bench/large")), options.megabytes)
+            small = make_image(*(os.urandom(65536) for _ in range(options.small)))
+            small.write(RegistryImages(client, source.repository("bench/small")), "1")
+        compare(source, "bench/large", options.rounds)
+        compare(source, "bench/small", options.rounds)
+
+
+if __name__ == "__main__":
+    main()

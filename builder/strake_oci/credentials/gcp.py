@@ -1,0 +1,73 @@
+"""Google Artifact Registry: an access token for an hour, from workload identity or the metadata server.
+
+The official google-auth finds it (Application Default Credentials). It is the optional extra `gcp`, imported
+when the first Google registry is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from strake_oci.credentials.credential import Credential
+from strake_oci.errors import CredentialError
+from strake_oci.remembered import Remembered
+
+if TYPE_CHECKING:
+    from strake_oci.reference import Repository
+
+_HOSTS: Final = re.compile(r"(?:[a-z0-9-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev|docker\.pkg\.dev", re.ASCII)
+_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_USER: Final = "oauth2accesstoken"
+_EARLY: Final = 300.0
+_ABSENT: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleCredentials:
+    """Credentials for Google's registries. Thread-safe.
+
+    Public images live there too (distroless, for one): without an identity, or without the extra,
+    the registry is asked anonymously.
+    """
+
+    _known: Remembered[str, Credential | None] = field(default_factory=Remembered, repr=False)
+
+    def lookup(self, repository: Repository) -> Credential | None:
+        """Return an access token for a Google registry; None for any other, and without an identity.
+
+        Raises:
+            CredentialError: Google refused the identity there is.
+        """
+        if not _HOSTS.fullmatch(repository.registry):
+            return None
+        return self._known.get("", lambda: _token(repository.registry))
+
+    def describe(self) -> str:
+        """Return what is asked."""
+        return "Google Cloud (workload identity or metadata server)"
+
+
+def _token(registry: str) -> tuple[Credential | None, float]:
+    try:
+        import google.auth
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+        from google.auth.transport.requests import Request
+    except ImportError:
+        return None, _ABSENT
+    try:
+        found, _ = google.auth.default(scopes=[_SCOPE])
+        found.refresh(Request())  # type: ignore[no-untyped-call]
+    except DefaultCredentialsError:
+        return None, _ABSENT
+    except GoogleAuthError as error:
+        raise CredentialError(
+            f"no credentials for {registry} from Google: {error}",
+            hint="check that the service account is bound to an identity that may use Artifact Registry",
+        ) from error
+    lifetime = _ABSENT
+    if found.expiry is not None:  # UTC without saying so
+        lifetime = (found.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() - _EARLY
+    return Credential("Google Cloud (Application Default Credentials)", _USER, str(found.token)), lifetime
