@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strake_builder.frontend.syntax import OnBuild
+from strake_builder.frontend.whitespace import SPACE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strake_builder.frontend.syntax import Dockerfile, Place
+    from strake_builder.frontend.syntax import Dockerfile, From, Instruction
 
 
 def to_text(dockerfile: Dockerfile) -> str:
@@ -18,26 +21,39 @@ def to_text(dockerfile: Dockerfile) -> str:
     lines = [f"# {directive.name}={directive.value}\n" for directive in dockerfile.directives]
     # An empty line ends the directives: no comment may be taken for one.
     lines.append("\n")
-    for place in _places(dockerfile):
-        lines += _instruction(place, dockerfile.escape)
+    for arg in dockerfile.global_args:
+        lines += _instruction(arg, dockerfile.escape)
+    for stage in dockerfile.stages:
+        for instruction in (stage.from_, *stage.instructions):
+            lines += _instruction(instruction, dockerfile.escape)
     return "".join(lines)
 
 
-def _places(dockerfile: Dockerfile) -> Iterator[Place]:
-    yield from (arg.place for arg in dockerfile.global_args)
-    for stage in dockerfile.stages:
-        yield stage.from_.place
-        yield from (instruction.place for instruction in stage.instructions)
-
-
-def _instruction(place: Place, escape: str) -> Iterator[str]:
+def _instruction(instruction: From | Instruction, escape: str) -> Iterator[str]:
+    place = instruction.place
     # Without one, comments above the last instruction would run into this one's.
     yield "#\n"
     yield from (f"# {comment}\n" for comment in place.comments)
-    if place.text.endswith(escape) and not place.text.endswith(escape * 2):
-        # Only the last instruction can end so; a line of its own would continue.
-        yield f"{place.text} {escape}"
-        return
-    yield place.text + "\n"
+    line = place.text + _blanks_behind(instruction)
+    if _continues(line, escape):
+        if isinstance(instruction, OnBuild):
+            # Only the end of the file can have cut such a line off; so it is cut off again.
+            yield line + escape
+            return
+        line = f"{place.text}\f"  # white space, but none that may stand between an escape and the end
+    yield line + "\n"
     for doc in place.heredocs:
         yield f"{doc.body}{doc.name}\n"
+
+
+def _continues(line: str, escape: str) -> bool:
+    cut = line.rstrip(" \t")
+    return cut.endswith(escape) and not cut.endswith(escape * 2)
+
+
+def _blanks_behind(instruction: From | Instruction) -> str:
+    """White space behind an instruction means something in one case: a trigger takes it into the image."""
+    if not isinstance(instruction, OnBuild):
+        return ""
+    first = instruction.trigger.partition("\n")[0]
+    return first[len(first.rstrip(SPACE)) :]
