@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from strake_api.docstrings import DescribedSchema
 from strake_api.document import GROUP, VERSION
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.status import ImageBuildStatus
@@ -81,7 +82,7 @@ def schema_of(model: type[BaseModel], *, defaults: bool) -> Schema:
     Raises:
         UnknownKeywordError: The model's JSON Schema uses a keyword without a counterpart here.
     """
-    schema = model.model_json_schema(by_alias=True)
+    schema = model.model_json_schema(by_alias=True, schema_generator=DescribedSchema)
     return _Converter(schema.pop("$defs", {}), defaults).structural(schema)
 
 
