@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
+TAG := 0.1.0
 
-.PHONY: help lint format lock setup cluster-up cluster-down demo demo-down
+.PHONY: help demo demo-down test lint format cluster-up cluster-down bench image docs fuzz setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +39,23 @@ demo: setup $(VENV)/.ready ## See an ImageBuild become an image, on a real Kuber
 
 demo-down: $(VENV)/.ready ## Remove what `make demo` started
 	$(BIN)/python -m tests.demo down
+
+test: setup $(VENV)/.ready ## Run every test: units, real registries, whole images, a real Kubernetes
+	$(BIN)/pytest
+
+bench: setup $(VENV)/.ready ## Measure against other builders and registry clients
+	for each in benchmarks/*.py; do $(BIN)/python -m benchmarks.$$(basename $$each .py) || exit 1; done
+
+image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGISTRY=registry.example/strake
+	@test -n "$(REGISTRY)" || { echo "say where to push: make image REGISTRY=registry.example/strake"; exit 2; }
+	for target in builder operator; do \
+	  $(BIN)/strake build --context . --target $$target --destination $(REGISTRY)/$$target:$(TAG) $(BUILD_FLAGS) || exit 1; done
+
+docs: $(VENV)/.ready ## Write the generated reference (the CRD) anew
+	$(BIN)/python crds/generate.py
+
+fuzz: $(VENV)/.ready ## Feed the Dockerfile parser nonsense for a minute
+	$(BIN)/python -m tests.fuzz.dockerfile --seconds 60
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	for extra in builder operator; do \
