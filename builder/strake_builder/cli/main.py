@@ -12,6 +12,9 @@ _COMMANDS: Final = {
     "build": ("build_command", "build an image from a directory and push it"),
     "run": ("run_command", "build what an ImageBuild manifest says, without a cluster"),
     "execute": ("execute_command", "build what a BuildRequest says; what runs in a builder pod"),
+    "lint": ("lint_command", "check a Dockerfile without building it"),
+    "login": ("login_command", "keep credentials for a registry"),
+    "logout": ("login_command", "forget credentials for a registry"),
 }
 
 EPILOG: Final = """\

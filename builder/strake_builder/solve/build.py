@@ -23,7 +23,9 @@ from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Durations, Sizes, StepCounts
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles, read_dockerfile, read_ignore_file
-from strake_builder.errors import BuildTimedOut, InvalidRequest
+from strake_builder.errors import BuildTimedOut, DockerfileError, InvalidRequest, Location
+from strake_builder.frontend.ignore import IgnoreMatcher
+from strake_builder.frontend.lint import fails_on_warnings, lint_plan
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.plan import plan
 from strake_builder.frontend.planned import BuildPlan
@@ -100,6 +102,7 @@ class Build:
             with self._phase(ProgressReason.PULLING_BASE, "pull"):
                 images = BaseImages(client, pulls)
                 evaluated = evaluate_all(planned, images)
+            self._lint(evaluated, files)
             self._reporter.planned(len(evaluated.steps))
             pusher = Pusher(pushing, self._destinations, self._reporter)
             with self._phase(ProgressReason.BUILDING, "build"):
@@ -126,6 +129,23 @@ class Build:
         for name in planned.unused_build_args:
             self._reporter.warn(f"the build argument {name} is used by no ARG", self._request.dockerfile)
         return planned, ContextFiles(context.directory, read_ignore_file(context.directory, path))
+
+    def _lint(self, evaluated: EvaluatedBuild, files: ContextFiles) -> None:
+        """Report what `strake lint` would; a Dockerfile may ask for it to be fatal."""
+        planned = evaluated.plan
+        configs = {image.reference: image.config.config for image in evaluated.images.values()}
+        ignore = IgnoreMatcher(files.patterns) if files.patterns else None
+        warnings = lint_plan(planned, all_stages=False, base_configs=configs, ignore=ignore)
+        for warning in warnings:
+            message = f"{warning.message} [{warning.rule.name}]"
+            self._reporter.warn(message, warning.file, warning.span.first)
+        if warnings and fails_on_warnings(planned.dockerfile):
+            first = warnings[0]
+            raise DockerfileError(
+                f"{first.message} [{first.rule.name}]",
+                hint="the Dockerfile asks for warnings to be errors (# check=error=true)",
+                location=Location(first.file, first.span.first, first.source_lines[0]),
+            )
 
     def _tools(
         self, workspace: Workspace, store: LayerStore, origins: FileOrigins, exports: Executor, pusher: Pusher
