@@ -9,6 +9,7 @@ from strake_builder.frontend.chown import Ownership, parse_chown
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.sources import add_source, check_checksum, copy_source
+from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.steps import (
     AddStep,
     ConfigStep,
@@ -96,6 +97,7 @@ def _note_ignored(state: StageState, sources: Iterable[PathSource], verb: str, p
 
 
 def _owner_and_mode(state: StageState, instruction: Copy | Add) -> tuple[str, str]:
+    IgnoreMatcher(instruction.excludes)  # refuses malformed patterns
     chown = state.expand(instruction.chown, instruction.place)
     chmod = state.expand(instruction.chmod, instruction.place)
     if chmod:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.git_source import parse_git
-from strake_builder.frontend.glob import has_wildcards
+from strake_builder.frontend.glob import check_pattern, has_wildcards
 from strake_builder.frontend.steps import GitSource, PathSource, UrlSource
 
 _UNNAMED: Final = "__unnamed__"
@@ -53,7 +53,13 @@ def add_source(text: str, *, checksum: str, keep_git_dir: bool | None) -> PathSo
 
 
 def path_source(text: str, *, parents: bool) -> PathSource:
-    """Read a local path. With `parents`, "/./" marks where the kept directories begin."""
+    """Read a local path. With `parents`, "/./" marks where the kept directories begin.
+
+    Raises:
+        Fault: It is a malformed pattern.
+    """
+    if has_wildcards(text):
+        check_pattern(text)
     if not parents:
         return PathSource(paths.clean(text))
     root, pivot, pattern = text.partition("/./")

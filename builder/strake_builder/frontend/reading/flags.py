@@ -40,7 +40,7 @@ class Flags:
                 raise Fault(
                     Code.UNKNOWN_FLAG,
                     f"unknown flag: --{name}",
-                    hint=did_you_mean(name, known) or _list(known),
+                    hint=did_you_mean(f"--{name}", [f"--{flag}" for flag in known]) or _list(known),
                     needle=f"--{name}",
                 )
             if name in self._values and kind is not Kind.VALUES:

@@ -96,6 +96,8 @@ def test_unused_build_arguments_are_named():
         ),
         ("FROM x\nRUN --mount=type=cach,target=/c y\n", None, "invalid-mount", "did you mean cache?"),
         ("FROM x\nCOPY --chmod=999 a /b\n", None, "invalid-mode", "999"),
+        ("FROM x\nCOPY a[ /b\n", None, "invalid-pattern", "close ["),
+        ("FROM x\nCOPY --exclude=! a /b\n", None, "invalid-pattern", "illegal exclusion"),
         ("FROM x\nEXPOSE 99999\n", None, "invalid-port", "65535"),
         ("FROM x\nSTOPSIGNAL SIGTREM\n", None, "invalid-signal", "did you mean TERM?"),
         ("FROM x\nCOPY git@h:r.git /x\n", None, "invalid-source", "use ADD"),
