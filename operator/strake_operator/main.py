@@ -50,7 +50,8 @@ def main() -> None:
     logging.basicConfig(
         level=os.environ.get("STRAKE_LOG_LEVEL", "INFO"), format="%(asctime)s %(levelname)s %(message)s"
     )
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    for noisy in ("kopf", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     # kopf asks for the user's name, which a number without an entry in /etc/passwd does not have.
     os.environ.setdefault("LOGNAME", "strake-operator")
     try:

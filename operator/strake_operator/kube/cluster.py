@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from kubernetes.aio import client, config
+from pydantic import ValidationError
 
 from strake_api.document import API_VERSION, GROUP, VERSION
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
@@ -48,6 +49,9 @@ def _api_errors(what: str) -> Iterator[None]:
         if error.status in {413, 422}:
             kind = RefusedError
         raise (kind or ClusterError)(f"{what}: {message}") from error
+    except ValidationError as error:
+        # The library checks what it sends.
+        raise RefusedError(f"{what}: {error.errors(include_url=False, include_input=False)[0]}") from error
     except (aiohttp.ClientError, TimeoutError) as error:
         raise ClusterError(f"{what}: {str(error) or type(error).__name__}") from error
 

@@ -66,6 +66,8 @@ def read_run(job: Object, pods: Sequence[Object], events: Iterable[Object] = ())
     own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("job-name") == metadata["name"]]
     newest = max(own, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
     conditions = {each["type"]: each for each in status.get("conditions", []) if each["status"] == "True"}
+    # FailureTarget is the Job controller's word while it still ends the pods.
+    failed = conditions.get("Failed") or conditions.get("FailureTarget")
     return BuilderRun(
         job=metadata["name"],
         generation=generation,
@@ -73,8 +75,8 @@ def read_run(job: Object, pods: Sequence[Object], events: Iterable[Object] = ())
         created=_moment(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
         suspended=bool(job.get("spec", {}).get("suspend")),
-        failure=conditions["Failed"].get("reason", "Failed") if "Failed" in conditions else None,
-        complete="Complete" in conditions,
+        failure=failed.get("reason", "Failed") if failed else None,
+        finished=bool({"Failed", "Complete"} & conditions.keys()),
         pod=None if newest is None else read_pod(newest),
         problems=tuple(event.get("message", "") for event in events if event.get("type") == "Warning"),
     )
@@ -97,6 +99,7 @@ def read_pod(pod: Object) -> Pod:
         container=_container(status),
         disrupted=disrupted,
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
+        deleting="deletionTimestamp" in pod["metadata"],
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
     )
 

@@ -108,6 +108,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
 
 def _resources(spec: ImageBuildSpec, settings: Settings) -> Manifest:
     asked: dict[str, Any] = spec.resources.to_dict() if spec.resources else {}
+    asked = {kind: {name: str(amount) for name, amount in each.items()} for kind, each in asked.items()}
     limits = asked.get("limits", {})
     defaults = {"cpu": settings.default_cpu_request, "memory": settings.default_memory_request}
     # A limit without a request is a request of the same size: Kubernetes' own rule.

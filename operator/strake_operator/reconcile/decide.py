@@ -86,7 +86,8 @@ def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     # The Job may be there before the status that names it: the operator was stopped between the two.
     status = status.model_copy(update={"job": run.job, "attempts": run.attempt})
     ended = outcome(run)
-    if ended is not None:
+    # A Job that somebody deletes takes its pod along: that is no eviction.
+    if ended is not None and (isinstance(ended, BuildSucceeded) or not run.deleting):
         return _ended(seen, build.spec, run, ended, status, settings, now)
     return _going_on(seen, run, status, settings, now)
 

@@ -70,6 +70,7 @@ class Pod:
     """Why the infrastructure took the pod away (eviction, drain, preemption), or None."""
     unschedulable: str | None = None
     """The scheduler's words, where no node fits."""
+    deleting: bool = False
     lost: bool = False
     """Its node does not answer any more."""
 
@@ -85,8 +86,9 @@ class BuilderRun:
     deleting: bool
     suspended: bool
     failure: str | None
-    """The reason of the Job's Failed condition: DeadlineExceeded, BackoffLimitExceeded …"""
-    complete: bool
+    """Why the Job fails or failed: DeadlineExceeded, BackoffLimitExceeded …"""
+    finished: bool
+    """The Job ended and so did its pods; until then a failing Job is still ending them."""
     pod: Pod | None
     """Its newest pod."""
     problems: tuple[str, ...] = ()

@@ -29,16 +29,17 @@ def outcome(run: BuilderRun) -> BuildSucceeded | BuildFailed | None:
         return _of_container(run, pod, pod.container)
     if pod is not None and pod.disrupted is not None and pod.phase == "Failed":
         return _evicted(pod.disrupted)
-    if run.failure == "DeadlineExceeded":
-        return _timed_out(run)
     if pod is not None and pod.lost:
         return _evicted("its node does not answer any more")
-    if run.failure is not None or run.complete:
-        return _evicted("its pod is gone, and with it the result") if pod is None else _unexplained(run, pod)
-    return None
+    if not run.finished and (pod is not None or run.failure is None):
+        # It goes on, or Kubernetes is ending it and the builder may still say something.
+        return None
+    if run.failure == "DeadlineExceeded":
+        return _timed_out(run)
+    return _evicted("its pod is gone, and with it the result") if pod is None else _unexplained(run, pod)
 
 
-def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceeded | BuildFailed:
+def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceeded | BuildFailed | None:
     try:
         result = parse_result(ended.message)
     except ValueError:
@@ -53,6 +54,9 @@ def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceede
             return _timed_out(run)
         if pod.disrupted is not None:
             return _evicted(pod.disrupted)
+        if pod.deleting:
+            # By whom the Job's next condition says: its own deadline, or somebody else.
+            return _evicted("it was deleted") if run.failure is not None else None
     if result is not None:
         return result
     return BuildFailed(

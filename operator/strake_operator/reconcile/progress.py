@@ -39,6 +39,8 @@ class Progress:
     phase: Phase = Phase.PENDING
     reason: ProgressReason = ProgressReason.POD_PENDING
     text: str = "the builder starts"
+    step: str = ""
+    """The step that started last."""
     total: int = 0
     done: int = 0
     cached: int = 0
@@ -52,13 +54,17 @@ class Progress:
             case Planned():
                 return replace(self, total=event.steps)
             case StepStarted():
-                return replace(self, text=self._step(event))
+                return replace(self, text=self._step(event), step=self._step(event))
             case StepCached():
-                return replace(self, done=self.done + 1, cached=self.cached + 1, text=self._step(event))
+                step = self._step(event)
+                return replace(self, done=self.done + 1, cached=self.cached + 1, text=step, step=step)
             case StepFinished():
                 return replace(self, done=self.done + 1)
             case PullProgress():
-                return replace(self, text=f"pulling {event.image}: {_share(event.done, event.total)}")
+                # A base image is pulled when the first step needs its files: that step then goes on.
+                arrived = event.done >= event.total
+                pulling = f"pulling {event.image}: {_share(event.done, event.total)}"
+                return replace(self, text=(self.step or self.text) if arrived else pulling)
             case StepFailed() | OutputLine() | LayerPushed() | Warned() | Finished():
                 return self
             case _:

@@ -67,7 +67,7 @@ def run(**changes) -> BuilderRun:
         "deleting": False,
         "suspended": False,
         "failure": None,
-        "complete": False,
+        "finished": False,
         "pod": pod(Running()),
     }
     return BuilderRun(**{**fields, **changes})

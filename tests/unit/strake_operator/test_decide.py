@@ -111,7 +111,7 @@ def test_success():
 
 def test_a_finished_generation_is_left_alone():
     status = succeeded()
-    for runs in ((), (run(),), (run(complete=True),)):
+    for runs in ((), (run(),), (run(finished=True),)):
         decision = decide(seen(*runs, status=status), SETTINGS, LATER)
         assert decision == Decision(status)
 
@@ -153,8 +153,13 @@ def test_a_deleted_job_is_a_cancelled_build():
     assert decision.status.job is None
 
 
-def test_a_job_that_somebody_deletes_is_waited_for():
-    decision = decided(run(deleting=True), status=started())
+@pytest.mark.parametrize(
+    "dying",
+    [run(deleting=True), run(deleting=True, failure="Failed", pod=None)],
+    ids=["pod runs", "pod gone"],
+)
+def test_a_job_that_somebody_deletes_is_waited_for(dying):
+    decision = decided(dying, status=started())
     assert truths(decision.status) == UNDER_WAY
     assert decision.look_again
 

@@ -19,7 +19,7 @@ FULL = ImageBuildSpec.model_validate(
         "output": {"destinations": ["r.example/app:1"]},
         "pushSecret": {"name": "push-me"},
         "pullSecret": {"name": "pull-me"},
-        "resources": {"requests": {"cpu": 2}, "limits": {"memory": "1Gi"}},
+        "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}},
         "timeout": "10m",
     }
 )
@@ -87,4 +87,4 @@ def test_secrets_are_mounted_by_name_and_never_copied():
 
 def test_resources():
     assert container_of()["resources"] == {"requests": {"cpu": "250m", "memory": "256Mi"}}
-    assert container_of(FULL)["resources"] == {"requests": {"cpu": 2}, "limits": {"memory": "1Gi"}}
+    assert container_of(FULL)["resources"] == {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}}

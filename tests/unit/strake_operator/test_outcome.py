@@ -69,8 +69,11 @@ def test_a_pod_that_never_started_before_the_deadline():
         ({"pod": None, "failure": "BackoffLimitExceeded"}, FailureReason.EVICTED),
         ({"pod": pod(Running(), lost=True)}, FailureReason.EVICTED),
         ({"pod": pod(None, phase="Failed", disrupted="preempted")}, FailureReason.EVICTED),
-        ({"pod": pod(None, phase="Failed"), "failure": "BackoffLimitExceeded"}, FailureReason.INTERNAL_ERROR),
-        ({"pod": None, "complete": True}, FailureReason.EVICTED),
+        (
+            {"pod": pod(None, phase="Failed"), "failure": "BackoffLimitExceeded", "finished": True},
+            FailureReason.INTERNAL_ERROR,
+        ),
+        ({"pod": None, "finished": True}, FailureReason.EVICTED),
     ],
     ids=["pod gone", "node lost", "preempted", "no container", "result gone"],
 )
@@ -119,3 +122,21 @@ def test_a_container_that_cannot_start(waiting, expected):
 
 def test_nothing_in_the_way():
     assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=("MissingClusterDNS",))) is None
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (None, None),
+        ("BackoffLimitExceeded", FailureReason.EVICTED),
+        ("DeadlineExceeded", FailureReason.TIMED_OUT),
+    ],
+)
+def test_a_pod_that_is_deleted_waits_for_the_jobs_word(failure, expected):
+    result = outcome(run(pod=pod(ended("", exit_code=137), deleting=True), failure=failure))
+    assert (result and result.reason) == expected
+
+
+def test_a_builder_that_is_being_ended_may_still_say_something():
+    assert outcome(run(pod=pod(Running(), deleting=True), failure="DeadlineExceeded")) is None
+    assert reason_of(pod=pod(Running()), failure="DeadlineExceeded", finished=True) is FailureReason.TIMED_OUT

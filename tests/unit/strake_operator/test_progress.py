@@ -45,3 +45,13 @@ def test_a_pull_shows_its_bytes():
     )
     assert progress.text == "pulling debian:12: 12 of 50 MB"
     assert progress.phase is Phase.PULLING
+
+
+def test_after_a_pull_the_step_that_needed_it_goes_on():
+    progress = after(
+        Planned(time=NOW, steps=1),
+        StepStarted(time=NOW, step=1, line=2, instruction="RUN make"),
+        PullProgress(time=NOW, image="debian:12", done=1, total=50),
+        PullProgress(time=NOW, image="debian:12", done=50, total=50),
+    )
+    assert progress.text == "[1/1] RUN make"

@@ -1,0 +1,93 @@
+"""ImageBuilds for tests: made, watched, and what is left of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.settings import REGISTRY
+from tests.e2e.conftest import TINY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SECONDS = 120
+UID = "strake.dev/uid"
+
+
+def manifest(content: str, /, *, name: str = "app", **spec: Any) -> dict[str, Any]:
+    """Return an ImageBuild with an inline context; TINY stands for the base image."""
+    source = {"inline": {"Dockerfile": content.replace("TINY", TINY)}}
+    output = {"destinations": [f"{REGISTRY}/e2e/{name}:1"]}
+    return {
+        "apiVersion": "strake.dev/v1alpha1",
+        "kind": "ImageBuild",
+        "metadata": {"name": name},
+        "spec": {"source": source, "output": output, "timeout": "3m", **spec},
+    }
+
+
+def build(namespace: str, content: str, /, **spec: Any) -> dict[str, Any]:
+    """Apply an ImageBuild and wait for its end; return its status."""
+    apply(manifest(content, **spec), namespace)
+    return finished(namespace)
+
+
+def finished(namespace: str, generation: int = 1, name: str = "app") -> dict[str, Any]:
+    """Wait until a generation's run ended, in whichever way; return the status."""
+
+    def ended() -> bool:
+        status = status_of(namespace, name)
+        return status.get("observedGeneration") == generation and conditions(status)["Finished"] == "True"
+
+    until(ended, f"the end of generation {generation}", lambda: status_of(namespace, name))
+    return status_of(namespace, name)
+
+
+def building(namespace: str, needle: str, name: str = "app") -> dict[str, Any]:
+    """Wait until the build shows a step; return the status."""
+    until(
+        lambda: needle in status_of(namespace, name).get("progress", ""),
+        f"progress with {needle!r}",
+        lambda: status_of(namespace, name),
+    )
+    return status_of(namespace, name)
+
+
+def status_of(namespace: str, name: str = "app") -> dict[str, Any]:
+    return get("imagebuild", name, "-n", namespace).get("status", {})
+
+
+def conditions(status: dict[str, Any]) -> dict[str, str]:
+    return {each["type"]: each["status"] for each in status.get("conditions", [])}
+
+
+def pods(namespace: str) -> list[str]:
+    """Return the names of the builder pods."""
+    return [each["metadata"]["name"] for each in get("pods", "-n", namespace, "-l", UID)["items"]]
+
+
+def jobs(namespace: str) -> list[str]:
+    return [each["metadata"]["name"] for each in get("jobs", "-n", namespace, "-l", UID)["items"]]
+
+
+def run_image(namespace: str, image: str) -> str:
+    """Run an image in a pod; return what it writes."""
+    kubectl("run", "it", f"--image={image}", "--restart=Never", "-n", namespace)
+    kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s", "-n", namespace)
+    return kubectl("logs", "it", "-n", namespace)
+
+
+def until(holds: Callable[[], bool], what: str, look: Callable[[], Any]) -> None:
+    """Wait for something.
+
+    Raises:
+        TimeoutError: It did not come; the message shows what was there instead.
+    """
+    deadline = time.monotonic() + SECONDS
+    while not holds():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
+        time.sleep(0.2)

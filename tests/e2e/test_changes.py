@@ -1,0 +1,95 @@
+"""What happens to a build while it runs: changed, deleted, its pod or its operator taken away."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.kubectl import apply, get, kubectl
+from tests.demo.installation import NAMESPACE
+from tests.e2e.builds import building, conditions, finished, jobs, manifest, pods, status_of, until
+
+pytestmark = pytest.mark.cluster
+
+SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
+STEADY = "FROM TINY\nRUN echo started && sleep 8 && echo ended > /done\n"
+
+
+def test_a_changed_spec_starts_a_new_run(namespace):
+    apply(manifest(SLOW), namespace)
+    old = building(namespace, "sleep 600")
+    (old_pod,) = pods(namespace)
+    apply(manifest("FROM TINY\nRUN echo quick\n"), namespace)
+    status = finished(namespace, generation=2)
+    assert status["phase"] == "Succeeded", status
+    assert status["job"] != old["job"]
+    assert jobs(namespace) == [status["job"]]
+    assert old_pod not in pods(namespace)
+
+
+def test_runs_that_ended_are_remembered(namespace):
+    apply(manifest("FROM TINY\nRUN exit 1\n"), namespace)
+    finished(namespace)
+    apply(manifest("FROM TINY\nRUN exit 0\n"), namespace)
+    (last,) = finished(namespace, generation=2)["history"]
+    assert (last["generation"], last["phase"], last["reason"]) == (1, "Failed", "RunStepFailed")
+
+
+def test_a_deleted_build_stops_its_pod(namespace):
+    apply(manifest(SLOW), namespace)
+    building(namespace, "sleep 600")
+    kubectl("delete", "ib", "app", "-n", namespace)
+    until(
+        lambda: pods(namespace) == [] and jobs(namespace) == [],
+        "the pod and the Job to be gone",
+        lambda: [pods(namespace), jobs(namespace)],
+    )
+    leftover = [each["metadata"]["name"] for each in get("configmaps", "-n", namespace)["items"]]
+    assert leftover == ["kube-root-ca.crt"]
+
+
+def test_a_deleted_job_cancels_the_build(namespace):
+    apply(manifest(SLOW), namespace)
+    status = building(namespace, "sleep 600")
+    kubectl("delete", "job", status["job"], "-n", namespace)
+    assert finished(namespace)["failure"]["reason"] == "Cancelled"
+
+
+def test_a_restarted_operator_adopts_and_finishes(namespace):
+    apply(manifest(STEADY), namespace)
+    before = building(namespace, "sleep 8")
+    (pod,) = pods(namespace)
+    kill_operator()
+    status = finished(namespace)
+    assert status["phase"] == "Succeeded", status
+    assert (status["job"], status["attempts"]) == (before["job"], 1)
+    assert pods(namespace) == [pod]
+
+
+def test_a_build_that_ended_without_an_operator_is_harvested(namespace):
+    apply(manifest(STEADY), namespace)
+    status = building(namespace, "sleep 8")
+    kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=0")
+    try:
+        kubectl("wait", f"job/{status['job']}", "-n", namespace, "--for=condition=Complete", "--timeout=60s")
+        assert conditions(status_of(namespace))["Finished"] == "False"
+    finally:
+        kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=1")
+    assert finished(namespace)["phase"] == "Succeeded"
+
+
+def test_a_builder_that_is_evicted_starts_again(namespace):
+    apply(manifest(STEADY), namespace)
+    building(namespace, "sleep 8")
+    (pod,) = pods(namespace)
+    kubectl("delete", "pod", pod, "-n", namespace, "--grace-period=1")
+    status = finished(namespace)
+    assert status["phase"] == "Succeeded", status
+    assert status["attempts"] == 2
+
+
+def kill_operator():
+    """End the operator's pod at once, as a crash of its node would."""
+    kubectl(
+        "-n", NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=strake-operator",
+        "--grace-period=0", "--force",
+    )  # fmt: skip

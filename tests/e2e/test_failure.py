@@ -1,0 +1,116 @@
+"""Builds that fail, each with the reason, the place and the words that help."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.kubectl import KubectlError, apply, kubectl
+from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
+from tests.e2e.builds import build, conditions, manifest, pods, until
+
+pytestmark = pytest.mark.cluster
+
+FAILED = {
+    "Ready": "False",
+    "Succeeded": "False",
+    "Reconciling": "False",
+    "Stalled": "True",
+    "Finished": "True",
+}
+
+
+def failure(namespace, content, /, **spec):
+    status = build(namespace, content, **spec)
+    assert conditions(status) == FAILED, status
+    assert "image" not in status
+    return status["failure"]
+
+
+def test_a_failing_step(namespace):
+    found = failure(namespace, "FROM TINY\nRUN true\nRUN echo out; echo err >&2; exit 42\n")
+    assert (found["reason"], found["line"], found["exitCode"]) == ("RunStepFailed", 3, 42)
+    assert "exit 42" in found["instruction"]
+    assert set(found["logTail"].splitlines()) == {"out", "err"}
+    assert "RunStepFailed" in kubectl("describe", "ib", "app", "-n", namespace)
+
+
+def test_a_bad_dockerfile(namespace):
+    found = failure(namespace, "FROM TINY\nRUN true\nRUNN echo\n")
+    assert (found["reason"], found["line"]) == ("DockerfileInvalid", 3)
+    assert "RUNN" in found["message"]
+
+
+def test_an_unknown_base_image(namespace):
+    missing = f"{REGISTRY}/no/such:image"
+    found = failure(namespace, f"FROM {missing}\nRUN true\n")
+    assert found["reason"] == "BaseImagePullFailed"
+    assert missing in found["message"]
+
+
+def test_a_copy_of_nothing(namespace):
+    found = failure(namespace, "FROM TINY\nCOPY nothing /x\n")
+    assert (found["reason"], found["line"]) == ("StepFailed", 2)
+    assert "nothing" in found["message"]
+
+
+def test_a_refused_push(namespace):
+    found = failure(namespace, "FROM TINY\nRUN true\n", output={"destinations": [f"{LOCKED_REGISTRY}/a/b:1"]})
+    assert found["reason"] == "PushUnauthorized"
+    assert LOCKED_REGISTRY in found["message"]
+
+
+def test_a_secret_that_does_not_exist(namespace):
+    found = failure(namespace, "FROM TINY\nRUN true\n", pushSecret={"name": "nowhere"})
+    assert found["reason"] == "SecretNotFound"
+    assert '"nowhere"' in found["message"]
+    until(lambda: pods(namespace) == [], "the pod to be gone", lambda: pods(namespace))
+
+
+def test_a_secret_of_another_type(namespace):
+    kubectl("create", "secret", "generic", "odd", "-n", namespace, "--from-literal=a=b")
+    found = failure(namespace, "FROM TINY\nRUN true\n", pushSecret={"name": "odd"})
+    assert found["reason"] == "SecretNotFound"
+    assert "kubernetes.io/dockerconfigjson" in found["message"]
+
+
+def test_a_config_map_that_does_not_exist(namespace):
+    found = failure(namespace, "", source={"configMap": {"name": "nowhere"}})
+    assert found["reason"] == "SourceFetchFailed"
+    assert '"nowhere"' in found["message"]
+
+
+def test_a_build_that_takes_too_long(namespace):
+    found = failure(namespace, "FROM TINY\nRUN sleep 600\n", timeout="5s")
+    assert found["reason"] == "TimedOut"
+
+
+def test_resources_that_make_no_sense(namespace):
+    found = failure(namespace, "FROM TINY\nRUN true\n", resources={"requests": {"no such resource": 1}})
+    assert found["reason"] == "InvalidRequest"
+    assert "no such resource" in found["message"]
+
+
+def test_a_namespace_that_admits_no_builders(namespace):
+    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    found = failure(namespace, "FROM TINY\nRUN true\n")
+    assert found["reason"] == "PolicyDenied"
+    assert "PodSecurity" in found["message"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"source": {}}, "exactly one of git, configMap or inline"),
+        ({"source": {"inline": {"other": "x"}}}, "holds no file of the name"),
+        ({"source": {"git": {"url": "https://a:b@x.example/y"}}}, "must not carry a user name"),
+        ({"dockerfile": "../Dockerfile"}, "cannot leave it"),
+        ({"output": {"destinations": ["r.example/a@sha256:" + "0" * 64]}}, "cannot hold a digest"),
+        ({"output": {"destinations": ["r.example/A"]}}, "registry/repository:tag"),
+        ({"timeout": "48h"}, "at most 24h"),
+        ({"pushSecrets": {"name": "x"}}, "unknown field"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_mistakes_are_refused_at_apply(namespace, change, said):
+    with pytest.raises(KubectlError, match=said):
+        apply(manifest("FROM TINY\n", **change), namespace)
