@@ -12,7 +12,6 @@ The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy 
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Callable
@@ -20,11 +19,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.errors import StepError
+from strake_builder.rootfs.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
 
-_COPY_MAX: Final = 1 << 30
-_CHUNK: Final = 1 << 20
-_NO_REFLINK: Final = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ETXTBSY, errno.EPERM}
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -93,7 +90,7 @@ def write_file(
         _make_room(place)
         fd = os.open(place.name, _CREATE, 0o600, dir_fd=place.directory)
         try:
-            _write_all(fd, content)
+            write_all(fd, content)
             uid, gid = options.owner or (0, 0)
             os.fchown(fd, uid, gid)
             os.fchmod(fd, options.mode(mode, False) if options.mode else mode)
@@ -242,7 +239,7 @@ class _Copier:
         target = os.open(level.name, _OPEN_DIR, dir_fd=parent)
         assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
         self._metadata(target, level.found, is_directory=True)
-        self._xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target, follow=True)
+        copy_xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target)
         return target
 
     def _copy(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
@@ -288,9 +285,9 @@ class _Copier:
         try:
             writer = os.open(new_name, _CREATE, 0o600, dir_fd=target)
             try:
-                _copy_content(reader, writer, found.st_size)
+                copy_content(reader, writer, found.st_size)
                 self._metadata(writer, found, is_directory=False)
-                self._xattrs(b"/proc/self/fd/%d" % reader, b"/proc/self/fd/%d" % writer, follow=True)
+                copy_xattrs(b"/proc/self/fd/%d" % reader, b"/proc/self/fd/%d" % writer)
             finally:
                 os.close(writer)
         finally:
@@ -308,21 +305,6 @@ class _Copier:
         mode = stat.S_IMODE(found.st_mode)
         return self._options.mode(mode, stat.S_ISDIR(found.st_mode)) if self._options.mode else mode
 
-    @staticmethod
-    def _xattrs(source: bytes, target: bytes, *, follow: bool) -> None:
-        try:
-            names = os.listxattr(source, follow_symlinks=follow)
-        except OSError:
-            return
-        for name in names:
-            if name.startswith(("security.capability", "user.")) and not name.startswith("user.overlay."):
-                value = os.getxattr(source, name, follow_symlinks=follow)
-                try:
-                    os.setxattr(target, name, value, follow_symlinks=follow)
-                except OSError as error:
-                    if error.errno not in {errno.ENOTSUP, errno.EPERM}:
-                        raise
-
 
 def _make_room(place: Place) -> None:
     if place.stat is None:
@@ -330,25 +312,6 @@ def _make_room(place: Place) -> None:
     if place.is_directory:
         raise StepError(f"cannot replace the directory {_shown(place.path)} by a file")
     os.unlink(place.name, dir_fd=place.directory)
-
-
-def _copy_content(reader: int, writer: int, size: int) -> None:
-    """Copy inside the kernel, which shares the blocks where the file system can."""
-    copied = 0
-    try:
-        while copied < size and (step := os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied))):
-            copied += step
-    except OSError as error:
-        if copied or error.errno not in _NO_REFLINK:
-            raise
-    if copied < size or not size:  # not possible between these file systems, or one that tells no sizes
-        while data := os.read(reader, _CHUNK):
-            _write_all(writer, data)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while (written := os.write(fd, data)) < len(data):
-        data = data[written:]
 
 
 def _names(fd: int) -> list[bytes]:

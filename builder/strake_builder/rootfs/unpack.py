@@ -22,6 +22,7 @@ from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry,
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
 from strake_builder.rootfs.errors import PathError
+from strake_builder.rootfs.file_content import write_all
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
 from strake_builder.rootfs.remove import remove_entry
 
@@ -182,7 +183,7 @@ class _Unpacking:
         try:
             if content.extents is None:
                 while data := content.read():
-                    _write(fd, data)
+                    write_all(fd, data)
             else:
                 _write_sparse(fd, entry, content)
             os.fchown(fd, entry.uid, entry.gid)
@@ -244,11 +245,6 @@ class _Unpacking:
         os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
 
 
-def _write(fd: int, data: bytes) -> None:
-    while (written := os.write(fd, data)) < len(data):
-        data = data[written:]
-
-
 def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
     os.ftruncate(fd, entry.size)
     for extent in content.extents or ():
@@ -258,7 +254,7 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
             data = content.read(left)
             if not data:
                 raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
-            _write(fd, data)
+            write_all(fd, data)
             left -= len(data)
 
 
