@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from strake_builder.errors import DockerfileError, Location
+from strake_builder.frontend.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -114,18 +115,18 @@ class Problem:
         line, column = source.locate(span, fault.needle)
         return cls(
             code=fault.code,
-            message=fault.message,
-            hint=fault.hint,
+            message=printable(fault.message),
+            hint=printable(fault.hint),
             file=source.filename,
             line=line,
             column=column,
-            instruction=instruction,
+            instruction=printable(instruction),
             source_line=source.line(line),
         )
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
-        head = f"{self.file}:{self.line}:{self.column}: {self.message}{hint} [{self.code}]"
+        head = f"{printable(self.file)}:{self.line}:{self.column}: {self.message}{hint} [{self.code}]"
         if not self.source_line.strip():
             return head
         shown, caret = _excerpt(self.source_line, self.column)
@@ -173,5 +174,4 @@ def _excerpt(line: str, column: int) -> tuple[str, str]:
     start = max(0, column - 1 - _SHOWN // 2) if len(line) > _SHOWN else 0
     shown = line[start : start + _SHOWN]
     before = shown[: column - 1 - start]
-    printable = "".join(c if c.isprintable() or c == "\t" else "\N{REPLACEMENT CHARACTER}" for c in shown)
-    return printable, "".join("\t" if c == "\t" else " " for c in before)
+    return printable(shown), "".join("\t" if c == "\t" else " " for c in before)

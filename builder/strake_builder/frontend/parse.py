@@ -43,6 +43,7 @@ _PARSERS: Final[Mapping[str, Callable[[Request], Parsed]]] = {
 }
 _MAX_PROBLEMS: Final = 1000
 _MAX_INSTRUCTIONS: Final = 20_000
+_MAX_STAGES: Final = 500
 
 
 def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
@@ -142,6 +143,8 @@ class _Document:
 
     def place(self, parsed: Parsed) -> None:
         match parsed:
+            case From() if len(self.stages) >= _MAX_STAGES:
+                raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_STAGES} stages")
             case From():
                 self.stages.append((parsed, []))
             case _ if self.stages:

@@ -12,6 +12,7 @@ from strake_builder.frontend.lint.rules import RULES, Rule
 from strake_builder.frontend.lint.syntax_checks import syntax_findings
 from strake_builder.frontend.plan import plan
 from strake_builder.frontend.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.printable import printable
 from strake_oci.image import RuntimeConfig
 from strake_oci.platform import host
 
@@ -122,7 +123,7 @@ def _warnings(dockerfile: Dockerfile, findings: Iterable[Finding]) -> tuple[Lint
     kept = dict.fromkeys(
         LintWarning(
             rule=RULES[finding.rule],
-            message=finding.message,
+            message=printable(finding.message),
             file=source.filename,
             span=finding.span,
             source_lines=tuple(source.line(n) for n in range(finding.span.first, finding.span.last + 1)),

@@ -55,9 +55,13 @@ def test_tabs_before_the_mistake_keep_the_caret_in_place():
     assert str(problem).splitlines()[2].endswith("| \t^")
 
 
-def test_control_characters_do_not_reach_the_terminal():
-    error = refused("FROM base\nRUNN \x1b[31m\n")
-    assert "\x1b" not in str(error)
+@pytest.mark.parametrize(
+    "text", ["RUNN \x1b[31m", "\x1b]0;title\x07X a", "COPY \x1b[2J", "USER\n\u202eX y", "X \udcff"]
+)
+def test_control_characters_do_not_reach_the_terminal(text):
+    error = refused(f"FROM base\n{text}\n")
+    assert all(char.isprintable() or char == "\n" for char in str(error))
+    assert error.message.isprintable()
 
 
 def test_thousands_of_mistakes_make_a_short_message():
