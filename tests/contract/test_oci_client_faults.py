@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -21,6 +22,7 @@ from strake_oci.errors import (
 )
 from strake_oci.manifest import mediatype
 from strake_oci.registry import RetryPolicy
+from strake_oci.registry.upload import UploadSession
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 
@@ -192,6 +194,43 @@ class TestUpload:
         assert stored(registry, LARGE)
         assert not registry.store.uploads
 
+    def test_mount_that_works_is_one_request(self, registry):
+        registry.put_blob(LARGE, "base/image")
+        with registry.client() as client:
+            source, target = registry.repository("base/image"), registry.repository()
+            assert not client.copy_blob(source, target, Descriptor.of("x", LARGE))
+        assert stored(registry, LARGE)
+        assert len(registry.seen) == 1
+
+    def test_mount_that_is_not_allowed_is_pushed(self, registry):
+        registry.put_blob(LARGE, "base/image")
+        registry.add(faults.status(403, "DENIED", method="POST", path="/uploads/"))
+        with registry.client() as client:
+            assert client.copy_blob(
+                registry.repository("base/image"), registry.repository(), Descriptor.of("x", LARGE)
+            )
+        assert stored(registry, LARGE)
+
+    def test_refused_mount_of_what_is_there_sends_nothing(self, registry):
+        registry.refuse_mounts = True
+        registry.put_blob(LARGE, "base/image")
+        registry.put_blob(LARGE)
+        with registry.client() as client:
+            assert not client.copy_blob(
+                registry.repository("base/image"), registry.repository(), Descriptor.of("x", LARGE)
+            )
+        assert not registry.requests("PUT")
+        assert not registry.store.uploads
+
+    def test_failure_that_nobody_foresaw_reaches_the_writer(self, registry, monkeypatch):
+        monkeypatch.setattr(UploadSession, "append", lambda *_: 1 / 0)
+        with (
+            registry.client() as client,
+            client.start_upload(registry.repository()) as upload,
+            pytest.raises(ZeroDivisionError),
+        ):
+            list(map(upload.write, [LARGE] * 100))
+
     def test_leaving_without_commit_leaves_nothing(self, registry):
         with registry.client() as client, client.start_upload(registry.repository()) as upload:
             upload.write(LARGE)
@@ -203,6 +242,51 @@ class TestUpload:
             upload.write(LARGE)
             with pytest.raises(RejectedError, match="DIGEST_INVALID"):
                 upload.commit(Digest.sha256(b"other"))
+
+
+class TestTokens:
+    @pytest.fixture
+    def tokens(self, registry):
+        tokens = faults.Tokens()
+        registry.add(tokens)
+        return tokens
+
+    @pytest.mark.parametrize("send", [push, stream])
+    @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT"])
+    def test_token_that_dies_in_mid_upload_is_renewed(self, registry, tokens, send, method):
+        def die(exchange):
+            tokens.kill()
+            return tokens(exchange)
+
+        registry.faults.insert(0, faults.sometimes(die, method=method, path="/uploads/", times=1))
+        send(registry, LARGE)
+        assert stored(registry, LARGE)
+
+    def test_token_that_dies_between_the_pieces_of_a_download(self, registry, tokens):
+        def die(exchange):
+            tokens.kill()
+            return False
+
+        cut = faults.drop_download(after=1_000_000)
+        registry.faults.insert(0, faults.sometimes(die, method="GET", path="/blobs/", times=1, skip=2))
+        registry.add(cut)
+        assert pull(registry, LARGE) == LARGE
+        assert tokens.issued == 2
+
+    def test_threads_share_one_renewal(self, registry, tokens):
+        blobs = [os.urandom(1000) for _ in range(16)]
+        for data in blobs:
+            registry.put_blob(data)
+        with registry.client() as client, ThreadPoolExecutor(8) as pool:
+
+            def exists(data):
+                return client.blob_exists(registry.repository(), Digest.sha256(data))
+
+            assert all(pool.map(exists, blobs))
+            assert tokens.issued == 1
+            tokens.kill()
+            assert all(pool.map(exists, blobs))
+        assert tokens.issued == 2
 
 
 class TestManifests:

@@ -189,6 +189,34 @@ def endless(*, path: str, method: str = "GET") -> Fault:
     return sometimes(act, method=method, path=path, times=10**9)
 
 
+class Tokens:
+    """Bearer authentication whose tokens die when the test says so. Add it first."""
+
+    def __init__(self) -> None:
+        self.issued = 0
+        self.dead = 0
+        self.asked: list[str] = []
+
+    def __call__(self, exchange: Exchange) -> bool:
+        if exchange.route == "/token":
+            self.issued += 1
+            self.asked.append(exchange.path)
+            exchange.reply(200, b'{"token":"t%d","expires_in":3600}' % self.issued)
+            return True
+        sent = exchange.headers.get("Authorization", "").removeprefix("Bearer t")
+        if sent and int(sent) > self.dead:
+            return False
+        for _ in exchange.body():
+            pass
+        challenge = f'Bearer realm="http://{exchange.registry.host}/token",service="s"'
+        exchange.error(401, "UNAUTHORIZED", WWW_Authenticate=challenge)
+        return True
+
+    def kill(self) -> None:
+        """Refuse every token handed out so far."""
+        self.dead = self.issued
+
+
 def drip(body: bytes, *, path: str, method: str = "GET") -> Fault:
     """Send a body byte by byte."""
 

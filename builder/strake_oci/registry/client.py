@@ -7,12 +7,12 @@ blob in memory. One client is meant to be shared by all threads of a program and
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
-from strake_oci.errors import DeniedError, NotFoundError, OCIError, UnauthorizedError
+from strake_oci.errors import OCIError
 from strake_oci.manifest import parse
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry import manifests, referrers
@@ -25,7 +25,7 @@ from strake_oci.registry.settings import ClientSettings
 from strake_oci.registry.stream import BlobUpload
 from strake_oci.registry.tokens import TokenCache
 from strake_oci.registry.transport import Transport
-from strake_oci.registry.upload import Mount, UploadSession
+from strake_oci.registry.upload import MOUNT_REFUSED, Mount, UploadSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OK, _NOT_FOUND = 200, 404
-_MOUNT_REFUSED: Final = (UnauthorizedError, DeniedError, NotFoundError)
 
 
 class RegistryClient:
@@ -182,7 +181,7 @@ class RegistryClient:
             return False
         try:
             upload = UploadSession.start(self._session(repository), Mount(digest, source))
-        except _MOUNT_REFUSED:
+        except MOUNT_REFUSED:
             return False
         if upload is not None:
             upload.cancel()
@@ -209,9 +208,10 @@ class RegistryClient:
             SizeMismatchError: The source ends early.
             RegistryError: The registry refused or failed.
         """
-        if self.blob_exists(repository, descriptor.digest):
-            return False
-        if mount_from is not None and self.mount_blob(repository, descriptor.digest, mount_from):
+        mount = None
+        if mount_from is not None and mount_from.registry == repository.registry and mount_from != repository:
+            mount = Mount(descriptor.digest, mount_from)
+        elif self.blob_exists(repository, descriptor.digest):
             return False
         push = BlobPush(
             self._session(repository),
@@ -220,7 +220,7 @@ class RegistryClient:
             lambda: self.blob_exists(repository, descriptor.digest),
             on_bytes,
         )
-        return push.run()
+        return push.run(mount)
 
     def start_upload(
         self, repository: Repository, on_bytes: Callable[[int], None] | None = None

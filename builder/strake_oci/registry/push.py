@@ -19,7 +19,7 @@ from strake_oci.errors import (
     UploadInvalidError,
 )
 from strake_oci.registry.retry import told
-from strake_oci.registry.upload import Mount, UploadSession
+from strake_oci.registry.upload import MOUNT_REFUSED, Mount, UploadSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,13 +66,13 @@ class BlobPush:
         self._chunked = False
 
     def run(self, mount: Mount | None = None) -> bool:
-        """Push; return False if the blob was mounted and no byte was sent.
+        """Push; return False if the blob was mounted or turned out to be there, and no byte was sent.
 
         Raises:
             SizeMismatchError: The source ends early.
             RegistryError: The registry refused, or failed for good.
         """
-        upload = UploadSession.start(self._session, mount)
+        upload = self._start(mount)
         if upload is None:
             return False
         begun, failures = time.monotonic(), 0
@@ -94,6 +94,19 @@ class BlobPush:
                 raise
             else:
                 return True
+
+    def _start(self, mount: Mount | None) -> UploadSession | None:
+        if mount is None:
+            return UploadSession.start(self._session)
+        try:
+            upload = UploadSession.start(self._session, mount)
+        except MOUNT_REFUSED:
+            upload = UploadSession.start(self._session)
+        # A mount that works makes the question superfluous, so it comes last.
+        if upload is not None and self._exists():
+            upload.cancel()
+            return None
+        return upload
 
     def _send(self, upload: UploadSession) -> None:
         size, at = self._descriptor.size, upload.offset

@@ -15,10 +15,13 @@ from urllib.parse import urlencode, urlsplit
 
 from strake_oci.digest import Digest
 from strake_oci.errors import (
+    DeniedError,
     DigestMismatchError,
     InvalidDigestError,
+    NotFoundError,
     OCIError,
     ProtocolError,
+    UnauthorizedError,
     UploadInvalidError,
 )
 from strake_oci.registry.challenge import Scope
@@ -35,6 +38,9 @@ Body: TypeAlias = Callable[[], Iterable[bytes]]
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)", re.ASCII)
 _OCTETS: Final = "application/octet-stream"
+
+MOUNT_REFUSED: Final = (UnauthorizedError, DeniedError, NotFoundError)
+"""What a registry answers to a mount that it does not want to make, or from what the account may not read."""
 
 
 @dataclass(frozen=True, slots=True)
