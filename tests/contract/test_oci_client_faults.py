@@ -343,3 +343,14 @@ class TestManifests:
             client.manifest(registry.repository(), "1")
         assert raised.value.context.attempts == 3
         assert raised.value.context.repository == "team/app"
+
+    def test_tags_come_page_by_page(self, registry):
+        def answer(exchange):
+            if "page=2" in exchange.path:
+                exchange.reply(200, b'{"name":"team/app","tags":["b","c"]}')
+            else:
+                exchange.reply(200, b'{"tags":["a","b"]}', Link=f'<{exchange.route}?page=2>; rel="next"')
+
+        registry.add(faults.sometimes(answer, method="GET", path="/tags/list", times=2))
+        with registry.client() as client:
+            assert client.tags(registry.repository()) == ("a", "b", "c")
