@@ -98,8 +98,10 @@ def test_login_keeps_what_works_and_only_that(tmp_path):
             "nonsense",
         ),
         (
-            "apiVersion: strake.dev/v1alpha1\nkind: ImageBuild\nmetadata: {name: x}\n"
-            "spec: {source: {configMap: {name: missing}}, output: {destinations: ['r.example/x:1']}}\n",
+            (
+                "apiVersion: strake.dev/v1alpha1\nkind: ImageBuild\nmetadata: {name: x}\n"
+                "spec: {source: {configMap: {name: missing}}, output: {destinations: ['r.example/x:1']}}\n"
+            ),
             "'missing' is not in the file",
         ),
     ],

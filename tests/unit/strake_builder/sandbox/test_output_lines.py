@@ -1,0 +1,79 @@
+"""A step's output in lines, whatever a step prints."""
+
+import os
+import threading
+
+import pytest
+
+from strake_builder.sandbox.output_lines import LINE_LIMIT, OutputLines, pump
+
+
+@pytest.fixture
+def seen():
+    return []
+
+
+@pytest.fixture
+def lines(seen):
+    return OutputLines(lambda stream, text: seen.append((stream, text)), limit=1000)
+
+
+def test_lines_are_put_together_from_pieces(lines, seen):
+    for piece in (b"on", b"e\ntw", b"o\n", b"three"):
+        lines.feed("stdout", piece)
+    lines.finish()
+    assert [text for _, text in seen] == ["one", "two", "three"]
+
+
+def test_streams_do_not_mix(lines, seen):
+    lines.feed("stdout", b"a")
+    lines.feed("stderr", b"x\n")
+    lines.feed("stdout", b"b\n")
+    assert seen == [("stderr", "x"), ("stdout", "ab")]
+
+
+def test_a_line_without_end_is_cut():
+    seen = []
+    lines = OutputLines(lambda _, text: seen.append(text))
+    for _ in range(10):
+        lines.feed("stdout", b"x" * 10_000)
+    lines.finish()
+    assert max(map(len, seen)) <= LINE_LIMIT
+    assert sum(map(len, seen)) == 100_000
+
+
+def test_output_over_the_limit_is_dropped_with_a_word_and_its_end_is_kept(lines, seen):
+    for number in range(1000):
+        lines.feed("stdout", b"line %d\n" % number)
+    lines.finish()
+    assert len(seen) < 200
+    assert "not shown" in seen[-1][1]
+    assert lines.tail[-1] == "line 999"
+
+
+def test_what_is_not_text_is_shown_all_the_same(lines, seen):
+    lines.feed("stdout", b"\xff\xfe\n")
+    assert seen == [("stdout", "\ufffd\ufffd")]
+
+
+@pytest.mark.parametrize(("raw", "shown"), [(b"a\r\n", "a"), (b"10%\r20%\r30%\n", "30%"), (b"\r\n", "")])
+def test_carriage_returns_overwrite(lines, seen, raw, shown):
+    lines.feed("stdout", raw)
+    assert seen == [("stdout", shown)]
+
+
+def test_both_pipes_are_read_to_their_ends(lines, seen):
+    out, out_writer = os.pipe()
+    err, err_writer = os.pipe()
+
+    def write() -> None:
+        for number in range(50):
+            os.write(out_writer if number % 2 else err_writer, b"%d\n" % number)
+        os.close(out_writer)
+        os.close(err_writer)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    pump(out, err, lines)
+    writer.join()
+    assert {int(text) for _, text in seen} == set(range(50))

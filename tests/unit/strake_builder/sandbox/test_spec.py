@@ -1,0 +1,50 @@
+"""What the runtime is told: a container's ordinary powers and not one more."""
+
+from strake_builder.sandbox.process import Bind, Identity, Network, Process, Tmpfs
+from strake_builder.sandbox.spec import runtime_spec
+
+
+def spec(**fields):
+    return runtime_spec(Process(("sh",), **fields), "/root-of-step")
+
+
+def test_root_has_a_containers_capabilities():
+    capabilities = spec()["process"]["capabilities"]
+    assert capabilities["effective"] == capabilities["bounding"]
+    assert len(capabilities["bounding"]) == 14
+    assert not {"CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_PTRACE"} & set(capabilities["bounding"])
+    assert capabilities["ambient"] == capabilities["inheritable"] == []
+
+
+def test_others_have_none_but_may_gain_them_through_set_uid_programs():
+    process = spec(identity=Identity(1000, 1000))["process"]
+    assert process["capabilities"]["effective"] == []
+    assert process["capabilities"]["bounding"]
+    assert process["noNewPrivileges"] is False
+
+
+def test_namespaces():
+    def kinds(**fields):
+        return {n["type"] for n in spec(**fields)["linux"]["namespaces"]}
+
+    assert kinds() == {"pid", "ipc", "uts", "mount"}
+    assert kinds(network=Network.NONE) == {"pid", "ipc", "uts", "mount", "network"}
+
+
+def test_the_kernels_doors_are_closed():
+    linux = spec()["linux"]
+    assert {"/proc/kcore", "/proc/keys", "/sys/firmware"} <= set(linux["maskedPaths"])
+    assert {"/proc/sys", "/proc/sysrq-trigger"} <= set(linux["readonlyPaths"])
+    sysfs = next(m for m in spec()["mounts"] if m["destination"] == "/sys")
+    assert "ro" in sysfs["options"]
+
+
+def test_mounts_come_after_the_runtimes_own_in_order():
+    mounts = spec(mounts=(Bind("/src", "/a"), Bind("/src", "/b", read_only=False), Tmpfs("/t", 4096)))[
+        "mounts"
+    ]
+    first, second, third = mounts[-3:]
+    assert (first["destination"], "ro" in first["options"]) == ("/a", True)
+    assert (second["destination"], "rw" in second["options"]) == ("/b", True)
+    assert (third["type"], "size=4096" in third["options"]) == ("tmpfs", True)
+    assert all("nosuid" in m["options"] and "nodev" in m["options"] for m in (first, second, third))
