@@ -89,7 +89,8 @@ class RegistrySettings:
         tls: Trust.
         mirrors: Asked in order before the registry itself, for pulls only.
         mirrors_only: Do not fall back to the registry itself.
-        location: "scheme://host:port" to ask instead of the registry's own name, or "".
+        location: URL to ask instead of the registry's own name, or ""; "{registry}" in it stands for that
+            name, so that one gateway can serve them all.
         unix_socket: Connect to this socket instead of the network.
     """
 
@@ -134,7 +135,7 @@ class ClientSettings:
     def endpoint(self, registry: str) -> Endpoint:
         """Return where a registry is reached."""
         settings = self.of(registry)
-        base = settings.location.rstrip("/")
+        base = settings.location.replace("{registry}", registry).rstrip("/")
         if not base:
             host = _DOCKER_HUB_HOST if registry == DEFAULT_REGISTRY else registry
             base = f"{'http' if settings.plain_http else 'https'}://{host}"
@@ -155,7 +156,7 @@ class Endpoint:
 
     Attributes:
         registry: Host and port as references spell them; credentials are looked up by it.
-        base: "https://host:port", without a path.
+        base: "https://host:port": what comes before "/v2/".
         tls: Trust.
         unix_socket: Connect to this socket instead of the network.
     """

@@ -11,15 +11,18 @@ from strake_oci.errors import (
     ErrorContext,
     InvalidReferenceError,
     InvalidValueError,
+    ProtocolError,
     RateLimitedError,
     ServerError,
     TLSError,
 )
 from strake_oci.reference import Repository
 from strake_oci.registry.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
+from strake_oci.registry.hop import check_hop
 from strake_oci.registry.proxy import proxy_for
 from strake_oci.registry.retry import Retrier, RetryPolicy, parse_retry_after
-from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
+from strake_oci.registry.settings import ClientSettings, Endpoint, Mirror, RegistrySettings
+from strake_oci.registry.transport import origin, redacted
 from strake_oci.registry.window import ReplayWindow, WindowPassedError
 
 
@@ -182,6 +185,14 @@ class TestSettings:
         assert settings.endpoint("localhost:5000").base == "http://localhost:5000"
         assert settings.endpoint("localhost:5001").base == "https://localhost:5001"
 
+    def test_one_gateway_serves_all_registries(self):
+        settings = ClientSettings(default=RegistrySettings(location="http://gateway/{registry}/"))
+        endpoint = settings.endpoint("ghcr.io")
+        assert (
+            endpoint.url(Repository("ghcr.io", "a/b"), "tags/list")
+            == "http://gateway/ghcr.io/v2/a/b/tags/list"
+        )
+
     def test_location_must_be_a_url(self):
         settings = ClientSettings(registries={"x.io": RegistrySettings(location="x.io")})
         with pytest.raises(InvalidValueError):
@@ -201,6 +212,36 @@ class TestSettings:
     def test_mirror_that_is_none(self, text):
         with pytest.raises(InvalidReferenceError):
             Mirror.parse(text)
+
+
+class TestURLs:
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("https://u:p@reg.io:5000/v2/a?token=s#f", "https://reg.io:5000/v2/a"),
+            ("http://[::1]:5000/v2/", "http://[::1]:5000/v2/"),
+        ],
+    )
+    def test_secrets_are_cut_off(self, url, shown):
+        assert redacted(url) == shown
+
+    def test_origin_counts_the_default_port(self):
+        assert origin("https://reg.io/a") == origin("https://reg.io:443/b") != origin("http://reg.io/a")
+        assert origin("https://reg.io") != origin("https://reg.io.evil.com")
+
+    @pytest.mark.parametrize(
+        "target", ["http://169.254.169.254/latest", "http://[::ffff:127.0.0.1]/", "http://0.0.0.0/"]
+    )
+    def test_addresses_of_this_machine_are_refused_to_strangers(self, target):
+        stranger = Endpoint("reg.example", "http://203.0.113.7")
+        with pytest.raises(ProtocolError, match="this machine"):
+            check_hop(stranger, target, ErrorContext("reg.example"), what="redirect")
+
+    @pytest.mark.parametrize("target", ["http://10.0.0.5/x", "http://127.0.0.1:9/x"])
+    def test_neighbours_are_allowed(self, target):
+        check_hop(
+            Endpoint("localhost:5000", "http://localhost:5000"), target, ErrorContext("l"), what="redirect"
+        )
 
 
 class TestWindow:
