@@ -139,6 +139,9 @@ STRICTER: dict[str, Callable[[Problem], bool]] = {
             and p.instruction.split(None, 1)[0].lower() in ("arg", "stopsignal", "healthcheck")
         )
     ),
+    "the flags of HEALTHCHECK NONE are read like those of CMD": (
+        lambda p: p.code == "invalid-flag" and p.instruction.lower().startswith("healthcheck")
+    ),
     "RUN [] fails in BuildKit, too, but only when it is executed": (
         lambda p: p.message.startswith("RUN [] names no program")
     ),

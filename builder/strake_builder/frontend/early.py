@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Fault, Problem
+from strake_builder.frontend.errors import Code, Fault, Problem
 from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import StageState
 from strake_builder.frontend.needs import stage_names
@@ -35,6 +35,8 @@ def early_problems(plan: BuildPlan) -> list[Problem]:
                 _check(state, instruction, Origin(plan.dockerfile.source.filename, place.span, place.text))
             except Fault as fault:
                 found.append(Problem.at(plan.dockerfile.source, place.span, fault, place.text))
+                if fault.code == Code.TOO_LARGE:
+                    return found
     return found
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from strake_builder.frontend.planned import BuildPlan, StagePlan
 
 _MAX_INSTRUCTIONS: Final = 4000
+_MAX_PROBLEMS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase) -> EvaluatedSta
         EvaluationError: An instruction cannot be carried out: a required variable is missing, a
             port, signal, mode or mount is invalid, a trigger is broken.
     """
-    return evaluate_noting(plan, stage, base)[0]
+    return _evaluate(plan, stage, base, _begin(plan, base))
 
 
 def evaluate_noting(
@@ -65,25 +66,38 @@ def evaluate_noting(
     ignore: IgnoreMatcher | None = None,
 ) -> tuple[EvaluatedStage, list[Finding]]:
     """Evaluate a stage and return what lint wants to know, too; see `evaluate`."""
-    state, trigger_texts = _begin(plan, base)
+    state = _begin(plan, base)
     state.base_is_known = base_is_known
     state.ignore = ignore
+    findings: list[Finding] = []
+    state.findings = findings
+    return _evaluate(plan, stage, base, state), findings
+
+
+def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageState) -> EvaluatedStage:
+    source = plan.dockerfile.source
     from_ = stage.from_.place
     try:
-        triggers = parse_triggers(trigger_texts, from_.span)
+        triggers = parse_triggers(_triggers_of(base), from_.span)
         _check_count(len(triggers) + len(stage.instructions))
     except Fault as fault:
-        raise EvaluationError([Problem.at(plan.dockerfile.source, from_.span, fault, from_.text)]) from fault
+        raise EvaluationError([Problem.at(source, from_.span, fault, from_.text)]) from fault
     steps: list[Step] = []
+    problems: list[Problem] = []
     for number, instruction in enumerate((*triggers, *stage.instructions)):
         place = instruction.place
-        origin = Origin(plan.dockerfile.source.filename, place.span, place.text, number < len(triggers))
+        origin = Origin(source.filename, place.span, place.text, number < len(triggers))
         try:
-            steps.append(carry_out(state, instruction, origin))
+            step = carry_out(state, instruction, origin)
+            state.spend(len(step.created_by or ""), place)
+            steps.append(step)
         except Fault as fault:
-            problem = Problem.at(plan.dockerfile.source, place.span, fault, place.text)
-            raise EvaluationError([problem]) from fault
-    evaluated = EvaluatedStage(
+            problems.append(Problem.at(source, place.span, fault, place.text))
+            if fault.code == Code.TOO_LARGE or len(problems) >= _MAX_PROBLEMS:
+                break
+    if problems:
+        raise EvaluationError(problems)
+    return EvaluatedStage(
         index=stage.index,
         steps=tuple(steps),
         config=state.config,
@@ -91,7 +105,10 @@ def evaluate_noting(
         variables=Variables(dict(state.values), dict(state.arguments), state.workdir_set),
         triggers=tuple(state.triggers),
     )
-    return evaluated, state.findings
+
+
+def _triggers_of(base: KnownBase) -> tuple[str, ...]:
+    return base.config.on_build if base is not None else ()
 
 
 def trigger_needs(
@@ -137,8 +154,8 @@ def _check_count(instructions: int) -> None:
         raise Fault(Code.TOO_LARGE, f"a stage may have {_MAX_INSTRUCTIONS} instructions at most")
 
 
-def _begin(plan: BuildPlan, base: KnownBase) -> tuple[StageState, tuple[str, ...]]:
-    """Return the state before the first instruction, and the base's triggers."""
+def _begin(plan: BuildPlan, base: KnownBase) -> StageState:
+    """Return the state before the first instruction."""
     match base:
         case None:
             config, author = RuntimeConfig(working_dir="/"), ""
@@ -147,13 +164,12 @@ def _begin(plan: BuildPlan, base: KnownBase) -> tuple[StageState, tuple[str, ...
         case EvaluatedStage(config=config, author=author):
             pass
     before = base.variables if isinstance(base, EvaluatedStage) else Variables({}, {})
-    triggers = config.on_build
     config = replace(config, on_build=())
     if config.env_value("PATH") is None:
         config = config.with_env("PATH", DEFAULT_PATH)
     if config.working_dir:
         config = replace(config, working_dir=paths.workdir("", config.working_dir))
-    state = StageState(
+    return StageState(
         config=config,
         values={**before.values, **variables_of(config)},
         arguments=dict(before.arguments),
@@ -163,4 +179,3 @@ def _begin(plan: BuildPlan, base: KnownBase) -> tuple[StageState, tuple[str, ...
         author=author,
         workdir_set=before.absolute_workdir,
     )
-    return state, triggers

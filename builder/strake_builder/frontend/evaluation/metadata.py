@@ -13,6 +13,7 @@ from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import go_text
 from strake_builder.frontend.evaluation.ports import parse_port
 from strake_builder.frontend.evaluation.signals import check_signal
+from strake_builder.frontend.evaluation.state import NO_VARIABLES, check_count
 from strake_builder.frontend.syntax import (
     Arg,
     ArgDefinition,
@@ -82,16 +83,18 @@ def apply(state: StageState, instruction: Metadata) -> str:  # noqa: C901 one li
 def env(state: StageState, instruction: Env) -> str:
     """ENV: all values are expanded before any is set."""
     pairs = _expanded(state, instruction.pairs, instruction.place)
-    for key, value in pairs:
+    for key, _ in pairs:
         _note_secret(state, "ENV", key, instruction.place)
-        state.set_env(key, value)
+    state.set_env(pairs)
     return _assignments("ENV", pairs)
 
 
 def label(state: StageState, instruction: Label) -> str:
     """LABEL."""
     pairs = _expanded(state, instruction.pairs, instruction.place)
-    state.change(labels={**state.config.labels, **dict(pairs)})
+    labels = {**state.config.labels, **dict(pairs)}
+    check_count("labels", labels)
+    state.change(labels=labels)
     return _assignments("LABEL", pairs)
 
 
@@ -113,7 +116,7 @@ def arg(state: StageState, instruction: Arg) -> str:
     for definition in instruction.definitions:
         _note_secret(state, "ARG", definition.name, instruction.place)
         value = _argument(state, definition, instruction.place)
-        if value is not None:
+        if value is not None and definition.name not in NO_VARIABLES:
             state.set_value(definition.name, value)
         state.arguments.setdefault(definition.name, "")
         if value is not None:
@@ -218,7 +221,7 @@ def expose(state: StageState, instruction: Expose) -> str:
     """EXPOSE."""
     ports: list[str] = []
     for text in instruction.ports:
-        for word in state.words(text):
+        for word in state.words(text, instruction.place):
             spec = parse_port(word)
             if spec.protocol != spec.protocol.lower():
                 message = f"Defined protocol '{word}' in EXPOSE instruction should be lowercase"
@@ -228,9 +231,10 @@ def expose(state: StageState, instruction: Expose) -> str:
                     f"EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
                 )
                 state.note("ExposeInvalidFormat", message, instruction.place)
+            state.ports += spec.last - spec.first + 1
+            if state.ports > _MAX_PORTS:
+                raise Fault(Code.TOO_LARGE, f"the stage names more than {_MAX_PORTS} ports")
             ports += spec.ports()
-            if len(ports) > _MAX_PORTS:
-                raise Fault(Code.TOO_LARGE, f"EXPOSE names more than {_MAX_PORTS} ports")
     state.change(exposed_ports=tuple(sorted({*state.config.exposed_ports, *ports})))
     return f"EXPOSE {go_text.plain_list(ports)}"
 
@@ -244,7 +248,9 @@ def volume(state: StageState, instruction: Volume) -> str:
             "a VOLUME can not be an empty string",
             hint="a variable in it is empty or not set",
         )
-    state.change(volumes=tuple(sorted({*state.config.volumes, *paths})))
+    volumes = {*state.config.volumes, *paths}
+    check_count("volumes", volumes)
+    state.change(volumes=tuple(sorted(volumes)))
     return f"VOLUME {go_text.plain_list(paths)}"
 
 

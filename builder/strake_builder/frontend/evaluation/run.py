@@ -45,7 +45,7 @@ def run(state: StageState, instruction: Run, origin: Origin) -> RunStep:
         mounts=_mounts(state, instruction),
         network=instruction.network,
         security=instruction.security,
-        environment=tuple(f"{name}={value}" for name, value in state.values.items()),
+        environment=tuple(state.entries.values()),
         proxy_environment=state.scope.proxy,
         user=state.config.user,
         working_dir=paths.clean(state.config.working_dir or "/"),

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.findings import Finding
 from strake_builder.frontend.suggest import nearest
-from strake_builder.frontend.words import WordLexer
+from strake_builder.frontend.words import Expansion, WordLexer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sized
 
     from strake_builder.frontend.ignore import IgnoreMatcher
     from strake_builder.frontend.needs import StageNames
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL: Final = ("/bin/sh", "-c")
-_MAX_VARIABLES: Final = 8 << 20
+_MAX_TEXT: Final = 64 << 20
+_MAX_THINGS: Final = 2000
 # Arguments that steer BuildKit's attestations and are no variables.
-_NO_VARIABLES: Final = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
+NO_VARIABLES: Final = frozenset({"BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"})
 
 
 @dataclass(slots=True)
@@ -43,7 +44,10 @@ class StageState:
         base_is_known: The base's configuration is the real one.
         ignore: What .dockerignore leaves out, for lint.
         triggers: ONBUILD instructions of this stage.
-        findings: For lint.
+        findings: For lint; None when nobody asks.
+        spent: Characters made by expansion so far.
+        ports: Ports that EXPOSE has named so far.
+        entries: `values` as "K=V", made once for all steps.
         last: Where CMD, ENTRYPOINT and HEALTHCHECK stood last.
     """
 
@@ -59,8 +63,14 @@ class StageState:
     base_is_known: bool = True
     ignore: IgnoreMatcher | None = None
     triggers: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] | None = None
+    spent: int = 0
+    ports: int = 0
+    entries: dict[str, str] = field(default_factory=dict)
     last: dict[str, Place] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.entries = {name: f"{name}={value}" for name, value in self.values.items()}
 
     @property
     def shell(self) -> tuple[str, ...]:
@@ -71,58 +81,83 @@ class StageState:
         """Expand variables as they stand before the instruction's own line.
 
         Raises:
-            Fault: See `WordLexer.expand`.
+            Fault: See `WordLexer.expand`; or the stage's budget is spent.
         """
-        expansion = self.lexer.expand(text, self.values)
-        self.note_unset(expansion.unmatched, place)
-        return expansion.text
+        return self._expand(self.lexer, text, place).text
 
-    def words(self, text: str) -> tuple[str, ...]:
-        """Expand and split into words (EXPOSE)."""
-        return self.lexer.expand(text, self.values).words
+    def words(self, text: str, place: Place) -> tuple[str, ...]:
+        """Expand and split into words (EXPOSE); what is not set there is not reported."""
+        expansion = self.lexer.expand(text, self.values)
+        self.spend(len(expansion.text) - len(text), place)
+        return expansion.words
 
     def expand_body(self, text: str, place: Place) -> str:
         r"""Expand variables in a heredoc's body; quotes are ordinary, "\" escapes."""
-        expansion = WordLexer(quotes=False).expand(text, self.values)
-        self.note_unset(expansion.unmatched, place)
-        return expansion.text
+        return self._expand(WordLexer(quotes=False), text, place).text
 
-    def note_unset(self, names: frozenset[str], place: Place) -> None:
-        """Report the use of variables that nothing defines."""
-        for name in sorted(names - self.arguments.keys() - _NO_VARIABLES):
+    def _expand(self, lexer: WordLexer, text: str, place: Place) -> Expansion:
+        expansion = lexer.expand(text, self.values)
+        self.spend(len(expansion.text) - len(text), place)
+        if self.findings is not None and expansion.unmatched:
+            self._note_unset(expansion.unmatched, place)
+        return expansion
+
+    def spend(self, characters: int, place: Place) -> None:
+        """Take from the budget for text that the file does not hold itself.
+
+        Raises:
+            Fault: It is spent: instructions that repeat long values would fill the memory.
+        """
+        self.spent += max(0, characters)
+        if self.spent > _MAX_TEXT:
+            message = f"expanding the stage's instructions makes more than {_MAX_TEXT} characters"
+            raise Fault(Code.TOO_LARGE, message, needle=place.keyword)
+
+    def _note_unset(self, names: frozenset[str], place: Place) -> None:
+        for name in sorted(names - self.arguments.keys() - NO_VARIABLES):
             meant = nearest(name, self.values)
             if self.base_is_known or meant:
                 hint = f" (did you mean ${meant}?)" if meant else ""
                 self.note("UndefinedVar", f"Usage of undefined variable '${name}'{hint}", place)
 
     def note(self, rule: str, message: str, place: Place) -> None:
-        """Report something for lint."""
-        self.findings.append(Finding(rule, message, place.span, place.comments))
+        """Report something for lint, if anybody wants to know."""
+        if self.findings is not None:
+            self.findings.append(Finding(rule, message, place.span, place.comments))
 
     def set_value(self, name: str, value: str) -> None:
         """Set a variable.
 
         Raises:
-            Fault: All variables together become larger than 8 MiB.
+            Fault: There are too many.
         """
-        if name in _NO_VARIABLES:
-            return
         self.values.pop(name, None)
         self.values[name] = value
-        if len(value) + len(name) > _MAX_VARIABLES // 64 and self._size() > _MAX_VARIABLES:
-            raise Fault(Code.TOO_LARGE, f"the variables of the stage exceed {_MAX_VARIABLES} characters")
+        self.entries.pop(name, None)
+        self.entries[name] = f"{name}={value}"
+        check_count("variables", self.values)
 
-    def set_env(self, name: str, value: str) -> None:
-        """Set a variable of the image."""
-        self.set_value(name, value)
-        self.config = self.config.with_env(name, value)
+    def set_env(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Set variables of the image, each in its old place if it was set before."""
+        env = {entry.partition("=")[0]: entry for entry in self.config.env}
+        for name, value in pairs:
+            self.set_value(name, value)
+            env[name] = self.entries[name]
+        self.change(env=tuple(env.values()))
 
     def change(self, **fields: object) -> None:
         """Replace fields of the configuration."""
         self.config = replace(self.config, **fields)  # type: ignore[arg-type]  # replace checks the names
 
-    def _size(self) -> int:
-        return sum(len(name) + len(value) for name, value in self.values.items())
+
+def check_count(what: str, things: Sized) -> None:
+    """Bound what every later step's configuration repeats.
+
+    Raises:
+        Fault: There are more than 2,000.
+    """
+    if len(things) > _MAX_THINGS:
+        raise Fault(Code.TOO_LARGE, f"the stage has more than {_MAX_THINGS} {what}")
 
 
 def variables_of(config: RuntimeConfig) -> Mapping[str, str]:
