@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -60,3 +61,32 @@ def test_every_disagreement_tested_is_told():
     rows = section(DOCKERFILE, "Where Strake differs from BuildKit").count("\n| ") - 2
     assert rows >= len(DIFFERENT_FILES) + len(DIFFERENT_WORDS)
     assert all("\\d" in DOCKERFILE or "[*]" in DOCKERFILE for _ in DIFFERENT_PATTERNS)
+
+
+def test_the_example_of_the_library_prints_what_it_says(capsys):
+    text = section(DOCKERFILE, "As a library")
+    example = text.split("```python\n")[1].split("```")[0]
+    exec(compile(example, "docs/dockerfile.md", "exec"), {})
+    assert capsys.readouterr().out == text.split("```text\n")[1].split("```")[0]
+
+
+@pytest.mark.parametrize(
+    ("what", "constant"),
+    [
+        ("instructions of a file", "parse._MAX_INSTRUCTIONS"),
+        ("stages of a file", "parse._MAX_STAGES"),
+        ("instructions of a stage, triggers included", "evaluate._MAX_INSTRUCTIONS"),
+        ("heredocs of an instruction", "reading.logical_lines._MAX_HEREDOCS"),
+        ("ONBUILD triggers of a base", "triggers._MAX_TRIGGERS"),
+        ("nested substitutions", "word_scan.MAX_DEPTH"),
+        ("growth of a text by expansion", "word_scan.MAX_GROWTH"),
+        ("a pattern in a substitution", "glob_trim._MAX_PATTERN"),
+        ("ports that a stage exposes", "evaluation.metadata._MAX_PORTS"),
+        ("variables, labels, volumes of a stage", "evaluation.state._MAX_THINGS"),
+        ("an ignore pattern", "ignore._MAX_PATTERN"),
+    ],
+)
+def test_limits_are_those_of_the_code(what, constant):
+    module, _, name = constant.rpartition(".")
+    value = getattr(importlib.import_module(f"strake_builder.frontend.{module}"), name)
+    assert f"| {what} | {value:,}" in section(DOCKERFILE, "Limits")
