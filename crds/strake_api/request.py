@@ -75,8 +75,8 @@ class BuildArg(Document):
 class Output(Document):
     """Where the image goes."""
 
-    destinations: Annotated[tuple[str, ...], Field(min_length=1)]
-    """References to push to, without digests. Without a tag `latest` is meant."""
+    destinations: tuple[str, ...]
+    """References to push to, without digests. Without a tag `latest` is meant. Empty if the image goes to files."""
 
 
 class Registries(Document):

@@ -65,6 +65,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--digest-file", metavar="FILE", help="write the image's digest to a file")
     parser.add_argument("--metadata-file", metavar="FILE", help="write the whole result, as JSON, to a file")
+    files = parser.add_argument_group("files instead of a registry, or besides")
+    files.add_argument("--no-push", action="store_true", help="push nothing")
+    files.add_argument(
+        "--tar-path", "--tarPath", metavar="FILE", help="write the image as an archive for docker load"
+    )
+    files.add_argument("--oci-layout-path", metavar="DIR", help="write the image to an OCI image layout")
     add_building_flags(parser)
     parser.set_defaults(handler=build)
 
@@ -98,8 +104,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_oci.credentials.sources import default_credentials
     from strake_oci.errors import CredentialError
 
-    if not arguments.destination:
-        raise InvalidRequest("no destination", hint="say where to push with --destination IMAGE")
+    if not arguments.destination and not (arguments.no_push and not arguments.tar_path):
+        hint = "say where to push with --destination IMAGE (with --no-push it names the image in an archive)"
+        raise InvalidRequest("no destination", hint=hint)
     source = _source(arguments.context)
     try:
         request = BuildRequest(
@@ -126,6 +133,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         dockerfile_path=_dockerfile_path(arguments),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         runtime=arguments.runtime,
+        push=not arguments.no_push,
+        archive_path=arguments.tar_path,
+        layout_path=arguments.oci_layout_path,
     )
 
 

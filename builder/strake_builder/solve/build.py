@@ -30,6 +30,7 @@ from strake_builder.frontend.parse import parse
 from strake_builder.frontend.plan import plan
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.frontend.steps import ConfigStep
+from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.syscalls import pivot_root_refused
@@ -39,7 +40,7 @@ from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
-from strake_builder.solve.image import FinishedImage, finish_image
+from strake_builder.solve.image import FinishedImage, finish_image, opener
 from strake_builder.solve.image_layers import PulledLayer
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_store import LayerStore
@@ -78,6 +79,8 @@ class Build:
         self._reporter = reporter
         self._cancellation = cancellation
         self._destinations = _destinations(request)
+        if inputs.push and not self._destinations:
+            raise InvalidRequest("the request has no destination", hint="name at least one")
         self._platform = _platform(request)
         self._began = time.monotonic()
         self._seconds: dict[str, float] = {}
@@ -113,8 +116,10 @@ class Build:
                 result = runs.run(tools)
             with self._phase(ProgressReason.PUSHING, "push"):
                 image = self._finish(evaluated, result)
-                digest = self._push(image, pusher)
-            return self._succeeded(evaluated, images, image, digest, context, pusher)
+                self._write_files(image, client)
+                if self._inputs.push:
+                    self._push(image, pusher)
+            return self._succeeded(evaluated, images, image, context, pusher)
 
     def _plan(self, context: FetchedContext) -> tuple[BuildPlan, ContextFiles]:
         path = self._inputs.dockerfile_path or os.path.join(context.directory, self._request.dockerfile)
@@ -159,7 +164,9 @@ class Build:
             origins=origins,
             mounts=MountMaker(workspace, self._inputs, origins),
             crun=crun,
-            exporter=LayerExporter(workspace, exports, self._cancellation, pusher),
+            exporter=LayerExporter(
+                workspace, exports, self._cancellation, pusher if self._inputs.push else None
+            ),
             reporter=self._reporter,
             cancellation=self._cancellation,
         )
@@ -182,25 +189,42 @@ class Build:
             datetime.now(UTC),
         )
 
-    def _push(self, image: FinishedImage, pusher: Pusher) -> Digest:
+    def _write_files(self, image: FinishedImage, client: RegistryClient) -> None:
+        if self._inputs.layout_path is None and self._inputs.archive_path is None:
+            return
+        local = LocalImage(
+            (
+                (image.config_descriptor, from_bytes(image.config)),
+                *((layer.descriptor, opener(layer, client)) for layer in image.layers),
+            ),
+            image.manifest,
+            image.media_type,
+        )
+        if self._inputs.layout_path is not None:
+            write_layout(local, self._inputs.layout_path, self._destinations)
+        if self._inputs.archive_path is not None:
+            write_archive(local, self._inputs.archive_path, self._destinations)
+
+    def _push(self, image: FinishedImage, pusher: Pusher) -> None:
         for layer in image.layers:
             if isinstance(layer, PulledLayer):
                 self._cancellation.check()
                 pusher.copy_blob(layer.repository, layer.descriptor)
         self._cancellation.check()
-        return pusher.push_manifest(image.config, image.config_descriptor, image.manifest, image.media_type)
+        pusher.push_manifest(image.config, image.config_descriptor, image.manifest, image.media_type)
 
     def _succeeded(
         self,
         evaluated: EvaluatedBuild,
         images: BaseImages,
         image: FinishedImage,
-        digest: Digest,
         context: FetchedContext,
         pusher: Pusher,
     ) -> BuildSucceeded:
         run = sum(not isinstance(step, ConfigStep) for step in evaluated.steps)
-        repositories = dict.fromkeys(str(d.repository) for d in self._destinations)
+        digest = Digest.sha256(image.manifest)
+        pushed = self._destinations if self._inputs.push else ()
+        repositories = dict.fromkeys(str(d.repository) for d in pushed)
         self._seconds["total"] = time.monotonic() - self._began
         return BuildSucceeded(
             platform=str(self._platform),

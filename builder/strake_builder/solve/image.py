@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from strake_builder.frontend.evaluated import EvaluatedStage
+from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.solve.image_layers import PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.stage import StageResult, StepRecord
 from strake_oci import mediatype
@@ -14,6 +16,7 @@ from strake_oci.descriptor import Descriptor
 from strake_oci.image import History, ImageConfig
 from strake_oci.manifest import Manifest
 from strake_oci.platform import Platform
+from strake_oci.registry.client import RegistryClient
 
 _COMMENT = "strake.dockerfile"
 
@@ -42,6 +45,14 @@ class FinishedImage:
     def compressed_size(self) -> int:
         """Bytes of all layers as they lie in a registry."""
         return sum(layer.descriptor.size for layer in self.layers)
+
+
+def opener(layer: FinishedLayer, client: RegistryClient) -> Callable[[], AbstractContextManager[ByteSource]]:
+    """Return what opens a layer's blob: the file that was written, or the registry that has it."""
+    if isinstance(layer, WrittenLayer):
+        path = layer.path
+        return lambda: open(path, "rb")
+    return lambda: client.open_blob(layer.repository, layer.descriptor)
 
 
 def finish_image(

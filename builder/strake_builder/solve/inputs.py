@@ -21,6 +21,9 @@ class BuildInputs:
             for the build only.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         runtime: the OCI runtime for RUN.
+        push: whether the image goes to its destinations; else they only name it.
+        archive_path: an archive for `docker load` to write.
+        layout_path: an OCI image layout to write to.
     """
 
     pull_credentials: CredentialSource = field(default_factory=NoCredentials)
@@ -30,3 +33,6 @@ class BuildInputs:
     cache_directory: str | None = None
     dockerfile_path: str | None = None
     runtime: str = "crun"
+    push: bool = True
+    archive_path: str | None = None
+    layout_path: str | None = None

@@ -35,7 +35,6 @@ def test_round_trip():
         {"workDirectory": "relative"},
         {"source": {"directory": {"path": "relative"}}},
         {"source": {}},
-        {"output": {"destinations": []}},
         {"timeoutSeconds": 0},
         {"registries": {"pushConfig": "config.json"}},
     ],
