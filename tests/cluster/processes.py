@@ -104,19 +104,21 @@ def supervise(programs: Path) -> None:
     for directory in COVERED:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
-    children: dict[int, str] = {}
+    # Kept, since subprocess reaps what nobody holds, and then nobody hears of its end.
+    children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
     for name, command in commands().items():
         with log_file(name).open("wb") as log:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        children[child.pid] = name
+        children[child.pid] = (name, child)
         if name == "kube-apiserver":
             wait_until_answers(READY_URL, 120, log_file(name))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         pid, status = os.wait()
         if pid in children:
+            name = children[pid][0]
             code = os.waitstatus_to_exitcode(status)
-            sys.exit(f"{children[pid]} ended with status {code}: see {log_file(children[pid])}")
+            sys.exit(f"{name} ended with status {code}: see {log_file(name)}")
 
 
 def answers(url: str) -> str | None:

@@ -1,0 +1,103 @@
+"""The test cluster itself: up, up again, down without a trace, in a network of its own.
+
+It runs beside a cluster that is in use: network, control group and directory are other ones.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.settings import COVERED
+
+pytestmark = pytest.mark.cluster
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = """
+import json, os, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+from tests.cluster import lifecycle, network, settings
+from tests.cluster.kubectl import get, kubectl
+
+def traces():
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True).stdout
+    return {
+        "links": [line.split(": ")[1] for line in links.splitlines()],
+        "rules": [rule for rule in rules.splitlines() if rule.startswith("-A")],
+        "forward": open("/proc/sys/net/ipv4/ip_forward").read(),
+        "directory": settings.DIR.exists(),
+    }
+
+found = {"before": traces()}
+lifecycle.up()
+first = (settings.DIR / "pid").read_text()
+lifecycle.up()
+found["same"] = (settings.DIR / "pid").read_text() == first
+found["up"] = lifecycle.is_up()
+kubectl("run", "it", f"--image={settings.PAUSE_IMAGE}")
+kubectl("wait", "pod/it", "--for=condition=Ready", "--timeout=60s")
+found["node"] = get("node", "node")["status"]["nodeInfo"]["kubeletVersion"]
+lifecycle.down()
+found["down"] = not lifecycle.is_up()
+lifecycle.down()
+found["after"] = traces()
+print(json.dumps(found))
+"""
+
+
+def test_up_and_down(tmp_path):
+    done = in_another_network(SCRIPT, tmp_path / "cluster")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["node"] == "v1.36.3"
+    assert (found["up"], found["same"], found["down"]) == (True, True, True)
+    assert found["after"] == found["before"]
+    left = subprocess.run(["pgrep", "-f", f"{tmp_path}/cluster/"], capture_output=True, text=True).stdout
+    assert left == ""
+    groups = [path for path in Path("/sys/fs/cgroup").glob("*/cluster") if path.name == "cluster"]
+    assert groups == []
+
+
+BROKEN = """
+import subprocess
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+from tests.cluster import lifecycle, settings
+right = lifecycle.configure
+def wrong(programs):
+    right(programs)
+    (settings.DIR / "registry.json").write_text("{")
+lifecycle.configure = wrong
+try:
+    lifecycle.up()
+except lifecycle.ClusterError as error:
+    print(error)
+"""
+
+
+def test_a_failure_names_the_log(tmp_path):
+    done = in_another_network(BROKEN, tmp_path / "broken")
+    assert f"registry ended with status 1: see {tmp_path}/broken/registry.log" in done.stdout, done.stderr
+    assert "configuration" in done.stdout, "the end of the log is quoted"
+    assert (tmp_path / "broken/registry.log").exists()
+
+
+def test_nothing_of_the_machine_is_covered_for_others():
+    mounts = Path("/proc/self/mounts").read_text()
+    assert not [path for path in COVERED if f" {path} tmpfs" in mounts]
+
+
+def in_another_network(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["unshare", "--net", "--mount", "--propagation=private", sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=240,
+        env={**os.environ, "STRAKE_CLUSTER_DIR": str(directory)},
+    )
