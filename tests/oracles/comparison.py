@@ -9,12 +9,13 @@ from typing import Any
 from strake_builder.frontend import BaseImage, DockerfileRefused, Problem, evaluate, parse, plan
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.lint import lint_plan
-from strake_builder.frontend.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.planned import BuildPlan, ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.logical_lines import LineReader
 from strake_builder.frontend.source import SourceText, split_lines
 from strake_oci.image import RuntimeConfig
 from strake_oci.platform import Platform
+from tests.oracles import step_comparison
 from tests.oracles.buildkit_oracle import BuildKitOracle
 
 AMD64 = Platform("linux", "amd64")
@@ -58,6 +59,8 @@ def compare(
         if isinstance(ours, dict) != isinstance(theirs, dict) and not deliberate(ours):
             found.append(Difference("outcome", str(ours), theirs))
         return found
+    if ours["steps"] is None:
+        theirs["steps"] = None
     found += [Difference(key, ours[key], theirs[key]) for key in theirs if ours[key] != theirs[key]]
     return found
 
@@ -114,6 +117,7 @@ def run_theirs(
             (entry["created_by"], entry.get("empty_layer", False)) for entry in result["history"] or []
         ],
         "author": result["author"],
+        "steps": step_comparison.theirs(result["steps"]),
         # The platform of a base image is known to the engine, which says so itself.
         "warnings": sorted(
             {(w["rule"], w["line"]) for w in result["warnings"] if w["rule"] != "InvalidBaseImagePlatform"}
@@ -188,12 +192,24 @@ def run_ours(text: str, build_args: dict[str, str], target: str) -> dict[str, An
     except DockerfileRefused as refused:
         return refused
     result = done[planned.target]
+    chain = _chain(planned)
+    steps = [step for index in chain for step in done[index].steps]
     return {
+        # Only where nothing is needed but the stages below: others would stand in between.
+        "steps": step_comparison.ours(steps) if chain == list(planned.needed) else None,
         "config": config_json(result.config),
         "history": history[planned.target],
         "author": result.author,
         "warnings": sorted({(w.rule.name, w.span.first) for w in warnings}),
     }
+
+
+def _chain(planned: BuildPlan) -> list[int]:
+    """Return the target and the stages that it stands on, lowest first."""
+    found = [planned.target]
+    while isinstance(base := planned.every_stage[found[0]].base, StageBase):
+        found.insert(0, base.index)
+    return found
 
 
 def config_json(config: RuntimeConfig) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from strake_builder.frontend.suggest import did_you_mean
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -123,6 +125,13 @@ class BuildPlan:
         """Find a stage, ignoring case; the last of several with one name, as BuildKit does."""
         wanted = name.lower()
         return next((s for s in reversed(self.every_stage) if s.name == wanted), None)
+
+    def meant_stage(self, reference: str) -> str:
+        """Return a hint when an image's name looks like a slip in a stage's name, "" otherwise.
+
+        For the message when `COPY --from=bulid` turns out to be no image.
+        """
+        return did_you_mean(reference, [stage.name for stage in self.every_stage if stage.name])
 
     def also_needing(self, index: int, stages: Iterable[int], images: Iterable[str]) -> BuildPlan:
         """Return the plan with further needs of one stage, found in triggers of its base image."""

@@ -53,7 +53,11 @@ func convert(request Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	operations, err := steps(result.State)
+	if err != nil {
+		return nil, err
+	}
 	return map[string]any{
-		"config": result.Image.Config, "history": result.Image.History, "author": result.Image.Author, "warnings": warnings,
+		"steps": operations, "config": result.Image.Config, "history": result.Image.History, "author": result.Image.Author, "warnings": warnings,
 	}, nil
 }

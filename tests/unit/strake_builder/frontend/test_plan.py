@@ -60,6 +60,13 @@ def test_needs_found_later_grow_the_plan():
     assert grown.target_stage.images == {"img"}
 
 
+def test_slip_in_a_stage_name_can_be_told():
+    plan = planned("FROM x AS build\nFROM y\nCOPY --from=bulid /a /b\n")
+    assert plan.target_stage.images == {"bulid"}
+    assert plan.meant_stage("bulid") == "did you mean build?"
+    assert plan.meant_stage("alpine") == ""
+
+
 def test_unneeded_forward_reference_is_no_mistake():
     assert planned("FROM x\nCOPY --from=b /a /b\nFROM y AS b\n").needed == (1,)
 
