@@ -24,10 +24,18 @@ ImageBuild's status shows (`strake_api.reasons`).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from strake_api.reasons import FailureReason
+
+_URL_USER: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+
+
+def redact(text: str) -> str:
+    """Return a text whose URLs carry no user and password any more."""
+    return _URL_USER.sub("***", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from strake_api.events import (
 )
 from strake_api.reasons import ProgressReason
 from strake_api.result import BuildWarning
+from strake_builder.errors import redact
 
 Sink = Callable[[Event], None]
 
@@ -103,5 +104,5 @@ def _now() -> datetime:
 
 
 def _shorten(instruction: str) -> str:
-    line = " ".join(instruction.split())
+    line = redact(" ".join(instruction.split()))
     return line if len(line) <= INSTRUCTION_SHOWN else line[: INSTRUCTION_SHOWN - 1] + "…"

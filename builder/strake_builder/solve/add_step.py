@@ -1,12 +1,16 @@
-"""Executes ADD: as COPY, but local archives are unpacked."""
+"""Executes ADD: as COPY, but local archives are unpacked, and URLs and git repositories are fetched."""
 
 from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass, replace
+from typing import assert_never
 
-from strake_builder.errors import StepError
-from strake_builder.frontend.steps import AddStep, FromContext, PathSource
+from strake_builder.context.download import download
+from strake_builder.context.git import GitPlace, check_out, redact_url
+from strake_builder.errors import SourceError
+from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.progress.reporter import Reporter
@@ -14,7 +18,7 @@ from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack import unpack_archive
 from strake_builder.solve.copy_step import mode_of, write_heredocs
-from strake_builder.solve.file_origins import FileOrigins, OriginView
+from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.sources import filtered, find_sources
 from strake_oci.platform import Platform
 
@@ -23,57 +27,112 @@ _TAR_MAGIC_AT = 257
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def execute_add(
-    step: AddStep,
-    owner: tuple[int, int] | None,
-    target: Root,
-    origins: FileOrigins,
-    platform: Platform,
-    reporter: Reporter,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class AddPlaces:
+    """Where an ADD takes from and puts to.
+
+    Attributes:
+        target: the root to add to; with `--link` an empty one.
+        scratch: an empty directory for what is downloaded.
+        origins: opens the context.
+        platform: of the stage.
+    """
+
+    target: Root
+    scratch: str
+    origins: FileOrigins
+    platform: Platform
+
+
+def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
     """Add what a step names.
 
     Args:
         step: what to add.
         owner: (uid, gid) that `--chown` means, None without it.
-        target: the root to add to; with `--link` an empty one.
-        origins: opens the context.
-        platform: unused by ADD's own origins.
+        places: see `AddPlaces`.
         reporter: hears of patterns that match nothing.
 
     Raises:
         StepError: a source is missing or cannot be where it should go.
+        SourceError: a URL or repository cannot be fetched.
     """
     destination = step.destination.encode(errors="surrogateescape")
-    write_heredocs(step.files, target, destination, owner or (0, 0), step.chmod)
-    view = origins.open(FromContext(), platform)
-    with Root(view.path) as source:
-        for wanted in step.sources:
-            if not isinstance(wanted, PathSource):
-                raise StepError("ADD of a URL or a git repository is not supported yet")
+    write_heredocs(step.files, places.target, destination, owner or (0, 0), step.chmod)
+    adding = _Adding(step, owner, places, destination)
+    for number, wanted in enumerate(step.sources):
+        match wanted:
+            case PathSource():
+                if not adding.local(wanted):
+                    where = step.origin
+                    message = f"{wanted.path.lstrip('/')} matches nothing"
+                    reporter.warn(message, where.file, where.span.first)
+            case UrlSource():
+                adding.url(wanted, os.path.join(places.scratch, str(number)))
+            case GitSource():
+                adding.git(wanted, os.path.join(places.scratch, str(number)))
+            case _:
+                assert_never(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    step: AddStep
+    owner: tuple[int, int] | None
+    places: AddPlaces
+    destination: bytes
+
+    def local(self, wanted: PathSource) -> bool:
+        """Add from the context; say whether there was anything."""
+        view = self.places.origins.open(FromContext(), self.places.platform)
+        with Root(view.path) as source:
             found = list(find_sources(source, view, wanted))
-            if not found:
-                reporter.warn(
-                    f"{wanted.path.lstrip('/')} matches nothing", step.origin.file, step.origin.span.first
-                )
             for path in found:
-                _add(step, source, view, wanted, path, target, owner)
+                if self.step.unpack is False or not self._unpacked(source, path):
+                    options = filtered(self._options(), view, wanted, path, self.step.excludes)
+                    copy_path(source, path, self.places.target, self.destination, options)
+        return bool(found)
 
+    def url(self, wanted: UrlSource, scratch: str) -> None:
+        """Add a download: mode 0600, its time as the server says, not unpacked unless asked."""
+        os.mkdir(scratch)
+        name = wanted.filename.encode(errors="surrogateescape")
+        path = os.path.join(scratch, "download")
+        modified = download(wanted.url, path, wanted.checksum) or 0
+        os.utime(path, ns=(modified, modified))
+        with Root(scratch) as source:
+            if self.step.unpack and self._unpacked(source, b"download"):
+                return
+            destination = self.destination
+            found = self.places.target.stat(destination)
+            if destination.endswith(b"/") or (found is not None and stat.S_ISDIR(found.st_mode)):
+                destination = destination.rstrip(b"/") + b"/" + name
+            copy_path(source, b"download", self.places.target, destination, self._options())
 
-def _add(
-    step: AddStep,
-    source: Root,
-    view: OriginView,
-    wanted: PathSource,
-    path: bytes,
-    target: Root,
-    owner: tuple[int, int] | None,
-) -> None:
-    destination = step.destination.encode(errors="surrogateescape")
-    if step.unpack is not False and _unpacked(source, path, target, destination, owner):
-        return
-    options = CopyOptions(owner=owner or (0, 0), mode=mode_of(step.chmod), chmod_parents=step.link)
-    copy_path(source, path, target, destination, filtered(options, view, wanted, path, step.excludes))
+    def git(self, wanted: GitSource, scratch: str) -> None:
+        """Add a commit's files, without git's own unless asked."""
+        os.mkdir(scratch)
+        ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
+        revision = check_out(GitPlace(wanted.remote, ref, wanted.submodules), scratch)
+        if wanted.checksum and not revision.startswith(wanted.checksum):
+            raise SourceError(
+                f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
+                hint="the ref moved: check it, then correct --checksum",
+            )
+        options = self._options()
+        if not wanted.keep_git_dir:
+            options = replace(options, keep=lambda path, _: path.rpartition(b"/")[2] != b".git")
+        path = wanted.subdir.encode(errors="surrogateescape") or b"/"
+        with Root(scratch) as source:
+            copy_path(source, path, self.places.target, self.destination, options)
+
+    def _options(self) -> CopyOptions:
+        return CopyOptions(
+            owner=self.owner or (0, 0), mode=mode_of(self.step.chmod), chmod_parents=self.step.link
+        )
+
+    def _unpacked(self, source: Root, path: bytes) -> bool:
+        return _unpacked(source, path, self.places.target, self.destination, self.owner)
 
 
 def _unpacked(

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError
+from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.planned import StagePlan
 from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, Step, WorkdirStep
@@ -16,8 +16,9 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.overlay import Snapshot
+from strake_builder.rootfs.remove import remove_tree
 from strake_builder.sandbox.crun import Crun
-from strake_builder.solve.add_step import execute_add
+from strake_builder.solve.add_step import AddPlaces, execute_add
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.copy_step import execute_copy, resolve_owner
 from strake_builder.solve.export import LayerExporter
@@ -166,7 +167,10 @@ class StageExecutor:
             case AddStep():
                 with Root(snapshot.root) as root, Root(names) as accounts:
                     owner = resolve_owner(step.chown, accounts)
-                    execute_add(step, owner, root, tools.origins, platform, tools.reporter)
+                    scratch = tools.workspace.directory(tools.workspace.new_name("add"))
+                    places = AddPlaces(root, scratch, tools.origins, platform)
+                    execute_add(step, owner, places, tools.reporter)
+                    remove_tree(scratch)
             case WorkdirStep():
                 with Root(snapshot.root) as root:
                     user, group = split_user(step.user)
@@ -185,7 +189,7 @@ def _needs_names(step: FileStep) -> bool:
 def _located(error: Exception, step: FileStep) -> Exception:
     """Say where an error happened, and turn what the file system says into words."""
     origin = step.origin
-    location = Location(origin.file, origin.span.first, origin.text)
+    location = Location(origin.file, origin.span.first, redact(origin.text))
     if isinstance(error, OSError):
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             return OutOfDisk(

@@ -1,0 +1,108 @@
+"""Checks out one commit with the git program, which a stranger's URL, ref and repository must not command."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+from strake_builder.errors import SourceError
+
+_GIT_SECONDS: Final = 600
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
+_SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:].*")
+_MESSAGE_SHOWN: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class GitPlace:
+    """What to check out.
+
+    Attributes:
+        url: where to fetch from.
+        ref: a branch, tag or full commit hash; empty is the remote's HEAD.
+        submodules: check out submodules too.
+    """
+
+    url: str
+    ref: str = "HEAD"
+    submodules: bool = True
+
+
+def check_out(place: GitPlace, directory: str) -> str:
+    """Fetch one commit without history into an empty directory and return its full hash.
+
+    A server that refuses a bare commit hash gets a full fetch.
+
+    Raises:
+        SourceError: it cannot be fetched, with what git said.
+    """
+    url, ref = place.url, place.ref or "HEAD"
+    if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
+        raise SourceError(
+            f"{redact_url(url)} is not a git URL that can be fetched",
+            hint="use https://, ssh://, git:// or http://",
+        )
+    if ref.startswith("-"):
+        raise SourceError(f"{ref!r} is not a git ref")
+    _git(directory, "init", "--quiet", "--initial-branch=main", ".")
+    try:
+        _git(directory, "fetch", "--quiet", "--depth=1", "--no-tags", url, ref, shown=url)
+    except SourceError:
+        if not _COMMIT.fullmatch(ref):
+            raise
+        _git(directory, "fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*", shown=url)
+        _git(directory, "update-ref", "FETCH_HEAD", ref)
+    _git(directory, "checkout", "--quiet", "--detach", "FETCH_HEAD")
+    revision = _git(directory, "rev-parse", "HEAD").strip()
+    if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
+        _git(directory, "remote", "add", "origin", url)  # relative URLs of submodules start from it
+        _git(directory, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", shown=url)
+    return revision
+
+
+def _git(directory: str, *arguments: str, shown: str = "") -> str:
+    """Run git with nothing of the machine's own configuration and no prompt, and return what it printed."""
+    environment = {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": os.environ.get("HOME", "/"),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ALLOW_PROTOCOL": "https:ssh:git:http",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "LC_ALL": "C",
+        **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "GIT_SSL_CAINFO"},
+    }
+    try:
+        done = subprocess.run(
+            ["git", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", *arguments],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_GIT_SECONDS,
+            umask=0o022,  # git knows one bit of a mode; the rest is the umask, which BuildKit has so
+            check=False,
+        )
+    except FileNotFoundError:
+        raise SourceError("git is not installed", hint="install git, or use Strake's builder image") from None
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"git did not finish {redact_url(shown)} within {_GIT_SECONDS} s") from None
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
+        what = f"git {arguments[0]} of {redact_url(shown)}" if shown else f"git {arguments[0]}"
+        hint = "check the URL, the ref and the credentials" if arguments[0] == "fetch" else ""
+        raise SourceError(f"{what} failed: {said.replace(shown, redact_url(shown))}", hint=hint)
+    return done.stdout.decode(errors="replace")
+
+
+def redact_url(url: str) -> str:
+    """Return a URL without user, password, query and fragment."""
+    parts = urlsplit(url)
+    if not parts.scheme:
+        return url
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
