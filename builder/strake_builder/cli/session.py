@@ -74,7 +74,10 @@ def _build(
         request, inputs = prepare()
         result = Build(request, inputs, reporter, cancellation).run()
     except BuildError as error:
-        return error.exit_status, _failed(error, tuple(reporter.warnings)), error
+        reason = (
+            cancellation.reason or error
+        )  # what breaks because the build was stopped is not why it failed
+        return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
     except OSError as error:
         full = _as_build_error(error)
         return full.exit_status, _failed(full, tuple(reporter.warnings)), full

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.planned import ArgumentScope
+from strake_builder.frontend.syntax import Arg
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from strake_builder.frontend.syntax import Arg, Dockerfile
+    from strake_builder.frontend.syntax import Dockerfile
     from strake_builder.frontend.words import WordLexer
     from strake_oci.platform import Platform
 
@@ -79,12 +80,10 @@ def scope(build_args: Mapping[str, str], global_args: Mapping[str, str]) -> Argu
 
 def unused(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> tuple[str, ...]:
     """Return the build arguments that nothing in the file declares, sorted."""
-    from strake_builder.frontend.syntax import Arg as ArgInstruction
-
     declared = {d.name for line in dockerfile.global_args for d in line.definitions}
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
-            if isinstance(instruction, ArgInstruction):
+            if isinstance(instruction, Arg):
                 declared.update(d.name for d in instruction.definitions)
     return tuple(
         sorted(

@@ -34,4 +34,4 @@ def parse_chown(text: str) -> Ownership:
 
 
 def _is_id(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").removeprefix("+").isdecimal()
+    return text.isascii() and text.isdecimal()

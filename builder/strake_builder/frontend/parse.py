@@ -69,6 +69,7 @@ def parse(text: str, filename: str = "Dockerfile") -> Dockerfile:
         document.add(line, keyword, rest)
     document.finish()
     document.check_options()
+    document.check_characters(text)
     problems = sorted([*reader.problems, *document.problems], key=lambda p: (p.line, p.column))
     if problems:
         raise DockerfileSyntaxError(problems)
@@ -168,6 +169,15 @@ class _Document:
                     parse_check_options(directive.value)
                 except Fault as fault:
                     self.problems.append(Problem.at(self.source, Span(directive.line, directive.line), fault))
+
+    def check_characters(self, text: str) -> None:
+        """Refuse NUL, which no path, argument or variable can hold."""
+        position = text.find("\0")
+        if position >= 0:
+            line = text.count("\n", 0, position) + 1
+            fault = Fault(Code.INVALID_ARGUMENT, "the file holds a NUL character", needle="\0")
+            fault.hint = "is it a text file?"
+            self.problems.append(Problem.at(self.source, Span(line, line), fault))
 
     def finish(self) -> None:
         if self.any_from or (self.problems and self.count):

@@ -7,6 +7,7 @@ repository of a registry; the other repositories of the same registry mount them
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -41,6 +42,7 @@ class Pusher:
         self._destinations = destinations
         self._reporter = reporter
         self.sent = 0
+        self._lock = threading.Lock()
         firsts: dict[str, Repository] = {}
         self._plan: list[tuple[Repository, Repository | None]] = []
         for repository in dict.fromkeys(d.repository for d in destinations):
@@ -87,7 +89,8 @@ class Pusher:
 
     def _report(self, repository: Repository, descriptor: Descriptor, sent: bool) -> None:
         if sent:
-            self.sent += descriptor.size
+            with self._lock:
+                self.sent += descriptor.size
         self._reporter.pushed(str(repository), str(descriptor.digest), descriptor.size, transferred=sent)
 
 

@@ -58,6 +58,7 @@ from strake_oci.registry.settings import ClientSettings
 
 _PULLS: Final = 4
 _EXPORTS: Final = 2
+_PUSHES: Final = 4
 _STAGES: Final = max(2, os.cpu_count() or 2)
 
 
@@ -100,6 +101,8 @@ class Build:
             settings = ClientSettings.insecure(*self._request.registries.insecure)
             client = scope.enter_context(RegistryClient(settings, self._inputs.pull_credentials))
             pushing = scope.enter_context(RegistryClient(settings, self._inputs.push_credentials))
+            self._cancellation.on_cancel(client.close)
+            self._cancellation.on_cancel(pushing.close)
             pulls = scope.enter_context(ThreadPoolExecutor(_PULLS, "pull"))
             exports = scope.enter_context(ThreadPoolExecutor(_EXPORTS, "export"))
             with self._phase(ProgressReason.PULLING_BASE, "pull"):
@@ -206,10 +209,11 @@ class Build:
             write_archive(local, self._inputs.archive_path, self._destinations)
 
     def _push(self, image: FinishedImage, pusher: Pusher) -> None:
-        for layer in image.layers:
-            if isinstance(layer, PulledLayer):
-                self._cancellation.check()
-                pusher.copy_blob(layer.repository, layer.descriptor)
+        base = [layer for layer in image.layers if isinstance(layer, PulledLayer)]
+        with ThreadPoolExecutor(_PUSHES, "push") as pool:
+            copies = [pool.submit(pusher.copy_blob, layer.repository, layer.descriptor) for layer in base]
+            for copy in copies:
+                copy.result()
         self._cancellation.check()
         pusher.push_manifest(image.config, image.config_descriptor, image.manifest, image.media_type)
 

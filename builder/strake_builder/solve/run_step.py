@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable
 from typing import Final
 
-from strake_builder.errors import RunStepFailed, StepError
+from strake_builder.errors import OutOfMemory, RunStepFailed, StepError, redact
 from strake_builder.frontend.steps import RunStep
 from strake_builder.rootfs.accounts import Account, find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.mountpoints import MountPoint, mount_points
 from strake_builder.sandbox.crun import Crun, Outcome
+from strake_builder.sandbox.memory import oom_kills
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
 from strake_builder.sandbox.spec import RUNTIME_TARGETS
@@ -21,6 +21,7 @@ from strake_oci.platform import Platform
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_SHOWN: Final = 300
+_KILLED: Final = 137
 
 
 def execute_run(
@@ -51,7 +52,13 @@ def execute_run(
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
         runtime = [MountPoint(target.encode(), True) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
+        killed_before = oom_kills()
         outcome = crun.run(_process(step, account, prepared), root_path, sink)
+    if outcome.status == _KILLED and oom_kills() > killed_before:
+        raise OutOfMemory(
+            f"the command {_shown(step)} was killed: the memory limit is reached",
+            hint="raise spec.resources.limits.memory, or do less at a time",
+        )
     _raise_for(outcome, step)
 
 
@@ -76,8 +83,7 @@ def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
 def _raise_for(outcome: Outcome, step: RunStep) -> None:
     if outcome.status == 0:
         return
-    command = shlex.join(step.command.argv)
-    shown = command if len(command) <= _COMMAND_SHOWN else command[:_COMMAND_SHOWN] + "…"
+    shown = _shown(step)
     if outcome.runtime_message:
         raise RunStepFailed(
             f"cannot start {shown}: {outcome.runtime_message}",
@@ -93,6 +99,11 @@ def _raise_for(outcome: Outcome, step: RunStep) -> None:
     )
 
 
+def _shown(step: RunStep) -> str:
+    command = redact(shlex.join(step.command.argv))
+    return command if len(command) <= _COMMAND_SHOWN else command[:_COMMAND_SHOWN] + "…"
+
+
 _HINTS: Final[dict[int, str]] = {
     126: "the file is there but cannot be executed: check its mode and its first line",
     127: "a program was not found: install it in an earlier step, or check PATH",
@@ -105,6 +116,3 @@ def _hint(status: int, *, started: bool) -> str:
     if not started:
         return "check that the program exists in the image and that its interpreter does"
     return _HINTS.get(status, "")
-
-
-Execute = Callable[[RunStep, str, LineSink], None]

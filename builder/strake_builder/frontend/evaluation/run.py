@@ -132,7 +132,11 @@ def _secret(spec: MountSpec, directory: str) -> SecretMount:
     name = spec.source or spec.id or posixpath.basename(spec.target)
     target = _target(spec, directory) if spec.target else None
     if target is None and spec.env is None:
-        target = f"/run/secrets/{posixpath.basename(name.rstrip('/'))}"
+        base = posixpath.basename(name.rstrip("/"))
+        if base in ("", ".", ".."):
+            message = f"{name[:60]!r} cannot be the name of a secret's file"
+            raise Fault(Code.INVALID_MOUNT, message, hint="give it a target", needle="--mount")
+        target = f"/run/secrets/{base}"
     return SecretMount(
         id=name,
         target=target,

@@ -104,6 +104,8 @@ def parse_json_strings(text: str) -> tuple[str, ...] | None:
             hint='put every element in double quotes, as in ["program", "8080"]',
             needle="[",
         )
+    if any("\0" in value for value in values):
+        raise Fault(Code.INVALID_JSON, "a NUL character cannot be part of an argument", needle="\\u0000")
     # Go's decoder replaces what is no Unicode character.
     return tuple(_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value) for value in values)
 

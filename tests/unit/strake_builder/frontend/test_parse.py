@@ -79,6 +79,8 @@ def test_thousands_of_mistakes_make_a_short_message():
         ("# escape=x\nFROM a\n", "invalid-directive"),
         ("# escape=`\n# escape=`\nFROM a\n", "invalid-directive"),
         ("# check=nope=1\nFROM a\n", "invalid-check-option"),
+        ("FROM a\nRUN a\0b\n", "invalid-argument"),
+        ('FROM a\nRUN ["a\\u0000b"]\n', "invalid-json"),
         ("FROM a b\n", "invalid-argument"),
         ("FROM a AS 1\n", "invalid-stage-name"),
         ("FROM a\nCMD [1]\n", "invalid-json"),

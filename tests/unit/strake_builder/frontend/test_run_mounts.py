@@ -92,6 +92,7 @@ def test_stage_is_found_by_name_and_not_by_number():
         ("type=bind,target=/x,ro=maybe", "true or false"),
         ("type=bind,target=/x,required", "goes with secret and ssh"),
         ("type=secret", "id or a target"),
+        ("type=secret,id=..", "cannot be the name of a secret's file"),
         ("type=secret,id=a,from=b", "should not have a from"),
         ("type=secret,id=a,source=b", "keep id"),
         ("type=ssh,source=a", "does not support source"),
