@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,8 +44,7 @@ def ours(steps: Iterable[Step]) -> dict[str, Any]:
                 found["directories"].append((step.path, owner))
             case _:
                 pass
-    found["files"] = sorted(set(found["files"]))  # BuildKit makes equal files once
-    return found
+    return _once(found)
 
 
 def theirs(operations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -62,8 +62,12 @@ def theirs(operations: list[dict[str, Any]]) -> dict[str, Any]:
                 found["files"].append(
                     (operation["name"].lstrip("/"), operation["content"], operation["mode"])
                 )
-    found["files"] = sorted(set(found["files"]))  # BuildKit makes equal files once
-    return found
+    return _once(found)
+
+
+def _once(found: dict[str, Any]) -> dict[str, Any]:
+    """BuildKit does equal things once: files made for heredocs, and copies that stand by themselves (--link)."""
+    return {**found, "files": sorted(set(found["files"])), "copies": list(dict.fromkeys(found["copies"]))}
 
 
 def _our_run(step: RunStep) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def _our_copies(step: CopyStep | AddStep) -> list[tuple[Any, ...]]:
         if (step.chmod or "").isdigit()
         else (0 if step.chmod else -1, step.chmod or "")
     )
-    rest = (step.destination, _owner(step.chown), mode, sorted(step.excludes))
+    rest = (step.destination, _owner(step.chown), mode, tuple(sorted(step.excludes)))
     unpack = step.unpack if isinstance(step, AddStep) else False
     found: list[tuple[Any, ...]] = []
     for source in step.sources:
@@ -162,7 +166,7 @@ def _their_copy(operation: dict[str, Any]) -> tuple[Any, ...]:
     (include,) = operation["include"] or [None]
     (required,) = operation["required"] or [None]
     mode = (operation["mode"], operation["mode_text"])
-    excludes = sorted(operation["exclude"] or ())
+    excludes = tuple(sorted(operation["exclude"] or ()))
     return (
         *(operation["src"], dest, _tuple(operation["owner"]), mode, excludes),
         *(operation["unpack"], include, required),
@@ -176,7 +180,8 @@ def _owner(chown: Ownership | None) -> tuple[str, str] | None:
 def _name(text: str) -> str:
     if text == "root":
         return "#0"
-    return f"#{int(text)}" if text.isascii() and text.isdecimal() else text
+    # BuildKit takes a sign for part of a number; here "-1" is the name of a user.
+    return f"#{int(text) & 0xFFFFFFFF}" if re.fullmatch(r"[+-]?[0-9]{1,9}", text) else text
 
 
 def _tuple(owner: list[str] | None) -> tuple[str, ...] | None:

@@ -61,7 +61,7 @@ def test_words_hold_every_character_that_is_no_separator(text, escape):
     )
 
 
-@given(st.lists(st.text()))
+@given(st.lists(st.text(st.characters(exclude_characters="\0"))))
 def test_json_that_python_writes_is_read_back(items):
     import json
 
