@@ -76,7 +76,7 @@ class Output(Document):
     """Where the image goes."""
 
     destinations: tuple[str, ...]
-    """References to push to, without digests. Without a tag `latest` is meant. Empty if the image goes to files."""
+    """References to push to, without digests; without a tag `latest` is meant. Empty for files only."""
 
 
 class Registries(Document):
