@@ -10,10 +10,7 @@ import pytest
 
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
-from strake_oci.errors import (
-    RejectedError,
-    SizeMismatchError,
-)
+from strake_oci.errors import ManifestUnknownError, RejectedError, SizeExceededError, SizeMismatchError
 from strake_oci.registry.upload import UploadSession
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull, push, stored, stream
@@ -146,6 +143,45 @@ class TestUpload:
             upload.write(LARGE)
             with pytest.raises(RejectedError, match="DIGEST_INVALID"):
                 upload.commit(Digest.sha256(b"other"))
+
+
+class TestConnections:
+    """What is not asked for: each new connection costs a round trip, and a handshake."""
+
+    @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
+    def test_one_serves_a_whole_push_and_pull(self, registry, data):
+        descriptor = Descriptor.of("x", data)
+        repository = registry.repository()
+        with registry.client() as client:
+            assert not client.blob_exists(repository, descriptor.digest)
+            client.push_blob(repository, descriptor, lambda: io.BytesIO(data))
+            for _ in range(3):
+                assert client.blob_exists(repository, descriptor.digest)
+                with client.open_blob(repository, descriptor) as blob:
+                    blob.read()
+            with pytest.raises(ManifestUnknownError):
+                client.manifest(repository, "none")
+            with pytest.raises(ManifestUnknownError):
+                client.resolve(repository.tag("none"))
+            assert registry.connections == 1
+
+    def test_one_serves_a_stream(self, registry):
+        stream(registry, LARGE)
+        assert registry.connections == 1
+
+    def test_content_with_more_after_it_in_the_same_answer(self, registry):
+        piece = b"%x\r\n%s\r\n" % (len(SMALL), SMALL)
+
+        def act(exchange):
+            exchange.send_response(200)
+            exchange.send_header("Transfer-Encoding", "chunked")
+            exchange.end_headers()
+            exchange.wfile.write(piece)
+            exchange.wfile.write(b"1\r\nx\r\n0\r\n\r\n")
+
+        registry.add(faults.sometimes(act, method="GET", path="/blobs/", times=9))
+        with pytest.raises(SizeExceededError):
+            pull(registry, SMALL)
 
 
 class TestTokens:

@@ -75,6 +75,10 @@ class Exchange(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = dispatch  # noqa: N815 the names http.server wants
 
+    def setup(self) -> None:
+        self.registry.connections += 1
+        super().setup()
+
     # What a fault may use
 
     def reply(self, status: int, body: bytes = b"", **headers: str) -> None:
@@ -228,6 +232,7 @@ class FaultyRegistry:
         store: What it holds; tests may put things there.
         faults: Asked in order before the registry answers.
         seen: The requests so far.
+        connections: How many were made.
         ignore_range: Answer Range requests with everything.
         refuse_mounts: Never mount.
     """
@@ -236,6 +241,7 @@ class FaultyRegistry:
         self.store = Store()
         self.faults: list[Fault] = []
         self.seen: list[Seen] = []
+        self.connections = 0
         self.ignore_range = False
         self.refuse_mounts = False
         socketserver.TCPServer.allow_reuse_address = True

@@ -6,6 +6,7 @@ read what it asked for, whoever served it.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import time
@@ -127,10 +128,11 @@ class BlobReader(io.RawIOBase):
                 self._reconnect(error)
                 continue
             self._hasher.update(piece)
-            if self._on_bytes:
-                self._on_bytes(len(piece))
             if self._hasher.size >= self.descriptor.size:
                 self._verify()
+                self._finish()
+            if self._on_bytes:
+                self._on_bytes(len(piece))
             return piece
 
     def _take(self) -> bytes:
@@ -162,6 +164,15 @@ class BlobReader(io.RawIOBase):
             raise DigestMismatchError(
                 self.descriptor.digest, actual, what=f"blob from {self._session.repository}"
             )
+
+    def _finish(self) -> None:
+        """Read the end of the answer, without which its connection could not be used again."""
+        with contextlib.suppress(RegistryError):  # the content is there and right
+            if next(self._pieces, b""):
+                self.close()
+                raise SizeExceededError(
+                    f"{self._operation}: more than the {self.descriptor.size} bytes it should have"
+                )
 
     def _open(self) -> None:
         """Connect to the first place that lets us."""

@@ -78,11 +78,12 @@ class Answer:
         url: Where the answer came from, after redirects.
     """
 
-    def __init__(self, response: httpx.Response, url: str, context: ErrorContext) -> None:
+    def __init__(self, response: httpx.Response, request: Request, context: ErrorContext) -> None:
         self._response = response
+        self._is_bodiless = request.method == "HEAD"
         self._context = context
         self.status = response.status_code
-        self.url = url
+        self.url = request.url
 
     def header(self, name: str) -> str:
         """Return a header's value, or "" without such a header."""
@@ -138,7 +139,7 @@ class Answer:
     def drain(self) -> None:
         """Read a short body away, so that the connection can be used again, and close."""
         with contextlib.suppress(RegistryError, SizeExceededError):
-            if (self.content_length or 0) <= _DRAIN:
+            if self._is_bodiless or (self.content_length or 0) <= _DRAIN:
                 self.read(_DRAIN)
         self.close()
 
@@ -181,7 +182,7 @@ class Transport:
             context = replace(context, url=redacted(request.url))
             pool = self._pool(endpoint, request.url)
             with _mapped(context):
-                answer = Answer(pool.handle_request(self._built(request)), request.url, context)
+                answer = Answer(pool.handle_request(self._built(request)), request, context)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return answer
