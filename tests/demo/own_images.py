@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +50,8 @@ def own_images(say: Callable[[str], None]) -> dict[str, str]:
     """Return `repository@digest` of the builder's and the operator's image, built where they are not kept."""
     base = push_image("python", PYTHON_IMAGE)
     key = _key(base)
-    return {target: _own_image(target, key, say) for target in TARGETS}
+    with ThreadPoolExecutor(len(TARGETS)) as pool:
+        return dict(zip(TARGETS, pool.map(lambda target: _own_image(target, key, say), TARGETS), strict=True))
 
 
 def _key(base: str) -> str:
@@ -103,7 +105,7 @@ def _build(target: str, reference: Reference) -> None:
         f"--target={target}",
     ]
     command += [f"--build-arg=BASE={PYTHON_IMAGE}", f"--destination={reference}"]
-    command += [f"--insecure-registry={REGISTRY}", f"--work-dir={DIR}/strake-work"]
+    command += [f"--insecure-registry={REGISTRY}", f"--work-dir={DIR}/strake-work/{target}"]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     )
