@@ -63,4 +63,4 @@ class NoCredentials:
 
     def describe(self) -> str:
         """Return that there is nothing."""
-        return "no credential source is configured"
+        return "nothing, as no source is configured"

@@ -8,7 +8,7 @@
 | `session` | one request: authenticated, tried again, explained |
 | `authorizer`, `challenge`, `tokens` | authentication |
 | `answers`, `retry`, `hop` | what a refusal means, when to try again, where not to go |
-| `transport` | HTTP |
+| `transport`, `tls`, `proxy` | HTTP, trust, the way out |
 """
 
 from strake_oci.registry.client import RegistryClient

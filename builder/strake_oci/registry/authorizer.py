@@ -91,7 +91,7 @@ class Authorizer:
         """Return which credential is used for a repository, for the message of an error."""
         credential = self.credential(repository)
         if credential.is_anonymous:
-            return f"no credentials for {repository.registry}; looked in {self._credentials.describe()}"
+            return f"no credentials for {repository.registry}; searched: {self._credentials.describe()}"
         return describe(credential)
 
     def _answer(

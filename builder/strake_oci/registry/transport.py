@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import ssl
 import threading
@@ -32,6 +33,7 @@ from strake_oci.errors import (
 )
 from strake_oci.registry.hop import check_hop, join
 from strake_oci.registry.proxy import proxy_for
+from strake_oci.registry.tls import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
 
 _MAX_REDIRECTS: Final = 5
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DRAIN: Final = 64 * 1024
 
@@ -255,31 +258,6 @@ def origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
 
 
-def ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Return the TLS settings for an endpoint.
-
-    Raises:
-        TLSError: A certificate file cannot be read.
-    """
-    tls = endpoint.tls
-    context = ssl.create_default_context()
-    if not tls.verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    try:
-        for path in tls.ca_files:
-            context.load_verify_locations(cafile=path)
-        if tls.client_certificate is not None:
-            context.load_cert_chain(tls.client_certificate, tls.client_key)
-    except (OSError, ssl.SSLError) as error:
-        raise TLSError(
-            ErrorContext(endpoint.registry, operation="reading the certificates for a registry"),
-            str(error),
-            hint="check the paths of the CA and client certificate files; they must be PEM",
-        ) from error
-    return context
-
-
 def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:
     url = join(request.url, target, context, what="redirect")
     check_hop(endpoint, url, context, what="redirect")
@@ -341,4 +319,6 @@ def _connection_error(error: httpx.TransportError, context: ErrorContext) -> Con
                 )
             case _:
                 cause = cause.__cause__ or cause.__context__
-    return ConnectionFailedError(context, str(error) or type(error).__name__)
+    words = _ERRNO.sub("", str(error)) or type(error).__name__
+    hint = "is the registry running, and the port right?" if "refused" in words else ""
+    return ConnectionFailedError(context, words[:1].lower() + words[1:], hint=hint)
