@@ -71,6 +71,14 @@ class BuildArg(Document):
     name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
     value: Annotated[str, Field(max_length=8192)] = ""
 
+    @model_validator(mode="after")
+    def _no_null(self) -> Self:
+        if "\0" in self.value:
+            raise ValueError(
+                f"the value of {self.name} contains a null character, which no environment can hold"
+            )
+        return self
+
 
 class Output(Document):
     """Where the image goes."""

@@ -57,6 +57,7 @@ def test_a_failing_command_is_told_with_its_line_and_its_last_words(builder):
         ("FROM TINY\nRUN sh -c 'kill -SEGV $$'; exit $?", 7, "139"),
         ("FROM TINY\nRUN --mount=type=secret,id=x,required=true true", 6, "secret 'x'"),
         ("FROM REGISTRY/no/such:image", 5, "no/such"),
+        ("FROM TINY AS build\nFROM TINY\nCOPY --from=bulid /x /", 5, "did you mean build"),
         ("FROM TINY\nRUN --security=insecure true", 6, "privileged"),
     ],
 )
@@ -126,7 +127,9 @@ def test_a_signal_stops_the_build(builder):
 
 
 def test_a_step_may_tidy_up_when_it_is_stopped(builder):
-    builder.context("FROM TINY\nRUN trap 'echo tidied; exit 3' TERM; echo started; while :; do sleep 0.1; done")
+    builder.context(
+        "FROM TINY\nRUN trap 'echo tidied; exit 3' TERM; echo started; while :; do sleep 0.1; done"
+    )
     process = builder.start()
     wait_for_step(process)
     process.send_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
@@ -46,11 +47,13 @@ class BaseImages:
     Args:
         client: talks to the registries.
         pool: where the requests run.
+        meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
     """
 
-    def __init__(self, client: RegistryClient, pool: Executor) -> None:
+    def __init__(self, client: RegistryClient, pool: Executor, meant: Callable[[str], str]) -> None:
         self._client = client
         self._pool = pool
+        self._meant = meant
         self._lock = threading.Lock()
         self._images: dict[tuple[str, Platform], Future[PulledImage]] = {}
 
@@ -71,7 +74,8 @@ class BaseImages:
         try:
             return self.request(reference, platform).result()
         except BaseImageError as error:
-            raise BaseImageError(error.message, hint=error.hint, location=location) from error
+            hint = self._meant(reference) or error.hint
+            raise BaseImageError(error.message, hint=hint, location=location) from error
 
     def resolved(self) -> tuple[PulledImage, ...]:
         """Return every image resolved so far, in the order they were asked for."""

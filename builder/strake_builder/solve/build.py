@@ -106,7 +106,7 @@ class Build:
             pulls = scope.enter_context(ThreadPoolExecutor(_PULLS, "pull"))
             exports = scope.enter_context(ThreadPoolExecutor(_EXPORTS, "export"))
             with self._phase(ProgressReason.PULLING_BASE, "pull"):
-                images = BaseImages(client, pulls)
+                images = BaseImages(client, pulls, planned.meant_stage)
                 evaluated = evaluate_all(planned, images)
             self._lint(evaluated, files)
             self._reporter.planned(len(evaluated.steps))
