@@ -1,0 +1,147 @@
+"""What copying promises beyond moving bytes: order, limits, and that a failure leaves no half image."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from strake_oci.archive import ArchiveWriter
+from strake_oci.copying import copy_image
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
+from strake_oci.errors import InvalidDocumentError, LayoutError, PlatformNotFoundError
+from strake_oci.layout import Layout
+from strake_oci.manifest import Index, Manifest
+from strake_oci.memory import MemoryImages
+from strake_oci.platform import Platform
+from tests.fixtures.images import make_image, make_index
+
+
+class Recording(MemoryImages):
+    """Remembers in which order things were written."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = []
+
+    def push_blob(self, descriptor, *rest):
+        self.order.append(descriptor.digest)
+        return super().push_blob(descriptor, *rest)
+
+    def push_manifest(self, data, media_type, tag=None):
+        self.order.append(Digest.sha256(data))
+        return super().push_manifest(data, media_type, tag)
+
+
+def test_everything_comes_before_what_refers_to_it():
+    index = make_index("linux/amd64", "linux/arm64")
+    source, target = MemoryImages(), Recording()
+    index.write(source, "v1")
+    counted = []
+    copy_image(source, "v1", target, "v1", on_bytes=counted.append)
+    place = {digest: position for position, digest in enumerate(target.order)}
+    for child in index.children:
+        assert place[child.descriptor.digest] < place[index.descriptor.digest]
+        assert all(place[blob.digest] < place[child.descriptor.digest] for blob, _ in child.blobs)
+    assert sum(counted) == sum(len(data) for _, data in index.all_blobs)
+
+
+def test_failure_leaves_no_tag():
+    image = make_image()
+    source, target = MemoryImages(), MemoryImages()
+    image.write(source, "v1")
+    lost = image.blobs[1][0].digest
+    del source._blobs[lost]
+    with pytest.raises(LayoutError, match=str(lost)):
+        copy_image(source, "v1", target, "v1")
+    with pytest.raises(LayoutError):
+        target.resolve("v1")
+
+
+def test_platform_that_is_not_there():
+    source = MemoryImages()
+    make_index("linux/amd64").write(source, "v1")
+    with pytest.raises(PlatformNotFoundError, match="there is linux/amd64"):
+        copy_image(source, "v1", MemoryImages(), platform=Platform.parse("linux/s390x"))
+
+
+def test_indexes_within_indexes_have_an_end():
+    source = MemoryImages()
+    descriptor = source.push_manifest(Index(()).serialize(), Index(()).media_type)
+    for _ in range(10):
+        data = Index((descriptor,)).serialize()
+        descriptor = source.push_manifest(data, Index(()).media_type, "deep")
+    with pytest.raises(InvalidDocumentError, match="nested"):
+        copy_image(source, "deep", MemoryImages())
+
+
+def test_layers_kept_elsewhere_are_not_copied():
+    image = make_image(b"layer")
+    foreign = Descriptor(
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        Digest.sha256(b"?"),
+        1,
+        ("https://x.io/layer",),
+    )
+    manifest = Manifest(image.blobs[0][0], (foreign, image.blobs[1][0]))
+    source, target = MemoryImages(), MemoryImages()
+    image.write(source, None)
+    source.push_manifest(manifest.serialize(), manifest.media_type, "v1")
+    copy_image(source, "v1", target, "v1")
+    assert not target.has_blob(foreign.digest)
+
+
+def test_layout_may_be_tagged_by_many_at_once(tmp_path):
+    Layout(tmp_path, create=True)
+    images = [make_image(bytes([number])) for number in range(12)]
+
+    def write(number):
+        images[number].write(Layout(tmp_path), f"v{number}")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(12)))
+    assert sorted(Layout(tmp_path).tags()) == sorted(f"v{number}" for number in range(12))
+    assert not list(tmp_path.rglob(".upload-*"))
+    assert not list(tmp_path.rglob(".new-*"))
+
+
+def test_layout_names_what_there_is(tmp_path):
+    layout = Layout(tmp_path, create=True)
+    with pytest.raises(LayoutError, match="no image"):
+        layout.resolve()
+    image, other = make_image(b"one"), make_image(b"two")
+    image.write(layout, "example.com/team/app:v1")
+    assert (
+        layout.resolve()
+        == layout.resolve("v1")
+        == layout.resolve("example.com/team/app:v1")
+        == image.descriptor
+    )
+    other.write(layout, "v2")
+    with pytest.raises(LayoutError, match="several images; name one; there is v1, v2"):
+        layout.resolve()
+    with pytest.raises(LayoutError, match="no image 'v3'; there is v1, v2"):
+        layout.resolve("v3")
+
+
+def test_same_tag_of_two_repositories_in_one_archive(tmp_path):
+    layout = Layout(tmp_path, create=True)
+    one, two = make_image(b"one"), make_image(b"two")
+    one.write(layout, "a.io/one:v1")
+    two.write(layout, "a.io/two:v1")
+    assert layout.resolve("a.io/one:v1") == one.descriptor
+    assert layout.resolve("a.io/two:v1") == two.descriptor
+
+
+def test_full_disk_is_an_error_of_ours():
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(LayoutError, match="cannot be written"):
+        make_image(b"x").write(ArchiveWriter(full), "v1")
+
+
+def test_descriptor_that_lies_about_a_manifest():
+    source = MemoryImages()
+    image = make_image(b"x")
+    image.write(source, "v1")
+    source._manifests["v1"] = replace(image.descriptor, size=image.descriptor.size + 1)
+    with pytest.raises(Exception, match="bytes, expected"):
+        copy_image(source, "v1", MemoryImages())
