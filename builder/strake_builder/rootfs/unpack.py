@@ -14,9 +14,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Self
 
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
@@ -58,8 +58,7 @@ def unpack_layer(source: ByteSource, directory: str, *, lowest: bool) -> Unpacke
         MalformedLayer: the stream is damaged or a member tries to leave the root.
         OSError: the file system refused, for example because it is full.
     """
-    with Root(directory) as root:
-        unpacking = _Unpacking(root, layer=True, lowest=lowest)
+    with Root(directory) as root, _Unpacking(root, layer=True, lowest=lowest) as unpacking:
         for entry, content in read_members(source):
             if b".." in entry.path.split(b"/"):
                 raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
@@ -78,15 +77,27 @@ def unpack_archive(
         owner: (uid, gid) for everything, in place of what the archive says.
         mode: permissions for everything but links, in place of what the archive says.
     """
-    unpacking = _Unpacking(root, layer=False, lowest=False)
-    for member, content in read_members(source):
-        entry = member
-        if owner is not None:
-            entry = replace(entry, uid=owner[0], gid=owner[1])
-        if mode is not None:
-            entry = replace(entry, mode=mode)
-        unpacking.apply(entry, content)
-    return unpacking.finish()
+    with _Unpacking(root, layer=False, lowest=False) as unpacking:
+        for member, content in read_members(source):
+            entry = member
+            if owner is not None:
+                entry = replace(entry, uid=owner[0], gid=owner[1])
+            if mode is not None:
+                entry = replace(entry, mode=mode)
+            unpacking.apply(entry, content)
+        return unpacking.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """A directory that was resolved: as the archive spells it, without links, and open."""
+
+    asked: bytes
+    resolved: bytes
+    directory: int
+
+    def inside(self, name: bytes) -> bytes:
+        return self.resolved + b"/" + name if self.resolved else name
 
 
 class _Unpacking:
@@ -94,7 +105,7 @@ class _Unpacking:
         self._root = root
         self._layer = layer
         self._lowest = lowest
-        self._parent: tuple[bytes, int] | None = None
+        self._last: _Parent | None = None
         self._times: dict[bytes, int] = {}
         self._entries = 0
         self._left_out = 0
@@ -108,14 +119,44 @@ class _Unpacking:
             elif self._layer and entry.name.startswith(WHITEOUT_PREFIX):
                 self._whiteout(entry)
             else:
-                with self._root.place(entry.path, follow=False, create=self._new) as place:
+                with self._place(entry.path) as place:
+                    replaces = place.stat is not None
                     self._make(place, entry, content)
+                if replaces:
+                    self._forget()
         except PathError as error:
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}:
                 raise
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget()
+
+    @contextlib.contextmanager
+    def _place(self, path: bytes) -> Iterator[Place]:
+        """Resolve a member's path; most lie in the directory of the one before, which is still open."""
+        parent, _, name = path.rpartition(b"/")
+        last = self._last
+        if last is not None and last.asked == parent and name != b"..":
+            yield Place(last.directory, name, last.inside(name), _lstat(last.directory, name))
+            return
+        with self._root.place(path, follow=False, create=self._new) as place:
+            self._forget()
+            if place.name == name:
+                resolved = place.path.rpartition(b"/")[0]
+                self._last = _Parent(parent, resolved, os.dup(place.directory))
+            yield place
+
+    def _forget(self) -> None:
+        """Resolve the next path anew: something was replaced that it may go through."""
+        if self._last is not None:
+            os.close(self._last.directory)
+            self._last = None
 
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed."""
@@ -243,6 +284,13 @@ class _Unpacking:
             _set_xattrs(place.proc_path, entry.xattrs, follow=False)
         times = (entry.mtime * 1_000_000_000, entry.mtime * 1_000_000_000)
         os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _write_sparse(fd: int, entry: Entry, content: Content) -> None:

@@ -184,6 +184,27 @@ def test_a_file_in_place_of_a_parent_is_refused(layer):
         unpack_layer(archive(member("f", b"1"), member("f/x", b"2")), str(layer), lowest=True)
 
 
+def test_a_parent_that_is_replaced_in_between_is_resolved_anew(layer):
+    unpack(
+        layer,
+        member("d/one", b"1"),
+        member("d", type=SYM, linkname="elsewhere"),
+        member("d/two", b"2"),
+        member("d", type=DIR),
+        member("d/three", b"3"),
+    )
+    assert (layer / "elsewhere/two").read_bytes() == b"2"
+    assert [p.name for p in (layer / "d").iterdir()] == ["three"]
+
+
+def test_nothing_stays_open(layer):
+    before = len(os.listdir("/proc/self/fd"))
+    unpack(layer, member("a/b", b"1"), member("a/c", b"2"))
+    with pytest.raises(MalformedLayer):
+        unpack(layer, member("a/b", b"1"), member("a/../..", b"2"))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_the_root_stays_a_directory(layer):
     unpack(layer, member("./", type=DIR, mode=0o750), member(".", b"retyped"), member("f", b"1"))
     assert layer.is_dir()
