@@ -14,6 +14,7 @@ from strake_oci.credentials import Credential
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import (
+    ConnectionFailedError,
     DeadlineExceededError,
     InvalidDocumentError,
     OCIError,
@@ -23,7 +24,7 @@ from strake_oci.errors import (
     UnsupportedMediaTypeError,
 )
 from strake_oci.manifest import parse
-from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, download, transport
+from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, download, network, transport
 from tests.faults import faults
 from tests.faults.registry import FAST, FaultyRegistry
 
@@ -225,6 +226,24 @@ class TestTimeAndMemory:
         monkeypatch.setattr(transport, "READ_DEADLINE", 0.2)
         registry.add(faults.drip(BLOB, path="/manifests/"))
         with pytest.raises(DeadlineExceededError, match="to its end"):
+            client.manifest(registry.repository(), "1")
+
+    def test_drip_of_headers(self, registry, client, monkeypatch):
+        monkeypatch.setattr(network, "HEAD_SECONDS", 0.2)
+        registry.add(faults.raw(b"HTTP/1.1 200 OK\r\n", b"X", pause=0.02))
+        with pytest.raises(DeadlineExceededError, match="silent"):
+            client.manifest(registry.repository(), "1")
+
+    @pytest.mark.parametrize(
+        "piece",
+        [b"HTTP/1.1 100 Continue\r\n\r\n" * 500, b"X-More: of the same\r\n" * 500],
+        ids=["interim", "headers"],
+    )
+    def test_head_without_end(self, registry, client, piece):
+        registry.add(
+            faults.raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n" if b"X" in piece else b"", piece)
+        )
+        with pytest.raises(ConnectionFailedError, match=r"too long|too big|limit|exceed"):
             client.manifest(registry.repository(), "1")
 
     def test_memory_does_not_grow_with_the_blob(self, registry, client):

@@ -189,6 +189,18 @@ def endless(*, path: str, method: str = "GET") -> Fault:
     return sometimes(act, method=method, path=path, times=10**9)
 
 
+def raw(start: bytes, piece: bytes, *, pause: float = 0.0) -> Fault:
+    """Send bytes that are no answer yet, and the same piece again and again after them."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.wfile.write(start)
+        while True:
+            exchange.wfile.write(piece)
+            time.sleep(pause)
+
+    return sometimes(act, method="GET", path="", times=10**9)
+
+
 class Tokens:
     """Bearer authentication whose tokens die when the test says so. Add it first."""
 

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-import httpcore
 import httpx
 
 from strake_oci.errors import (
@@ -32,6 +31,7 @@ from strake_oci.errors import (
     TLSError,
 )
 from strake_oci.registry.hop import check_hop, join
+from strake_oci.registry.network import LimitedBackend, head_limits
 from strake_oci.registry.proxy import proxy_for
 from strake_oci.registry.tls import ssl_context
 
@@ -41,11 +41,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from strake_oci.registry.settings import ClientSettings, Endpoint, TLSSettings
-
-# Bytes taken from a socket at a time. Each piece costs about 30 µs of Python on its way through h11, and
-# httpcore's 64 KiB make that a third of the time of a large blob; beyond 256 KiB nothing is won
-# (benchmarks/oci_copy.py).
-httpcore.HTTP11Connection.READ_NUM_BYTES = 256 * 1024
 
 _MAX_REDIRECTS: Final = 5
 _ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
@@ -185,7 +180,9 @@ class Transport:
             context = replace(context, url=redacted(request.url))
             pool = self._pool(endpoint, request.url)
             with _mapped(context):
-                answer = Answer(pool.handle_request(self._built(request)), request, context)
+                with head_limits():
+                    response = pool.handle_request(self._built(request))
+                answer = Answer(response, request, context)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return answer
@@ -226,13 +223,16 @@ class Transport:
 
     def _new_pool(self, endpoint: Endpoint, key: _Pool) -> httpx.HTTPTransport:
         most = self._settings.max_connections
-        return httpx.HTTPTransport(
+        made = httpx.HTTPTransport(
             uds=str(key.unix_socket) if key.unix_socket else None,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0),
             # Reading the system's certificates takes longer than a request on loopback.
             verify=ssl_context(endpoint) if key.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             proxy=key.proxy,
         )
+        # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
+        made._pool._network_backend = LimitedBackend()  # noqa: SLF001
+        return made
 
 
 @dataclass(frozen=True, slots=True)
