@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import ManifestUnknownError, RejectedError, SizeExceededError, SizeMismatchError
+from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, Timeouts
 from strake_oci.registry.upload import UploadSession
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull, push, stored, stream
@@ -227,3 +229,17 @@ class TestTokens:
             tokens.kill()
             assert all(pool.map(exists, blobs))
         assert tokens.issued == 2
+
+
+def test_silence_while_committing_is_waited_out_longer_than_other_silence(registry):
+    def slow(exchange):
+        time.sleep(0.5)
+        return False
+
+    registry.add(faults.sometimes(slow, method="PUT", path="/uploads/", times=1))
+    settings = ClientSettings(
+        registries={registry.host: RegistrySettings(plain_http=True)}, timeouts=Timeouts(read=0.2, commit=5)
+    )
+    with RegistryClient(settings) as client:
+        client.push_blob(registry.repository(), Descriptor.of("x", SMALL), lambda: io.BytesIO(SMALL))
+    assert len(registry.requests("PUT")) == 1

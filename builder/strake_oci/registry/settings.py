@@ -42,12 +42,15 @@ class Timeouts:
 
     Attributes:
         connect: Until the connection stands, TLS included.
-        read: Between two arrivals of data. A registry that commits a large upload is silent for a while.
+        read: Between two arrivals of data.
+        commit: As read, for the answer to what was sent: a registry that commits a large upload is silent
+            meanwhile.
         write: For the network to take a piece of data.
     """
 
     connect: float = 15.0
     read: float = 120.0
+    commit: float = 300.0
     write: float = 120.0
 
 

@@ -199,7 +199,8 @@ class Transport:
 
     def _built(self, request: Request) -> httpx.Request:
         times = self._settings.timeouts
-        limits = {"connect": times.connect, "read": times.read, "write": times.write, "pool": None}
+        read = times.commit if request.method in {"PUT", "PATCH"} else times.read
+        limits = {"connect": times.connect, "read": read, "write": times.write, "pool": None}
         headers = {
             "User-Agent": self._settings.user_agent,
             # A registry's answer is the bytes that were hashed: no encoding may come between.
