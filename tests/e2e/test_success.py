@@ -8,7 +8,17 @@ from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
-from tests.e2e.builds import build, conditions, finished, jobs, manifest, pods, run_image
+from tests.e2e.builds import (
+    build,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    run_image,
+    status_of,
+    until,
+)
 from tests.e2e.conftest import TINY
 
 pytestmark = pytest.mark.cluster
@@ -88,16 +98,36 @@ def test_a_config_map_is_a_context(namespace):
     assert run_image(namespace, status["image"]) == "Dockerfile\nmotd\nfrom a map\n"
 
 
-def test_a_push_secret_opens_a_registry(namespace):
+def secret(namespace, name):
+    """Make credentials for the locked registry."""
     kubectl(
-        "create", "secret", "docker-registry", "push", "-n", namespace, f"--docker-server={LOCKED_REGISTRY}",
+        "create", "secret", "docker-registry", name, "-n", namespace, f"--docker-server={LOCKED_REGISTRY}",
         f"--docker-username={LOCKED_USER}", f"--docker-password={LOCKED_PASSWORD}",
     )  # fmt: skip
+
+
+def test_secrets_open_a_registry(namespace):
+    secret(namespace, "push")
+    locked = f"{LOCKED_REGISTRY}/e2e/locked:1"
     status = build(
         namespace,
-        "FROM TINY\nRUN true\n",
-        output={"destinations": [f"{LOCKED_REGISTRY}/e2e/locked:1"]},
+        "FROM TINY\nRUN echo locked > /base\n",
+        output={"destinations": [locked]},
         pushSecret={"name": "push"},
     )
     assert status["phase"] == "Succeeded", status
     assert LOCKED_PASSWORD not in kubectl("logs", f"job/{status['job']}", "-n", namespace)
+
+    secret(namespace, "pull")
+    apply(manifest(f"FROM {locked}\nRUN cat /base\n", name="next", pullSecret={"name": "pull"}), namespace)
+    status = finished(namespace, name="next")
+    assert status["phase"] == "Succeeded", status
+    assert status["baseImages"][0]["reference"] == locked
+
+
+def test_a_secret_that_appears_late_is_not_too_late(namespace):
+    locked = {"destinations": [f"{LOCKED_REGISTRY}/e2e/late:1"]}
+    apply(manifest("FROM TINY\nRUN true\n", output=locked, pushSecret={"name": "push"}), namespace)
+    until(lambda: pods(namespace), "a pod", lambda: status_of(namespace))
+    secret(namespace, "push")
+    assert finished(namespace)["phase"] == "Succeeded"

@@ -28,6 +28,7 @@ class Pusher:
 
     Args:
         client: talks to the destinations.
+        pulling: talks to the registries of base images, which may ask for other credentials.
         destinations: where the image goes; each has a tag.
         reporter: hears of every blob.
 
@@ -36,9 +37,14 @@ class Pusher:
     """
 
     def __init__(
-        self, client: RegistryClient, destinations: tuple[Reference, ...], reporter: Reporter
+        self,
+        client: RegistryClient,
+        pulling: RegistryClient,
+        destinations: tuple[Reference, ...],
+        reporter: Reporter,
     ) -> None:
         self._client = client
+        self._pulling = pulling
         self._destinations = destinations
         self._reporter = reporter
         self.sent = 0
@@ -68,7 +74,12 @@ class Pusher:
         """
         for repository, first in self._plan:
             with _explained(repository):
-                sent = self._client.copy_blob(first or source, repository, descriptor)
+                sent = self._client.push_blob(
+                    repository,
+                    descriptor,
+                    lambda: self._pulling.open_blob(source, descriptor),
+                    mount_from=first or source,
+                )
             self._report(repository, descriptor, sent)
 
     def push_manifest(

@@ -110,7 +110,7 @@ class Build:
                 evaluated = evaluate_all(planned, images)
             self._lint(evaluated, files)
             self._reporter.planned(len(evaluated.steps))
-            pusher = Pusher(pushing, self._destinations, self._reporter)
+            pusher = Pusher(pushing, client, self._destinations, self._reporter)
             with self._phase(ProgressReason.BUILDING, "build"):
                 runs = StageRuns(evaluated, self._cancellation, _STAGES)
                 store = LayerStore(self._layers_directory(workspace), client, pulls, self._reporter)
