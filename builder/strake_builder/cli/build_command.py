@@ -101,7 +101,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
 
     from strake_api.request import BuildArg, BuildRequest, Output, Registries
     from strake_builder.solve.inputs import BuildInputs
-    from strake_oci.credentials.sources import default_credentials
+    from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
     if not arguments.destination and not (arguments.no_push and not arguments.tar_path):
@@ -120,7 +120,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
-        credentials = default_credentials()
+        credentials = default_credentials(then=cloud_credentials())
     except ValidationError as error:
         raise InvalidRequest("; ".join(str(e["msg"]) for e in error.errors()[:5])) from error
     except CredentialError as error:

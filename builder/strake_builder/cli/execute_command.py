@@ -49,11 +49,11 @@ def mounted_credentials(*paths: str | None):  # type: ignore[no-untyped-def]  # 
     Raises:
         InvalidRequest: a file is there and cannot be read.
     """
-    from strake_oci.credentials.sources import Credentials
+    from strake_oci.credentials.sources import Credentials, cloud_credentials
     from strake_oci.errors import CredentialError
 
     files = [(path, Path(path)) for path in paths if path is not None]
     try:
-        return Credentials.from_files(files)
+        return Credentials.from_files(files, then=cloud_credentials())
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error

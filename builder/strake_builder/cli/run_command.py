@@ -58,7 +58,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     from strake_api.conversion import build_request
     from strake_api.request import InlineSource, Registries, Source
     from strake_builder.solve.inputs import BuildInputs
-    from strake_oci.credentials.sources import default_credentials
+    from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
     documents = _documents(arguments.filename, text)
@@ -73,7 +73,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         data = _config_map(documents, manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
     try:
-        credentials = default_credentials()
+        credentials = default_credentials(then=cloud_credentials())
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
