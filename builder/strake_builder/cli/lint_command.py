@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _EXAMPLES: Final = """\
 examples:
   strake lint
+  strake lint services/api/Dockerfile
   strake lint -f deploy/Dockerfile --format sarif > lint.sarif
 
 exit status: 0 nothing found, or warnings only; 1 warnings, with --error or `# check=error=true`;
@@ -28,6 +29,7 @@ exit status: 0 nothing found, or warnings only; 1 warnings, with --error or `# c
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     parser.epilog = _EXAMPLES
+    parser.add_argument("dockerfile", nargs="?", metavar="FILE", help="the Dockerfile, as with --file")
     parser.add_argument("--context", "-c", metavar="DIR", default=".", help="(default: this directory)")
     parser.add_argument("--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)")
     parser.add_argument(
@@ -63,7 +65,7 @@ def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool
     from strake_builder.frontend.lint import fails_on_warnings, lint
     from strake_builder.frontend.parse import parse
 
-    path = arguments.file or os.path.join(arguments.context, "Dockerfile")
+    path = arguments.file or arguments.dockerfile or os.path.join(arguments.context, "Dockerfile")
     dockerfile = parse(read_dockerfile(path), path)
     patterns = read_ignore_file(arguments.context, path)
     values = {}

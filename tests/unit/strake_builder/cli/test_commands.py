@@ -53,6 +53,7 @@ def test_lint_finds_and_can_fail(tmp_path):
     assert done.returncode == 0
     assert "MaintainerDeprecated" in done.stdout
     assert strake("lint", "-c", tmp_path, "--error").returncode == 1
+    assert "MaintainerDeprecated" in strake("lint", tmp_path / "Dockerfile").stdout
     found = json.loads(strake("lint", "-c", tmp_path, "--format", "json").stdout)
     assert {w["ruleName"] for w in found["warnings"]} == {"MaintainerDeprecated", "FromAsCasing"}
     assert json.loads(strake("lint", "-c", tmp_path, "--format", "sarif").stdout)["version"] == "2.1.0"
