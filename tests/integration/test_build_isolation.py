@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
 
 import pytest
 
@@ -132,6 +134,33 @@ def test_a_context_link_cannot_bring_files_of_the_machine(builder, tmp_path):
     paths = builder.built().paths
     assert paths["/w/file"]["type"] == "symlink"
     assert paths["/w/dir"]["type"] == "symlink"
+
+
+@pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore"])
+def test_a_dockerfile_that_links_to_a_secret_does_not_show_it(builder, tmp_path, name):
+    (tmp_path / "machine-secret").write_text("hunter2 [unclosed\n")
+    context = builder.context("FROM TINY\nCOPY . /c\n")
+    (context / name).unlink(missing_ok=True)
+    (context / name).symlink_to(tmp_path / "machine-secret")
+    done = builder.run()
+    assert "hunter2" not in done.stdout + done.stderr
+    assert done.returncode == (3 if name == "Dockerfile" else 0), done.stderr
+
+
+@pytest.mark.parametrize("path", ["../machine-secret", "/machine-secret"])
+def test_a_request_cannot_name_a_dockerfile_outside_the_context(builder, tmp_path, path):
+    (tmp_path / "machine-secret").write_text("hunter2\n")
+    request = {
+        "source": {"directory": {"path": str(builder.context("FROM TINY"))}},
+        "dockerfile": path,
+        "output": {"destinations": [builder.destination]},
+        "workDirectory": str(builder.work),
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    command = [*builder.command()[:1], "execute", "--request", str(tmp_path / "request.json")]
+    done = subprocess.run(command, capture_output=True, text=True, env=builder.environment(), timeout=60)
+    assert done.returncode == 3
+    assert "hunter2" not in done.stdout + done.stderr
 
 
 def test_a_mounted_context_shows_nothing_that_is_ignored(builder):

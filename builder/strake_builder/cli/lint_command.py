@@ -60,14 +60,15 @@ def run_lint(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool]:
-    from strake_builder.context.filtered import read_dockerfile, read_ignore_file
+    from strake_builder.context.filtered import read_dockerfile, read_ignore_patterns, read_local
     from strake_builder.frontend.ignore import IgnoreMatcher
     from strake_builder.frontend.lint import fails_on_warnings, lint
     from strake_builder.frontend.parse import parse
 
     path = arguments.file or arguments.dockerfile or os.path.join(arguments.context, "Dockerfile")
     dockerfile = parse(read_dockerfile(path), path)
-    patterns = read_ignore_file(arguments.context, path)
+    ignore_files = (f"{path}.dockerignore", os.path.join(arguments.context, ".dockerignore"))
+    patterns = read_ignore_patterns((name, read_local) for name in ignore_files)
     values = {}
     for text in arguments.build_arg:
         name, equals, value = text.partition("=")

@@ -7,6 +7,7 @@ Source: Dockerfile reference, "`.dockerignore` file". A file next to the Dockerf
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,42 +59,16 @@ class ContextFiles:
         return ContextFilter(self.patterns)
 
 
-def read_dockerfile(path: str) -> str:
-    """Return a Dockerfile's text; bytes that are not UTF-8 come as surrogate escapes.
+Reader = Callable[[str, int], bytes | None]
+"""(path, limit in bytes) → content, or None where there is no such file."""
+
+
+def read_local(path: str, limit: int) -> bytes | None:
+    """Read a file that the person who runs the command names; links are followed.
 
     Raises:
-        DockerfileError: there is none, or it is too large.
+        SourceError: it cannot be read, or is larger than the limit.
     """
-    content = _read(path, _DOCKERFILE_LIMIT)
-    if content is None:
-        raise DockerfileError(
-            f"there is no Dockerfile at {path}",
-            hint="name it with --file, or spec.dockerfile in an ImageBuild",
-        )
-    return content
-
-
-def read_ignore_file(directory: str, dockerfile: str) -> tuple[str, ...]:
-    """Return the patterns of what a context ignores.
-
-    Args:
-        directory: the context.
-        dockerfile: path of the Dockerfile.
-
-    Raises:
-        SourceError: the file is too large.
-        DockerfileError: a pattern is malformed.
-    """
-    for path in (f"{dockerfile}.dockerignore", os.path.join(directory, ".dockerignore")):
-        text = _read(path, _IGNORE_LIMIT)
-        if text is not None:
-            patterns = tuple(read_patterns(text))
-            IgnoreMatcher(patterns)  # refuses a malformed pattern now, before any work
-            return patterns
-    return ()
-
-
-def _read(path: str, limit: int) -> str | None:
     try:
         with open(path, "rb") as file:
             data = file.read(limit + 1)
@@ -103,4 +78,41 @@ def _read(path: str, limit: int) -> str | None:
         raise SourceError(f"cannot read {path}: {error.strerror}") from error
     if len(data) > limit:
         raise SourceError(f"{path} is larger than {limit >> 20} MiB")
-    return data.decode("utf-8", errors="surrogateescape")
+    return data
+
+
+def read_dockerfile(path: str, read: Reader = read_local) -> str:
+    """Return a Dockerfile's text; bytes that are not UTF-8 come as surrogate escapes.
+
+    Args:
+        path: where it is.
+        read: reads it. A Dockerfile inside a context must be read so that no link leads out of it: the
+            message about a malformed one shows its lines.
+
+    Raises:
+        DockerfileError: there is none.
+        SourceError: it cannot be read, or is too large.
+    """
+    content = read(path, _DOCKERFILE_LIMIT)
+    if content is None:
+        raise DockerfileError(
+            f"there is no Dockerfile at {path}",
+            hint="name it with --file, or spec.dockerfile in an ImageBuild",
+        )
+    return content.decode("utf-8", errors="surrogateescape")
+
+
+def read_ignore_patterns(candidates: Iterable[tuple[str, Reader]]) -> tuple[str, ...]:
+    """Return the patterns of the first ignore file that is there; none where there is none.
+
+    Raises:
+        SourceError: it cannot be read, or is too large.
+        DockerfileError: a pattern is malformed.
+    """
+    for path, read in candidates:
+        content = read(path, _IGNORE_LIMIT)
+        if content is not None:
+            patterns = tuple(read_patterns(content.decode("utf-8", errors="surrogateescape")))
+            IgnoreMatcher(patterns)  # refuses a malformed pattern now, before any work
+            return patterns
+    return ()

@@ -22,7 +22,12 @@ from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Durations, Sizes, StepCounts
 from strake_builder.context.fetch import FetchedContext, fetch_context
-from strake_builder.context.filtered import ContextFiles, read_dockerfile, read_ignore_file
+from strake_builder.context.filtered import (
+    ContextFiles,
+    read_dockerfile,
+    read_ignore_patterns,
+    read_local,
+)
 from strake_builder.errors import BuildTimedOut, DockerfileError, InvalidRequest, Location
 from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.lint import fails_on_warnings, lint_plan
@@ -33,6 +38,7 @@ from strake_builder.frontend.steps import ConfigStep
 from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.syscalls import pivot_root_refused
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.base_images import BaseImages
@@ -125,8 +131,16 @@ class Build:
             return self._succeeded(evaluated, images, image, context, pusher)
 
     def _plan(self, context: FetchedContext) -> tuple[BuildPlan, ContextFiles]:
-        path = self._inputs.dockerfile_path or os.path.join(context.directory, self._request.dockerfile)
-        dockerfile = parse(read_dockerfile(path), self._request.dockerfile)
+        with Root(context.directory) as root:
+
+            def inside(path: str, limit: int) -> bytes | None:
+                return root.read_file(os.fsencode(path), limit)
+
+            named = self._inputs.dockerfile_path
+            path, read = (named, read_local) if named else (self._request.dockerfile, inside)
+            text = read_dockerfile(path, read)
+            patterns = read_ignore_patterns(((f"{path}.dockerignore", read), (".dockerignore", inside)))
+        dockerfile = parse(text, self._request.dockerfile)
         planned = plan(
             dockerfile,
             target=self._request.target,
@@ -136,7 +150,7 @@ class Build:
         )
         for name in planned.unused_build_args:
             self._reporter.warn(f"the build argument {name} is used by no ARG", self._request.dockerfile)
-        return planned, ContextFiles(context.directory, read_ignore_file(context.directory, path))
+        return planned, ContextFiles(context.directory, patterns)
 
     def _lint(self, evaluated: EvaluatedBuild, files: ContextFiles) -> None:
         """Report what `strake lint` would; a Dockerfile may ask for it to be fatal."""
