@@ -31,7 +31,11 @@ class BaseImage(Document):
 
 
 class StepCounts(Document):
-    """How the build's steps ended. `total` may exceed the sum: a failure leaves steps undone."""
+    """How the build's steps ended.
+
+    `total` may exceed the sum: a failure leaves steps undone, and an instruction that only changes the
+    image's config neither runs nor comes from the cache.
+    """
 
     total: int = 0
     run: int = 0

@@ -135,6 +135,8 @@ def succeeded(
             **_reported(result),
             **_end(status, ended),
             "phase": Phase.SUCCEEDED,
+            # Instructions that only change the config are neither run nor cached, and done all the same.
+            "steps": Steps(total=result.steps.total, done=result.steps.total, cached=result.steps.cached),
             "image": images[0],
             "images": images,
             "digest": result.digest,

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from strake_api.reasons import ProgressReason
+from strake_api.result import StepCounts
 from strake_api.status import Phase
 from strake_operator.names import job_name
 from strake_operator.reconcile.decide import Decision, StartRun, StopRun, decide, refused
@@ -107,6 +108,12 @@ def test_success():
     assert (status.steps.total, status.steps.done, status.steps.cached) == (4, 4, 3)
     assert status.platforms[0].platform == "linux/amd64"
     assert (status.duration, status.failure, status.progress) == ("0s", None, None)
+
+
+def test_instructions_without_work_are_done_too():
+    result = SUCCESS.model_copy(update={"steps": StepCounts(total=9, run=2, cached=1)})
+    status = decided(run(pod=pod(ended(result.to_json(), exit_code=0))), status=started()).status
+    assert (status.steps.total, status.steps.done, status.steps.cached) == (9, 9, 1)
 
 
 def test_a_finished_generation_is_left_alone():
