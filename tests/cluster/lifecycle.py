@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120
 _SUPERVISOR_LOG = "supervisor"
+# The cluster outlives the call that starts it: held, so that nobody takes its process for forgotten.
+_started: list[subprocess.Popen[bytes]] = []
 
 
 class ClusterError(Exception):
@@ -112,6 +114,7 @@ def _start_supervisor(programs: Path) -> subprocess.Popen[bytes]:
             start_new_session=True,
         )
     (DIR / "pid").write_text(str(process.pid))
+    _started.append(process)
     return process
 
 
@@ -119,10 +122,22 @@ def _supervisor_pid() -> int | None:
     """Return the running supervisor's process ID. A number that another process got by now does not count."""
     try:
         pid = int((DIR / "pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except (OSError, ValueError):
         return None
-    return pid if b"tests.cluster" in command and b"supervise" in command else None
+    return pid if _is_supervisor(Path("/proc", str(pid))) else None
+
+
+def _supervisors() -> list[int]:
+    """Return the supervisors of all clusters on this machine."""
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if _is_supervisor(entry)]
+
+
+def _is_supervisor(process: Path) -> bool:
+    try:
+        command = (process / "cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"tests.cluster" in command and b"supervise" in command
 
 
 def _wait_for_registry(supervisor: subprocess.Popen[bytes]) -> None:
@@ -178,7 +193,8 @@ def _stop(*, keep_logs: bool = False) -> None:
         _wait_until_gone(pid)
     network_down(DIR)
     remove_control_groups()
-    for directory in COVERED:
+    # Removing a directory takes the mounts on it away from every mount namespace: from another cluster's, too.
+    for directory in () if _supervisors() else COVERED:
         with suppress(OSError):
             directory.rmdir()
     if keep_logs:
@@ -190,8 +206,8 @@ def _stop(*, keep_logs: bool = False) -> None:
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 30
     while Path(f"/proc/{pid}").exists() or _members():
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+        for process in _started:
+            process.poll()
         if time.monotonic() > deadline:
             raise ClusterError(f"processes {_members() or pid} of the cluster do not end")
         time.sleep(0.05)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.settings import COVERED
+from tests.cluster.settings import COVERED, DIR
 
 pytestmark = pytest.mark.cluster
 
@@ -87,9 +87,20 @@ def test_a_failure_names_the_log(tmp_path):
     assert (tmp_path / "broken/registry.log").exists()
 
 
-def test_nothing_of_the_machine_is_covered_for_others():
-    mounts = Path("/proc/self/mounts").read_text()
-    assert not [path for path in COVERED if f" {path} tmpfs" in mounts]
+def test_another_cluster_keeps_its_own_directories(platform, tmp_path):
+    """Ending one cluster must not take the runtime's state from another."""
+    done = in_another_network(SCRIPT, tmp_path / "cluster")
+    assert done.returncode == 0, done.stderr
+    supervisor = (DIR / "pid").read_text()
+    mounts = [Path(f"/proc/{child}/mounts").read_text() for child in children(supervisor)]
+    assert mounts
+    for path in COVERED:
+        assert all(f" {path} tmpfs" in each for each in mounts), path
+
+
+def children(pid: str) -> list[str]:
+    found = subprocess.run(["pgrep", "-P", pid], capture_output=True, text=True, check=True)
+    return found.stdout.split()
 
 
 def in_another_network(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
