@@ -17,8 +17,9 @@ CGROUP = DIR.name
 
 KUBERNETES = "1.36.3"
 BRIDGE = "strake0"
-NODE_IP = "10.88.0.1"
-POD_CIDR = "10.88.0.0/16"
+# Not 10.88.0.0/16, which podman and buildah take.
+NODE_IP = "10.213.0.1"
+POD_CIDR = "10.213.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
 
 REGISTRY = f"{NODE_IP}:5000"
