@@ -23,7 +23,8 @@ from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
 from strake_builder.sandbox.process import Process
 from strake_builder.sandbox.spec import runtime_spec
 
-_GRACE_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 3.0
+"""A step without a handler ignores SIGTERM, being the first process of its namespace: most wait it out."""
 _RUNTIME_FAILED: Final = "error"
 
 
