@@ -29,30 +29,24 @@ Clamp = Callable[[int], int]
 """Turns a modification time, in whole seconds, into the one that the layer says."""
 
 
-def overlay_changes(
-    upper: str, lowers: Sequence[str], *, skip: frozenset[bytes] = frozenset(), clamp: Clamp | None = None
-) -> Iterator[Change]:
+def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = None) -> Iterator[Change]:
     """Yield what an upper directory changes, parents before children, names in byte order.
 
     Args:
         upper: overlay's upper directory, mounted by nobody any more.
         lowers: the layers below it, topmost first.
-        skip: resolved paths of files and directories that are not the step's own doing.
         clamp: applied to every modification time.
 
     Raises:
         StepError: a path is longer than the kernel allows to open.
     """
-    return _Walk(
-        os.fsencode(upper), [os.fsencode(lower) for lower in lowers], skip, clamp or (lambda t: t)
-    ).walk()
+    return _Walk(os.fsencode(upper), [os.fsencode(lower) for lower in lowers], clamp or (lambda t: t)).walk()
 
 
 class _Walk:
-    def __init__(self, upper: bytes, lowers: list[bytes], skip: frozenset[bytes], clamp: Clamp) -> None:
+    def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp) -> None:
         self._upper = upper
         self._below = LowerLayers(lowers)
-        self._skip = skip
         self._clamp = clamp
         self._linked: dict[tuple[int, int], bytes] = {}
 
@@ -105,11 +99,7 @@ class _Walk:
             ) from error
         found.sort(key=lambda pair: pair[0])
         prefix = path + b"/" if path else b""
-        return [
-            (prefix + name, st)
-            for name, st in found
-            if prefix + name not in self._skip and not _is_socket(st)
-        ]
+        return [(prefix + name, st) for name, st in found if not _is_socket(st)]
 
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode
