@@ -21,9 +21,6 @@ from tests.images.push import push_image
 EXPECTED = Path(__file__).parent / "expected"
 STRAKE = Path(sys.executable).parent / "strake"
 
-DIFFERENT_ON_PURPOSE: dict[str, str] = {}
-"""Cases whose reference result is not ours, with the reason. Strict: one that passes must leave the list."""
-
 
 @dataclass(frozen=True)
 class Bases:
@@ -73,15 +70,7 @@ def build(
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason=DIFFERENT_ON_PURPOSE[name], strict=True))
-        if name in DIFFERENT_ON_PURPOSE
-        else name
-        for name in CASES
-    ],
-)
+@pytest.mark.parametrize("name", CASES)
 def test_image_is_the_reference_image(name, bases, cache, tmp_path):
     case = CASES[name]
     expected = json.loads((EXPECTED / f"{name}.json").read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.request import BuildRequest, Source
     from strake_api.result import BuildSucceeded
     from strake_builder.solve.inputs import BuildInputs
 
@@ -139,7 +139,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     )
 
 
-def _source(text: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _source(text: str) -> Source:
     from strake_api.request import DirectorySource, GitSource, Source
 
     for prefix, rest in (("git+", text[4:]), ("git://", text), ("dir://", "")):

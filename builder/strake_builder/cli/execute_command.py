@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from strake_api.request import BuildRequest
 from strake_builder.errors import InvalidRequest
 from strake_builder.solve.inputs import BuildInputs
+
+if TYPE_CHECKING:
+    from strake_oci.credentials.sources import Credentials
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +47,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     )
 
 
-def mounted_credentials(*paths: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def mounted_credentials(*paths: str | None) -> Credentials:
     """Return the credentials of mounted Docker config files, the first that knows a registry counting.
 
     Raises:

@@ -91,11 +91,6 @@ class DecompressedStream:
                 pass
         return data
 
-    @property
-    def compressed(self) -> bool:
-        """Whether the source is packed at all."""
-        return self._plain is not self._source
-
 
 class _Peeked:
     """A source whose first bytes can be looked at before they are read."""

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import threading
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -159,9 +158,6 @@ class Crun:
 
     def _run_flags(self) -> list[str]:
         return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
-
-
-Runner = Callable[[Process, str, LineSink], Outcome]
 
 
 def _runtime_error(log: Path) -> str:

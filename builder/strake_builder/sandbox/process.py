@@ -23,13 +23,11 @@ class Identity:
         uid: user.
         gid: primary group.
         groups: supplementary groups.
-        home: value of HOME where the environment has none.
     """
 
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
-    home: str = "/root"
 
 
 @dataclass(frozen=True, slots=True)

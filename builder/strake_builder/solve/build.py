@@ -14,6 +14,7 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
@@ -261,7 +262,7 @@ class Build:
         )
 
     @contextlib.contextmanager
-    def _phase(self, reason: ProgressReason, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _phase(self, reason: ProgressReason, name: str) -> Iterator[None]:
         self._cancellation.check()
         self._reporter.phase(reason)
         started = time.monotonic()
@@ -269,7 +270,7 @@ class Build:
         self._seconds[name] = time.monotonic() - started
 
     @contextlib.contextmanager
-    def _deadline(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _deadline(self) -> Iterator[None]:
         seconds = self._request.timeout_seconds
         if seconds is None:
             yield

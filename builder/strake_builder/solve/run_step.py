@@ -73,7 +73,7 @@ def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
         argv=step.command.argv,
         environment=tuple(environment),
         working_dir=step.working_dir,
-        identity=Identity(account.uid, account.gid, account.groups, account.home),
+        identity=Identity(account.uid, account.gid, account.groups),
         network=Network.NONE if step.network == "none" else Network.BUILDER,
         mounts=tuple(prepared.mounts),
         hostname=HOSTNAME,
