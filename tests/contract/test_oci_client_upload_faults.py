@@ -233,7 +233,7 @@ class TestTokens:
 
 def test_silence_while_committing_is_waited_out_longer_than_other_silence(registry):
     def slow(exchange):
-        time.sleep(0.5)
+        time.sleep(0.5)  # the registry is slow: that is the fault
         return False
 
     registry.add(faults.sometimes(slow, method="PUT", path="/uploads/", times=1))
