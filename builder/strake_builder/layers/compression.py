@@ -1,7 +1,9 @@
 """Compresses and decompresses layers as streams.
 
 gzip goes through ISA-L, which compresses about ten times faster than zlib at its default level for
-some ten percent more bytes. zstd is offered where every consumer reads it (OCI image spec 1.1).
+some ten percent more bytes. Its scale ends at 3: levels from 4 on, which somebody asks for who wants
+small layers and has time, go through zlib. zstd is offered where every consumer reads it (OCI image
+spec 1.1).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import zlib
 from typing import IO, Final, Protocol, cast
 
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
+from strake_builder.layers.format import GZIP_LEVEL, ZSTD_LEVEL
 from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.mediatype import Compression
 
@@ -18,8 +21,9 @@ _CHUNK: Final = 256 << 10
 _MAGIC_MAX: Final = 6
 _ZSTD_WINDOW_LIMIT: Final = 128 << 20
 """Bytes. Windows of `zstd --long=27`, the longest that its own tool reads unasked."""
-GZIP_LEVEL: Final = 1
-ZSTD_LEVEL: Final = 3
+_ISAL_MAX: Final = 3
+_GZIP_WINDOW: Final = 31
+"""zlib's way to say: the largest window, in a gzip member without name and time."""
 
 
 class Compressor(Protocol):
@@ -47,15 +51,19 @@ def compressor(compression: Compression, level: int | None = None) -> Compressor
 
     Args:
         compression: the format.
-        level: gzip 0 to 3 (ISA-L's scale), zstd 1 to 19; a fast default where None.
+        level: one of `format.LEVELS`; a fast default where None. zstd needs memory for windows of up to
+            8 MiB at level 19 and 128 MiB at 22, here and wherever the layer is unpacked.
     """
     match compression:
         case Compression.NONE:
             return _Plain()
         case Compression.GZIP:
+            level = GZIP_LEVEL if level is None else level
+            if level > _ISAL_MAX:
+                return zlib.compressobj(level, wbits=_GZIP_WINDOW)
             from isal import isal_zlib
 
-            return cast("Compressor", isal_zlib.compressobj(GZIP_LEVEL if level is None else level, wbits=31))
+            return cast("Compressor", isal_zlib.compressobj(level, wbits=_GZIP_WINDOW))
         case Compression.ZSTD:
             import zstandard
 
@@ -116,7 +124,7 @@ class _GzipReader:
         from isal import isal_zlib
 
         self._new = isal_zlib.decompressobj
-        self._decoder = self._new(wbits=31)
+        self._decoder = self._new(wbits=_GZIP_WINDOW)
         self._source = source
         self._packed = b""
 
@@ -133,7 +141,7 @@ class _GzipReader:
                         return b""
                     self._packed = more
                     continue
-                self._decoder = self._new(wbits=31)
+                self._decoder = self._new(wbits=_GZIP_WINDOW)
             plain = self._decoder.decompress(self._packed, max(size, _CHUNK))
             self._packed = self._decoder.unused_data if self._decoder.eof else self._decoder.unconsumed_tail
             if plain:

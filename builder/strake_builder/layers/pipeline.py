@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.layers.compression import compressor
+from strake_builder.layers.format import LayerFormat
 from strake_oci.digest import DiffID, Digest, Hasher
 from strake_oci.mediatype import Compression
 
@@ -42,30 +43,34 @@ class LayerBlob:
 def write_blob(
     stream: Iterable[bytes],
     write: Callable[[bytes], object],
-    compression: Compression = Compression.GZIP,
-    level: int | None = None,
+    form: LayerFormat | None = None,
 ) -> LayerBlob:
     """Compress a tar stream into `write` and return its digests.
 
     Args:
         stream: pieces of the tar stream; it is consumed in the calling thread.
         write: takes the compressed pieces, in order, from one thread.
-        compression: the blob's format.
-        level: see `compressor`.
+        form: compression and level of the blob; gzip at a fast level where None.
 
     Raises:
         Exception: whatever `stream` or `write` raises; every thread has ended by then.
     """
-    plain, packed = Hasher(), Hasher()
-    pack = compressor(compression, level)
+    form = form or LayerFormat()
+    plain = Hasher()
+    packed = plain if form.compression is Compression.NONE else Hasher()
+    pack = compressor(form.compression, form.level)
+
+    def deliver(data: bytes) -> None:
+        if packed is not plain:  # hashed once where both digests are of the same bytes
+            packed.update(data)
+        write(data)
 
     def take(piece: bytes) -> None:
         data = pack.compress(piece)
         if data:
-            packed.update(data)
-            write(data)
+            deliver(data)
 
-    pieces = iter(_regrouped(stream))
+    pieces = _regrouped(stream)
     head = list(itertools.islice(pieces, _SMALL // _PIECE))
     if len(head) < _SMALL // _PIECE:  # small: threads would cost more than they give
         for piece in head:
@@ -77,22 +82,28 @@ def write_blob(
                 for piece in source:
                     hashing.put(piece)
                     compressing.put(piece)
-    tail = pack.flush()
-    packed.update(tail)
-    write(tail)
+    deliver(pack.flush())
     return LayerBlob(DiffID(plain.digest()), packed.digest(), packed.size, plain.size)
 
 
-def _regrouped(stream: Iterable[bytes]) -> Iterable[bytes]:
-    """Yield the same bytes in pieces of about `_PIECE`, so that calls and queue entries are few."""
+def _regrouped(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the same bytes in pieces of exactly `_PIECE`, the last one excepted.
+
+    Calls and queue entries are few. And ISA-L's output depends on where its input is cut: without fixed
+    cuts, a read that the kernel cut short would change the blob's digest.
+    """
     parts: list[bytes] = []
     held = 0
     for part in stream:
         parts.append(part)
         held += len(part)
-        if held >= _PIECE:
-            yield b"".join(parts) if len(parts) > 1 else part
-            parts, held = [], 0
+        if held < _PIECE:
+            continue
+        joined = memoryview(b"".join(parts) if len(parts) > 1 else part)
+        whole = held - held % _PIECE
+        for at in range(0, whole, _PIECE):
+            yield bytes(joined[at : at + _PIECE])
+        parts, held = ([bytes(joined[whole:])], held - whole) if held != whole else ([], 0)
     if parts:
         yield b"".join(parts)
 

@@ -9,22 +9,15 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
 from strake_builder.errors import BuildError, OutOfDisk
+from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
 from strake_builder.output.push import Pusher
-from strake_builder.rootfs.changes import Clamp, tar_stream
+from strake_builder.rootfs.changes import tar_stream
 from strake_builder.rootfs.overlay import Snapshot
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.image_layers import WrittenLayer
 from strake_builder.solve.workspace import Workspace
-from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
-from strake_oci.mediatype import Compression
-
-_MEDIA_TYPES = {
-    Compression.NONE: mediatype.OCI_LAYER,
-    Compression.GZIP: mediatype.OCI_LAYER_GZIP,
-    Compression.ZSTD: mediatype.OCI_LAYER_ZSTD,
-}
 
 
 class LayerExporter:
@@ -35,7 +28,10 @@ class LayerExporter:
         pool: where they are written.
         cancellation: told of the first failure, so that no further step runs for nothing.
         pusher: pushes each blob as soon as it is written; None keeps them local.
-        clamp: applied to the modification times in layers.
+        form: how layers are written.
+
+    Attributes:
+        form: how layers are written.
     """
 
     def __init__(
@@ -44,14 +40,14 @@ class LayerExporter:
         pool: Executor,
         cancellation: Cancellation,
         pusher: Pusher | None,
-        clamp: Clamp | None = None,
+        form: LayerFormat | None = None,
     ) -> None:
         self._directory = workspace.directory("blobs")
         self._workspace = workspace
         self._pool = pool
         self._cancellation = cancellation
         self._pusher = pusher
-        self._clamp = clamp
+        self.form = form or LayerFormat()
 
     def export(self, snapshot: Snapshot) -> Future[WrittenLayer | None]:
         """Begin to write what a snapshot changed; the result is None where that is nothing."""
@@ -75,14 +71,14 @@ class LayerExporter:
 
     def _export(self, snapshot: Snapshot) -> WrittenLayer | None:
         self._cancellation.check()
-        changes = snapshot.changes(self._clamp)
+        changes = snapshot.changes(self.form.clamp)
         first = next(changes, None)
         if first is None:
             return None
         path = os.path.join(self._directory, self._workspace.new_name("layer"))
         with open(path, "wb") as file:
-            blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write)
-        descriptor = Descriptor(_MEDIA_TYPES[Compression.GZIP], blob.digest, blob.size)
+            blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write, self.form)
+        descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
         if self._pusher is not None:
             self._pusher.push_blob(
                 descriptor,

@@ -100,6 +100,27 @@ def test_reading_to_the_end_reads_the_packed_stream_to_its_end():
     assert source.read() == b""
 
 
+def long_window(log: int) -> bytes:
+    """A repetition that only a window of 2^log bytes can see."""
+    block = os.urandom(1 << 20)
+    parameters = zstandard.ZstdCompressionParameters(window_log=log, enable_ldm=True)
+    packer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    pieces = [block, *([bytes(1 << 20)] * ((1 << log - 20) - 2)), block]
+    return b"".join(packer.compress(piece) for piece in pieces) + packer.flush()
+
+
+def test_zstd_with_the_longest_window_that_the_tool_reads_comes_back():
+    packed = long_window(27)
+    assert len(packed) < 1_500_000
+    stream = DecompressedStream(io.BytesIO(packed))
+    assert sum(map(len, iter(lambda: stream.read(1 << 20), b""))) == 1 << 27
+
+
+def test_a_window_that_would_take_too_much_memory_is_refused():
+    with pytest.raises(MalformedLayer, match="memory"):
+        DecompressedStream(io.BytesIO(long_window(28))).read(1000)
+
+
 def test_lz4_is_named():
     with pytest.raises(UnknownCompression, match="lz4"):
         DecompressedStream(io.BytesIO(b"\x04\x22\x4d\x18rest"))
