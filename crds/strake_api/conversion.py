@@ -49,7 +49,7 @@ def build_request(
         target=spec.target,
         args=spec.args,
         platform=platform,
-        output=Output(destinations=spec.output.destinations),
+        output=Output(**dict(spec.output)),
         registries=registries,
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_va
 
 from strake_api.document import Document, TolerantDocument
 from strake_api.duration import DurationText, parse_duration
+from strake_api.form import EPOCH_PATTERN, ImageForm
 from strake_api.request import BuildArg
 from strake_api.rule import Rule, cel_rules
 
@@ -71,6 +72,15 @@ INLINE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
     "source.inline holds no file of the name that dockerfile gives: add it there",
     lambda spec: spec.source.inline is None or spec.dockerfile in spec.source.inline,
 )
+EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
+    "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || arg.value == ''"
+    f" || arg.value.matches('{EPOCH_PATTERN}'))",
+    "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970",
+    lambda spec: all(
+        arg.name != "SOURCE_DATE_EPOCH" or not arg.value or re.fullmatch(EPOCH_PATTERN, arg.value, re.ASCII)
+        for arg in spec.args
+    ),
+)
 SOME_TIME: Rule[str] = Rule(
     "duration(self) > duration('0s') && duration(self) <= duration('24h')",
     "timeout must be longer than 0s and at most 24h",
@@ -125,8 +135,8 @@ class Source(Document):
         return INLINE_PATHS.check(ONE_SOURCE.check(self))  # type: ignore[return-value]
 
 
-class ImageOutput(Document):
-    """Where the image goes."""
+class ImageOutput(ImageForm):
+    """Where the image goes, and in which form."""
 
     destinations: Annotated[
         tuple[
@@ -152,7 +162,7 @@ class Resources(Document):
 class ImageBuildSpec(Document):
     """What to build and where to push it. A change starts a new run; the operator never writes here."""
 
-    model_config = ConfigDict(json_schema_extra=cel_rules(INLINE_DOCKERFILE))
+    model_config = ConfigDict(json_schema_extra=cel_rules(INLINE_DOCKERFILE, EPOCH_ARGUMENT))
 
     source: Source
     dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *_checked(_inside("dockerfile"))] = (
@@ -180,7 +190,7 @@ class ImageBuildSpec(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return INLINE_DOCKERFILE.check(self)  # type: ignore[return-value]
+        return EPOCH_ARGUMENT.check(INLINE_DOCKERFILE.check(self))  # type: ignore[return-value]
 
 
 class Metadata(TolerantDocument):

@@ -14,6 +14,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from strake_api.document import Document
+from strake_api.form import ImageForm, parse_epoch
+
+_EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
 InsecureRegistry = Annotated[str, Field(min_length=1, max_length=261)]
 """A registry's `host` or `host:port`, as it stands in an image reference."""
@@ -80,11 +83,13 @@ class BuildArg(Document):
         return self
 
 
-class Output(Document):
-    """Where the image goes."""
+class Output(ImageForm):
+    """Where the image goes, and in which form."""
 
     destinations: tuple[str, ...]
     """References to push to, without digests; without a tag `latest` is meant. Empty for files only."""
+    skip_push_permission_check: bool = False
+    """Find out about missing rights when there is something to push, not before the build starts."""
 
 
 class Registries(Document):
@@ -117,6 +122,25 @@ class BuildRequest(Document):
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
     """How long the build may take from the builder's start. The operator's own deadline is a little later."""
+
+    @property
+    def epoch(self) -> int | None:
+        """The time of everything that the build makes, in seconds since 1970; None is the time of day.
+
+        An explicit time counts before the build argument SOURCE_DATE_EPOCH, as with BuildKit's exporter
+        option, and either before `reproducible`, which only asks for some fixed time.
+        """
+        if self.output.source_date_epoch is not None:
+            return self.output.source_date_epoch
+        for argument in self.args:
+            if argument.name == _EPOCH_ARGUMENT and argument.value:
+                return parse_epoch(argument.value)
+        return 0 if self.output.reproducible else None
+
+    @model_validator(mode="after")
+    def _epoch_argument(self) -> Self:
+        assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
+        return self
 
     @model_validator(mode="after")
     def _absolute_paths(self) -> Self:

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from datetime import UTC, datetime
 from typing import Final
 
 from strake_api.reasons import ProgressReason
@@ -45,9 +44,9 @@ from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import EvaluatedBuild, evaluate_all
-from strake_builder.solve.export import LayerExporter
+from strake_builder.solve.export import LayerExporter, layer_format
 from strake_builder.solve.file_origins import FileOrigins
-from strake_builder.solve.image import FinishedImage, finish_image, opener
+from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener, refuse_unnamed_layers
 from strake_builder.solve.image_layers import PulledLayer
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_store import LayerStore
@@ -115,6 +114,9 @@ class Build:
             with self._phase(ProgressReason.PULLING_BASE, "pull"):
                 images = BaseImages(client, pulls, planned.meant_stage)
                 evaluated = evaluate_all(planned, images)
+                base = evaluated.base_of(evaluated.plan.target)
+                is_docker = self._request.output.media_types == "docker"
+                refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
             self._lint(evaluated, files)
             self._reporter.planned(len(evaluated.steps))
             pusher = Pusher(pushing, client, self._destinations, self._reporter)
@@ -183,7 +185,11 @@ class Build:
             mounts=MountMaker(workspace, self._inputs, origins),
             crun=crun,
             exporter=LayerExporter(
-                workspace, exports, self._cancellation, pusher if self._inputs.push else None
+                workspace,
+                exports,
+                self._cancellation,
+                pusher if self._inputs.push else None,
+                layer_format(self._request),
             ),
             reporter=self._reporter,
             cancellation=self._cancellation,
@@ -204,7 +210,7 @@ class Build:
             evaluated.stages[target],
             base.config if base else None,
             self._platform,
-            datetime.now(UTC),
+            image_notes(self._request),
         )
 
     def _write_files(self, image: FinishedImage, client: RegistryClient) -> None:

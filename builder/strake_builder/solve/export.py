@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 
+from strake_api.request import BuildRequest
 from strake_builder.errors import BuildError, OutOfDisk
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
@@ -18,6 +19,18 @@ from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.image_layers import WrittenLayer
 from strake_builder.solve.workspace import Workspace
 from strake_oci.descriptor import Descriptor
+from strake_oci.mediatype import Compression
+
+
+def layer_format(request: BuildRequest) -> LayerFormat:
+    """Return how the layers of a request are written."""
+    output = request.output
+    return LayerFormat(
+        Compression(output.compression),
+        output.compression_level,
+        epoch=request.epoch,
+        docker=output.media_types == "docker",
+    )
 
 
 class LayerExporter:
@@ -84,4 +97,4 @@ class LayerExporter:
                 descriptor,
                 lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it
             )
-        return WrittenLayer(descriptor, blob.diff_id, blob.uncompressed_size, path)
+        return WrittenLayer(descriptor, blob.diff_id, path)

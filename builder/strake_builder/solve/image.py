@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
+from strake_api.request import BuildRequest
+from strake_builder.errors import InvalidRequest
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.solve.image_layers import PulledLayer, StepLayer, WrittenLayer
@@ -15,12 +17,31 @@ from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.image import History, ImageConfig
 from strake_oci.manifest import Manifest
+from strake_oci.mediatype import Compression
 from strake_oci.platform import Platform
 from strake_oci.registry.client import RegistryClient
 
 _COMMENT = "strake.dockerfile"
 
 FinishedLayer = PulledLayer | WrittenLayer
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNotes:
+    """What an image says about itself besides what its Dockerfile does.
+
+    Attributes:
+        created: the time of the image and of the steps in its history. What a base image says of its own
+            steps stays.
+        labels: for the config, over those of the Dockerfile.
+        annotations: for the manifest.
+        docker: media types are Docker's instead of OCI's.
+    """
+
+    created: datetime
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    docker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +68,17 @@ class FinishedImage:
         return sum(layer.descriptor.size for layer in self.layers)
 
 
+def image_notes(request: BuildRequest) -> ImageNotes:
+    """Return what a request wants an image to say about itself, its time included."""
+    output, epoch = request.output, request.epoch
+    return ImageNotes(
+        created=datetime.now(UTC) if epoch is None else datetime.fromtimestamp(epoch, UTC),
+        labels=output.labels,
+        annotations=output.annotations,
+        docker=output.media_types == "docker",
+    )
+
+
 def opener(layer: FinishedLayer, client: RegistryClient) -> Callable[[], AbstractContextManager[ByteSource]]:
     """Return what opens a layer's blob: the file that was written, or the registry that has it."""
     if isinstance(layer, WrittenLayer):
@@ -60,8 +92,7 @@ def finish_image(
     evaluated: EvaluatedStage,
     base: ImageConfig | None,
     platform: Platform,
-    created: datetime,
-    annotations: Mapping[str, str] | None = None,
+    notes: ImageNotes,
 ) -> FinishedImage:
     """Wait for the last layers and describe the image.
 
@@ -70,18 +101,17 @@ def finish_image(
         evaluated: the target stage, for its configuration.
         base: config of the image that everything stands on, None for scratch.
         platform: of the image.
-        created: the time that the image says.
-        annotations: for the manifest.
+        notes: what else the image says.
 
     Raises:
         BuildError: a layer could not be written or pushed.
     """
     layers = tuple(layer for layer in map(_finished, result.layers) if layer is not None)
-    stamp = created.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    stamp = notes.created.astimezone(UTC).isoformat().replace("+00:00", "Z")
     history = tuple(h for h in (_history(record, stamp) for record in result.records) if h is not None)
     config = ImageConfig(
         platform=base.platform if base is not None else platform,
-        config=evaluated.config,
+        config=replace(evaluated.config, labels={**evaluated.config.labels, **notes.labels}),
         diff_ids=tuple(layer.diff_id for layer in layers),
         history=(*(base.history if base is not None else ()), *history),
         created=stamp,
@@ -90,17 +120,18 @@ def finish_image(
     if base is not None and not base.platform.os:
         config = replace(config, platform=platform)
     encoded = config.serialize()
-    descriptor = Descriptor.of(mediatype.OCI_CONFIG, encoded)
+    descriptor = Descriptor.of(mediatype.DOCKER_CONFIG if notes.docker else mediatype.OCI_CONFIG, encoded)
     manifest = Manifest(
         config=descriptor,
-        layers=tuple(_oci(layer.descriptor) for layer in layers),
-        annotations=annotations or {},
+        layers=tuple(_renamed(layer.descriptor, docker=notes.docker) for layer in layers),
+        media_type=mediatype.DOCKER_MANIFEST if notes.docker else mediatype.OCI_MANIFEST,
+        annotations=notes.annotations,
     )
     return FinishedImage(encoded, descriptor, manifest.serialize(), manifest.media_type, layers)
 
 
-def _finished(layer: PulledLayer | StepLayer) -> FinishedLayer | None:
-    if isinstance(layer, PulledLayer):
+def _finished(layer: FinishedLayer | StepLayer) -> FinishedLayer | None:
+    if not isinstance(layer, StepLayer):
         return layer
     assert layer.blob is not None, "layers of an image have blobs"  # noqa: S101 - narrows the type
     return layer.blob.result()
@@ -114,14 +145,24 @@ def _history(record: StepRecord, stamp: str) -> History | None:
     return History(created=stamp, created_by=step.created_by, comment=_COMMENT, empty_layer=empty)
 
 
-_OCI_NAMES = {
-    mediatype.DOCKER_LAYER: mediatype.OCI_LAYER,
-    mediatype.DOCKER_LAYER_GZIP: mediatype.OCI_LAYER_GZIP,
-    mediatype.DOCKER_LAYER_ZSTD: mediatype.OCI_LAYER_ZSTD,
-}
+def refuse_unnamed_layers(layers: tuple[PulledLayer, ...], *, docker: bool) -> None:
+    """Refuse a base image whose layers have no name in the family of media types that is asked for.
+
+    Raises:
+        InvalidRequest: the layers are zstd's and the family is Docker's, which has no media type for them.
+    """
+    for layer in layers:
+        if docker and mediatype.layer_compression(layer.descriptor.media_type) is Compression.ZSTD:
+            raise InvalidRequest(
+                f"the base image {layer.repository} has zstd layers, for which Docker has no media type",
+                hint="use OCI media types",
+            )
 
 
-def _oci(descriptor: Descriptor) -> Descriptor:
-    """Return a layer's descriptor under its OCI name: a manifest of one family does not mix names."""
-    name = _OCI_NAMES.get(descriptor.media_type, descriptor.media_type)
+def _renamed(descriptor: Descriptor, *, docker: bool) -> Descriptor:
+    """Return a layer's descriptor under its family's name: a manifest of one family does not mix names."""
+    compression = mediatype.layer_compression(descriptor.media_type)
+    if compression is None or mediatype.is_foreign(descriptor.media_type):
+        return descriptor
+    name = mediatype.layer_type(compression, docker=docker)
     return Descriptor(name, descriptor.digest, descriptor.size, urls=descriptor.urls)

@@ -129,3 +129,48 @@ def test_a_manifest_with_a_status_can_be_read():
         }
     )
     assert parsed.metadata.name == "hello"
+
+
+def output(**changes):
+    return {"destinations": ["registry.example/app:1"], **changes}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"compression": "gzip", "compressionLevel": 0},
+        {"compression": "gzip", "compressionLevel": 9},
+        {"compressionLevel": 9},
+        {"compression": "zstd", "compressionLevel": 22},
+        {"compression": "none", "mediaTypes": "docker", "labels": {"a": ""}},
+        {"annotations": {"org.opencontainers.image.source": "https://x.example"}, "sourceDateEpoch": 0},
+    ],
+)
+def test_good_forms(form):
+    assert ImageBuildSpec.model_validate(spec(output=output(**form)))
+
+
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"compression": "gzip", "compressionLevel": 10}, "0 to 9 for gzip"),
+        ({"compressionLevel": 10}, "0 to 9 for gzip"),
+        ({"compression": "zstd", "compressionLevel": 0}, "1 to 22 for zstd"),
+        ({"compression": "zstd", "compressionLevel": 23}, "compressionLevel"),
+        ({"compression": "none", "compressionLevel": 1}, "without compression there is none"),
+        ({"compression": "zstd", "mediaTypes": "docker"}, "zstd needs mediaTypes oci"),
+        ({"mediaTypes": "docker", "annotations": {"a": "b"}}, "Use labels"),
+        ({"labels": {"": "b"}}, "needs a name"),
+        ({"annotations": {"": "b"}}, "needs a name"),
+        ({"compression": "lz4"}, "compression"),
+        ({"sourceDateEpoch": -1}, "sourceDateEpoch"),
+        ({"sourceDateEpoch": 10**11}, "sourceDateEpoch"),
+    ],
+)
+def test_forms_that_contradict_themselves(form, said):
+    assert said in refusal(output=output(**form))
+
+
+@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1"])
+def test_an_epoch_in_an_argument_is_a_number(value):
+    assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])

@@ -63,3 +63,43 @@ def test_from_a_spec(source, chosen):
     assert made.source.chosen == chosen
     assert (made.timeout_seconds, made.target) == (120, "t")
     assert made.registries.insecure == ("r:5000",)
+
+
+def test_a_spec_says_the_form_of_the_image():
+    form = {
+        "compression": "zstd",
+        "compressionLevel": 7,
+        "mediaTypes": "oci",
+        "labels": {"l": "1"},
+        "annotations": {"a": "2"},
+        "sourceDateEpoch": 5,
+        "reproducible": True,
+    }
+    spec = ImageBuildSpec.model_validate(
+        {"source": {"inline": {"Dockerfile": "x"}}, "output": {"destinations": ["r.example/a"], **form}}
+    )
+    made = build_request(spec, config_map_directory="/c", work_directory="/w", registries=Registries())
+    assert form.items() <= made.output.to_dict().items()
+
+
+@pytest.mark.parametrize(
+    ("output", "argument", "epoch"),
+    [
+        ({}, None, None),
+        ({}, "", None),
+        ({}, "7", 7),
+        ({"reproducible": True}, None, 0),
+        ({"reproducible": True}, "7", 7),
+        ({"reproducible": True, "sourceDateEpoch": 9}, None, 9),
+        ({"sourceDateEpoch": 9}, "7", 9),
+    ],
+)
+def test_which_time_counts(output, argument, epoch):
+    args = [] if argument is None else [{"name": "SOURCE_DATE_EPOCH", "value": argument}]
+    made = BuildRequest.model_validate(request(output={"destinations": [], **output}, args=args))
+    assert made.epoch == epoch
+
+
+def test_an_epoch_that_is_no_number_is_refused():
+    with pytest.raises(ValidationError, match="SOURCE_DATE_EPOCH"):
+        BuildRequest.model_validate(request(args=[{"name": "SOURCE_DATE_EPOCH", "value": "now"}]))
