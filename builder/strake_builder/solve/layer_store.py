@@ -11,15 +11,18 @@ import os
 import tempfile
 import threading
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
+from typing import assert_never
 
 from strake_builder.errors import BaseImageError, OutOfDisk
+from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
-from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer
+from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_oci.digest import DiffID, Hasher
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient
@@ -46,7 +49,7 @@ class LayerStore:
     def prefetch(self, layers: tuple[ImageLayer, ...]) -> None:
         """Begin to unpack layers that will be needed."""
         for position, layer in enumerate(layers):
-            if isinstance(layer, PulledLayer):
+            if not isinstance(layer, StepLayer):
                 self._request(layer, lowest=position == 0)
 
     def directories(self, layers: tuple[ImageLayer, ...]) -> tuple[str, ...]:
@@ -64,14 +67,14 @@ class LayerStore:
             for position, layer in enumerate(layers)
         )
 
-    def _request(self, layer: PulledLayer, *, lowest: bool) -> Future[str]:
+    def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
         key = (layer.diff_id, lowest)
         with self._lock:
             if key not in self._unpacked:
                 self._unpacked[key] = self._pool.submit(self._unpack, layer, lowest)
             return self._unpacked[key]
 
-    def _unpack(self, layer: PulledLayer, lowest: bool) -> str:
+    def _unpack(self, layer: StoredLayer, lowest: bool) -> str:
         name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
         directory = os.path.join(self._directory, name)
         if os.path.isdir(directory):
@@ -87,11 +90,12 @@ class LayerStore:
                 remove_tree(scratch)
         return directory
 
-    def _fill(self, directory: str, layer: PulledLayer, *, lowest: bool) -> None:
-        what = f"the layer {layer.descriptor.digest} of {layer.repository}"
-        progress = _Progress(layer, self._reporter)
+    def _fill(self, directory: str, layer: StoredLayer, *, lowest: bool) -> None:
+        what = f"the layer {layer.descriptor.digest}"
+        if isinstance(layer, PulledLayer):
+            what += f" of {layer.repository}"
         try:
-            with self._client.open_blob(layer.repository, layer.descriptor, progress) as packed:
+            with self._open(layer) as packed:
                 stream = _Hashed(DecompressedStream(packed))
                 unpacked = unpack_layer(stream, directory, lowest=lowest)
                 while packed.read(1 << 20):
@@ -107,6 +111,16 @@ class LayerStore:
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
+
+    def _open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
+        match layer:
+            case PulledLayer():
+                progress = _Progress(layer, self._reporter)
+                return self._client.open_blob(layer.repository, layer.descriptor, progress)
+            case WrittenLayer():
+                return open(layer.path, "rb")
+            case _:
+                assert_never(layer)
 
 
 class _Hashed:

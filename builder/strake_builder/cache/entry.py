@@ -1,0 +1,103 @@
+"""The document of a cache entry: an OCI artifact manifest, in a registry and in a directory alike.
+
+Its layer is the step's own layer blob under its ordinary media type (the empty descriptor for a step that
+changed nothing), so that registries keep, mount and collect it like any other. What a manifest has no
+field for is in annotations.
+
+Source: image-spec 1.1, manifest.md, "Guidelines for Artifact Usage".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from strake_builder.cache.keys import Key
+from strake_oci import mediatype
+from strake_oci.artifact import EMPTY, make_artifact
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import DiffID, Digest
+from strake_oci.errors import InvalidDigestError, OCIError
+from strake_oci.image import timestamp
+from strake_oci.manifest import Manifest, parse
+
+ARTIFACT_TYPE: Final = "application/vnd.strake.cached-step.v1"
+CREATED: Final = "org.opencontainers.image.created"
+DIFF_ID: Final = "dev.strake.cache.diff-id"
+KEYS: Final = "dev.strake.cache.keys"
+
+
+class UnsoundEntry(Exception):
+    """A document that is no entry, or not the one that was asked for; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an entry says.
+
+    Attributes:
+        layer: descriptor and diff ID; None for a step that changed nothing.
+        created: when the step ended, in UTC.
+    """
+
+    layer: tuple[Descriptor, DiffID] | None
+    created: datetime
+
+
+def write_entry(entry: Entry, keys: tuple[Key, ...]) -> Manifest:
+    """Return the manifest of an entry that is kept under some keys."""
+    annotations = {CREATED: timestamp(entry.created), KEYS: ",".join(key.hex for key in keys)}
+    if entry.layer is None:
+        return make_artifact(ARTIFACT_TYPE, annotations=annotations)
+    descriptor, diff_id = entry.layer
+    annotations[DIFF_ID] = str(diff_id)
+    return make_artifact(ARTIFACT_TYPE, (descriptor,), annotations=annotations)
+
+
+def read_entry(data: bytes, key: Key, media_type: str = "") -> Entry:
+    """Read the manifest that was found under a key.
+
+    Raises:
+        UnsoundEntry: it is something else, of another key, or damaged.
+    """
+    try:
+        manifest = parse(data, media_type)
+    except OCIError as error:
+        raise UnsoundEntry(error.message) from error
+    if not isinstance(manifest, Manifest) or manifest.artifact_type != ARTIFACT_TYPE:
+        raise UnsoundEntry("it is no cached step")
+    if key.hex not in manifest.annotations.get(KEYS, "").split(","):
+        raise UnsoundEntry("it belongs to another key")
+    if len(manifest.layers) != 1:
+        raise UnsoundEntry(f"it has {len(manifest.layers)} layers")
+    return Entry(_layer(manifest), read_timestamp(manifest.annotations.get(CREATED, "")))
+
+
+def _layer(manifest: Manifest) -> tuple[Descriptor, DiffID] | None:
+    layer = manifest.layers[0]
+    if layer.media_type == mediatype.OCI_EMPTY:
+        if layer.digest != EMPTY.digest:
+            raise UnsoundEntry("its empty layer is not empty")
+        return None
+    if mediatype.layer_compression(layer.media_type) is None:
+        raise UnsoundEntry(f"its layer is of the kind {layer.media_type[:80]}")
+    try:
+        return layer, DiffID(Digest.parse(manifest.annotations.get(DIFF_ID, "")))
+    except InvalidDigestError as error:
+        raise UnsoundEntry(f"its diff ID is none: {error.message}") from error
+
+
+def read_timestamp(text: str) -> datetime:
+    """Read a time in RFC 3339.
+
+    Raises:
+        UnsoundEntry: it is something else.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UnsoundEntry(f"its time {text[:40]!r} is none") from error
+    if moment.tzinfo is None:
+        raise UnsoundEntry(f"its time {text[:40]!r} has no zone")
+    return moment.astimezone(UTC)
