@@ -44,7 +44,9 @@ test: setup $(VENV)/.ready ## Run every test: units, real registries, whole imag
 	$(BIN)/pytest
 
 bench: setup $(VENV)/.ready ## Measure against other builders and registry clients
-	for each in benchmarks/*.py; do $(BIN)/python -m benchmarks.$$(basename $$each .py) || exit 1; done
+	for each in benchmarks/*.py benchmarks/*/__main__.py; do \
+	  module=$${each%.py}; module=$${module%/__main__}; \
+	  $(BIN)/python -m benchmarks.$${module#benchmarks/} || exit 1; done
 
 image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGISTRY=registry.example/strake
 	@test -n "$(REGISTRY)" || { echo "say where to push: make image REGISTRY=registry.example/strake"; exit 2; }

@@ -41,7 +41,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from importlib.metadata import version
 
-        parser.exit(message=f"strake {version('strake')}\n")
+        sys.stdout.write(f"strake {version('strake')}\n")
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
