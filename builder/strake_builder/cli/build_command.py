@@ -133,6 +133,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         dockerfile_path=_dockerfile_path(arguments),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         runtime=arguments.runtime,
+        rootfs=arguments.rootfs,
         push=not arguments.no_push,
         archive_path=arguments.tar_path,
         layout_path=arguments.oci_layout_path,

@@ -39,6 +39,14 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     place.add_argument(
         "--runtime", metavar="PROGRAM", default="crun", help="OCI runtime for RUN (default: crun)"
     )
+    place.add_argument(
+        "--rootfs",
+        choices=("auto", "overlay", "scan"),
+        default="auto",
+        help="how a step's changes are found: overlay mounts layers and costs what the step changes; scan "
+        "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
+        "where the kernel allows it)",
+    )
     secrets = parser.add_argument_group("secrets")
     secrets.add_argument(
         "--secret",

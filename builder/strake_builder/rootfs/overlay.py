@@ -13,37 +13,17 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import UnsupportedHere
 from strake_builder.rootfs import syscalls
-from strake_builder.rootfs.changes import Change, Clamp, overlay_changes
 from strake_builder.rootfs.remove import remove_tree
+from strake_builder.rootfs.snapshotter import Snapshot
 
 _OPTIONS: Final = "userxattr,volatile,index=off,metacopy=off,redirect_dir=nofollow"
 _OPTIONS_LIMIT: Final = 4095
 """Bytes. mount(2) takes one page of options."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A writable root whose changes are kept apart.
-
-    Attributes:
-        root: where it is mounted; its content is valid inside `Overlay.mounted`.
-        upper: the directory that receives the changes.
-        lowers: the layers below, topmost first.
-    """
-
-    root: str
-    upper: str
-    lowers: tuple[str, ...]
-
-    def changes(self, clamp: Clamp | None = None) -> Iterator[Change]:
-        """Yield what was changed; call it when the root is mounted no more."""
-        return overlay_changes(self.upper, self.lowers, clamp=clamp)
 
 
 class Overlay:
@@ -70,15 +50,7 @@ class Overlay:
 
     @contextlib.contextmanager
     def mounted(self, layers: Sequence[str], name: str) -> Iterator[Snapshot]:
-        """Mount a new writable root over layers for the time of the context.
-
-        Args:
-            layers: directories, bottom first; none at all is an empty root.
-            name: a directory name that no other snapshot has.
-
-        Raises:
-            UnsupportedHere: overlay cannot be mounted here, with what to change.
-        """
+        """As `Snapshotter.mounted`."""
         home = os.path.join(self._directory, name)
         upper, work, root = (os.path.join(home, part) for part in ("upper", "work", "root"))
         for path in (home, upper, work, root):
@@ -92,13 +64,7 @@ class Overlay:
 
     @contextlib.contextmanager
     def view(self, layers: Sequence[str], name: str) -> Iterator[str]:
-        """Mount layers read-only for the time of the context and yield where.
-
-        A single layer needs no mount. Layers are given bottom first.
-
-        Raises:
-            UnsupportedHere: as `mounted`.
-        """
+        """As `Snapshotter.view`, mounted read-only. A single layer needs no mount."""
         if len(layers) <= 1:
             yield layers[0] if layers else self._empty
             return
@@ -107,6 +73,12 @@ class Overlay:
         with self._mount(tuple(reversed(layers)), root):
             yield root
         os.rmdir(root)
+
+    @contextlib.contextmanager
+    def scratch(self, directory: str, name: str) -> Iterator[str]:
+        """As `Snapshotter.scratch`."""
+        with self.mounted((directory,), name) as snapshot:
+            yield snapshot.root
 
     @contextlib.contextmanager
     def _mount(

@@ -100,7 +100,7 @@ class Build:
         """
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
-            workspace = scope.enter_context(Workspace(self._request.work_directory))
+            workspace = scope.enter_context(self._workspace())
             with self._phase(ProgressReason.FETCHING_SOURCE, "source"):
                 context = fetch_context(self._request.source, workspace.directory("context"))
                 planned, files = self._plan(context)
@@ -132,6 +132,9 @@ class Build:
                 if self._inputs.push:
                     self._push(image, pusher)
             return self._succeeded(evaluated, images, image, context, pusher)
+
+    def _workspace(self) -> Workspace:
+        return Workspace(self._request.work_directory, rootfs=self._inputs.rootfs, warn=self._reporter.warn)
 
     def _plan(self, context: FetchedContext) -> tuple[BuildPlan, ContextFiles]:
         with Root(context.directory) as root:

@@ -14,7 +14,7 @@ from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.changes import tar_stream
-from strake_builder.rootfs.overlay import Snapshot
+from strake_builder.rootfs.snapshotter import Snapshot
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.image_layers import WrittenLayer
 from strake_builder.solve.workspace import Workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from strake_builder.rootfs.selection import RootfsKind
 from strake_oci.credentials import CredentialSource, NoCredentials
 
 
@@ -21,6 +22,7 @@ class BuildInputs:
             for the build only.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         runtime: the OCI runtime for RUN.
+        rootfs: how root file systems are made.
         push: whether the image goes to its destinations; else they only name it.
         archive_path: an archive for `docker load` to write.
         layout_path: an OCI image layout to write to.
@@ -33,6 +35,7 @@ class BuildInputs:
     cache_directory: str | None = None
     dockerfile_path: str | None = None
     runtime: str = "crun"
+    rootfs: RootfsKind = "auto"
     push: bool = True
     archive_path: str | None = None
     layout_path: str | None = None

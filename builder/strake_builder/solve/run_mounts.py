@@ -132,7 +132,7 @@ class MountMaker:
         """Return something that looks like `path`, whose changes are thrown away."""
         name = self._workspace.new_name("bind")
         if is_directory:
-            return scope.enter_context(self._workspace.overlay.mounted((path,), name)).root
+            return scope.enter_context(self._workspace.roots.scratch(path, name))
         copy = self._workspace.directory(name)
         with Root(os.path.dirname(path)) as source, Root(copy) as target:
             copy_path(source, os.fsencode(os.path.basename(path)), target, b"/file", CopyOptions())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 from contextlib import AbstractContextManager
@@ -15,8 +16,8 @@ from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
-from strake_builder.rootfs.overlay import Snapshot
 from strake_builder.rootfs.remove import remove_tree
+from strake_builder.rootfs.snapshotter import Snapshot
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.add_step import AddPlaces, execute_add
 from strake_builder.solve.cancellation import Cancellation
@@ -144,9 +145,13 @@ class StageExecutor:
         directories = tools.store.directories(layers)
         tools.cancellation.check()
         below = () if isinstance(step, CopyStep | AddStep) and step.link else directories
-        with tools.workspace.overlay.mounted(below, tools.workspace.new_name("step")) as snapshot:
-            names = tools.workspace.view(directories) if _needs_names(step) and below != directories else None
-            self._step(number, step, snapshot, names or snapshot.root)
+        workspace, roots = tools.workspace, tools.workspace.roots
+        with contextlib.ExitStack() as scope:
+            snapshot = scope.enter_context(roots.mounted(below, workspace.new_name("step")))
+            names = snapshot.root
+            if _needs_names(step) and below != directories:
+                names = scope.enter_context(roots.view(directories, workspace.new_name("names")))
+            self._step(number, step, snapshot, names)
         blob = tools.exporter.export(snapshot) if self._exported else None
         return StepLayer(snapshot.upper, blob)
 

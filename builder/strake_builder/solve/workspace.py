@@ -1,7 +1,8 @@
 """The build's place on disk: one directory that everything is made in and that is gone afterwards.
 
 A builder that was killed cannot tidy up after itself. Every workspace holds a lock for as long as its
-process lives, so that the next build in the same place sees what is abandoned and removes it.
+process lives, so that the next build in the same place sees what is abandoned and removes it, with the
+directory in shared memory that it may have.
 """
 
 from __future__ import annotations
@@ -11,16 +12,21 @@ import fcntl
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
 from strake_builder.errors import InvalidRequest
 from strake_builder.rootfs import syscalls
-from strake_builder.rootfs.overlay import Overlay
+from strake_builder.rootfs.memory_directory import SHARED_MEMORY, make_shared_memory, mount_memory
 from strake_builder.rootfs.remove import remove_tree
+from strake_builder.rootfs.scan import Scan
+from strake_builder.rootfs.selection import RootfsKind, open_snapshotter
 
 _PREFIX: Final = "strake-build-"
 _LOCK: Final = "lock"
+_MEMORY: Final = "memory"
+_MEMORY_PREFIX: Final = "strake-memory-"
 
 
 class Workspace:
@@ -28,13 +34,17 @@ class Workspace:
 
     Args:
         parent: where to make it; made where it is missing.
+        rootfs: how root file systems are made.
+        warn: told of what deserves a look.
 
     Attributes:
         path: the directory.
-        overlay: makes root file systems in it.
+        roots: makes root file systems in it.
     """
 
-    def __init__(self, parent: str) -> None:
+    def __init__(
+        self, parent: str, *, rootfs: RootfsKind = "overlay", warn: Callable[[str], None] = lambda _: None
+    ) -> None:
         try:
             os.makedirs(parent, mode=0o755, exist_ok=True)
             _remove_abandoned(parent)
@@ -46,7 +56,8 @@ class Workspace:
             ) from error
         self._lock_fd = _take_lock(self.path)
         os.chmod(self.path, 0o755)
-        self.overlay = Overlay(self.directory("roots"))
+        self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
+        self._memory: str | None = None
         self._counter = 0
         self._guard = threading.Lock()
         self._open = contextlib.ExitStack()
@@ -64,21 +75,31 @@ class Workspace:
             return f"{kind}-{self._counter}"
 
     def memory_directory(self) -> str:
-        """Return a directory whose files are in memory only and that nobody else may enter: for secrets."""
-        path = os.path.join(self.path, "memory")
+        """Return a directory whose files are in memory only and that nobody else may enter: for secrets.
+
+        Raises:
+            UnsupportedHere: there is no place in memory without a mount, which `scan` does not make.
+        """
         with self._guard:
-            if not os.path.isdir(path):
-                os.mkdir(path, 0o700)
-                options = b"mode=0700,size=64m"
-                syscalls.mount(
-                    b"tmpfs", os.fsencode(path), b"tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, options
-                )
-                self._open.callback(syscalls.unmount, os.fsencode(path))
+            if self._memory is None:
+                self._memory = self._new_memory_directory()
+            return self._memory
+
+    def _new_memory_directory(self) -> str:
+        path = os.path.join(self.path, _MEMORY)
+        if isinstance(self.roots, Scan):
+            shared = make_shared_memory(_MEMORY_PREFIX)
+            os.symlink(shared, path)
+            self._open.callback(remove_tree, shared)
+            return shared
+        os.mkdir(path, 0o700)
+        mount_memory(path)
+        self._open.callback(syscalls.unmount, os.fsencode(path))
         return path
 
     def view(self, layers: tuple[str, ...]) -> str:
-        """Mount layers (bottom first) read-only until the workspace is closed; return where."""
-        context = self.overlay.view(layers, self.new_name("view"))
+        """Return a directory that shows layers (bottom first), to be read until the workspace is closed."""
+        context = self.roots.view(layers, self.new_name("view"))
         with self._guard:
             return self._open.enter_context(context)
 
@@ -89,7 +110,7 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open.close()
-        self.overlay.close()
+        self.roots.close()
         remove_tree(self.path)
         os.close(self._lock_fd)
 
@@ -116,6 +137,15 @@ def _remove_abandoned(parent: str) -> None:
         except BlockingIOError:
             continue
         else:
+            _remove_shared_memory(path)
             remove_tree(path)
         finally:
             os.close(fd)
+
+
+def _remove_shared_memory(workspace: str) -> None:
+    """Remove what an abandoned workspace had in shared memory."""
+    with contextlib.suppress(OSError):
+        directory, name = os.path.split(os.readlink(os.path.join(workspace, _MEMORY)))
+        if directory == SHARED_MEMORY and name.startswith(_MEMORY_PREFIX):
+            remove_tree(os.path.join(directory, name))

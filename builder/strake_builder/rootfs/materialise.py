@@ -1,0 +1,92 @@
+"""Copies layers together into a plain directory, as overlay would stack them.
+
+Rules: kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories". The topmost
+layer that has a path says what it is; directories merge, and have the topmost one's metadata.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from strake_builder.rootfs.clone import Cloner, clone_directory_metadata, is_whiteout
+from strake_builder.rootfs.cursor import Cursor
+from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.remove import remove_entry
+from strake_builder.rootfs.unpack import OPAQUE_XATTR
+
+
+def apply_layer(layer: str, root: str) -> None:
+    """Stack a layer onto a directory that holds the layers below it.
+
+    Args:
+        layer: a directory in overlay's form.
+        root: written to; what is in it was made by this function alone.
+
+    Raises:
+        OSError: the file system refused, for example because it is full.
+    """
+    with Cursor(layer) as source, Cursor(root) as target, Root(root) as inside:
+        _Application(source, target, Cloner(inside)).run()
+
+
+class _Application:
+    def __init__(self, source: Cursor, target: Cursor, cloner: Cloner) -> None:
+        self._source = source
+        self._target = target
+        self._cloner = cloner
+        self._trail: list[bytes] = []
+
+    def run(self) -> None:
+        """Depth first with a stack of our own: a tree may be deeper than Python's."""
+        stack = [self._apply_members()]
+        while True:
+            if stack[-1]:
+                name = stack[-1].pop()
+                self._source.down(name)
+                self._target.down(name)
+                self._trail.append(name)
+                stack.append(self._apply_members())
+                continue
+            stack.pop()
+            clone_directory_metadata(self._source.fd, self._target.fd)
+            if not stack:
+                return
+            self._source.up()
+            self._target.up()
+            self._trail.pop()
+
+    def _apply_members(self) -> list[bytes]:
+        """Apply everything in the current directory but the content of directories; return their names."""
+        target = self._target.fd
+        there = frozenset(map(os.fsencode, os.listdir(target)))
+        if _is_opaque(self._source.fd):
+            for name in there:
+                remove_entry(target, name)
+            there = frozenset()
+        directories = []
+        with os.scandir(self._source.fd) as entries:
+            members = sorted((os.fsencode(e.name), e.stat(follow_symlinks=False)) for e in entries)
+        for name, found in members:
+            is_directory = stat.S_ISDIR(found.st_mode)
+            merges = is_directory and name in there and _is_directory(target, name)
+            if name in there and not merges:
+                remove_entry(target, name)
+            if is_directory:
+                if not merges:
+                    os.mkdir(name, 0o700, dir_fd=target)
+                directories.append(name)
+            elif not is_whiteout(found):
+                self._cloner.clone(self._source.fd, name, found, target, self._trail)
+        return directories
+
+
+def _is_directory(directory: int, name: bytes) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
+    except OSError:
+        return False
