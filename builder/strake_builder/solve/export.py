@@ -62,9 +62,14 @@ class LayerExporter:
         self._pusher = pusher
         self.form = form or LayerFormat()
 
-    def export(self, snapshot: Snapshot) -> Future[WrittenLayer | None]:
-        """Begin to write what a snapshot changed; the result is None where that is nothing."""
-        return self._pool.submit(self._guarded, lambda: self._export(snapshot))
+    def export(self, snapshot: Snapshot, *, push: bool = True) -> Future[WrittenLayer | None]:
+        """Begin to write what a snapshot changed; the result is None where that is nothing.
+
+        Args:
+            snapshot: no longer mounted.
+            push: whether the layer is part of the image, and so goes to its destinations.
+        """
+        return self._pool.submit(self._guarded, lambda: self._export(snapshot, push=push))
 
     def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
         try:
@@ -82,7 +87,7 @@ class LayerExporter:
             self._cancellation.cancel(full)
             raise full from error
 
-    def _export(self, snapshot: Snapshot) -> WrittenLayer | None:
+    def _export(self, snapshot: Snapshot, *, push: bool) -> WrittenLayer | None:
         self._cancellation.check()
         changes = snapshot.changes(self.form.clamp)
         first = next(changes, None)
@@ -92,7 +97,7 @@ class LayerExporter:
         with open(path, "wb") as file:
             blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write, self.form)
         descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
-        if self._pusher is not None:
+        if push and self._pusher is not None:
             self._pusher.push_blob(
                 descriptor,
                 lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it

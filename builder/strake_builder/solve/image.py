@@ -12,10 +12,10 @@ from strake_builder.errors import InvalidRequest
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.solve.image_layers import PulledLayer, StepLayer, WrittenLayer
-from strake_builder.solve.stage import StageResult, StepRecord
+from strake_builder.solve.stage_result import StageResult, StepRecord
 from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
-from strake_oci.image import History, ImageConfig
+from strake_oci.image import History, ImageConfig, timestamp
 from strake_oci.manifest import Manifest
 from strake_oci.mediatype import Compression
 from strake_oci.platform import Platform
@@ -31,14 +31,14 @@ class ImageNotes:
     """What an image says about itself besides what its Dockerfile does.
 
     Attributes:
-        created: the time of the image and of the steps in its history. What a base image says of its own
-            steps stays.
+        created: the time of the image and of the steps in its history; None for when each step ended.
+            What a base image says of its own steps stays.
         labels: for the config, over those of the Dockerfile.
         annotations: for the manifest.
         docker: media types are Docker's instead of OCI's.
     """
 
-    created: datetime
+    created: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     docker: bool = False
@@ -72,7 +72,7 @@ def image_notes(request: BuildRequest) -> ImageNotes:
     """Return what a request wants an image to say about itself, its time included."""
     output, epoch = request.output, request.epoch
     return ImageNotes(
-        created=datetime.now(UTC) if epoch is None else datetime.fromtimestamp(epoch, UTC),
+        created=None if epoch is None else datetime.fromtimestamp(epoch, UTC),
         labels=output.labels,
         annotations=output.annotations,
         docker=output.media_types == "docker",
@@ -107,14 +107,14 @@ def finish_image(
         BuildError: a layer could not be written or pushed.
     """
     layers = tuple(layer for layer in map(_finished, result.layers) if layer is not None)
-    stamp = notes.created.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    history = tuple(h for h in (_history(record, stamp) for record in result.records) if h is not None)
+    stamps = _stamps(result.records, base, notes.created)
+    history = tuple(h for h in map(_history, result.records, stamps) if h is not None)
     config = ImageConfig(
         platform=base.platform if base is not None else platform,
         config=replace(evaluated.config, labels={**evaluated.config.labels, **notes.labels}),
         diff_ids=tuple(layer.diff_id for layer in layers),
         history=(*(base.history if base is not None else ()), *history),
-        created=stamp,
+        created=stamps[-1],
         author=evaluated.author,
     )
     if base is not None and not base.platform.os:
@@ -137,11 +137,29 @@ def _finished(layer: FinishedLayer | StepLayer) -> FinishedLayer | None:
     return layer.blob.result()
 
 
+def _stamps(records: tuple[StepRecord, ...], base: ImageConfig | None, fixed: datetime | None) -> list[str]:
+    """Return the time of each step, and last that of the image.
+
+    A step that only changes the configuration has the time of what it stands on, so that an image whose
+    steps all come from a cache, or that only adds to a configuration, is the same image every time.
+    """
+    if fixed is not None:
+        return [timestamp(fixed)] * (len(records) + 1)
+    now = timestamp(datetime.now(UTC))
+    latest = base.created if base is not None and base.created else now
+    stamps = []
+    for record in records:
+        if record.created is not None:
+            latest = timestamp(record.created)
+        stamps.append(latest)
+    return [*stamps, latest]
+
+
 def _history(record: StepRecord, stamp: str) -> History | None:
     step = record.step
     if step.created_by is None:
         return None
-    empty = record.layer is None or (record.layer.blob is not None and record.layer.blob.result() is None)
+    empty = record.layer is None or _finished(record.layer) is None
     return History(created=stamp, created_by=step.created_by, comment=_COMMENT, empty_layer=empty)
 
 

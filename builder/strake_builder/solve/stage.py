@@ -5,14 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
+from collections import deque
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import assert_never
 
+from strake_builder.cache.definitions import FileStep
+from strake_builder.cache.keys import Key
+from strake_builder.cache.step_cache import CachedStep
 from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.planned import StagePlan
-from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, Step, WorkdirStep
+from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
@@ -28,40 +33,14 @@ from strake_builder.solve.image_layers import ImageLayer, StepLayer
 from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.run_step import execute_run
+from strake_builder.solve.stage_result import StageResult, StepRecord
+from strake_builder.solve.step_results import StepResults
 from strake_builder.solve.workspace import Workspace
-
-FileStep = RunStep | CopyStep | AddStep | WorkdirStep
-
-
-@dataclass(frozen=True, slots=True)
-class StepRecord:
-    """A step that was executed, for the image's history.
-
-    Attributes:
-        step: the step.
-        layer: what it changed; None for a step that only changes the configuration.
-    """
-
-    step: Step
-    layer: StepLayer | None
-
-
-@dataclass(frozen=True, slots=True)
-class StageResult:
-    """What a stage came to, with everything below it.
-
-    Attributes:
-        layers: bottom first, those of the base included.
-        records: of this stage and the stages below it, in order.
-    """
-
-    layers: tuple[ImageLayer, ...] = ()
-    records: tuple[StepRecord, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
 class StageTools:
-    """What executing steps needs; shared by all stages of a build."""
+    """What executing steps needs; shared by all stages of a build. Without caches there are no `results`."""
 
     workspace: Workspace
     store: LayerStore
@@ -71,6 +50,7 @@ class StageTools:
     exporter: LayerExporter
     reporter: Reporter
     cancellation: Cancellation
+    results: StepResults | None = None
 
 
 class StageExecutor:
@@ -81,7 +61,7 @@ class StageExecutor:
         stage: the plan.
         evaluated: its steps.
         first_number: number of its first step in progress events.
-        exported: whether its layers are part of the image, and so need blobs.
+        exported: whether its layers are part of the image, and so go where it goes.
         slots: held while a step executes, never while one waits for another stage.
     """
 
@@ -103,23 +83,51 @@ class StageExecutor:
         self._slots = slots
 
     def run(self, base: StageResult) -> StageResult:
-        """Run every step over a base.
+        """Run every step over a base, but for those whose result is known.
 
         Raises:
             BuildError: a step failed, with its location; or the build was stopped.
         """
+        tools, steps = self._tools, self._evaluated.steps
         layers, records = list(base.layers), list(base.records)
-        if any(not isinstance(step, ConfigStep) for step in self._evaluated.steps):
-            self._tools.store.prefetch(base.layers)
-        for number, step in enumerate(self._evaluated.steps, self._first):
-            self._tools.cancellation.check()
+        known = deque(tools.results.leading(self._stage.index) if tools.results else ())
+        if sum(not isinstance(step, ConfigStep) for step in steps) > len(known):
+            tools.store.prefetch((*base.layers, *(step.layer for step in known if step.layer)))
+        for position, step in enumerate(steps):
+            tools.cancellation.check()
             if isinstance(step, ConfigStep):
-                records.append(StepRecord(step, None))
+                records.append(StepRecord(step))
                 continue
-            layer = self._timed(number, step, tuple(layers))
-            layers.append(layer)
-            records.append(StepRecord(step, layer))
+            below = tuple(layers)
+            found = known.popleft() if known else self._by_content(step, below)
+            record = self._cached(position, step, found) if found else self._executed(position, step, below)
+            records.append(record)
+            if record.layer is not None:
+                layers.append(record.layer)
         return StageResult(tuple(layers), tuple(records))
+
+    def _by_content(self, step: FileStep, below: tuple[ImageLayer, ...]) -> CachedStep | None:
+        if self._tools.results is None:
+            return None
+        self._tools.origins.await_stages(step)
+        return self._tools.results.by_content(self._stage, step, below)
+
+    def _cached(self, position: int, step: FileStep, found: CachedStep) -> StepRecord:
+        origin = step.origin
+        number = self._first + position
+        self._tools.reporter.step_cached(number, origin.span.first, origin.text, self._stage.label)
+        return StepRecord(step, found.layer, found.created, self._key(position), cached=True)
+
+    def _executed(self, position: int, step: FileStep, below: tuple[ImageLayer, ...]) -> StepRecord:
+        layer = self._timed(self._first + position, step, below)
+        created = datetime.now(UTC)
+        if self._tools.results is not None:
+            self._tools.results.keep(self._stage, position, step, below, layer, created)
+        return StepRecord(step, layer, created, self._key(position))
+
+    def _key(self, position: int) -> Key | None:
+        results = self._tools.results
+        return results.definition_key(self._stage.index, position) if results else None
 
     def _timed(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
         self._tools.origins.await_stages(step)
@@ -152,7 +160,8 @@ class StageExecutor:
             if _needs_names(step) and below != directories:
                 names = scope.enter_context(roots.view(directories, workspace.new_name("names")))
             self._step(number, step, snapshot, names)
-        blob = tools.exporter.export(snapshot) if self._exported else None
+        kept = self._exported or tools.results is not None
+        blob = tools.exporter.export(snapshot, push=self._exported) if kept else None
         return StepLayer(snapshot.upper, blob)
 
     def _step(self, number: int, step: FileStep, snapshot: Snapshot, names: str) -> None:

@@ -11,7 +11,8 @@ from strake_builder.solve.base_images import PulledImage
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import EvaluatedBuild
 from strake_builder.solve.image_layers import ImageLayer
-from strake_builder.solve.stage import StageExecutor, StageResult, StageTools
+from strake_builder.solve.stage import StageExecutor, StageTools
+from strake_builder.solve.stage_result import StageResult
 
 
 class StageRuns:
@@ -47,6 +48,8 @@ class StageRuns:
         numbers = self._build.numbers()
         threads = []
         for stage in self._build.plan.stages:
+            if tools.results is not None and stage.index not in tools.results.needed:
+                continue
             executor = StageExecutor(
                 tools,
                 stage,
