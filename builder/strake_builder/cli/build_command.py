@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
-from strake_builder.errors import InvalidRequest
+from strake_builder.cli.output_flags import (
+    EPOCH_VARIABLE,
+    add_output_flags,
+    read_outputs,
+    takes_standard_output,
+)
+from strake_builder.errors import InvalidRequest, OutputError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest, Source
@@ -20,6 +25,8 @@ _EXAMPLES: Final = """\
 examples:
   strake build --context . --destination registry.example/app:1.2
   strake build -c . -f deploy/Dockerfile --target release --build-arg VERSION=1.2 -d registry.example/app
+  strake build -d registry.example/app:1.2 --compression zstd --reproducible --label team=web
+  strake build --output type=local,dest=out --output type=oci,dest=image.tar
   strake build -c git+https://git.example/app.git#main:services/api -d registry.example/api
 
 Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
@@ -39,16 +46,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dockerfile", "--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)"
     )
-    parser.add_argument(
-        "--destination",
-        "--tag",
-        "-d",
-        "-t",
-        metavar="IMAGE",
-        action="append",
-        default=[],
-        help="where to push; may be given more than once",
-    )
     parser.add_argument("--target", metavar="STAGE", help="the stage to build (default: the last one)")
     parser.add_argument(
         "--build-arg",
@@ -65,12 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--digest-file", metavar="FILE", help="write the image's digest to a file")
     parser.add_argument("--metadata-file", metavar="FILE", help="write the whole result, as JSON, to a file")
-    files = parser.add_argument_group("files instead of a registry, or besides")
-    files.add_argument("--no-push", action="store_true", help="push nothing")
-    files.add_argument(
-        "--tar-path", "--tarPath", metavar="FILE", help="write the image as an archive for docker load"
-    )
-    files.add_argument("--oci-layout-path", metavar="DIR", help="write the image to an OCI image layout")
+    add_output_flags(parser)
     add_building_flags(parser)
     parser.set_defaults(handler=build)
 
@@ -79,43 +71,52 @@ def build(arguments: argparse.Namespace) -> int:
     """Build and push; return the exit status."""
     from strake_builder.cli.session import run_build
 
+    mask = os.umask(0)
+    os.umask(mask)
     return run_build(
-        lambda: _prepare(arguments),
+        lambda: _prepare(arguments, mask),
         log_format=arguments.log_format,
-        finished=lambda result: _finished(arguments, result),
+        finished=lambda result: _finished(arguments, result, mask),
     )
 
 
-def _finished(arguments: argparse.Namespace, result: BuildSucceeded) -> None:
-    if arguments.digest_file:
-        Path(arguments.digest_file).write_text(result.digest, encoding="utf-8")
-    if arguments.metadata_file:
-        Path(arguments.metadata_file).write_text(result.to_json() + "\n", encoding="utf-8")
-    if arguments.log_format != "json":
+def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) -> None:
+    texts = ((arguments.digest_file, result.digest), (arguments.metadata_file, result.to_json() + "\n"))
+    for path, text in texts:
+        if path:
+            _write(path, text, mask)
+    if arguments.log_format != "json" and not takes_standard_output(arguments):
         for image in result.images:
             sys.stdout.write(f"{image}\n")
 
 
-def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
+def _write(path: str, text: str, mask: int) -> None:
+    """Write a small file in place: it may be a mount of its own, as a pod's termination message is."""
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666 & ~mask), "wb") as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
-    from strake_api.request import BuildArg, BuildRequest, Output, Registries
+    from strake_api.request import BuildArg, BuildRequest, Registries
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
-    if not arguments.destination and not (arguments.no_push and not arguments.tar_path):
-        hint = "say where to push with --destination IMAGE (with --no-push it names the image in an archive)"
-        raise InvalidRequest("no destination", hint=hint)
     source = _source(arguments.context)
     try:
+        outputs = read_outputs(arguments)
         request = BuildRequest(
             source=source,
             dockerfile=arguments.dockerfile or "Dockerfile",
             target=arguments.target,
-            args=tuple(BuildArg(name=n, value=v) for n, v in map(_build_arg, arguments.build_arg)),
+            args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
             platform=arguments.platform,
-            output=Output(destinations=tuple(arguments.destination)),
+            output=outputs.request,
             registries=Registries(insecure=tuple(arguments.insecure_registry)),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
@@ -134,9 +135,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
-        push=not arguments.no_push,
-        archive_path=arguments.tar_path,
-        layout_path=arguments.oci_layout_path,
+        push=outputs.push,
+        files=outputs.files,
+        file_mask=mask,
     )
 
 
@@ -163,6 +164,16 @@ def _dockerfile_path(arguments: argparse.Namespace) -> str | None:
     """Return the path of a Dockerfile that is named: looked for here first, then in the context."""
     named: str | None = arguments.dockerfile
     return os.path.abspath(named) if named is not None and os.path.exists(named) else None
+
+
+def _build_args(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the build arguments by name; the last of one name counts.
+
+    SOURCE_DATE_EPOCH comes from the flag or the environment, too, as with buildx and buildah.
+    """
+    epoch = arguments.source_date_epoch or os.environ.get(EPOCH_VARIABLE)
+    implied = {EPOCH_VARIABLE: epoch} if epoch else {}
+    return {**implied, **dict(map(_build_arg, arguments.build_arg))}
 
 
 def _build_arg(text: str) -> tuple[str, str]:

@@ -50,8 +50,12 @@ def run_build(
         if result_path is not None:
             _write_result(result_path, result)
         if isinstance(result, BuildSucceeded):
-            if finished is not None:
-                finished(result)
+            try:
+                if finished is not None:
+                    finished(result)
+            except BuildError as late:
+                sys.stderr.write(f"the image is built, but {explain(late)}\n")
+                return late.exit_status
         elif log_format != "json" and error is not None:
             sys.stderr.write(explain(error) + "\n")
         return status

@@ -1,4 +1,4 @@
-"""Writes an image to files: an OCI image layout, or an archive that `docker load` reads."""
+"""Writes an image to files: an OCI image layout, as a directory or in a tar, that `docker load` may read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from strake_builder.errors import OutputError
 from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.output.new_file import explained, new_file
 from strake_oci.archive import ArchiveWriter
 from strake_oci.descriptor import Descriptor
-from strake_oci.errors import OCIError
 from strake_oci.images import ImageWriter
 from strake_oci.layout import Layout
 from strake_oci.reference import Reference
@@ -36,42 +34,56 @@ class LocalImage:
     media_type: str
 
 
-def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...]) -> None:
+def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...], *, mask: int) -> None:
     """Add an image to an OCI image layout, which is made where there is none.
 
     Args:
         image: the image.
         directory: the layout.
         names: each becomes a name of the image in `index.json`: its tag.
+        mask: permission bits that nothing made gets.
 
     Raises:
         OutputError: the layout cannot be written.
     """
-    with _explained(directory):
+    with explained(directory), _masked(mask):
         layout = Layout(directory, create=True)
-        tags = dict.fromkeys(name.tag or "latest" for name in names) or {"latest": None}
-        _write(image, layout, tuple(tags))
+        _write(image, layout, _tags(names))
 
 
-def write_archive(image: LocalImage, path: str, names: tuple[Reference, ...]) -> None:
-    """Write an image to an archive for `docker load`; it appears when it is whole.
+def write_archive(
+    image: LocalImage, path: str, names: tuple[Reference, ...], *, docker: bool, mask: int
+) -> None:
+    """Write an image to an archive; it appears when it is whole.
 
     Args:
         image: the image.
-        path: the file.
+        path: the file, or `STANDARD_OUTPUT`.
         names: what the image is called when it is loaded.
+        docker: `docker load` can read it, too; else it is an OCI image layout in a tar.
+        mask: permission bits that the file does not get.
 
     Raises:
         OutputError: the file cannot be written.
     """
-    scratch = f"{path}.partial"
+    written = tuple(str(name) for name in names) if docker else _tags(names)
+    with new_file(path, mask) as file, ArchiveWriter(file, docker=docker) as archive:
+        _write(image, archive, written)
+
+
+def _tags(names: tuple[Reference, ...]) -> tuple[str, ...]:
+    """Return what a layout calls an image: tags, and one in any case, by which it is found."""
+    return tuple(dict.fromkeys(name.tag or "latest" for name in names)) or ("latest",)
+
+
+@contextmanager
+def _masked(mask: int) -> Iterator[None]:
+    """Make what the library makes with the user's mask. No step runs any more, nor any other thread."""
+    before = os.umask(mask)
     try:
-        with _explained(path):
-            with open(scratch, "wb") as file, ArchiveWriter(file, docker=True) as archive:
-                _write(image, archive, tuple(str(name) for name in names))
-            os.replace(scratch, path)
+        yield
     finally:
-        Path(scratch).unlink(missing_ok=True)
+        os.umask(before)
 
 
 def _write(image: LocalImage, writer: ImageWriter, names: tuple[str, ...]) -> None:
@@ -84,13 +96,3 @@ def _write(image: LocalImage, writer: ImageWriter, names: tuple[str, ...]) -> No
 def from_bytes(data: bytes) -> Open:
     """Return what opens bytes that are at hand."""
     return lambda: io.BytesIO(data)
-
-
-@contextmanager
-def _explained(place: str) -> Iterator[None]:
-    try:
-        yield
-    except OCIError as error:
-        raise OutputError(f"cannot write the image to {place}: {error.message}", hint=error.hint) from error
-    except OSError as error:
-        raise OutputError(f"cannot write the image to {place}: {error.strerror}") from error

@@ -41,6 +41,7 @@ class CopyOptions:
         enter: which directories can hold something that is copied, though they are not themselves.
         mtime_ns: modification time of everything copied; None keeps the source's.
         chmod_parents: give directories made on the way the mode as well (what `--link` does).
+        xattrs: copy capabilities and the user's extended attributes.
     """
 
     owner: tuple[int, int] | None = None
@@ -49,6 +50,7 @@ class CopyOptions:
     enter: Filter | None = None
     mtime_ns: int | None = None
     chmod_parents: bool = False
+    xattrs: bool = True
 
     def new_directory(self) -> NewDirectory:
         """How the destination and its parents are made."""
@@ -239,7 +241,8 @@ class _Copier:
         target = os.open(level.name, _OPEN_DIR, dir_fd=parent)
         assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
         self._metadata(target, level.found, is_directory=True)
-        copy_xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target)
+        if self._options.xattrs:
+            copy_xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target)
         return target
 
     def _copy(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
@@ -287,7 +290,8 @@ class _Copier:
             try:
                 copy_content(reader, writer, found.st_size)
                 self._metadata(writer, found, is_directory=False)
-                copy_xattrs(b"/proc/self/fd/%d" % reader, b"/proc/self/fd/%d" % writer)
+                if self._options.xattrs:
+                    copy_xattrs(b"/proc/self/fd/%d" % reader, b"/proc/self/fd/%d" % writer)
             finally:
                 os.close(writer)
         finally:

@@ -35,7 +35,6 @@ from strake_builder.frontend.parse import parse
 from strake_builder.frontend.plan import plan
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.frontend.steps import ConfigStep
-from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.inside import Root
@@ -46,10 +45,11 @@ from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.export import LayerExporter, layer_format
 from strake_builder.solve.file_origins import FileOrigins
-from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener, refuse_unnamed_layers
+from strake_builder.solve.image import FinishedImage, finish_image, image_notes, refuse_unnamed_layers
 from strake_builder.solve.image_layers import PulledLayer
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.outputs import FileOutputs
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.stage import StageResult, StageTools
 from strake_builder.solve.stages import StageRuns
@@ -128,7 +128,7 @@ class Build:
                 result = runs.run(tools)
             with self._phase(ProgressReason.PUSHING, "push"):
                 image = self._finish(evaluated, result)
-                self._write_files(image, client)
+                self._write_files(image, result, tools, client)
                 if self._inputs.push:
                     self._push(image, pusher)
             return self._succeeded(evaluated, images, image, context, pusher)
@@ -216,21 +216,19 @@ class Build:
             image_notes(self._request),
         )
 
-    def _write_files(self, image: FinishedImage, client: RegistryClient) -> None:
-        if self._inputs.layout_path is None and self._inputs.archive_path is None:
-            return
-        local = LocalImage(
-            (
-                (image.config_descriptor, from_bytes(image.config)),
-                *((layer.descriptor, opener(layer, client)) for layer in image.layers),
-            ),
-            image.manifest,
-            image.media_type,
+    def _write_files(
+        self, image: FinishedImage, result: StageResult, tools: StageTools, client: RegistryClient
+    ) -> None:
+        outputs = FileOutputs(
+            tools.workspace,
+            tools.store,
+            client,
+            self._reporter,
+            self._destinations,
+            self._inputs.file_mask,
+            self._request.epoch,
         )
-        if self._inputs.layout_path is not None:
-            write_layout(local, self._inputs.layout_path, self._destinations)
-        if self._inputs.archive_path is not None:
-            write_archive(local, self._inputs.archive_path, self._destinations)
+        outputs.write(self._inputs.files, image, result.layers)
 
     def _push(self, image: FinishedImage, pusher: Pusher) -> None:
         base = [layer for layer in image.layers if isinstance(layer, PulledLayer)]

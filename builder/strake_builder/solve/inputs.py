@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from strake_builder.rootfs.selection import RootfsKind
+from strake_builder.output.targets import FileTarget
 from strake_oci.credentials import CredentialSource, NoCredentials
 
 
@@ -24,8 +25,8 @@ class BuildInputs:
         runtime: the OCI runtime for RUN.
         rootfs: how root file systems are made.
         push: whether the image goes to its destinations; else they only name it.
-        archive_path: an archive for `docker load` to write.
-        layout_path: an OCI image layout to write to.
+        files: where the image goes besides registries.
+        file_mask: permission bits that files written for the user do not get.
     """
 
     pull_credentials: CredentialSource = field(default_factory=NoCredentials)
@@ -37,5 +38,5 @@ class BuildInputs:
     runtime: str = "crun"
     rootfs: RootfsKind = "auto"
     push: bool = True
-    archive_path: str | None = None
-    layout_path: str | None = None
+    files: tuple[FileTarget, ...] = ()
+    file_mask: int = 0o022

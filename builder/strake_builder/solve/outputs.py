@@ -1,0 +1,88 @@
+"""Writes a finished image to everywhere that is no registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
+from strake_builder.output.targets import (
+    ArchiveTarget,
+    FileTarget,
+    LayoutTarget,
+    TreeArchiveTarget,
+    TreeTarget,
+)
+from strake_builder.progress.reporter import Reporter
+from strake_builder.solve.image import FinishedImage, opener
+from strake_builder.solve.image_layers import ImageLayer
+from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.tree_output import write_tree, write_tree_archive
+from strake_builder.solve.workspace import Workspace
+from strake_oci.reference import Reference
+from strake_oci.registry.client import RegistryClient
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutputs:
+    """What writing needs.
+
+    Attributes:
+        workspace: where the image's root file system is mounted.
+        store: has, or fetches, the directories of layers.
+        client: reads layers of base images.
+        reporter: hears of what is left out.
+        destinations: what the image is called where a target does not say.
+        mask: permission bits that nothing made for the user gets.
+        epoch: modification time of the files in trees, in seconds since 1970; None keeps them.
+    """
+
+    workspace: Workspace
+    store: LayerStore
+    client: RegistryClient
+    reporter: Reporter
+    destinations: tuple[Reference, ...]
+    mask: int
+    epoch: int | None
+
+    def write(
+        self, targets: tuple[FileTarget, ...], image: FinishedImage, layers: tuple[ImageLayer, ...]
+    ) -> None:
+        """Write an image to every target.
+
+        Args:
+            targets: where to.
+            image: the image.
+            layers: of the target stage, bottom first.
+
+        Raises:
+            BuildError: a target cannot be written; it is then as it was before.
+        """
+        for target in targets:
+            match target:
+                case LayoutTarget(path, names):
+                    write_layout(self._local(image), path, names or self.destinations, mask=self.mask)
+                case ArchiveTarget(path, docker, names):
+                    named = names or self.destinations
+                    write_archive(self._local(image), path, named, docker=docker, mask=self.mask)
+                case TreeTarget(path):
+                    left_out = write_tree(self._root(layers), path, mask=self.mask, epoch=self.epoch)
+                    if left_out:
+                        self.reporter.warn(f"{left_out} device nodes of the image are not in {path}")
+                case TreeArchiveTarget(path):
+                    write_tree_archive(self._root(layers), path, mask=self.mask, epoch=self.epoch)
+                case _:
+                    assert_never(target)
+
+    def _local(self, image: FinishedImage) -> LocalImage:
+        return LocalImage(
+            (
+                (image.config_descriptor, from_bytes(image.config)),
+                *((layer.descriptor, opener(layer, self.client)) for layer in image.layers),
+            ),
+            image.manifest,
+            image.media_type,
+        )
+
+    def _root(self, layers: tuple[ImageLayer, ...]) -> str:
+        return self.workspace.view(self.store.directories(layers))

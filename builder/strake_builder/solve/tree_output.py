@@ -1,0 +1,127 @@
+"""Writes an image's files without the image: into a directory, or into a tar archive.
+
+A directory is for its user, who runs what is in it: whatever the image says, nothing in it belongs to
+somebody else, has set-user-ID bits or capabilities, or is a device. An archive tells everything; whoever
+unpacks it decides.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from strake_builder.errors import BuildError, OutputError
+from strake_builder.output.new_file import explained, new_file
+from strake_builder.rootfs.changes import overlay_changes, tar_stream
+from strake_builder.rootfs.copy import CopyOptions, copy_path
+from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.remove import remove_tree
+
+_PERMISSIONS = 0o1777
+
+
+def write_tree(root: str, path: str, *, mask: int, epoch: int | None = None) -> int:
+    """Copy an image's files into a directory, which appears when it is whole.
+
+    Args:
+        root: the image's root file system, mounted.
+        path: the directory; it is not there yet, or empty.
+        mask: permission bits that the directory itself does not get.
+        epoch: modification time of everything, in seconds since 1970; None keeps those of the image.
+
+    Returns:
+        How many devices were left out.
+
+    Raises:
+        OutputError: it cannot be written, or something is there.
+    """
+    files = _Files(os.fsencode(root))
+    options = CopyOptions(
+        owner=(os.getuid(), os.getgid()),
+        mode=lambda mode, _: mode & _PERMISSIONS,
+        keep=files.keep,
+        mtime_ns=None if epoch is None else epoch * 1_000_000_000,
+        xattrs=False,
+    )
+    with _new_directory(path, mask) as scratch, Root(root) as source, Root(scratch) as target:
+        try:
+            copy_path(source, b"/", target, b"/", options)
+        except OutputError:
+            raise
+        except BuildError as error:
+            raise OutputError(f"cannot write the files of the image to {path}: {error.message}") from error
+    return files.devices
+
+
+@dataclass(slots=True)
+class _Files:
+    """Says what is copied: all but devices, which it counts."""
+
+    root: bytes
+    devices: int = 0
+
+    def keep(self, path: bytes, is_directory: bool) -> bool:
+        if is_directory:
+            return True
+        try:
+            mode = os.lstat(self.root + b"/" + path).st_mode
+        except OSError:  # its path is longer than the kernel takes in one piece
+            return True
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            self.devices += 1
+            return False
+        return True
+
+
+@contextmanager
+def _new_directory(path: str, mask: int) -> Iterator[str]:
+    """Yield an empty directory that gets its name when the context ends without an error.
+
+    Args:
+        path: where; nothing is there yet, or an empty directory.
+        mask: permission bits that it and parents made on the way do not get.
+
+    Raises:
+        OutputError: it cannot be made, or something is there.
+    """
+    path = os.path.abspath(path)
+    with explained(path):
+        if os.path.islink(path) or (os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path))):
+            raise OutputError(
+                f"cannot write the files of the image to {path}: it is there and not an empty directory",
+                hint="remove it, or name another",
+            )
+        parent = os.path.dirname(path)
+        os.makedirs(parent, 0o777 & ~mask, exist_ok=True)
+        scratch = tempfile.mkdtemp(prefix=f".{os.path.basename(path)[:60]}.", dir=parent)
+        try:
+            yield scratch
+            os.chmod(scratch, 0o777 & ~mask)
+            os.rename(scratch, path)
+        finally:
+            if os.path.isdir(scratch):
+                remove_tree(scratch)
+
+
+def write_tree_archive(root: str, path: str, *, mask: int, epoch: int | None = None) -> None:
+    """Write an image's files to a tar archive, which appears when it is whole.
+
+    Args:
+        root: the image's root file system, mounted.
+        path: the file, or `STANDARD_OUTPUT`.
+        mask: permission bits that the file does not get.
+        epoch: modification time of everything, in seconds since 1970; None keeps those of the image.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    members = overlay_changes(root, (), clamp=None if epoch is None else lambda _: epoch)
+    # Without layers below there is nothing to delete: what looks like overlay's whiteout has no content.
+    wanted = (member for member in members if member[1])
+    with new_file(path, mask) as file:
+        for piece in tar_stream(wanted):
+            file.write(piece)

@@ -1,0 +1,108 @@
+"""The form of the image: what registries, skopeo and consumers of older kinds see."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from strake_oci import mediatype
+from strake_oci.manifest import parse
+from strake_oci.reference import Reference
+
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "none": b"new"}
+SUFFIX = {"gzip": "gzip", "zstd": "zstd", "none": "tar"}
+
+
+def pushed(builder):
+    reference = Reference.parse(builder.destination)
+    with builder.registry.client() as client:
+        descriptor, data = client.manifest(reference.repository, reference.tag)
+        manifest = parse(data, descriptor.media_type)
+        with client.open_blob(reference.repository, manifest.layers[-1]) as blob:
+            head = blob.read(4)
+    return manifest, head
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("gzip", "0"),
+        ("gzip", "9"),
+        ("zstd", "1"),
+        ("zstd", "19"),
+        ("none", None),
+        ("uncompressed", None),
+    ],
+    ids=str,
+)
+def test_new_layers_are_packed_as_asked(builder, flags):
+    compression, level = flags
+    builder.context("FROM TINY\nRUN echo packed > /new")
+    done = builder.run("--compression", compression, *(("--compression-level", level) if level else ()))
+    assert done.returncode == 0, done.stderr
+    manifest, head = pushed(builder)
+    name = "none" if compression == "uncompressed" else compression
+    assert head.startswith(MAGIC[name])
+    assert manifest.layers[-1].media_type.endswith(SUFFIX[name])
+    assert manifest.layers[0].media_type == mediatype.OCI_LAYER_GZIP  # the base stays as it is
+    assert builder.built().entries["new"].content == b"packed\n"
+
+
+def test_an_image_under_dockers_names(builder, tmp_path):
+    builder.context("FROM TINY\nRUN echo x > /x")
+    done = builder.run("--media-types", "docker", "--oci-layout-path", str(tmp_path / "layout"))
+    assert done.returncode == 0, done.stderr
+    manifest, _ = pushed(builder)
+    assert manifest.media_type == mediatype.DOCKER_MANIFEST
+    assert manifest.config.media_type == mediatype.DOCKER_CONFIG
+    assert {layer.media_type for layer in manifest.layers} == {mediatype.DOCKER_LAYER_GZIP}
+    raw = subprocess.run(
+        ["skopeo", "inspect", "--raw", "--tls-verify=false", f"docker://{builder.destination}"],
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(raw.stdout)["mediaType"] == mediatype.DOCKER_MANIFEST
+    copied = [
+        "skopeo",
+        "copy",
+        "--src-tls-verify=false",
+        f"docker://{builder.destination}",
+        f"dir:{tmp_path}/copy",
+    ]
+    subprocess.run(copied, capture_output=True, check=True)  # checks every digest
+
+
+def test_labels_and_annotations(builder):
+    builder.context('FROM TINY\nLABEL kept="from the file" team=old\nRUN true')
+    done = builder.run(
+        *(
+            "--label",
+            "team=web",
+            "--label",
+            "empty=",
+            "--annotation",
+            "org.opencontainers.image.source=https://x",
+        ),
+        *("--output", "type=registry,annotation.second=2"),
+    )
+    assert done.returncode == 0, done.stderr
+    manifest, _ = pushed(builder)
+    assert manifest.annotations == {"org.opencontainers.image.source": "https://x", "second": "2"}
+    labels = builder.built().config.config.labels
+    assert labels == {"kept": "from the file", "team": "web", "empty": ""}
+
+
+def test_a_base_of_zstd_layers_has_no_docker_form(builder):
+    builder.context("FROM TINY\nRUN true > /x")
+    assert builder.run("--compression", "zstd").returncode == 0
+    builder.context(f"FROM {builder.destination}\nRUN true > /y")
+    done = builder.run("--media-types", "docker")
+    assert done.returncode == 2
+    assert "zstd layers" in done.stderr
+    assert builder.run("--compression", "none").returncode == 0
+    assert [layer.media_type for layer in pushed(builder)[0].layers[1:]] == [
+        mediatype.OCI_LAYER_ZSTD,
+        mediatype.OCI_LAYER,
+    ]
