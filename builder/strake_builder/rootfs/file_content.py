@@ -40,15 +40,22 @@ def copy_xattrs(source: bytes, target: bytes) -> None:
         source: a path, the links in which are followed (such as /proc/self/fd/N).
         target: likewise.
     """
+    for name, value in content_xattrs(source).items():
+        try:
+            os.setxattr(target, name, value)
+        except OSError as error:
+            if error.errno not in {errno.ENOTSUP, errno.EPERM}:
+                raise
+
+
+def content_xattrs(path: bytes) -> dict[str, bytes]:
+    """Return the extended attributes that belong to a file's content; links in the path are followed."""
     try:
-        names = os.listxattr(source)
+        names = os.listxattr(path)
     except OSError:
-        return
-    for name in names:
-        if name.startswith(_COPIED_XATTRS) and not name.startswith(_FOREIGN_XATTRS):
-            value = os.getxattr(source, name)
-            try:
-                os.setxattr(target, name, value)
-            except OSError as error:
-                if error.errno not in {errno.ENOTSUP, errno.EPERM}:
-                    raise
+        return {}
+    return {
+        name: os.getxattr(path, name)
+        for name in names
+        if name.startswith(_COPIED_XATTRS) and not name.startswith(_FOREIGN_XATTRS)
+    }
