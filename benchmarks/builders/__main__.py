@@ -77,7 +77,7 @@ def main() -> int:
         parser.error("--rounds must be 1 or more")
     builders = [BUILDERS[name] for name in BUILDERS if name in (options.builder or BUILDERS)]
     for builder in builders:
-        builder.programs()  # compiles what is missing, while there is still a network
+        builder.programs()  # installs and compiles, while there is still a network
     image_layout("base")
     enter_namespaces()
     print(heading(builders, options.rounds), flush=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from benchmarks.builders.installed import installed_strake
+
 from tests.fixtures.go_tools import built
 
 _STARTING_SECONDS: Final = 30
@@ -78,16 +80,15 @@ class Builder(Protocol):
 
 
 class Strake:
-    """The builder of this repository, as installed beside this Python. No daemon."""
+    """The builder of this repository. No daemon."""
 
     name = "strake"
-    _program: Final = Path(sys.executable).parent / "strake"
 
     def version(self) -> str:  # noqa: D102 - see Builder
-        return _first_line(str(self._program), "--version")
+        return _first_line(str(installed_strake() / "strake"), "--version")
 
     def programs(self) -> tuple[str, ...]:  # noqa: D102 - see Builder
-        return (sys.executable,)
+        return (str(installed_strake() / "python"),)
 
     @contextlib.contextmanager
     def started(self, state: Path, registry: str) -> Iterator[Running]:  # noqa: D102 - see Builder
@@ -102,7 +103,7 @@ class Strake:
         if repository := order.cache_to or order.cache_from:
             flags += ["--cache-repo", repository]
         named = ["--context", str(order.context), "--destination", order.destination]
-        return [str(self._program), "build", *named, *flags]
+        return [str(installed_strake() / "strake"), "build", *named, *flags]
 
 
 class BuildKit:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
 from strake_api.document import Document, TolerantDocument
 from strake_api.reasons import ProgressReason
@@ -134,7 +134,10 @@ Event = (
     | Finished
 )
 
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(
+    Annotated[Event, Field(discriminator="type")],
+    config=ConfigDict(defer_build=True),  # the builder, which only writes events, never needs it
+)
 
 
 def parse_event(line: str | bytes) -> Event | None:

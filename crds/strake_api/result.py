@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from strake_api.document import Document
 from strake_api.reasons import FailureReason
@@ -117,7 +117,9 @@ class BuildFailed(_Outcome):
 
 BuildResult = Annotated[BuildSucceeded | BuildFailed, Field(discriminator="outcome")]
 
-_ADAPTER: TypeAdapter[BuildSucceeded | BuildFailed] = TypeAdapter(BuildResult)
+_ADAPTER: TypeAdapter[BuildSucceeded | BuildFailed] = TypeAdapter(
+    BuildResult, config=ConfigDict(defer_build=True)
+)
 
 
 def parse_result(text: str | bytes) -> BuildSucceeded | BuildFailed:
