@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
 from strake_builder.cli import build_command
-from strake_builder.cli.output_flags import read_outputs, takes_standard_output
+from strake_builder.cli.output_flags import add_output_flags, read_outputs, takes_standard_output
 from strake_builder.errors import InvalidRequest
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget, TreeTarget
 
@@ -134,3 +135,13 @@ def test_a_variable_that_is_no_time_is_refused(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
     with pytest.raises(InvalidRequest, match="SOURCE_DATE_EPOCH is a whole number"):
         request("-d", "a")
+
+
+def test_every_flag_is_explained():
+    parser = argparse.ArgumentParser()
+    add_output_flags(parser)
+    page = (Path(__file__).parents[4] / "docs/cli.md").read_text()
+    flags = [action.option_strings[0] for action in parser._actions if action.dest != "help"]
+    assert len(flags) > 10
+    for flag in flags:
+        assert f"`{flag}" in page, flag
