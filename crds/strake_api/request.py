@@ -103,6 +103,27 @@ class Registries(Document):
     """Registries that may be spoken to over plain HTTP. A matter of the platform, never of a spec."""
 
 
+class Cache(Document):
+    """Where results of steps are kept from build to build, besides the builder's own directory."""
+
+    enabled: bool = True
+    """Whether results of steps are looked for and kept at all."""
+    repository: str | None = None
+    """A repository that holds results, written with the credentials for pushing."""
+    ttl_seconds: Annotated[int, Field(gt=0)] = 14 * 24 * 3600
+    """Results in the repository that are older than this are not used."""
+    images: tuple[str, ...] = ()
+    """Images built with `inline` whose layers are used as results."""
+    inline: bool = False
+    """Note in the image which steps its layers are, so that a later build can name it in `images`."""
+    reads: bool = True
+    """Whether results are looked for; what steps come to is kept either way."""
+    writes: bool = True
+    """Whether results are put into the repository."""
+    fresh_stages: tuple[str, ...] = ()
+    """Names or numbers of stages whose steps run though there is a result."""
+
+
 class BuildRequest(Document):
     """One build of one image for one platform."""
 
@@ -118,6 +139,7 @@ class BuildRequest(Document):
     """`os/arch[/variant]`; the builder's own where it is not given."""
     output: Output
     registries: Registries = Registries()
+    cache: Cache = Cache()
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None

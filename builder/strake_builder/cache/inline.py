@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -40,7 +41,7 @@ class InlineSource:
         layers: of the image, bottom first.
     """
 
-    annotations: dict[str, str]
+    annotations: Mapping[str, str]
     layers: tuple[PulledLayer, ...]
 
 
@@ -79,15 +80,16 @@ class InlineCache:
             return {}
 
 
-def inline_note(steps: Iterable[tuple[tuple[Key, ...], int | None, CachedStep]]) -> str:
+def inline_note(steps: Iterable[tuple[tuple[Key, ...], int | None, datetime]]) -> str:
     """Return the annotation's value for an image.
 
     Args:
-        steps: keys, position of the layer in the image (None for a step that changed nothing), result.
+        steps: keys, position of the layer in the image (None for a step that changed nothing), and
+            when the step ended.
     """
     notes = [
-        {"keys": [key.hex for key in keys], "layer": position, "created": timestamp(result.created)}
-        for keys, position, result in steps
+        {"keys": [key.hex for key in keys], "layer": position, "created": timestamp(created)}
+        for keys, position, created in steps
     ]
     return json.dumps(notes, separators=(",", ":"))
 

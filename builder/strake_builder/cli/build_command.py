@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
 from strake_builder.cli.output_flags import (
     EPOCH_VARIABLE,
@@ -118,6 +119,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             platform=arguments.platform,
             output=outputs.request,
             registries=Registries(insecure=tuple(arguments.insecure_registry)),
+            cache=read_cache(arguments, outputs.request.destinations),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
@@ -133,6 +135,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         ssh_sockets=read_ssh(arguments.ssh),
         dockerfile_path=_dockerfile_path(arguments),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+        cache_limit=read_cache_limit(arguments),
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
         push=outputs.push,

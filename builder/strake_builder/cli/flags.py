@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from strake_builder.cli.cache_flags import add_cache_flags
 from strake_builder.errors import InvalidRequest
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
@@ -22,11 +23,6 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get(_WORK_VARIABLE, _DEFAULT_WORK),
         help="where the build is made, on ext4, xfs, btrfs or tmpfs "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
-    )
-    place.add_argument(
-        "--cache-dir",
-        metavar="DIR",
-        help="keep unpacked base images and cache mounts here for the next build (default: keep nothing)",
     )
     place.add_argument(
         "--insecure-registry",
@@ -47,6 +43,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
         "where the kernel allows it)",
     )
+    add_cache_flags(parser)
     secrets = parser.add_argument_group("secrets")
     secrets.add_argument(
         "--secret",

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
 from strake_builder.errors import InvalidRequest
 
@@ -69,6 +70,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         work_directory=os.path.abspath(arguments.work_dir),
         registries=Registries(insecure=tuple(arguments.insecure_registry)),
     )
+    request = request.model_copy(update={"cache": read_cache(arguments, request.output.destinations)})
     if manifest.spec.source.config_map is not None:
         data = _config_map(documents, manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
@@ -82,6 +84,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         secrets=read_secrets(arguments.secret),
         ssh_sockets=read_ssh(arguments.ssh),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+        cache_limit=read_cache_limit(arguments),
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
     )

@@ -49,6 +49,7 @@ class Pusher:
         self._reporter = reporter
         self.sent = 0
         self._lock = threading.Lock()
+        self._there: set[Digest] = set()
         firsts: dict[str, Repository] = {}
         self._plan: list[tuple[Repository, Repository | None]] = []
         for repository in dict.fromkeys(d.repository for d in destinations):
@@ -61,10 +62,7 @@ class Pusher:
         Raises:
             OutputError: a registry refused or failed.
         """
-        for repository, first in self._plan:
-            with _explained(repository):
-                sent = self._client.push_blob(repository, descriptor, open_source, mount_from=first)
-            self._report(repository, descriptor, sent)
+        self._bring(descriptor, open_source, None)
 
     def copy_blob(self, source: Repository, descriptor: Descriptor) -> None:
         """Make every destination have a blob of another repository: mounted, or streamed through.
@@ -72,15 +70,19 @@ class Pusher:
         Raises:
             OutputError: a registry refused or failed.
         """
+        self._bring(descriptor, lambda: self._pulling.open_blob(source, descriptor), source)
+
+    def _bring(self, descriptor: Descriptor, open_source: Open, source: Repository | None) -> None:
+        if descriptor.digest in self._there:
+            return
         for repository, first in self._plan:
             with _explained(repository):
                 sent = self._client.push_blob(
-                    repository,
-                    descriptor,
-                    lambda: self._pulling.open_blob(source, descriptor),
-                    mount_from=first or source,
+                    repository, descriptor, open_source, mount_from=first or source
                 )
             self._report(repository, descriptor, sent)
+        with self._lock:
+            self._there.add(descriptor.digest)
 
     def push_manifest(
         self, config: bytes, config_descriptor: Descriptor, manifest: bytes, media_type: str

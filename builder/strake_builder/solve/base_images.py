@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
@@ -33,12 +33,14 @@ class PulledImage:
         descriptor: of what the reference resolved to, an index or a manifest.
         config: the image's config.
         layers: bottom first.
+        annotations: of the manifest.
     """
 
     reference: str
     descriptor: Descriptor
     config: ImageConfig
     layers: tuple[PulledLayer, ...]
+    annotations: Mapping[str, str]
 
 
 class BaseImages:
@@ -96,7 +98,7 @@ class BaseImages:
         _check(text, manifest, config)
         layers = zip(manifest.layers, config.diff_ids, strict=True)
         pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
-        return PulledImage(text, top, config, pulled)
+        return PulledImage(text, top, config, pulled, manifest.annotations)
 
     def _select(self, repository: Repository, top: Descriptor, data: bytes, platform: Platform) -> Manifest:
         document = parse_manifest(data, top.media_type)

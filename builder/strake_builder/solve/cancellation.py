@@ -9,12 +9,18 @@ from strake_builder.errors import BuildError
 
 
 class Cancellation:
-    """Thread-safe. The first reason counts."""
+    """Thread-safe. The first reason counts.
 
-    def __init__(self) -> None:
+    Args:
+        whole: what this is a part of: it stops this, this does not stop it.
+    """
+
+    def __init__(self, whole: Cancellation | None = None) -> None:
         self._lock = threading.Lock()
         self._reason: BuildError | None = None
         self._callbacks: list[Callable[[], None]] = []
+        if whole is not None:
+            whole.on_cancel(lambda: self.cancel(whole.reason) if whole.reason else None)
 
     def cancel(self, reason: BuildError) -> None:
         """Stop the build for a reason; what was registered with `on_cancel` is called in this thread."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from strake_api.request import BuildRequest
+from strake_builder.cache.inline import ANNOTATION, inline_note
+from strake_builder.cache.keys import Key
 from strake_builder.errors import InvalidRequest
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.layers.tar_reader import ByteSource
@@ -36,12 +38,14 @@ class ImageNotes:
         labels: for the config, over those of the Dockerfile.
         annotations: for the manifest.
         docker: media types are Docker's instead of OCI's.
+        inline_cache: say in the manifest which steps the layers are, so that the image serves as a cache.
     """
 
     created: datetime | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     docker: bool = False
+    inline_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def image_notes(request: BuildRequest) -> ImageNotes:
         labels=output.labels,
         annotations=output.annotations,
         docker=output.media_types == "docker",
+        inline_cache=request.cache.inline,
     )
 
 
@@ -125,7 +130,7 @@ def finish_image(
         config=descriptor,
         layers=tuple(_renamed(layer.descriptor, docker=notes.docker) for layer in layers),
         media_type=mediatype.DOCKER_MANIFEST if notes.docker else mediatype.OCI_MANIFEST,
-        annotations=notes.annotations,
+        annotations={**notes.annotations, **(_inline_cache(result) if notes.inline_cache else {})},
     )
     return FinishedImage(encoded, descriptor, manifest.serialize(), manifest.media_type, layers)
 
@@ -135,6 +140,20 @@ def _finished(layer: FinishedLayer | StepLayer) -> FinishedLayer | None:
         return layer
     assert layer.blob is not None, "layers of an image have blobs"  # noqa: S101 - narrows the type
     return layer.blob.result()
+
+
+def _inline_cache(result: StageResult) -> dict[str, str]:
+    """Return the annotation that says which step each layer is."""
+    position = len(result.layers) - sum(record.layer is not None for record in result.records)
+    notes: list[tuple[tuple[Key, ...], int | None, datetime]] = []
+    for record in result.records:
+        if record.created is None:
+            continue
+        is_there = record.layer is not None and _finished(record.layer) is not None
+        if record.key is not None:
+            notes.append(((record.key,), position if is_there else None, record.created))
+        position += is_there
+    return {ANNOTATION: inline_note(notes)}
 
 
 def _stamps(records: tuple[StepRecord, ...], base: ImageConfig | None, fixed: datetime | None) -> list[str]:

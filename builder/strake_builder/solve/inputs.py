@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from strake_builder.rootfs.selection import RootfsKind
 from strake_builder.output.targets import FileTarget
+from strake_builder.rootfs.selection import RootfsKind
 from strake_oci.credentials import CredentialSource, NoCredentials
 
 
@@ -19,8 +19,9 @@ class BuildInputs:
         push_credentials: for destinations.
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
-        cache_directory: where unpacked base layers and cache mounts outlive the build; None keeps them
-            for the build only.
+        cache_directory: where unpacked layers, results of steps and cache mounts outlive the build; None
+            keeps them for the build only.
+        cache_limit: bytes of unpacked layers and results to keep there; None keeps all.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         runtime: the OCI runtime for RUN.
         rootfs: how root file systems are made.
@@ -34,6 +35,7 @@ class BuildInputs:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
     cache_directory: str | None = None
+    cache_limit: int | None = None
     dockerfile_path: str | None = None
     runtime: str = "crun"
     rootfs: RootfsKind = "auto"

@@ -14,6 +14,7 @@ from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from typing import assert_never
 
+from strake_builder.cache.usage import Usage
 from strake_builder.errors import BaseImageError, OutOfDisk
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
@@ -36,13 +37,22 @@ class LayerStore:
         client: talks to the registries.
         pool: where layers are unpacked.
         reporter: hears of bytes that arrive.
+        usage: holds the directories, where builds share them.
     """
 
-    def __init__(self, directory: str, client: RegistryClient, pool: Executor, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        directory: str,
+        client: RegistryClient,
+        pool: Executor,
+        reporter: Reporter,
+        usage: Usage | None = None,
+    ) -> None:
         self._directory = directory
         self._client = client
         self._pool = pool
         self._reporter = reporter
+        self._usage = usage
         self._lock = threading.Lock()
         self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
 
@@ -77,12 +87,13 @@ class LayerStore:
     def _unpack(self, layer: StoredLayer, lowest: bool) -> str:
         name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
         directory = os.path.join(self._directory, name)
+        self._hold(name)
         if os.path.isdir(directory):
             return directory
         scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
         try:
             os.chmod(scratch, 0o755)
-            self._fill(scratch, layer, lowest=lowest)
+            self._hold(name, self._fill(scratch, layer, lowest=lowest))
             with contextlib.suppress(OSError):  # another build was quicker
                 os.rename(scratch, directory)
         finally:
@@ -90,7 +101,12 @@ class LayerStore:
                 remove_tree(scratch)
         return directory
 
-    def _fill(self, directory: str, layer: StoredLayer, *, lowest: bool) -> None:
+    def _hold(self, name: str, size: int | None = None) -> None:
+        if self._usage is not None:
+            self._usage.hold(f"layer-{name}", size)
+
+    def _fill(self, directory: str, layer: StoredLayer, *, lowest: bool) -> int:
+        """Unpack a layer and return the bytes of its tar stream."""
         what = f"the layer {layer.descriptor.digest}"
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
@@ -111,6 +127,7 @@ class LayerStore:
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
+        return stream.hasher.size
 
     def _open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
         match layer:

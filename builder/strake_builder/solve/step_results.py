@@ -63,6 +63,7 @@ class StepResults:
 
     Attributes:
         needed: indices of the stages that must be there; the others are read by nobody any more.
+        run: steps that were executed so far.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class StepResults:
         self._keeping: list[Future[None]] = []
         self._lock = threading.Lock()
         self._used: list[StoredLayer] = []
+        self.run = 0
         self._definitions = keys.by_definition()
         self._leading = self._look_up()
         self.needed = self._needs()
@@ -125,6 +127,8 @@ class StepResults:
     ) -> None:
         """Keep what a step came to, when its layer is written; nothing is waited for."""
         definition = self.definition_key(stage.index, position)
+        with self._lock:
+            self.run += 1
 
         def work() -> None:
             try:

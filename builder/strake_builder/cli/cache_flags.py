@@ -1,0 +1,163 @@
+"""Flags about caches, by kaniko's and Docker's names where they have one."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.request import Cache
+
+_DEFAULT_TTL: Final = "336h"
+_DEFAULT_SIZE: Final = "20GiB"
+_UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(r"(?:\d+[dhms])+")
+_SIZE: Final = re.compile(r"(\d+)\s*(?:([KMGT])(i?)B?|B)?", re.IGNORECASE)
+
+
+def add_cache_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is kept from build to build, and where."""
+    group = parser.add_argument_group(
+        "caches", "Without --cache-dir, --cache-repo and --cache-from every build starts anew."
+    )
+    group.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="keep unpacked layers, results of steps and cache mounts in this directory",
+    )
+    group.add_argument(
+        "--cache-max-size",
+        metavar="SIZE",
+        default=_DEFAULT_SIZE,
+        help="what --cache-dir may hold, cache mounts not counted; what was not used for longest is removed "
+        f"(default: {_DEFAULT_SIZE})",
+    )
+    group.add_argument(
+        "--cache-repo",
+        metavar="REPOSITORY",
+        help="keep results of steps in this repository (with --cache=true alone: DESTINATION/cache)",
+    )
+    group.add_argument(
+        "--cache-ttl",
+        metavar="DURATION",
+        default=_DEFAULT_TTL,
+        help=f"results in the repository older than this are not used, such as 14d (default: {_DEFAULT_TTL})",
+    )
+    group.add_argument(
+        "--no-push-cache", action="store_true", help="use --cache-repo, but put nothing into it"
+    )
+    group.add_argument(
+        "--cache-from",
+        metavar="IMAGE",
+        action="append",
+        default=[],
+        help="use the layers of an image that was built with --cache-inline; may be given more than once",
+    )
+    group.add_argument(
+        "--cache-inline",
+        action="store_true",
+        help="note in the image which steps its layers are, for a later --cache-from",
+    )
+    group.add_argument(
+        "--no-cache", action="store_true", help="run every step anew; what they come to is kept"
+    )
+    group.add_argument(
+        "--no-cache-filter",
+        metavar="STAGE[,STAGE…]",
+        action="append",
+        default=[],
+        help="run the steps of these stages anew",
+    )
+    _add_kaniko_flags(group)
+
+
+def _add_kaniko_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cache",
+        metavar="true|false",
+        nargs="?",
+        const=True,
+        type=_boolean,
+        help="whether results of steps are kept and used at all (default: where a flag says where)",
+    )
+    for kind in ("copy", "run"):
+        group.add_argument(
+            f"--cache-{kind}-layers", metavar="true", nargs="?", type=_always, help=argparse.SUPPRESS
+        )
+
+
+def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cache:
+    """Return what the flags say about caches.
+
+    Raises:
+        InvalidRequest: a flag is malformed, or two contradict each other.
+    """
+    from strake_api.request import Cache
+
+    repository: str | None = arguments.cache_repo
+    elsewhere = arguments.cache_dir or arguments.cache_from or arguments.cache_inline
+    if arguments.cache and repository is None and not elsewhere:
+        if not destinations:
+            raise InvalidRequest(
+                "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
+            )
+        repository = f"{_without_tag(destinations[0])}/cache"
+    if arguments.cache is False and (repository or arguments.cache_from or arguments.cache_inline):
+        raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
+    return Cache(
+        enabled=arguments.cache is not False,
+        repository=repository,
+        ttl_seconds=_seconds(arguments.cache_ttl),
+        images=tuple(arguments.cache_from),
+        inline=arguments.cache_inline,
+        reads=not arguments.no_cache,
+        writes=not arguments.no_push_cache,
+        fresh_stages=tuple(name for text in arguments.no_cache_filter for name in text.split(",") if name),
+    )
+
+
+def read_cache_limit(arguments: argparse.Namespace) -> int:
+    """Return the bytes that `--cache-max-size` allows.
+
+    Raises:
+        InvalidRequest: it is no size.
+    """
+    text: str = arguments.cache_max_size
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InvalidRequest(f"--cache-max-size {text!r} is no size", hint="such as 500MiB or 20GiB")
+    number, unit, binary = found.groups()
+    if unit is None:
+        return int(number)
+    base = 1024 if binary else 1000
+    factor: int = base ** ("KMGT".index(unit.upper()) + 1)
+    return int(number) * factor
+
+
+def _seconds(text: str) -> int:
+    total = 0
+    if _DURATION.fullmatch(text):
+        total = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+    if not total:
+        raise InvalidRequest(f"--cache-ttl {text!r} is no duration", hint="such as 6h, 90m or 14d")
+    return total
+
+
+def _without_tag(destination: str) -> str:
+    head, slash, last = destination.rpartition("/")
+    return head + slash + last.partition("@")[0].partition(":")[0]
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false", "1", "0"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() in {"true", "1"}
+
+
+def _always(text: str) -> bool:
+    if not _boolean(text):
+        raise argparse.ArgumentTypeError("Strake's cache holds steps of every kind: leave the flag out")
+    return True

@@ -1,0 +1,240 @@
+"""One attempt at the image: the steps that must run, then the manifest.
+
+A second attempt is made only when a cached layer turned out broken after it was built upon.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Final
+
+from strake_api.reasons import ProgressReason
+from strake_api.request import BuildRequest
+from strake_api.result import StepCounts
+from strake_builder.cache.keys import Value
+from strake_builder.context.filtered import ContextFiles
+from strake_builder.errors import BuildError
+from strake_builder.frontend.steps import ConfigStep
+from strake_builder.layers.blobs import PulledLayer, StoredLayer
+from strake_builder.layers.format import LayerFormat
+from strake_builder.output.push import Pusher
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.syscalls import pivot_root_refused
+from strake_builder.sandbox.crun import Crun
+from strake_builder.solve.base_images import BaseImages
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.evaluation import EvaluatedBuild
+from strake_builder.solve.export import LayerExporter
+from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener
+from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.layer_check import is_sound
+from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.outputs import FileOutputs
+from strake_builder.solve.phases import Phases
+from strake_builder.solve.run_mounts import MountMaker
+from strake_builder.solve.stage import StageTools
+from strake_builder.solve.stage_result import StageResult
+from strake_builder.solve.stages import StageRuns
+from strake_builder.solve.step_inputs import StepInputs
+from strake_builder.solve.step_keys import StepKeys
+from strake_builder.solve.step_results import CacheUse, StepResults
+from strake_builder.solve.workspace import Workspace
+from strake_oci.digest import Digest
+from strake_oci.platform import Platform
+from strake_oci.reference import Reference
+from strake_oci.registry.client import RegistryClient
+
+_STAGES: Final = max(2, os.cpu_count() or 2)
+"""Stages that execute a step at the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuildParts:
+    """What every attempt at a build works with.
+
+    Attributes:
+        request: what to build.
+        inputs: secrets and places.
+        platform: to build for.
+        destinations: where the image goes.
+        evaluated: the build with nothing left to find out.
+        files: the context.
+        workspace: where everything is made.
+        images: knows images.
+        store: unpacks layers.
+        client: reads from registries.
+        pusher: writes to the destinations.
+        exports: where layers are written.
+        keeping: where results are put into caches.
+        pushes: where blobs are brought to the destinations.
+        caches: the step caches, None without any.
+        form: how layers are written.
+        reporter: hears of progress.
+        phases: are told where the build is.
+    """
+
+    request: BuildRequest
+    inputs: BuildInputs
+    platform: Platform
+    destinations: tuple[Reference, ...]
+    evaluated: EvaluatedBuild
+    files: ContextFiles
+    workspace: Workspace
+    images: BaseImages
+    store: LayerStore
+    client: RegistryClient
+    pusher: Pusher
+    exports: Executor
+    keeping: Executor
+    pushes: Executor
+    caches: CacheUse | None
+    form: LayerFormat
+    reporter: Reporter
+    phases: Phases
+
+
+class Attempt:
+    """One attempt.
+
+    Args:
+        parts: see `BuildParts`.
+        cancellation: stops this attempt.
+        distrusted: digests of cached layers that are broken.
+    """
+
+    def __init__(self, parts: BuildParts, cancellation: Cancellation, distrusted: frozenset[Digest]) -> None:
+        self._parts = parts
+        self._cancellation = cancellation
+        self._distrusted = distrusted
+        self._results: StepResults | None = None
+        self._stage_result = StageResult()
+
+    def run(self) -> FinishedImage:
+        """Build the image and bring it to where it goes.
+
+        Raises:
+            BuildError: there is no image and no tag; with the reason.
+        """
+        parts = self._parts
+        with parts.phases.entered(ProgressReason.BUILDING, "build"):
+            runs = StageRuns(parts.evaluated, self._cancellation, _STAGES)
+            origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
+            if parts.caches is not None:
+                inputs = StepInputs(origins, parts.images)
+                keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
+                self._results = StepResults(
+                    parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping
+                )
+            tools = self._tools(origins)
+            early = self._push_layers(self._known_layers()) if parts.inputs.push else []
+            self._stage_result = runs.run(tools)
+        with parts.phases.entered(ProgressReason.PUSHING, "push"):
+            image = self._finish()
+            self._write_files(image)
+            if parts.inputs.push:
+                self._push(image, early)
+        if self._results is not None:
+            self._results.finish()
+        return image
+
+    def broken_layers(self) -> tuple[StoredLayer, ...]:
+        """Return the cached layers of this attempt that are not what their entries say."""
+        used = self._results.used if self._results is not None else ()
+        return tuple(layer for layer in used if not is_sound(layer, self._parts.client))
+
+    def counts(self) -> StepCounts:
+        """Return how the steps ended."""
+        files = sum(not isinstance(step, ConfigStep) for step in self._parts.evaluated.steps)
+        run = self._results.run if self._results is not None else files
+        return StepCounts(total=len(self._parts.evaluated.steps), run=run, cached=files - run)
+
+    def _tools(self, origins: FileOrigins) -> StageTools:
+        parts, workspace = self._parts, self._parts.workspace
+        crun = Crun(
+            workspace.directory(workspace.new_name("run")),
+            program=parts.inputs.runtime,
+            pivot_root=not pivot_root_refused(),
+        )
+        self._cancellation.on_cancel(crun.stop)
+        pusher = parts.pusher if parts.inputs.push else None
+        return StageTools(
+            workspace=workspace,
+            store=parts.store,
+            origins=origins,
+            mounts=MountMaker(workspace, parts.inputs, origins),
+            crun=crun,
+            exporter=LayerExporter(workspace, parts.exports, self._cancellation, pusher, parts.form),
+            reporter=parts.reporter,
+            cancellation=self._cancellation,
+            results=self._results,
+        )
+
+    def _finish(self) -> FinishedImage:
+        evaluated = self._parts.evaluated
+        target = evaluated.plan.target
+        base = evaluated.base_of(target)
+        return finish_image(
+            self._stage_result,
+            evaluated.stages[target],
+            base.config if base else None,
+            self._parts.platform,
+            image_notes(self._parts.request),
+        )
+
+    def _write_files(self, image: FinishedImage) -> None:
+        parts = self._parts
+        outputs = FileOutputs(
+            parts.workspace,
+            parts.store,
+            parts.client,
+            parts.reporter,
+            parts.destinations,
+            parts.inputs.file_mask,
+            parts.request.epoch,
+        )
+        outputs.write(parts.inputs.files, image, self._stage_result.layers)
+
+    def _known_layers(self) -> Iterable[StoredLayer]:
+        """Yield the layers of the image that are known before any step runs."""
+        evaluated = self._parts.evaluated
+        base = evaluated.base_of(evaluated.plan.target)
+        if base is not None:
+            yield from base.layers
+        if self._results is not None:
+            for stage in evaluated.chain(evaluated.plan.target):
+                yield from (step.layer for step in self._results.leading(stage) if step.layer is not None)
+
+    def _push_layers(self, layers: Iterable[StoredLayer]) -> list[Future[None]]:
+        """Begin to bring layers to the destinations; a destination that refuses one stops the steps."""
+        pusher = self._parts.pusher
+
+        def bring(layer: StoredLayer) -> None:
+            try:
+                if isinstance(layer, PulledLayer):
+                    pusher.copy_blob(layer.repository, layer.descriptor)
+                else:
+                    pusher.push_blob(layer.descriptor, opener(layer, self._parts.client))
+            except BuildError as error:
+                self._cancellation.cancel(error)
+                raise
+
+        return [self._parts.pushes.submit(bring, layer) for layer in layers]
+
+    def _push(self, image: FinishedImage, early: list[Future[None]]) -> None:
+        for push in early:
+            push.result()
+        for push in self._push_layers(image.layers):
+            push.result()
+        self._cancellation.check()
+        self._parts.pusher.push_manifest(
+            image.config, image.config_descriptor, image.manifest, image.media_type
+        )
+
+
+def _form(form: LayerFormat) -> Value:
+    """Return what a layer's bytes depend on besides its step."""
+    return (form.compression.value, form.level, form.epoch)

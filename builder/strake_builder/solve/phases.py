@@ -1,0 +1,41 @@
+"""The phases of a build: announced, timed, and not begun when the build is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+from strake_api.reasons import ProgressReason
+from strake_api.result import Durations
+from strake_builder.progress.reporter import Reporter
+from strake_builder.solve.cancellation import Cancellation
+
+
+class Phases:
+    """Times the phases of one build, which may be entered more than once.
+
+    Args:
+        reporter: hears of each.
+        cancellation: asked before each.
+    """
+
+    def __init__(self, reporter: Reporter, cancellation: Cancellation) -> None:
+        self._reporter = reporter
+        self._cancellation = cancellation
+        self._began = time.monotonic()
+        self._seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def entered(self, reason: ProgressReason, name: str) -> Iterator[None]:
+        """Be in a phase; `name` is its field in the durations of the result."""
+        self._cancellation.check()
+        self._reporter.phase(reason)
+        started = time.monotonic()
+        yield
+        self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - started
+
+    def durations(self) -> Durations:
+        """Return the wall-clock seconds of the phases, and in total until now."""
+        seconds = {**self._seconds, "total": time.monotonic() - self._began}
+        return Durations(**{name: round(value, 3) for name, value in seconds.items()})
