@@ -102,13 +102,14 @@ class Attempt:
 
     Args:
         parts: see `BuildParts`.
-        cancellation: stops this attempt.
+        whole: stops the build.
         distrusted: digests of cached layers that are broken.
     """
 
-    def __init__(self, parts: BuildParts, cancellation: Cancellation, distrusted: frozenset[Digest]) -> None:
+    def __init__(self, parts: BuildParts, whole: Cancellation, distrusted: frozenset[Digest]) -> None:
         self._parts = parts
-        self._cancellation = cancellation
+        self._whole = whole
+        self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
         self._results: StepResults | None = None
         self._stage_result = StageResult()
@@ -167,7 +168,14 @@ class Attempt:
             origins=origins,
             mounts=MountMaker(workspace, parts.inputs, origins),
             crun=crun,
-            exporter=LayerExporter(workspace, parts.exports, self._cancellation, pusher, parts.form),
+            exporter=LayerExporter(
+                workspace,
+                parts.exports,
+                self._cancellation,
+                pusher,
+                parts.form,
+                self._whole if self._results is not None else None,
+            ),
             reporter=parts.reporter,
             cancellation=self._cancellation,
             results=self._results,

@@ -145,7 +145,7 @@ class Build:
         """Build; when a cached layer turns out broken, say so and build without it."""
         distrusted: frozenset[Digest] = frozenset()
         while True:
-            attempt = Attempt(parts, Cancellation(self._cancellation), distrusted)
+            attempt = Attempt(parts, self._cancellation, distrusted)
             try:
                 return attempt, attempt.run()
             except (BaseImageError, OutputError):

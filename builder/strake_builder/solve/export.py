@@ -42,6 +42,8 @@ class LayerExporter:
         cancellation: told of the first failure, so that no further step runs for nothing.
         pusher: pushes each blob as soon as it is written; None keeps them local.
         form: how layers are written.
+        until: stops layers that are not begun; `cancellation` where None. With a cache the layers of the
+            steps before one that failed are worth finishing.
 
     Attributes:
         form: how layers are written.
@@ -54,12 +56,14 @@ class LayerExporter:
         cancellation: Cancellation,
         pusher: Pusher | None,
         form: LayerFormat | None = None,
+        until: Cancellation | None = None,
     ) -> None:
-        self._directory = workspace.directory("blobs")
+        self._directory = workspace.directory(workspace.new_name("blobs"))
         self._workspace = workspace
         self._pool = pool
         self._cancellation = cancellation
         self._pusher = pusher
+        self._until = until or cancellation
         self.form = form or LayerFormat()
 
     def export(self, snapshot: Snapshot, *, push: bool = True) -> Future[WrittenLayer | None]:
@@ -88,7 +92,7 @@ class LayerExporter:
             raise full from error
 
     def _export(self, snapshot: Snapshot, *, push: bool) -> WrittenLayer | None:
-        self._cancellation.check()
+        self._until.check()
         changes = snapshot.changes(self.form.clamp)
         first = next(changes, None)
         if first is None:
@@ -97,7 +101,7 @@ class LayerExporter:
         with open(path, "wb") as file:
             blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write, self.form)
         descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
-        if push and self._pusher is not None:
+        if push and self._pusher is not None and self._cancellation.reason is None:
             self._pusher.push_blob(
                 descriptor,
                 lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it

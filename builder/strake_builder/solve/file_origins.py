@@ -109,7 +109,7 @@ class FileOrigins:
             return view.path
         with self._lock:
             if "mounted context" not in self._views:
-                copy = self._workspace.directory("context-for-mounts")
+                copy = self._workspace.directory(self._workspace.new_name("context"))
                 visible = view.context.filter()
                 options = CopyOptions(keep=visible.keep, enter=visible.enter)
                 with Root(view.path) as source, Root(copy) as target:
