@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 
 from strake_builder.errors import OutputError, PushUnauthorized
@@ -56,6 +57,17 @@ class Pusher:
             self._plan.append((repository, firsts.get(repository.registry)))
             firsts.setdefault(repository.registry, repository)
 
+    def check_rights(self, pool: Executor) -> list[Future[None]]:
+        """Begin to ask every destination whether it would take the image; the futures raise if it would not.
+
+        A missing right is better told before the build than after it.
+        """
+        return [pool.submit(self._check_rights, repository) for repository, _ in self._plan]
+
+    def _check_rights(self, repository: Repository) -> None:
+        with _explained(repository):
+            self._client.check_push(repository)
+
     def push_blob(self, descriptor: Descriptor, open_source: Open) -> None:
         """Make every destination have a blob that is at hand.
 
@@ -77,9 +89,7 @@ class Pusher:
             return
         for repository, first in self._plan:
             with _explained(repository):
-                sent = self._client.push_blob(
-                    repository, descriptor, open_source, mount_from=first or source
-                )
+                sent = self._client.push_blob(repository, descriptor, open_source, mount_from=first or source)
             self._report(repository, descriptor, sent)
         with self._lock:
             self._there.add(descriptor.digest)

@@ -106,12 +106,17 @@ class Build:
         pulls, keeping, exports, pushes = (
             scope.enter_context(ThreadPoolExecutor(count, name)) for name, count in _POOLS.items()
         )
+        pusher = Pusher(pushing, client, self._destinations, self._reporter)
+        is_checked = self._inputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
+            rights = pusher.check_rights(pushes) if is_checked else []
             images = BaseImages(client, pulls, planned.meant_stage)
             evaluated = evaluate_all(planned, images)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
+            for right in rights:
+                right.result()
         warn = self._reporter.warn
         return BuildParts(
             request=self._request,
@@ -124,7 +129,7 @@ class Build:
             images=images,
             store=LayerStore(self._layers_directory(workspace), client, pulls, self._reporter, usage),
             client=client,
-            pusher=Pusher(pushing, client, self._destinations, self._reporter),
+            pusher=pusher,
             exports=exports,
             keeping=keeping,
             pushes=pushes,

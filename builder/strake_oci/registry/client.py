@@ -222,6 +222,17 @@ class RegistryClient:
         )
         return push.run(mount)
 
+    def check_push(self, repository: Repository) -> None:
+        """Make sure that a repository takes blobs from this account: begin an upload, and give it up.
+
+        Raises:
+            UnauthorizedError, DeniedError: It does not.
+            RegistryError: The registry refused for another reason, failed or cannot be reached.
+        """
+        upload = UploadSession.start(self._session(repository))
+        if upload is not None:
+            upload.cancel()
+
     def start_upload(
         self, repository: Repository, on_bytes: Callable[[int], None] | None = None
     ) -> BlobUpload:
