@@ -1,6 +1,6 @@
 """Times whole builds beside BuildKit and buildah, taking turns in one run.
 
-Every build begins on an empty state directory, with the base image in a registry on the same machine, and
+Every build begins on a disk of its own, with the base image in a registry on the same machine, and
 ends with the image pushed to it. A daemon (buildkitd) runs before the clock starts. Numbers of different runs
 do not compare: the ratio does.
 """

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.builders.cases import Before, Case, base_dockerfile
+from benchmarks.builders.disk import fresh_disk
 from benchmarks.builders.measure import BuildFailed, Cost, measure
 from benchmarks.builders.peers import Builder, Order, Running, Strake
 from benchmarks.builders.registry import CountedRegistry, counted_registry
 
-from strake_builder.rootfs.remove import remove_tree
 from tests.images.push import push_image
 
 _DROP_CACHES: Final = Path("/proc/sys/vm/drop_caches")
@@ -98,13 +98,9 @@ def _measured(builder: Builder, running: Running, order: Order, registry: Counte
 
 @contextlib.contextmanager
 def _started(builder: Builder, registry: CountedRegistry) -> Iterator[Running]:
-    """Start a builder on an empty state directory."""
-    state = tempfile.mkdtemp(prefix="strake-bench-state-", dir="/var/tmp")
-    try:
-        with builder.started(Path(state), registry.host) as running:
-            yield running
-    finally:
-        remove_tree(state)
+    """Start a builder on an empty disk."""
+    with fresh_disk() as state, builder.started(state, registry.host) as running:
+        yield running
 
 
 def _settle(settings: Settings) -> None:
