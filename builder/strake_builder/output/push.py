@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 
 from strake_builder.errors import OutputError, PushUnauthorized
 from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.output.blob_stream import BlobStream
 from strake_builder.progress.reporter import Reporter
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
@@ -68,13 +69,27 @@ class Pusher:
         with _explained(repository):
             self._client.check_push(repository)
 
-    def push_blob(self, descriptor: Descriptor, open_source: Open) -> None:
+    def stream(self) -> BlobStream:
+        """Begin to send a blob that is still being made to each registry."""
+        firsts = [repository for repository, first in self._plan if first is None]
+        return BlobStream({repository: self._client.start_upload(repository) for repository in firsts})
+
+    def push_blob(
+        self, descriptor: Descriptor, open_source: Open, sent: frozenset[Repository] = frozenset()
+    ) -> None:
         """Make every destination have a blob that is at hand.
+
+        Args:
+            descriptor: of the blob.
+            open_source: opens it.
+            sent: the repositories that a `stream` has just brought it to.
 
         Raises:
             OutputError: a registry refused or failed.
         """
-        self._bring(descriptor, open_source, None)
+        for repository in sent:
+            self._report(repository, descriptor, sent=True)
+        self._bring(descriptor, open_source, None, sent)
 
     def copy_blob(self, source: Repository, descriptor: Descriptor) -> None:
         """Make every destination have a blob of another repository: mounted, or streamed through.
@@ -84,13 +99,21 @@ class Pusher:
         """
         self._bring(descriptor, lambda: self._pulling.open_blob(source, descriptor), source)
 
-    def _bring(self, descriptor: Descriptor, open_source: Open, source: Repository | None) -> None:
+    def _bring(
+        self,
+        descriptor: Descriptor,
+        open_source: Open,
+        source: Repository | None,
+        there: frozenset[Repository] = frozenset(),
+    ) -> None:
         if descriptor.digest in self._there:
             return
         for repository, first in self._plan:
+            if repository in there:
+                continue
             with _explained(repository):
                 sent = self._client.push_blob(repository, descriptor, open_source, mount_from=first or source)
-            self._report(repository, descriptor, sent)
+            self._report(repository, descriptor, sent=sent)
         with self._lock:
             self._there.add(descriptor.digest)
 
@@ -110,7 +133,7 @@ class Pusher:
             self._reporter.pushed(str(destination), str(digest), len(manifest), transferred=True)
         return digest
 
-    def _report(self, repository: Repository, descriptor: Descriptor, sent: bool) -> None:
+    def _report(self, repository: Repository, descriptor: Descriptor, *, sent: bool) -> None:
         if sent:
             with self._lock:
                 self.sent += descriptor.size

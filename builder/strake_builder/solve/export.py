@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
 from strake_api.request import BuildRequest
 from strake_builder.errors import BuildError, OutOfDisk
 from strake_builder.layers.format import LayerFormat
-from strake_builder.layers.pipeline import write_blob
+from strake_builder.layers.pipeline import LayerBlob, write_blob
+from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.changes import tar_stream
 from strake_builder.rootfs.snapshotter import Snapshot
@@ -98,12 +99,26 @@ class LayerExporter:
         if first is None:
             return None
         path = os.path.join(self._directory, self._workspace.new_name("layer"))
-        with open(path, "wb") as file:
-            blob = write_blob(tar_stream(itertools.chain([first], changes)), file.write, self.form)
+        pusher = self._pusher if push else None
+        # With fixed times the layer may well be what was pushed before: asking for it comes first then.
+        with pusher.stream() if pusher and self.form.epoch is None else BlobStream({}) as upload:
+            blob = self._write(tar_stream(itertools.chain([first], changes)), path, upload)
+            sent = upload.commit(blob.digest)
         descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
-        if push and self._pusher is not None and self._cancellation.reason is None:
-            self._pusher.push_blob(
+        if pusher is not None and self._cancellation.reason is None:
+            pusher.push_blob(
                 descriptor,
                 lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it
+                sent,
             )
         return WrittenLayer(descriptor, blob.diff_id, path)
+
+    def _write(self, stream: Iterator[bytes], path: str, upload: BlobStream) -> LayerBlob:
+        """Write a blob to a file and to registries, which are busy at the same time as the compressor."""
+        with open(path, "wb") as file:
+
+            def write(data: bytes) -> None:
+                file.write(data)
+                upload.write(data)
+
+            return write_blob(stream, write, self.form)
