@@ -19,6 +19,7 @@ from strake_builder.errors import BaseImageError, OutOfDisk
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
+from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.remove import remove_tree
@@ -113,7 +114,8 @@ class LayerStore:
         try:
             with self._open(layer) as packed:
                 stream = _Hashed(DecompressedStream(packed))
-                unpacked = unpack_layer(stream, directory, lowest=lowest)
+                with ReadAhead(stream) as ahead:
+                    unpacked = unpack_layer(ahead, directory, lowest=lowest)
                 while packed.read(1 << 20):
                     pass  # what follows the compressed stream belongs to the blob's digest
         except OCIError as error:
