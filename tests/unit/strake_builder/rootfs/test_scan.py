@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.tree_state import await_later_times, record_tree
 from tests.fixtures.snapshots import make_layer
@@ -171,9 +172,13 @@ def test_a_tree_deeper_than_any_path(scan, tmp_path):
     os.close(os.open("f", os.O_CREAT, dir_fd=here))
     os.close(here)
     before = len(os.listdir("/proc/self/fd"))
-    upper, _ = run_step(scan, [str(base)], "s", lambda root: touch(f"{root}/x"))
-    assert os.listdir(upper) == ["x"]
-    assert len(os.listdir("/proc/self/fd")) == before
+    try:
+        upper, _ = run_step(scan, [str(base)], "s", lambda root: touch(f"{root}/x"))
+        assert os.listdir(upper) == ["x"]
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        remove_tree(str(base))  # pytest cannot
+        remove_tree(str(tmp_path / "work"))
 
 
 def test_steps_of_several_stages_at_the_same_time(scan, tmp_path):
