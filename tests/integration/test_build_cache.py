@@ -2,71 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import subprocess
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from tests.fixtures.builds import Builder
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a build said it did: instructions executed and cached, warnings, and the image's digest."""
-
-    status: int
-    ran: list[str]
-    cached: list[str]
-    pulled: list[str]
-    warnings: list[str]
-    result: dict = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        return self.result["digest"]
-
-
-@dataclass
-class Cached:
-    """A builder with a cache of one kind."""
-
-    builder: Builder
-    flags: list[str]
-
-    def build(self, *flags: str, **environment: str) -> Outcome:
-        done = self.builder.run(*self.flags, "--log-format", "json", *flags, **environment)
-        return outcome(done)
-
-
-def outcome(done: subprocess.CompletedProcess[str]) -> Outcome:
-    events = [json.loads(line) for line in done.stdout.splitlines()]
-    result = events[-1]["result"] if events else {}
-    return Outcome(
-        done.returncode,
-        [e["instruction"] for e in events if e["type"] == "StepStarted"],
-        [e["instruction"] for e in events if e["type"] == "StepCached"],
-        [e["image"] for e in events if e["type"] == "PullProgress"],
-        [e["message"] for e in events if e["type"] == "Warned"],
-        result,
-    )
-
-
-def holds(builder: Builder, path: str, content: str) -> bool:
-    return builder.built().paths[path]["sha256"] == hashlib.sha256(content.encode()).hexdigest()
-
-
-def flags_of(kind: str, builder: Builder, directory: Path) -> list[str]:
-    match kind:
-        case "directory":
-            return ["--cache-dir", str(directory / "cache")]
-        case "repository":
-            return ["--cache-repo", f"{builder.registry.host}/{builder.name}/cache"]
-        case _:
-            return ["--cache-inline", "--cache-from", builder.destination]
+from tests.fixtures.cached_builds import Cached, flags_of, holds, outcome
 
 
 @pytest.fixture(params=["directory", "repository", "image"])

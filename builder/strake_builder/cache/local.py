@@ -24,6 +24,8 @@ from strake_builder.cache.usage import Usage
 from strake_builder.layers.blobs import WrittenLayer
 from strake_oci.digest import Digest
 
+STEPS: Final = "steps"
+BLOBS: Final = "blobs"
 _RECORD_LIMIT: Final = 1 << 20
 _PARTIAL: Final = ".partial-"
 _NO_LINK: Final = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP}
@@ -41,8 +43,8 @@ class LocalCache:
     name = "the local cache"
 
     def __init__(self, directory: str, usage: Usage, warn: Warn) -> None:
-        self._steps = os.path.join(directory, "steps")
-        self._blobs = os.path.join(directory, "blobs")
+        self._steps = os.path.join(directory, STEPS)
+        self._blobs = os.path.join(directory, BLOBS)
         for path in (self._steps, self._blobs):
             os.makedirs(path, exist_ok=True)
         self._usage = usage

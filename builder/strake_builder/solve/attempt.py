@@ -31,7 +31,7 @@ from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener
 from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.layer_check import is_sound
+from strake_builder.solve.layer_check import broken_layers
 from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.outputs import FileOutputs
 from strake_builder.solve.phases import Phases
@@ -145,7 +145,7 @@ class Attempt:
     def broken_layers(self) -> tuple[StoredLayer, ...]:
         """Return the cached layers of this attempt that are not what their entries say."""
         used = self._results.used if self._results is not None else ()
-        return tuple(layer for layer in used if not is_sound(layer, self._parts.client))
+        return tuple(broken_layers(used, self._parts.client))
 
     def counts(self) -> StepCounts:
         """Return how the steps ended."""

@@ -142,9 +142,7 @@ class Build:
     def _layers_directory(self, workspace: Workspace) -> str:
         if self._inputs.cache_directory is None:
             return workspace.directory(LAYERS)
-        directory = os.path.join(self._inputs.cache_directory, LAYERS)
-        os.makedirs(directory, exist_ok=True)
-        return directory
+        return os.path.join(self._inputs.cache_directory, LAYERS)
 
     def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage]:
         """Build; when a cached layer turns out broken, say so and build without it."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from strake_api.request import BuildRequest
 from strake_builder.cache.inline import InlineCache, InlineSource
-from strake_builder.cache.local import LocalCache
+from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
@@ -27,15 +27,26 @@ from strake_oci.registry.client import RegistryClient
 
 Warn = Callable[[str], None]
 LAYERS: Final = "layers"
-BLOBS: Final = "blobs"
 USAGE: Final = "usage"
 
 
 def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | None:
-    """Return who uses what of the cache directory, None without one; it is pruned when the scope ends."""
+    """Return who uses what of the cache directory, None without one; it is pruned when the scope ends.
+
+    Raises:
+        InvalidRequest: the directory cannot be used.
+    """
     directory = inputs.cache_directory
     if directory is None:
         return None
+    try:
+        for name in (LAYERS, BLOBS, STEPS, USAGE):
+            os.makedirs(os.path.join(directory, name), exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(
+            f"cannot use the cache directory {directory}: {error.filename}: {error.strerror}",
+            hint="name another with --cache-dir",
+        ) from error
     usage_directory = os.path.join(directory, USAGE)
     if inputs.cache_limit is not None:
         scope.callback(prune, usage_directory, inputs.cache_limit, lambda name: _remove(directory, name))

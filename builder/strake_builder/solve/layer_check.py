@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.digest import Hasher
-from strake_oci.errors import (
-    BlobUnknownError,
-    DigestMismatchError,
-    NotFoundError,
-    OCIError,
-    SizeExceededError,
-    SizeMismatchError,
-)
+from strake_oci.errors import NotFoundError, OCIError, RegistryError
+from strake_oci.reference import Repository
 from strake_oci.registry.client import RegistryClient
 
 _CHUNK = 1 << 20
-_BROKEN = (BlobUnknownError, NotFoundError, DigestMismatchError, SizeExceededError, SizeMismatchError)
 
 
-def is_sound(layer: StoredLayer, client: RegistryClient) -> bool:
-    """Say whether a layer is there and has the digests that are said of it.
+def broken_layers(layers: Iterable[StoredLayer], client: RegistryClient) -> Iterator[StoredLayer]:
+    """Yield the layers that are not there, or have other digests than are said of them.
 
-    A registry that does not answer says nothing about the layer.
+    One that a registry cannot say anything about counts as broken, and so does, unasked, everything else
+    in its repository: a build can do without a cache, not with half of one.
     """
+    silent: set[Repository] = set()
+    for layer in layers:
+        if isinstance(layer, PulledLayer) and layer.repository in silent:
+            yield layer
+            continue
+        try:
+            sound = _is_sound(layer, client)
+        except RegistryError:
+            assert isinstance(layer, PulledLayer), "a file has no registry"  # noqa: S101 - narrows the type
+            silent.add(layer.repository)
+            sound = False
+        if not sound:
+            yield layer
+
+
+def _is_sound(layer: StoredLayer, client: RegistryClient) -> bool:
     try:
         if isinstance(layer, PulledLayer):
             with client.open_blob(layer.repository, layer.descriptor) as packed:
                 return _has_digests(packed, layer)
         with open(layer.path, "rb") as packed:
             return _has_digests(packed, layer)
-    except (*_BROKEN, LayerError, OSError):
+    except NotFoundError:
         return False
-    except OCIError:
-        return True
+    except RegistryError:
+        raise
+    except (OCIError, LayerError, OSError):
+        return False
 
 
 def _has_digests(packed: ByteSource, layer: StoredLayer) -> bool:

@@ -49,11 +49,8 @@ class MountMaker:
         self._workspace = workspace
         self._inputs = inputs
         self._origins = origins
-        if inputs.cache_directory is None:
-            self._caches = workspace.directory("cache-mounts")
-        else:
-            self._caches = os.path.join(inputs.cache_directory, "mounts")
-            os.makedirs(self._caches, exist_ok=True)
+        self._caches = os.path.join(inputs.cache_directory or workspace.path, "mounts")
+        os.makedirs(self._caches, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 
