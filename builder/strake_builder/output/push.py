@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
 
 from strake_builder.errors import OutputError, PushUnauthorized
 from strake_builder.layers.tar_reader import ByteSource
@@ -21,6 +22,9 @@ from strake_oci.digest import Digest
 from strake_oci.errors import DeniedError, OCIError, UnauthorizedError
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
+
+_STREAMS: Final = 2
+"""Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
 
 Open = Callable[[], AbstractContextManager[ByteSource]]
 
@@ -51,6 +55,7 @@ class Pusher:
         self._reporter = reporter
         self.sent = 0
         self._lock = threading.Lock()
+        self._streaming = threading.Lock()
         self._there: set[Digest] = set()
         firsts: dict[str, Repository] = {}
         self._plan: list[tuple[Repository, Repository | None]] = []
@@ -69,10 +74,24 @@ class Pusher:
         with _explained(repository):
             self._client.check_push(repository)
 
-    def stream(self) -> BlobStream:
-        """Begin to send a blob that is still being made to each registry."""
-        firsts = [repository for repository, first in self._plan if first is None]
-        return BlobStream({repository: self._client.start_upload(repository) for repository in firsts})
+    @contextmanager
+    def stream(self) -> Iterator[BlobStream]:
+        """Begin to send a blob that is still being made to each registry.
+
+        What is on its way is also in memory until the registry has it. So there is one such blob at a time,
+        for few registries; the others get theirs when it is made.
+        """
+        repositories: list[Repository] = []
+        is_free = self._streaming.acquire(blocking=False)
+        if is_free:
+            repositories = [repository for repository, first in self._plan if first is None]
+        uploads = {each: self._client.start_upload(each) for each in repositories[:_STREAMS]}
+        try:
+            with BlobStream(uploads) as stream:
+                yield stream
+        finally:
+            if is_free:
+                self._streaming.release()
 
     def push_blob(
         self, descriptor: Descriptor, open_source: Open, sent: frozenset[Repository] = frozenset()
