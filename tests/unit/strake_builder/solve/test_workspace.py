@@ -1,10 +1,13 @@
 """A build's place on disk comes, goes, and is tidied up after who could not do it."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from strake_builder.errors import BuildCancelled, BuildTimedOut, InvalidRequest
+from strake_builder.errors import BuildCancelled, BuildTimedOut, InvalidRequest, UnsupportedHere
+from strake_builder.rootfs import syscalls
+from strake_builder.rootfs.memory_directory import make_shared_memory
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.workspace import Workspace
 from tests.fixtures.isolated import isolated
@@ -72,3 +75,76 @@ def test_whoever_wants_to_know_is_told_early_or_late():
     cancellation.cancel(BuildCancelled("x"))
     cancellation.on_cancel(lambda: told.append("late"))
     assert told == ["early", "late"]
+
+
+def test_without_mounts_secrets_lie_in_shared_memory(tmp_path):
+    def work() -> tuple[bool, int, bool, bool]:
+        before = Path("/proc/self/mountinfo").read_text()
+        with Workspace(str(tmp_path), rootfs="scan") as workspace:
+            path = workspace.memory_directory()
+            assert workspace.memory_directory() == path
+            with workspace.roots.mounted((), "root"), workspace.roots.view((), "view"):
+                mounts = Path("/proc/self/mountinfo").read_text() != before
+            found = path.startswith("/dev/shm/"), os.stat(path).st_mode & 0o777, mounts
+        return *found, os.path.exists(path)
+
+    assert isolated(work) == (True, 0o700, False, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_shared_memory_of_an_abandoned_workspace_is_removed(tmp_path):
+    def abandon() -> str:
+        return Workspace(str(tmp_path), rootfs="scan").memory_directory()
+
+    abandoned = isolated(abandon)
+    assert os.path.isdir(abandoned)
+    with Workspace(str(tmp_path)):
+        assert not os.path.exists(abandoned)
+
+
+def test_a_workspace_that_lies_about_its_shared_memory_takes_nothing_along(tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    for number, target in enumerate((victim, "/dev/shm/../../tmp", "/dev/shm/other", "/dev/shm")):
+        lying = tmp_path / f"strake-build-{number}"
+        lying.mkdir()
+        (lying / "lock").touch()
+        (lying / "memory").symlink_to(target)
+    with Workspace(str(tmp_path)):
+        assert victim.is_dir()
+        assert os.path.isdir("/dev/shm")
+        assert not lying.exists()
+
+
+def test_shared_memory_that_is_a_disk_gets_no_secret(tmp_path):
+    with pytest.raises(UnsupportedHere, match="secrets need a place in memory"):
+        make_shared_memory("strake-memory-", place=str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_overlay_is_refused_the_other_way_is_taken_and_told(tmp_path):
+    def work() -> tuple[str, list[str]]:
+        """Overlay takes no overlay to write to."""
+        lower, upper, scratch, place = (tmp_path / part for part in ("lower", "upper", "scratch", "place"))
+        for path in (lower, upper, scratch, place):
+            path.mkdir()
+        options = f"lowerdir={lower},upperdir={upper},workdir={scratch},userxattr".encode()
+        syscalls.mount(b"overlay", bytes(place), b"overlay", 0, options)
+        warnings: list[str] = []
+        with Workspace(str(place), rootfs="auto", warn=warnings.append) as workspace:
+            assert os.listdir(os.path.join(workspace.path, "roots")) == []
+            return type(workspace.roots).__name__, warnings
+
+    kind, [warning] = isolated(work)
+    assert kind == "Scan"
+    assert "cannot mount an overlay" in warning
+    assert "slower" in warning
+
+
+def test_where_overlay_is_allowed_it_is_taken_without_a_word(tmp_path):
+    def work() -> tuple[str, list[str]]:
+        warnings: list[str] = []
+        with Workspace(str(tmp_path), rootfs="auto", warn=warnings.append) as workspace:
+            return type(workspace.roots).__name__, warnings
+
+    assert isolated(work) == ("Overlay", [])
