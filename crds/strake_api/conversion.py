@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from strake_api.duration import parse_duration
 from strake_api.request import (
     BuildRequest,
+    Cache,
     DirectorySource,
     GitSource,
     InlineSource,
@@ -16,6 +17,7 @@ from strake_api.request import (
 )
 
 if TYPE_CHECKING:
+    from strake_api.cache import BuildCache
     from strake_api.imagebuild import ImageBuildSpec
 
 
@@ -51,6 +53,18 @@ def build_request(
         platform=platform,
         output=Output(**dict(spec.output)),
         registries=registries,
+        cache=_cache(spec.cache),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
+    )
+
+
+def _cache(cache: BuildCache) -> Cache:
+    return Cache(
+        repository=cache.repository,
+        ttl_seconds=parse_duration(cache.ttl),
+        images=cache.images,
+        inline=cache.inline,
+        reads=not cache.no_cache,
+        fresh_stages=cache.no_cache_filter,
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from strake_api.cache import BuildCache
 from strake_api.document import Document, TolerantDocument
 from strake_api.duration import DurationText, parse_duration
 from strake_api.form import EPOCH_PATTERN, ImageForm
@@ -180,6 +181,7 @@ class ImageBuildSpec(Document):
     ] = ()
     """Values for the Dockerfile's ARGs. They show in the image's history: never put a secret here."""
     output: ImageOutput
+    cache: BuildCache = BuildCache()
     push_secret: LocalReference | None = None
     """A Secret of type kubernetes.io/dockerconfigjson, used for pushing."""
     pull_secret: LocalReference | None = None

@@ -103,7 +103,7 @@ def _write(path: str, text: str, mask: int) -> None:
 def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
-    from strake_api.request import BuildArg, BuildRequest, Registries
+    from strake_api.request import BuildArg, BuildRequest, Cache, Registries
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -119,7 +119,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             platform=arguments.platform,
             output=outputs.request,
             registries=Registries(insecure=tuple(arguments.insecure_registry)),
-            cache=read_cache(arguments, outputs.request.destinations),
+            cache=read_cache(arguments, outputs.request.destinations, Cache()),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )

@@ -43,7 +43,6 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--cache-ttl",
         metavar="DURATION",
-        default=_DEFAULT_TTL,
         help=f"results in the repository older than this are not used, such as 14d (default: {_DEFAULT_TTL})",
     )
     group.add_argument(
@@ -89,34 +88,48 @@ def _add_kaniko_flags(group: argparse._ArgumentGroup) -> None:
         )
 
 
-def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cache:
+def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache) -> Cache:
     """Return what the flags say about caches.
+
+    Args:
+        arguments: the flags.
+        destinations: where the image goes.
+        base: what holds where no flag says anything.
 
     Raises:
         InvalidRequest: a flag is malformed, or two contradict each other.
     """
-    from strake_api.request import Cache
-
-    repository: str | None = arguments.cache_repo
-    elsewhere = arguments.cache_dir or arguments.cache_from or arguments.cache_inline
-    if arguments.cache and repository is None and not elsewhere:
-        if not destinations:
-            raise InvalidRequest(
-                "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
-            )
-        repository = f"{_without_tag(destinations[0])}/cache"
-    if arguments.cache is False and (repository or arguments.cache_from or arguments.cache_inline):
+    said = {
+        "repository": arguments.cache_repo or _beside_destination(arguments, destinations, base),
+        "ttl_seconds": _seconds(arguments.cache_ttl) if arguments.cache_ttl is not None else None,
+        "images": tuple(arguments.cache_from),
+        "inline": arguments.cache_inline,
+        "fresh_stages": tuple(name for text in arguments.no_cache_filter for name in text.split(",") if name),
+    }
+    switched_off = {
+        "enabled": arguments.cache is False,
+        "reads": arguments.no_cache,
+        "writes": arguments.no_push_cache,
+    }
+    if arguments.cache is False and (said["repository"] or said["images"] or said["inline"]):
         raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
-    return Cache(
-        enabled=arguments.cache is not False,
-        repository=repository,
-        ttl_seconds=_seconds(arguments.cache_ttl),
-        images=tuple(arguments.cache_from),
-        inline=arguments.cache_inline,
-        reads=not arguments.no_cache,
-        writes=not arguments.no_push_cache,
-        fresh_stages=tuple(name for text in arguments.no_cache_filter for name in text.split(",") if name),
-    )
+    changes: dict[str, object] = {field: value for field, value in said.items() if value}
+    changes.update((field, False) for field, off in switched_off.items() if off)
+    return base.model_copy(update=changes)
+
+
+def _beside_destination(
+    arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache
+) -> str | None:
+    """Return where kaniko's `--cache=true` alone keeps results, None where something else says where."""
+    elsewhere = base.repository or arguments.cache_dir or arguments.cache_from or arguments.cache_inline
+    if not arguments.cache or elsewhere:
+        return None
+    if not destinations:
+        raise InvalidRequest(
+            "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
+        )
+    return f"{_without_tag(destinations[0])}/cache"
 
 
 def read_cache_limit(arguments: argparse.Namespace) -> int:

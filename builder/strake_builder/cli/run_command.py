@@ -70,7 +70,8 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         work_directory=os.path.abspath(arguments.work_dir),
         registries=Registries(insecure=tuple(arguments.insecure_registry)),
     )
-    request = request.model_copy(update={"cache": read_cache(arguments, request.output.destinations)})
+    cache = read_cache(arguments, request.output.destinations, request.cache)
+    request = request.model_copy(update={"cache": cache})
     if manifest.spec.source.config_map is not None:
         data = _config_map(documents, manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})

@@ -1,0 +1,51 @@
+"""What an ImageBuild says about caches: where results of steps are kept from build to build."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field
+
+from strake_api.document import Document
+from strake_api.duration import DurationText, parse_duration
+from strake_api.rule import Rule, cel_rules
+
+_REPOSITORY = r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
+_MAX_TTL_DAYS = 365
+
+A_REPOSITORY: Rule[str] = Rule(
+    f"self.matches('{_REPOSITORY}')",
+    "cache.repository is written registry/repository, in lower case, without tag and digest",
+    lambda text: re.fullmatch(_REPOSITORY, text, re.ASCII) is not None,
+)
+SOME_TTL: Rule[str] = Rule(
+    "duration(self) > duration('0s') && duration(self) <= duration('8760h')",
+    "cache.ttl must be longer than 0s and at most 8760h",
+    lambda text: 0 < parse_duration(text) <= _MAX_TTL_DAYS * 24 * 3600,
+)
+
+
+def _checked(rule: Rule[Any]) -> tuple[Any, ...]:
+    return (AfterValidator(rule.check), Field(json_schema_extra=cel_rules(rule)))
+
+
+class BuildCache(Document):
+    """Where results of steps are kept from build to build. Without repository and images nothing is."""
+
+    repository: Annotated[str, Field(max_length=512), *_checked(A_REPOSITORY)] | None = None
+    """A repository that holds results of steps; written with pushSecret, which must reach it."""
+    ttl: Annotated[DurationText, *_checked(SOME_TTL)] = "336h"
+    """Results in the repository that are older than this are not used; at most 8760h."""
+    images: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=512)], ...], Field(max_length=8)
+    ] = ()
+    """Images built with `inline` whose layers are used as results; read with pullSecret."""
+    inline: bool = False
+    """Note in the image which steps its layers are, so that a later build can name it in `images`."""
+    no_cache: bool = False
+    """Run every step anew; what they come to is kept."""
+    no_cache_filter: Annotated[
+        tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
+    ] = ()
+    """Stages whose steps run anew."""
