@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from contextlib import closing
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -17,10 +18,46 @@ from strake_oci.registry.transport import Answer, Request, Transport
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""
 _OK: Final = 200
+_NOT_MODIFIED: Final = 304
+_HEADER_MAX: Final = 1024
+_CHUNK: Final = 1 << 20
 
 
-def download(url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT) -> int | None:
-    """Download a URL into a new file; return when it was last modified, in nanoseconds, if the server says.
+@dataclass(frozen=True, slots=True)
+class Validators:
+    """What a server says by which a file can be told from a later one (RFC 9110, section 8.8).
+
+    Attributes:
+        etag: its ETag, or empty.
+        last_modified: its Last-Modified, or empty.
+    """
+
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that was downloaded.
+
+    Attributes:
+        sha256: of its content, in hex.
+        size: in bytes.
+        validators: what the server says of it.
+    """
+
+    sha256: str
+    size: int
+    validators: Validators
+
+    @property
+    def modified(self) -> int | None:
+        """When it was last modified, in nanoseconds since 1970, if the server says so."""
+        return _nanoseconds(self.validators.last_modified)
+
+
+def download(url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT) -> Download:
+    """Download a URL into a new file.
 
     Args:
         url: http or https.
@@ -32,41 +69,109 @@ def download(url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT)
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
+    found = download_if_changed(url, path, checksum, Validators(), limit)
+    if found is None:
+        raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
+    return found
+
+
+def download_if_changed(
+    url: str, path: str, checksum: str | None, known: Validators, limit: int = SIZE_LIMIT
+) -> Download | None:
+    """Download a URL into a new file, unless the server says that it is as known; then return None.
+
+    Args:
+        url: as for `download`, which also tells the rest.
+        path: likewise.
+        checksum: likewise.
+        known: what the server said of the file before.
+        limit: likewise.
+
+    Raises:
+        SourceError: as `download`.
+        OSError: likewise.
+    """
     shown = redact_url(url)
-    algorithm, _, expected = (checksum or "sha256:").partition(":")
+    named = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+    headers = {name: value for name, value in named.items() if value}
+    digests = _Digests(checksum)
     try:
         with closing(Transport(ClientSettings())) as transport:
             endpoint = Endpoint(shown, url)
             context = ErrorContext(registry=shown, operation="downloading")
-            with transport.send(endpoint, Request("GET", url, {}), context) as answer:
+            with transport.send(endpoint, Request("GET", url, headers), context) as answer:
+                if answer.status == _NOT_MODIFIED and headers:
+                    return None
                 if answer.status != _OK:
                     raise SourceError(f"{shown} answered with status {answer.status}", hint="check the URL")
-                actual = _save(answer, path, hashlib.new(algorithm), shown, limit)
-                modified = answer.header("last-modified")
+                size = _save(answer, path, digests, shown, limit)
+                validators = Validators(
+                    answer.header("etag")[:_HEADER_MAX], answer.header("last-modified")[:_HEADER_MAX]
+                )
     except OCIError as error:
         raise SourceError(error.message, hint=error.hint) from error
-    if checksum is not None and actual != expected:
-        raise SourceError(
-            f"{shown} has the checksum {algorithm}:{actual}, the Dockerfile says {checksum}",
-            hint="the file changed: check it, then correct --checksum",
-        )
-    return _nanoseconds(modified)
+    digests.check(shown)
+    return Download(digests.sha256, size, validators)
 
 
-def _save(answer: Answer, path: str, digest: hashlib._Hash, shown: str, limit: int) -> str:
+class _Digests:
+    """Hashes what comes, with SHA-256 and with what a checksum needs."""
+
+    def __init__(self, checksum: str | None) -> None:
+        self._checksum = checksum
+        self._algorithm, _, self._expected = (checksum or "sha256:").partition(":")
+        self._hashes = {name: hashlib.new(name) for name in {"sha256", self._algorithm}}
+
+    def update(self, data: bytes) -> None:
+        for each in self._hashes.values():
+            each.update(data)
+
+    @property
+    def sha256(self) -> str:
+        return self._hashes["sha256"].hexdigest()
+
+    def check(self, shown: str) -> None:
+        """Compare with the checksum.
+
+        Raises:
+            SourceError: it is another one.
+        """
+        actual = self._hashes[self._algorithm].hexdigest()
+        if self._checksum is not None and actual != self._expected:
+            raise SourceError(
+                f"{shown} has the checksum {self._algorithm}:{actual}, the Dockerfile says {self._checksum}",
+                hint="the file changed: check it, then correct --checksum",
+            )
+
+
+def check_file(url: str, path: str, checksum: str | None) -> str:
+    """Return the SHA-256 of a file that a URL stands for, in hex, after comparing its checksum.
+
+    Raises:
+        SourceError: it has another checksum.
+    """
+    digests = _Digests(checksum)
+    with open(path, "rb") as file:
+        while piece := file.read(_CHUNK):
+            digests.update(piece)
+    digests.check(redact_url(url))
+    return digests.sha256
+
+
+def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) -> int:
     size = 0
     with open(path, "xb") as file:
+        os.fchmod(file.fileno(), 0o600)
         for piece in answer.stream():
             size += len(piece)
             if size > limit:
                 raise SourceError(f"{shown} is larger than {limit >> 20} MiB")
-            digest.update(piece)
+            digests.update(piece)
             file.write(piece)
-        os.fchmod(file.fileno(), 0o600)
     expected = answer.content_length
     if expected is not None and expected != size:
         raise SourceError(f"{shown} ended after {size} of {expected} bytes", hint="try again")
-    return digest.hexdigest()
+    return size
 
 
 def _nanoseconds(header: str) -> int | None:

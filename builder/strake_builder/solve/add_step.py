@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.download import download
+from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.errors import SourceError
 from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
@@ -36,12 +36,14 @@ class AddPlaces:
         scratch: an empty directory for what is downloaded.
         origins: opens the context.
         platform: of the stage.
+        downloads: fetches URLs.
     """
 
     target: Root
     scratch: str
     origins: FileOrigins
     platform: Platform
+    downloads: Downloads
 
 
 def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
@@ -98,7 +100,7 @@ class _Adding:
         os.mkdir(scratch)
         name = wanted.filename.encode(errors="surrogateescape")
         path = os.path.join(scratch, "download")
-        modified = download(wanted.url, path, wanted.checksum) or 0
+        modified = self.places.downloads.fetch(wanted.url, path, wanted.checksum) or 0
         os.utime(path, ns=(modified, modified))
         with Root(scratch) as source:
             if self.step.unpack and self._unpacked(source, b"download"):

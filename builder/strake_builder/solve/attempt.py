@@ -15,6 +15,7 @@ from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
+from strake_builder.context.downloads import Downloads
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.errors import BuildError
 from strake_builder.frontend.steps import ConfigStep
@@ -75,6 +76,7 @@ class BuildParts:
         form: how layers are written.
         reporter: hears of progress.
         phases: are told where the build is.
+        downloads: fetches what ADD names.
     """
 
     request: BuildRequest
@@ -95,6 +97,7 @@ class BuildParts:
     form: LayerFormat
     reporter: Reporter
     phases: Phases
+    downloads: Downloads
 
 
 class Attempt:
@@ -178,6 +181,7 @@ class Attempt:
             ),
             reporter=parts.reporter,
             cancellation=self._cancellation,
+            downloads=parts.downloads,
             results=self._results,
         )
 

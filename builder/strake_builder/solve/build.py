@@ -29,7 +29,7 @@ from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.solve.attempt import Attempt, BuildParts
 from strake_builder.solve.base_images import BaseImages
-from strake_builder.solve.caches import LAYERS, cache_usage, open_caches
+from strake_builder.solve.caches import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import evaluate_all
 from strake_builder.solve.export import layer_format
@@ -137,6 +137,7 @@ class Build:
             form=layer_format(self._request),
             reporter=self._reporter,
             phases=self._phases,
+            downloads=open_downloads(self._inputs, usage),
         )
 
     def _layers_directory(self, workspace: Workspace) -> str:

@@ -14,6 +14,7 @@ from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
+from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.rootfs.remove import remove_tree
@@ -28,6 +29,7 @@ from strake_oci.registry.client import RegistryClient
 Warn = Callable[[str], None]
 LAYERS: Final = "layers"
 USAGE: Final = "usage"
+DOWNLOADS: Final = "downloads"
 
 
 def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | None:
@@ -101,6 +103,13 @@ def open_caches(
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
+def open_downloads(inputs: BuildInputs, usage: Usage | None) -> Downloads:
+    """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
+    if inputs.cache_directory is None or usage is None:
+        return Downloads()
+    return Downloads(os.path.join(inputs.cache_directory, DOWNLOADS), usage.hold)
+
+
 def _stage(plan: BuildPlan, name: str) -> int:
     stage = plan.stage_by_name(name)
     if stage is None and name.isdecimal() and int(name) < len(plan.every_stage):
@@ -139,7 +148,9 @@ def _loader(images: BaseImages, text: str, platform: Platform) -> Callable[[], I
 
 
 def _remove(directory: str, name: str) -> None:
-    """Remove an object that nobody uses: `layer-…` is a directory, anything else a blob."""
+    """Remove an object that nobody uses: a download, `layer-…` which is a directory, or else a blob."""
+    if remove_download(os.path.join(directory, DOWNLOADS), name):
+        return
     if name.startswith("layer-"):
         path = os.path.join(directory, LAYERS, name.removeprefix("layer-"))
         if os.path.isdir(path):

@@ -14,6 +14,7 @@ from typing import assert_never
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep
+from strake_builder.context.downloads import Downloads
 from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.planned import StagePlan
@@ -50,6 +51,7 @@ class StageTools:
     exporter: LayerExporter
     reporter: Reporter
     cancellation: Cancellation
+    downloads: Downloads
     results: StepResults | None = None
 
 
@@ -182,7 +184,7 @@ class StageExecutor:
                 with Root(snapshot.root) as root, Root(names) as accounts:
                     owner = resolve_owner(step.chown, accounts)
                     scratch = tools.workspace.directory(tools.workspace.new_name("add"))
-                    places = AddPlaces(root, scratch, tools.origins, platform)
+                    places = AddPlaces(root, scratch, tools.origins, platform, tools.downloads)
                     execute_add(step, owner, places, tools.reporter)
                     remove_tree(scratch)
             case WorkdirStep():

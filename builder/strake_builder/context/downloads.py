@@ -1,0 +1,140 @@
+"""Keeps downloads of ADD from build to build, so that what has not changed is not sent again.
+
+Whether it has changed says the server: it is asked with the ETag and the time that it gave (RFC 9110, section
+13, conditional requests), and answers 304 where the kept file still counts. A checksum in the Dockerfile that
+the kept file has needs no question. Whatever is kept is hashed again before it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from strake_builder.context.download import (
+    SIZE_LIMIT,
+    Download,
+    Validators,
+    check_file,
+    download,
+    download_if_changed,
+)
+
+_META_MAX: Final = 8192
+_PREFIX: Final = "download-"
+
+Hold = Callable[[str, int | None], None]
+"""Told (name, size) of what is used; the size only of what is new. Nobody removes it from then on."""
+
+
+class Downloads:
+    """Downloads files, and keeps them where there is a place for it. Thread-safe, and safe between builds.
+
+    Args:
+        directory: where files are kept; made where it is missing. None keeps nothing.
+        hold: told of what is used in the directory.
+    """
+
+    def __init__(self, directory: str | None = None, hold: Hold = lambda _name, _size: None) -> None:
+        self._directory = directory
+        self._hold = hold
+        if directory is not None:
+            os.makedirs(directory, 0o700, exist_ok=True)
+
+    def fetch(self, url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT) -> int | None:
+        """Have a URL's content in a new file; return when it was last modified, in nanoseconds, if known.
+
+        Args:
+            url: http or https.
+            path: the file to make; it is not to be written to.
+            checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
+            limit: bytes at most.
+
+        Raises:
+            SourceError: it cannot be had, is too large, or has another checksum.
+            OSError: the file cannot be written.
+        """
+        if self._directory is None:
+            return download(url, path, checksum, limit).modified
+        place = os.path.join(
+            self._directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
+        )
+        self._hold(_PREFIX + os.path.basename(place), None)
+        kept = _read(place)
+        got = None
+        if kept is None or kept.size > limit:
+            got, kept = download(url, path, checksum, limit), None
+        elif checksum != f"sha256:{kept.sha256}":
+            got = download_if_changed(url, path, checksum, kept.validators, limit)
+        if got is None:
+            if kept is not None and _take(place, kept, path):
+                if checksum is not None:
+                    check_file(url, path, checksum)
+                return kept.modified
+            got = download(url, path, checksum, limit)
+        self._keep(self._directory, place, path, got)
+        return got.modified
+
+    def _keep(self, directory: str, place: str, path: str, got: Download) -> None:
+        """Keep a download; that this fails is no reason for a build to."""
+        with (
+            contextlib.suppress(OSError),
+            tempfile.TemporaryDirectory(dir=directory, prefix=".") as scratch,
+        ):
+            content, meta = os.path.join(scratch, "content"), os.path.join(scratch, "meta")
+            _link_or_copy(path, content)
+            with open(meta, "w", encoding="utf-8") as file:
+                json.dump(asdict(got), file)
+            os.replace(content, place)
+            os.replace(meta, f"{place}.json")
+            self._hold(_PREFIX + os.path.basename(place), got.size)
+
+
+def remove_download(directory: str, name: str) -> bool:
+    """Remove what is kept under a name that a `Hold` was told; say whether the name is of that kind."""
+    if not name.startswith(_PREFIX):
+        return False
+    for path in (f"{name.removeprefix(_PREFIX)}.json", name.removeprefix(_PREFIX)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(directory, path))
+    return True
+
+
+def _read(place: str) -> Download | None:
+    """Return what is known of a kept file, None where nothing or nonsense is."""
+    try:
+        with open(f"{place}.json", "rb") as file:
+            found = json.loads(file.read(_META_MAX))
+        validators = Validators(str(found["validators"]["etag"]), str(found["validators"]["last_modified"]))
+        return Download(str(found["sha256"]), int(found["size"]), validators)
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _take(place: str, kept: Download, path: str) -> bool:
+    """Make a kept file the file that is wanted; say whether it still is what was kept."""
+    try:
+        _link_or_copy(place, path)
+    except FileNotFoundError:
+        return False
+    if check_file("", path, None) == kept.sha256:
+        return True
+    os.unlink(path)
+    return False
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Give a file a second name, or copy it where that is another file system. Nobody writes to either."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, target, follow_symlinks=False)
+        os.chmod(target, 0o600)

@@ -1,0 +1,183 @@
+"""What is kept of ADD's downloads is used while the server, or a checksum, says that it still counts."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import os
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from strake_builder.context.downloads import Downloads, remove_download
+from strake_builder.errors import SourceError
+
+WHEN = "Sun, 09 Sep 2001 01:46:40 GMT"
+NANOSECONDS = 1_000_000_000 * 10**9
+
+
+@dataclass
+class Web:
+    """A server of one file.
+
+    Attributes:
+        content: of the file.
+        headers: of the answer.
+        asked: status and conditions of each request so far.
+    """
+
+    url: str = ""
+    content: bytes = b"first"
+    headers: dict[str, str] = field(default_factory=lambda: {"ETag": '"one"', "Last-Modified": WHEN})
+    asked: list[tuple[int, str | None, str | None]] = field(default_factory=list)
+
+    def answers(self) -> list[int]:
+        found = [status for status, _, _ in self.asked]
+        self.asked.clear()
+        return found
+
+
+@pytest.fixture
+def web():
+    served = Web()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            tag, since = self.headers["If-None-Match"], self.headers["If-Modified-Since"]
+            if self.path == "/away":
+                self.send_response(302)
+                self.send_header("Location", "file:///etc/passwd")
+                self.end_headers()
+                return
+            same = tag == served.headers.get("ETag") if tag else since == served.headers.get("Last-Modified")
+            status = 304 if (tag or since) and same else 200
+            served.asked.append((status, tag, since))
+            self.send_response(status)
+            for name, value in served.headers.items():
+                self.send_header(name, value)
+            if status == 200:
+                self.send_header("Content-Length", str(len(served.content)))
+            self.end_headers()
+            if status == 200:
+                self.wfile.write(served.content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        served.url = f"http://127.0.0.1:{server.server_port}/file"
+        yield served
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def fetch(tmp_path, web):
+    """Download into a new file and return content and time; every call is a build of its own."""
+    numbers = iter(range(1000))
+
+    def fetched(checksum: str | None = None, **limits) -> tuple[bytes, int | None]:
+        path = tmp_path / str(next(numbers))
+        modified = Downloads(str(tmp_path / "kept")).fetch(web.url, str(path), checksum, **limits)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        return path.read_bytes(), modified
+
+    return fetched
+
+
+@pytest.mark.parametrize(
+    "headers", [{"ETag": '"one"'}, {"Last-Modified": WHEN}, {"ETag": 'W/"weak"', "Last-Modified": WHEN}]
+)
+def test_what_has_not_changed_is_not_sent_again(web, fetch, headers):
+    web.headers = headers
+    time = NANOSECONDS if "Last-Modified" in headers else None
+    assert fetch() == fetch() == (b"first", time)
+    assert web.answers() == [200, 304]
+
+
+def test_what_has_changed_is(web, fetch):
+    fetch()
+    web.content, web.headers = b"second", {"ETag": '"two"'}
+    assert fetch() == fetch() == (b"second", None)
+    assert web.answers() == [200, 200, 304]
+
+
+def test_without_a_way_to_ask_it_is_sent_again(web, fetch):
+    web.headers = {}
+    assert fetch() == fetch()
+    assert web.answers() == [200, 200]
+
+
+def test_a_checksum_that_is_kept_needs_no_question(web, fetch):
+    checksum = "sha256:" + hashlib.sha256(b"first").hexdigest()
+    fetch()
+    web.content = b"second"
+    assert fetch(checksum) == (b"first", NANOSECONDS)
+    assert web.answers() == [200]
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_kept_file_is_compared_with_its_checksum(web, fetch, algorithm):
+    fetch()
+    with pytest.raises(SourceError, match="has the checksum"):
+        fetch(f"{algorithm}:" + "0" * 64)
+    assert fetch(f"{algorithm}:" + hashlib.new(algorithm, b"first").hexdigest())[0] == b"first"
+
+
+@pytest.mark.parametrize("harm", ["content", "metadata", "gone", "nonsense"])
+def test_a_kept_file_that_is_damaged_is_fetched_anew(web, fetch, harm, tmp_path):
+    fetch()
+    (content,) = [path for path in (tmp_path / "kept").iterdir() if path.suffix != ".json"]
+    match harm:
+        case "content":
+            content.write_bytes(b"wrong")
+        case "metadata":
+            content.with_name(content.name + ".json").write_text('{"sha256": 1}')
+        case "gone":
+            content.unlink()
+        case "nonsense":
+            content.with_name(content.name + ".json").write_bytes(b"\xff" * 100_000)
+    assert fetch() == (b"first", NANOSECONDS)
+    assert web.answers()[-1] == 200
+    assert fetch() == (b"first", NANOSECONDS)
+    assert web.answers() == [304]
+
+
+def test_the_limit_holds_for_what_is_kept(web, fetch):
+    fetch()
+    with pytest.raises(SourceError, match="larger than"):
+        fetch(limit=4)
+
+
+def test_many_builds_at_once(web, fetch):
+    with ThreadPoolExecutor(8) as pool:
+        got = {result.result() for result in [pool.submit(fetch) for _ in range(40)]}
+    assert got == {(b"first", NANOSECONDS)}
+
+
+def test_nothing_is_kept_without_a_place(web, tmp_path):
+    for name in "ab":
+        Downloads().fetch(web.url, str(tmp_path / name), None)
+    assert web.answers() == [200, 200]
+
+
+def test_what_is_used_is_told_and_can_be_removed(web, tmp_path):
+    told: list[tuple[str, int | None]] = []
+    downloads = Downloads(str(tmp_path / "kept"), lambda name, size: told.append((name, size)))
+    downloads.fetch(web.url, str(tmp_path / "a"), None)
+    name = told[0][0]
+    assert told == [(name, None), (name, 5)]
+    assert remove_download(str(tmp_path / "kept"), name)
+    assert os.listdir(tmp_path / "kept") == []
+    assert not remove_download(str(tmp_path / "kept"), "layer-x")
+
+
+def test_a_redirect_leads_to_no_file(web, tmp_path):
+    url = web.url.replace("/file", "/away")
+    with pytest.raises(SourceError, match="scheme 'file' refused"):
+        Downloads(str(tmp_path / "kept")).fetch(url, str(tmp_path / "a"), None)
