@@ -278,11 +278,11 @@ def test_a_sparse_file_stays_small_on_disk(step, tmp_path):
 
     [member] = step([base], act)
     assert member.name == "sparse"
-    for path in (tmp_path / "work").rglob("sparse"):
+    for path in (tmp_path / "work/step").rglob("sparse"):
         found = path.stat()
         assert found.st_size == size
         used.append(found.st_blocks * 512)
-    assert min(used) < 1 << 20
+    assert max(used) < 1 << 20
 
 
 def test_a_renamed_directory(step, tmp_path):

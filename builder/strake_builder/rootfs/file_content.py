@@ -4,17 +4,56 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from typing import Final
 
 _COPY_MAX: Final = 1 << 30
 _CHUNK: Final = 1 << 20
+_BLOCK: Final = 512
+"""Bytes of what `st_blocks` counts."""
 _NO_REFLINK: Final = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ETXTBSY, errno.EPERM}
 _COPIED_XATTRS: Final = ("security.capability", "user.")
 _FOREIGN_XATTRS: Final = "user.overlay."
 
 
 def copy_content(reader: int, writer: int, size: int) -> None:
-    """Copy inside the kernel, which shares the blocks where the file system can."""
+    """Copy inside the kernel, which shares the blocks where the file system can; holes stay holes.
+
+    Args:
+        reader: the file, at its start.
+        writer: an empty file.
+        size: bytes that the file says it has; a file of zero bytes is read to its end all the same, since
+            some file systems tell no sizes.
+    """
+    if not size:
+        while data := os.read(reader, _CHUNK):
+            write_all(writer, data)
+        return
+    if os.fstat(reader).st_blocks * _BLOCK >= size:
+        _copy_run(reader, writer, size)
+        return
+    for start, end in _runs_of_data(reader, size):
+        os.lseek(reader, start, os.SEEK_SET)
+        os.lseek(writer, start, os.SEEK_SET)
+        _copy_run(reader, writer, end - start)
+    os.ftruncate(writer, size)
+
+
+def _runs_of_data(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield start and end of what is no hole; a file system that knows no holes has one run."""
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            return  # nothing but a hole up to the end
+        end = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, end
+
+
+def _copy_run(reader: int, writer: int, size: int) -> None:
     copied = 0
     try:
         while copied < size and (step := os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied))):
@@ -22,9 +61,9 @@ def copy_content(reader: int, writer: int, size: int) -> None:
     except OSError as error:
         if copied or error.errno not in _NO_REFLINK:
             raise
-    if copied < size or not size:  # not possible between these file systems, or one that tells no sizes
-        while data := os.read(reader, _CHUNK):
-            write_all(writer, data)
+    while copied < size and (data := os.read(reader, min(_CHUNK, size - copied))):
+        write_all(writer, data)  # not possible inside the kernel between these file systems
+        copied += len(data)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -37,7 +37,7 @@ def make_shared_memory(prefix: str, *, place: str = SHARED_MEMORY) -> str:
     if file_system_type(place) not in _MEMORY_TYPES:
         raise UnsupportedHere(
             f"secrets need a place in memory, and {place} is none",
-            hint=f"mount a tmpfs there (in a pod: an emptyDir with medium: Memory), or use --rootfs overlay",
+            hint="mount a tmpfs there (in a pod: an emptyDir with medium: Memory), or use --rootfs overlay",
         )
     return tempfile.mkdtemp(prefix=prefix, dir=place)
 
