@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strake_api.request import BuildRequest
 from strake_builder.errors import InvalidRequest
-from strake_builder.solve.inputs import BuildInputs
 
 if TYPE_CHECKING:
+    from strake_api.request import BuildRequest
+    from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import Credentials
 
 
@@ -33,6 +33,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
+
+    from strake_api.request import BuildRequest
+    from strake_builder.solve.inputs import BuildInputs
 
     try:
         request = BuildRequest.model_validate_json(Path(path).read_bytes())

@@ -1,33 +1,28 @@
-"""What every building command shares: namespaces, signals, progress, the result, the words for an error."""
+"""What every building command shares: namespaces, and signals that stop the build.
+
+The process that the command starts does nothing but wait, so all that a build needs is imported in the one
+that builds.
+"""
 
 from __future__ import annotations
 
-import errno
+import gc
 import signal
-import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
-from strake_api.events import Finished
-from strake_api.request import BuildRequest
-from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_builder.cli.supervise import run_supervised
-from strake_builder.errors import BuildCancelled, BuildError, InternalError, OutOfDisk, RunStepFailed
-from strake_builder.frontend.errors import DockerfileRefused
-from strake_builder.progress.reporter import Reporter
-from strake_builder.progress.text import JsonSink, TextSink
-from strake_builder.solve.build import Build
+from strake_builder.errors import BuildCancelled, BuildError
 from strake_builder.solve.cancellation import Cancellation
-from strake_builder.solve.inputs import BuildInputs
 
-_TAIL_SHOWN = 20
+if TYPE_CHECKING:
+    from strake_api.result import BuildSucceeded
+    from strake_builder.cli.building import Prepare
 
 
 def run_build(
-    prepare: Callable[[], tuple[BuildRequest, BuildInputs]],
+    prepare: Prepare,
     *,
     log_format: str,
     result_path: str | None = None,
@@ -43,60 +38,22 @@ def run_build(
     """
 
     def work() -> int:
-        stream: TextIO = sys.stdout if log_format == "json" else sys.stderr
-        reporter = Reporter(JsonSink(stream) if log_format == "json" else TextSink(stream))
-        status, result, error = _build(prepare, reporter)
-        reporter.emit(Finished(time=datetime.now(UTC), result=result))
-        if result_path is not None:
-            _write_result(result_path, result)
-        if isinstance(result, BuildSucceeded):
-            try:
-                if finished is not None:
-                    finished(result)
-            except BuildError as late:
-                sys.stderr.write(f"the image is built, but {explain(late)}\n")
-                return late.exit_status
-        elif log_format != "json" and error is not None:
-            sys.stderr.write(explain(error) + "\n")
-        return status
+        cancellation = Cancellation()
+        _cancel_on_signal(cancellation)
+        from strake_builder.cli.building import build_and_report
+
+        gc.freeze()  # what was imported stays: looking for garbage passes over it
+        gc.enable()
+        return build_and_report(
+            prepare, cancellation, log_format=log_format, result_path=result_path, finished=finished
+        )
 
     try:
         return run_supervised(work)
     except BuildError as error:
-        if result_path is not None:
-            _write_result(result_path, _failed(error, ()))
-        sys.stderr.write(explain(error) + "\n")
-        return error.exit_status
+        from strake_builder.cli.building import report_unstarted
 
-
-def _build(
-    prepare: Callable[[], tuple[BuildRequest, BuildInputs]], reporter: Reporter
-) -> tuple[int, BuildSucceeded | BuildFailed, BuildError | None]:
-    cancellation = Cancellation()
-    _cancel_on_signal(cancellation)
-    try:
-        request, inputs = prepare()
-        result = Build(request, inputs, reporter, cancellation).run()
-    except BuildError as error:
-        reason = (
-            cancellation.reason or error
-        )  # what breaks because the build was stopped is not why it failed
-        return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
-    except OSError as error:
-        full = _as_build_error(error)
-        return full.exit_status, _failed(full, tuple(reporter.warnings)), full
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        internal = InternalError(
-            f"{type(error).__name__}: {error}", hint="this is a defect of Strake: please report it"
-        )
-        return internal.exit_status, _failed(internal, tuple(reporter.warnings)), internal
-    return 0, result, None
-
-
-def _as_build_error(error: OSError) -> BuildError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return OutOfDisk("the work directory is full", hint="give the builder more ephemeral storage")
-    return InternalError(f"{error.strerror}: {error.filename}")
+        return report_unstarted(error, result_path)
 
 
 def _cancel_on_signal(cancellation: Cancellation) -> None:
@@ -108,41 +65,3 @@ def _cancel_on_signal(cancellation: Cancellation) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, handle)
-
-
-def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
-    location = error.location
-    return BuildFailed(
-        reason=error.reason,
-        message=str(error),
-        file=location.file if location else None,
-        line=location.line if location else None,
-        instruction=location.instruction or None if location else None,
-        exit_code=error.exit_code if isinstance(error, RunStepFailed) else None,
-        log_tail=error.log_tail if isinstance(error, RunStepFailed) else (),
-        warnings=warnings,
-    )
-
-
-def _write_result(path: str, result: BuildSucceeded | BuildFailed) -> None:
-    try:
-        Path(path).write_bytes(fit_result(result))
-    except OSError as error:
-        sys.stderr.write(f"strake: cannot write the result to {path}: {error.strerror}\n")
-
-
-def explain(error: BuildError) -> str:
-    """Return an error as a person reads it in a terminal: what, where, why, what to try."""
-    if isinstance(error, DockerfileRefused):
-        return f"error: the Dockerfile is refused\n{error}"
-    lines = []
-    if isinstance(error, RunStepFailed) and error.log_tail:
-        lines += ["", "the end of its output:", *(f"  {line}" for line in error.log_tail[-_TAIL_SHOWN:])]
-    location = error.location
-    where = f"{location.file}:{location.line}: " if location else ""
-    if location and location.instruction:
-        lines += ["", f"  {location.line:>4} | {location.instruction.splitlines()[0][:160]}"]
-    lines.append(f"error: {where}{error.message}")
-    if error.hint:
-        lines.append(f"  try: {error.hint}")
-    return "\n".join(lines)

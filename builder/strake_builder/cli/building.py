@@ -1,0 +1,127 @@
+"""One build as a command carries it out: progress, the result, the words for an error."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from strake_api.events import Finished
+from strake_api.request import BuildRequest
+from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
+from strake_builder.errors import BuildError, InternalError, OutOfDisk, RunStepFailed
+from strake_builder.frontend.errors import DockerfileRefused
+from strake_builder.progress.reporter import Reporter
+from strake_builder.progress.text import JsonSink, TextSink
+from strake_builder.solve.build import Build
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.inputs import BuildInputs
+
+Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
+"""Makes the request; its errors are reported like the build's."""
+
+_TAIL_SHOWN: Final = 20
+
+
+def build_and_report(
+    prepare: Prepare,
+    cancellation: Cancellation,
+    *,
+    log_format: str,
+    result_path: str | None,
+    finished: Callable[[BuildSucceeded], None] | None,
+) -> int:
+    """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
+    stream: TextIO = sys.stdout if log_format == "json" else sys.stderr
+    reporter = Reporter(JsonSink(stream) if log_format == "json" else TextSink(stream))
+    status, result, error = _build(prepare, reporter, cancellation)
+    reporter.emit(Finished(time=datetime.now(UTC), result=result))
+    if result_path is not None:
+        _write_result(result_path, result)
+    if isinstance(result, BuildSucceeded):
+        try:
+            if finished is not None:
+                finished(result)
+        except BuildError as late:
+            sys.stderr.write(f"the image is built, but {explain(late)}\n")
+            return late.exit_status
+    elif log_format != "json" and error is not None:
+        sys.stderr.write(explain(error) + "\n")
+    return status
+
+
+def report_unstarted(error: BuildError, result_path: str | None) -> int:
+    """Say that a build could not even begin, and return the exit status."""
+    if result_path is not None:
+        _write_result(result_path, _failed(error, ()))
+    sys.stderr.write(explain(error) + "\n")
+    return error.exit_status
+
+
+def _build(
+    prepare: Prepare, reporter: Reporter, cancellation: Cancellation
+) -> tuple[int, BuildSucceeded | BuildFailed, BuildError | None]:
+    try:
+        request, inputs = prepare()
+        result = Build(request, inputs, reporter, cancellation).run()
+    except BuildError as error:
+        reason = (
+            cancellation.reason or error
+        )  # what breaks because the build was stopped is not why it failed
+        return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
+    except OSError as error:
+        full = _as_build_error(error)
+        return full.exit_status, _failed(full, tuple(reporter.warnings)), full
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        internal = InternalError(
+            f"{type(error).__name__}: {error}", hint="this is a defect of Strake: please report it"
+        )
+        return internal.exit_status, _failed(internal, tuple(reporter.warnings)), internal
+    return 0, result, None
+
+
+def _as_build_error(error: OSError) -> BuildError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return OutOfDisk("the work directory is full", hint="give the builder more ephemeral storage")
+    return InternalError(f"{error.strerror}: {error.filename}")
+
+
+def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
+    location = error.location
+    return BuildFailed(
+        reason=error.reason,
+        message=str(error),
+        file=location.file if location else None,
+        line=location.line if location else None,
+        instruction=location.instruction or None if location else None,
+        exit_code=error.exit_code if isinstance(error, RunStepFailed) else None,
+        log_tail=error.log_tail if isinstance(error, RunStepFailed) else (),
+        warnings=warnings,
+    )
+
+
+def _write_result(path: str, result: BuildSucceeded | BuildFailed) -> None:
+    try:
+        Path(path).write_bytes(fit_result(result))
+    except OSError as error:
+        sys.stderr.write(f"strake: cannot write the result to {path}: {error.strerror}\n")
+
+
+def explain(error: BuildError) -> str:
+    """Return an error as a person reads it in a terminal: what, where, why, what to try."""
+    if isinstance(error, DockerfileRefused):
+        return f"error: the Dockerfile is refused\n{error}"
+    lines = []
+    if isinstance(error, RunStepFailed) and error.log_tail:
+        lines += ["", "the end of its output:", *(f"  {line}" for line in error.log_tail[-_TAIL_SHOWN:])]
+    location = error.location
+    where = f"{location.file}:{location.line}: " if location else ""
+    if location and location.instruction:
+        lines += ["", f"  {location.line:>4} | {location.instruction.splitlines()[0][:160]}"]
+    lines.append(f"error: {where}{error.message}")
+    if error.hint:
+        lines.append(f"  try: {error.hint}")
+    return "\n".join(lines)
