@@ -41,14 +41,7 @@ def check_out(place: GitPlace, directory: str) -> str:
     Raises:
         SourceError: it cannot be fetched, with what git said.
     """
-    url, ref = place.url, place.ref or "HEAD"
-    if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
-        raise SourceError(
-            f"{redact_url(url)} is not a git URL that can be fetched",
-            hint="use https://, ssh://, git:// or http://",
-        )
-    if ref.startswith("-"):
-        raise SourceError(f"{ref!r} is not a git ref")
+    url, ref = _checked(place)
     _git(directory, "init", "--quiet", "--initial-branch=main", ".")
     try:
         _git(directory, "fetch", "--quiet", "--depth=1", "--no-tags", url, ref, shown=url)
@@ -63,6 +56,39 @@ def check_out(place: GitPlace, directory: str) -> str:
         _git(directory, "remote", "add", "origin", url)  # relative URLs of submodules start from it
         _git(directory, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", shown=url)
     return revision
+
+
+def resolve_ref(place: GitPlace) -> str:
+    """Return the full hash of the commit that a ref stands for, without fetching it.
+
+    Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
+
+    Raises:
+        SourceError: the remote does not answer, or has no such ref.
+    """
+    url, ref = _checked(place)
+    if _COMMIT.fullmatch(ref):
+        return ref
+    listed = _git("/", "ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
+    found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
+    for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
+        commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
+        if commit is not None and _COMMIT.fullmatch(commit):
+            return commit
+    raise SourceError(f"{redact_url(url)} has no branch or tag {ref!r}", hint="check the ref")
+
+
+def _checked(place: GitPlace) -> tuple[str, str]:
+    """Return URL and ref, neither of which git can take for an option or a helper program."""
+    url, ref = place.url, place.ref or "HEAD"
+    if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
+        raise SourceError(
+            f"{redact_url(url)} is not a git URL that can be fetched",
+            hint="use https://, ssh://, git:// or http://",
+        )
+    if ref.startswith("-"):
+        raise SourceError(f"{ref!r} is not a git ref")
+    return url, ref
 
 
 def _git(directory: str, *arguments: str, shown: str = "") -> str:
@@ -95,7 +121,7 @@ def _git(directory: str, *arguments: str, shown: str = "") -> str:
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
         what = f"git {arguments[0]} of {redact_url(shown)}" if shown else f"git {arguments[0]}"
-        hint = "check the URL, the ref and the credentials" if arguments[0] == "fetch" else ""
+        hint = "check the URL, the ref and the credentials" if shown else ""
         raise SourceError(f"{what} failed: {said.replace(shown, redact_url(shown))}", hint=hint)
     return done.stdout.decode(errors="replace")
 

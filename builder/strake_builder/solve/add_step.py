@@ -7,7 +7,6 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.errors import SourceError
 from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
@@ -19,6 +18,7 @@ from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack import unpack_archive
 from strake_builder.solve.copy_step import mode_of, write_heredocs
 from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.sources import filtered, find_sources
 from strake_oci.platform import Platform
 
@@ -36,14 +36,14 @@ class AddPlaces:
         scratch: an empty directory for what is downloaded.
         origins: opens the context.
         platform: of the stage.
-        downloads: fetches URLs.
+        remote: fetches URLs, and knows commits.
     """
 
     target: Root
     scratch: str
     origins: FileOrigins
     platform: Platform
-    downloads: Downloads
+    remote: RemoteSources
 
 
 def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
@@ -70,7 +70,7 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces,
                     message = f"{wanted.path.lstrip('/')} matches nothing"
                     reporter.warn(message, where.file, where.span.first)
             case UrlSource():
-                adding.url(wanted, os.path.join(places.scratch, str(number)))
+                adding.url(wanted)
             case GitSource():
                 adding.git(wanted, os.path.join(places.scratch, str(number)))
             case _:
@@ -95,21 +95,19 @@ class _Adding:
                     copy_path(source, path, self.places.target, self.destination, options)
         return bool(found)
 
-    def url(self, wanted: UrlSource, scratch: str) -> None:
+    def url(self, wanted: UrlSource) -> None:
         """Add a download: mode 0600, its time as the server says, not unpacked unless asked."""
-        os.mkdir(scratch)
-        name = wanted.filename.encode(errors="surrogateescape")
-        path = os.path.join(scratch, "download")
-        modified = self.places.downloads.fetch(wanted.url, path, wanted.checksum) or 0
-        os.utime(path, ns=(modified, modified))
-        with Root(scratch) as source:
-            if self.step.unpack and self._unpacked(source, b"download"):
+        file = self.places.remote.file(wanted)
+        content = file.name.encode()
+        with Root(file.directory) as source:
+            if self.step.unpack and self._unpacked(source, content):
                 return
             destination = self.destination
             found = self.places.target.stat(destination)
             if destination.endswith(b"/") or (found is not None and stat.S_ISDIR(found.st_mode)):
+                name = wanted.filename.encode(errors="surrogateescape")
                 destination = destination.rstrip(b"/") + b"/" + name
-            copy_path(source, b"download", self.places.target, destination, self._options())
+            copy_path(source, content, self.places.target, destination, self._options())
 
     def git(self, wanted: GitSource, scratch: str) -> None:
         """Add a commit's files, without git's own unless asked."""
@@ -120,6 +118,12 @@ class _Adding:
             raise SourceError(
                 f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
                 hint="the ref moved: check it, then correct --checksum",
+            )
+        expected = self.places.remote.known_commit(wanted)
+        if expected not in {None, revision}:
+            raise SourceError(
+                f"{redact_url(wanted.remote)} moved from {expected} to {revision} during the build",
+                hint="build again",
             )
         options = self._options()
         if not wanted.keep_git_dir:

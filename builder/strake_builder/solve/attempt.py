@@ -15,7 +15,6 @@ from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
-from strake_builder.context.downloads import Downloads
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.errors import BuildError
 from strake_builder.frontend.steps import ConfigStep
@@ -30,12 +29,14 @@ from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.evaluation import EvaluatedBuild
 from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.foreign_programs import ForeignPrograms
 from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_check import broken_layers
 from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.outputs import FileOutputs
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.stage import StageTools
 from strake_builder.solve.stage_result import StageResult
@@ -76,7 +77,7 @@ class BuildParts:
         form: how layers are written.
         reporter: hears of progress.
         phases: are told where the build is.
-        downloads: fetches what ADD names.
+        remote: fetches what ADD names.
     """
 
     request: BuildRequest
@@ -97,7 +98,7 @@ class BuildParts:
     form: LayerFormat
     reporter: Reporter
     phases: Phases
-    downloads: Downloads
+    remote: RemoteSources
 
 
 class Attempt:
@@ -116,6 +117,7 @@ class Attempt:
         self._distrusted = distrusted
         self._results: StepResults | None = None
         self._stage_result = StageResult()
+        self._foreign = ForeignPrograms(parts.workspace.path)
 
     def run(self) -> FinishedImage:
         """Build the image and bring it to where it goes.
@@ -128,7 +130,8 @@ class Attempt:
             runs = StageRuns(parts.evaluated, self._cancellation, _STAGES)
             origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
             if parts.caches is not None:
-                inputs = StepInputs(origins, parts.images)
+                parts.remote.prefetch(parts.evaluated.steps)
+                inputs = StepInputs(origins, parts.images, parts.remote)
                 keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
                 self._results = StepResults(
                     parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping
@@ -181,7 +184,8 @@ class Attempt:
             ),
             reporter=parts.reporter,
             cancellation=self._cancellation,
-            downloads=parts.downloads,
+            foreign=self._foreign,
+            remote=parts.remote,
             results=self._results,
         )
 

@@ -38,6 +38,7 @@ from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.reading import read_plan, report_lint
+from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.requested import destinations_of, platform_of
 from strake_builder.solve.workspace import Workspace
 from strake_oci.digest import Digest
@@ -137,7 +138,7 @@ class Build:
             form=layer_format(self._request),
             reporter=self._reporter,
             phases=self._phases,
-            downloads=open_downloads(self._inputs, usage),
+            remote=RemoteSources(workspace, open_downloads(self._inputs, usage), pulls),
         )
 
     def _layers_directory(self, workspace: Workspace) -> str:

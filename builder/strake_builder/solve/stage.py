@@ -14,7 +14,6 @@ from typing import assert_never
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep
-from strake_builder.context.downloads import Downloads
 from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
 from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.planned import StagePlan
@@ -30,8 +29,10 @@ from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.copy_step import execute_copy, resolve_owner
 from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.foreign_programs import ForeignPrograms
 from strake_builder.solve.image_layers import ImageLayer, StepLayer
 from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.run_step import execute_run
 from strake_builder.solve.stage_result import StageResult, StepRecord
@@ -51,7 +52,8 @@ class StageTools:
     exporter: LayerExporter
     reporter: Reporter
     cancellation: Cancellation
-    downloads: Downloads
+    foreign: ForeignPrograms
+    remote: RemoteSources
     results: StepResults | None = None
 
 
@@ -175,6 +177,7 @@ class StageExecutor:
                 def sink(stream: str, line: str) -> None:
                     tools.reporter.output(number, stream, line)
 
+                tools.foreign.require(platform)
                 execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, sink)
             case CopyStep():
                 with Root(snapshot.root) as root, Root(names) as accounts:
@@ -184,7 +187,7 @@ class StageExecutor:
                 with Root(snapshot.root) as root, Root(names) as accounts:
                     owner = resolve_owner(step.chown, accounts)
                     scratch = tools.workspace.directory(tools.workspace.new_name("add"))
-                    places = AddPlaces(root, scratch, tools.origins, platform, tools.downloads)
+                    places = AddPlaces(root, scratch, tools.origins, platform, tools.remote)
                     execute_add(step, owner, places, tools.reporter)
                     remove_tree(scratch)
             case WorkdirStep():

@@ -34,11 +34,9 @@ from strake_builder.rootfs.copy import CopyOptions
 from strake_builder.rootfs.inside import Root
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.file_origins import FileOrigins
+from strake_builder.solve.remote_sources import RemoteSources, is_pinned
 from strake_builder.solve.sources import filtered, find_sources
 from strake_oci.platform import Platform
-
-_FULL_COMMIT = 40
-"""Hex digits from which on a checksum names one commit."""
 
 
 class Unknowable(Exception):
@@ -64,11 +62,13 @@ class StepInputs:
     Args:
         origins: opens what steps read.
         images: knows the images' layers.
+        remote: knows what is elsewhere.
     """
 
-    def __init__(self, origins: FileOrigins, images: BaseImages) -> None:
+    def __init__(self, origins: FileOrigins, images: BaseImages, remote: RemoteSources) -> None:
         self._origins = origins
         self._images = images
+        self._sources = remote
         self._files = FileDigests()
 
     def by_definition(
@@ -77,7 +77,7 @@ class StepInputs:
         """Return the inputs of a step, stages by the state that their definition leads to.
 
         Raises:
-            Unknowable: a stage has none, or a source is remote and may change.
+            Unknowable: a stage has none, or a source cannot be had.
         """
 
         def stage(index: int, _: _Read) -> Value:
@@ -86,17 +86,15 @@ class StepInputs:
                 raise Unknowable
             return ("stage", state.hex)
 
-        return tuple(self._input(read, platform, stage) for read in _reads(step))
+        return self._inputs(step, platform, stage)
 
     def by_content(self, step: FileStep, platform: Platform) -> tuple[Value, ...]:
         """Return the inputs of a step whose stages are built, stages by what is read of them.
 
         Raises:
-            Unknowable: a source is remote and may change, or is not there.
+            Unknowable: a source cannot be had.
         """
-        return tuple(
-            self._input(read, platform, lambda _, read: self._digest(read, platform)) for read in _reads(step)
-        )
+        return self._inputs(step, platform, lambda _, read: self._digest(read, platform))
 
     def without_stages(self, step: FileStep, platform: Platform) -> tuple[Value, ...]:
         """Return the inputs of a step, every stage being like any other.
@@ -104,7 +102,25 @@ class StepInputs:
         Raises:
             Unknowable: as `by_content`.
         """
-        return tuple(self._input(read, platform, lambda _, __: "stage") for read in _reads(step))
+        return self._inputs(step, platform, lambda _, __: "stage")
+
+    def _inputs(
+        self, step: FileStep, platform: Platform, stage: Callable[[int, _Read], Value]
+    ) -> tuple[Value, ...]:
+        files = tuple(self._input(read, platform, stage) for read in _reads(step))
+        sources = step.sources if isinstance(step, AddStep) else ()
+        return files + tuple(self._remote(s) for s in sources if not isinstance(s, PathSource))
+
+    def _remote(self, source: UrlSource | GitSource) -> Value:
+        if is_pinned(source):
+            return None  # the step's definition says it all
+        try:
+            if isinstance(source, GitSource):
+                return ("commit", self._sources.commit(source))
+            file = self._sources.file(source)
+            return ("download", file.sha256(), file.modified)
+        except (BuildError, OSError) as error:
+            raise Unknowable from error
 
     def _input(self, read: _Read, platform: Platform, stage: Callable[[int, _Read], Value]) -> Value:
         match read.origin:
@@ -151,8 +167,6 @@ def _reads(step: FileStep) -> Iterator[_Read]:
                 owned = step.chown is not None or isinstance(step.source, FromContext)
                 yield _Read(step.source, step.sources, step.excludes, owned)
         case AddStep():
-            if not all(isinstance(source, PathSource) or _is_pinned(source) for source in step.sources):
-                raise Unknowable
             paths = tuple(source for source in step.sources if isinstance(source, PathSource))
             if paths:
                 yield _Read(FromContext(), paths, step.excludes, owned=True)
@@ -165,10 +179,3 @@ def _reads(step: FileStep) -> Iterator[_Read]:
             return
         case _:
             assert_never(step)
-
-
-def _is_pinned(source: UrlSource | GitSource) -> bool:
-    """Say whether the step's own text names the content of a remote source."""
-    if source.checksum is None:
-        return False
-    return isinstance(source, UrlSource) or len(source.checksum) >= _FULL_COMMIT
