@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import http.server
 import os
-import socket
-import subprocess
 import threading
-import time
-from contextlib import closing
 
 import pytest
+
+from tests.fixtures.git_repository import repository
+
+__all__ = ["repository"]
 
 CONTENT = b"downloaded\n" * 1000
 
@@ -46,58 +45,6 @@ def web():
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def repository(tmp_path):
-    """A repository served by git's own daemon: (URL, commit of main)."""
-    work = tmp_path / "repositories" / "app.git"
-    work.mkdir(parents=True)
-    git = functools.partial(
-        subprocess.run,
-        cwd=work,
-        check=True,
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1"},
-    )
-    git(["git", "init", "-q", "-b", "main"])
-    (work / "sub").mkdir()
-    (work / "sub/file").write_text("from git\n")
-    (work / "run.sh").write_text("#!/bin/sh\n")
-    (work / "run.sh").chmod(0o755)
-    git(["git", "add", "."])
-    git(["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "first"])
-    commit = git(["git", "rev-parse", "HEAD"]).stdout.strip()
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    daemon = subprocess.Popen(
-        [
-            "git",
-            "daemon",
-            "--reuseaddr",
-            "--listen=127.0.0.1",
-            f"--port={port}",
-            "--export-all",
-            f"--base-path={tmp_path}/repositories",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline, "git daemon did not start"
-        yield f"git://127.0.0.1:{port}/app.git", commit
-    finally:
-        os.killpg(daemon.pid, 15)
-        daemon.wait()
 
 
 def test_a_url_becomes_a_file(builder, web):
@@ -134,7 +81,7 @@ def test_a_download_that_fails_says_why_without_secrets(builder, web, line, word
 
 
 def test_a_repository_becomes_its_files(builder, repository):
-    url, commit = repository
+    url, commit = repository.url, repository.commit()
     builder.context(
         f"FROM TINY\nADD {url}#main /all/\nADD {url}#main:sub /sub/\n"
         f"ADD --keep-git-dir=true --checksum={commit} {url}#main /kept/\n"
@@ -150,7 +97,7 @@ def test_a_repository_becomes_its_files(builder, repository):
 
 
 def test_a_git_context_is_built_at_its_commit(builder, repository, tmp_path):
-    url, commit = repository
+    url, commit = repository.url, repository.commit()
     builder.context("FROM TINY")
     (tmp_path / "Dockerfile").write_text(f"FROM {builder.names['TINY']}\nCOPY . /c/\n")
     done = builder.run(
