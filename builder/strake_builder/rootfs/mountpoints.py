@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import NewDirectory, Root
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,7 +51,8 @@ def mount_points(root: Root, points: Sequence[MountPoint]) -> Iterator[None]:
         for path in reversed(made):
             _remove_if_untouched(root, path)
         for path, (atime, mtime) in times.items():
-            with contextlib.suppress(OSError), root.directory(path) as fd:
+            # A directory that was made for one point and held the next is gone again.
+            with contextlib.suppress(OSError, PathError), root.directory(path) as fd:
                 os.utime(f"/proc/self/fd/{fd}", ns=(atime, mtime))
 
 

@@ -26,6 +26,12 @@ def test_points_and_their_parents_come_and_go(root):
     assert everything(root) == set()
 
 
+def test_a_directory_made_for_several_points_goes_with_the_last(root):
+    with mount_points(root, [MountPoint(b"/etc/hosts", False), MountPoint(b"/etc/resolv.conf", False)]):
+        assert os.path.isfile(os.path.join(root.path, "etc/resolv.conf"))
+    assert everything(root) == set()
+
+
 def test_what_was_there_stays_and_keeps_its_times(root, tmp_path):
     (tmp_path / "etc").mkdir()
     os.utime(tmp_path / "etc", (1000, 1000))
