@@ -129,7 +129,9 @@ class Attempt:
         with parts.phases.entered(ProgressReason.BUILDING, "build"):
             runs = StageRuns(parts.evaluated, self._cancellation, _STAGES)
             origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
-            if parts.caches is not None:
+            if parts.caches is None:  # with caches, it may be that nothing must run
+                self._foreign.require_all(parts.evaluated)
+            else:
                 parts.remote.prefetch(parts.evaluated.steps)
                 inputs = StepInputs(origins, parts.images, parts.remote)
                 keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
