@@ -50,8 +50,8 @@ from strake_oci.platform import Platform
 from strake_oci.reference import Reference
 from strake_oci.registry.client import RegistryClient
 
-_STAGES: Final = max(2, os.cpu_count() or 2)
-"""Stages that execute a step at the same time."""
+_STAGES: Final = max(4, os.cpu_count() or 4)
+"""Stages that execute a step at the same time; more than processors, since steps wait for the network too."""
 
 
 @dataclass(frozen=True, slots=True)
