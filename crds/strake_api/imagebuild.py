@@ -82,6 +82,11 @@ EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
         for arg in spec.args
     ),
 )
+INLINE_CACHE_IS_OCI: Rule[ImageBuildSpec] = Rule(
+    "!has(self.cache) || !self.cache.inline || self.output.mediaTypes != 'docker'",
+    "cache.inline needs output.mediaTypes oci: Docker's manifests have no place for the note",
+    lambda spec: not spec.cache.inline or spec.output.media_types != "docker",
+)
 SOME_TIME: Rule[str] = Rule(
     "duration(self) > duration('0s') && duration(self) <= duration('24h')",
     "timeout must be longer than 0s and at most 24h",
@@ -163,7 +168,9 @@ class Resources(Document):
 class ImageBuildSpec(Document):
     """What to build and where to push it. A change starts a new run; the operator never writes here."""
 
-    model_config = ConfigDict(json_schema_extra=cel_rules(INLINE_DOCKERFILE, EPOCH_ARGUMENT))
+    model_config = ConfigDict(
+        json_schema_extra=cel_rules(INLINE_DOCKERFILE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI)
+    )
 
     source: Source
     dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *_checked(_inside("dockerfile"))] = (
@@ -192,7 +199,9 @@ class ImageBuildSpec(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return EPOCH_ARGUMENT.check(INLINE_DOCKERFILE.check(self))  # type: ignore[return-value]
+        for rule in (INLINE_DOCKERFILE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
+            rule.check(self)
+        return self
 
 
 class Metadata(TolerantDocument):

@@ -160,6 +160,12 @@ class BuildRequest(Document):
         return 0 if self.output.reproducible else None
 
     @model_validator(mode="after")
+    def _inline_cache_fits(self) -> Self:
+        if self.cache.inline and self.output.media_types == "docker":
+            raise ValueError("an inline cache needs OCI media types: Docker's manifests have no place for it")
+        return self
+
+    @model_validator(mode="after")
     def _epoch_argument(self) -> Self:
         assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
         return self

@@ -15,7 +15,8 @@ from strake_builder.cli.output_flags import (
     read_outputs,
     takes_standard_output,
 )
-from strake_builder.errors import InvalidRequest, OutputError
+from strake_builder.cli.result_files import add_result_flags, write_result_files
+from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest, Source
@@ -61,9 +62,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=int, help="give up after so long (default: never)"
     )
-    parser.add_argument("--digest-file", metavar="FILE", help="write the image's digest to a file")
-    parser.add_argument("--metadata-file", metavar="FILE", help="write the whole result, as JSON, to a file")
     add_output_flags(parser)
+    add_result_flags(parser)
     add_building_flags(parser)
     parser.set_defaults(handler=build)
 
@@ -82,22 +82,10 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) -> None:
-    texts = ((arguments.digest_file, result.digest), (arguments.metadata_file, result.to_json() + "\n"))
-    for path, text in texts:
-        if path:
-            _write(path, text, mask)
+    write_result_files(arguments, read_outputs(arguments).request.destinations, result, mask)
     if arguments.log_format != "json" and not takes_standard_output(arguments):
         for image in result.images:
             sys.stdout.write(f"{image}\n")
-
-
-def _write(path: str, text: str, mask: int) -> None:
-    """Write a small file in place: it may be a mount of its own, as a pod's termination message is."""
-    try:
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666 & ~mask), "wb") as file:
-            file.write(text.encode())
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:

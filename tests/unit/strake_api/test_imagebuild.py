@@ -171,6 +171,10 @@ def test_forms_that_contradict_themselves(form, said):
     assert said in refusal(output=output(**form))
 
 
+def test_an_inline_cache_needs_a_manifest_with_annotations():
+    assert "no place for the note" in refusal(cache={"inline": True}, output=output(mediaTypes="docker"))
+
+
 @pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1"])
 def test_an_epoch_in_an_argument_is_a_number(value):
     assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])

@@ -104,6 +104,11 @@ def test_forms_that_contradict_themselves(words, said):
         read_outputs(parsed("-d", "a", *words))
 
 
+def test_an_inline_cache_needs_a_manifest_with_annotations():
+    with pytest.raises(InvalidRequest, match="inline cache needs OCI"):
+        request("-d", "a", "--cache-inline", "--media-types", "docker")
+
+
 def test_the_standard_output_is_for_one_thing():
     assert takes_standard_output(parsed("-o", "-"))
     assert not takes_standard_output(parsed("-o", "out"))
