@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 from typing import Final
 
-from strake_builder.errors import OutOfMemory, RunStepFailed, StepError, redact
+from strake_builder.errors import OutOfDisk, OutOfMemory, RunStepFailed, StepError, redact
 from strake_builder.frontend.steps import RunStep
 from strake_builder.rootfs.accounts import Account, find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
@@ -22,6 +23,8 @@ from strake_oci.platform import Platform
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _COMMAND_SHOWN: Final = 300
 _KILLED: Final = 137
+_NO_ROOM: Final = 64 << 10
+"""Bytes. What file systems keep for themselves varies; no command gets far with this."""
 
 
 def execute_run(
@@ -39,6 +42,7 @@ def execute_run(
 
     Raises:
         RunStepFailed: the command ended with another status than zero.
+        OutOfDisk: it did, and there is no room left.
         StepError: it could not be started: user, mount or program missing.
     """
     if step.security == "insecure":
@@ -59,7 +63,18 @@ def execute_run(
             f"the command {_shown(step)} was killed: the memory limit is reached",
             hint="raise spec.resources.limits.memory, or do less at a time",
         )
+    if outcome.status and _is_full(root_path):
+        raise OutOfDisk(
+            f"the command {_shown(step)} ended with exit code {outcome.status}: the work directory is full",
+            hint="give the builder more ephemeral storage",
+        )
     _raise_for(outcome, step)
+
+
+def _is_full(path: str) -> bool:
+    """Say whether a file system has no room left: many a command that cannot write does not say why."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize < _NO_ROOM or (found.f_files > 0 and not found.f_favail)
 
 
 def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
