@@ -153,3 +153,32 @@ def test_layers_without_times_of_their_own_are_the_same_without_being_asked(buil
         assert builder.run().returncode == 0
         ids.append(builder.built().config.diff_ids)
     assert ids[0] == ids[1]
+
+
+def test_a_dockerfile_sees_the_epoch_if_it_asks(builder):
+    builder.context(
+        'FROM TINY\nRUN echo "unasked=$SOURCE_DATE_EPOCH."\nARG SOURCE_DATE_EPOCH\nRUN echo asked=$SOURCE_DATE_EPOCH.'
+    )
+    done = builder.run("--source-date-epoch", "1234", "--no-push")
+    assert done.returncode == 0, done.stderr
+    assert "| unasked=.\n" in done.stderr
+    assert "| asked=1234.\n" in done.stderr
+    assert "is used by no ARG" not in done.stderr
+
+
+def test_what_a_cache_knows_gives_the_same_image(builder, places):
+    one, other = places
+    cache = ("--cache-dir", str(builder.directory / "cache"))
+    fresh = one.digest("--reproducible")
+    filled = one.digest("--reproducible", *cache)
+    cached = other.digest("--reproducible", *cache)
+    assert fresh == filled == cached
+
+
+def test_a_cache_keeps_forms_apart(builder, places):
+    one, _ = places
+    cache = ("--cache-dir", str(builder.directory / "cache"))
+    forms = [("--compression", "zstd"), ("--compression", "gzip"), ("--source-date-epoch", "99")]
+    alone = [one.digest("--reproducible", *form) for form in forms]
+    shared = [one.digest("--reproducible", *form, *cache) for form in forms]
+    assert alone == shared

@@ -18,10 +18,11 @@ RUN rm /odd/pipe && mkfifo /odd/pipe2
 """
 
 
-def test_a_directory_has_the_files_and_nothing_that_is_dangerous(builder, tmp_path):
+@pytest.mark.parametrize("rootfs", ["overlay", "scan"])
+def test_a_directory_has_the_files_and_nothing_that_is_dangerous(builder, tmp_path, rootfs):
     builder.context(STRANGE)
     out = tmp_path / "parent/out"
-    done = builder.run("--no-push", "--output", str(out))
+    done = builder.run("--no-push", "--output", str(out), "--rootfs", rootfs)
     assert done.returncode == 0, done.stderr
     assert "1 device nodes" in done.stderr
     odd = out / "odd"
@@ -69,11 +70,11 @@ def test_an_empty_directory_is_filled(builder, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["file"]
 
 
-def test_an_archive_of_files_is_what_gnu_tar_reads(builder, tmp_path):
+@pytest.mark.parametrize("rootfs", ["overlay", "scan"])
+def test_an_archive_of_files_is_what_gnu_tar_reads(builder, tmp_path, rootfs):
     builder.context(STRANGE)
-    done = builder.run(
-        "--no-push", "--output", f"type=tar,dest={tmp_path}/out.tar", SOURCE_DATE_EPOCH="123456789"
-    )
+    target = f"type=tar,dest={tmp_path}/out.tar"
+    done = builder.run("--no-push", "--rootfs", rootfs, "-o", target, SOURCE_DATE_EPOCH="123456789")
     assert done.returncode == 0, done.stderr
     listed = subprocess.run(
         ["tar", "--numeric-owner", "--utc", "-tvf", tmp_path / "out.tar"],
