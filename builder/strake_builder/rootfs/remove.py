@@ -45,7 +45,8 @@ def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = ()) -> None:
 
 def _remove_few(path: bytes) -> bool:
     """Remove a tree of few entries, sooner than a program is started; say whether it is gone."""
-    directories, others = [path], []
+    directories = [path]
+    others: list[bytes] = []
     try:
         tree = os.lstat(path)
         if not stat.S_ISDIR(tree.st_mode):
