@@ -57,7 +57,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a value for an ARG; without VALUE the environment's. Ends up in the image: never a secret",
     )
     parser.add_argument(
-        "--platform", "--custom-platform", metavar="OS/ARCH", help="(default: this machine's)"
+        "--platform",
+        "--custom-platform",
+        metavar="OS/ARCH",
+        help="build for another platform; RUN then needs an emulator (default: this machine's)",
     )
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=int, help="give up after so long (default: never)"

@@ -79,7 +79,7 @@ def _add_kaniko_flags(group: argparse._ArgumentGroup) -> None:
         metavar="true|false",
         nargs="?",
         const=True,
-        type=_boolean,
+        type=boolean,
         help="whether results of steps are kept and used at all (default: where a flag says where)",
     )
     for kind in ("copy", "run"):
@@ -164,13 +164,14 @@ def _without_tag(destination: str) -> str:
     return head + slash + last.partition("@")[0].partition(":")[0]
 
 
-def _boolean(text: str) -> bool:
+def boolean(text: str) -> bool:
+    """Read a switch as kaniko's are written: a type for argparse."""
     if text.lower() not in {"true", "false", "1", "0"}:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1"}
 
 
 def _always(text: str) -> bool:
-    if not _boolean(text):
+    if not boolean(text):
         raise argparse.ArgumentTypeError("Strake's cache holds steps of every kind: leave the flag out")
     return True

@@ -52,6 +52,16 @@ def test_without_a_push_destinations_are_names():
     assert outputs.request.destinations == ("r.example/a",)
 
 
+def test_switches_may_be_written_as_kanikos():
+    outputs = read_outputs(
+        parsed("-d", "a", "--no-push=false", "--reproducible=true", "--skip-push-permission-check")
+    )
+    assert outputs.push
+    assert outputs.request.reproducible
+    assert outputs.request.skip_push_permission_check
+    assert not read_outputs(parsed("-d", "a", "--no-push", "--reproducible=false")).push
+
+
 def test_the_form_comes_from_flags_and_outputs_alike():
     form = read_outputs(
         parsed(
