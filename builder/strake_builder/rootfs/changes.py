@@ -16,8 +16,8 @@ from typing import Final
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.layer_stack import is_opaque
 from strake_builder.rootfs.lower_layers import LowerLayers, read_xattrs
-from strake_builder.rootfs.unpack import OPAQUE_XATTR
 
 _CHUNK: Final = 1 << 20
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -66,7 +66,7 @@ class _Walk:
             path, found = child
             if stat.S_ISDIR(found.st_mode):
                 change = self._change(path, found)
-                opaque = self._is_opaque(path)
+                opaque = is_opaque(os.path.join(self._upper, path))
                 if opaque or not self._below.same_directory(path, change[0]):
                     yield from waiting
                     waiting.clear()
@@ -130,12 +130,6 @@ class _Walk:
             xattrs={} if kind is EntryType.HARD_LINK else read_xattrs(where),
         )
         return entry, os.fsdecode(where)
-
-    def _is_opaque(self, path: bytes) -> bool:
-        try:
-            return os.getxattr(os.path.join(self._upper, path), OPAQUE_XATTR, follow_symlinks=False) == b"y"
-        except OSError:
-            return False
 
 
 def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:

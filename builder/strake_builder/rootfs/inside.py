@@ -12,7 +12,7 @@ import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
@@ -24,14 +24,19 @@ MAX_LINKS: Final = 255
 _PEEK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+Maker = Callable[[int, bytes, bytes], bool]
+"""(open parent directory, name, path) → whether it made a directory or a link there."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewDirectory:
-    """How directories are made that a path needs and that are missing."""
+    """How directories are made that a path needs and that are missing; `maker` is asked first."""
 
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
     mtime_ns: int | None = None
+    maker: Maker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +271,14 @@ class _Walk:
         if self._create is None:
             raise NotInRoot(f"{self._at(part)} does not exist")
         new = self._create
+        path = b"/".join([*self._names, part])
+        if new.maker is not None and new.maker(self._fds[-1], part, path):
+            return os.open(part, _PEEK, dir_fd=self._fds[-1])
         try:
             os.mkdir(part, new.mode, dir_fd=self._fds[-1])
         except OSError as error:
             raise self._os_error(error) from error
-        self.made.append(b"/".join([*self._names, part]))
+        self.made.append(path)
         fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fds[-1])
         os.fchown(fd, new.uid, new.gid)
         os.fchmod(fd, new.mode)

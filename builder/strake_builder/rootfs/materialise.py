@@ -12,8 +12,8 @@ import stat
 from strake_builder.rootfs.clone import Cloner, clone_directory_metadata, is_whiteout
 from strake_builder.rootfs.cursor import Cursor
 from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.layer_stack import is_opaque
 from strake_builder.rootfs.remove import remove_entry
-from strake_builder.rootfs.unpack import OPAQUE_XATTR
 
 
 def apply_layer(layer: str, root: str) -> None:
@@ -60,7 +60,7 @@ class _Application:
         """Apply everything in the current directory but the content of directories; return their names."""
         target = self._target.fd
         there = frozenset(map(os.fsencode, os.listdir(target)))
-        if _is_opaque(self._source.fd):
+        if is_opaque(self._source.fd):
             for name in there:
                 remove_entry(target, name)
             there = frozenset()
@@ -83,10 +83,3 @@ class _Application:
 
 def _is_directory(directory: int, name: bytes) -> bool:
     return stat.S_ISDIR(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
-    except OSError:
-        return False

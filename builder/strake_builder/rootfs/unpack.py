@@ -14,22 +14,22 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
-from strake_builder.rootfs.errors import PathError
-from strake_builder.rootfs.file_content import write_all
+from strake_builder.rootfs.below import CopyUp, Gaps
+from strake_builder.rootfs.clone import is_whiteout
+from strake_builder.rootfs.errors import NotInRoot, PathError
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
+from strake_builder.rootfs.members import make_device, make_file, set_metadata, set_xattrs
 from strake_builder.rootfs.remove import remove_entry
 
-OPAQUE_XATTR: Final = "user.overlay.opaque"
-_FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
-_NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +40,31 @@ class Unpacked:
         entries: members applied.
         devices_left_out: device nodes that this process may not make (inside a user namespace
             nobody may); the layer itself still has them.
+        gaps: what a layer unpacked alone leaves to those below.
     """
 
     entries: int
     devices_left_out: int
+    gaps: Gaps = field(default_factory=Gaps)
 
 
-def unpack_layer(source: ByteSource, directory: str, *, lowest: bool) -> Unpacked:
+def unpack_layer(
+    source: ByteSource, directory: str, *, lowest: bool, lowers: Sequence[str] | None = None
+) -> Unpacked:
     """Unpack a layer's tar stream into an empty directory, in the form that overlay stacks.
 
     Args:
         source: the tar stream, not compressed.
         directory: an empty directory; it becomes the layer's root.
         lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
+        lowers: the layers below, topmost first; None where they are not at hand, and what the layer
+            leaves to them is noted.
 
     Raises:
         MalformedLayer: the stream is damaged or a member tries to leave the root.
         OSError: the file system refused, for example because it is full.
     """
-    with Root(directory) as root, _Unpacking(root, layer=True, lowest=lowest) as unpacking:
+    with Root(directory) as root, _Unpacking(root, layer=True, lowest=lowest, lowers=lowers) as unpacking:
         for entry, content in read_members(source):
             if b".." in entry.path.split(b"/"):
                 raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
@@ -101,7 +107,7 @@ class _Parent:
 
 
 class _Unpacking:
-    def __init__(self, root: Root, *, layer: bool, lowest: bool) -> None:
+    def __init__(self, root: Root, *, layer: bool, lowest: bool, lowers: Sequence[str] | None = None) -> None:
         self._root = root
         self._layer = layer
         self._lowest = lowest
@@ -109,7 +115,11 @@ class _Unpacking:
         self._times: dict[bytes, int] = {}
         self._entries = 0
         self._left_out = 0
-        self._new = NewDirectory()
+        self._below = CopyUp(root, lowers) if lowers is not None else None
+        self._alone = layer and not lowest and lowers is None
+        self._implied: dict[bytes, None] = {}
+        self._links_open = False
+        self._new = NewDirectory(maker=self._missing_directory)
 
     def apply(self, entry: Entry, content: Content) -> None:
         self._entries += 1
@@ -127,7 +137,7 @@ class _Unpacking:
         except PathError as error:
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
         except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}:
+            if error.errno in _DISK_TROUBLE:
                 raise
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
 
@@ -152,6 +162,14 @@ class _Unpacking:
                 self._last = _Parent(parent, resolved, os.dup(place.directory))
             yield place
 
+    def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
+        """Make a directory that a member needs as it is below; note it where that is not known."""
+        if self._below is not None:
+            return self._below.directory(parent, name, path)
+        if self._alone:
+            self._implied[path] = None
+        return False
+
     def _forget(self) -> None:
         """Resolve the next path anew: something was replaced that it may go through."""
         if self._last is not None:
@@ -160,11 +178,12 @@ class _Unpacking:
 
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed."""
-        for path, mtime in self._times.items():
+        below = self._below.times if self._below is not None else {}
+        for path, mtime in {**below, **self._times}.items():
             with self._root.place(path, follow=False) as place:
                 if place.is_directory:
                     os.utime(place.name, ns=(mtime, mtime), dir_fd=place.directory, follow_symlinks=False)
-        return Unpacked(self._entries, self._left_out)
+        return Unpacked(self._entries, self._left_out, Gaps(tuple(self._implied), self._links_open))
 
     def _apply_root(self, entry: Entry) -> None:
         """The root's own metadata; it stays a directory whatever the member claims to be."""
@@ -181,14 +200,25 @@ class _Unpacking:
             return
         with self._root.place(entry.path, follow=False, create=self._new) as place:
             if entry.name == OPAQUE_WHITEOUT:
-                os.setxattr(f"/proc/self/fd/{place.directory}", OPAQUE_XATTR, b"y")
+                self._hide(place.directory, place.path.rpartition(b"/")[0])
                 return
             name = entry.name[len(WHITEOUT_PREFIX) :]
             if name in {b"", b".", b".."}:
                 raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
+            path = place.path[: -len(entry.name)] + name
+            found = _lstat(place.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
-            with contextlib.suppress(FileExistsError):
+            if found is None:
                 os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
+            elif stat.S_ISDIR(found.st_mode):
+                with self._root.directory(path) as fd:
+                    self._hide(fd, path)
+
+    def _hide(self, directory: int, path: bytes) -> None:
+        """Let a directory hide what the layers below have in it."""
+        os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
+        if self._below is not None:
+            self._below.hide(path)
 
     def _make(self, place: Place, entry: Entry, content: Content) -> None:
         if place.stat is not None and not (
@@ -198,7 +228,7 @@ class _Unpacking:
             remove_entry(place.directory, place.name)
         match entry.type:
             case EntryType.FILE:
-                self._file(place, entry, content)
+                make_file(place, entry, content)
                 return
             case EntryType.DIRECTORY:
                 self._directory(place, entry)
@@ -213,77 +243,75 @@ class _Unpacking:
             case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
                 if not self._device(place, entry):
                     return
-        self._metadata(place, entry)
+        set_metadata(place, entry)
 
     def _is_link_to_directory(self, path: bytes) -> bool:
         found = self._root.stat(path)
         return found is not None and stat.S_ISDIR(found.st_mode)
 
-    def _file(self, place: Place, entry: Entry, content: Content) -> None:
-        fd = os.open(place.name, _CREATE, entry.mode & 0o777, dir_fd=place.directory)
-        try:
-            if content.extents is None:
-                while data := content.read():
-                    write_all(fd, data)
-            else:
-                _write_sparse(fd, entry, content)
-            os.fchown(fd, entry.uid, entry.gid)
-            os.fchmod(fd, entry.mode)
-            if entry.xattrs:
-                _set_xattrs(b"/proc/self/fd/%d" % fd, entry.xattrs, follow=True)
-            os.utime(fd, ns=(entry.mtime * 1_000_000_000, entry.mtime * 1_000_000_000))
-        finally:
-            os.close(fd)
-
     def _directory(self, place: Place, entry: Entry) -> None:
+        self._implied.pop(place.path, None)
         if place.stat is None or (self._layer and not place.is_directory):
             os.mkdir(place.name, entry.mode, dir_fd=place.directory)
+            if self._layer and place.stat is not None and is_whiteout(place.stat):
+                with self._root.directory(place.path) as fd:
+                    self._hide(fd, place.path)
         elif not place.is_directory:
             return  # an archive's directory over a link to one: its content goes through the link
         os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
         os.chmod(place.name, entry.mode, dir_fd=place.directory)
         if entry.xattrs:
-            _set_xattrs(place.proc_path, entry.xattrs, follow=False)
+            set_xattrs(place.proc_path, entry.xattrs, follow=False)
         self._times[place.path] = entry.mtime * 1_000_000_000
 
     def _hard_link(self, place: Place, entry: Entry) -> bool:
+        """Make another name of a file; return whether the member's metadata are to be set."""
         if self._layer and b".." in entry.target.split(b"/"):
             raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
-        with self._root.place(entry.target, follow=False) as target:
-            if target.stat is None or stat.S_ISDIR(target.stat.st_mode):
-                names = f"{_shown(entry.path)} names {_shown(entry.target)}"
-                raise MalformedLayer(f"the hard link {names}, which is no file before it")
-            if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
-                os.link(
-                    target.name,
-                    place.name,
-                    src_dir_fd=target.directory,
-                    dst_dir_fd=place.directory,
-                    follow_symlinks=False,
-                )
-            return not stat.S_ISLNK(target.stat.st_mode)
+        create = self._new if self._below is not None else None
+        try:
+            with self._root.place(entry.target, follow=False, create=create) as target:
+                found = self._find_file(target)
+                if found is not None:
+                    _link(target, place)
+                    return not stat.S_ISLNK(found.st_mode)
+                missing = target.stat is None
+        except NotInRoot:
+            missing = True
+        except PathError:
+            missing = False
+        if missing and self._alone:
+            self._links_open = True
+            return False
+        names = f"{_shown(entry.path)} names {_shown(entry.target)}"
+        raise MalformedLayer(f"the hard link {names}, which is no file before it")
+
+    def _find_file(self, target: Place) -> os.stat_result | None:
+        """Return the file that a hard link names, brought up from the layers below where they have it."""
+        if target.stat is None and self._below is not None:
+            self._below.file(target)
+        found = _lstat(target.directory, target.name)
+        if found is None or stat.S_ISDIR(found.st_mode) or (self._layer and is_whiteout(found)):
+            return None
+        return found
 
     def _device(self, place: Place, entry: Entry) -> bool:
-        kind = stat.S_IFCHR if entry.type is EntryType.CHAR_DEVICE else stat.S_IFBLK
-        if self._layer and entry.device == (0, 0) and kind == stat.S_IFCHR:
+        if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
             raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
-        try:
-            device = os.makedev(*entry.device)
-            os.mknod(place.name, kind | entry.mode, device, dir_fd=place.directory)
-        except PermissionError:
-            self._left_out += 1
-            return False
-        return True
+        made = make_device(place, entry)
+        self._left_out += not made
+        return made
 
-    @staticmethod
-    def _metadata(place: Place, entry: Entry) -> None:
-        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
-        if entry.type is not EntryType.SYMLINK:
-            os.chmod(place.name, entry.mode, dir_fd=place.directory)
-        if entry.xattrs:
-            _set_xattrs(place.proc_path, entry.xattrs, follow=False)
-        times = (entry.mtime * 1_000_000_000, entry.mtime * 1_000_000_000)
-        os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+
+def _link(target: Place, place: Place) -> None:
+    if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
+        os.link(
+            target.name,
+            place.name,
+            src_dir_fd=target.directory,
+            dst_dir_fd=place.directory,
+            follow_symlinks=False,
+        )
 
 
 def _lstat(directory: int, name: bytes) -> os.stat_result | None:
@@ -291,35 +319,6 @@ def _lstat(directory: int, name: bytes) -> os.stat_result | None:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
-    os.ftruncate(fd, entry.size)
-    for extent in content.extents or ():
-        os.lseek(fd, extent.offset, os.SEEK_SET)
-        left = extent.size
-        while left:
-            data = content.read(left)
-            if not data:
-                raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
-            write_all(fd, data)
-            left -= len(data)
-
-
-def _set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> None:
-    """Set what this process may set; labels of other systems and overlay's own are left out.
-
-    A user namespace cannot hold `trusted.*`, and a file system may hold none at all: image tools
-    agree to go on without them, since the layer itself still has them.
-    """
-    for name, value in xattrs.items():
-        if name.startswith(_FOREIGN_XATTRS):
-            continue
-        try:
-            os.setxattr(path, name, value, follow_symlinks=follow)
-        except OSError as error:
-            if error.errno not in _NOT_ALLOWED:
-                raise
 
 
 def _shown(path: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Self
 from strake_builder.rootfs.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.cursor import Cursor
 from strake_builder.rootfs.inside import Root
-from strake_builder.rootfs.unpack import OPAQUE_XATTR
+from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
 
 
 class UpperDirectory:

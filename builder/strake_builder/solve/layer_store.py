@@ -2,17 +2,22 @@
 
 Download, decompression, the check of both digests and unpacking are one stream; nothing is stored packed.
 A layer appears under its name by a rename, when it is whole: other builds may use the same directory.
+
+Each is unpacked without the others, under its diff ID. The rare layer that looks otherwise over those
+below it than alone (`rootfs.below`) is unpacked once more when they are there, under a name that names them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 import threading
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
-from typing import assert_never
+from pathlib import Path
+from typing import Final, assert_never
 
 from strake_builder.cache.usage import Usage
 from strake_builder.errors import BaseImageError, OutOfDisk
@@ -22,12 +27,19 @@ from strake_builder.layers.errors import LayerError, MalformedLayer
 from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.below import Gaps
 from strake_builder.rootfs.remove import remove_tree
-from strake_builder.rootfs.unpack import unpack_layer
+from strake_builder.rootfs.unpack import Unpacked, unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_oci.digest import DiffID, Hasher
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient
+
+_TREE: Final = "tree"
+"""What a layer holds, in its directory."""
+_GAPS: Final = "gaps"
+"""What it leaves to the layers below, beside the tree; most have none."""
+_CHAIN_SHOWN: Final = 32
 
 
 class LayerStore:
@@ -56,6 +68,7 @@ class LayerStore:
         self._usage = usage
         self._lock = threading.Lock()
         self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
+        self._over: dict[tuple[DiffID, tuple[str, ...]], Future[str]] = {}
 
     def prefetch(self, layers: tuple[ImageLayer, ...]) -> None:
         """Begin to unpack layers that will be needed."""
@@ -71,32 +84,60 @@ class LayerStore:
             OutOfDisk: the work directory is full.
         """
         self.prefetch(layers)
-        return tuple(
-            layer.directory
-            if isinstance(layer, StepLayer)
-            else self._request(layer, lowest=position == 0).result()
-            for position, layer in enumerate(layers)
-        )
+        directories: list[str] = []
+        for position, layer in enumerate(layers):
+            if isinstance(layer, StepLayer):
+                directories.append(layer.directory)
+            else:
+                alone = self._request(layer, lowest=position == 0).result()
+                directories.append(self._over_others(layer, alone, tuple(directories)))
+        return tuple(directories)
 
     def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
         key = (layer.diff_id, lowest)
         with self._lock:
             if key not in self._unpacked:
-                self._unpacked[key] = self._pool.submit(self._unpack, layer, lowest)
+                name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
+                self._unpacked[key] = self._pool.submit(self._unpack, layer, name, () if lowest else None)
             return self._unpacked[key]
 
-    def _unpack(self, layer: StoredLayer, lowest: bool) -> str:
-        name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
-        directory = os.path.join(self._directory, name)
+    def _over_others(self, layer: StoredLayer, alone: str, below: tuple[str, ...]) -> str:
+        """Return the directory of a layer as it is over others (bottom first); for most it is as alone."""
+        gaps = _read_gaps(alone) if below else Gaps()
+        if not gaps:
+            return alone
+        key = (layer.diff_id, below)
+        with self._lock:
+            if key not in self._over:
+                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, gaps, below[::-1])
+            future = self._over[key]
+        return future.result()
+
+    def _unpack_over(self, layer: StoredLayer, alone: str, gaps: Gaps, lowers: tuple[str, ...]) -> str:
+        if not gaps.matter(lowers):
+            return alone
+        stack = "\0".join(os.path.relpath(lower, self._directory) for lower in lowers)
+        chain = hashlib.sha256(os.fsencode(stack)).hexdigest()[:_CHAIN_SHOWN]
+        return self._unpack(layer, f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}-{chain}", lowers)
+
+    def _unpack(self, layer: StoredLayer, name: str, lowers: tuple[str, ...] | None) -> str:
+        """Unpack a layer under a name, if it is not there, and return its directory."""
+        home = os.path.join(self._directory, name)
+        directory = os.path.join(home, _TREE)
         self._hold(name)
         if os.path.isdir(directory):
             return directory
         scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
         try:
+            tree = os.path.join(scratch, _TREE)
             os.chmod(scratch, 0o755)
-            self._hold(name, self._fill(scratch, layer, lowest=lowest))
+            os.mkdir(tree, 0o755)
+            unpacked, size = self._fill(tree, layer, lowers)
+            if unpacked.gaps:
+                Path(scratch, _GAPS).write_bytes(unpacked.gaps.serialize())
+            self._hold(name, size)
             with contextlib.suppress(OSError):  # another build was quicker
-                os.rename(scratch, directory)
+                os.rename(scratch, home)
         finally:
             if os.path.isdir(scratch):
                 remove_tree(scratch)
@@ -106,8 +147,10 @@ class LayerStore:
         if self._usage is not None:
             self._usage.hold(f"layer-{name}", size)
 
-    def _fill(self, directory: str, layer: StoredLayer, *, lowest: bool) -> int:
-        """Unpack a layer and return the bytes of its tar stream."""
+    def _fill(
+        self, directory: str, layer: StoredLayer, lowers: tuple[str, ...] | None
+    ) -> tuple[Unpacked, int]:
+        """Unpack a layer; return what came out and the bytes of its tar stream."""
         what = f"the layer {layer.descriptor.digest}"
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
@@ -115,7 +158,7 @@ class LayerStore:
             with self._open(layer) as packed:
                 stream = _Hashed(DecompressedStream(packed))
                 with ReadAhead(stream) as ahead:
-                    unpacked = unpack_layer(ahead, directory, lowest=lowest)
+                    unpacked = unpack_layer(ahead, directory, lowest=lowers == (), lowers=lowers or None)
                 while packed.read(1 << 20):
                     pass  # what follows the compressed stream belongs to the blob's digest
         except OCIError as error:
@@ -129,7 +172,7 @@ class LayerStore:
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
-        return stream.hasher.size
+        return unpacked, stream.hasher.size
 
     def _open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
         match layer:
@@ -140,6 +183,13 @@ class LayerStore:
                 return open(layer.path, "rb")
             case _:
                 assert_never(layer)
+
+
+def _read_gaps(tree: str) -> Gaps:
+    try:
+        return Gaps.parse(Path(os.path.dirname(tree), _GAPS).read_bytes())
+    except FileNotFoundError:
+        return Gaps()
 
 
 class _Hashed:

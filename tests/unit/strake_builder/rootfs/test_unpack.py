@@ -9,7 +9,8 @@ import pytest
 
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.rootfs.inside import Root
-from strake_builder.rootfs.unpack import OPAQUE_XATTR, unpack_archive, unpack_layer
+from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
+from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
 
 DIR, LNK, SYM, CHR, FIFO = (
     tarfile.DIRTYPE,
@@ -117,13 +118,14 @@ def test_a_hard_link_through_a_link_out_is_refused(layer, tmp_path):
             layer,
             member("up", type=SYM, linkname=str(tmp_path)),
             member("hl", type=LNK, linkname="up/victim"),
+            lowest=True,
         )
 
 
 @pytest.mark.parametrize("target", ["missing", "d"])
 def test_a_hard_link_to_nothing_or_a_directory_is_refused(layer, target):
     with pytest.raises(MalformedLayer):
-        unpack(layer, member("d", type=DIR), member("hl", type=LNK, linkname=target))
+        unpack(layer, member("d", type=DIR), member("hl", type=LNK, linkname=target), lowest=True)
 
 
 def test_whiteouts_become_overlays_own(layer):
