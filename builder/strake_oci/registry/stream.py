@@ -65,13 +65,16 @@ class BlobUpload:
         self.size = 0
 
     def write(self, data: BytesLike) -> int:
-        """Take the next bytes; waits while the network is behind. The data is copied.
+        """Take the next bytes; waits while the network is behind. What could change is copied.
 
         Raises:
             RegistryError: The upload failed for good.
         """
         view = memoryview(data)
         self.size += view.nbytes
+        if self._sender is not None and not self._held and isinstance(data, bytes) and len(data) >= PIECE:
+            self._sender.write(data)  # it cannot change: no need for a copy
+            return len(data)
         self._held += view
         if self._sender is None and len(self._held) > SMALL:
             self._sender = _Sender(self._session, self._on_bytes)
