@@ -82,6 +82,20 @@ def test_an_image_under_dockers_names(builder, tmp_path):
     subprocess.run(copied, capture_output=True, check=True)  # checks every digest
 
 
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])
+@pytest.mark.parametrize("kind", ["oci", "docker"])
+def test_archives_of_every_compression_are_read_by_others(builder, tmp_path, kind, compression):
+    builder.context("FROM TINY\nRUN echo x > /x")
+    archive = f"type={kind},dest={tmp_path}/image.tar,compression={compression}"
+    done = builder.run("--no-push", "--output", archive)
+    assert done.returncode == 0, done.stderr
+    source = f"{'oci' if kind == 'oci' else 'docker'}-archive:{tmp_path}/image.tar"
+    subprocess.run(["skopeo", "copy", source, f"dir:{tmp_path}/copy"], capture_output=True, check=True)
+    config = json.loads((tmp_path / "copy/manifest.json").read_text())["config"]["digest"]
+    said = json.loads((tmp_path / "copy" / config.removeprefix("sha256:")).read_text())
+    assert len(said["rootfs"]["diff_ids"]) == 2
+
+
 def test_labels_and_annotations(builder):
     builder.context('FROM TINY\nLABEL kept="from the file" team=old\nRUN true')
     done = builder.run(

@@ -88,10 +88,10 @@ def places(builder, tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="strake-test-other-place-") as other:
         assert os.stat(other).st_dev != tmp_path.stat().st_dev
         now = time.time()
-        yield (
-            Place(builder, tmp_path / "one", names, now - 86_400),
-            Place(builder, Path(other), names[::-1], now - 5_000),
-        )
+        one = Place(builder, tmp_path / "one", names, now - 86_400)
+        two = Place(builder, Path(other), names[::-1], now - 5_000)
+        assert os.listdir(one.context / "d0") != os.listdir(two.context / "d0")
+        yield one, two
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd", "none"])

@@ -113,3 +113,31 @@ def test_files_for_the_user_have_the_users_permissions(builder, tmp_path, mask):
     )
     for name, most in {"a.tar": 0o666, "digest": 0o666, "layout": 0o777, "tree": 0o777}.items():
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == most & ~mask, name
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A file system that is soon full."""
+    (tmp_path / "small").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "small"], check=True)
+    yield tmp_path / "small"
+    subprocess.run(["umount", tmp_path / "small"], check=True)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "type=local,dest={}/out",
+        "type=tar,dest={}/out.tar",
+        "type=oci,dest={}/o.tar",
+        "type=docker,dest={}/d.tar",
+    ],
+)
+def test_a_full_disk_is_told_and_leaves_no_part(builder, small, output):
+    context = builder.context("FROM scratch\nCOPY data /")
+    (context / "data").write_bytes(os.urandom(2 << 20))
+    done = builder.run("--no-push", "--output", output.format(small))
+    assert done.returncode == 8, done.stderr
+    assert "No space left" in done.stderr
+    assert str(small) in done.stderr
+    assert list(small.iterdir()) == []

@@ -16,6 +16,7 @@ from strake_builder.cli.output_flags import (
     takes_standard_output,
 )
 from strake_builder.cli.result_files import add_result_flags, write_result_files
+from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         )
         credentials = default_credentials(then=cloud_credentials())
     except ValidationError as error:
-        raise InvalidRequest("; ".join(str(e["msg"]) for e in error.errors()[:5])) from error
+        raise InvalidRequest(problems(error)) from error
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(

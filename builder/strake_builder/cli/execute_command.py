@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     except OSError as error:
         raise InvalidRequest(f"cannot read the request {path}: {error.strerror}") from error
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        raise InvalidRequest(f"the request {path} is not valid: {problems}") from error
+        raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
     return request, BuildInputs(
         pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
         push_credentials=mounted_credentials(request.registries.push_config),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
+from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def _finished(result: BuildSucceeded) -> None:
 
 
 def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
+    from pydantic import ValidationError
+
     from strake_api.conversion import build_request
-    from strake_api.request import InlineSource, Registries, Source
+    from strake_api.request import BuildRequest, InlineSource, Registries, Source
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -76,7 +79,10 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         data = _config_map(documents, manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
     try:
+        request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
         credentials = default_credentials(then=cloud_credentials())
+    except ValidationError as error:
+        raise InvalidRequest(problems(error)) from error
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
@@ -116,8 +122,7 @@ def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
     try:
         return ImageBuild.model_validate(found[0])
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
-        raise InvalidRequest(f"{filename} is not valid: {problems}") from error
+        raise InvalidRequest(f"{filename} is not valid: {problems(error)}") from error
 
 
 def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:

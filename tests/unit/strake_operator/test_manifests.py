@@ -34,6 +34,20 @@ def container_of(spec=SPEC):
     return container
 
 
+def test_the_form_of_the_image_reaches_the_builder():
+    form = {"compression": "zstd", "compressionLevel": 9, "labels": {"a": "b"}, "sourceDateEpoch": 7}
+    spec = ImageBuildSpec.model_validate(
+        {
+            "source": {"inline": {"Dockerfile": "FROM scratch"}},
+            "output": {"destinations": ["r.example/a"], **form},
+        }
+    )
+    config_map = request_config_map(RUN, spec, SETTINGS)
+    request = BuildRequest.model_validate_json(config_map["data"]["request.json"])
+    assert form.items() <= request.output.to_dict().items()
+    assert request.epoch == 7
+
+
 def test_the_pod_is_isolated():
     pod, security = pod_of(), container_of()["securityContext"]
     assert pod["hostUsers"] is False

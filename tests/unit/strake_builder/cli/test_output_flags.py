@@ -114,6 +114,11 @@ def test_forms_that_contradict_themselves(words, said):
         read_outputs(parsed("-d", "a", *words))
 
 
+def test_a_number_that_no_format_has_names_its_field():
+    with pytest.raises(InvalidRequest, match="compression_level: Input should be greater"):
+        request("-d", "a", "--compression-level", "-1")
+
+
 def test_an_inline_cache_needs_a_manifest_with_annotations():
     with pytest.raises(InvalidRequest, match="inline cache needs OCI"):
         request("-d", "a", "--cache-inline", "--media-types", "docker")
