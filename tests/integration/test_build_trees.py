@@ -141,3 +141,16 @@ def test_a_full_disk_is_told_and_leaves_no_part(builder, small, output):
     assert "No space left" in done.stderr
     assert str(small) in done.stderr
     assert list(small.iterdir()) == []
+
+
+def test_what_a_cache_knows_has_files_too(builder, tmp_path):
+    builder.context("FROM TINY\nRUN echo made > /made\nCOPY Dockerfile /copied")
+    cache = ("--no-push", "--cache-dir", str(tmp_path / "cache"))
+    trees = []
+    for name in ("one", "two"):
+        done = builder.run(*cache, "-o", str(tmp_path / name), "-o", f"type=tar,dest={tmp_path / name}.tar")
+        assert done.returncode == 0, done.stderr
+        trees.append({str(p.relative_to(tmp_path / name)) for p in (tmp_path / name).rglob("*")})
+    assert done.stderr.count("CACHED") == 2
+    assert trees[0] == trees[1] >= {"made", "copied"}
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
