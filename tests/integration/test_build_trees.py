@@ -62,12 +62,29 @@ def test_a_directory_that_has_something_is_left_as_it_is(builder, tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine"]
 
 
+@pytest.fixture
+def small(tmp_path):
+    """A file system that is soon full."""
+    (tmp_path / "small").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "small"], check=True)
+    yield tmp_path / "small"
+    subprocess.run(["umount", tmp_path / "small"], check=True)
+
+
 def test_an_empty_directory_is_filled(builder, tmp_path):
-    builder.context("FROM scratch\nCOPY Dockerfile /file")
-    (tmp_path / "out").mkdir()
+    builder.context("FROM scratch\nCOPY Dockerfile /file\nCOPY Dockerfile /dir/file")
+    (tmp_path / "out").mkdir(mode=0o750)
     done = builder.run("--no-push", "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["file"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["dir", "file"]
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o750
+
+
+def test_an_empty_directory_may_be_a_mount(builder, small):
+    builder.context("FROM scratch\nCOPY Dockerfile /file")
+    done = builder.run("--no-push", "-o", str(small))
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in small.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("rootfs", ["overlay", "scan"])
@@ -113,15 +130,6 @@ def test_files_for_the_user_have_the_users_permissions(builder, tmp_path, mask):
     )
     for name, most in {"a.tar": 0o666, "digest": 0o666, "layout": 0o777, "tree": 0o777}.items():
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == most & ~mask, name
-
-
-@pytest.fixture
-def small(tmp_path):
-    """A file system that is soon full."""
-    (tmp_path / "small").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path / "small"], check=True)
-    yield tmp_path / "small"
-    subprocess.run(["umount", tmp_path / "small"], check=True)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class CopyOptions:
         enter: which directories can hold something that is copied, though they are not themselves.
         mtime_ns: modification time of everything copied; None keeps the source's.
         chmod_parents: give directories made on the way the mode as well (what `--link` does).
+        leave_out: which members of a directory that are none themselves are left out, by what they are.
         xattrs: copy capabilities and the user's extended attributes.
     """
 
@@ -50,6 +51,7 @@ class CopyOptions:
     enter: Filter | None = None
     mtime_ns: int | None = None
     chmod_parents: bool = False
+    leave_out: Callable[[os.stat_result], bool] | None = None
     xattrs: bool = True
 
     def new_directory(self) -> NewDirectory:
@@ -208,7 +210,7 @@ class _Copier:
             if kept:
                 self._target(below)
             return below
-        if not kept:
+        if not kept or (options.leave_out and options.leave_out(found)):
             return None
         target = self._target(level)
         existing = _lstat(target, name)

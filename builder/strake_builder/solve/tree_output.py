@@ -12,7 +12,6 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from strake_builder.errors import BuildError, OutputError
 from strake_builder.output.new_file import explained, new_file
@@ -39,50 +38,37 @@ def write_tree(root: str, path: str, *, mask: int, epoch: int | None = None) -> 
     Raises:
         OutputError: it cannot be written, or something is there.
     """
-    files = _Files(os.fsencode(root))
+    devices = 0
+
+    def is_device(found: os.stat_result) -> bool:
+        nonlocal devices
+        is_one = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
+        devices += is_one
+        return is_one
+
     options = CopyOptions(
         owner=(os.getuid(), os.getgid()),
         mode=lambda mode, _: mode & _PERMISSIONS,
-        keep=files.keep,
+        leave_out=is_device,
         mtime_ns=None if epoch is None else epoch * 1_000_000_000,
         xattrs=False,
     )
-    with _new_directory(path, mask) as scratch, Root(root) as source, Root(scratch) as target:
-        try:
-            copy_path(source, b"/", target, b"/", options)
-        except OutputError:
-            raise
-        except BuildError as error:
-            raise OutputError(f"cannot write the files of the image to {path}: {error.message}") from error
-    return files.devices
-
-
-@dataclass(slots=True)
-class _Files:
-    """Says what is copied: all but devices, which it counts."""
-
-    root: bytes
-    devices: int = 0
-
-    def keep(self, path: bytes, is_directory: bool) -> bool:
-        if is_directory:
-            return True
-        try:
-            mode = os.lstat(self.root + b"/" + path).st_mode
-        except OSError:  # its path is longer than the kernel takes in one piece
-            return True
-        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-            self.devices += 1
-            return False
-        return True
+    with (
+        _as_output(path),
+        _new_directory(path, mask) as scratch,
+        Root(root) as source,
+        Root(scratch) as target,
+    ):
+        copy_path(source, b"/", target, b"/", options)
+    return devices
 
 
 @contextmanager
 def _new_directory(path: str, mask: int) -> Iterator[str]:
-    """Yield an empty directory that gets its name when the context ends without an error.
+    """Yield an empty directory whose content is at a path when the context ends without an error.
 
     Args:
-        path: where; nothing is there yet, or an empty directory.
+        path: where; nothing is there yet, or an empty directory, which stays what it is: it may be a mount.
         mask: permission bits that it and parents made on the way do not get.
 
     Raises:
@@ -90,18 +76,23 @@ def _new_directory(path: str, mask: int) -> Iterator[str]:
     """
     path = os.path.abspath(path)
     with explained(path):
-        if os.path.islink(path) or (os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path))):
+        is_there = os.path.lexists(path)
+        if is_there and (os.path.islink(path) or not os.path.isdir(path) or os.listdir(path)):
             raise OutputError(
                 f"cannot write the files of the image to {path}: it is there and not an empty directory",
                 hint="remove it, or name another",
             )
-        parent = os.path.dirname(path)
+        parent = path if is_there else os.path.dirname(path)
         os.makedirs(parent, 0o777 & ~mask, exist_ok=True)
         scratch = tempfile.mkdtemp(prefix=f".{os.path.basename(path)[:60]}.", dir=parent)
         try:
             yield scratch
-            os.chmod(scratch, 0o777 & ~mask)
-            os.rename(scratch, path)
+            if is_there:
+                for name in os.listdir(scratch):
+                    os.rename(os.path.join(scratch, name), os.path.join(path, name))
+            else:
+                os.chmod(scratch, 0o777 & ~mask)
+                os.rename(scratch, path)
         finally:
             if os.path.isdir(scratch):
                 remove_tree(scratch)
@@ -122,6 +113,21 @@ def write_tree_archive(root: str, path: str, *, mask: int, epoch: int | None = N
     members = overlay_changes(root, (), clamp=None if epoch is None else lambda _: epoch)
     # Without layers below there is nothing to delete: what looks like overlay's whiteout has no content.
     wanted = (member for member in members if member[1])
-    with new_file(path, mask) as file:
+    with _as_output(path), new_file(path, mask) as file:
         for piece in tar_stream(wanted):
             file.write(piece)
+
+
+@contextmanager
+def _as_output(path: str) -> Iterator[None]:
+    """Say of what goes wrong with the files themselves that it is this output that fails.
+
+    Raises:
+        OutputError: in place of any other error of the build.
+    """
+    try:
+        yield
+    except OutputError:
+        raise
+    except BuildError as error:
+        raise OutputError(f"cannot write the files of the image to {path}: {error.message}") from error
