@@ -16,7 +16,14 @@ from strake_oci.errors import (
 )
 from strake_oci.manifest import mediatype
 from strake_oci.reference import Repository
-from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings, RetryPolicy
+from strake_oci.registry import (
+    ClientSettings,
+    Mirror,
+    RegistryClient,
+    RegistrySettings,
+    RetryPolicy,
+    transport,
+)
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull
 from tests.faults.registry import FAST, FaultyRegistry
@@ -29,6 +36,21 @@ def registry():
 
 
 class TestDownload:
+    @pytest.fixture(autouse=True, params=[1 << 40, 1000], ids=["through httpcore", "past httpcore"])
+    def way(self, request, monkeypatch):
+        monkeypatch.setattr(transport, "DIRECT", request.param)
+
+    def test_the_client_goes_on_afterwards(self, registry):
+        blobs = [Descriptor.of("x", data) for data in (LARGE, SMALL, LARGE[1:])]
+        for data in (LARGE, SMALL, LARGE[1:]):
+            registry.put_blob(data)
+        with registry.client() as client:
+            read = []
+            for blob in [*blobs, *blobs]:
+                with client.open_blob(registry.repository(), blob) as opened:
+                    read.append(opened.read())
+        assert read == [LARGE, SMALL, LARGE[1:]] * 2
+
     @pytest.mark.parametrize("after", [1, 65_536, 1_500_000])
     def test_goes_on_where_the_connection_broke(self, registry, after):
         registry.add(faults.drop_download(after=after, times=3))

@@ -24,6 +24,7 @@ from strake_oci.registry import (
     TLSSettings,
 )
 from strake_oci.registry.images import RegistryImages
+from strake_oci.registry.network import DIRECT
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import free_port, running_registry
@@ -58,6 +59,13 @@ def push(registry, path: str, layer: bytes):
 
 
 class TestTLS:
+    def test_large_blobs_go_there_and_back_whole(self, secure):
+        image = push(secure, "large", os.urandom(20_000_000))
+        layer, data = image.blobs[1]
+        assert layer.size > DIRECT
+        with secure.client() as client, client.open_blob(secure.repository("large"), layer) as blob:
+            assert blob.read() == data
+
     def test_unknown_authority_is_refused_and_explained(self, secure):
         with RegistryClient() as client, pytest.raises(TLSError, match=r"not trusted.*give the CA"):
             client.tags(secure.repository("a"))

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
+import httpcore
 import httpx
 
 from strake_oci.errors import (
@@ -31,7 +32,7 @@ from strake_oci.errors import (
     TLSError,
 )
 from strake_oci.registry.hop import check_hop, join
-from strake_oci.registry.network import LimitedBackend, head_limits
+from strake_oci.registry.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.registry.proxy import proxy_for
 from strake_oci.registry.tls import ssl_context
 
@@ -76,8 +77,11 @@ class Answer:
         url: Where the answer came from, after redirects.
     """
 
-    def __init__(self, response: httpx.Response, request: Request, context: ErrorContext) -> None:
+    def __init__(
+        self, response: httpx.Response, request: Request, context: ErrorContext, silence: float
+    ) -> None:
         self._response = response
+        self._silence = silence
         self._is_bodiless = request.method == "HEAD"
         self._context = context
         self.status = response.status_code
@@ -104,7 +108,19 @@ class Answer:
             ConnectionFailedError: The connection broke or fell silent.
         """
         with _mapped(self._context):
-            yield from self._response.iter_raw()
+            pieces = self._response.iter_raw()
+            length, connection = self.content_length or 0, self._response.extensions.get("network_stream")
+            if length >= DIRECT and not self._is_bodiless and connection and not self._is_encoded():
+                first = next(pieces, b"")  # all that h11 holds of it
+                yield first
+                # `pieces` stays alive meanwhile: dropped, it would close the connection.
+                yield from rest_of_body(connection, length - len(first), self._silence)
+            else:
+                yield from pieces
+
+    def _is_encoded(self) -> bool:
+        """Say whether the body is framed otherwise than by its length."""
+        return bool(self.header("transfer-encoding"))
 
     def read(self, limit: int) -> bytes:
         """Return the whole body.
@@ -182,7 +198,7 @@ class Transport:
             with _mapped(context):
                 with head_limits():
                     response = pool.handle_request(self._built(request))
-                answer = Answer(response, request, context)
+                answer = Answer(response, request, context, self._settings.timeouts.read)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return answer
@@ -277,9 +293,9 @@ def _mapped(context: ErrorContext) -> Iterator[None]:
         raise DeadlineExceededError(
             context, "no connection in time", hint="check the network path and the proxy variables"
         ) from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
         raise DeadlineExceededError(context, "the registry fell silent") from error
-    except (httpx.ConnectError, httpx.ReadError, httpx.WriteError) as error:
+    except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpcore.ReadError) as error:
         raise _connection_error(error, context) from error
     except httpx.ProxyError as error:
         raise ConnectionFailedError(
@@ -287,13 +303,13 @@ def _mapped(context: ErrorContext) -> Iterator[None]:
         ) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise ProtocolError(context, f"not a usable URL: {error}") from error
-    except httpx.RemoteProtocolError as error:
+    except (httpx.RemoteProtocolError, httpcore.RemoteProtocolError) as error:
         raise ConnectionFailedError(context, f"the connection broke: {error}") from error
     except httpx.TransportError as error:
         raise ConnectionFailedError(context, str(error) or type(error).__name__) from error
 
 
-def _connection_error(error: httpx.TransportError, context: ErrorContext) -> ConnectionFailedError:
+def _connection_error(error: Exception, context: ErrorContext) -> ConnectionFailedError:
     cause: BaseException | None = error
     while cause is not None:
         match cause:
