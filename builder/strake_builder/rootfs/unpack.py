@@ -29,6 +29,9 @@ from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.members import make_device, make_file, set_metadata, set_xattrs
 from strake_builder.rootfs.remove import remove_entry
 
+_ID_MAX: Final = (1 << 32) - 2
+"""The number after it means nobody to chown(2)."""
+_TIME_MAX: Final = (1 << 63) - 1
 _DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -123,6 +126,7 @@ class _Unpacking:
 
     def apply(self, entry: Entry, content: Content) -> None:
         self._entries += 1
+        _check_numbers(entry)
         try:
             if not entry.path:
                 self._apply_root(entry)
@@ -136,6 +140,8 @@ class _Unpacking:
                     self._forget()
         except PathError as error:
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
+        except OverflowError as error:
+            raise MalformedLayer(f"{_shown(entry.path)} has a number that is out of range") from error
         except OSError as error:
             if error.errno in _DISK_TROUBLE:
                 raise
@@ -319,6 +325,12 @@ def _lstat(directory: int, name: bytes) -> os.stat_result | None:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
+
+
+def _check_numbers(entry: Entry) -> None:
+    if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
+        said = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
+        raise MalformedLayer(f"{_shown(entry.path)} has {said}, one of which no system has")
 
 
 def _shown(path: bytes) -> str:

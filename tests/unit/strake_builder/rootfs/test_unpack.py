@@ -207,6 +207,15 @@ def test_nothing_stays_open(layer):
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+@pytest.mark.parametrize(
+    "record", [{"uid": "4294967295"}, {"gid": "4294967296"}, {"uid": "9" * 19}, {"mtime": "9" * 19}]
+)
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, DIR, FIFO, SYM])
+def test_numbers_that_no_system_has_are_refused(layer, record, kind):
+    with pytest.raises(MalformedLayer):
+        unpack(layer, member("x", type=kind, linkname="y", pax_headers=record))
+
+
 def test_the_root_stays_a_directory(layer):
     unpack(layer, member("./", type=DIR, mode=0o750), member(".", b"retyped"), member("f", b"1"))
     assert layer.is_dir()
