@@ -162,3 +162,23 @@ def test_what_a_cache_knows_has_files_too(builder, tmp_path):
     assert done.stderr.count("CACHED") == 2
     assert trees[0] == trees[1] >= {"made", "copied"}
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_a_build_that_is_stopped_stops_writing(builder):
+    context = builder.context("FROM scratch\nCOPY data /")
+    with open(context / "data", "wb") as file:
+        file.truncate(512 << 20)
+    process = subprocess.Popen(
+        builder.command("--no-push", "-o", "-"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=builder.environment(),
+    )
+    written = len(process.stdout.read(1 << 20))  # it is writing, and the pipe is full
+    process.terminate()
+    while piece := process.stdout.read1(1 << 16):
+        written += len(piece)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 143, said
+    assert written < 512 << 20
+    assert builder.left_behind() == []

@@ -27,11 +27,13 @@ class LocalImage:
         blobs: config and layers, each with what opens its content.
         manifest: its manifest, as bytes.
         media_type: of the manifest.
+        check: raises when the writing is to stop; called again and again.
     """
 
     blobs: tuple[tuple[Descriptor, Open], ...]
     manifest: bytes
     media_type: str
+    check: Callable[[], None]
 
 
 def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...], *, mask: int) -> None:
@@ -88,7 +90,7 @@ def _masked(mask: int) -> Iterator[None]:
 
 def _write(image: LocalImage, writer: ImageWriter, names: tuple[str, ...]) -> None:
     for descriptor, open_source in image.blobs:
-        writer.push_blob(descriptor, open_source)
+        writer.push_blob(descriptor, open_source, lambda _: image.check())
     for name in names:
         writer.push_manifest(image.manifest, image.media_type, name)
 

@@ -212,6 +212,7 @@ class Attempt:
             parts.reporter,
             parts.destinations,
             parts.inputs.file_mask,
+            self._cancellation.check,
             parts.request.epoch,
         )
         outputs.write(parts.inputs.files, image, self._stage_result.layers)

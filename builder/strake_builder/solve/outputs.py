@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -34,6 +35,7 @@ class FileOutputs:
         reporter: hears of what is left out.
         destinations: what the image is called where a target does not say.
         mask: permission bits that nothing made for the user gets.
+        check: raises when the build was stopped; called again and again.
         epoch: modification time of the files in trees, in seconds since 1970; None keeps them.
     """
 
@@ -43,6 +45,7 @@ class FileOutputs:
     reporter: Reporter
     destinations: tuple[Reference, ...]
     mask: int
+    check: Callable[[], None]
     epoch: int | None
 
     def write(
@@ -59,6 +62,7 @@ class FileOutputs:
             BuildError: a target cannot be written; it is then as it was before.
         """
         for target in targets:
+            self.check()
             match target:
                 case LayoutTarget(path, names):
                     write_layout(self._local(image), path, names or self.destinations, mask=self.mask)
@@ -66,11 +70,13 @@ class FileOutputs:
                     named = names or self.destinations
                     write_archive(self._local(image), path, named, docker=docker, mask=self.mask)
                 case TreeTarget(path):
-                    left_out = write_tree(self._root(layers), path, mask=self.mask, epoch=self.epoch)
+                    left_out = write_tree(
+                        self._root(layers), path, self.check, mask=self.mask, epoch=self.epoch
+                    )
                     if left_out:
                         self.reporter.warn(f"{left_out} device nodes of the image are not in {path}")
                 case TreeArchiveTarget(path):
-                    write_tree_archive(self._root(layers), path, mask=self.mask, epoch=self.epoch)
+                    write_tree_archive(self._root(layers), path, self.check, mask=self.mask, epoch=self.epoch)
                 case _:
                     assert_never(target)
 
@@ -82,6 +88,7 @@ class FileOutputs:
             ),
             image.manifest,
             image.media_type,
+            self.check,
         )
 
     def _root(self, layers: tuple[ImageLayer, ...]) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from strake_builder.errors import BuildError, OutputError
@@ -23,12 +23,15 @@ from strake_builder.rootfs.remove import remove_tree
 _PERMISSIONS = 0o1777
 
 
-def write_tree(root: str, path: str, *, mask: int, epoch: int | None = None) -> int:
+def write_tree(
+    root: str, path: str, check: Callable[[], None], *, mask: int, epoch: int | None = None
+) -> int:
     """Copy an image's files into a directory, which appears when it is whole.
 
     Args:
         root: the image's root file system, mounted.
         path: the directory; it is not there yet, or empty.
+        check: raises when the writing is to stop; called for every file.
         mask: permission bits that the directory itself does not get.
         epoch: modification time of everything, in seconds since 1970; None keeps those of the image.
 
@@ -42,6 +45,7 @@ def write_tree(root: str, path: str, *, mask: int, epoch: int | None = None) -> 
 
     def is_device(found: os.stat_result) -> bool:
         nonlocal devices
+        check()
         is_one = stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)
         devices += is_one
         return is_one
@@ -98,12 +102,15 @@ def _new_directory(path: str, mask: int) -> Iterator[str]:
                 remove_tree(scratch)
 
 
-def write_tree_archive(root: str, path: str, *, mask: int, epoch: int | None = None) -> None:
+def write_tree_archive(
+    root: str, path: str, check: Callable[[], None], *, mask: int, epoch: int | None = None
+) -> None:
     """Write an image's files to a tar archive, which appears when it is whole.
 
     Args:
         root: the image's root file system, mounted.
         path: the file, or `STANDARD_OUTPUT`.
+        check: raises when the writing is to stop; called again and again.
         mask: permission bits that the file does not get.
         epoch: modification time of everything, in seconds since 1970; None keeps those of the image.
 
@@ -115,6 +122,7 @@ def write_tree_archive(root: str, path: str, *, mask: int, epoch: int | None = N
     wanted = (member for member in members if member[1])
     with _as_output(path), new_file(path, mask) as file:
         for piece in tar_stream(wanted):
+            check()
             file.write(piece)
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from strake_builder.errors import OutputError
+from strake_builder.errors import BuildCancelled, BuildError, OutputError
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.solve.tree_output import write_tree, write_tree_archive
 
@@ -35,8 +35,25 @@ def root(tmp_path):
     remove_tree(path)
 
 
+def go_on() -> None:
+    """Nobody wants to stop."""
+
+
+def stop() -> None:
+    raise BuildCancelled("stopped by SIGTERM")
+
+
+@pytest.mark.parametrize("write", [write_tree, write_tree_archive])
+def test_what_is_stopped_leaves_nothing(tmp_path, write):
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root/file").touch()
+    with pytest.raises(BuildError):
+        write(str(tmp_path / "root"), str(tmp_path / "out"), stop, mask=0o022)
+    assert os.listdir(tmp_path) == ["root"]
+
+
 def test_a_device_hides_in_no_depth(root, tmp_path):
-    assert write_tree(root, str(tmp_path / "out"), mask=0o022) == 1
+    assert write_tree(root, str(tmp_path / "out"), go_on, mask=0o022) == 1
     found = subprocess.run(
         ["find", tmp_path / "out", "-not", "-type", "d", "-printf", "%y %f %m\\n"],
         capture_output=True,
@@ -49,7 +66,7 @@ def test_a_device_hides_in_no_depth(root, tmp_path):
 
 def test_what_tar_cannot_be_told_is_an_error_of_the_output(root, tmp_path):
     with pytest.raises(OutputError, match=r"out\.tar"):
-        write_tree_archive(root, str(tmp_path / "out.tar"), mask=0o022)
+        write_tree_archive(root, str(tmp_path / "out.tar"), go_on, mask=0o022)
     assert os.listdir(tmp_path) == ["root"]
 
 
@@ -58,5 +75,5 @@ def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "out").symlink_to("elsewhere")
     with pytest.raises(OutputError, match="not an empty directory"):
-        write_tree(str(tmp_path / "root"), str(tmp_path / "out"), mask=0o022)
+        write_tree(str(tmp_path / "root"), str(tmp_path / "out"), go_on, mask=0o022)
     assert os.listdir(tmp_path / "elsewhere") == []
