@@ -21,6 +21,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.builders.installed import installed_strake
+
 from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import DiffID, Hasher
@@ -45,7 +47,7 @@ class Run:
 def commands(source: str, destination: str) -> dict[str, list[str]]:
     """The command of each tool."""
     return {
-        "strake": [sys.executable, "-m", "benchmarks.oci_copy", "--copy", source, destination],
+        "strake": [str(installed_strake() / "python"), "-c", _COPY, source, destination],
         "skopeo": [
             *(
                 "skopeo",
@@ -60,6 +62,19 @@ def commands(source: str, destination: str) -> dict[str, list[str]]:
         "crane": [crane(), "copy", "--insecure", source, destination],
     }
 
+
+# With the library and what it needs alone: imports for measuring would count as the copy's.
+_COPY = """
+import sys
+from strake_oci.copying import copy_image
+from strake_oci.reference import Reference
+from strake_oci.registry import ClientSettings, RegistryClient
+from strake_oci.registry.images import RegistryImages
+there, here = map(Reference.parse, sys.argv[1:])
+with RegistryClient(ClientSettings.insecure(there.repository.registry, here.repository.registry)) as client:
+    source, destination = (RegistryImages(client, each.repository) for each in (there, here))
+    copy_image(source, there.identifier, destination, here.tag)
+"""
 
 # A child's largest resident set begins with its parent's: the one that starts it must be small.
 _LAUNCHER = """
@@ -112,25 +127,8 @@ def push_large(images: RegistryImages, megabytes: int) -> None:
     images.push_manifest(Manifest(described, (layer,)).serialize(), mediatype.OCI_MANIFEST, "1")
 
 
-def copy(source: str, destination: str) -> None:
-    """What the child process of the strake rows does."""
-    from strake_oci.copying import copy_image
-    from strake_oci.reference import Reference
-    from strake_oci.registry import ClientSettings, RegistryClient
-
-    there, here = Reference.parse(source), Reference.parse(destination)
-    settings = ClientSettings.insecure(there.repository.registry, here.repository.registry)
-    with RegistryClient(settings) as client:
-        copy_image(
-            RegistryImages(client, there.repository),
-            there.identifier,
-            RegistryImages(client, here.repository),
-            here.tag,
-        )
-
-
 def main() -> None:
-    """Measure, or copy for the measurement."""
+    """Measure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -138,11 +136,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--small", type=int, default=500)
     parser.add_argument("--only", action="append", choices=("large", "small"))
-    parser.add_argument("--copy", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.copy:
-        copy(*options.copy)
-        return
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="strake-bench-"))
         source = stack.enter_context(running_registry(program=distribution(), root=Path(folder)))
