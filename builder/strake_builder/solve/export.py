@@ -43,8 +43,8 @@ class LayerExporter:
         cancellation: told of the first failure, so that no further step runs for nothing.
         pusher: pushes each blob as soon as it is written; None keeps them local.
         form: how layers are written.
-        until: stops layers that are not begun; `cancellation` where None. With a cache the layers of the
-            steps before one that failed are worth finishing.
+        until: stops the layers that are being written; `cancellation` where None. With a cache the layers
+            of the steps before one that failed are worth finishing.
 
     Attributes:
         form: how layers are written.
@@ -121,4 +121,9 @@ class LayerExporter:
                 file.write(data)
                 upload.write(data)
 
-            return write_blob(stream, write, self.form)
+            return write_blob(self._unless_stopped(stream), write, self.form)
+
+    def _unless_stopped(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in stream:
+            self._until.check()
+            yield piece
