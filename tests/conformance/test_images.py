@@ -112,6 +112,8 @@ def test_image_is_the_reference_image(name, kind, work, bases, caches, tmp_path)
         assert "Traceback" not in done.stderr
         return
     assert done.returncode == 0, done.stdout + done.stderr
+    again = build(case, bases, context, destination, *flags)
+    assert again.stdout == done.stdout, "the same image from the cache"
     with bases.registry.client() as client:
         reference = Reference.parse(destination)
         image = flatten(client, reference.repository, reference.tag)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from strake_builder.context.git import GitPlace, check_out, redact_url
-from strake_builder.errors import SourceError
+from strake_builder.errors import SourceError, StepError
 from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
@@ -155,7 +155,12 @@ def _unpacked(
         file.seek(0)
         target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
         with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
-            unpack_archive(DecompressedStream(file), inside, owner=owner)
+            try:
+                unpack_archive(DecompressedStream(file), inside, owner=owner)
+            except LayerError as error:
+                raise StepError(
+                    f"cannot unpack {os.fsdecode(path).lstrip('/')}: {error.message}", hint=error.hint
+                ) from error
     return True
 
 

@@ -156,17 +156,19 @@ def _inline_cache(result: StageResult) -> dict[str, str]:
     return {ANNOTATION: inline_note(notes)}
 
 
-def _stamps(records: tuple[StepRecord, ...], base: ImageConfig | None, fixed: datetime | None) -> list[str]:
+def _stamps(
+    records: tuple[StepRecord, ...], base: ImageConfig | None, fixed: datetime | None
+) -> list[str | None]:
     """Return the time of each step, and last that of the image.
 
     A step that only changes the configuration has the time of what it stands on, so that an image whose
-    steps all come from a cache, or that only adds to a configuration, is the same image every time.
+    steps all come from a cache, or that only adds to a configuration, is the same image every time. With
+    nothing at all below it there is no time.
     """
     if fixed is not None:
         return [timestamp(fixed)] * (len(records) + 1)
-    now = timestamp(datetime.now(UTC))
-    latest = base.created if base is not None and base.created else now
-    stamps = []
+    stamps: list[str | None] = []
+    latest = base.created if base is not None else None
     for record in records:
         if record.created is not None:
             latest = timestamp(record.created)
@@ -174,7 +176,7 @@ def _stamps(records: tuple[StepRecord, ...], base: ImageConfig | None, fixed: da
     return [*stamps, latest]
 
 
-def _history(record: StepRecord, stamp: str) -> History | None:
+def _history(record: StepRecord, stamp: str | None) -> History | None:
     step = record.step
     if step.created_by is None:
         return None

@@ -12,13 +12,14 @@ from strake_builder.context.filtered import (
     read_ignore_patterns,
     read_local,
 )
-from strake_builder.errors import DockerfileError, Location
+from strake_builder.errors import DockerfileError, Location, SourceError
 from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.lint import fails_on_warnings, lint_plan
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.plan import plan
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import Root
 from strake_builder.solve.evaluation import EvaluatedBuild
 from strake_oci.platform import Platform
@@ -44,7 +45,7 @@ def read_plan(
     with Root(context.directory) as root:
 
         def inside(path: str, limit: int) -> bytes | None:
-            return root.read_file(os.fsencode(path), limit)
+            return _read_inside(root, path, limit)
 
         path, read = (named, read_local) if named else (request.dockerfile, inside)
         text = read_dockerfile(path, read)
@@ -59,6 +60,17 @@ def read_plan(
     for name in planned.unused_build_args:
         reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)
     return planned, ContextFiles(context.directory, patterns)
+
+
+def _read_inside(root: Root, path: str, limit: int) -> bytes | None:
+    name = os.fsencode(path)
+    try:
+        content = root.read_file(name, limit)
+        if content is None and root.stat(name) is not None:
+            raise SourceError(f"{path} is in the context, but is no regular file")
+    except PathError as error:
+        raise SourceError(f"cannot read {path} of the context: {error.message}") from error
+    return content
 
 
 def report_lint(evaluated: EvaluatedBuild, files: ContextFiles, reporter: Reporter) -> None:
