@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.rootfs.errors import PathError
+from strake_builder.rootfs.errors import NotADirectory, PathError
 from strake_builder.rootfs.inside import NewDirectory, Root
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -22,10 +22,18 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 
 @dataclass(frozen=True, slots=True)
 class MountPoint:
-    """Where something will be mounted; `target` is absolute in the root."""
+    """Where something will be mounted.
+
+    Attributes:
+        target: absolute in the root.
+        is_directory: whether it must be a directory.
+        follow: whether it may be a link. What the runtime fills by itself may not: crun up to at
+            least 1.8 makes the devices of `/dev` by a path that it resolves outside the root.
+    """
 
     target: bytes
     is_directory: bool
+    follow: bool = True
 
 
 @contextlib.contextmanager
@@ -35,7 +43,7 @@ def mount_points(root: Root, points: Sequence[MountPoint]) -> Iterator[None]:
     A point inside another one is left to the runtime: it lies in what is mounted there.
 
     Raises:
-        PathError: a parent is no directory.
+        PathError: a parent is no directory, or a point is a link that must be none.
     """
     made: list[bytes] = []
     times: dict[bytes, tuple[int, int]] = {}
@@ -58,6 +66,8 @@ def mount_points(root: Root, points: Sequence[MountPoint]) -> Iterator[None]:
 
 def _make(root: Root, point: MountPoint, times: dict[bytes, tuple[int, int]]) -> list[bytes]:
     """Make one point and its parents; return what was made and note the times that this changed."""
+    if not point.follow:
+        _require_directory(root, point.target)
     if root.stat(point.target) is not None:
         return []
     resolved = root.resolve(point.target)
@@ -73,6 +83,15 @@ def _make(root: Root, point: MountPoint, times: dict[bytes, tuple[int, int]]) ->
     with root.place(resolved, follow=False) as place:
         os.close(os.open(name, _CREATE, 0o644, dir_fd=place.directory))
     return [*made, resolved]
+
+
+def _require_directory(root: Root, target: bytes) -> None:
+    found = root.stat(target, follow=False)
+    if found is not None and not stat.S_ISDIR(found.st_mode):
+        raise NotADirectory(
+            f"{target.decode()} is a link or a file in this image, and a step needs its own there",
+            hint="make it a directory, or leave it out of the base image",
+        )
 
 
 def _remove_if_untouched(root: Root, path: bytes) -> None:

@@ -54,7 +54,7 @@ def execute_run(
         user, group = split_user(step.user)
         account = find_account(root, user, group)
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
-        runtime = [MountPoint(target.encode(), True) for target in RUNTIME_TARGETS]
+        runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         killed_before = oom_kills()
         outcome = crun.run(_process(step, account, prepared), root_path, sink)

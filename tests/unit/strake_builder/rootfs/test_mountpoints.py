@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from strake_builder.rootfs.errors import NotADirectory
 from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.mountpoints import MountPoint, mount_points
 
@@ -30,6 +31,18 @@ def test_a_directory_made_for_several_points_goes_with_the_last(root):
     with mount_points(root, [MountPoint(b"/etc/hosts", False), MountPoint(b"/etc/resolv.conf", False)]):
         assert os.path.isfile(os.path.join(root.path, "etc/resolv.conf"))
     assert everything(root) == set()
+
+
+@pytest.mark.parametrize("target", ["elsewhere", "/", "../../..", "missing"])
+def test_a_point_that_must_be_no_link_is_refused_as_one(root, tmp_path, target):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "dev").symlink_to(target)
+    with (
+        pytest.raises(NotADirectory, match="/dev is a link"),
+        mount_points(root, [MountPoint(b"/dev", True, False)]),
+    ):
+        pass
+    assert everything(root) == {str(tmp_path / "elsewhere"), str(tmp_path / "dev")}
 
 
 def test_what_was_there_stays_and_keeps_its_times(root, tmp_path):
