@@ -199,6 +199,19 @@ def test_stages_run_side_by_side(builder):
     assert {"/a", "/b"} <= set(builder.built().paths)
 
 
+def test_jobs_bounds_the_stages_that_run_side_by_side(builder):
+    """With one job at a time nobody ever sees the other's lock."""
+    step = (
+        "RUN --mount=type=cache,id=one,target=/m mkdir /m/lock && sleep 0.2 && rmdir /m/lock && touch /{me}"
+    )
+    stages = "".join(f"FROM TINY AS {me}\n{step.format(me=me)}\n" for me in "abc")
+    builder.context(stages + "FROM scratch\n" + "".join(f"COPY --from={me} /{me} /\n" for me in "abc"))
+    output(builder.run("--jobs", "1", timeout=60))
+    refused = builder.run("--jobs", "0")
+    assert refused.returncode == 2
+    assert "no number above zero" in refused.stderr
+
+
 def test_many_waiting_stages_do_not_block_the_one_they_wait_for(builder):
     waiting = "".join(f"FROM TINY AS w{n}\nCOPY --from=first /f /f{n}\n" for n in range(8))
     collect = "FROM scratch\n" + "".join(f"COPY --from=w{n} /f{n} /\n" for n in range(8))

@@ -128,6 +128,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         dockerfile_path=_dockerfile_path(arguments),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         cache_limit=read_cache_limit(arguments),
+        jobs=arguments.jobs,
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
         push=outputs.push,

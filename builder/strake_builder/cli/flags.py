@@ -33,6 +33,13 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
     place.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_positive,
+        default=max(4, os.cpu_count() or 4),
+        help="stages that execute a step at the same time (default: one a processor, at least 4)",
+    )
+    place.add_argument(
         "--runtime", metavar="PROGRAM", default="crun", help="OCI runtime for RUN (default: crun)"
     )
     place.add_argument(
@@ -59,6 +66,12 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
     )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return int(text)
 
 
 def read_secrets(texts: list[str]) -> dict[str, bytes]:

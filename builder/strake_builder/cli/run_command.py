@@ -92,6 +92,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         ssh_sockets=read_ssh(arguments.ssh),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         cache_limit=read_cache_limit(arguments),
+        jobs=arguments.jobs,
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
     )

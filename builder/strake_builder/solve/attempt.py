@@ -5,11 +5,9 @@ A second attempt is made only when a cached layer turned out broken after it was
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from typing import Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
@@ -49,9 +47,6 @@ from strake_oci.digest import Digest
 from strake_oci.platform import Platform
 from strake_oci.reference import Reference
 from strake_oci.registry.client import RegistryClient
-
-_STAGES: Final = max(4, os.cpu_count() or 4)
-"""Stages that execute a step at the same time; more than processors, since steps wait for the network too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +122,7 @@ class Attempt:
         """
         parts = self._parts
         with parts.phases.entered(ProgressReason.BUILDING, "build"):
-            runs = StageRuns(parts.evaluated, self._cancellation, _STAGES)
+            runs = StageRuns(parts.evaluated, self._cancellation, parts.inputs.jobs)
             origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
             if parts.caches is None:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ class BuildInputs:
             keeps them for the build only.
         cache_limit: bytes of unpacked layers and results to keep there; None keeps all.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
+        jobs: stages that execute a step at the same time. More than processors, since steps wait for the
+            network too.
         runtime: the OCI runtime for RUN.
         rootfs: how root file systems are made.
         push: whether the image goes to its destinations; else they only name it.
@@ -37,6 +40,7 @@ class BuildInputs:
     cache_directory: str | None = None
     cache_limit: int | None = None
     dockerfile_path: str | None = None
+    jobs: int = max(4, os.cpu_count() or 4)
     runtime: str = "crun"
     rootfs: RootfsKind = "auto"
     push: bool = True
