@@ -119,3 +119,12 @@ def test_what_is_no_platform_to_build_for_is_refused(builder, platform, words):
     done = builder.run("--platform", platform)
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
+
+
+def test_a_base_image_of_another_platform_is_told(builder):
+    builder.context("FROM TINY\nCOPY Dockerfile /")
+    done = builder.run("--platform", f"linux/{OTHER}", "--no-push")
+    assert done.returncode == 0, done.stderr
+    expected = f"is for linux/{host().architecture}, not for linux/{OTHER} [InvalidBaseImagePlatform]"
+    assert expected in done.stderr
+    assert "InvalidBaseImagePlatform" not in builder.run("--no-push").stderr

@@ -17,11 +17,11 @@ from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.lint import fails_on_warnings, lint_plan
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.plan import plan
-from strake_builder.frontend.planned import BuildPlan
+from strake_builder.frontend.planned import BuildPlan, ImageBase
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import Root
-from strake_builder.solve.evaluation import EvaluatedBuild
+from strake_builder.solve.evaluation import EvaluatedBuild, location
 from strake_oci.platform import Platform
 from strake_oci.platform import host as host_platform
 
@@ -85,6 +85,7 @@ def report_lint(evaluated: EvaluatedBuild, files: ContextFiles, reporter: Report
     warnings = lint_plan(planned, all_stages=False, base_configs=configs, ignore=ignore)
     for warning in warnings:
         reporter.warn(f"{warning.message} [{warning.rule.name}]", warning.file, warning.span.first)
+    _report_other_platforms(evaluated, reporter)
     if warnings and fails_on_warnings(planned.dockerfile):
         first = warnings[0]
         raise DockerfileError(
@@ -92,3 +93,19 @@ def report_lint(evaluated: EvaluatedBuild, files: ContextFiles, reporter: Report
             hint="the Dockerfile asks for warnings to be errors (# check=error=true)",
             location=Location(first.file, first.span.first, first.source_lines[0]),
         )
+
+
+def _report_other_platforms(evaluated: EvaluatedBuild, reporter: Reporter) -> None:
+    """Tell of base images of one platform that are used for another, as BuildKit's rule of this name does."""
+    for stage in evaluated.plan.stages:
+        image = evaluated.images.get(stage.index)
+        if image is None or not isinstance(stage.base, ImageBase) or not image.config.platform.os:
+            continue
+        has, wanted = image.config.platform.normalized(), stage.base.platform.normalized()
+        if (has.os, has.architecture) != (wanted.os, wanted.architecture):
+            where = location(evaluated.plan, stage)
+            reporter.warn(
+                f"the base image {image.reference} is for {has}, not for {wanted} [InvalidBaseImagePlatform]",
+                where.file,
+                where.line,
+            )
