@@ -12,6 +12,7 @@ The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable
@@ -153,8 +154,7 @@ class _Level:
 class _Copier:
     def __init__(self, options: CopyOptions) -> None:
         self._options = options
-        self._linked: dict[tuple[int, int], tuple[int, bytes]] = {}
-        self._link_fds: list[int] = []
+        self._linked: dict[tuple[int, int], tuple[bytes, bytes]] = {}
 
     def file_into(self, origin: Place, name: bytes, target: Root, destination: bytes) -> None:
         """Copy one thing that is no directory to a destination that may be one."""
@@ -185,8 +185,6 @@ class _Copier:
                 os.close(level.source)
                 if level.target is not None:
                     os.close(level.target)
-            for fd in self._link_fds:
-                os.close(fd)
 
     def _close(self, level: _Level, found: os.stat_result) -> None:
         if level.target is not None:
@@ -278,11 +276,10 @@ class _Copier:
         key = (found.st_dev, found.st_ino)
         first = self._linked.get(key)
         if first is None:
-            fd = os.dup(target)
-            self._link_fds.append(fd)
-            self._linked[key] = (fd, name)
+            with contextlib.suppress(OSError):  # a path too long to be told: its other names become copies
+                self._linked[key] = (os.readlink(b"/proc/self/fd/%d" % target), name)
             return False
-        os.link(first[1], name, src_dir_fd=first[0], dst_dir_fd=target, follow_symlinks=False)
+        os.link(os.path.join(*first), name, dst_dir_fd=target, follow_symlinks=False)
         return True
 
     def _regular(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:

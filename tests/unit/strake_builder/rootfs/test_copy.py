@@ -1,6 +1,7 @@
 """COPY's rules on real directories; the reference results cover whole images."""
 
 import os
+import resource
 import stat
 
 import pytest
@@ -32,6 +33,21 @@ def test_an_empty_file_is_copied(roots):
     (here / "f").touch()
     copy_path(source, b"f", target, b"/g", CopyOptions())
     assert (there / "g").read_bytes() == b""
+
+
+def test_many_hard_links_need_few_descriptors(roots):
+    source, target, here, there = roots
+    for number in range(400):
+        (here / f"d{number}").mkdir()
+        (here / f"d{number}/a").write_text("x")
+        os.link(here / f"d{number}/a", here / f"b{number}")
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 50, limits[1]))
+    try:
+        copy_path(source, b"/", target, b"/", CopyOptions())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert all(os.stat(there / f"b{n}").st_ino == os.stat(there / f"d{n}/a").st_ino for n in range(400))
 
 
 def test_hard_links_within_a_source_stay(roots):
