@@ -22,7 +22,8 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 def installed_strake() -> Path:
     """Install the sources as they are now; return the directory with `strake` and its `python`."""
     locked = _ROOT / "requirements/builder.txt"
-    key = hashlib.sha256(locked.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    # two checkouts that are measured at a time must not share it
+    key = hashlib.sha256(locked.read_bytes() + f"{sys.version} {_ROOT}".encode()).hexdigest()[:16]
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "strake/benchmark" / key
     uv = [Path(sys.executable).parent / "uv"]
     install = [*uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", home]
