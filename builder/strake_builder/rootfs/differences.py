@@ -33,6 +33,36 @@ def write_differences(root: str, before: TreeState, upper: str) -> TreeState:
         return _Comparison(cursor, writer).run(before.top)
 
 
+def check_first_layer(directory: str) -> None:
+    """Make sure that a tree that was written over nothing can be a layer as it is.
+
+    Raises:
+        StepError: it has something that no layer can hold.
+    """
+    with Cursor(directory) as cursor:
+        trail: list[bytes] = []
+        stack = [_check_members(cursor.fd, trail)]
+        while stack:
+            if stack[-1]:
+                trail.append(stack[-1].pop())
+                cursor.down(trail[-1])
+                stack.append(_check_members(cursor.fd, trail))
+                continue
+            stack.pop()
+            if trail:
+                trail.pop()
+                cursor.up()
+
+
+def _check_members(fd: int, trail: list[bytes]) -> list[bytes]:
+    """Check what is in a directory and return the directories in it."""
+    members = list_directory(fd).members
+    for name, found in members:
+        if is_whiteout(found):
+            raise _poses_as_whiteout(b"/" + b"/".join([*trail, name]))
+    return [name for name, found in members if stat.S_ISDIR(found.st_mode)]
+
+
 @dataclass(slots=True)
 class _Below:
     """A directory that is still to be compared.

@@ -4,7 +4,8 @@ For where the kernel or its policy refuses overlay. What it costs: a copy of the
 chain of steps (shared blocks, where the file system has reflinks), and for each step a look at every
 file. A root outlives its step: the next one takes it over if it stands on the layers that the root
 holds, or on these and more, which are then added. So a stage copies its base once. Whoever
-only reads shares a root, which nobody takes over while it is read.
+only reads shares a root, which nobody takes over while it is read. A step over nothing needs no
+copy: its root is its layer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from strake_builder.rootfs.differences import write_differences
+from strake_builder.rootfs.differences import check_first_layer, write_differences
 from strake_builder.rootfs.materialise import apply_layer
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.snapshotter import Snapshot
@@ -67,6 +68,10 @@ class Scan:
         upper = os.path.join(home, "upper")
         for path in (home, upper):
             os.mkdir(path, 0o755)
+        if not wanted:
+            yield Snapshot(upper, upper, ())
+            check_first_layer(upper)
+            return
         tree = self._take_over(wanted) or self._new(os.path.join(home, "root"))
         try:
             before = _bring_up_to(tree, wanted)
@@ -113,9 +118,7 @@ class Scan:
     def _take_over(self, wanted: tuple[str, ...]) -> _Tree | None:
         """Return the root that lacks the fewest of some layers and has no other, for one step alone."""
         with self._lock:
-            fitting = [
-                t for t in self._trees if t.holds and not t.readers and t.holds == wanted[: len(t.holds)]
-            ]
+            fitting = [t for t in self._trees if not t.readers and t.holds == wanted[: len(t.holds)]]
             tree = max(fitting, key=lambda t: len(t.holds), default=None)
             if tree is not None:
                 self._trees.remove(tree)

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from strake_builder.errors import StepError
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.tree_state import await_later_times, record_tree
@@ -44,6 +45,23 @@ def test_the_next_step_takes_the_root_over(scan, tmp_path):
         inode = os.stat(f"{root}/f").st_ino
         layers.append(upper)
     assert len(roots) == 1
+
+
+def test_over_nothing_the_root_is_the_layer(scan):
+    upper, root = run_step(scan, [], "s", lambda root: touch(f"{root}/x"))
+    assert upper == root
+    second, other = run_step(scan, [upper], "t", lambda root: touch(f"{root}/y"))
+    assert other != upper
+    assert (os.listdir(upper), os.listdir(second)) == (["x"], ["y"])
+
+
+def test_over_nothing_too_no_device_poses_as_a_whiteout(scan):
+    def act(root):
+        os.makedirs(f"{root}/a/b")
+        os.mknod(f"{root}/a/c", 0o020000, 0)
+
+    with pytest.raises(StepError, match="made /a/c, a character device 0:0"):
+        run_step(scan, [], "s", act)
 
 
 def test_two_chains_from_one_base_each_get_their_own(scan, tmp_path):
