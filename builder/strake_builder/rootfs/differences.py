@@ -7,13 +7,12 @@ decided where overlay's upper directories are read, which have the same property
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 
 from strake_builder.errors import StepError
 from strake_builder.rootfs.clone import is_whiteout
 from strake_builder.rootfs.cursor import Cursor
-from strake_builder.rootfs.tree_state import DirectoryState, Listing, TreeState, list_directory
+from strake_builder.rootfs.tree_state import DirectoryState, TreeState, compare, list_directory
 from strake_builder.rootfs.upper_directory import UpperDirectory
 
 
@@ -56,11 +55,11 @@ def check_first_layer(directory: str) -> None:
 
 def _check_members(fd: int, trail: list[bytes]) -> list[bytes]:
     """Check what is in a directory and return the directories in it."""
-    members = list_directory(fd).members
-    for name, found in members:
-        if is_whiteout(found):
+    state = list_directory(fd).state
+    for name, member in state:
+        if member.is_character_device and is_whiteout(_lstat(fd, name)):
             raise _poses_as_whiteout(b"/" + b"/".join([*trail, name]))
-    return [name for name, found in members if stat.S_ISDIR(found.st_mode)]
+    return state.directories()
 
 
 @dataclass(slots=True)
@@ -123,26 +122,29 @@ class _Comparison:
         if (was.names, was.records) == (listing.state.names, listing.state.records):
             waiting = [_Below(name, state) for name, state in was.below.items()]
         else:
-            waiting = self._write(listing, was)
+            waiting = self._write(listing.state, was)
         return _Level(listing.state, waiting)
 
-    def _write(self, listing: Listing, before: DirectoryState) -> list[_Below]:
+    def _write(self, now: DirectoryState, before: DirectoryState) -> list[_Below]:
         """Write what is new, changed or gone in the current directory; return what to enter."""
-        old, new = before.members(), listing.state.members()
         waiting = []
-        for name in old.keys() - new.keys():
-            self._upper.whiteout(name)
-        for name, found in listing.members:
-            was, now = old.get(name), new[name]
-            if stat.S_ISDIR(found.st_mode):
-                stays = was is not None and was.same_inode(now) and was.is_directory
+        for name, was, member in compare(before, now):
+            if member is None:
+                self._upper.whiteout(name)
+            elif member.is_directory:
+                stays = was is not None and was.same_inode(member) and was.is_directory
                 opaque = was is not None and not stays
-                waiting.append(_Below(name, before.below[name] if stays else None, was != now, opaque))
-            elif was != now:
+                waiting.append(_Below(name, before.below[name] if stays else None, was != member, opaque))
+            elif was != member:
+                found = _lstat(self._cursor.fd, name)
                 if is_whiteout(found):
                     raise _poses_as_whiteout(os.path.join(self._upper.path, name))
                 self._upper.clone(self._cursor.fd, found, name)
         return waiting
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
 
 
 def _poses_as_whiteout(path: bytes) -> StepError:

@@ -66,18 +66,18 @@ class _Application:
             there = frozenset()
         directories = []
         with os.scandir(self._source.fd) as entries:
-            members = sorted((os.fsencode(e.name), e.stat(follow_symlinks=False)) for e in entries)
-        for name, found in members:
-            is_directory = stat.S_ISDIR(found.st_mode)
-            merges = is_directory and name in there and _is_directory(target, name)
-            if name in there and not merges:
-                remove_entry(target, name)
-            if is_directory:
-                if not merges:
-                    os.mkdir(name, 0o700, dir_fd=target)
-                directories.append(name)
-            elif not is_whiteout(found):
-                self._cloner.clone(self._source.fd, name, found, target, self._trail)
+            for entry in entries:
+                name, found = os.fsencode(entry.name), entry.stat(follow_symlinks=False)
+                is_directory = stat.S_ISDIR(found.st_mode)
+                merges = is_directory and name in there and _is_directory(target, name)
+                if name in there and not merges:
+                    remove_entry(target, name)
+                if is_directory:
+                    if not merges:
+                        os.mkdir(name, 0o700, dir_fd=target)
+                    directories.append(name)
+                elif not is_whiteout(found):
+                    self._cloner.clone(self._source.fd, name, found, target, self._trail)
         return directories
 
 

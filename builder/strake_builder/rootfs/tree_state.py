@@ -20,8 +20,9 @@ from typing import Final
 from strake_builder.rootfs.cursor import Cursor
 
 _RECORD: Final = struct.Struct("<QQqqqIII")
-_CTIME_AT: Final = 4
-_MODE_AT: Final = 5
+"""Device, inode, size, time of modification, ctime, mode, user, group."""
+_IDENTITY: Final = slice(0, 16)
+_MODE: Final = slice(40, 44)
 _LONGEST_WAIT: Final = 3.0
 _WAIT_STEP: Final = 0.001
 _SEPARATOR: Final = b"/"
@@ -41,16 +42,15 @@ class DirectoryState:
     records: bytes = b""
     below: dict[bytes, DirectoryState] = field(default_factory=dict)
 
-    def members(self) -> dict[bytes, Member]:
-        """Return what was there, by name."""
-        if not self.names:
-            return {}
-        names = self.names.split(_SEPARATOR)
-        return dict(zip(names, map(Member, self._each_record()), strict=True))
-
-    def _each_record(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[tuple[bytes, Member]]:
+        """Yield name and what was there, in byte order."""
         size = _RECORD.size
-        return (self.records[at : at + size] for at in range(0, len(self.records), size))
+        for number, name in enumerate(self.names.split(_SEPARATOR) if self.names else ()):
+            yield name, Member(self.records[number * size : (number + 1) * size])
+
+    def directories(self) -> list[bytes]:
+        """Return the names of the directories that were there."""
+        return [name for name, member in self if member.is_directory]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +62,40 @@ class Member:
     @property
     def is_directory(self) -> bool:
         """Whether it is a directory."""
-        return stat.S_ISDIR(_RECORD.unpack(self.record)[_MODE_AT])
+        return stat.S_ISDIR(self._mode)
+
+    @property
+    def is_character_device(self) -> bool:
+        """Whether it is a character device."""
+        return stat.S_ISCHR(self._mode)
+
+    @property
+    def _mode(self) -> int:
+        return int.from_bytes(self.record[_MODE], "little")
 
     def same_inode(self, other: Member) -> bool:
         """Say whether both are one and the same thing on disk, changed or not."""
-        return self.record[:16] == other.record[:16]
+        return self.record[_IDENTITY] == other.record[_IDENTITY]
+
+
+def compare(
+    before: DirectoryState, now: DirectoryState
+) -> Iterator[tuple[bytes, Member | None, Member | None]]:
+    """Yield each name of two states of a directory, with what it stood for in both; None for nothing."""
+    nothing = (b"", None)
+    old, new = iter(before), iter(now)
+    (old_name, was), (new_name, found) = next(old, nothing), next(new, nothing)
+    while was is not None or found is not None:
+        if found is None or (was is not None and old_name < new_name):
+            yield old_name, was, None
+            old_name, was = next(old, nothing)
+        elif was is None or new_name < old_name:
+            yield new_name, None, found
+            new_name, found = next(new, nothing)
+        else:
+            yield new_name, was, found
+            old_name, was = next(old, nothing)
+            new_name, found = next(new, nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,25 +103,26 @@ class Listing:
     """A directory as it is.
 
     Attributes:
-        members: name and what it is, in byte order.
-        state: the same, to be remembered; nothing below it yet.
-        newest: the latest ctime among them, in nanoseconds.
+        state: what is in it, to be remembered; nothing below it yet.
+        newest: the latest ctime among its members, in nanoseconds.
     """
 
-    members: list[tuple[bytes, os.stat_result]]
     state: DirectoryState
     newest: int
 
 
 def list_directory(fd: int) -> Listing:
     """Read an open directory."""
+    newest = 0
+    members: list[tuple[bytes, bytes]] = []
     with os.scandir(fd) as entries:
-        members = sorted((os.fsencode(e.name), e.stat(follow_symlinks=False)) for e in entries)
-    newest = max((found.st_ctime_ns for _, found in members), default=0)
-    state = DirectoryState(
-        _SEPARATOR.join([name for name, _ in members]), b"".join([_record(found) for _, found in members])
-    )
-    return Listing(members, state, newest)
+        for entry in entries:
+            found = entry.stat(follow_symlinks=False)
+            newest = max(newest, found.st_ctime_ns)
+            members.append((os.fsencode(entry.name), _record(found)))
+    members.sort()
+    names = _SEPARATOR.join([name for name, _ in members])
+    return Listing(DirectoryState(names, b"".join([record for _, record in members])), newest)
 
 
 def _record(found: os.stat_result) -> bytes:
@@ -126,7 +156,7 @@ def record_tree(root: str) -> TreeState:
     with Cursor(root) as cursor:
         listing = list_directory(cursor.fd)
         top, newest = listing.state, listing.newest
-        stack = [(top, _directories(listing))]
+        stack = [(top, top.directories())]
         while stack:
             state, names = stack[-1]
             if not names:
@@ -139,12 +169,8 @@ def record_tree(root: str) -> TreeState:
             listing = list_directory(cursor.fd)
             newest = max(newest, listing.newest)
             state.below[name] = listing.state
-            stack.append((listing.state, _directories(listing)))
+            stack.append((listing.state, listing.state.directories()))
     return TreeState(top, newest)
-
-
-def _directories(listing: Listing) -> list[bytes]:
-    return [name for name, found in listing.members if stat.S_ISDIR(found.st_mode)]
 
 
 def await_later_times(directory: str, ctime_ns: int, sleep: Callable[[float], None] = time.sleep) -> None:
