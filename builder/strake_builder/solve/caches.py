@@ -42,8 +42,9 @@ def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | Non
     if directory is None:
         return None
     try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
         for name in (LAYERS, BLOBS, STEPS, USAGE):
-            os.makedirs(os.path.join(directory, name), exist_ok=True)
+            os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
     except OSError as error:
         raise InvalidRequest(
             f"cannot use the cache directory {directory}: {error.filename}: {error.strerror}",

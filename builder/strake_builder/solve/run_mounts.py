@@ -50,7 +50,7 @@ class MountMaker:
         self._inputs = inputs
         self._origins = origins
         self._caches = os.path.join(inputs.cache_directory or workspace.path, "mounts")
-        os.makedirs(self._caches, exist_ok=True)
+        os.makedirs(self._caches, mode=0o700, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
 

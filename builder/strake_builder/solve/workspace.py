@@ -32,6 +32,8 @@ _MEMORY_PREFIX: Final = "strake-memory-"
 class Workspace:
     """A directory of one build, removed when the context ends. Thread-safe.
 
+    Nobody else may enter it: images have programs in them that run as root for whoever starts them.
+
     Args:
         parent: where to make it; made where it is missing.
         rootfs: how root file systems are made.
@@ -55,7 +57,6 @@ class Workspace:
                 hint="choose another with --work-dir",
             ) from error
         self._lock_fd = _take_lock(self.path)
-        os.chmod(self.path, 0o755)
         self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
         self._memory: str | None = None
         self._counter = 0

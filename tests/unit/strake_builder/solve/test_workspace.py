@@ -18,6 +18,7 @@ def test_it_is_gone_afterwards(tmp_path):
         path = workspace.path
         os.makedirs(os.path.join(workspace.directory("d"), "a/b"))
         assert os.path.isdir(path)
+        assert os.stat(path).st_mode & 0o777 == 0o700, "images have set-uid programs"
     assert not os.path.exists(path)
 
 
