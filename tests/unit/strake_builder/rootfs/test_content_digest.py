@@ -9,6 +9,7 @@ import pytest
 from strake_builder.rootfs.content_digest import FileDigests, content_digest
 from strake_builder.rootfs.copy import CopyOptions
 from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.remove import remove_tree
 
 
 @pytest.fixture
@@ -122,3 +123,4 @@ def test_a_deep_tree_needs_no_deep_stack(tmp_path):
         fd = below
     os.close(fd)
     assert digest(root, b"/") is not None
+    remove_tree(str(root))  # pytest's own way of removing it needs a deep stack
