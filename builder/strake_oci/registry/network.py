@@ -37,6 +37,8 @@ the body.
 DIRECT: Final = 16 * 1024 * 1024
 """Bytes from which an answer's body is read past httpcore, for the price of its connection."""
 
+_DIRECT_READ: Final = 1024 * 1024
+
 
 @dataclass(slots=True)
 class _Head:
@@ -79,7 +81,7 @@ def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | Non
         httpcore.RemoteProtocolError: The connection ended before.
     """
     while size:
-        piece = stream.read(READ, timeout)[:size]
+        piece = stream.read(_DIRECT_READ, timeout)[:size]
         if not piece:
             raise httpcore.RemoteProtocolError(f"it was closed {size} bytes before the end")
         size -= len(piece)

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from strake_oci.registry.session import Session
 
 PIECE: Final = 256 * 1024
-"""Bytes read and handed to the network at a time."""
+"""Bytes of a stream that are handed to the network at a time."""
+
+_READ: Final = 1024 * 1024
+"""Bytes that are read from a source, and handed to the network, at a time."""
 
 CHUNK: Final = 8 * 1024 * 1024
 """Bytes per PATCH where chunks must be sent."""
@@ -164,7 +167,7 @@ class BlobPush:
             _skip(source, start)
             left = length
             while left:
-                piece = source.read(min(PIECE, left))
+                piece = source.read(min(_READ, left))
                 if not piece:
                     raise SizeMismatchError(
                         f"the source of blob {self._descriptor.digest} ends {left} bytes early; "
@@ -189,7 +192,7 @@ def _skip(source: Readable, count: int) -> None:
         seek(count)
         return
     while count:
-        piece = source.read(min(PIECE, count))
+        piece = source.read(min(_READ, count))
         if not piece:
             return
         count -= len(piece)
