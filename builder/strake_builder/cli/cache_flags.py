@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.cli.switches import add_switch, boolean
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -45,9 +46,7 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help=f"results in the repository older than this are not used, such as 14d (default: {_DEFAULT_TTL})",
     )
-    group.add_argument(
-        "--no-push-cache", action="store_true", help="use --cache-repo, but put nothing into it"
-    )
+    add_switch(group, "--no-push-cache", "use --cache-repo, but put nothing into it")
     group.add_argument(
         "--cache-from",
         metavar="IMAGE",
@@ -55,14 +54,10 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="use the layers of an image that was built with --cache-inline; may be given more than once",
     )
-    group.add_argument(
-        "--cache-inline",
-        action="store_true",
-        help="note in the image which steps its layers are, for a later --cache-from",
+    add_switch(
+        group, "--cache-inline", "note in the image which steps its layers are, for a later --cache-from"
     )
-    group.add_argument(
-        "--no-cache", action="store_true", help="run every step anew; what they come to is kept"
-    )
+    add_switch(group, "--no-cache", "run every step anew; what they come to is kept")
     group.add_argument(
         "--no-cache-filter",
         metavar="STAGE[,STAGE…]",
@@ -162,13 +157,6 @@ def _seconds(text: str) -> int:
 def _without_tag(destination: str) -> str:
     head, slash, last = destination.rpartition("/")
     return head + slash + last.partition("@")[0].partition(":")[0]
-
-
-def boolean(text: str) -> bool:
-    """Read a switch as kaniko's are written: a type for argparse."""
-    if text.lower() not in {"true", "false", "1", "0"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() in {"true", "1"}
 
 
 def _always(text: str) -> bool:

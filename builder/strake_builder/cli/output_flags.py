@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.cli.cache_flags import boolean
 from strake_builder.cli.output_option import OutputOption, absolute, parse_output, read_compression
+from strake_builder.cli.switches import add_switch
 from strake_builder.errors import InvalidRequest
 from strake_builder.output.targets import STANDARD_OUTPUT, ArchiveTarget, FileTarget, LayoutTarget
 
@@ -64,8 +64,8 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         help="write an archive for docker load, as type=docker,dest=FILE",
     )
     where.add_argument("--oci-layout-path", metavar="DIR", help="write the image to an OCI image layout")
-    _add_switch(where, "--no-push", "push nothing; --destination only names it")
-    _add_switch(
+    add_switch(where, "--no-push", "push nothing; --destination only names it")
+    add_switch(
         where,
         "--skip-push-permission-check",
         "do not ask the registries before the build starts whether they will take the image",
@@ -102,7 +102,7 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an annotation of the manifest; may be given more than once",
     )
-    _add_switch(
+    add_switch(
         form,
         "--reproducible",
         "the same inputs give the same digest: all times are those of --source-date-epoch, or 1970",
@@ -112,13 +112,6 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="since 1970: the time of the image and its history, and the latest of files in new layers "
         f"(default: the build argument {EPOCH_VARIABLE}, then the variable)",
-    )
-
-
-def _add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
-    """Add a flag that is given alone, or with `=true` or `=false` as kaniko's may be."""
-    group.add_argument(
-        name, nargs="?", const=True, default=False, type=boolean, metavar="true|false", help=text
     )
 
 

@@ -1,0 +1,19 @@
+"""Flags that are on or off, as kaniko's are written: alone, or with `=true` or `=false`."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    """Add a flag that is off unless it is given."""
+    group.add_argument(
+        name, nargs="?", const=True, default=False, type=boolean, metavar="true|false", help=text
+    )
+
+
+def boolean(text: str) -> bool:
+    """Read `true` or `false`: a type for argparse."""
+    if text.lower() not in {"true", "false", "1", "0"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+    return text.lower() in {"true", "1"}
