@@ -36,6 +36,11 @@ class Outputs:
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `read_outputs` reads."""
+    _add_places(parser)
+    _add_form(parser)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where the image goes; every one of these may be combined")
     where.add_argument(
         "--destination",
@@ -70,6 +75,9 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
         "--skip-push-permission-check",
         "do not ask the registries before the build starts whether they will take the image",
     )
+
+
+def _add_form(parser: argparse.ArgumentParser) -> None:
     form = parser.add_argument_group("how it is written")
     form.add_argument(
         "--compression",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.digest import Hasher
 from strake_oci.errors import NotFoundError, OCIError, RegistryError
@@ -53,21 +54,10 @@ def _is_sound(layer: StoredLayer, client: RegistryClient) -> bool:
 
 
 def _has_digests(packed: ByteSource, layer: StoredLayer) -> bool:
-    source = _Counted(packed)
+    source = HashedStream(packed)
     stream, plain = DecompressedStream(source), Hasher()
     while data := stream.read(_CHUNK):
         plain.update(data)
     while source.read(_CHUNK):
         pass
     return plain.digest() == layer.diff_id and source.hasher.digest() == layer.descriptor.digest
-
-
-class _Counted:
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self.hasher = Hasher()
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        self.hasher.update(data)
-        return data

@@ -24,6 +24,7 @@ from strake_builder.errors import BaseImageError, OutOfDisk
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
+from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
@@ -31,7 +32,7 @@ from strake_builder.rootfs.below import Gaps
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import Unpacked, unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
-from strake_oci.digest import DiffID, Hasher
+from strake_oci.digest import DiffID
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient
 
@@ -156,7 +157,7 @@ class LayerStore:
             what += f" of {layer.repository}"
         try:
             with self._open(layer) as packed:
-                stream = _Hashed(DecompressedStream(packed))
+                stream = HashedStream(DecompressedStream(packed))
                 with ReadAhead(stream) as ahead:
                     unpacked = unpack_layer(ahead, directory, lowest=lowers == (), lowers=lowers or None)
                 while packed.read(1 << 20):
@@ -190,19 +191,6 @@ def _read_gaps(tree: str) -> Gaps:
         return Gaps.parse(Path(os.path.dirname(tree), _GAPS).read_bytes())
     except FileNotFoundError:
         return Gaps()
-
-
-class _Hashed:
-    """A stream that is hashed on its way."""
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self.hasher = Hasher()
-
-    def read(self, size: int, /) -> bytes:
-        data = self._source.read(size)
-        self.hasher.update(data)
-        return data
 
 
 class _Progress:

@@ -1,0 +1,27 @@
+"""A stream that is hashed on its way."""
+
+from __future__ import annotations
+
+from strake_builder.layers.tar_reader import ByteSource
+from strake_oci.digest import Hasher
+
+
+class HashedStream:
+    """Hands a source's bytes on.
+
+    Args:
+        source: read from.
+
+    Attributes:
+        hasher: of everything that was read so far.
+    """
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self.hasher = Hasher()
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, empty at the end."""
+        data = self._source.read(size)
+        self.hasher.update(data)
+        return data
