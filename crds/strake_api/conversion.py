@@ -53,7 +53,7 @@ def build_request(
         platform=platform,
         output=Output(**dict(spec.output)),
         registries=registries,
-        cache=_cache(spec.cache),
+        cache=_cache(spec.cache) if spec.cache is not None else Cache(),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
     )

@@ -188,7 +188,7 @@ class ImageBuildSpec(Document):
     ] = ()
     """Values for the Dockerfile's ARGs. They show in the image's history: never put a secret here."""
     output: ImageOutput
-    cache: BuildCache = BuildCache()
+    cache: BuildCache | None = None
     push_secret: LocalReference | None = None
     """A Secret of type kubernetes.io/dockerconfigjson, used for pushing."""
     pull_secret: LocalReference | None = None

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.demo.installation import NAMESPACE
-from tests.e2e.builds import building, conditions, finished, jobs, manifest, pods, status_of, until
+from tests.demo.installation import NAMESPACE, install
+from tests.demo.own_images import own_images
+from tests.e2e.builds import (
+    build,
+    building,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    status_of,
+    until,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -93,3 +104,9 @@ def kill_operator():
         "-n", NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=strake-operator",
         "--grace-period=0", "--force",
     )  # fmt: skip
+
+
+def test_installing_again_changes_nothing(namespace):
+    """`kubectl apply -k deploy/` is what people repeat: the second time must not be refused."""
+    install(own_images(lambda _: None), STRAKE_GRACE_SECONDS="4")
+    assert build(namespace, "FROM TINY\nRUN true\n")["phase"] == "Succeeded"

@@ -47,6 +47,11 @@ def test_the_schema_is_structural():
         assert "type" in schema or schema.get("x-kubernetes-int-or-string")
 
 
+def test_no_default_is_null():
+    """The API server takes such a definition once, and refuses it when it is applied again."""
+    assert "null" not in (ROOT / "crds/imagebuilds.yaml").read_text().replace("null character", "").split()
+
+
 def test_every_field_is_explained_or_obvious():
     spec = version()["schema"]["openAPIV3Schema"]["properties"]["spec"]
     unexplained = [name for name, field in spec["properties"].items() if "description" not in field]
