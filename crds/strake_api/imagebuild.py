@@ -85,7 +85,7 @@ EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
 INLINE_CACHE_IS_OCI: Rule[ImageBuildSpec] = Rule(
     "!has(self.cache) || !self.cache.inline || self.output.mediaTypes != 'docker'",
     "cache.inline needs output.mediaTypes oci: Docker's manifests have no place for the note",
-    lambda spec: not spec.cache.inline or spec.output.media_types != "docker",
+    lambda spec: spec.cache is None or not spec.cache.inline or spec.output.media_types != "docker",
 )
 SOME_TIME: Rule[str] = Rule(
     "duration(self) > duration('0s') && duration(self) <= duration('24h')",
