@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import zlib
 
 import pytest
 
@@ -100,9 +101,7 @@ def test_secrets_are_in_no_layer_no_config_and_no_log(builder):
     for path in builder.registry.root.rglob("data"):
         content = path.read_bytes()
         if content[:2] == b"\x1f\x8b":
-            import gzip
-
-            content = gzip.decompress(content)
+            content = zlib.decompressobj(wbits=31).decompress(content)  # an upload given up on is cut short
         assert secret.encode() not in content
     assert not [p for p in builder.built().paths if "secret" in p]
 
