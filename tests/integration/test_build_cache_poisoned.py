@@ -86,12 +86,16 @@ def rot(blob: Path) -> None:
     blob.write_bytes(data)
 
 
-def test_a_broken_layer_is_not_used_a_second_time(directory, tmp_path):
+@pytest.mark.parametrize("flags", [[], ["--reproducible"]], ids=["another layer", "the same layer"])
+def test_a_broken_layer_is_not_used_a_second_time(builder, tmp_path, flags):
+    first = Cached(builder, [*flags_of("directory", builder, tmp_path), *flags])
+    builder.context(TEXT)
+    first.build()
     for blob in blobs(tmp_path):
         rot(blob)
-    elsewhere(directory)
-    third = Builder(directory.builder.registry, tmp_path, f"{directory.builder.name}/third")
-    after = Cached(third, directory.flags).build()
+    assert len(elsewhere(first).ran) == 2
+    third = Builder(builder.registry, tmp_path, f"{builder.name}/third")
+    after = Cached(third, first.flags).build()
     assert (after.ran, after.warnings) == ([], [])
 
 

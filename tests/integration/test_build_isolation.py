@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -100,10 +101,18 @@ def test_secrets_are_in_no_layer_no_config_and_no_log(builder):
     assert secret not in done.stderr + done.stdout
     for path in builder.registry.root.rglob("data"):
         content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = zlib.decompressobj(wbits=31).decompress(content)  # an upload given up on is cut short
         assert secret.encode() not in content
+        assert secret.encode() not in decompressed(content)
     assert not [p for p in builder.built().paths if "secret" in p]
+
+
+def decompressed(content: bytes) -> bytes:
+    """As much of a layer as can be had: uploads that were given up on are cut short, or broken on purpose."""
+    decoder, plain = zlib.decompressobj(wbits=31), b""
+    with contextlib.suppress(zlib.error):
+        for start in range(0, len(content), 4096):
+            plain += decoder.decompress(content[start : start + 4096])
+    return plain
 
 
 def test_a_secret_never_touches_the_disk(builder):

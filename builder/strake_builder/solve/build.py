@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
@@ -25,6 +26,7 @@ from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.errors import BaseImageError, BuildTimedOut, InvalidRequest, OutputError
 from strake_builder.frontend.planned import BuildPlan
+from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.solve.attempt import Attempt, BuildParts
@@ -162,6 +164,8 @@ class Build:
                     digest = layer.descriptor.digest
                     self._reporter.warn(f"the cached layer {digest} is broken; its step runs again")
                     distrusted |= {digest}
+                    if isinstance(layer, WrittenLayer):  # or it would stay, where the step makes it again
+                        Path(layer.path).unlink(missing_ok=True)
 
     def _succeeded(
         self, parts: BuildParts, steps: StepCounts, image: FinishedImage, context: FetchedContext
