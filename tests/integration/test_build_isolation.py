@@ -108,11 +108,11 @@ def test_secrets_are_in_no_layer_no_config_and_no_log(builder):
 
 def decompressed(content: bytes) -> bytes:
     """As much of a layer as can be had: uploads that were given up on are cut short, or broken on purpose."""
-    decoder, plain = zlib.decompressobj(wbits=31), b""
+    decoder, plain = zlib.decompressobj(wbits=31), bytearray()
     with contextlib.suppress(zlib.error):
-        for start in range(0, len(content), 4096):
-            plain += decoder.decompress(content[start : start + 4096])
-    return plain
+        for start in range(0, len(content), 1 << 16):
+            plain += decoder.decompress(content[start : start + (1 << 16)])
+    return bytes(plain)
 
 
 def test_a_secret_never_touches_the_disk(builder):
