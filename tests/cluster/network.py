@@ -10,6 +10,8 @@ from pathlib import Path
 from tests.cluster.settings import BRIDGE, NODE_IP
 
 _OURS = ("KUBE-", "CNI-", "kubernetes portals", f" {BRIDGE} ")
+BRIDGE_MAC = "02:53:54:52:4b:01"
+"""Locally administered (IEEE 802, bit 1 of the first byte)."""
 _SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
 
 
@@ -21,7 +23,10 @@ def network_up(state: Path) -> None:
     """Make the bridge with the node's address and let packets through; remember what was changed."""
     ip = _command("ip")
     if subprocess.run([ip, "link", "show", "dev", BRIDGE], capture_output=True).returncode:
-        subprocess.run([ip, "link", "add", BRIDGE, "type", "bridge"], check=True)
+        # Without an address of its own a bridge takes the lowest of its ports': it would change when a pod
+        # goes, and the other pods would send to an address that nobody has any more for up to a minute.
+        address = ["address", BRIDGE_MAC]
+        subprocess.run([ip, "link", "add", BRIDGE, *address, "type", "bridge"], check=True)
     subprocess.run([ip, "addr", "replace", f"{NODE_IP}/16", "dev", BRIDGE], check=True)
     subprocess.run([ip, "link", "set", BRIDGE, "up"], check=True)
     for setting in _SETTINGS:
