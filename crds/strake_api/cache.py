@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from strake_api.document import Document
 from strake_api.duration import DurationText, parse_duration
-from strake_api.rule import Rule, cel_rules
+from strake_api.rule import Rule, checked
 
 _REPOSITORY = r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 _MAX_TTL_DAYS = 365
@@ -26,16 +26,12 @@ SOME_TTL: Rule[str] = Rule(
 )
 
 
-def _checked(rule: Rule[Any]) -> tuple[Any, ...]:
-    return (AfterValidator(rule.check), Field(json_schema_extra=cel_rules(rule)))
-
-
 class BuildCache(Document):
     """Where results of steps are kept from build to build. Without repository and images nothing is."""
 
-    repository: Annotated[str, Field(max_length=512), *_checked(A_REPOSITORY)] | None = None
+    repository: Annotated[str, Field(max_length=512), *checked(A_REPOSITORY)] | None = None
     """A repository that holds results of steps; written with pushSecret, which must reach it."""
-    ttl: Annotated[DurationText, *_checked(SOME_TTL)] = "336h"
+    ttl: Annotated[DurationText, *checked(SOME_TTL)] = "336h"
     """Results in the repository that are older than this are not used; at most 8760h."""
     images: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=512)], ...], Field(max_length=8)

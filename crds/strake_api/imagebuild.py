@@ -8,16 +8,16 @@ ConfigMaps, repositories); what they hold is looked at when the build starts.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from strake_api.cache import BuildCache
 from strake_api.document import Document, TolerantDocument
 from strake_api.duration import DurationText, parse_duration
 from strake_api.form import EPOCH_PATTERN, ImageForm
 from strake_api.request import BuildArg
-from strake_api.rule import Rule, cel_rules
+from strake_api.rule import Rule, cel_rules, checked
 
 
 def _is_inside(path: str) -> bool:
@@ -30,10 +30,6 @@ def _inside(field: str) -> Rule[str]:
         f"{field} is relative to the source and cannot leave it: drop the leading '/' and any '..'",
         _is_inside,
     )
-
-
-def _checked(*rules: Rule[Any]) -> tuple[Any, ...]:
-    return (*(AfterValidator(rule.check) for rule in rules), Field(json_schema_extra=cel_rules(*rules)))
 
 
 NO_CREDENTIALS: Rule[str] = Rule(
@@ -116,12 +112,12 @@ class GitRepository(Document):
     """A commit of a git repository that can be read without credentials."""
 
     url: Annotated[
-        str, Field(pattern=r"^(https?|git)://[^\s/]+/\S*$", max_length=2048), *_checked(NO_CREDENTIALS)
+        str, Field(pattern=r"^(https?|git)://[^\s/]+/\S*$", max_length=2048), *checked(NO_CREDENTIALS)
     ]
     """Where to clone from: https, http or git."""
     ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+@#-]*$", max_length=255)] = "HEAD"
     """A branch, a tag or a full commit hash."""
-    path: Annotated[str, Field(max_length=1024), *_checked(_inside("git.path"))] = "."
+    path: Annotated[str, Field(max_length=1024), *checked(_inside("git.path"))] = "."
     """The directory of the repository that is the build context."""
 
 
@@ -149,7 +145,7 @@ class ImageOutput(ImageForm):
             Annotated[
                 str,
                 Field(max_length=512),
-                *_checked(NO_DIGEST, A_REFERENCE),
+                *checked(NO_DIGEST, A_REFERENCE),
             ],
             ...,
         ],
@@ -173,7 +169,7 @@ class ImageBuildSpec(Document):
     )
 
     source: Source
-    dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *_checked(_inside("dockerfile"))] = (
+    dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *checked(_inside("dockerfile"))] = (
         "Dockerfile"
     )
     """The Dockerfile's path, relative to the source."""
@@ -194,7 +190,7 @@ class ImageBuildSpec(Document):
     pull_secret: LocalReference | None = None
     """A Secret of type kubernetes.io/dockerconfigjson, used for base images."""
     resources: Resources | None = None
-    timeout: Annotated[DurationText, *_checked(SOME_TIME)] = "1h"
+    timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
 
     @model_validator(mode="after")

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from pydantic import AfterValidator, Field
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,3 +42,8 @@ class Rule(Generic[T]):
 def cel_rules(*rules: Rule[Any]) -> dict[str, Any]:
     """Return the schema extension that makes an API server check the rules."""
     return {"x-kubernetes-validations": [{"rule": rule.cel, "message": rule.message} for rule in rules]}
+
+
+def checked(*rules: Rule[Any]) -> tuple[Any, ...]:
+    """Return what makes a field obey rules, here and in a cluster; unpack it into `Annotated`."""
+    return (*(AfterValidator(rule.check) for rule in rules), Field(json_schema_extra=cel_rules(*rules)))

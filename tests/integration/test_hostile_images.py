@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.hostile_images import CHR, DIR, FIFO, LNK, SYM, HostileImages, diff_id, layer, member
+from tests.fixtures.hostile_images import HostileImages, diff_id, layer
+from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
 BROKEN = 5
 """Exit status for a base image that cannot be used."""

@@ -10,7 +10,7 @@ import io
 import threading
 from datetime import UTC, datetime, timedelta
 
-from strake_builder.cache.entry import ARTIFACT_TYPE, Entry, UnsoundEntry, read_entry, write_entry
+from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_entry
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
@@ -120,6 +120,3 @@ class RegistryCache:
         if first:
             said = error.message if isinstance(error, OCIError) else error.strerror
             self._warn(f"{operation} steps in {self.name} failed; the build goes on without: {said}")
-
-
-__all__ = ["ARTIFACT_TYPE", "RegistryCache"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 
@@ -199,6 +200,10 @@ def test_a_tree_deeper_than_any_path(scan, tmp_path):
         remove_tree(str(tmp_path / "work"))
 
 
+def touch_in(name: str, root: str) -> None:
+    touch(f"{root}/{name}")
+
+
 def test_steps_of_several_stages_at_the_same_time(scan, tmp_path):
     base = str(make_layer(tmp_path / "base", f="1"))
     first, _ = run_step(scan, [base], "first")
@@ -207,7 +212,7 @@ def test_steps_of_several_stages_at_the_same_time(scan, tmp_path):
     def chain(name: str) -> None:
         layers = [base, first]
         for number in range(5):
-            act = lambda root, n=number: touch(f"{root}/{name}{n}")  # noqa: E731
+            act = functools.partial(touch_in, f"{name}{number}")
             layers.append(run_step(scan, layers, f"{name}{number}", act)[0])
         uppers[name] = [os.listdir(upper) for upper in layers[2:]]
 

@@ -11,22 +11,7 @@ from strake_builder.layers.errors import MalformedLayer
 from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
-
-DIR, LNK, SYM, CHR, FIFO = (
-    tarfile.DIRTYPE,
-    tarfile.LNKTYPE,
-    tarfile.SYMTYPE,
-    tarfile.CHRTYPE,
-    tarfile.FIFOTYPE,
-)
-
-
-def member(name: str, content: bytes = b"", **fields) -> tuple[tarfile.TarInfo, bytes]:
-    info = tarfile.TarInfo(name)
-    info.size, info.mtime = len(content), 1000
-    for key, value in fields.items():
-        setattr(info, key, value)
-    return info, content
+from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
 
 def archive(*members) -> io.BytesIO:
