@@ -10,6 +10,7 @@ from strake_oci.errors import (
     ConnectionFailedError,
     DigestMismatchError,
     ManifestUnknownError,
+    ProtocolError,
     RateLimitedError,
     ServerError,
     SizeExceededError,
@@ -136,6 +137,17 @@ class TestManifests:
         with registry.client() as client, pytest.raises(DigestMismatchError):
             client.manifest(registry.repository(), wanted)
 
+    def test_a_proxys_page_is_no_manifest(self, registry):
+        page = b"<!DOCTYPE html><p>Please log in"
+        registry.add(faults.send(page, method="GET|HEAD", path="/manifests/", Content_Type="text/html"))
+        with registry.client() as client:
+            for ask in (
+                lambda: client.resolve(registry.repository().tag("1")),
+                lambda: client.manifest(registry.repository(), "1"),
+            ):
+                with pytest.raises(ProtocolError, match=r"no manifest but text/html.*a proxy"):
+                    ask()
+
     def test_head_without_digest_falls_back_to_get(self, registry):
         registry.put_manifest(self.MANIFEST, mediatype.OCI_MANIFEST, "1")
         registry.add(faults.send(b"", method="HEAD", path="/manifests/", Content_Type=mediatype.OCI_MANIFEST))
@@ -181,7 +193,8 @@ class TestManifests:
         registry.add(faults.status(429, "TOOMANYREQUESTS", method="GET", times=99, Retry_After="9999"))
         entry = RegistrySettings(location=f"http://{registry.host}")
         client = RegistryClient(ClientSettings(registries={"docker.io": entry}))
-        with client, pytest.raises(RateLimitedError, match=r"Docker Hub's pull limit.*name a mirror"):
+        words = r"Docker Hub's pull limit is used up \(no credentials for docker.io.*name a mirror"
+        with client, pytest.raises(RateLimitedError, match=words):
             client.manifest(Repository.parse("alpine"), "latest")
 
 

@@ -105,9 +105,10 @@ class TestUpload:
         assert stored(registry, LARGE)
         assert len(registry.seen) == 1
 
-    def test_mount_that_is_not_allowed_is_pushed(self, registry):
+    @pytest.mark.parametrize("code", [400, 403, 404, 405])
+    def test_mount_that_is_not_allowed_is_pushed(self, registry, code):
         registry.put_blob(LARGE, "base/image")
-        registry.add(faults.status(403, "DENIED", method="POST", path="/uploads/"))
+        registry.add(faults.status(code, "DENIED", method="POST", path="/uploads/"))
         with registry.client() as client:
             assert client.copy_blob(
                 registry.repository("base/image"), registry.repository(), Descriptor.of("x", LARGE)
@@ -214,6 +215,17 @@ class TestTokens:
         registry.add(cut)
         assert pull(registry, LARGE) == LARGE
         assert tokens.issued == 2
+
+    def test_rights_that_the_registry_names_are_asked_for_at_once_from_then_on(self, registry):
+        """Else every upload would be refused, and sent, twice."""
+        tokens = faults.Tokens(scope="repository:team/app:annotate,pull,push")
+        registry.add(tokens)
+        repository = registry.repository()
+        with registry.client() as client:
+            for data in (LARGE, LARGE[1:], LARGE[2:]):
+                client.push_blob(repository, Descriptor.of("x", data), lambda data=data: io.BytesIO(data))
+        refused = len(registry.requests()) - tokens.issued - 3 * len(("HEAD", "POST", "PUT"))
+        assert refused <= 2  # a first question to pull, a first to push
 
     def test_threads_share_one_renewal(self, registry, tokens):
         blobs = [os.urandom(1000) for _ in range(16)]

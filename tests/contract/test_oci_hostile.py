@@ -69,6 +69,24 @@ class TestRedirects:
             assert "Authorization" in registry.seen[-1].headers
             assert "Authorization" not in storage.seen[-1].headers
 
+    @pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
+    def test_storage_cannot_ask_for_the_password(self, registry, scheme):
+        """The storage is not the registry: what it demands is not answered, there or anywhere."""
+        with FaultyRegistry() as thief:
+            there = thief.host.replace("localhost", "127.0.0.1")
+            challenge = f'{scheme} realm="http://{there}/token"'
+            thief.add(faults.status(401, method="GET|HEAD", times=99, WWW_Authenticate=challenge))
+            registry.add(faults.redirect(f"http://{there}/bucket"))
+            with registry.client(credentials=Known()) as client:
+                with pytest.raises(UnauthorizedError, match=r"by 127\.0\.0\.1, where the registry sent us"):
+                    pull(client, registry)
+                registry.faults.clear()
+                registry.put_blob(BLOB)
+                assert pull(client, registry) == BLOB
+            assert len(thief.seen) == 1
+            sent = [*registry.seen, *thief.seen]
+            assert not any("Authorization" in seen.headers for seen in sent)
+
     def test_loop_ends(self, registry, client):
         digest = registry.put_blob(BLOB)
         registry.add(faults.redirect(f"/v2/team/app/blobs/{digest}"))

@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,9 +203,14 @@ def raw(start: bytes, piece: bytes, *, pause: float = 0.0) -> Fault:
 
 
 class Tokens:
-    """Bearer authentication whose tokens die when the test says so. Add it first."""
+    """Bearer authentication whose tokens die when the test says so. Add it first.
 
-    def __init__(self) -> None:
+    With a scope, tokens that were asked for without it are refused, and the challenge names it.
+    """
+
+    def __init__(self, scope: str = "") -> None:
+        self.scope = scope
+        self.narrow: set[str] = set()
         self.issued = 0
         self.dead = 0
         self.asked: list[str] = []
@@ -213,14 +219,18 @@ class Tokens:
         if exchange.route == "/token":
             self.issued += 1
             self.asked.append(exchange.path)
+            if self.scope and self.scope not in unquote(exchange.path):
+                self.narrow.add(str(self.issued))
             exchange.reply(200, b'{"token":"t%d","expires_in":3600}' % self.issued)
             return True
         sent = exchange.headers.get("Authorization", "").removeprefix("Bearer t")
-        if sent and int(sent) > self.dead:
+        if sent and int(sent) > self.dead and sent not in self.narrow:
             return False
         for _ in exchange.body():
             pass
         challenge = f'Bearer realm="http://{exchange.registry.host}/token",service="s"'
+        if self.scope:
+            challenge += f',scope="{self.scope}"'
         exchange.error(401, "UNAUTHORIZED", WWW_Authenticate=challenge)
         return True
 

@@ -104,6 +104,31 @@ def test_anonymous_push_says_that_no_credential_was_found(registry, monkeypatch,
     assert "strake login" in str(raised.value)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_token_server_that_knows_no_strangers(certificates, tmp_path, status):
+    """GitHub's answers 403 to strangers, others 401: in both cases it is a login that is missing."""
+    credentials = default_credentials({"DOCKER_CONFIG": str(docker_config(tmp_path, "elsewhere.io").parent)})
+    server = running_token_server(certificates, users={USER: PASSWORD}, strangers=status)
+    with server as tokens, running_registry(tokens=tokens) as registry:
+        client = registry.client(credentials=credentials)
+        with client, pytest.raises((UnauthorizedError, DeniedError)) as raised:
+            client.tags(registry.repository("team/app"))
+        message = str(raised.value)
+        assert f"no credentials for {registry.host}; searched: {tmp_path}/config.json" in message
+        assert f"strake login {registry.host}" in message
+
+
+def test_identity_token_is_not_sent_as_a_password(tmp_path):
+    with running_registry(htpasswd={USER: PASSWORD}) as registry:
+        path = tmp_path / "config.json"
+        path.write_text(json.dumps({"auths": {registry.host: {"identitytoken": "l0ng-lived"}}}))
+        client = registry.client(credentials=Credentials.from_files([("file", path)]))
+        with client, pytest.raises(UnauthorizedError, match="with the identity token from file") as raised:
+            client.tags(registry.repository("team/app"))
+        assert "l0ng-lived" not in str(raised.value)
+        assert len(registry.requests()) == 1
+
+
 def test_wrong_password_names_its_source_and_not_the_secret(registry, tmp_path):
     path = docker_config(tmp_path, registry.host, password="wr0ng-secret")
     credentials = Credentials.from_files([("secret team/push", path)])

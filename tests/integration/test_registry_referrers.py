@@ -7,9 +7,14 @@ import json
 
 import pytest
 
+from strake_oci import mediatype
 from strake_oci.artifact import EMPTY, EMPTY_CONTENT, make_artifact
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import Digest
 from strake_oci.errors import InvalidDocumentError
+from strake_oci.manifest import Index
 from strake_oci.registry.images import RegistryImages
+from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.go_tools import distribution
 from tests.fixtures.images import make_image
@@ -74,6 +79,17 @@ def test_api_is_used_where_it_is():
         found = client.referrers(registry.repository(), digest, "application/x-sbom")
         assert [one.size for one in found] == [5, 6]
         assert "artifactType=application%2Fx-sbom" in registry.seen[0].path
+
+
+@pytest.mark.parametrize("code", [400, 404, 405, 406, 200])
+def test_registries_without_the_api_say_so_in_many_ways(code):
+    subject = make_image(b"x").descriptor
+    listed = Descriptor("application/x", Digest.sha256(b"signature"), 9)
+    with FaultyRegistry() as registry, registry.client() as client:
+        registry.add(faults.send(b"<p>?", path="/referrers/", code=code, Content_Type="text/html"))
+        tag = f"sha256-{subject.digest.encoded}"
+        registry.put_manifest(Index((listed,)).serialize(), mediatype.OCI_INDEX, tag)
+        assert client.referrers(registry.repository(), subject.digest) == (listed,)
 
 
 def test_artifact_needs_a_type():

@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -37,6 +38,7 @@ _MAX_BODY: Final = 64 * 1024
 _MAX_DETAIL: Final = 300
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _FIRST_SERVER_ERROR: Final = 500
+_DENIED: Final = 403
 
 
 class _ErrorEntry(WireModel):
@@ -56,7 +58,8 @@ def refusal(answer: Answer, context: ErrorContext, *, credential: str) -> Regist
     Args:
         answer: The refusal.
         context: Where; status, codes and the registry's words are filled in here.
-        credential: Which credential was used and where it was found.
+        credential: Which credential was used and where it was found; "" for an answer that came from where
+            the registry has sent us, which gets none.
     """
     codes, detail = _read_errors(answer)
     wait = parse_retry_after(answer.header("retry-after"), time.time())
@@ -68,23 +71,18 @@ def refusal(answer: Answer, context: ErrorContext, *, credential: str) -> Regist
         detail=clean(detail),
         retry_after=wait,
     )
+    who, hint = _who(context, credential), _hint(context, credential)
     match answer.status:
         case 401:
-            return UnauthorizedError(
-                context, f"authentication failed ({credential})", hint=_login_hint(context, credential)
-            )
+            return UnauthorizedError(context, f"authentication failed ({who})", hint=hint)
         case 403:
-            return DeniedError(
-                context,
-                f"access denied ({credential})",
-                hint="check that this account may do it, and that the repository exists",
-            )
+            return DeniedError(context, f"access denied ({who})", hint=hint)
         case 404:
             return _not_found(context)
         case 416:
             return UploadInvalidError(context, "the registry has another part of the upload than was sent")
         case 429:
-            return _rate_limited(context)
+            return _rate_limited(context, who)
         case status if status >= _FIRST_SERVER_ERROR:
             return ServerError(context, f"the registry failed with status {status}")
         case status:
@@ -142,19 +140,28 @@ def _not_found(context: ErrorContext) -> RegistryError:
     return NotFoundError(context, "not found")
 
 
-def _rate_limited(context: ErrorContext) -> RateLimitedError:
+def _rate_limited(context: ErrorContext, who: str) -> RateLimitedError:
     if context.registry == DEFAULT_REGISTRY:
         return RateLimitedError(
             context,
-            "Docker Hub's pull limit is used up",
-            hint="give credentials of a Docker account, or name a mirror for docker.io",
+            f"Docker Hub's pull limit is used up ({who})",
+            hint="give credentials of a Docker account with a higher limit, or name a mirror for docker.io",
         )
     return RateLimitedError(
-        context, "too many requests", hint="wait, or give credentials with a higher limit"
+        context, f"too many requests ({who})", hint="wait, or give credentials with a higher limit"
     )
 
 
-def _login_hint(context: ErrorContext, credential: str) -> str:
+def _who(context: ErrorContext, credential: str) -> str:
+    host = urlsplit(context.url).hostname or "another host"
+    return credential or f"by {host[:100]}, where the registry sent us and which gets no credentials"
+
+
+def _hint(context: ErrorContext, credential: str) -> str:
+    if not credential:
+        return "its links may have lapsed: try again; else the registry's storage is misconfigured"
     if credential.startswith("no credentials"):
         return f"add credentials for {context.registry}, for example with `strake login {context.registry}`"
+    if context.status == _DENIED:
+        return "check that this account may do it, and that the repository exists"
     return "check that the credential is current and valid for this repository"

@@ -34,6 +34,7 @@ class Authorizer:
         self._credentials = credentials
         self._tokens = tokens
         self._challenges: dict[str, Challenge] = {}
+        self._wider: dict[tuple[str, tuple[Scope, ...]], tuple[Scope, ...]] = {}
         self._lock = threading.Lock()
 
     def header(self, endpoint: Endpoint, repository: Repository, scopes: tuple[Scope, ...]) -> str:
@@ -46,7 +47,10 @@ class Authorizer:
         if credential.registry_token:
             return f"Bearer {credential.registry_token}"
         challenge = self._challenges.get(endpoint.base)
-        return self._answer(endpoint, challenge, scopes, credential) if challenge else ""
+        if challenge is None:
+            return ""
+        wanted = self._wider.get((endpoint.base, scopes), scopes)
+        return self._answer(endpoint, repository, challenge, wanted, credential)
 
     def answer(
         self,
@@ -73,10 +77,13 @@ class Authorizer:
         credential = self.credential(repository)
         if challenge is None or credential.registry_token:
             return ""
+        wanted = merge_scopes(scopes, parse_scopes(challenge.get("scope")))
         with self._lock:
             self._challenges[endpoint.base] = challenge
-        wanted = merge_scopes(scopes, parse_scopes(challenge.get("scope")))
-        header = self._answer(endpoint, challenge, wanted, credential, refused)
+            if wanted != scopes:
+                # Else every such request would be refused first, and an upload sent twice.
+                self._wider[endpoint.base, scopes] = wanted
+        header = self._answer(endpoint, repository, challenge, wanted, credential, refused)
         return "" if header == refused else header
 
     def credential(self, repository: Repository) -> Credential:
@@ -89,7 +96,9 @@ class Authorizer:
 
     def tried(self, repository: Repository) -> str:
         """Return which credential is used for a repository, for the message of an error."""
-        credential = self.credential(repository)
+        return self._described(repository, self.credential(repository))
+
+    def _described(self, repository: Repository, credential: Credential) -> str:
         if credential.is_anonymous:
             return f"no credentials for {repository.registry}; searched: {self._credentials.describe()}"
         return describe(credential)
@@ -97,12 +106,16 @@ class Authorizer:
     def _answer(
         self,
         endpoint: Endpoint,
+        repository: Repository,
         challenge: Challenge,
         scopes: tuple[Scope, ...],
         credential: Credential,
         refused: str = "",
     ) -> str:
         if challenge.scheme == "basic":
-            return "" if credential.is_anonymous else basic(credential)
+            # An identity token is for token servers; it has no place here.
+            return basic(credential) if credential.username or credential.password else ""
         request = TokenRequest.of(endpoint, challenge, scopes, credential)
-        return f"Bearer {self._tokens.get(request, stale=refused.removeprefix('Bearer '))}"
+        tried = self._described(repository, credential)
+        token = self._tokens.get(request, tried=tried, stale=refused.removeprefix("Bearer "))
+        return f"Bearer {token}"

@@ -16,7 +16,7 @@ from strake_oci.errors import (
     ProtocolError,
     UnsupportedMediaTypeError,
 )
-from strake_oci.registry.answers import refuse_encoding
+from strake_oci.registry.answers import clean, refuse_encoding
 from strake_oci.registry.challenge import Scope
 from strake_oci.registry.session import Call
 from strake_oci.wire import MAX_MANIFEST, Strings, WireModel, decode
@@ -69,6 +69,12 @@ def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
     digest = expected.of(data) if expected else Digest.sha256(data)
     if expected is not None and digest != expected:
         raise DigestMismatchError(expected, digest, what=f"manifest from {session.repository}")
+    if expected is None and data.lstrip()[:1] != b"{":
+        raise ProtocolError(
+            session.context(call.operation),
+            f"the answer is no manifest but {clean(media_type)[:60] or 'something else'}",
+            hint="a proxy may have answered in the registry's place",
+        )
     return Descriptor(media_type, digest, len(data)), data
 
 

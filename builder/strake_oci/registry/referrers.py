@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from strake_oci.digest import Digest
     from strake_oci.registry.session import Session
 
-_OK, _NOT_FOUND = 200, 404
+_OK: Final = 200
+_ANSWERS: Final = frozenset({_OK, 400, 404, 405, 406})
+_OTHERWISE: Final = frozenset({"text/html", "text/plain"})
 _MAX_PAGES: Final = 100
 _SHORT: Final = 64
 
@@ -68,9 +70,11 @@ def _from_api(session: Session, digest: Digest, artifact_type: str) -> tuple[Des
     found: list[Descriptor] = []
     operation = f"listing referrers of manifest {digest}"
     for _ in range(_MAX_PAGES):
-        call = Call("GET", tail, operation, frozenset({_OK, _NOT_FOUND}), {"Accept": mediatype.OCI_INDEX})
+        call = Call("GET", tail, operation, _ANSWERS, {"Accept": mediatype.OCI_INDEX})
         with session.request(call) as answer:
-            if answer.status == _NOT_FOUND:
+            kind = mediatype.essence(answer.header("content-type"))
+            # What knows no such API says so in other ways too, up to a page for people.
+            if answer.status != _OK or kind in _OTHERWISE:
                 return None
             refuse_encoding(answer, session.context(operation))
             document = parse(answer.read(MAX_MANIFEST), mediatype.OCI_INDEX)

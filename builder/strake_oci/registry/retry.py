@@ -17,7 +17,10 @@ from strake_oci.errors import ConnectionFailedError, RegistryError, TLSError
 
 T = TypeVar("T")
 
-_WORTH_IT: Final = frozenset({408, 429, 500, 502, 503, 504})
+_WORTH_IT: Final = frozenset({408, 429})
+_SERVER_ERRORS: Final = range(500, 600)
+_STAYING: Final = frozenset({501, 505, 511})
+"""Of the server's errors those that say what it will never do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ def is_temporary(error: RegistryError) -> bool:
     """Tell whether the same request may succeed later."""
     if isinstance(error, TLSError) or "NXDOMAIN" in error.context.codes:
         return False
-    return isinstance(error, ConnectionFailedError) or error.context.status in _WORTH_IT
+    status = error.context.status
+    passing = status in _WORTH_IT or (status in _SERVER_ERRORS and status not in _STAYING)
+    return isinstance(error, ConnectionFailedError) or passing
 
 
 def parse_retry_after(value: str, now: float) -> float:

@@ -100,6 +100,8 @@ class Session:
         scopes = merge_scopes(pull if call.scopes is None else call.scopes)
         authorization = self._authorizer.header(self.endpoint, self.repository, scopes) if ours else ""
         answer = self._send(call, url, authorization, context)
+        # Nor may a storage that the registry redirects to ask for the registry's password.
+        ours = ours and origin(answer.url) == origin(self.endpoint.base)
         if answer.status == _UNAUTHORIZED and ours:
             challenges = answer.headers("www-authenticate")
             better = self._authorizer.answer(
@@ -110,7 +112,7 @@ class Session:
                 answer = self._send(call, url, better, context)
         if answer.status in call.accept:
             return answer
-        raise refusal(answer, context, credential=self._authorizer.tried(self.repository))
+        raise refusal(answer, context, credential=self._tried(answer))
 
     def resolve_location(self, answer: Answer, call: Call) -> str:
         """Return the absolute URL in a Location header, checked; "" without one.
@@ -135,6 +137,11 @@ class Session:
             url = "https://" + url.removeprefix("http://")
         check_hop(self.endpoint, url, context, what="link")
         return url
+
+    def _tried(self, answer: Answer) -> str:
+        """Return which credential a refusal is about; "" where the registry has sent us elsewhere."""
+        ours = origin(answer.url) == origin(self.endpoint.base)
+        return self._authorizer.tried(self.repository) if ours else ""
 
     def _url(self, call: Call, context: ErrorContext) -> str:
         if not call.tail.startswith(("http://", "https://")):

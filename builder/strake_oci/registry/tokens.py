@@ -80,11 +80,12 @@ class TokenCache:
         self._transport = transport
         self._tokens: Remembered[TokenRequest, str] = Remembered(clock)
 
-    def get(self, request: TokenRequest, *, stale: str = "") -> str:
+    def get(self, request: TokenRequest, *, tried: str, stale: str = "") -> str:
         """Return a token with some life left.
 
         Args:
             request: What for.
+            tried: Which credential it is and where it was found, for errors.
             stale: A token that the registry has refused: it is not handed out again.
 
         Raises:
@@ -92,16 +93,16 @@ class TokenCache:
             RegistryError: The token server failed or could not be reached.
             ProtocolError: Its answer holds no token, or it may not be asked.
         """
-        return self._tokens.get(request, lambda: self._fetch(request), stale=stale)
+        return self._tokens.get(request, lambda: self._fetch(request, tried), stale=stale)
 
-    def _fetch(self, request: TokenRequest) -> tuple[str, float]:
+    def _fetch(self, request: TokenRequest, tried: str) -> tuple[str, float]:
         endpoint = request.endpoint
         names = ", ".join(scope.name for scope in request.scopes)
         context = ErrorContext(endpoint.registry, names, "asking for a token", redacted(request.realm))
         check_hop(endpoint, request.realm, context, what="token realm")
         with self._transport.send(endpoint, _http_request(request), context) as answer:
             if answer.status != _OK:
-                raise refusal(answer, context, credential=describe(request.credential))
+                raise refusal(answer, context, credential=tried)
             refuse_encoding(answer, context)
             model = _read(answer, context)
         value = model.token or model.access_token
@@ -142,10 +143,11 @@ def _http_request(request: TokenRequest) -> Request:
 
 def describe(credential: Credential) -> str:
     """Return which credential is used, for the message of an error."""
-    if credential.is_anonymous:
-        return "no credentials"
-    who = f"user {credential.username}, " if credential.username else ""
-    return f"with the credential of {who}from {credential.source}"
+    what = "credential"
+    if credential.identity_token or credential.registry_token:
+        what = "identity token" if credential.identity_token else "registry token"
+    who = f" of user {credential.username}," if credential.username else ""
+    return f"with the {what}{who} from {credential.source}"
 
 
 def basic(credential: Credential) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -21,6 +21,7 @@ from strake_oci.errors import (
     NotFoundError,
     OCIError,
     ProtocolError,
+    RejectedError,
     UnauthorizedError,
     UploadInvalidError,
 )
@@ -39,8 +40,9 @@ _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)", re.ASCII)
 _OCTETS: Final = "application/octet-stream"
 
-MOUNT_REFUSED: Final = (UnauthorizedError, DeniedError, NotFoundError)
-"""What a registry answers to a mount that it does not want to make, or from what the account may not read."""
+MOUNT_REFUSED: Final = (UnauthorizedError, DeniedError, NotFoundError, RejectedError)
+"""What a registry answers to a mount that it does not want to make, does not know, or from what the account
+may not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +171,11 @@ class UploadSession:
 
     def cancel(self) -> None:
         """Tell the registry to forget the upload, as far as it can be told."""
+        call = self._call("DELETE", self._location, {_NO_CONTENT, 200, _ACCEPTED, 404}, {}, None)
+        # distribution wants the right to delete for it; pushing has to work without.
+        scope = Scope.repository(self._session.repository.path, "delete", "pull", "push")
         with contextlib.suppress(OCIError):
-            self._once("DELETE", self._location, {_NO_CONTENT, 200, _ACCEPTED, 404}, {}, None)
+            self._session.once(replace(call, scopes=(scope,))).drain()
 
     def _once(
         self, method: str, url: str, accept: set[int], headers: dict[str, str], body: Body | None

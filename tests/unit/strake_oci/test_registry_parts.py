@@ -101,7 +101,18 @@ class TestRetries:
         assert self.POLICY.delay(1, 0, error(RateLimitedError, status=429, retry_after=7), 0) == 7
         assert self.POLICY.delay(1, 0, error(RateLimitedError, status=429, retry_after=11), 0) is None
 
-    @pytest.mark.parametrize("failure", [error(DeniedError, status=403), error(TLSError)])
+    @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 520, 524, 599])
+    def test_some_failures_pass(self, status):
+        assert self.POLICY.delay(1, 0, error(ServerError, status=status), 0) == 1
+
+    @pytest.mark.parametrize(
+        "failure",
+        [
+            error(DeniedError, status=403),
+            error(TLSError),
+            *(error(ServerError, status=s) for s in (501, 505, 511)),
+        ],
+    )
     def test_some_failures_stay(self, failure):
         assert self.POLICY.delay(1, 0, failure, 0) is None
 
