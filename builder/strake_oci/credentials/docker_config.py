@@ -1,7 +1,7 @@
 """The Docker config file as a source of credentials: `auths`, `credHelpers`, `credsStore`.
 
 The format is docker/cli's `config.json`, which Kubernetes pull secrets (`.dockerconfigjson`) share. Keys are
-matched as the kubelet does: a key may carry a path and `*` in host labels, and the longest match wins.
+matched as the kubelet does: a key may carry a path, and `*` and `?` in host labels; the most specific wins.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from strake_oci.reference import DEFAULT_REGISTRY
 from strake_oci.wire import StringMap, Text, WireModel, decode, extra_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from strake_oci.reference import Repository
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
 """What `docker login` files Docker Hub's credentials under."""
 
+_API_VERSIONS: Final = frozenset({"v1", "v2"})
 _HUB_HOSTS: Final = frozenset({DEFAULT_REGISTRY, "index.docker.io", "registry-1.docker.io"})
 _TOKEN_USER: Final = "<token>"  # noqa: S105 the marker that docker/cli writes for an identity token
 
@@ -102,10 +103,12 @@ class DockerConfig:
 
     def find(self, repository: Repository) -> Credential | None:
         """Return the credential filed under the key that fits a repository best, or None."""
-        fitting = [key for key in self.auths if key_fits(key, repository)]
-        # The longest is the most specific; `*` is less specific than a name of the same length.
-        best = max(fitting, key=lambda key: (len(_stripped(key)), "*" not in key), default=None)
-        return None if best is None else self.auths[best]
+        return find((self,), repository)
+
+    @property
+    def has_helpers(self) -> bool:
+        """Whether the file names any helper program."""
+        return bool(self.helpers or self.default_helper)
 
     def helper(self, registry: str) -> str:
         """Return the name of the helper program for a registry, or ""."""
@@ -126,24 +129,33 @@ def spellings(registry: str) -> Iterator[str]:
     yield f"http://{registry}"
 
 
+def find(configs: Iterable[DockerConfig], repository: Repository) -> Credential | None:
+    """Return the credential under the key that fits a repository best, of all files; of equals, the first.
+
+    The longest path is the most specific, then a host without wildcards, then the longer host.
+    """
+    fitting = [
+        (_specificity(key), credential)
+        for config in configs
+        for key, credential in config.auths.items()
+        if key_fits(key, repository)
+    ]
+    return max(fitting, key=lambda entry: entry[0])[1] if fitting else None
+
+
 def key_fits(key: str, repository: Repository) -> bool:
     """Tell whether a key of `auths` is about a repository.
 
-    Source: Kubernetes, "Images", "Interpretation of config.json": `*.example.com` stands for one label, a
-        path for
-    everything below it.
+    Source: Kubernetes, "Images", "Interpretation of config.json", and the kubelet's keyring: `*.example.com`
+    stands for one label, a path for everything below it, `/v1/` and `/v2/` after the host for nothing. The
+    kubelet would also take `ghcr.io/team` for `ghcr.io/teamwork/app`; a stranger gets nothing here.
     """
-    host, _, path = _stripped(key).partition("/")
-    if host in _HUB_HOSTS:
-        host = DEFAULT_REGISTRY
-        path = "" if path.rstrip("/") in {"v1", "v2"} else path
-    wanted = repository.registry
-    host_name, _, port = host.rpartition(":") if ":" in host and not host.endswith("]") else (host, "", "")
-    has_port = ":" in wanted and not wanted.endswith("]")
-    wanted_name, _, wanted_port = wanted.rpartition(":") if has_port else (wanted, "", "")
-    if port != wanted_port or not _host_fits(host_name.lower(), wanted_name.lower()):
+    host, path = _host_and_path(key)
+    wanted = DEFAULT_REGISTRY if repository.registry in _HUB_HOSTS else repository.registry
+    name, port = _name_and_port(host)
+    wanted_name, wanted_port = _name_and_port(wanted)
+    if port != wanted_port or not _host_fits(name.lower(), wanted_name.lower()):
         return False
-    path = path.strip("/")
     return not path or repository.path == path or repository.path.startswith(f"{path}/")
 
 
@@ -160,12 +172,28 @@ def _entries(model: DockerConfigModel) -> dict[str, AuthModel]:
 
 
 def _host_fits(pattern: str, host: str) -> bool:
-    # `*` stays within its label. Brackets are not for classes here: IPv6 addresses have them.
-    return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]*"), host) is not None
+    # A wildcard stays within its label. Brackets are not for classes here: IPv6 addresses have them.
+    escaped = re.escape(pattern).replace(r"\*", "[^.]*").replace(r"\?", "[^.]")
+    return re.fullmatch(escaped, host) is not None
 
 
-def _stripped(key: str) -> str:
-    return key.removeprefix("https://").removeprefix("http://").rstrip("/")
+def _specificity(key: str) -> tuple[int, bool, int]:
+    host, path = _host_and_path(key)
+    return len(path), not any(wildcard in host for wildcard in "*?"), len(host)
+
+
+def _host_and_path(key: str) -> tuple[str, str]:
+    host, _, path = key.removeprefix("https://").removeprefix("http://").partition("/")
+    first, _, rest = path.strip("/").partition("/")
+    path = rest if first in _API_VERSIONS else path.strip("/")
+    return DEFAULT_REGISTRY if host in _HUB_HOSTS else host, path
+
+
+def _name_and_port(host: str) -> tuple[str, str]:
+    if ":" not in host or host.endswith("]"):
+        return host, ""
+    name, _, port = host.rpartition(":")
+    return name, port
 
 
 def _credential(model: AuthModel, source: str) -> Credential:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import time
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from strake_oci.credentials import stranger
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
 from strake_oci.reference import DEFAULT_REGISTRY
@@ -32,6 +32,7 @@ minutes.
 """
 
 _MAX_ANSWER: Final = 256 * 1024
+_MAX_WORDS: Final = 300
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _HUB: Final = "https://index.docker.io/v1/"
 _TOKEN_USER: Final = "<token>"  # noqa: S105 the protocol's marker for an identity token
@@ -128,17 +129,25 @@ def _run(helper: str, action: str, data: bytes, configured_in: str, time_limit: 
             hint="install it, or take it out of credHelpers or credsStore",
         )
     try:
-        done = subprocess.run(
-            [path, action], input=data, capture_output=True, timeout=time_limit, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise CredentialError(f"{program} took more than {time_limit:.0f} seconds") from None
+        done = stranger.run([path, action], data, seconds=time_limit, limit=_MAX_ANSWER)
+    except TimeoutError:
+        raise CredentialError(
+            f"{program} took more than {time_limit:.0f} seconds",
+            hint=f"try it by hand: echo {data.decode()} | {program} {action}" if action == "get" else "",
+        ) from None
+    except stranger.TooMuchOutputError:
+        raise CredentialError(f"{program} printed more than {_MAX_ANSWER} bytes and was stopped") from None
     except OSError as error:
         raise CredentialError(f"{program} cannot be started: {error.strerror}") from error
-    if done.returncode == 0:
-        return done.stdout
+    if done.status == 0:
+        return done.output
     # By the protocol errors come on standard output. They are the helper's words, not the secret's.
-    words = " ".join((done.stdout or done.stderr)[:300].decode("utf-8", "replace").split())
+    words = _printable((done.output or done.complaint)[:_MAX_WORDS])
     if _NOT_FOUND in words:
         return None
-    raise CredentialError(f"{program} {action} failed: {words or f'status {done.returncode}'}")
+    raise CredentialError(f"{program} {action} failed: {words or f'status {done.status}'}")
+
+
+def _printable(words: bytes) -> str:
+    text = " ".join(words.decode("utf-8", "replace").split())
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -97,9 +97,13 @@ def _write(path: Path, document: Mapping[str, Any]) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor, name = tempfile.mkstemp(prefix=".config-", dir=target.parent)  # made with mode 0600
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent="\t", ensure_ascii=False)
-            file.write("\n")
-        os.replace(name, target)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(document, file, indent="\t", ensure_ascii=False)
+                file.write("\n")
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
     except OSError as error:
         raise CredentialError(f"{path} cannot be written: {error.strerror}") from error

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from strake_oci.credentials.aws import ECRCredentials
 from strake_oci.credentials.azure import ACRCredentials
-from strake_oci.credentials.docker_config import DockerConfig
+from strake_oci.credentials.docker_config import DockerConfig, find
 from strake_oci.credentials.gcp import GoogleCredentials
 from strake_oci.credentials.helper import HelperCache
 
@@ -27,29 +28,29 @@ _CONFIG_FILE: Final = "config.json"
 
 
 class DockerConfigSource:
-    """The credentials of one Docker config, helper programs included. Thread-safe.
+    """The credentials of Docker configs as one, helper programs included. Thread-safe.
 
     Args:
-        config: The parsed file.
-        helpers: Runs the programs it names.
+        *configs: The parsed files. Of all of them the most specific key wins, as in Kubernetes.
+        helpers: Runs the programs they name.
     """
 
-    def __init__(self, config: DockerConfig, helpers: HelperCache | None = None) -> None:
-        self._config = config
+    def __init__(self, *configs: DockerConfig, helpers: HelperCache | None = None) -> None:
+        self._configs = configs
         self._helpers = helpers or HelperCache()
 
     def lookup(self, repository: Repository) -> Credential | None:
-        """Return the credential for a repository: a helper's if one is named for it, else the file's."""
-        helper = self._config.helper(repository.registry)
-        if helper:
-            found = self._helpers.get(helper, repository.registry, self._config.name)
+        """Return the credential for a repository: a helper's if one is named for it, else the files'."""
+        for config in self._configs:
+            helper = config.helper(repository.registry)
+            found = self._helpers.get(helper, repository.registry, config.name) if helper else None
             if found is not None:
                 return found
-        return self._config.find(repository)
+        return find(self._configs, repository)
 
     def describe(self) -> str:
-        """Return the file's name."""
-        return self._config.name
+        """Return the files' names."""
+        return ", ".join(config.name for config in self._configs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,10 @@ class Credentials:
 
     @classmethod
     def from_files(cls, files: Iterable[tuple[str, Path]], *, then: Sequence[CredentialSource] = ()) -> Self:
-        """Return the credentials of Docker config files in order.
+        """Return the credentials of Docker config files, merged as Kubernetes merges pull secrets.
+
+        Of all files the most specific key wins, of equal keys the first file's. A file that names helper
+        programs is not merged: it comes in its turn.
 
         Args:
             files: A name for people ("secret team/pull") and the file; files that are missing are passed
@@ -76,7 +80,11 @@ class Credentials:
         """
         helpers = HelperCache()
         read = (DockerConfig.read(path, name) for name, path in files)
-        found = [DockerConfigSource(config, helpers) for config in read if config is not None]
+        grouped = groupby((config for config in read if config is not None), lambda each: each.has_helpers)
+        found: list[CredentialSource] = []
+        for has_helpers, group in grouped:
+            together = [(config,) for config in group] if has_helpers else [tuple(group)]
+            found += [DockerConfigSource(*configs, helpers=helpers) for configs in together]
         return cls((*found, *then))
 
     def lookup(self, repository: Repository) -> Credential | None:
@@ -112,11 +120,11 @@ def default_credentials(
     sources: list[CredentialSource] = []
     if inline := environment.get("DOCKER_AUTH_CONFIG"):
         config = DockerConfig.parse(inline.encode(), "DOCKER_AUTH_CONFIG")
-        sources.append(DockerConfigSource(config, helpers))
+        sources.append(DockerConfigSource(config, helpers=helpers))
     for name, path in _config_paths(environment):
         found = DockerConfig.read(path, name)
         if found is not None:
-            sources.append(DockerConfigSource(found, helpers))
+            sources.append(DockerConfigSource(found, helpers=helpers))
     return Credentials((*sources, *then))
 
 

@@ -1,16 +1,10 @@
 import base64
 import json
-import os
-import stat
-import threading
 
 import pytest
 
 from strake_oci.credentials import Credentials, default_credentials
 from strake_oci.credentials.docker_config import DockerConfig
-from strake_oci.credentials.helper import HelperCache
-from strake_oci.credentials.helper import get as ask_helper
-from strake_oci.credentials.login import forget_login, save_login
 from strake_oci.errors import CredentialError
 from strake_oci.reference import Repository
 
@@ -44,6 +38,13 @@ class TestDockerConfig:
             ("docker.io", "team/app"),
             ("registry-1.docker.io", "team/app"),
             ("[::1]:5000", "[::1]:5000/app"),
+            ("https://ghcr.io/v1/", "ghcr.io/team/app"),
+            ("https://ghcr.io/v2/", "ghcr.io/team/app"),
+            ("ghcr.io/v2/team/", "ghcr.io/team/app"),
+            ("docker.io/team", "team/app"),
+            ("reg-?.example.com", "reg-1.example.com/app"),
+            ("*.*.example.com/team", "eu.reg.example.com/team/app"),
+            ("REG.example.com", "reg.example.com/app"),
         ],
     )
     def test_key_fits(self, key, repository):
@@ -61,6 +62,12 @@ class TestDockerConfig:
             ("localhost", "localhost:5000/app"),
             ("docker.io", "ghcr.io/app"),
             ("https://index.docker.io/v1/", "quay.io/app"),
+            ("ghcr.io/v2/team", "ghcr.io/other/app"),
+            ("docker.io/team", "other/app"),
+            ("reg-?.example.com", "reg-10.example.com/app"),
+            ("*.example.com:5000", "reg.example.com/app"),
+            ("*.example.com", "reg.example.com:5000/app"),
+            ("reg.*", "reg.example.com/app"),
         ],
     )
     def test_key_does_not_fit(self, key, repository):
@@ -74,6 +81,12 @@ class TestDockerConfig:
         assert found(docker_config, "ghcr.io/team/other") == "team"
         assert found(docker_config, "ghcr.io/x") == "host"
         assert found(docker_config, "quay.io/x") == "star"
+
+    @pytest.mark.parametrize("host", ["a.io", "a-long-name.io"])
+    def test_longest_path_wins_whatever_the_host(self, host):
+        docker_config = config({host: "host:p", "*.io/team": "team:p", "*.io": "star:p"})
+        assert found(docker_config, f"{host}/team/app") == "team"
+        assert found(docker_config, f"{host}/other") == "host"
 
     def test_password_may_hold_colons(self):
         credential = config({"ghcr.io": "u:p:q:"}).find(Repository.parse("ghcr.io/a"))
@@ -122,6 +135,21 @@ class TestSources:
         assert credentials.lookup(Repository.parse("three.io/a")) is None
         assert credentials.describe() == "secret a, secret b"
 
+    def test_pull_secrets_are_merged_as_kubernetes_merges_them(self, tmp_path):
+        """One secret for the registry, another for a team's part of it: their order says nothing."""
+        for name, auths in {
+            "one": {"ghcr.io": "registry"},
+            "two": {"ghcr.io/team": "team", "ghcr.io": "late"},
+        }.items():
+            entries = {key: {"username": user, "password": "p"} for key, user in auths.items()}
+            (tmp_path / name).write_text(json.dumps({"auths": entries}))
+        for order in (["one", "two"], ["two", "one"]):
+            credentials = Credentials.from_files([(name, tmp_path / name) for name in order])
+            credential = credentials.lookup(Repository.parse("ghcr.io/team/app"))
+            assert credential.source == "two (ghcr.io/team)"
+            first = credentials.lookup(Repository.parse("ghcr.io/other"))
+            assert first.source == f"{order[0]} (ghcr.io)"
+
     def test_environment_before_file(self, tmp_path):
         auths = {
             "ghcr.io": {"username": "file", "password": "p"},
@@ -142,139 +170,6 @@ class TestSources:
         credentials = default_credentials({"HOME": str(tmp_path)})
         assert credentials.lookup(Repository.parse("a.io/x")) is None
         assert credentials.describe() == "no Docker config was found"
-
-
-@pytest.fixture
-def helper(tmp_path, monkeypatch):
-    """Puts a credential helper on the PATH: a shell script."""
-
-    def install(name, script):
-        path = tmp_path / "bin" / f"docker-credential-{name}"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
-        return path
-
-    return install
-
-
-class TestHelpers:
-    def test_helper_is_asked_for_its_registry(self, helper, tmp_path):
-        helper("test", f'cat > {tmp_path}/asked; echo \'{{"ServerURL":"x","Username":"u","Secret":"s"}}\'')
-        path = tmp_path / "config.json"
-        path.write_text(
-            '{"credHelpers":{"ghcr.io":"test"},"auths":{"quay.io":{"username":"q","password":"p"}}}'
-        )
-        credentials = Credentials.from_files([("file", path)])
-        credential = credentials.lookup(Repository.parse("ghcr.io/team/app"))
-        assert (credential.username, credential.password) == ("u", "s")
-        assert credential.source == "docker-credential-test (named in file)"
-        assert (tmp_path / "asked").read_text() == "ghcr.io"
-        assert credentials.lookup(Repository.parse("quay.io/a")).username == "q"
-
-    def test_store_is_for_all_registries_and_docker_hub_has_its_name(self, helper, tmp_path):
-        helper("all", f'cat > {tmp_path}/asked; echo \'{{"Username":"<token>","Secret":"s"}}\'')
-        path = tmp_path / "config.json"
-        path.write_text('{"credsStore":"all"}')
-        credential = Credentials.from_files([("file", path)]).lookup(Repository.parse("alpine"))
-        assert credential.identity_token == "s"
-        assert (tmp_path / "asked").read_text() == "https://index.docker.io/v1/"
-
-    def test_not_found_falls_back_to_the_file(self, helper, tmp_path):
-        helper("none", "echo credentials not found in native keychain; exit 1")
-        path = tmp_path / "config.json"
-        path.write_text('{"credsStore":"none","auths":{"a.io":{"username":"u","password":"p"}}}')
-        assert Credentials.from_files([("file", path)]).lookup(Repository.parse("a.io/x")).username == "u"
-
-    @pytest.mark.parametrize(
-        ("script", "words"),
-        [
-            ("echo it broke; exit 3", "it broke"),
-            ("echo nonsense", "not valid"),
-            ("exit 2", "status 2"),
-            ("sleep 60", "more than"),
-        ],
-    )
-    def test_failures(self, helper, script, words):
-        helper("bad", f"exec 2>/dev/null; {script}" if "sleep" not in script else "exec sleep 60")
-        with pytest.raises(CredentialError, match=words):
-            ask_helper("bad", "a.io", "file", time_limit=1)
-
-    def test_missing_program(self):
-        with pytest.raises(CredentialError, match="not installed"):
-            ask_helper("does-not-exist", "a.io", "file")
-
-    @pytest.mark.parametrize("name", ["../evil", "a b", "", "/bin/sh", "-x"])
-    def test_name_that_is_none(self, name):
-        with pytest.raises(CredentialError, match="not the name"):
-            ask_helper(name, "a.io", "file")
-
-    def test_many_threads_start_it_once(self):
-        asked = []
-        now = [0.0]
-        cache = HelperCache(lambda *arguments: asked.append(arguments), lambda: now[0])
-        threads = [threading.Thread(target=cache.get, args=("x", "a.io", "file")) for _ in range(10)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(asked) == 1
-        now[0] = 301.0
-        cache.get("x", "a.io", "file")
-        assert len(asked) == 2
-
-
-class TestLogin:
-    def test_file_keeps_what_else_is_in_it(self, tmp_path):
-        path = tmp_path / "new" / "config.json"
-        save_login(path, "ghcr.io", "u", "p:w")
-        document = json.loads(path.read_text())
-        document["HttpHeaders"] = {"X": "y"}
-        path.write_text(json.dumps(document))
-        save_login(path, "docker.io", "hub", "pw")
-        document = json.loads(path.read_text())
-        assert document["HttpHeaders"] == {"X": "y"}
-        assert set(document["auths"]) == {"ghcr.io", "https://index.docker.io/v1/"}
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        credentials = Credentials.from_files([("f", path)])
-        assert credentials.lookup(Repository.parse("ghcr.io/a")).password == "p:w"
-        assert credentials.lookup(Repository.parse("alpine")).username == "hub"
-
-    def test_logout(self, tmp_path):
-        path = tmp_path / "config.json"
-        save_login(path, "ghcr.io", "u", "p")
-        save_login(path, "quay.io", "u", "p")
-        assert forget_login(path, "ghcr.io")
-        assert not forget_login(path, "ghcr.io")
-        assert set(json.loads(path.read_text())["auths"]) == {"quay.io"}
-
-    def test_logging_out_where_there_is_no_file(self, tmp_path):
-        assert not forget_login(tmp_path / "config.json", "ghcr.io")
-
-    def test_helper_keeps_the_secret(self, helper, tmp_path):
-        helper("keep", f'echo "$1" >> {tmp_path}/log; cat >> {tmp_path}/log')
-        path = tmp_path / "config.json"
-        path.write_text('{"credsStore":"keep"}')
-        assert save_login(path, "ghcr.io", "u", "s3cret") == "docker-credential-keep"
-        assert "s3cret" not in path.read_text()
-        assert json.loads((tmp_path / "log").read_text().removeprefix("store\n")) == {
-            "ServerURL": "ghcr.io",
-            "Username": "u",
-            "Secret": "s3cret",
-        }
-        assert forget_login(path, "ghcr.io")
-
-    def test_link_to_the_file_stays_a_link(self, tmp_path):
-        (tmp_path / "real.json").write_text("{}")
-        (tmp_path / "config.json").symlink_to("real.json")
-        save_login(tmp_path / "config.json", "ghcr.io", "u", "p")
-        assert (tmp_path / "config.json").is_symlink()
-        assert "ghcr.io" in (tmp_path / "real.json").read_text()
-
-    def test_colon_in_the_name(self, tmp_path):
-        with pytest.raises(CredentialError):
-            save_login(tmp_path / "config.json", "ghcr.io", "a:b", "p")
 
 
 def test_older_dockercfg_secret():
