@@ -9,6 +9,7 @@
     │   └── UnsupportedMediaTypeError   a document of a kind that is not read (Docker schema 1 is named)
     ├── SizeExceededError           more bytes than declared or than the limit for this kind of document
     ├── DigestMismatchError         the bytes are not what the digest promised
+    ├── MirrorError                 a mirror served something else; who opens it again is served by another
     ├── SizeMismatchError           fewer bytes than declared
     ├── PlatformNotFoundError       an index without an image for the platform
     ├── CredentialError             a credential file or helper program that cannot be used
@@ -38,7 +39,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from strake_oci.digest import Digest
+    from strake_oci.reference import Repository
 
 
 class OCIError(Exception):
@@ -97,6 +101,25 @@ class DigestMismatchError(OCIError):
         )
         self.expected = expected
         self.actual = actual
+
+
+class MirrorError(OCIError):
+    """A mirror served a blob that is not what was asked for. It is not asked again by this client.
+
+    Args:
+        error: What is wrong with the blob.
+        mirrors: Who served it.
+
+    Attributes:
+        mirrors: Who served it.
+    """
+
+    def __init__(self, error: OCIError, mirrors: Sequence[Repository]) -> None:
+        who = " and ".join(map(str, mirrors))
+        super().__init__(
+            error.message, hint=f"mirror {who} served it: repair it, or take it out of the settings"
+        )
+        self.mirrors = tuple(mirrors)
 
 
 class SizeMismatchError(OCIError):

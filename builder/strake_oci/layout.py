@@ -21,7 +21,7 @@ from strake_oci.digest import Digest, Hasher
 from strake_oci.errors import DigestMismatchError, LayoutError
 from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, parse
-from strake_oci.verify import VerifyingReader, copy_checked, digest_of
+from strake_oci.verify import VerifyingReader, copy_checked, despite_mirrors, digest_of
 from strake_oci.wire import MAX_MANIFEST, WireModel, decode, encode
 
 if TYPE_CHECKING:
@@ -141,10 +141,18 @@ class Layout:
         """
         if self.has_blob(descriptor.digest):
             return False
+        despite_mirrors(lambda: self._write(descriptor, open_source, on_bytes))
+        return True
+
+    def _write(
+        self,
+        descriptor: Descriptor,
+        open_source: Callable[[], AbstractContextManager[Readable]],
+        on_bytes: Callable[[int], None] | None,
+    ) -> None:
         with self.start_upload() as upload, open_source() as source:
             copy_checked(source, upload.write, descriptor, on_bytes)
             upload.commit(descriptor.digest)
-        return True
 
     def start_upload(self, on_bytes: Callable[[int], None] | None = None) -> LayoutUpload:
         """Begin to write a blob whose digest is not known yet."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from strake_oci.errors import DigestMismatchError, SizeExceededError, SizeMismatchError
+from strake_oci.errors import DigestMismatchError, MirrorError, SizeExceededError, SizeMismatchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from strake_oci.descriptor import Descriptor
     from strake_oci.digest import Digest
     from strake_oci.images import Readable
+
+T = TypeVar("T")
 
 PIECE: Final = 1024 * 1024
 """Bytes read at a time where whole blobs are moved."""
@@ -133,3 +135,15 @@ def copy_checked(
         )
     if (actual := hasher.digest()) != descriptor.digest:
         raise DigestMismatchError(descriptor.digest, actual, what="blob")
+
+
+def despite_mirrors(action: Callable[[], T]) -> T:
+    """Return what an action returns that reads blobs; it is begun anew when a mirror was to blame.
+
+    Each time one mirror less is asked, so this has an end.
+    """
+    while True:
+        try:
+            return action()
+        except MirrorError:
+            continue

@@ -19,7 +19,6 @@ from strake_oci.manifest import mediatype
 from strake_oci.reference import Repository
 from strake_oci.registry import (
     ClientSettings,
-    Mirror,
     RegistryClient,
     RegistrySettings,
     RetryPolicy,
@@ -27,7 +26,7 @@ from strake_oci.registry import (
 )
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull
-from tests.faults.registry import FAST, FaultyRegistry
+from tests.faults.registry import FaultyRegistry
 
 
 @pytest.fixture
@@ -196,56 +195,3 @@ class TestManifests:
         words = r"Docker Hub's pull limit is used up \(no credentials for docker.io.*name a mirror"
         with client, pytest.raises(RateLimitedError, match=words):
             client.manifest(Repository.parse("alpine"), "latest")
-
-
-class TestMirrors:
-    """A mirror that fails or lies is passed over, wherever it happens."""
-
-    @pytest.fixture
-    def mirror(self):
-        with FaultyRegistry() as running:
-            running.put_blob(LARGE)
-            running.put_manifest(TestManifests.MANIFEST, mediatype.OCI_MANIFEST, "1")
-            yield running
-
-    @pytest.fixture
-    def client(self, registry, mirror):
-        registry.put_blob(LARGE)
-        registry.put_manifest(TestManifests.MANIFEST, mediatype.OCI_MANIFEST, "1")
-        plain = RegistrySettings(plain_http=True)
-        mirrored = RegistrySettings(plain_http=True, mirrors=(Mirror(mirror.host),))
-        settings = ClientSettings(registries={mirror.host: plain, registry.host: mirrored})
-        with RegistryClient(settings, retry=FAST) as made:
-            yield made
-
-    def read(self, client, registry):
-        with client.open_blob(registry.repository(), Descriptor.of("x", LARGE)) as blob:
-            return blob.read()
-
-    def test_healthy_mirror_serves_everything(self, registry, mirror, client):
-        client.manifest(registry.repository(), "1")
-        assert self.read(client, registry) == LARGE
-        assert not registry.seen
-
-    @pytest.mark.parametrize("code", [401, 403, 404, 429, 500, 503])
-    def test_refusal(self, registry, mirror, client, code):
-        mirror.add(faults.status(code, method="GET|HEAD", times=99))
-        client.resolve(registry.repository().tag("1"))
-        assert self.read(client, registry) == LARGE
-
-    def test_break_in_the_middle(self, registry, mirror, client):
-        mirror.add(
-            faults.drop_download(after=2_000_000),
-            faults.status(503, method="GET", path="/blobs/", times=99, skip=0),
-        )
-        assert self.read(client, registry) == LARGE
-        assert registry.seen[0].headers["Range"] == "bytes=2000000-"
-
-    def test_wrong_manifest(self, registry, mirror, client):
-        mirror.add(faults.send(b"{}", path="/manifests/"))
-        wanted = Digest.sha256(TestManifests.MANIFEST)
-        assert client.manifest(registry.repository(), wanted)[1] == TestManifests.MANIFEST
-
-    def test_blob_of_another_length(self, registry, mirror, client):
-        mirror.add(faults.send(LARGE + b"x", path="/blobs/"))
-        assert self.read(client, registry) == LARGE

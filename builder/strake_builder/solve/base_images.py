@@ -19,6 +19,7 @@ from strake_oci.platform import Platform
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.download import BlobReader
+from strake_oci.verify import despite_mirrors
 from strake_oci.wire import MAX_CONFIG
 
 _INDEX_DEPTH = 2
@@ -91,14 +92,17 @@ class BaseImages:
             repository = reference.repository
             top, data = self._client.manifest(repository, reference.digest or reference.tag or "latest")
             manifest = self._select(repository, top, data, platform)
-            with self._client.open_blob(repository, manifest.config) as reader:
-                config = ImageConfig.parse(_read_all(reader, MAX_CONFIG + 1))
+            config = despite_mirrors(lambda: self._config(repository, manifest.config))
         except OCIError as error:
             raise BaseImageError(f"cannot pull the image {text}: {error.message}", hint=error.hint) from error
         _check(text, manifest, config)
         layers = zip(manifest.layers, config.diff_ids, strict=True)
         pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
         return PulledImage(text, top, config, pulled, manifest.annotations)
+
+    def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
+        with self._client.open_blob(repository, descriptor) as reader:
+            return ImageConfig.parse(_read_all(reader, MAX_CONFIG + 1))
 
     def _select(self, repository: Repository, top: Descriptor, data: bytes, platform: Platform) -> Manifest:
         document = parse_manifest(data, top.media_type)

@@ -33,8 +33,9 @@ from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import Unpacked, unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_oci.digest import DiffID
-from strake_oci.errors import OCIError
+from strake_oci.errors import MirrorError, OCIError
 from strake_oci.registry.client import RegistryClient
+from strake_oci.verify import despite_mirrors
 
 _TREE: Final = "tree"
 """What a layer holds, in its directory."""
@@ -126,8 +127,12 @@ class LayerStore:
         home = os.path.join(self._directory, name)
         directory = os.path.join(home, _TREE)
         self._hold(name)
-        if os.path.isdir(directory):
-            return directory
+        if not os.path.isdir(directory):
+            despite_mirrors(lambda: self._unpack_anew(layer, home, lowers))
+        return directory
+
+    def _unpack_anew(self, layer: StoredLayer, home: str, lowers: tuple[str, ...] | None) -> None:
+        name = os.path.basename(home)
         scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
         try:
             tree = os.path.join(scratch, _TREE)
@@ -142,7 +147,6 @@ class LayerStore:
         finally:
             if os.path.isdir(scratch):
                 remove_tree(scratch)
-        return directory
 
     def _hold(self, name: str, size: int | None = None) -> None:
         if self._usage is not None:
@@ -158,10 +162,15 @@ class LayerStore:
         try:
             with self._open(layer) as packed:
                 stream = HashedStream(DecompressedStream(packed))
-                with ReadAhead(stream) as ahead:
-                    unpacked = unpack_layer(ahead, directory, lowest=lowers == (), lowers=lowers or None)
-                while packed.read(1 << 20):
-                    pass  # what follows the compressed stream belongs to the blob's digest
+                try:
+                    with ReadAhead(stream) as ahead:
+                        unpacked = unpack_layer(ahead, directory, lowest=lowers == (), lowers=lowers or None)
+                except LayerError:
+                    _read_out(packed)  # it may not be what was asked for, which only the end tells
+                    raise
+                _read_out(packed)  # what follows the compressed stream belongs to the blob's digest
+        except MirrorError:
+            raise
         except OCIError as error:
             raise BaseImageError(f"cannot pull {what}: {error.message}", hint=error.hint) from error
         except LayerError as error:
@@ -184,6 +193,11 @@ class LayerStore:
                 return open(layer.path, "rb")
             case _:
                 assert_never(layer)
+
+
+def _read_out(packed: ByteSource) -> None:
+    while packed.read(1 << 20):
+        pass
 
 
 def _read_gaps(tree: str) -> Gaps:

@@ -5,6 +5,7 @@
 | `client` | `RegistryClient`: all that callers need |
 | `settings` | what a user can say about registries |
 | `manifests`, `download`, `upload`, `push`, `stream`, `window` | the distribution API, by verb |
+| `mirrors` | where content is pulled from, and who is passed over |
 | `session` | one request: authenticated, tried again, explained |
 | `authorizer`, `challenge`, `tokens` | authentication |
 | `answers`, `retry`, `hop` | what a refusal means, when to try again, where not to go |

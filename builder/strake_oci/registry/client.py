@@ -7,17 +7,17 @@ blob in memory. One client is meant to be shared by all threads of a program and
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
-from strake_oci.errors import OCIError
 from strake_oci.manifest import parse
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry import manifests, referrers
 from strake_oci.registry.authorizer import Authorizer
 from strake_oci.registry.download import BlobReader
+from strake_oci.registry.mirrors import MirrorRecord, Places
 from strake_oci.registry.push import BlobPush
 from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
@@ -26,6 +26,7 @@ from strake_oci.registry.stream import BlobUpload
 from strake_oci.registry.tokens import TokenCache
 from strake_oci.registry.transport import Transport
 from strake_oci.registry.upload import MOUNT_REFUSED, Mount, UploadSession
+from strake_oci.verify import despite_mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from strake_oci.images import Readable
-
-T = TypeVar("T")
 
 _OK, _NOT_FOUND = 200, 404
 
@@ -63,6 +62,7 @@ class RegistryClient:
         self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
         policy = retry or RetryPolicy()
         self._retrier = Retrier(policy)
+        self._record = MirrorRecord()
         # A mirror that is down must not cost more than it saves: the source is waiting.
         self._mirror_retrier = Retrier(replace(policy, attempts=min(policy.attempts, 2)))
 
@@ -77,9 +77,8 @@ class RegistryClient:
             ManifestUnknownError: There is no such image.
             RegistryError: The registry refused or failed.
         """
-        return self._pulling(
-            reference.repository, lambda session: manifests.resolve(session, reference.identifier)
-        )
+        places = self._places(reference.repository)
+        return places.pull(lambda session: manifests.resolve(session, reference.identifier))
 
     def manifest(self, repository: Repository, identifier: Digest | str) -> tuple[Descriptor, bytes]:
         """Return a manifest or index by digest or tag, checked against its digest, at most 4 MiB.
@@ -90,7 +89,7 @@ class RegistryClient:
             SizeExceededError: It is too long.
             RegistryError: The registry refused or failed.
         """
-        return self._pulling(repository, lambda session: manifests.pull(session, str(identifier)))
+        return self._places(repository).pull(lambda session: manifests.pull(session, str(identifier)))
 
     def push_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
         """Push a manifest or index under the reference's tag, or by digest if it has none.
@@ -153,8 +152,10 @@ class RegistryClient:
         Raises:
             BlobUnknownError: There is no such blob.
             RegistryError: The registry refused or failed.
+            MirrorError: While reading: a mirror served something else. Opening again asks another place;
+                `verify.despite_mirrors` does so.
         """
-        return BlobReader(self._pull_sessions(repository), descriptor, on_bytes)
+        return BlobReader(self._places(repository), descriptor, on_bytes)
 
     def blob_exists(self, repository: Repository, digest: Digest) -> bool:
         """Tell whether a repository has a blob. Mirrors are not asked.
@@ -220,7 +221,7 @@ class RegistryClient:
             lambda: self.blob_exists(repository, descriptor.digest),
             on_bytes,
         )
-        return push.run(mount)
+        return despite_mirrors(lambda: push.run(mount))
 
     def check_push(self, repository: Repository) -> None:
         """Make sure that a repository takes blobs from this account: begin an upload, and give it up.
@@ -298,22 +299,7 @@ class RegistryClient:
         endpoint = self._settings.endpoint(repository.registry)
         return Session(endpoint, repository, self._transport, self._authorizer, retrier or self._retrier)
 
-    def _pull_sessions(self, repository: Repository) -> list[Session]:
-        *mirrors, last = self._settings.pull_places(repository)
-        return [*(self._session(place, self._mirror_retrier) for place in mirrors), self._session(last)]
-
-    def _pulling(self, repository: Repository, action: Callable[[Session], T]) -> T:
-        """Try a repository's mirrors and then itself; the last error is raised and tells of the others."""
-        *mirrors, last = self._pull_sessions(repository)
-        failures: list[str] = []
-        for session in mirrors:
-            try:
-                return action(session)
-            except OCIError as error:
-                failures.append(f"mirror {session.repository}: {error.message}")
-        try:
-            return action(last)
-        except OCIError as error:
-            for failure in failures:
-                error.add_note(failure)
-            raise
+    def _places(self, repository: Repository) -> Places:
+        *mirrors, last = self._record.worth_asking(self._settings.pull_places(repository), repository)
+        asked_first = tuple(self._session(mirror, self._mirror_retrier) for mirror in mirrors)
+        return Places(asked_first, self._session(last), self._record)

@@ -26,9 +26,10 @@ from strake_oci.registry.retry import told
 from strake_oci.registry.session import Call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from strake_oci.descriptor import Descriptor
+    from strake_oci.registry.mirrors import Places
     from strake_oci.registry.session import Session
     from strake_oci.registry.transport import Answer
 
@@ -47,7 +48,7 @@ class BlobReader(io.RawIOBase):
     """A blob as a readable binary file. Not thread-safe.
 
     Args:
-        sessions: Where to read, in order: when one fails for good, the next goes on.
+        places: Where to read: when one fails for good, the next goes on.
         descriptor: What is wanted.
         on_bytes: Called with the number of bytes as they come.
         clock: Seconds, monotonic.
@@ -55,20 +56,23 @@ class BlobReader(io.RawIOBase):
     Raises:
         BlobUnknownError: The repository has no such blob (on opening).
         DigestMismatchError, SizeExceededError: The content is not what was asked for (while reading).
+        MirrorError: Likewise, and a mirror served it: opening the blob again asks another place.
         RegistryError: It could not be read, even after all the tries.
     """
 
     def __init__(
         self,
-        sessions: Sequence[Session],
+        places: Places,
         descriptor: Descriptor,
         on_bytes: Callable[[int], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self._session, *rest = sessions
-        self._others = deque(rest)
+        self._places = places
+        self._others = deque((*places.mirrors, places.last))
+        self._session = self._others.popleft()
+        self._served: list[Session] = []
         self._on_bytes = on_bytes
         self._clock = clock
         self._operation = f"pulling blob {descriptor.digest}"
@@ -154,25 +158,25 @@ class BlobReader(io.RawIOBase):
 
     def _verify(self) -> None:
         if self._hasher.size > self.descriptor.size:
-            self.close()
-            raise SizeExceededError(
-                f"{self._operation}: more than the {self.descriptor.size} bytes it should have"
-            )
+            raise self._wrong(self._too_long())
         actual = self._hasher.digest()
         if actual != self.descriptor.digest:
-            self.close()
-            raise DigestMismatchError(
-                self.descriptor.digest, actual, what=f"blob from {self._session.repository}"
-            )
+            places = " and ".join(str(session.repository) for session in self._served) or "nowhere"
+            raise self._wrong(DigestMismatchError(self.descriptor.digest, actual, what=f"blob from {places}"))
+
+    def _wrong(self, error: OCIError) -> OCIError:
+        self.close()
+        return self._places.blamed(self._served, error)
+
+    def _too_long(self) -> SizeExceededError:
+        size, place = self.descriptor.size, self._session.repository
+        return SizeExceededError(f"{self._operation} ({place}): more than the {size} bytes it should have")
 
     def _finish(self) -> None:
         """Read the end of the answer, without which its connection could not be used again."""
         with contextlib.suppress(RegistryError):  # the content is there and right
             if next(self._pieces, b""):
-                self.close()
-                raise SizeExceededError(
-                    f"{self._operation}: more than the {self.descriptor.size} bytes it should have"
-                )
+                raise self._wrong(self._too_long())
 
     def _open(self) -> None:
         """Connect to the first place that lets us."""
@@ -208,7 +212,7 @@ class BlobReader(io.RawIOBase):
             for note in self._notes:
                 error.add_note(note)
             raise error
-        self._notes.append(f"mirror {self._session.repository}: {error.message}")
+        self._notes.append(self._places.passed_over(self._session, error))
         self._session = self._others.popleft()
         self._failures, self._failed_at = 0, -1
 
@@ -226,6 +230,8 @@ class BlobReader(io.RawIOBase):
             answer.close()
             raise
         self._answer = answer
+        if self._session not in self._served:
+            self._served.append(self._session)
 
     def _positioned(self, answer: Answer, at: int) -> Iterator[bytes]:
         pieces = answer.stream()
@@ -244,7 +250,8 @@ class BlobReader(io.RawIOBase):
         size = self.descriptor.size
         if announced is not None and announced > size:
             raise SizeExceededError(
-                f"{self._operation}: the registry announces {announced} bytes instead of {size}"
+                f"{self._operation} ({self._session.repository}): "
+                f"the registry announces {announced} bytes instead of {size}"
             )
         if announced is not None and announced < size:
             context = self._session.context(self._operation)
