@@ -91,3 +91,8 @@ def occurrence_key(definition: Value, inputs: tuple[Value, ...]) -> Key:
     Where there is no such note, no content key can be a hit, and nothing needs to be waited for.
     """
     return key_of("occurrence", definition, inputs)
+
+
+def outline_key(below: tuple[DiffID, ...], destination: str, *, accounts: bool) -> Key:
+    """Return the key of what a COPY must know of the layers below it (`rootfs.outline`)."""
+    return key_of("outline", layers_state(below).hex, destination, accounts)

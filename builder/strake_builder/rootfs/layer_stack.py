@@ -56,6 +56,26 @@ class LayerStack:
                 return None if is_whiteout(found) else Found(where, found)
         return None
 
+    def members(self, path: bytes) -> dict[bytes, Found]:
+        """Return what is in a directory, by name.
+
+        Args:
+            path: relative to the root, without links on the way.
+        """
+        members: dict[bytes, Found] = {}
+        hidden: set[bytes] = set()
+        for layer in self._holding(path):
+            with os.scandir(os.path.join(layer, path)) as entries:
+                for entry in entries:
+                    if entry.name in members or entry.name in hidden:
+                        continue
+                    found = entry.stat(follow_symlinks=False)
+                    if is_whiteout(found):
+                        hidden.add(entry.name)
+                    else:
+                        members[entry.name] = Found(entry.path, found)
+        return members
+
     def _holding(self, path: bytes) -> tuple[bytes, ...]:
         """Return the layers whose directory at a path is part of the stack's, topmost first."""
         if len(self._known) > _REMEMBERED:

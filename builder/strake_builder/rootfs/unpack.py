@@ -14,7 +14,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
@@ -67,8 +67,19 @@ def unpack_layer(
         MalformedLayer: the stream is damaged or a member tries to leave the root.
         OSError: the file system refused, for example because it is full.
     """
+    return unpack_members(read_members(source), directory, lowest=lowest, lowers=lowers)
+
+
+def unpack_members(
+    members: Iterable[tuple[Entry, Content]],
+    directory: str,
+    *,
+    lowest: bool,
+    lowers: Sequence[str] | None = None,
+) -> Unpacked:
+    """Unpack what is in a layer's tar stream; as `unpack_layer`."""
     with Root(directory) as root, _Unpacking(root, layer=True, lowest=lowest, lowers=lowers) as unpacking:
-        for entry, content in read_members(source):
+        for entry, content in members:
             if b".." in entry.path.split(b"/"):
                 raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
             unpacking.apply(entry, content)

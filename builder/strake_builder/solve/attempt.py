@@ -32,6 +32,7 @@ from strake_builder.solve.image import FinishedImage, finish_image, image_notes,
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.layer_check import broken_layers
 from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.outlines import Outlines
 from strake_builder.solve.outputs import FileOutputs
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.remote_sources import RemoteSources
@@ -111,6 +112,7 @@ class Attempt:
         self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
         self._results: StepResults | None = None
+        self._outlines: Outlines | None = None
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
 
@@ -133,6 +135,9 @@ class Attempt:
                 self._results = StepResults(
                     parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping
                 )
+                self._outlines = Outlines(
+                    parts.workspace, parts.store, parts.caches, parts.keeping, parts.reporter
+                )
             tools = self._tools(origins)
             early = self._push_layers(self._known_layers()) if parts.inputs.push else []
             self._stage_result = runs.run(tools)
@@ -141,8 +146,9 @@ class Attempt:
             self._write_files(image)
             if parts.inputs.push:
                 self._push(image, early)
-        if self._results is not None:
+        if self._results is not None and self._outlines is not None:
             self._results.finish()
+            self._outlines.finish()
         return image
 
     def broken_layers(self) -> tuple[StoredLayer, ...]:
@@ -184,6 +190,7 @@ class Attempt:
             foreign=self._foreign,
             remote=parts.remote,
             results=self._results,
+            outlines=self._outlines,
         )
 
     def _finish(self) -> FinishedImage:

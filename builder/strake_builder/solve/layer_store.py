@@ -14,6 +14,7 @@ import hashlib
 import os
 import tempfile
 import threading
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -95,11 +96,30 @@ class LayerStore:
                 directories.append(self._over_others(layer, alone, tuple(directories)))
         return tuple(directories)
 
+    def has(self, layers: Sequence[StoredLayer]) -> bool:
+        """Say whether all the layers of an image are unpacked already, by this build or another."""
+        names = (_name(layer, lowest=position == 0) for position, layer in enumerate(layers))
+        return all(os.path.isdir(os.path.join(self._directory, name)) for name in names)
+
+    def alone(self, layers: Sequence[ImageLayer]) -> tuple[str, ...] | None:
+        """Return the directories of layers that are not the lowest, bottom first, unpacked.
+
+        None where one of them depends on what is below: it can only be had from `directories`.
+
+        Raises:
+            BaseImageError, OutOfDisk: as `directories`.
+        """
+        directories = [
+            layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
+            for layer in layers
+        ]
+        return None if any(map(_read_gaps, directories)) else tuple(directories)
+
     def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
         key = (layer.diff_id, lowest)
         with self._lock:
             if key not in self._unpacked:
-                name = f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
+                name = _name(layer, lowest=lowest)
                 self._unpacked[key] = self._pool.submit(self._unpack, layer, name, () if lowest else None)
             return self._unpacked[key]
 
@@ -160,7 +180,7 @@ class LayerStore:
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
         try:
-            with self._open(layer) as packed:
+            with self.open(layer) as packed:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
@@ -184,13 +204,18 @@ class LayerStore:
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
         return unpacked, stream.hasher.size
 
-    def _open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
+    def open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
+        """Open a layer's blob.
+
+        Raises:
+            OCIError, OSError: it cannot be read.
+        """
         match layer:
             case PulledLayer():
                 progress = _Progress(layer, self._reporter)
                 return self._client.open_blob(layer.repository, layer.descriptor, progress)
             case WrittenLayer():
-                return open(layer.path, "rb")
+                return Path(layer.path).open("rb")
             case _:
                 assert_never(layer)
 
@@ -198,6 +223,11 @@ class LayerStore:
 def _read_out(packed: ByteSource) -> None:
     while packed.read(1 << 20):
         pass
+
+
+def _name(layer: StoredLayer, *, lowest: bool) -> str:
+    """Return the name of a layer's directory."""
+    return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
 
 
 def _read_gaps(tree: str) -> Gaps:

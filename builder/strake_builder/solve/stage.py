@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import time
 from collections import deque
@@ -21,6 +20,7 @@ from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
+from strake_builder.rootfs.outline import Outline
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.snapshotter import Snapshot
 from strake_builder.sandbox.crun import Crun
@@ -32,6 +32,7 @@ from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.foreign_programs import ForeignPrograms
 from strake_builder.solve.image_layers import ImageLayer, StepLayer
 from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.outlines import Outlines
 from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.run_step import execute_run
@@ -42,7 +43,10 @@ from strake_builder.solve.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class StageTools:
-    """What executing steps needs; shared by all stages of a build. Without caches there are no `results`."""
+    """What executing steps needs; shared by all stages of a build.
+
+    Without caches there are no `results` and no `outlines`.
+    """
 
     workspace: Workspace
     store: LayerStore
@@ -55,6 +59,7 @@ class StageTools:
     foreign: ForeignPrograms
     remote: RemoteSources
     results: StepResults | None = None
+    outlines: Outlines | None = None
 
 
 class StageExecutor:
@@ -85,6 +90,8 @@ class StageExecutor:
         self._first = first_number
         self._exported = exported
         self._slots = slots
+        self._ground = 0  # layers that the COPYs since the last RUN stand on
+        self._outlines: dict[int, Outline] = {}
 
     def run(self, base: StageResult) -> StageResult:
         """Run every step over a base, but for those whose result is known.
@@ -95,8 +102,7 @@ class StageExecutor:
         tools, steps = self._tools, self._evaluated.steps
         layers, records = list(base.layers), list(base.records)
         known = deque(tools.results.leading(self._stage.index) if tools.results else ())
-        if sum(not isinstance(step, ConfigStep) for step in steps) > len(known):
-            tools.store.prefetch((*base.layers, *(step.layer for step in known if step.layer)))
+        self._prepare(base, tuple(known))
         for position, step in enumerate(steps):
             tools.cancellation.check()
             if isinstance(step, ConfigStep):
@@ -108,7 +114,30 @@ class StageExecutor:
             records.append(record)
             if record.layer is not None:
                 layers.append(record.layer)
+            if isinstance(step, RunStep | AddStep):
+                self._ground = len(layers)
         return StageResult(tuple(layers), tuple(records))
+
+    def _prepare(self, base: StageResult, known: tuple[CachedStep, ...]) -> None:
+        """Begin to bring what the steps need whose results are not known."""
+        tools, layers, left = self._tools, list(base.layers), dict[int, FileStep]()
+        self._ground = ground = len(layers)
+        results = iter(known)
+        for position, step in enumerate(self._evaluated.steps):
+            if isinstance(step, ConfigStep):
+                continue
+            result = next(results, None)
+            if result is None:
+                if not _is_link(step):
+                    left[position] = step
+            elif result.layer is not None:
+                layers.append(result.layer)
+            if result is not None and isinstance(step, RunStep | AddStep):
+                ground = len(layers)
+        if left and tools.outlines is not None:
+            self._outlines = tools.outlines.of_stage(self._stage.index, layers[:ground], left)
+        if left and not self._outlines:
+            tools.store.prefetch(tuple(layers))
 
     def _by_content(self, step: FileStep, below: tuple[ImageLayer, ...]) -> CachedStep | None:
         if self._tools.results is None:
@@ -123,7 +152,7 @@ class StageExecutor:
         return StepRecord(step, found.layer, found.created, self._key(position), cached=True)
 
     def _executed(self, position: int, step: FileStep, below: tuple[ImageLayer, ...]) -> StepRecord:
-        layer = self._timed(self._first + position, step, below)
+        layer = self._timed(position, step, below)
         created = datetime.now(UTC)
         if self._tools.results is not None:
             self._tools.results.keep(self._stage, position, step, below, layer, created)
@@ -133,17 +162,17 @@ class StageExecutor:
         results = self._tools.results
         return results.definition_key(self._stage.index, position) if results else None
 
-    def _timed(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+    def _timed(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
         self._tools.origins.await_stages(step)
         with self._slots:
-            return self._held(number, step, layers)
+            return self._held(position, step, layers)
 
-    def _held(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
-        reporter, origin = self._tools.reporter, step.origin
+    def _held(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+        reporter, origin, number = self._tools.reporter, step.origin, self._first + position
         reporter.step_started(number, origin.span.first, origin.text, self._stage.label)
         started = time.monotonic()
         try:
-            layer = self._execute(number, step, layers)
+            layer = self._execute(position, step, layers)
         except Exception as error:
             exit_code = error.exit_code if isinstance(error, RunStepFailed) else None
             reporter.step_failed(number, time.monotonic() - started, exit_code)
@@ -152,24 +181,45 @@ class StageExecutor:
         reporter.step_finished(number, time.monotonic() - started)
         return layer
 
-    def _execute(self, number: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
-        tools = self._tools
-        directories = tools.store.directories(layers)
-        tools.cancellation.check()
-        below = () if isinstance(step, CopyStep | AddStep) and step.link else directories
-        workspace, roots = tools.workspace, tools.workspace.roots
-        with contextlib.ExitStack() as scope:
-            snapshot = scope.enter_context(roots.mounted(below, workspace.new_name("step")))
-            names = snapshot.root
-            if _needs_names(step) and below != directories:
-                names = scope.enter_context(roots.view(directories, workspace.new_name("names")))
-            self._step(number, step, snapshot, names)
+    def _execute(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> StepLayer:
+        tools, number = self._tools, self._first + position
+        if _is_link(step):
+            snapshot: Snapshot | None = self._over(number, step, ())
+        else:
+            snapshot = self._over_outline(number, position, step, layers)
+        if snapshot is None:
+            self._outlines.clear()
+            directories, ground = tools.store.directories(layers), self._ground
+            snapshot = self._over(number, step, directories)
+            if tools.outlines is not None:
+                tools.outlines.keep(step, layers[:ground], directories[:ground], snapshot.upper)
         kept = self._exported or tools.results is not None
         blob = tools.exporter.export(snapshot, push=self._exported) if kept else None
         return StepLayer(snapshot.upper, blob)
 
-    def _step(self, number: int, step: FileStep, snapshot: Snapshot, names: str) -> None:
-        """Execute a step in a snapshot; `names` is the root whose users and groups count."""
+    def _over_outline(
+        self, number: int, position: int, step: FileStep, layers: tuple[ImageLayer, ...]
+    ) -> Snapshot | None:
+        """Execute a step without the layers that only COPYs stand on; None if it turns out to need them."""
+        outline = self._outlines.get(position)
+        above = self._tools.store.alone(layers[self._ground :]) if outline is not None else None
+        if outline is None or above is None:
+            return None
+        try:
+            snapshot = self._over(number, step, (outline.directory, *above))
+        except StepError:
+            return None  # it may be for something that the outline does not have
+        return snapshot if outline.suffices(snapshot.upper) else None
+
+    def _over(self, number: int, step: FileStep, directories: tuple[str, ...]) -> Snapshot:
+        """Execute a step over layers."""
+        self._tools.cancellation.check()
+        workspace, roots = self._tools.workspace, self._tools.workspace.roots
+        with roots.mounted(directories, workspace.new_name("step")) as snapshot:
+            self._step(number, step, snapshot)
+        return snapshot
+
+    def _step(self, number: int, step: FileStep, snapshot: Snapshot) -> None:
         tools, platform = self._tools, self._stage.platform
         match step:
             case RunStep():
@@ -180,12 +230,12 @@ class StageExecutor:
                 tools.foreign.require(platform)
                 execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, sink)
             case CopyStep():
-                with Root(snapshot.root) as root, Root(names) as accounts:
-                    owner = resolve_owner(step.chown, accounts)
+                with Root(snapshot.root) as root:
+                    owner = resolve_owner(step.chown, root)
                     execute_copy(step, owner, root, tools.origins, platform, tools.reporter)
             case AddStep():
-                with Root(snapshot.root) as root, Root(names) as accounts:
-                    owner = resolve_owner(step.chown, accounts)
+                with Root(snapshot.root) as root:
+                    owner = resolve_owner(step.chown, root)
                     scratch = tools.workspace.directory(tools.workspace.new_name("add"))
                     places = AddPlaces(root, scratch, tools.origins, platform, tools.remote)
                     execute_add(step, owner, places, tools.reporter)
@@ -201,8 +251,9 @@ class StageExecutor:
                 assert_never(step)
 
 
-def _needs_names(step: FileStep) -> bool:
-    return isinstance(step, CopyStep | AddStep) and step.chown is not None and step.chown.needs_names
+def _is_link(step: FileStep) -> bool:
+    """Say whether a step writes onto nothing; the frontend lets it name users by number only."""
+    return isinstance(step, CopyStep | AddStep) and step.link
 
 
 def _located(error: Exception, step: FileStep) -> Exception:

@@ -98,7 +98,5 @@ class StepKeys:
 
 
 def _below(step: FileStep, state: Key) -> Key | None:
-    """Return the state that a step's result depends on: `--link` needs none, except for names of users."""
-    if isinstance(step, CopyStep | AddStep) and step.link and not (step.chown and step.chown.needs_names):
-        return None
-    return state
+    """Return the state that a step's result depends on: `--link` needs none."""
+    return None if isinstance(step, CopyStep | AddStep) and step.link else state

@@ -1,0 +1,217 @@
+"""What a COPY must know of the layers below it, small enough to be kept with its result.
+
+A COPY writes into a few directories. Whether something is in its place there, who owns the directory,
+where a link leads: the listings of those directories tell. Over them alone it comes to the very layer that
+it comes to over the layers themselves, which then need be neither pulled nor unpacked.
+
+An outline is a layer of what the last run of a step met: every directory that it wrote into, with what is
+in it. What it does not have (what is in the other directories, what is in files that were not in the way)
+is marked, and whether the next run came near any of that is looked up when it is done.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.rootfs.changes import Change
+from strake_builder.rootfs.layer_stack import Found, LayerStack
+from strake_builder.rootfs.lower_layers import read_xattrs
+from strake_builder.rootfs.unpack import unpack_members
+
+_UNREAD: Final = b"user.strake.unread"
+"""Marks a directory whose members, or a file whose content is left out; its value is the file's size."""
+
+_MEMBERS: Final = 4000
+_FILE: Final = 64 * 1024
+_CONTENT: Final = 1024 * 1024
+_SECOND: Final = 1_000_000_000
+_SIZE_DIGITS: Final = 15
+_ACCOUNTS: Final = (b"etc/passwd", b"etc/group")
+
+
+class UnfitForOutlineError(Exception):
+    """What is below a step is too large for an outline, or of a form that one cannot have."""
+
+
+def outline_of(lowers: Sequence[str], upper: str, destination: bytes, *, accounts: bool) -> Iterator[Change]:
+    """Yield the members of an outline, parents before children.
+
+    Args:
+        lowers: the layers below the step, topmost first.
+        upper: what the step wrote.
+        destination: where it was told to write; the way there is part of the outline.
+        accounts: the step looks up users and groups.
+
+    Raises:
+        UnfitForOutlineError: there can be none.
+    """
+    way = b"/".join(part for part in destination.split(b"/") if part)
+    return _Outlining(LayerStack(lowers), os.fsencode(upper), way, accounts=accounts).members()
+
+
+class _Outlining:
+    def __init__(self, stack: LayerStack, upper: bytes, way: bytes, *, accounts: bool) -> None:
+        self._stack = stack
+        self._upper = upper
+        self._way = way
+        self._accounts = _ACCOUNTS if accounts else ()
+        self._room = _CONTENT
+        self._left = _MEMBERS
+
+    def members(self) -> Iterator[Change]:
+        top = self._stack.find(b"")
+        if top is None:
+            raise UnfitForOutlineError("nothing is below")
+        yield _entry(b"", EntryType.DIRECTORY, top), ""
+        waiting, listed = [b""], set[bytes]()
+        while waiting:
+            parent = waiting.pop()
+            listed.add(parent)
+            for name, found in sorted(self._stack.members(parent).items()):
+                path = parent + b"/" + name if parent else name
+                entered = stat.S_ISDIR(found.stat.st_mode) and self._is_entered(path)
+                yield self._member(path, found, entered=entered)
+                if entered:
+                    waiting.append(path)
+        for path in self._accounts:
+            if path.rpartition(b"/")[0] not in listed:
+                yield from self._account_file(path)
+
+    def _member(self, path: bytes, found: Found, *, entered: bool) -> Change:
+        if path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
+            raise UnfitForOutlineError("a name below means something else in a layer")
+        self._left -= 1
+        if self._left < 0:
+            raise UnfitForOutlineError(f"more than {_MEMBERS} members")
+        mode = found.stat.st_mode
+        if stat.S_ISDIR(mode):
+            entry = _entry(path, EntryType.DIRECTORY, found)
+            return (entry if entered else _marked(entry, b"")), ""
+        if stat.S_ISLNK(mode):
+            return replace(_entry(path, EntryType.SYMLINK, found), target=os.readlink(found.where)), ""
+        if stat.S_ISREG(mode):
+            return self._file(path, found)
+        # To a COPY the rest is something that makes room. Devices cannot be made everywhere.
+        return _entry(path, EntryType.FIFO, found), ""
+
+    def _file(self, path: bytes, found: Found) -> Change:
+        entry, size = _entry(path, EntryType.FILE, found), found.stat.st_size
+        if not size:
+            return entry, ""
+        if path in self._accounts or self._is_in_the_way(path):
+            if size <= min(_FILE, self._room):
+                self._room -= size
+                return replace(entry, size=size), os.fsdecode(found.where)
+            if path in self._accounts:
+                raise UnfitForOutlineError(f"{path!r} is larger than {_FILE} bytes")
+        return _marked(entry, str(size).encode()), ""
+
+    def _account_file(self, path: bytes) -> Iterator[Change]:
+        parent = self._stack.find(path.rpartition(b"/")[0])
+        if parent is None:
+            return
+        if not stat.S_ISDIR(parent.stat.st_mode):
+            raise UnfitForOutlineError(f"{path!r} is behind a link")
+        found = self._stack.find(path)
+        if found is None:
+            return
+        if not stat.S_ISREG(found.stat.st_mode):
+            raise UnfitForOutlineError(f"{path!r} is no file")
+        yield self._file(path, found)
+
+    def _is_entered(self, path: bytes) -> bool:
+        if self._way.startswith(path + b"/"):
+            return True
+        found = _lstat(os.path.join(self._upper, path))
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def _is_in_the_way(self, path: bytes) -> bool:
+        found = _lstat(os.path.join(self._upper, path))
+        return found is not None and stat.S_ISREG(found.st_mode)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """An outline that was unpacked.
+
+    Attributes:
+        directory: a layer.
+        unread: what it does not have the members or the content of, by path.
+    """
+
+    directory: str
+    unread: Mapping[bytes, Entry]
+
+    @staticmethod
+    def unpack(source: ByteSource, directory: str) -> Outline:
+        """Unpack an outline into an empty directory.
+
+        Raises:
+            MalformedLayer: it is none, or damaged.
+            OSError: the file system refused.
+        """
+        unread: dict[bytes, Entry] = {}
+        unpack_members(_unmarked(source, unread), directory, lowest=True)
+        return Outline(directory, unread)
+
+    def suffices(self, upper: str) -> bool:
+        """Say whether a step that ran over the outline came to what it comes to over the layers.
+
+        Args:
+            upper: what it wrote.
+        """
+        top = os.fsencode(upper)
+        return not any(self._was_met(top, path, entry) for path, entry in self.unread.items())
+
+    @staticmethod
+    def _was_met(upper: bytes, path: bytes, entry: Entry) -> bool:
+        found = _lstat(os.path.join(upper, path))
+        if found is None or entry.type is EntryType.DIRECTORY:
+            return found is not None
+        # Whether a file like this one changes anything is a question to its content.
+        same = (stat.S_IFREG | entry.mode, entry.uid, entry.gid, entry.size, entry.mtime * _SECOND)
+        return same == (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns)
+
+
+def _unmarked(source: ByteSource, unread: dict[bytes, Entry]) -> Iterator[tuple[Entry, Content]]:
+    """Yield an outline's members as they are unpacked, and collect what is marked."""
+    for number, (member, content) in enumerate(read_members(source)):
+        if number > _MEMBERS + len(_ACCOUNTS):
+            raise MalformedLayer(f"an outline has more than {_MEMBERS} members")
+        mark = member.xattrs.get(_UNREAD)
+        if mark is None:
+            yield member, content
+            continue
+        entry = replace(member, xattrs={n: v for n, v in member.xattrs.items() if n != _UNREAD})
+        if entry.type is EntryType.FILE:
+            if not (mark.isdigit() and len(mark) <= _SIZE_DIGITS):
+                raise MalformedLayer("an outline has a file without its size")
+            entry = replace(entry, size=int(mark))
+        unread[entry.path] = entry
+        yield entry, Content(source, 0, extents=())
+
+
+def _entry(path: bytes, kind: EntryType, found: Found) -> Entry:
+    was, xattrs = found.stat, read_xattrs(found.where)
+    if _UNREAD in xattrs:
+        raise UnfitForOutlineError("the mark of an outline is in the image")
+    mtime = was.st_mtime_ns // _SECOND
+    return Entry(path, kind, stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid, mtime=mtime, xattrs=xattrs)
+
+
+def _marked(entry: Entry, mark: bytes) -> Entry:
+    return replace(entry, xattrs={**entry.xattrs, _UNREAD: mark})
+
+
+def _lstat(path: bytes) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None

@@ -1,0 +1,162 @@
+"""Lets the last COPYs of a stage run without the layers below them.
+
+Where a RUN follows, the layers are needed anyhow. Where none does, the most frequent change of all, another
+source under the same dependencies, costs a small document of the cache for each COPY in place of a download
+of everything that it stands on. The documents are written when a step ran over the real layers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+from strake_builder.cache.definitions import FileStep
+from strake_builder.cache.keys import Key, outline_key
+from strake_builder.cache.step_cache import CachedStep
+from strake_builder.errors import BuildError
+from strake_builder.frontend.steps import CopyStep, WorkdirStep
+from strake_builder.layers.blobs import StoredLayer
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError
+from strake_builder.layers.format import LayerFormat
+from strake_builder.layers.hashed import HashedStream
+from strake_builder.layers.pipeline import write_blob
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.changes import tar_stream
+from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
+from strake_builder.solve.image_layers import ImageLayer, StepLayer, WrittenLayer
+from strake_builder.solve.layer_store import LayerStore
+from strake_builder.solve.step_results import CacheUse, diff_ids
+from strake_builder.solve.workspace import Workspace
+from strake_oci.descriptor import Descriptor
+from strake_oci.digest import DiffID
+from strake_oci.errors import OCIError
+
+_LOOKUPS: Final = 8
+_PIECE: Final = 1 << 20
+_FORM: Final = LayerFormat()
+
+
+class Outlines:
+    """The outlines of one build. Thread-safe.
+
+    Args:
+        workspace: where they are made and unpacked.
+        store: opens layers, and knows which are on disk already.
+        use: the caches.
+        pool: where outlines are made, while the build goes on.
+        reporter: hears of what cannot be used.
+    """
+
+    def __init__(
+        self, workspace: Workspace, store: LayerStore, use: CacheUse, pool: Executor, reporter: Reporter
+    ) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._use = use
+        self._pool = pool
+        self._reporter = reporter
+        self._keeping: list[Future[None]] = []
+
+    def of_stage(
+        self, stage: int, ground: Sequence[ImageLayer], steps: Mapping[int, FileStep]
+    ) -> dict[int, Outline]:
+        """Return the outlines of the steps that a stage has left to run, or none at all.
+
+        Args:
+            stage: its index.
+            ground: the layers that only COPYs stand on.
+            steps: by position in the stage.
+        """
+        layers = [layer for layer in ground if not isinstance(layer, StepLayer)]
+        if not self._use.reads or stage in self._use.fresh_stages or len(layers) < len(ground):
+            return {}
+        below = diff_ids(tuple(layers))
+        keys = {
+            at: _key(step, below) for at, step in steps.items() if isinstance(step, CopyStep | WorkdirStep)
+        }
+        if not keys or not layers or len(keys) < len(steps) or self._store.has(layers):
+            return {}
+        with ThreadPoolExecutor(_LOOKUPS, "outline") as pool:
+            found = pool.map(self._open, keys.values())
+            outlines = {at: outline for at, outline in zip(keys, found, strict=True) if outline is not None}
+        return outlines if len(outlines) == len(steps) else {}
+
+    def keep(
+        self, step: FileStep, ground: Sequence[ImageLayer], directories: Sequence[str], upper: str
+    ) -> None:
+        """Keep the outline of a step that ran over the layers themselves; nothing is waited for.
+
+        Args:
+            step: what ran.
+            ground: the layers that only COPYs stand on.
+            directories: those layers, bottom first.
+            upper: what the step wrote.
+        """
+        if ground and isinstance(step, CopyStep | WorkdirStep):
+            work = partial(self._keep, step, ground, directories[::-1], upper)
+            self._keeping.append(self._pool.submit(work))
+
+    def finish(self) -> None:
+        """Wait until everything is kept."""
+        for each in self._keeping:
+            each.result()
+
+    def _open(self, key: Key) -> Outline | None:
+        found = (cache.lookup(key) for cache in self._use.caches)
+        layer = next((result.layer for result in found if result is not None), None)
+        if layer is None:
+            return None
+        directory = self._workspace.directory(self._workspace.new_name("outline"))
+        try:
+            return self._unpack(layer, directory)
+        except (OCIError, LayerError, OSError) as error:
+            self._reporter.warn(f"the outline {layer.descriptor.digest} of a cache is left out: {error}")
+            return None
+
+    def _unpack(self, layer: StoredLayer, directory: str) -> Outline:
+        with self._store.open(layer) as packed:
+            stream = HashedStream(DecompressedStream(packed))
+            outline = Outline.unpack(stream, directory)
+            while packed.read(_PIECE):
+                pass  # what follows the compressed stream belongs to the blob's digest
+        if stream.hasher.digest() != layer.diff_id:
+            raise LayerError(f"it holds {stream.hasher.digest()}")
+        return outline
+
+    def _keep(
+        self,
+        step: CopyStep | WorkdirStep,
+        ground: Sequence[ImageLayer],
+        lowers: Sequence[str],
+        upper: str,
+    ) -> None:
+        path = os.path.join(self._workspace.path, self._workspace.new_name("outline"))
+        destination = _destination(step).encode(errors="surrogateescape")
+        try:
+            key = _key(step, diff_ids(tuple(ground)))
+            members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
+            with open(path, "wb") as file:
+                blob = write_blob(tar_stream(members), file.write, _FORM)
+        except (UnfitForOutlineError, BuildError):
+            return  # a layer that cannot be written is reported by whoever needs it
+        descriptor = Descriptor(_FORM.media_type, blob.digest, blob.size)
+        layer = WrittenLayer(descriptor, blob.diff_id, path)
+        for cache in self._use.caches:
+            cache.store((key,), CachedStep(layer, datetime.now(UTC)))
+
+
+def _key(step: CopyStep | WorkdirStep, below: tuple[DiffID, ...]) -> Key:
+    return outline_key(below, _destination(step), accounts=_needs_accounts(step))
+
+
+def _destination(step: CopyStep | WorkdirStep) -> str:
+    return step.destination if isinstance(step, CopyStep) else step.path
+
+
+def _needs_accounts(step: CopyStep | WorkdirStep) -> bool:
+    return isinstance(step, WorkdirStep) or (step.chown is not None and step.chown.needs_names)
