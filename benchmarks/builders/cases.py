@@ -102,6 +102,13 @@ CASES: Final = {
     "same": Case("warm, nothing changed", _APPLICATION, _sources, Before.SAME_MACHINE),
     "edited": Case("warm, last COPY changed", _APPLICATION, _sources, Before.SAME_MACHINE, _edit_a_source),
     "registry": Case("registry cache, empty machine", _APPLICATION, _sources, Before.REGISTRY_CACHE),
+    "edited-registry": Case(
+        "registry cache, empty machine, last COPY changed",
+        _APPLICATION,
+        _sources,
+        Before.REGISTRY_CACHE,
+        _edit_a_source,
+    ),
     "one-of-10k": Case(
         "one file changed, base of 10,000",
         _ONE_FILE,

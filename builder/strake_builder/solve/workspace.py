@@ -1,8 +1,9 @@
 """The build's place on disk: one directory that everything is made in and that is gone afterwards.
 
-A builder that was killed cannot tidy up after itself. Every workspace holds a lock for as long as its
-process lives, so that the next build in the same place sees what is abandoned and removes it, with the
-directory in shared memory that it may have.
+A builder that was killed cannot tidy up after itself. Beside every workspace lies a file that is locked for
+as long as its process lives, so that the next build in the same place sees what is abandoned and removes it,
+with the directory in shared memory that it may have. The file comes before the directory and goes after it,
+so that whoever is killed while making or removing a workspace leaves the file as well.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.selection import RootfsKind, open_snapshotter
 
 _PREFIX: Final = "strake-build-"
-_LOCK: Final = "lock"
+_LOCK: Final = ".lock"
 _MEMORY: Final = "memory"
 _MEMORY_PREFIX: Final = "strake-memory-"
 
@@ -50,13 +51,12 @@ class Workspace:
         try:
             os.makedirs(parent, mode=0o755, exist_ok=True)
             _remove_abandoned(parent)
-            self.path = os.path.realpath(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+            self.path, self._lock_fd = _make(os.path.realpath(parent))
         except OSError as error:
             raise InvalidRequest(
                 f"cannot make a work directory in {parent}: {error.strerror}",
                 hint="choose another with --work-dir",
             ) from error
-        self._lock_fd = _take_lock(self.path)
         self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
         self._memory: str | None = None
         self._counter = 0
@@ -113,35 +113,50 @@ class Workspace:
         self._open.close()
         self.roots.close()
         remove_tree(self.path)
+        os.unlink(self.path + _LOCK)
         os.close(self._lock_fd)
 
 
-def _take_lock(directory: str) -> int:
-    fd = os.open(os.path.join(directory, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    return fd
+def _make(parent: str) -> tuple[str, int]:
+    """Make a directory beside a lock that is held; return its path and the lock."""
+    while True:
+        fd, lock = tempfile.mkstemp(_LOCK, _PREFIX, parent)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if _is_at(lock, fd):  # another build may have taken it for abandoned before it was locked
+            path = lock.removesuffix(_LOCK)
+            os.mkdir(path, 0o700)
+            return path, fd
+        os.close(fd)
 
 
 def _remove_abandoned(parent: str) -> None:
     """Remove workspaces whose process is gone: their locks can be had."""
     with os.scandir(parent) as entries:
-        candidates = [
-            e.path for e in entries if e.name.startswith(_PREFIX) and e.is_dir(follow_symlinks=False)
-        ]
-    for path in candidates:
+        locks = [e.path for e in entries if e.name.startswith(_PREFIX) and e.name.endswith(_LOCK)]
+    for lock in locks:
         try:
-            fd = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
-            continue  # not a workspace, or one that is being made this very moment
+            continue  # it went this very moment, or is somebody else's
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
         else:
-            _remove_shared_memory(path)
-            remove_tree(path)
+            if _is_at(lock, fd):
+                _remove_shared_memory(lock.removesuffix(_LOCK))
+                remove_tree(lock.removesuffix(_LOCK))
+                os.unlink(lock)
         finally:
             os.close(fd)
+
+
+def _is_at(path: str, fd: int) -> bool:
+    """Say whether an open file is what a path leads to."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(fd))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_shared_memory(workspace: str) -> None:

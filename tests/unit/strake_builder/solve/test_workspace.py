@@ -1,6 +1,7 @@
 """A build's place on disk comes, goes, and is tidied up after who could not do it."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,30 @@ def test_an_abandoned_one_is_removed_and_one_in_use_is_not(tmp_path):
             assert os.path.isdir(one.path)
             assert one.path != other.path
     assert [p.name for p in tmp_path.iterdir()] == ["strake-build-not-one"]
+
+
+@pytest.mark.parametrize("left", ["the lock alone", "the lock and an empty directory", "the lock and all"])
+def test_one_whose_making_or_removing_was_cut_short_is_removed(tmp_path, left):
+    (tmp_path / "strake-build-x.lock").write_text("")
+    if left != "the lock alone":
+        (tmp_path / "strake-build-x").mkdir()
+    if left == "the lock and all":
+        (tmp_path / "strake-build-x/file").write_text("x")
+    with Workspace(str(tmp_path)):
+        assert not list(tmp_path.glob("strake-build-x*"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_that_begin_and_end_at_once_leave_nothing_and_lose_nothing(tmp_path):
+    def one(number: int) -> bool:
+        with Workspace(str(tmp_path)) as workspace:
+            file = Path(workspace.directory("d"), "file")
+            file.write_text(str(number))
+            return file.read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(100)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
@@ -109,7 +134,7 @@ def test_a_workspace_that_lies_about_its_shared_memory_takes_nothing_along(tmp_p
     for number, target in enumerate((victim, "/dev/shm/../../tmp", "/dev/shm/other", "/dev/shm")):
         lying = tmp_path / f"strake-build-{number}"
         lying.mkdir()
-        (lying / "lock").touch()
+        lying.with_suffix(".lock").touch()
         (lying / "memory").symlink_to(target)
     with Workspace(str(tmp_path)):
         assert victim.is_dir()
