@@ -56,7 +56,7 @@ class ArchiveWriter:
         self._folders: set[str] = set()
         self._index = Index(())
         self._images: dict[str, Manifest] = {}
-        self._spoiled = False
+        self._spoiled_by: BaseException | None = None
         self._lock = threading.Lock()
 
     def has_blob(self, digest: Digest) -> bool:
@@ -75,20 +75,21 @@ class ArchiveWriter:
         Raises:
             LayoutError: The file cannot be written.
             DigestMismatchError, SizeExceededError, SizeMismatchError: The source is not what it should be;
-            the archive
-                is then spoiled.
+                the archive is then spoiled, and every further blob is refused with the same error.
         """
         with self._lock:
             if descriptor.digest in self._written:
                 return False
-            if self._spoiled:
-                raise LayoutError("the archive is spoiled by a blob that broke off")
-            self._spoiled = True
+            if self._spoiled_by is not None:
+                raise self._spoiled_by  # what broke off stands in the archive: it is why nothing more goes in
             with open_source() as source:
-                self._begin(_blob_path(descriptor.digest), descriptor.size)
-                copy_checked(source, self._write, descriptor, on_bytes)
-                self._pad(descriptor.size)
-            self._spoiled = False
+                try:
+                    self._begin(_blob_path(descriptor.digest), descriptor.size)
+                    copy_checked(source, self._write, descriptor, on_bytes)
+                    self._pad(descriptor.size)
+                except BaseException as error:
+                    self._spoiled_by = error
+                    raise
             self._written.add(descriptor.digest)
         return True
 

@@ -24,13 +24,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         help="where the build is made, on ext4, xfs, btrfs or tmpfs "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
     )
-    place.add_argument(
-        "--insecure-registry",
-        metavar="HOST[:PORT]",
-        action="append",
-        default=[],
-        help="a registry that is spoken to over plain HTTP; may be given more than once",
-    )
+    add_registry_flags(place)
     place.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
     place.add_argument(
         "--jobs",
@@ -65,6 +59,17 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
+    )
+
+
+def add_registry_flags(group: argparse._ActionsContainer) -> None:
+    """Add what every command that talks to several registries understands."""
+    group.add_argument(
+        "--insecure-registry",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="a registry that is spoken to over plain HTTP; may be given more than once",
     )
 
 

@@ -14,6 +14,7 @@ _COMMANDS: Final = {
     "build": ("build_command", "build an image from a directory and push it"),
     "run": ("run_command", "build what an ImageBuild manifest says, without a cluster"),
     "execute": ("execute_command", "build what a BuildRequest says; what runs in a builder pod"),
+    "copy": ("copy_command", "copy an image as it is: between registries, layouts and archives"),
     "lint": ("lint_command", "check a Dockerfile without building it"),
     "login": ("login_command", "keep credentials for a registry"),
     "logout": ("login_command", "forget credentials for a registry"),

@@ -39,7 +39,7 @@ def run_build(
 
     def work() -> int:
         cancellation = Cancellation()
-        _cancel_on_signal(cancellation)
+        cancel_on_signal(cancellation)
         from strake_builder.cli.building import build_and_report
 
         gc.freeze()  # what was imported stays: looking for garbage passes over it
@@ -56,10 +56,17 @@ def run_build(
         return report_unstarted(error, result_path)
 
 
-def _cancel_on_signal(cancellation: Cancellation) -> None:
-    """Stop the build on a signal, from a thread: the handler may interrupt whoever holds the locks."""
+def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:
+    """Stop the work on a signal, from a thread: the handler may interrupt whoever holds the locks.
+
+    Args:
+        cancellation: what to stop.
+        once: the second signal ends the process, as it would without this.
+    """
 
     def handle(number: int, _: object) -> None:
+        if once:
+            signal.signal(number, signal.SIG_DFL)
         reason = BuildCancelled(f"stopped by {signal.Signals(number).name}")
         threading.Thread(target=cancellation.cancel, args=[reason], daemon=True).start()
 

@@ -24,7 +24,7 @@ def strake(*words, stdin: str | None = None, cwd=None, **environment) -> subproc
     )
 
 
-@pytest.mark.parametrize("command", ["build", "run", "execute", "lint", "login", "logout"])
+@pytest.mark.parametrize("command", ["build", "run", "execute", "copy", "lint", "login", "logout"])
 def test_every_command_explains_itself(command):
     assert command in strake("--help").stdout
     done = strake(command, "--help")
@@ -40,7 +40,7 @@ def test_the_exit_statuses_are_in_the_help_and_in_the_docs():
         assert f" {status}  " in said
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["build", "--nonsense"], ["run"]])
+@pytest.mark.parametrize("words", [[], ["nonsense"], ["build", "--nonsense"], ["run"], ["copy", "a"]])
 def test_wrong_words_are_status_2(words):
     done = strake(*words)
     assert done.returncode == 2

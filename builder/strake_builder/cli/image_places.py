@@ -1,0 +1,131 @@
+"""Names of places for images, as `strake copy` takes them: registries, layouts, archives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.errors import InvalidRequest
+from strake_builder.output.targets import STANDARD_OUTPUT
+
+if TYPE_CHECKING:
+    from strake_oci.images import ImageReader, ImageWriter
+    from strake_oci.reference import Reference
+    from strake_oci.registry.client import RegistryClient
+
+_FORMS: Final = {
+    "oci": "oci:DIR[:TAG]",
+    "oci-archive": "oci-archive:FILE[:TAG]",
+    "docker-archive": "docker-archive:FILE:IMAGE",
+}
+DOCKER: Final = "docker-archive"
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePlace:
+    """Where an image is, or is to be.
+
+    Attributes:
+        kind: one of `_FORMS`, or empty for a registry.
+        path: the directory or file.
+        name: what the image is called in it.
+        reference: in a registry.
+    """
+
+    kind: str
+    path: str = ""
+    name: str = ""
+    reference: Reference | None = None
+
+    @property
+    def registry(self) -> str:
+        """The registry's host, or empty for a directory or file."""
+        return self.reference.repository.registry if self.reference else ""
+
+    def __str__(self) -> str:
+        if self.reference is not None:
+            return str(self.reference)
+        return ":".join(filter(None, (self.kind, self.path, self.name)))
+
+
+def parse_place(text: str) -> ImagePlace:
+    """Read an image's name, or one of the forms for directories and files.
+
+    Raises:
+        InvalidRequest: it is neither.
+    """
+    from strake_oci.errors import InvalidValueError
+    from strake_oci.reference import Reference
+
+    kind, colon, rest = text.partition(":")
+    if colon and kind in _FORMS:
+        path, _, name = rest.partition(":")
+        if not path:
+            raise InvalidRequest(f"{text!r} has no path", hint=f"write {_FORMS[kind]}")
+        return ImagePlace(kind, path, name)
+    try:
+        return ImagePlace("", reference=Reference.parse(text.removeprefix("docker://")).with_default_tag())
+    except InvalidValueError as error:
+        forms = ", ".join(_FORMS.values())
+        raise InvalidRequest(error.message, hint=error.hint or f"name an image, or write {forms}") from error
+
+
+def check_destination(place: ImagePlace) -> None:
+    """Refuse what an image cannot be copied to.
+
+    Raises:
+        InvalidRequest: with what to write instead.
+    """
+    if place.reference is not None and place.reference.digest is not None:
+        raise InvalidRequest(
+            f"the destination {place} has a digest", hint="name a tag; the digest is the source's"
+        )
+    if place.kind == DOCKER and not place.name:
+        raise InvalidRequest(
+            "an archive for docker load needs a name for the image", hint=f"write {_FORMS[DOCKER]}"
+        )
+    if place.path == STANDARD_OUTPUT and os.isatty(1):
+        raise InvalidRequest("an archive does not go to a terminal", hint="redirect it, or name a file")
+
+
+def open_source(place: ImagePlace, client: RegistryClient) -> tuple[ImageReader, str]:
+    """Return where to read, and what the image is called there; empty for the only one there is."""
+    from strake_oci.archive_reader import LayoutArchive
+    from strake_oci.layout import Layout
+    from strake_oci.registry.images import RegistryImages
+
+    if place.reference is not None:
+        return RegistryImages(client, place.reference.repository), place.reference.identifier
+    return (Layout if place.kind == "oci" else LayoutArchive)(place.path), place.name
+
+
+@contextmanager
+def open_destination(
+    place: ImagePlace, client: RegistryClient, source: ImagePlace
+) -> Iterator[tuple[ImageWriter, str]]:
+    """Give where to write, and the tag or name to write under; a file appears when the context ends well.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    from strake_builder.output.new_file import new_file
+    from strake_oci.archive import ArchiveWriter
+    from strake_oci.layout import Layout
+    from strake_oci.registry.images import RegistryImages
+
+    if place.reference is not None:
+        mount_from = source.reference.repository if source.reference else None
+        images = RegistryImages(client, place.reference.repository, mount_from)
+        yield images, place.reference.tag or "latest"
+    elif place.kind == "oci":
+        yield Layout(place.path, create=True), place.name or "latest"
+    else:
+        mask = os.umask(0)
+        os.umask(mask)
+        docker = place.kind == DOCKER
+        name = str(parse_place(place.name)) if docker else place.name or "latest"
+        with new_file(place.path, mask) as file, ArchiveWriter(file, docker=docker) as archive:
+            yield archive, name

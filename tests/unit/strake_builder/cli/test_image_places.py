@@ -1,0 +1,67 @@
+"""What `strake copy` takes for a place, and what it says of everything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_builder.cli.image_places import check_destination, parse_place
+from strake_builder.errors import InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "path", "name"),
+    [
+        ("oci:out", "oci", "out", ""),
+        ("oci:/a/b:1.2", "oci", "/a/b", "1.2"),
+        ("oci-archive:a.tar:1", "oci-archive", "a.tar", "1"),
+        ("docker-archive:a.tar:reg.io:5000/app:1", "docker-archive", "a.tar", "reg.io:5000/app:1"),
+    ],
+)
+def test_directories_and_files(text, kind, path, name):
+    place = parse_place(text)
+    assert (place.kind, place.path, place.name) == (kind, path, name)
+    assert str(place) == text
+    assert not place.registry
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("alpine", "docker.io/library/alpine:latest"),
+        ("docker://ghcr.io/a/b:1", "ghcr.io/a/b:1"),
+        ("localhost:5000/oci:1", "localhost:5000/oci:1"),
+        ("docker.io/library/oci:1", "docker.io/library/oci:1"),
+    ],
+)
+def test_images_in_registries(text, shown):
+    assert str(parse_place(text)) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("oci:", "write oci:DIR"),
+        ("docker-archive::name", "write docker-archive:FILE:IMAGE"),
+        ("A/B", "lower-case"),
+        ("", "name an image, or write oci:DIR"),
+        ("dir:/tmp/x", "name an image, or write oci:DIR"),
+        ("https://ghcr.io/a", "name an image"),
+    ],
+)
+def test_what_is_no_place(text, words):
+    with pytest.raises(InvalidRequest) as raised:
+        parse_place(text)
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a.io/b@sha256:" + "0" * 64, "name a tag"),
+        ("docker-archive:a.tar", "write docker-archive:FILE:IMAGE"),
+    ],
+)
+def test_what_is_no_destination(text, words):
+    with pytest.raises(InvalidRequest) as raised:
+        check_destination(parse_place(text))
+    assert words in str(raised.value)
