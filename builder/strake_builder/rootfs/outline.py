@@ -182,9 +182,11 @@ class Outline:
 
 def _unmarked(source: ByteSource, unread: dict[bytes, Entry]) -> Iterator[tuple[Entry, Content]]:
     """Yield an outline's members as they are unpacked, and collect what is marked."""
+    size = 0
     for number, (member, content) in enumerate(read_members(source)):
-        if number > _MEMBERS + len(_ACCOUNTS):
-            raise MalformedLayer(f"an outline has more than {_MEMBERS} members")
+        size += member.size
+        if number > _MEMBERS + len(_ACCOUNTS) or size > _CONTENT:
+            raise MalformedLayer("it is too large for an outline")
         mark = member.xattrs.get(_UNREAD)
         if mark is None:
             yield member, content
