@@ -38,6 +38,7 @@ from strake_oci.errors import OCIError
 
 _LOOKUPS: Final = 8
 _PIECE: Final = 1 << 20
+_LARGEST: Final = 4 << 20
 _FORM: Final = LayerFormat()
 
 
@@ -119,6 +120,8 @@ class Outlines:
             return None
 
     def _unpack(self, layer: StoredLayer, directory: str) -> Outline:
+        if layer.descriptor.size > _LARGEST:
+            raise LayerError(f"it has {layer.descriptor.size} bytes")
         with self._store.open(layer) as packed:
             stream = HashedStream(DecompressedStream(packed))
             outline = Outline.unpack(stream, directory)
