@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,8 @@ STEPS = [
     "WORKDIR /app/lib\nCOPY a .",
     "COPY a /app/\nWORKDIR /w/x\nCOPY b .",
     "USER app\nWORKDIR /home/app/src\nCOPY --chown=app . .",
+    "ADD a /app/",
+    "ADD . /app/",
     "COPY --link a /app/",
     "COPY a /app/\nCOPY --link b /b",
     "COPY <<end /app/here\nsome $PATH\nend\nCOPY a /app/",
@@ -149,6 +152,30 @@ def write(file: Path, content: str = "same\n") -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)
     os.utime(file, (1600000000, 1600000000))
+
+
+def test_an_archive_that_links_to_what_is_below_reads_the_layers(cached):
+    dockerfile = GROUND + "ADD archive.tar /app/"
+    context = cached.builder.context(dockerfile)
+    archive(context, "first")
+    cached.build(SOURCE_DATE_EPOCH=EPOCH)
+    archive(context, "first", "second")
+    outcome, reads = rebuilt(cached)
+    assert reads == []
+    assert outcome.digest == built_without_caches(cached.builder)
+    archive(context, "first", link="file")
+    assert cached.build(SOURCE_DATE_EPOCH=EPOCH).status == 0
+    assert holds(cached.builder, "/app/linked", "old\n")
+
+
+def archive(context: Path, *names: str, link: str = "") -> None:
+    with tarfile.open(context / "archive.tar", "w") as file:
+        for name in names:
+            file.addfile(tarfile.TarInfo(name))
+        if link:
+            linked = tarfile.TarInfo("linked")
+            linked.type, linked.linkname, linked.mode = tarfile.LNKTYPE, "file", 0o600
+            file.addfile(linked)
 
 
 def test_a_copy_that_cannot_be_is_refused_in_the_same_words(cached):

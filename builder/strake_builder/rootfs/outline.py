@@ -1,6 +1,6 @@
-"""What a COPY must know of the layers below it, small enough to be kept with its result.
+"""What a COPY or ADD must know of the layers below it, small enough to be kept with its result.
 
-A COPY writes into a few directories. Whether something is in its place there, who owns the directory,
+It writes into a few directories. Whether something is in its place there, who owns the directory,
 where a link leads: the listings of those directories tell. Over them alone it comes to the very layer that
 it comes to over the layers themselves, which then need be neither pulled nor unpacked.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -31,7 +31,6 @@ _UNREAD: Final = b"user.strake.unread"
 _MEMBERS: Final = 4000
 _FILE: Final = 64 * 1024
 _CONTENT: Final = 1024 * 1024
-_SECOND: Final = 1_000_000_000
 _SIZE_DIGITS: Final = 15
 _ACCOUNTS: Final = (b"etc/passwd", b"etc/group")
 
@@ -143,11 +142,11 @@ class Outline:
 
     Attributes:
         directory: a layer.
-        unread: what it does not have the members or the content of, by path.
+        unread: paths of what it does not have the members or the content of.
     """
 
     directory: str
-    unread: Mapping[bytes, Entry]
+    unread: frozenset[bytes]
 
     @staticmethod
     def unpack(source: ByteSource, directory: str) -> Outline:
@@ -157,9 +156,9 @@ class Outline:
             MalformedLayer: it is none, or damaged.
             OSError: the file system refused.
         """
-        unread: dict[bytes, Entry] = {}
+        unread: set[bytes] = set()
         unpack_members(_unmarked(source, unread), directory, lowest=True)
-        return Outline(directory, unread)
+        return Outline(directory, frozenset(unread))
 
     def suffices(self, upper: str) -> bool:
         """Say whether a step that ran over the outline came to what it comes to over the layers.
@@ -167,20 +166,12 @@ class Outline:
         Args:
             upper: what it wrote.
         """
+        # A file whose content is not here may be the same, or have got another name: its content tells.
         top = os.fsencode(upper)
-        return not any(self._was_met(top, path, entry) for path, entry in self.unread.items())
-
-    @staticmethod
-    def _was_met(upper: bytes, path: bytes, entry: Entry) -> bool:
-        found = _lstat(os.path.join(upper, path))
-        if found is None or entry.type is EntryType.DIRECTORY:
-            return found is not None
-        # Whether a file like this one changes anything is a question to its content.
-        same = (stat.S_IFREG | entry.mode, entry.uid, entry.gid, entry.size, entry.mtime * _SECOND)
-        return same == (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns)
+        return all(_lstat(os.path.join(top, path)) is None for path in self.unread)
 
 
-def _unmarked(source: ByteSource, unread: dict[bytes, Entry]) -> Iterator[tuple[Entry, Content]]:
+def _unmarked(source: ByteSource, unread: set[bytes]) -> Iterator[tuple[Entry, Content]]:
     """Yield an outline's members as they are unpacked, and collect what is marked."""
     size = 0
     for number, (member, content) in enumerate(read_members(source)):
@@ -196,7 +187,7 @@ def _unmarked(source: ByteSource, unread: dict[bytes, Entry]) -> Iterator[tuple[
             if not (mark.isdigit() and len(mark) <= _SIZE_DIGITS):
                 raise MalformedLayer("an outline has a file without its size")
             entry = replace(entry, size=int(mark))
-        unread[entry.path] = entry
+        unread.add(entry.path)
         yield entry, Content(source, 0, extents=())
 
 
@@ -204,7 +195,7 @@ def _entry(path: bytes, kind: EntryType, found: Found) -> Entry:
     was, xattrs = found.stat, read_xattrs(found.where)
     if _UNREAD in xattrs:
         raise UnfitForOutlineError("the mark of an outline is in the image")
-    mtime = was.st_mtime_ns // _SECOND
+    mtime = was.st_mtime_ns // 1_000_000_000
     return Entry(path, kind, stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid, mtime=mtime, xattrs=xattrs)
 
 

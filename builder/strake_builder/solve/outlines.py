@@ -1,7 +1,7 @@
-"""Lets the last COPYs of a stage run without the layers below them.
+"""Lets the last steps of a stage run without the layers below them, where none of them is a RUN.
 
 Where a RUN follows, the layers are needed anyhow. Where none does, the most frequent change of all, another
-source under the same dependencies, costs a small document of the cache for each COPY in place of a download
+source under the same dependencies, costs a small document of the cache for each step in place of a download
 of everything that it stands on. The documents are written when a step ran over the real layers.
 """
 
@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key, outline_key
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.errors import BuildError
-from strake_builder.frontend.steps import CopyStep, WorkdirStep
+from strake_builder.frontend.steps import AddStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
@@ -35,6 +35,8 @@ from strake_builder.solve.workspace import Workspace
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import DiffID
 from strake_oci.errors import OCIError
+
+_Writing: TypeAlias = CopyStep | AddStep | WorkdirStep
 
 _LOOKUPS: Final = 8
 _PIECE: Final = 1 << 20
@@ -70,16 +72,14 @@ class Outlines:
 
         Args:
             stage: its index.
-            ground: the layers that only COPYs stand on.
+            ground: the layers that no RUN is above.
             steps: by position in the stage.
         """
         layers = [layer for layer in ground if not isinstance(layer, StepLayer)]
         if not self._use.reads or stage in self._use.fresh_stages or len(layers) < len(ground):
             return {}
         below = diff_ids(tuple(layers))
-        keys = {
-            at: _key(step, below) for at, step in steps.items() if isinstance(step, CopyStep | WorkdirStep)
-        }
+        keys = {at: _key(step, below) for at, step in steps.items() if not isinstance(step, RunStep)}
         if not keys or not layers or len(keys) < len(steps) or self._store.has(layers):
             return {}
         with ThreadPoolExecutor(_LOOKUPS, "outline") as pool:
@@ -94,11 +94,11 @@ class Outlines:
 
         Args:
             step: what ran.
-            ground: the layers that only COPYs stand on.
+            ground: the layers that no RUN is above.
             directories: those layers, bottom first.
             upper: what the step wrote.
         """
-        if ground and isinstance(step, CopyStep | WorkdirStep):
+        if ground and not isinstance(step, RunStep):
             work = partial(self._keep, step, ground, directories[::-1], upper)
             self._keeping.append(self._pool.submit(work))
 
@@ -133,7 +133,7 @@ class Outlines:
 
     def _keep(
         self,
-        step: CopyStep | WorkdirStep,
+        step: _Writing,
         ground: Sequence[ImageLayer],
         lowers: Sequence[str],
         upper: str,
@@ -153,13 +153,13 @@ class Outlines:
             cache.store((key,), CachedStep(layer, datetime.now(UTC)))
 
 
-def _key(step: CopyStep | WorkdirStep, below: tuple[DiffID, ...]) -> Key:
+def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:
     return outline_key(below, _destination(step), accounts=_needs_accounts(step))
 
 
-def _destination(step: CopyStep | WorkdirStep) -> str:
-    return step.destination if isinstance(step, CopyStep) else step.path
+def _destination(step: _Writing) -> str:
+    return step.path if isinstance(step, WorkdirStep) else step.destination
 
 
-def _needs_accounts(step: CopyStep | WorkdirStep) -> bool:
+def _needs_accounts(step: _Writing) -> bool:
     return isinstance(step, WorkdirStep) or (step.chown is not None and step.chown.needs_names)

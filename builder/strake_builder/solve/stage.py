@@ -90,7 +90,7 @@ class StageExecutor:
         self._first = first_number
         self._exported = exported
         self._slots = slots
-        self._ground = 0  # layers that the COPYs since the last RUN stand on
+        self._ground = 0  # layers up to the last RUN's, or the base's
         self._outlines: dict[int, Outline] = {}
 
     def run(self, base: StageResult) -> StageResult:
@@ -114,7 +114,7 @@ class StageExecutor:
             records.append(record)
             if record.layer is not None:
                 layers.append(record.layer)
-            if isinstance(step, RunStep | AddStep):
+            if isinstance(step, RunStep):
                 self._ground = len(layers)
         return StageResult(tuple(layers), tuple(records))
 
@@ -132,7 +132,7 @@ class StageExecutor:
                     left[position] = step
             elif result.layer is not None:
                 layers.append(result.layer)
-            if result is not None and isinstance(step, RunStep | AddStep):
+            if result is not None and isinstance(step, RunStep):
                 ground = len(layers)
         if left and tools.outlines is not None:
             self._outlines = tools.outlines.of_stage(self._stage.index, layers[:ground], left)
@@ -200,7 +200,7 @@ class StageExecutor:
     def _over_outline(
         self, number: int, position: int, step: FileStep, layers: tuple[ImageLayer, ...]
     ) -> Snapshot | None:
-        """Execute a step without the layers that only COPYs stand on; None if it turns out to need them."""
+        """Execute a step without the layers up to the last RUN; None if it turns out to need them."""
         outline = self._outlines.get(position)
         above = self._tools.store.alone(layers[self._ground :]) if outline is not None else None
         if outline is None or above is None:
