@@ -22,6 +22,8 @@ PARALLEL: Final = 4
 
 _MAX_DEPTH: Final = 4
 _MAX_MANIFESTS: Final = 2000
+_MAX_HELD: Final = 32 * 1024 * 1024
+"""Bytes of manifests that are kept until all blobs are there; a real image's have some KiB."""
 
 
 def copy_image(
@@ -84,7 +86,8 @@ def _collect(
     depth: int,
 ) -> None:
     """Gather a manifest and all below it, children first."""
-    if depth > _MAX_DEPTH or len(into) > _MAX_MANIFESTS:
+    held = sum(len(content) for content, _ in into.values())
+    if depth > _MAX_DEPTH or len(into) > _MAX_MANIFESTS or held > _MAX_HELD:
         raise InvalidDocumentError(f"index {descriptor.digest} is nested too deeply or lists too much")
     if isinstance(document, Index):
         for child in document.manifests:

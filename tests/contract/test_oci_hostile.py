@@ -25,7 +25,7 @@ from strake_oci.errors import (
 )
 from strake_oci.manifest import parse
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, download, network, transport
-from tests.faults import faults
+from tests.faults import faults, moves
 from tests.faults.registry import FAST, FaultyRegistry
 
 BLOB = b"harmless" * 1000
@@ -232,6 +232,22 @@ class TestDocuments:
         with pytest.raises(ProtocolError, match="pages"):
             client.tags(registry.repository())
 
+    @pytest.mark.parametrize(
+        ("path", "ask"),
+        [
+            ("/tags/list", lambda client, repository: client.tags(repository)),
+            ("/referrers/", lambda client, repository: client.referrers(repository, Digest.sha256(b""))),
+        ],
+    )
+    def test_lists_that_fill_the_memory(self, registry, client, path, ask, monkeypatch):
+        monkeypatch.setattr("strake_oci.registry.manifests.MAX_LIST", 100_000)
+        page = {"schemaVersion": 2, "manifests": [], "tags": ["a"], "annotations": {"x": "y" * 30_000}}
+        link = f'</v2/team/app{path}?last=x>; rel="next"'
+        registry.add(faults.send(json.dumps(page).encode(), path=path, Link=link))
+        with pytest.raises(ProtocolError, match="100000 bytes"):
+            ask(client, registry.repository())
+        assert len(registry.seen) == 4
+
 
 class TestTimeAndMemory:
     def test_drip_of_a_blob(self, registry, client, monkeypatch):
@@ -239,6 +255,22 @@ class TestTimeAndMemory:
         registry.add(faults.drip(BLOB, path="/blobs/"))
         with pytest.raises(DeadlineExceededError, match="fewer than"):
             pull(client, registry)
+
+    @pytest.mark.parametrize("after", [1, 1000])
+    def test_drip_by_broken_connections(self, registry, client, after):
+        data = bytes(1_000_000)
+        registry.put_blob(data)
+        registry.add(faults.drop_download(after=after, times=10**9))
+        with pytest.raises(ConnectionFailedError, match="tried 5 times"):
+            pull(client, registry, data)
+        assert len(registry.seen) <= 6
+
+    @pytest.mark.parametrize("move", [moves.push, moves.stream])
+    def test_registry_that_takes_a_byte_at_a_time(self, registry, move):
+        registry.add(faults.drop_upload(after=1, times=10**9))
+        with pytest.raises(OCIError, match="tried 5 times"):
+            move(registry, bytes(8_000_000))
+        assert len(registry.requests("P")) < 60
 
     def test_drip_of_a_document(self, registry, client, monkeypatch):
         monkeypatch.setattr(transport, "READ_DEADLINE", 0.2)

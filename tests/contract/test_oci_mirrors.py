@@ -98,6 +98,16 @@ class TestPassedOver:
         assert client.resolve(registry.repository().tag("1")) == wanted
         assert client.manifest(registry.repository(), "1") == (wanted, MANIFEST)
 
+    def test_mirror_that_wants_to_be_waited_for(self, registry, mirror):
+        registry.put_blob(LARGE)
+        mirror.add(faults.status(429, method="GET", times=99, Retry_After="100"))
+        entry = RegistrySettings(plain_http=True, mirrors=(Mirror(mirror.host),))
+        waits = []
+        with RegistryClient(ClientSettings({mirror.host: PLAIN, registry.host: entry})) as client:
+            client._mirror_retrier._wait = waits.append
+            assert read(client, registry) == LARGE
+        assert not waits
+
     def test_mirror_that_cannot_be_reached_is_asked_once_a_minute(self, registry):
         registry.put_blob(LARGE)
         dead = f"localhost:{free_port()}"

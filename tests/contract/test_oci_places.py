@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import io
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -137,6 +138,13 @@ def test_source_that_is_not_what_it_should_be(place):
         with pytest.raises(OCIError):
             place.push_blob(descriptor, lambda wrong=wrong: io.BytesIO(wrong))
         assert not place.has_blob(descriptor.digest)
+
+
+def test_manifest_of_another_size_than_is_said(place):
+    image = make_image(b"layer")
+    image.write(place, "v1")
+    with pytest.raises(OCIError, match="bytes, expected"):
+        place.manifest(replace(image.descriptor, size=image.descriptor.size + 1))
 
 
 @pytest.mark.parametrize("size", [0, 10, 300_000, 5_000_000])

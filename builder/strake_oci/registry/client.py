@@ -17,7 +17,7 @@ from strake_oci.reference import Reference, Repository
 from strake_oci.registry import manifests, referrers
 from strake_oci.registry.authorizer import Authorizer
 from strake_oci.registry.download import BlobReader
-from strake_oci.registry.mirrors import MirrorRecord, Places
+from strake_oci.registry.mirrors import MIRROR_DEADLINE, MirrorRecord, Places
 from strake_oci.registry.push import BlobPush
 from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
@@ -64,7 +64,10 @@ class RegistryClient:
         self._retrier = Retrier(policy)
         self._record = MirrorRecord()
         # A mirror that is down must not cost more than it saves: the source is waiting.
-        self._mirror_retrier = Retrier(replace(policy, attempts=min(policy.attempts, 2)))
+        hasty = replace(
+            policy, attempts=min(policy.attempts, 2), deadline=min(policy.deadline, MIRROR_DEADLINE)
+        )
+        self._mirror_retrier = Retrier(hasty)
 
     # Manifests
 

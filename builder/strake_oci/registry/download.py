@@ -82,7 +82,7 @@ class BlobReader(io.RawIOBase):
         self._pieces: Iterator[bytes] = iter(())
         self._notes: list[str] = []
         self._failures = 0
-        self._failed_at = -1
+        self._failed_at = -STALL_BYTES
         self._begun = clock()
         self._blocked = 0.0
         self._window_start = 0
@@ -189,9 +189,12 @@ class BlobReader(io.RawIOBase):
                 return
 
     def _reconnect(self, error: RegistryError) -> None:
-        """Go on where the connection broke; attempts are counted anew whenever some bytes came in between."""
+        """Go on where the connection broke; attempts are counted anew when enough came in between.
+
+        A server that breaks the connection after each byte is as slow as one that drips.
+        """
         while True:
-            if self._hasher.size != self._failed_at:
+            if self._hasher.size - self._failed_at >= STALL_BYTES:
                 self._failures, self._begun, self._failed_at = 0, self._clock(), self._hasher.size
             self._failures += 1
             elapsed = self._clock() - self._begun
@@ -214,7 +217,7 @@ class BlobReader(io.RawIOBase):
             raise error
         self._notes.append(self._places.passed_over(self._session, error))
         self._session = self._others.popleft()
-        self._failures, self._failed_at = 0, -1
+        self._failures, self._begun, self._failed_at = 0, self._clock(), self._hasher.size
 
     def _connect(self) -> None:
         if self._answer is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strake_oci.errors import SizeMismatchError
 from strake_oci.reference import Reference, Repository
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ class RegistryImages:
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """Return a manifest or index, checked."""
-        return self.client.manifest(self.repository, descriptor.digest)[1]
+        data = self.client.manifest(self.repository, descriptor.digest)[1]
+        if len(data) != descriptor.size:
+            raise SizeMismatchError(
+                f"manifest {descriptor.digest} in {self.repository} has {len(data)} bytes, "
+                f"expected {descriptor.size}"
+            )
+        return data
 
     def open_blob(self, descriptor: Descriptor, on_bytes: Callable[[int], None] | None = None) -> BlobReader:
         """Open a blob; reading to the end proves its content."""

@@ -12,7 +12,6 @@ from strake_oci.digest import Digest
 from strake_oci.errors import (
     DigestMismatchError,
     InvalidDigestError,
-    NotFoundError,
     ProtocolError,
     UnsupportedMediaTypeError,
 )
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 _ACCEPT: Final = {"Accept": ", ".join((*mediatype.ACCEPT, "*/*;q=0.1"))}
 _MAX_TAG_PAGES: Final = 1000
+MAX_LIST: Final = 32 * 1024 * 1024
+"""Bytes of a list that comes in pages: some hundred thousand tags."""
+
 _PUSHED: Final = frozenset({200, 201, 202, 204})
 
 
@@ -115,21 +117,25 @@ def delete(session: Session, digest: Digest) -> None:
 def tags(session: Session) -> tuple[str, ...]:
     """Return all tags, page by page (distribution-spec, "Listing Tags")."""
     found: list[str] = []
-    tail = "tags/list"
+    tail, read = "tags/list", 0
     for _ in range(_MAX_TAG_PAGES):
         call = Call("GET", tail, "listing tags")
-        try:
-            with session.request(call) as answer:
-                page = decode(_TagsModel, answer.read(MAX_MANIFEST), what="list of tags")
-                tail = next_page(session, answer, call)
-        except NotFoundError:
-            if not found:
-                raise
-            break
+        with session.request(call) as answer:
+            body = answer.read(MAX_MANIFEST)
+            page = decode(_TagsModel, body, what="list of tags")
+            read += len(body)
+            tail = next_page(session, answer, call)
         found.extend(page.tags)
         if not tail:
             return tuple(dict.fromkeys(found))
-    raise ProtocolError(session.context("listing tags"), f"more than {_MAX_TAG_PAGES} pages")
+        if read > MAX_LIST:
+            break
+    raise too_long(session, "listing tags", _MAX_TAG_PAGES)
+
+
+def too_long(session: Session, operation: str, pages: int) -> ProtocolError:
+    """Return the error for a list that does not end."""
+    return ProtocolError(session.context(operation), f"more than {pages} pages or {MAX_LIST} bytes")
 
 
 def next_page(session: Session, answer: Answer, call: Call) -> str:

@@ -32,6 +32,9 @@ T = TypeVar("T")
 UNREACHED: Final = 60.0
 """Seconds for which a mirror is not asked after it could not be reached."""
 
+MIRROR_DEADLINE: Final = 5.0
+"""Seconds after which a mirror is not tried again, nor waited for because it says so."""
+
 _LIES: Final = (DigestMismatchError, SizeExceededError)
 
 

@@ -79,14 +79,12 @@ class BlobPush:
         if upload is None:
             return False
         begun, failures = time.monotonic(), 0
-        last_offset = -1
+        last_offset = -PIECE
         while True:
             try:
                 self._send(upload)
             except RegistryError as error:
-                if (
-                    self._high_water > last_offset
-                ):  # it got further than ever before: that was no vain attempt
+                if self._high_water - last_offset >= PIECE:  # that was no vain attempt
                     failures, begun, last_offset = 0, time.monotonic(), self._high_water
                 failures += 1
                 upload = self._after(error, upload, failures, time.monotonic() - begun)

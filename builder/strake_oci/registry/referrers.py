@@ -68,6 +68,7 @@ def _from_api(session: Session, digest: Digest, artifact_type: str) -> tuple[Des
     query = f"?{urlencode({'artifactType': artifact_type})}" if artifact_type else ""
     tail = f"referrers/{digest}{query}"
     found: list[Descriptor] = []
+    read = 0
     operation = f"listing referrers of manifest {digest}"
     for _ in range(_MAX_PAGES):
         call = Call("GET", tail, operation, _ANSWERS, {"Accept": mediatype.OCI_INDEX})
@@ -77,14 +78,18 @@ def _from_api(session: Session, digest: Digest, artifact_type: str) -> tuple[Des
             if answer.status != _OK or kind in _OTHERWISE:
                 return None
             refuse_encoding(answer, session.context(operation))
-            document = parse(answer.read(MAX_MANIFEST), mediatype.OCI_INDEX)
+            body = answer.read(MAX_MANIFEST)
+            document = parse(body, mediatype.OCI_INDEX)
+            read += len(body)
             tail = manifests.next_page(session, answer, call)
         if not isinstance(document, Index):
             raise ProtocolError(session.context(operation), "the registry's list is no index")
         found.extend(document.manifests)
         if not tail:
             return tuple(found)
-    raise ProtocolError(session.context(operation), f"more than {_MAX_PAGES} pages")
+        if read > manifests.MAX_LIST:
+            break
+    raise manifests.too_long(session, operation, _MAX_PAGES)
 
 
 def _fallback(session: Session, digest: Digest) -> Index:

@@ -190,7 +190,7 @@ class _Sender(threading.Thread):
             except RegistryError as error:
                 if self._window.is_abandoned:
                     return
-                if self._window.sent > best:
+                if self._window.sent - best >= PIECE:
                     begun, failures, best = time.monotonic(), 0, self._window.sent
                 failures += 1
                 upload = self._mended(upload, error, failures, time.monotonic() - begun)

@@ -75,6 +75,18 @@ def test_indexes_within_indexes_have_an_end():
         copy_image(source, "deep", MemoryImages())
 
 
+def test_an_index_cannot_fill_the_memory():
+    source = MemoryImages()
+    listed = []
+    for number in range(12):
+        note = {"padding": str(number) + "x" * 3_900_000}
+        child = Index((), annotations=note)
+        listed.append(source.push_manifest(child.serialize(), child.media_type))
+    source.push_manifest(Index(tuple(listed)).serialize(), Index(()).media_type, "large")
+    with pytest.raises(InvalidDocumentError, match="lists too much"):
+        copy_image(source, "large", MemoryImages())
+
+
 def test_layers_kept_elsewhere_are_not_copied():
     image = make_image(b"layer")
     foreign = Descriptor(
