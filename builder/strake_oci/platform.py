@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from strake_oci.errors import InvalidPlatformError, PlatformNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 T = TypeVar("T")
 
 _PART: Final = re.compile(r"[A-Za-z0-9_.-]+", re.ASCII)
+_ARM64: Final = re.compile(r"v([89])(?:\.([0-9]))?", re.ASCII)
 _MAX_PARTS: Final = 3
 _ARCHITECTURES: Final = {
-    "i386": ("386", ""),
     "x86_64": ("amd64", ""),
     "x86-64": ("amd64", ""),
     "aarch64": ("arm64", ""),
@@ -85,8 +85,10 @@ class Platform:
         if architecture in _ARCHITECTURES:
             architecture, implied = _ARCHITECTURES[architecture]
             variant = implied or variant
+        elif architecture == "i386":
+            architecture, variant = "386", ""
         match architecture, variant:
-            case ("amd64", "v1") | ("arm64", "8" | "v8" | "v8.0") | ("386", _):
+            case ("amd64", "v1") | ("arm64", "8" | "v8" | "v8.0"):
                 variant = ""
             case "arm64", "9" | "9.0" | "v9.0":
                 variant = "v9"
@@ -126,8 +128,8 @@ def acceptable(wanted: Platform) -> tuple[Platform, ...]:
         case "arm":
             vector += [Platform(os, "arm", f"v{i}") for i in range(_level(wanted.variant) - 1, 4, -1)]
         case "arm64":
-            if wanted.variant:
-                vector.append(Platform(os, "arm64"))
+            below = _arm64_below(wanted.variant)
+            vector += [Platform(os, "arm64", variant).normalized() for variant in below]
             vector += [Platform(os, "arm", f"v{i}") for i in range(8, 4, -1)]
         case _:
             pass
@@ -165,7 +167,18 @@ def _normal_os(os: str) -> str:
 
 def _level(variant: str) -> int:
     digits = variant.removeprefix("v")
-    return min(int(digits), 9) if digits.isdigit() else 1
+    return min(int(digits), 9) if digits.isascii() and digits.isdigit() else 1
+
+
+def _arm64_below(variant: str) -> Iterator[str]:
+    """Yield the variants whose images a processor runs besides its own: Armv9.n is Armv8.(n+5), and more."""
+    found = _ARM64.fullmatch(variant)
+    if found is None:
+        return
+    level = int(found[2] or 0)
+    yield from (f"v{found[1]}.{minor}" for minor in range(level - 1, -1, -1))
+    if found[1] == "9":
+        yield from (f"v8.{minor}" for minor in range(min(level + 5, 9), -1, -1))
 
 
 def _os_version_fits(wanted: str, offered: str) -> bool:

@@ -16,7 +16,7 @@ from strake_builder.frontend.source import SourceText, split_lines
 from strake_oci.image import RuntimeConfig
 from strake_oci.platform import Platform
 from tests.oracles import step_comparison
-from tests.oracles.buildkit_oracle import BuildKitOracle
+from tests.oracles.go_oracle import GoOracle
 
 AMD64 = Platform("linux", "amd64")
 IMAGES = {
@@ -49,7 +49,7 @@ class Difference:
 
 
 def compare(
-    oracle: BuildKitOracle, text: str, *, build_args: dict[str, str] | None = None, target: str = ""
+    oracle: GoOracle, text: str, *, build_args: dict[str, str] | None = None, target: str = ""
 ) -> list[Difference]:
     """Compare the parsing, the configuration, the history and the warnings of one file."""
     found = compare_lines(oracle, text)
@@ -65,7 +65,7 @@ def compare(
     return found
 
 
-def compare_lines(oracle: BuildKitOracle, text: str) -> list[Difference]:
+def compare_lines(oracle: GoOracle, text: str) -> list[Difference]:
     """Compare how the text falls into instructions."""
     answer = oracle.ask("parse", text=text)
     reader = LineReader(SourceText("Dockerfile", tuple(split_lines(text))))
@@ -100,9 +100,7 @@ def compare_lines(oracle: BuildKitOracle, text: str) -> list[Difference]:
     return [] if ours == theirs else [Difference("lines", ours, theirs)]
 
 
-def run_theirs(
-    oracle: BuildKitOracle, text: str, build_args: dict[str, str], target: str
-) -> dict[str, Any] | str:
+def run_theirs(oracle: GoOracle, text: str, build_args: dict[str, str], target: str) -> dict[str, Any] | str:
     """Return what BuildKit makes of a file, or its error."""
     images = {f"docker.io/library/{name}:latest": image_json(config) for name, config in IMAGES.items()}
     answer = oracle.ask("convert", text=text, args=build_args, target=target, images=images)

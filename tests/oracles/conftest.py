@@ -1,14 +1,21 @@
-"""One BuildKit program for all tests of this directory."""
+"""One program of each kind for all tests of this directory."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.oracles.buildkit_oracle import BuildKitOracle
+from tests.oracles.go_oracle import GoOracle
 
 
 @pytest.fixture(scope="session")
 def buildkit():
-    oracle = BuildKitOracle()
+    oracle = GoOracle("buildkit")
+    yield oracle
+    oracle.close()
+
+
+@pytest.fixture(scope="session")
+def names():
+    oracle = GoOracle("names")
     yield oracle
     oracle.close()

@@ -1,7 +1,7 @@
 """The Docker config file as a source of credentials: `auths`, `credHelpers`, `credsStore`.
 
 The format is docker/cli's `config.json`, which Kubernetes pull secrets (`.dockerconfigjson`) share. Keys are
-matched as the kubelet does: a key may carry a path, and `*` and `?` in host labels; the most specific wins.
+matched as the kubelet does: a key may carry a path, and `*` in host labels; the most specific wins.
 """
 
 from __future__ import annotations
@@ -132,10 +132,11 @@ def spellings(registry: str) -> Iterator[str]:
 def find(configs: Iterable[DockerConfig], repository: Repository) -> Credential | None:
     """Return the credential under the key that fits a repository best, of all files; of equals, the first.
 
-    The longest path is the most specific, then a host without wildcards, then the longer host.
+    The order is the kubelet's, which tries the last in the alphabet first: a host's longest path, and names
+    before wildcards.
     """
     fitting = [
-        (_specificity(key), credential)
+        (_host_and_path(key), credential)
         for config in configs
         for key, credential in config.auths.items()
         if key_fits(key, repository)
@@ -156,7 +157,8 @@ def key_fits(key: str, repository: Repository) -> bool:
     wanted_name, wanted_port = _name_and_port(wanted)
     if port != wanted_port or not _host_fits(name.lower(), wanted_name.lower()):
         return False
-    return not path or repository.path == path or repository.path.startswith(f"{path}/")
+    below = path if path.endswith("/") else f"{path}/"
+    return not path or repository.path == path or repository.path.startswith(below)
 
 
 def _entries(model: DockerConfigModel) -> dict[str, AuthModel]:
@@ -173,19 +175,13 @@ def _entries(model: DockerConfigModel) -> dict[str, AuthModel]:
 
 def _host_fits(pattern: str, host: str) -> bool:
     # A wildcard stays within its label. Brackets are not for classes here: IPv6 addresses have them.
-    escaped = re.escape(pattern).replace(r"\*", "[^.]*").replace(r"\?", "[^.]")
-    return re.fullmatch(escaped, host) is not None
-
-
-def _specificity(key: str) -> tuple[int, bool, int]:
-    host, path = _host_and_path(key)
-    return len(path), not any(wildcard in host for wildcard in "*?"), len(host)
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]*"), host) is not None
 
 
 def _host_and_path(key: str) -> tuple[str, str]:
     host, _, path = key.removeprefix("https://").removeprefix("http://").partition("/")
-    first, _, rest = path.strip("/").partition("/")
-    path = rest if first in _API_VERSIONS else path.strip("/")
+    first, _, rest = path.partition("/")
+    path = rest if first in _API_VERSIONS else path
     return DEFAULT_REGISTRY if host in _HUB_HOSTS else host, path
 
 

@@ -42,7 +42,6 @@ class TestDockerConfig:
             ("https://ghcr.io/v2/", "ghcr.io/team/app"),
             ("ghcr.io/v2/team/", "ghcr.io/team/app"),
             ("docker.io/team", "team/app"),
-            ("reg-?.example.com", "reg-1.example.com/app"),
             ("*.*.example.com/team", "eu.reg.example.com/team/app"),
             ("REG.example.com", "reg.example.com/app"),
         ],
@@ -64,7 +63,7 @@ class TestDockerConfig:
             ("https://index.docker.io/v1/", "quay.io/app"),
             ("ghcr.io/v2/team", "ghcr.io/other/app"),
             ("docker.io/team", "other/app"),
-            ("reg-?.example.com", "reg-10.example.com/app"),
+            ("reg-?.example.com", "reg-1.example.com/app"),
             ("*.example.com:5000", "reg.example.com/app"),
             ("*.example.com", "reg.example.com:5000/app"),
             ("reg.*", "reg.example.com/app"),
@@ -83,10 +82,11 @@ class TestDockerConfig:
         assert found(docker_config, "quay.io/x") == "star"
 
     @pytest.mark.parametrize("host", ["a.io", "a-long-name.io"])
-    def test_longest_path_wins_whatever_the_host(self, host):
+    def test_a_name_goes_before_wildcards_whatever_their_lengths(self, host):
         docker_config = config({host: "host:p", "*.io/team": "team:p", "*.io": "star:p"})
-        assert found(docker_config, f"{host}/team/app") == "team"
-        assert found(docker_config, f"{host}/other") == "host"
+        assert found(docker_config, f"{host}/team/app") == "host"
+        assert found(docker_config, "other.io/team/app") == "team"
+        assert found(docker_config, "other.io/app") == "star"
 
     def test_password_may_hold_colons(self):
         credential = config({"ghcr.io": "u:p:q:"}).find(Repository.parse("ghcr.io/a"))

@@ -1,4 +1,4 @@
-"""Starts the Go program beside this file, built once and kept in the cache by the hash of its sources."""
+"""Starts the Go programs beside this file, each built once and kept in the cache by the hash of its sources."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-SOURCES = Path(__file__).parent / "buildkit"
+HERE = Path(__file__).parent
 
 
-class BuildKitOracle:
-    """BuildKit's own packages, one question at a time."""
+class GoOracle:
+    """Other people's packages, one question at a time.
 
-    def __init__(self) -> None:
+    Args:
+        name: The program's directory: "buildkit", "names".
+    """
+
+    def __init__(self, name: str) -> None:
         self._process = subprocess.Popen(
-            [_binary()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [_binary(HERE / name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
 
     def ask(self, operation: str, **question: Any) -> dict[str, Any]:
@@ -40,16 +44,16 @@ class BuildKitOracle:
         self._process.wait()
 
 
-def _binary() -> Path:
+def _binary(sources: Path) -> Path:
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.iterdir()):
+    for source in sorted(sources.iterdir()):
         digest.update(f"{source.name}\0{source.stat().st_size}\0".encode() + source.read_bytes())
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     directory = cache / "strake" / "oracles" / digest.hexdigest()[:16]
-    binary = directory / "buildkit"
+    binary = directory / sources.name
     if not binary.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        unfinished = directory / f"buildkit.{os.getpid()}"
-        subprocess.run(["nice", "go", "build", "-o", str(unfinished), "."], cwd=SOURCES, check=True)
+        unfinished = directory / f"{sources.name}.{os.getpid()}"
+        subprocess.run(["nice", "go", "build", "-o", str(unfinished), "."], cwd=sources, check=True)
         unfinished.rename(binary)
     return binary
