@@ -8,6 +8,7 @@ that reading and writing a document loses nothing.
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
@@ -81,8 +82,27 @@ def encode(document: Mapping[str, Any] | list[dict[str, Any]]) -> bytes:
 
 
 def extra_of(model: WireModel) -> dict[str, Any]:
-    """Return the fields that the model does not know."""
-    return dict(model.model_extra or {})
+    """Return the fields that the model does not know.
+
+    Raises:
+        InvalidDocumentError: One holds a number that could not be written again: infinite, or none.
+    """
+    extra = dict(model.model_extra or {})
+    if extra and not _is_finite(extra):
+        raise InvalidDocumentError("a number in a field that is not known is infinite, or none")
+    return extra
+
+
+def _is_finite(value: object) -> bool:
+    match value:
+        case float():
+            return math.isfinite(value)
+        case dict():
+            return all(map(_is_finite, value.values()))
+        case list():
+            return all(map(_is_finite, value))
+        case _:
+            return True
 
 
 def _explain(error: ValidationError) -> str:

@@ -201,3 +201,14 @@ def test_layer_types():
             assert not mediatype.is_foreign(kind)
     assert mediatype.is_foreign("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip")
     assert not mediatype.is_layer(mediatype.OCI_CONFIG)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", '[{"deep": Infinity}]'])
+def test_numbers_that_could_not_be_written_again_are_refused(number):
+    index = f'{{"schemaVersion": 2, "mediaType": "{mediatype.OCI_INDEX}", "manifests": [], "x": {number}}}'
+    with pytest.raises(InvalidDocumentError, match="infinite"):
+        parse(index.encode())
+    rootfs = '"rootfs": {"type": "layers", "diff_ids": []}'
+    config = f'{{"os": "linux", "architecture": "amd64", {rootfs}, "history": [{{"x": {number}}}]}}'
+    with pytest.raises(InvalidDocumentError, match="infinite"):
+        ImageConfig.parse(config.encode())
