@@ -73,9 +73,10 @@ def jobs(namespace: str) -> list[str]:
     return [each["metadata"]["name"] for each in get("jobs", "-n", namespace, "-l", UID)["items"]]
 
 
-def run_image(namespace: str, image: str) -> str:
-    """Run an image in a pod; return what it writes."""
-    kubectl("run", "it", f"--image={image}", "--restart=Never", "-n", namespace)
+def run_image(namespace: str, image: str, *command: str) -> str:
+    """Run an image in a pod, or a command in it; return what it writes."""
+    words = ["--command", "--", *command] if command else []
+    kubectl("run", "it", f"--image={image}", "--restart=Never", "-n", namespace, *words)
     kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s", "-n", namespace)
     return kubectl("logs", "it", "-n", namespace)
 

@@ -111,8 +111,21 @@ def test_a_changed_copy_comes_to_the_same_without_the_layers_below(cached, steps
     first_build(cached, GROUND + steps, a="A", b="B")
     change(cached.builder, GROUND + steps, a="another", b="B", c="C")
     outcome, reads = rebuilt(cached)
-    assert reads == [], "a layer was read that only a COPY stands on"
+    assert reads == [], "a layer was read that no RUN needs"
     assert len(outcome.ran) >= 1
+    assert outcome.digest == built_without_caches(cached.builder)
+
+
+def test_what_earlier_copies_brought_is_not_read_either(cached):
+    dockerfile = GROUND + "COPY a b /app/\nCOPY b /srv/\nCOPY c /app/lib/"
+    first_build(cached, dockerfile, a="A", b="B", c="C")
+    change(cached.builder, dockerfile, a="A", b="B", c="another")
+    outcome, _ = rebuilt(cached)
+    assert (outcome.pulled, outcome.ran) == ([], ["COPY c /app/lib/"])
+    assert outcome.digest == built_without_caches(cached.builder)
+    change(cached.builder, dockerfile, a="another", b="B", c="third")
+    outcome, reads = rebuilt(cached)
+    assert (reads, len(outcome.ran)) == ([], 3)
     assert outcome.digest == built_without_caches(cached.builder)
 
 

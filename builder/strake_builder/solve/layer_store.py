@@ -14,7 +14,7 @@ import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -176,11 +176,12 @@ class LayerStore:
         self, directory: str, layer: StoredLayer, lowers: tuple[str, ...] | None
     ) -> tuple[Unpacked, int]:
         """Unpack a layer; return what came out and the bytes of its tar stream."""
-        what = f"the layer {layer.descriptor.digest}"
+        what, progress = f"the layer {layer.descriptor.digest}", None
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
+            progress = _Progress(layer, self._reporter)
         try:
-            with self.open(layer) as packed:
+            with self.open(layer, progress) as packed:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
@@ -204,16 +205,21 @@ class LayerStore:
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
         return unpacked, stream.hasher.size
 
-    def open(self, layer: StoredLayer) -> AbstractContextManager[ByteSource]:
+    def open(
+        self, layer: StoredLayer, on_bytes: Callable[[int], None] | None = None
+    ) -> AbstractContextManager[ByteSource]:
         """Open a layer's blob.
+
+        Args:
+            layer: the layer.
+            on_bytes: called with numbers of bytes as they come from a registry.
 
         Raises:
             OCIError, OSError: it cannot be read.
         """
         match layer:
             case PulledLayer():
-                progress = _Progress(layer, self._reporter)
-                return self._client.open_blob(layer.repository, layer.descriptor, progress)
+                return self._client.open_blob(layer.repository, layer.descriptor, on_bytes)
             case WrittenLayer():
                 return Path(layer.path).open("rb")
             case _:

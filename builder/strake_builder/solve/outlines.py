@@ -8,8 +8,9 @@ of everything that it stands on. The documents are written when a step ran over 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, TypeAlias
@@ -44,6 +45,19 @@ _LARGEST: Final = 4 << 20
 _FORM: Final = LayerFormat()
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """An outline in place of a step's lowest layers.
+
+    Attributes:
+        outline: the outline.
+        layers: how many layers it stands for.
+    """
+
+    outline: Outline
+    layers: int
+
+
 class Outlines:
     """The outlines of one build. Thread-safe.
 
@@ -66,41 +80,56 @@ class Outlines:
         self._keeping: list[Future[None]] = []
 
     def of_stage(
-        self, stage: int, ground: Sequence[ImageLayer], steps: Mapping[int, FileStep]
-    ) -> dict[int, Outline]:
-        """Return the outlines of the steps that a stage has left to run, or none at all.
+        self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
+    ) -> dict[int, StandIn]:
+        """Return outlines for the steps that a stage has left to run; none at all if one is missing.
 
         Args:
             stage: its index.
-            ground: the layers that no RUN is above.
+            layers: below the first of the steps, bottom first.
+            ground: how many of them are below the steps after the last RUN.
             steps: by position in the stage.
         """
-        layers = [layer for layer in ground if not isinstance(layer, StepLayer)]
-        if not self._use.reads or stage in self._use.fresh_stages or len(layers) < len(ground):
+        if not self._use.reads or stage in self._use.fresh_stages:
             return {}
-        below = diff_ids(tuple(layers))
-        keys = {at: _key(step, below) for at, step in steps.items() if not isinstance(step, RunStep)}
-        if not keys or not layers or len(keys) < len(steps) or self._store.has(layers):
+        stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
+        writing = {at: step for at, step in steps.items() if not isinstance(step, RunStep)}
+        if len(stored) < len(layers) or len(writing) < len(steps) or not ground or self._store.has(stored):
             return {}
+        # The first stands on layers that are known; the others on its own, too, which is not made yet.
+        counts = [len(layers)] + [ground] * (len(steps) - 1)
+        keys = [
+            _key(step, diff_ids(layers[:count])) for step, count in zip(writing.values(), counts, strict=True)
+        ]
         with ThreadPoolExecutor(_LOOKUPS, "outline") as pool:
-            found = pool.map(self._open, keys.values())
-            outlines = {at: outline for at, outline in zip(keys, found, strict=True) if outline is not None}
-        return outlines if len(outlines) == len(steps) else {}
+            outlines = list(pool.map(self._open, keys))
+        return {
+            at: StandIn(outline, count)
+            for at, outline, count in zip(writing, outlines, counts, strict=True)
+            if outline is not None and None not in outlines
+        }
 
     def keep(
-        self, step: FileStep, ground: Sequence[ImageLayer], directories: Sequence[str], upper: str
+        self,
+        step: FileStep,
+        layers: tuple[ImageLayer, ...],
+        ground: int,
+        directories: tuple[str, ...],
+        upper: str,
     ) -> None:
-        """Keep the outline of a step that ran over the layers themselves; nothing is waited for.
+        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
 
         Args:
             step: what ran.
-            ground: the layers that no RUN is above.
-            directories: those layers, bottom first.
+            layers: that it ran over, bottom first.
+            ground: how many of them are below the steps after the last RUN.
+            directories: the layers, unpacked.
             upper: what the step wrote.
         """
-        if ground and not isinstance(step, RunStep):
-            work = partial(self._keep, step, ground, directories[::-1], upper)
-            self._keeping.append(self._pool.submit(work))
+        if not isinstance(step, RunStep):
+            for count in {ground, len(layers)} - {0}:
+                work = partial(self._keep, step, layers[:count], directories[:count][::-1], upper)
+                self._keeping.append(self._pool.submit(work))
 
     def finish(self) -> None:
         """Wait until everything is kept."""
@@ -134,14 +163,14 @@ class Outlines:
     def _keep(
         self,
         step: _Writing,
-        ground: Sequence[ImageLayer],
-        lowers: Sequence[str],
+        layers: tuple[ImageLayer, ...],
+        lowers: tuple[str, ...],
         upper: str,
     ) -> None:
         path = os.path.join(self._workspace.path, self._workspace.new_name("outline"))
         destination = _destination(step).encode(errors="surrogateescape")
         try:
-            key = _key(step, diff_ids(tuple(ground)))
+            key = _key(step, diff_ids(layers))
             members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
             with open(path, "wb") as file:
                 blob = write_blob(tar_stream(members), file.write, _FORM)

@@ -20,7 +20,6 @@ from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
-from strake_builder.rootfs.outline import Outline
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.snapshotter import Snapshot
 from strake_builder.sandbox.crun import Crun
@@ -32,7 +31,7 @@ from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.foreign_programs import ForeignPrograms
 from strake_builder.solve.image_layers import ImageLayer, StepLayer
 from strake_builder.solve.layer_store import LayerStore
-from strake_builder.solve.outlines import Outlines
+from strake_builder.solve.outlines import Outlines, StandIn
 from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.run_mounts import MountMaker
 from strake_builder.solve.run_step import execute_run
@@ -91,7 +90,7 @@ class StageExecutor:
         self._exported = exported
         self._slots = slots
         self._ground = 0  # layers up to the last RUN's, or the base's
-        self._outlines: dict[int, Outline] = {}
+        self._outlines: dict[int, StandIn] = {}
 
     def run(self, base: StageResult) -> StageResult:
         """Run every step over a base, but for those whose result is known.
@@ -135,7 +134,7 @@ class StageExecutor:
             if result is not None and isinstance(step, RunStep):
                 ground = len(layers)
         if left and tools.outlines is not None:
-            self._outlines = tools.outlines.of_stage(self._stage.index, layers[:ground], left)
+            self._outlines = tools.outlines.of_stage(self._stage.index, tuple(layers), ground, left)
         if left and not self._outlines:
             tools.store.prefetch(tuple(layers))
 
@@ -189,10 +188,10 @@ class StageExecutor:
             snapshot = self._over_outline(number, position, step, layers)
         if snapshot is None:
             self._outlines.clear()
-            directories, ground = tools.store.directories(layers), self._ground
+            directories = tools.store.directories(layers)
             snapshot = self._over(number, step, directories)
             if tools.outlines is not None:
-                tools.outlines.keep(step, layers[:ground], directories[:ground], snapshot.upper)
+                tools.outlines.keep(step, layers, self._ground, directories, snapshot.upper)
         kept = self._exported or tools.results is not None
         blob = tools.exporter.export(snapshot, push=self._exported) if kept else None
         return StepLayer(snapshot.upper, blob)
@@ -200,16 +199,16 @@ class StageExecutor:
     def _over_outline(
         self, number: int, position: int, step: FileStep, layers: tuple[ImageLayer, ...]
     ) -> Snapshot | None:
-        """Execute a step without the layers up to the last RUN; None if it turns out to need them."""
-        outline = self._outlines.get(position)
-        above = self._tools.store.alone(layers[self._ground :]) if outline is not None else None
-        if outline is None or above is None:
+        """Execute a step without its lowest layers; None if it turns out to need them."""
+        found = self._outlines.get(position)
+        above = self._tools.store.alone(layers[found.layers :]) if found is not None else None
+        if found is None or above is None:
             return None
         try:
-            snapshot = self._over(number, step, (outline.directory, *above))
+            snapshot = self._over(number, step, (found.outline.directory, *above))
         except StepError:
             return None  # it may be for something that the outline does not have
-        return snapshot if outline.suffices(snapshot.upper) else None
+        return snapshot if found.outline.suffices(snapshot.upper) else None
 
     def _over(self, number: int, step: FileStep, directories: tuple[str, ...]) -> Snapshot:
         """Execute a step over layers."""
