@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.clone import Cloner, clone_directory_metadata
+from strake_builder.rootfs.directory_times import DirectoryTimes
+from strake_builder.rootfs.disk_map import DiskMap
 from strake_builder.rootfs.errors import NotADirectory
 from strake_builder.rootfs.inside import Place, Root
 from strake_builder.rootfs.layer_stack import LayerStack
@@ -66,17 +68,23 @@ class CopyUp:
     Args:
         root: of the layer.
         lowers: directories of the layers below, topmost first.
+        times: are told those of the directories made.
     """
 
-    def __init__(self, root: Root, lowers: Sequence[str]) -> None:
+    def __init__(self, root: Root, lowers: Sequence[str], times: DirectoryTimes) -> None:
         self._stack = LayerStack(lowers)
         self._cloner = Cloner(root)
-        self._hidden: set[bytes] = set()
-        self.times: dict[bytes, int] = {}
+        self._hidden = DiskMap(root.beside)
+        self._times = times
+
+    def close(self) -> None:
+        """Forget what was noted."""
+        self._cloner.close()
+        self._hidden.close()
 
     def hide(self, path: bytes) -> None:
         """Say that the layer hides what is below a directory."""
-        self._hidden.add(path)
+        self._hidden.setdefault(path, b"")
 
     def directory(self, parent: int, name: bytes, path: bytes) -> bool:
         """Make the directory or link that is below at a path; return whether there is one.
@@ -103,7 +111,7 @@ class CopyUp:
                 os.close(target)
         finally:
             os.close(source)
-        self.times[path] = found.stat.st_mtime_ns
+        self._times.note(path, found.stat.st_mtime_ns)
         return True
 
     def file(self, place: Place) -> bool:
@@ -122,7 +130,7 @@ class CopyUp:
     def _is_hidden(self, path: bytes) -> bool:
         while path and self._hidden:
             path = path.rpartition(b"/")[0]
-            if path in self._hidden:
+            if self._hidden.get(path) is not None:
                 return True
         return False
 

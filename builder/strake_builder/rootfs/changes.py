@@ -8,6 +8,8 @@ tool does.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +18,10 @@ from typing import Final
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.layer_stack import is_opaque
 from strake_builder.rootfs.lower_layers import LowerLayers, read_xattrs
+from strake_builder.rootfs.names import sorted_names
 
 _CHUNK: Final = 1 << 20
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -33,7 +37,8 @@ def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = 
     """Yield what an upper directory changes, parents before children, names in byte order.
 
     Args:
-        upper: overlay's upper directory, mounted by nobody any more.
+        upper: overlay's upper directory, mounted by nobody any more. What is too much for memory is noted
+            in files without a name beside it.
         lowers: the layers below it, topmost first.
         clamp: applied to every modification time.
 
@@ -48,12 +53,18 @@ class _Walk:
         self._upper = upper
         self._below = LowerLayers(lowers)
         self._clamp = clamp
-        self._linked: dict[tuple[int, int], bytes] = {}
+        self._scratch = os.fsdecode(os.path.dirname(upper))
+        self._linked = DiskMap(self._scratch)
 
     def walk(self) -> Iterator[Change]:
+        """Yield the changes, and keep nothing open afterwards."""
+        with contextlib.closing(self._linked):
+            yield from self._walk()
+
+    def _walk(self) -> Iterator[Change]:
         """Depth first with a stack of our own: a tree may be deeper than Python's."""
         waiting: list[Change] = []  # directories that are unchanged unless something below is
-        stack = [iter(self._listing(b""))]
+        stack = [self._members(b"")]
         trail: list[bytes] = [b""]
         while stack:
             child = next(stack[-1], None)
@@ -75,31 +86,32 @@ class _Walk:
                         yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), ""
                 else:
                     waiting.append(change)
-                stack.append(iter(self._listing(path)))
+                stack.append(self._members(path))
                 trail.append(path)
             else:
                 change = self._change(path, found)
                 if self._below.same_file(change):
-                    self._linked.pop(
-                        (found.st_dev, found.st_ino), None
-                    )  # a name that is not written is no target
+                    self._linked.discard(identity(found))  # a name that is not written is no target
                     continue
                 yield from waiting
                 waiting.clear()
                 yield change
 
-    def _listing(self, path: bytes) -> list[tuple[bytes, os.stat_result]]:
-        try:
-            with os.scandir(os.path.join(self._upper, path)) as entries:
-                found = [(e.name, e.stat(follow_symlinks=False)) for e in entries]
-        except OSError as error:
-            where = path[:120].decode(errors="replace")
-            raise StepError(
-                f"cannot read the directory /{where}… that the step made: {error.strerror}"
-            ) from error
-        found.sort(key=lambda pair: pair[0])
+    def _members(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
         prefix = path + b"/" if path else b""
-        return [(prefix + name, st) for name, st in found if not _is_socket(st)]
+        where = os.path.join(self._upper, prefix)
+        try:
+            for name in sorted_names(where, self._scratch):
+                found = os.lstat(where + name)
+                if not _is_socket(found):
+                    yield prefix + name, found
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            shown = path[:120].decode(errors="replace")
+            raise StepError(
+                f"cannot read the directory /{shown}… that the step made: {error.strerror}"
+            ) from error
 
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode
@@ -110,7 +122,7 @@ class _Walk:
             return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
         target, kind, size = b"", _kind(mode), 0
         if found.st_nlink > 1 and kind is not EntryType.DIRECTORY:
-            first = self._linked.setdefault((found.st_dev, found.st_ino), path)
+            first = self._linked.setdefault(identity(found), path)
             if first != path:
                 kind, target = EntryType.HARD_LINK, first
         if kind is EntryType.SYMLINK:

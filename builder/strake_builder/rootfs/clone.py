@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
+from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import copy_content
 from strake_builder.rootfs.inside import Root
 
@@ -34,7 +35,11 @@ class Cloner:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._linked: dict[tuple[int, int], bytes] = {}
+        self._linked = DiskMap(root.beside)
+
+    def close(self) -> None:
+        """Forget which names a file has."""
+        self._linked.close()
 
     def clone(
         self, source: int, name: bytes, found: os.stat_result, target: int, trail: Sequence[bytes]
@@ -53,7 +58,7 @@ class Cloner:
         """
         if found.st_nlink > 1:
             path = b"/".join([*trail, name])
-            first = self._linked.setdefault((found.st_dev, found.st_ino), path)
+            first = self._linked.setdefault(identity(found), path)
             if first != path:
                 with self._root.place(first, follow=False) as place:
                     os.link(

@@ -6,42 +6,62 @@ contenthash does). The walk follows the rules of `rootfs.copy`: the same filters
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
+import struct
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.copy import CopyOptions
+from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import content_xattrs
 from strake_builder.rootfs.inside import Place, Root
+from strake_builder.rootfs.names import sorted_names
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
-_Identity = tuple[int, int, int, int]
+_VERSION: Final = struct.Struct("=QQqq")
+"""Device, inode, time of change, size."""
+_FILES_IN_MEMORY: Final = 1 << 16
+"""Some 15 MB: few contexts have more files, and asking a file for one costs half of what hashing it does."""
 
 
 class FileDigests:
-    """Digests of files, each read once a build: by device, inode, time of change and size. Thread-safe."""
+    """Digests of files, each read once a build: by device, inode, time of change and size. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        scratch: a directory on disk, for files without names.
+
+    Attributes:
+        scratch: the same.
+    """
+
+    def __init__(self, scratch: str) -> None:
+        self.scratch = scratch
         self._lock = threading.Lock()
-        self._known: dict[_Identity, bytes] = {}
+        self._known = DiskMap(scratch, _FILES_IN_MEMORY)
+
+    def close(self) -> None:
+        """Forget all digests."""
+        self._known.close()
 
     def of(self, fd: int, found: os.stat_result) -> bytes:
         """Return the SHA-256 of an open regular file."""
-        identity = (found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size)
+        version = _VERSION.pack(found.st_dev, found.st_ino, found.st_ctime_ns, found.st_size)
         with self._lock:
-            known = self._known.get(identity)
+            known = self._known.get(version)
         if known is None:
             hasher = hashlib.sha256()
             while data := os.read(fd, _CHUNK):
                 hasher.update(data)
             known = hasher.digest()
             with self._lock:
-                self._known[identity] = known
+                self._known.setdefault(version, known)
         return known
 
 
@@ -61,19 +81,19 @@ def content_digest(source: Root, path: bytes, options: CopyOptions, files: FileD
     with source.place(path) as place:
         if place.stat is None:
             return None
-        walk = _Walk(options, files)
-        if place.is_directory:
-            walk.tree(place)
-        else:
-            walk.member(place.directory, place.name, b"", place.stat)
-        return walk.hasher.digest()
+        with contextlib.closing(_Walk(options, files)) as walk:
+            if place.is_directory:
+                walk.tree(place)
+            else:
+                walk.member(place.directory, place.name, b"", place.stat)
+            return walk.hasher.digest()
 
 
 @dataclass(slots=True)
 class _Level:
     fd: int
     prefix: bytes
-    names: list[bytes]
+    names: Iterator[bytes]
     found: os.stat_result | None
     told: bool
 
@@ -82,20 +102,24 @@ class _Walk:
     def __init__(self, options: CopyOptions, files: FileDigests) -> None:
         self._options = options
         self._files = files
-        self._linked: dict[tuple[int, int], bytes] = {}
+        self._linked = DiskMap(files.scratch)
         self.hasher = hashlib.sha256()
+
+    def close(self) -> None:
+        self._linked.close()
 
     def tree(self, place: Place) -> None:
         """Take in the content of a directory, however deep; the directory's own metadata is not copied."""
         fd = os.open(place.name, _OPEN_DIR, dir_fd=place.directory)
-        stack = [_Level(fd, b"", _names(fd), None, told=True)]
+        stack = [_Level(fd, b"", sorted_names(fd, self._files.scratch), None, told=True)]
         self._record(b"tree")
         try:
             while stack:
                 level = stack[-1]
-                if not level.names:
+                name = next(level.names, None)
+                if name is None:
                     os.close(stack.pop().fd)
-                elif below := self._enter(stack, level.names.pop()):
+                elif below := self._enter(stack, name):
                     stack.append(below)
         finally:
             for level in stack:
@@ -111,7 +135,8 @@ class _Walk:
             if not kept and not (options.enter and options.enter(path, True)):
                 return None
             fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
-            below = _Level(fd, path + b"/", _names(fd), found, told=False)
+            names = sorted_names(fd, self._files.scratch)
+            below = _Level(fd, path + b"/", names, found, told=False)
             if kept:
                 self._tell([*stack, below])
             return below
@@ -135,7 +160,7 @@ class _Walk:
         if stat.S_ISSOCK(mode):
             return
         if found.st_nlink > 1:
-            first = self._linked.setdefault((found.st_dev, found.st_ino), path)
+            first = self._linked.setdefault(identity(found), path)
             if first != path:
                 self._record(b"link", path, first)
                 return
@@ -165,8 +190,3 @@ class _Walk:
         self.hasher.update(
             b"%d" % len(parts) + b"".join(len(part).to_bytes(8, "big") + part for part in parts)
         )
-
-
-def _names(fd: int) -> list[bytes]:
-    """Return the names in a directory, last first, so that popping goes in byte order."""
-    return sorted((os.fsencode(name) for name in os.listdir(fd)), reverse=True)

@@ -15,13 +15,15 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.errors import StepError
+from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.names import sorted_names
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -82,7 +84,8 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
         if origin.is_directory:
             _copy_tree(origin, target, destination, options)
         else:
-            _Copier(options).file_into(origin, path.rpartition(b"/")[2], target, destination)
+            with contextlib.closing(_Copier(options, target.beside)) as copier:
+                copier.file_into(origin, path.rpartition(b"/")[2], target, destination)
 
 
 def write_file(
@@ -127,7 +130,8 @@ def _copy_tree(origin: Place, target: Root, destination: bytes, options: CopyOpt
         with target.directory(destination) as fd:
             if made and options.mode:
                 os.chmod(f"/proc/self/fd/{fd}", options.mode(0o755, True))
-            _Copier(options).tree(source_fd, fd)
+            with contextlib.closing(_Copier(options, target.beside)) as copier:
+                copier.tree(source_fd, fd)
             if made and options.mtime_ns is not None:
                 os.utime(f"/proc/self/fd/{fd}", ns=(options.mtime_ns, options.mtime_ns))
     finally:
@@ -144,7 +148,7 @@ class _Level:
 
     source: int
     prefix: bytes
-    names: list[bytes]
+    names: Iterator[bytes]
     found: os.stat_result | None = None
     name: bytes = b""
     parent: _Level | None = None
@@ -152,9 +156,13 @@ class _Level:
 
 
 class _Copier:
-    def __init__(self, options: CopyOptions) -> None:
+    def __init__(self, options: CopyOptions, scratch: str) -> None:
         self._options = options
-        self._linked: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._scratch = scratch
+        self._linked = DiskMap(scratch)
+
+    def close(self) -> None:
+        self._linked.close()
 
     def file_into(self, origin: Place, name: bytes, target: Root, destination: bytes) -> None:
         """Copy one thing that is no directory to a destination that may be one."""
@@ -168,12 +176,13 @@ class _Copier:
 
     def tree(self, source: int, target: int) -> None:
         """Copy the content of one open directory into another, however deep it is."""
-        stack = [_Level(source, b"", _names(source), target=target)]
+        stack = [_Level(source, b"", self._names(source), target=target)]
         try:
             while stack:
                 level = stack[-1]
-                if level.names:
-                    below = self._member(level, level.names.pop())
+                name = next(level.names, None)
+                if name is not None:
+                    below = self._member(level, name)
                     if below is not None:
                         stack.append(below)
                     continue
@@ -185,6 +194,9 @@ class _Copier:
                 os.close(level.source)
                 if level.target is not None:
                     os.close(level.target)
+
+    def _names(self, directory: int) -> Iterator[bytes]:
+        return sorted_names(directory, self._scratch)
 
     def _close(self, level: _Level, found: os.stat_result) -> None:
         if level.target is not None:
@@ -204,7 +216,7 @@ class _Copier:
             if not kept and not (options.enter and options.enter(path, True)):
                 return None
             source = os.open(name, _OPEN_DIR, dir_fd=level.source)
-            below = _Level(source, path + b"/", _names(source), found, name, level)
+            below = _Level(source, path + b"/", self._names(source), found, name, level)
             if kept:
                 self._target(below)
             return below
@@ -273,13 +285,13 @@ class _Copier:
 
     def _link(self, found: os.stat_result, target: int, name: bytes) -> bool:
         """Link to the copy that this source's other name has; remember this one where there is none."""
-        key = (found.st_dev, found.st_ino)
+        key = identity(found)
         first = self._linked.get(key)
         if first is None:
             with contextlib.suppress(OSError):  # a path too long to be told: its other names become copies
-                self._linked[key] = (os.readlink(b"/proc/self/fd/%d" % target), name)
+                self._linked.setdefault(key, os.path.join(os.readlink(b"/proc/self/fd/%d" % target), name))
             return False
-        os.link(os.path.join(*first), name, dst_dir_fd=target, follow_symlinks=False)
+        os.link(first, name, dst_dir_fd=target, follow_symlinks=False)
         return True
 
     def _regular(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
@@ -315,11 +327,6 @@ def _make_room(place: Place) -> None:
     if place.is_directory:
         raise StepError(f"cannot replace the directory {_shown(place.path)} by a file")
     os.unlink(place.name, dir_fd=place.directory)
-
-
-def _names(fd: int) -> list[bytes]:
-    """Return the names in a directory, last first, so that popping goes in byte order."""
-    return sorted((os.fsencode(name) for name in os.listdir(fd)), reverse=True)
 
 
 def _lstat(directory: int, name: bytes) -> os.stat_result | None:

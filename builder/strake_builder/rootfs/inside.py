@@ -83,6 +83,11 @@ class Root:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
+    @property
+    def beside(self) -> str:
+        """The directory that holds it, where what is noted of a root goes."""
+        return os.path.dirname(os.path.abspath(self.path))
+
     @contextmanager
     def place(
         self, path: bytes, *, follow: bool = True, create: NewDirectory | None = None

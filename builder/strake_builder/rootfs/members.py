@@ -18,6 +18,20 @@ _FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
 _NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SECOND: Final = 1_000_000_000
+_ID_MAX: Final = (1 << 32) - 2
+"""The number after it means nobody to chown(2)."""
+_TIME_MAX: Final = (1 << 63) - 1
+
+
+def check_numbers(entry: Entry) -> None:
+    """Refuse an entry with a number that the system cannot take.
+
+    Raises:
+        MalformedLayer: a user, a group or a time is out of range.
+    """
+    if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
+        said = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
+        raise MalformedLayer(f"{_shown(entry.path)} has {said}, one of which no system has")
 
 
 def make_file(place: Place, entry: Entry, content: Content) -> None:
@@ -88,7 +102,10 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
         while left:
             data = content.read(left)
             if not data:
-                shown = repr(entry.path[:200])[1:]
-                raise MalformedLayer(f"{shown} ends before its sparse map does")
+                raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
             write_all(fd, data)
             left -= len(data)
+
+
+def _shown(path: bytes) -> str:
+    return repr(path[:200])[1:]

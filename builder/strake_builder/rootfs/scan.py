@@ -54,6 +54,9 @@ class Scan:
 
     def close(self) -> None:
         """Forget every root; the directories are the caller's to remove."""
+        for tree in self._trees:
+            if tree.state is not None:
+                tree.state.close()
         self._trees.clear()
 
     @contextlib.contextmanager
@@ -74,10 +77,10 @@ class Scan:
             return
         tree = self._take_over(wanted) or self._new(os.path.join(home, "root"))
         try:
-            before = _bring_up_to(tree, wanted)
-            await_later_times(home, before.newest)
-            yield Snapshot(tree.path, upper, tuple(reversed(wanted)))
-            tree.state = write_differences(tree.path, before, upper)
+            with _brought_up_to(tree, wanted, home) as before:
+                await_later_times(home, before.record.newest)
+                yield Snapshot(tree.path, upper, tuple(reversed(wanted)))
+                tree.state = write_differences(tree.path, before, upper, home)
         except BaseException:
             remove_tree(tree.path)
             raise
@@ -137,12 +140,15 @@ class Scan:
         return _Tree(path, ())
 
 
-def _bring_up_to(tree: _Tree, wanted: tuple[str, ...]) -> TreeState:
-    """Add the layers that a root lacks, and return what it looks like."""
-    if tree.holds != wanted or tree.state is None:
-        _add_layers(tree, wanted)
-        return record_tree(tree.path)
-    return tree.state
+def _brought_up_to(tree: _Tree, wanted: tuple[str, ...], scratch: str) -> TreeState:
+    """Add the layers that a root lacks, and return what it looks like, which is the caller's to close."""
+    state, tree.state = tree.state, None
+    if state is not None:
+        if tree.holds == wanted:
+            return state
+        state.close()
+    _add_layers(tree, wanted)
+    return record_tree(tree.path, scratch)
 
 
 def _add_layers(tree: _Tree, wanted: tuple[str, ...]) -> None:

@@ -23,15 +23,14 @@ from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
 from strake_builder.rootfs.below import CopyUp, Gaps
 from strake_builder.rootfs.clone import is_whiteout
+from strake_builder.rootfs.directory_times import DirectoryTimes
+from strake_builder.rootfs.disk_map import DiskMap
 from strake_builder.rootfs.errors import NotInRoot, PathError
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
 from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
-from strake_builder.rootfs.members import make_device, make_file, set_metadata, set_xattrs
+from strake_builder.rootfs.members import check_numbers, make_device, make_file, set_metadata, set_xattrs
 from strake_builder.rootfs.remove import remove_entry
 
-_ID_MAX: Final = (1 << 32) - 2
-"""The number after it means nobody to chown(2)."""
-_TIME_MAX: Final = (1 << 63) - 1
 _DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -87,7 +86,12 @@ def unpack_members(
 
 
 def unpack_archive(
-    source: ByteSource, root: Root, *, owner: tuple[int, int] | None = None, mode: int | None = None
+    source: ByteSource,
+    root: Root,
+    *,
+    owner: tuple[int, int] | None = None,
+    mode: int | None = None,
+    scratch: str | None = None,
 ) -> Unpacked:
     """Unpack an archive into a directory that may have content, inside which every member ends.
 
@@ -96,8 +100,9 @@ def unpack_archive(
         root: the destination.
         owner: (uid, gid) for everything, in place of what the archive says.
         mode: permissions for everything but links, in place of what the archive says.
+        scratch: a directory on disk, for files without names; the one that holds the root where None.
     """
-    with _Unpacking(root, layer=False, lowest=False) as unpacking:
+    with _Unpacking(root, layer=False, lowest=False, scratch=scratch) as unpacking:
         for member, content in read_members(source):
             entry = member
             if owner is not None:
@@ -121,23 +126,32 @@ class _Parent:
 
 
 class _Unpacking:
-    def __init__(self, root: Root, *, layer: bool, lowest: bool, lowers: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Root,
+        *,
+        layer: bool,
+        lowest: bool,
+        lowers: Sequence[str] | None = None,
+        scratch: str | None = None,
+    ) -> None:
+        scratch = scratch or root.beside
         self._root = root
         self._layer = layer
         self._lowest = lowest
         self._last: _Parent | None = None
-        self._times: dict[bytes, int] = {}
+        self._times = DirectoryTimes(scratch)
         self._entries = 0
         self._left_out = 0
-        self._below = CopyUp(root, lowers) if lowers is not None else None
+        self._below = CopyUp(root, lowers, self._times) if lowers is not None else None
         self._alone = layer and not lowest and lowers is None
-        self._implied: dict[bytes, None] = {}
+        self._implied = DiskMap(scratch)
         self._links_open = False
         self._new = NewDirectory(maker=self._missing_directory)
 
     def apply(self, entry: Entry, content: Content) -> None:
         self._entries += 1
-        _check_numbers(entry)
+        check_numbers(entry)
         try:
             if not entry.path:
                 self._apply_root(entry)
@@ -163,6 +177,10 @@ class _Unpacking:
 
     def __exit__(self, *_: object) -> None:
         self._forget()
+        self._times.close()
+        self._implied.close()
+        if self._below is not None:
+            self._below.close()
 
     @contextlib.contextmanager
     def _place(self, path: bytes) -> Iterator[Place]:
@@ -184,7 +202,7 @@ class _Unpacking:
         if self._below is not None:
             return self._below.directory(parent, name, path)
         if self._alone:
-            self._implied[path] = None
+            self._implied.setdefault(path, b"")
         return False
 
     def _forget(self) -> None:
@@ -195,11 +213,7 @@ class _Unpacking:
 
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed."""
-        below = self._below.times if self._below is not None else {}
-        for path, mtime in {**below, **self._times}.items():
-            with self._root.place(path, follow=False) as place:
-                if place.is_directory:
-                    os.utime(place.name, ns=(mtime, mtime), dir_fd=place.directory, follow_symlinks=False)
+        self._times.set(self._root)
         return Unpacked(self._entries, self._left_out, Gaps(tuple(self._implied), self._links_open))
 
     def _apply_root(self, entry: Entry) -> None:
@@ -210,7 +224,7 @@ class _Unpacking:
             path = f"/proc/self/fd/{fd}"
             os.chown(path, entry.uid, entry.gid)
             os.chmod(path, entry.mode)
-            self._times[b""] = entry.mtime * 1_000_000_000
+            self._times.note(b"", entry.mtime * 1_000_000_000)
 
     def _whiteout(self, entry: Entry) -> None:
         if self._lowest:
@@ -267,7 +281,7 @@ class _Unpacking:
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def _directory(self, place: Place, entry: Entry) -> None:
-        self._implied.pop(place.path, None)
+        self._implied.discard(place.path)
         if place.stat is None or (self._layer and not place.is_directory):
             os.mkdir(place.name, entry.mode, dir_fd=place.directory)
             if self._layer and place.stat is not None and is_whiteout(place.stat):
@@ -279,7 +293,7 @@ class _Unpacking:
         os.chmod(place.name, entry.mode, dir_fd=place.directory)
         if entry.xattrs:
             set_xattrs(place.proc_path, entry.xattrs, follow=False)
-        self._times[place.path] = entry.mtime * 1_000_000_000
+        self._times.note(place.path, entry.mtime * 1_000_000_000)
 
     def _hard_link(self, place: Place, entry: Entry) -> bool:
         """Make another name of a file; return whether the member's metadata are to be set."""
@@ -336,12 +350,6 @@ def _lstat(directory: int, name: bytes) -> os.stat_result | None:
         return os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return None
-
-
-def _check_numbers(entry: Entry) -> None:
-    if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
-        said = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
-        raise MalformedLayer(f"{_shown(entry.path)} has {said}, one of which no system has")
 
 
 def _shown(path: bytes) -> str:

@@ -38,7 +38,7 @@ class UpperDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._cursor, self._root:
-            pass
+            self._cloner.close()
 
     def down(self, name: bytes) -> None:
         """The walk enters a directory."""

@@ -156,7 +156,7 @@ def _unpacked(
         target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
         with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
             try:
-                unpack_archive(DecompressedStream(file), inside, owner=owner)
+                unpack_archive(DecompressedStream(file), inside, owner=owner, scratch=target.beside)
             except LayerError as error:
                 raise StepError(
                     f"cannot unpack {os.fsdecode(path).lstrip('/')}: {error.message}", hint=error.hint

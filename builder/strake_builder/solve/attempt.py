@@ -20,6 +20,7 @@ from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.content_digest import FileDigests
 from strake_builder.rootfs.syscalls import pivot_root_refused
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.base_images import BaseImages
@@ -74,6 +75,7 @@ class BuildParts:
         reporter: hears of progress.
         phases: are told where the build is.
         remote: fetches what ADD names.
+        digests: remembers those of files that steps read.
     """
 
     request: BuildRequest
@@ -95,6 +97,7 @@ class BuildParts:
     reporter: Reporter
     phases: Phases
     remote: RemoteSources
+    digests: FileDigests
 
 
 class Attempt:
@@ -130,7 +133,7 @@ class Attempt:
                 self._foreign.require_all(parts.evaluated)
             else:
                 parts.remote.prefetch(parts.evaluated.steps)
-                inputs = StepInputs(origins, parts.images, parts.remote)
+                inputs = StepInputs(origins, parts.images, parts.remote, parts.digests)
                 keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
                 self._results = StepResults(
                     parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping

@@ -29,6 +29,7 @@ from strake_builder.frontend.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.content_digest import FileDigests
 from strake_builder.solve.attempt import Attempt, BuildParts
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.caches import LAYERS, cache_usage, open_caches, open_downloads
@@ -106,6 +107,7 @@ class Build:
         pushing = scope.enter_context(RegistryClient(settings, self._inputs.push_credentials))
         self._cancellation.on_cancel(client.close)
         self._cancellation.on_cancel(pushing.close)
+        digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pulls, keeping, exports, pushes = (
             scope.enter_context(ThreadPoolExecutor(count, name)) for name, count in _POOLS.items()
         )
@@ -141,6 +143,7 @@ class Build:
             reporter=self._reporter,
             phases=self._phases,
             remote=RemoteSources(workspace, open_downloads(self._inputs, usage), pulls),
+            digests=digests,
         )
 
     def _layers_directory(self, workspace: Workspace) -> str:

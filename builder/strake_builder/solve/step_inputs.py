@@ -63,13 +63,16 @@ class StepInputs:
         origins: opens what steps read.
         images: knows the images' layers.
         remote: knows what is elsewhere.
+        files: remembers the digests of files.
     """
 
-    def __init__(self, origins: FileOrigins, images: BaseImages, remote: RemoteSources) -> None:
+    def __init__(
+        self, origins: FileOrigins, images: BaseImages, remote: RemoteSources, files: FileDigests
+    ) -> None:
         self._origins = origins
         self._images = images
         self._sources = remote
-        self._files = FileDigests()
+        self._files = files
 
     def by_definition(
         self, step: FileStep, platform: Platform, stages: Mapping[int, Key | None]

@@ -24,7 +24,7 @@ def tree(tmp_path):
 
 def digest(root, path=b"/d", options=None) -> bytes | None:
     with Root(root) as opened:
-        return content_digest(opened, path, options or CopyOptions(), FileDigests())
+        return content_digest(opened, path, options or CopyOptions(), FileDigests(str(root.parent)))
 
 
 CHANGES = {
