@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ V = TypeVar("V")
 class Remembered(Generic[K, V]):
     """Remembers values until they expire. Thread-safe.
 
-    While one thread gets a value, others that want the same one wait for it; other keys are not held up. A
-    failure is not remembered.
+    While one thread gets a value, others that want the same one wait for it and share it, or its failure;
+    other keys are not held up. A failure is not remembered beyond that.
 
     Args:
         clock: Seconds, monotonic.
@@ -26,7 +27,7 @@ class Remembered(Generic[K, V]):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._values: dict[K, tuple[V, float]] = {}
-        self._locks: dict[K, threading.Lock] = {}
+        self._under_way: dict[K, Future[V]] = {}
         self._lock = threading.Lock()
 
     def get(self, key: K, make: Callable[[], tuple[V, float]], *, stale: V | None = None) -> V:
@@ -38,12 +39,24 @@ class Remembered(Generic[K, V]):
             stale: A value that turned out to be bad: it is not returned again.
         """
         with self._lock:
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
             known = self._values.get(key)
             if known is not None and (stale is None or known[0] != stale) and self.clock() < known[1]:
                 return known[0]
-            begun = self.clock()
+            others = self._under_way.get(key)
+            if others is None:
+                mine = self._under_way[key] = Future()
+        if others is not None:
+            return others.result()
+        begun = self.clock()
+        try:
             value, lifetime = make()
+        except BaseException as error:
+            with self._lock:
+                del self._under_way[key]
+            mine.set_exception(error)
+            raise
+        with self._lock:
             self._values[key] = (value, begun + lifetime)
-            return value
+            del self._under_way[key]
+        mine.set_result(value)
+        return value

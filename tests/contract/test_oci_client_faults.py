@@ -182,7 +182,9 @@ class TestManifests:
             if "page=2" in exchange.path:
                 exchange.reply(200, b'{"name":"team/app","tags":["b","c"]}')
             else:
-                exchange.reply(200, b'{"tags":["a","b"]}', Link=f'<{exchange.route}?page=2>; rel="next"')
+                here = exchange.route
+                link = f'<{here}?page=0>; rel="prev", <{here}?page=2>; title="a,b"; rel=next'
+                exchange.reply(200, b'{"tags":["a","b"]}', Link=link)
 
         registry.add(faults.sometimes(answer, method="GET", path="/tags/list", times=2))
         with registry.client() as client:

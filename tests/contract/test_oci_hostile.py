@@ -25,6 +25,7 @@ from strake_oci.errors import (
 )
 from strake_oci.manifest import parse
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, download, network, transport
+from strake_oci.registry.upload import UploadSession
 from tests.faults import faults, moves
 from tests.faults.registry import FAST, FaultyRegistry
 
@@ -271,6 +272,13 @@ class TestTimeAndMemory:
         with pytest.raises(OCIError, match="tried 5 times"):
             move(registry, bytes(8_000_000))
         assert len(registry.requests("P")) < 60
+
+    def test_chunks_too_large_for_memory_are_not_promised(self, registry, client):
+        location = f"/v2/team/app/blobs/uploads/{'0' * 32}"
+        headers = {"Location": location, "OCI_Chunk_Min_Length": "9" * 12}
+        registry.add(faults.send(b"", method="POST", path="/uploads/", code=202, **headers))
+        upload = UploadSession.start(client._session(registry.repository()))
+        assert upload.chunk_minimum <= 64 << 20
 
     def test_drip_of_a_document(self, registry, client, monkeypatch):
         monkeypatch.setattr(transport, "READ_DEADLINE", 0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from pydantic import Field
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from strake_oci.registry.transport import Answer
 
 _ACCEPT: Final = {"Accept": ", ".join((*mediatype.ACCEPT, "*/*;q=0.1"))}
+_LINK: Final = re.compile(r"<(?P<target>[^<>]*)>(?P<parameters>[^<]*)")
+_NEXT: Final = re.compile(r";\s*rel\s*=\s*\"?next\b", re.IGNORECASE)
 _MAX_TAG_PAGES: Final = 1000
 MAX_LIST: Final = 32 * 1024 * 1024
 """Bytes of a list that comes in pages: some hundred thousand tags."""
@@ -140,10 +143,10 @@ def too_long(session: Session, operation: str, pages: int) -> ProtocolError:
 
 def next_page(session: Session, answer: Answer, call: Call) -> str:
     """Return the URL of a list's next page from the Link header (RFC 8288), or ""."""
-    for link in answer.headers("link"):
-        target, _, parameters = link.partition(">")
-        if 'rel="next"' in parameters or "rel=next" in parameters:
-            return session.resolve_link(answer, target.lstrip().removeprefix("<"), call)
+    for header in answer.headers("link"):
+        for link in _LINK.finditer(header):
+            if _NEXT.search(link["parameters"]):
+                return session.resolve_link(answer, link["target"].strip(), call)
     return ""
 
 

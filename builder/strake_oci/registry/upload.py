@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 Body: TypeAlias = Callable[[], Iterable[bytes]]
 
+MAX_CHUNK_MINIMUM: Final = 64 * 1024 * 1024
+"""Bytes that a registry may want in a chunk: those of a stream are kept in memory until they are there."""
+
 _CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)", re.ASCII)
 _OCTETS: Final = "application/octet-stream"
@@ -105,8 +108,9 @@ class UploadSession:
         location = session.resolve_location(answer, call)
         if not location:
             raise ProtocolError(session.context(what), "the registry names no place to upload to")
-        minimum = answer.header("oci-chunk-min-length")
-        return cls(session, location, int(minimum[:12]) if minimum.isascii() and minimum.isdigit() else 0)
+        wanted = answer.header("oci-chunk-min-length")
+        minimum = int(wanted[:12]) if wanted.isascii() and wanted.isdigit() else 0
+        return cls(session, location, min(minimum, MAX_CHUNK_MINIMUM))
 
     def append(self, body: Body, length: int | None) -> int | None:
         """Send a piece that begins at `offset`, without trying again.
