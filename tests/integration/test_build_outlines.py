@@ -161,6 +161,15 @@ def test_a_copy_that_goes_where_none_went_before_reads_the_layers(cached, docker
     assert outcome.digest == built_without_caches(cached.builder)
 
 
+def test_a_step_that_is_made_again_over_the_layers_warns_once(cached):
+    dockerfile = GROUND + "COPY a missin[g] /app/\nCOPY b /srv/data/"
+    first_build(cached, dockerfile, a="A", b="B")
+    tree = cached.builder.context(dockerfile.replace("a missin", "tree missin")) / "tree"
+    write(tree / "lib/file")
+    outcome, _ = rebuilt(cached)
+    assert [w for w in outcome.warnings if "matches nothing" in w] == ["missin[g] matches nothing"]
+
+
 def write(file: Path, content: str = "same\n") -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(content)

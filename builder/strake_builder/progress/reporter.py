@@ -93,9 +93,12 @@ class Reporter:
         self.emit(event)
 
     def warn(self, message: str, file: str | None = None, line: int | None = None) -> None:
-        """Something deserves a look and does not stop the build."""
+        """Something deserves a look and does not stop the build; said once, if a step is made again too."""
+        warning = BuildWarning(message=message, file=file, line=line)
         with self._lock:
-            self.warnings.append(BuildWarning(message=message, file=file, line=line))
+            if warning in self.warnings:
+                return
+            self.warnings.append(warning)
         self.emit(Warned(time=_now(), message=message, file=file, line=line))
 
 
