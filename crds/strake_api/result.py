@@ -85,14 +85,17 @@ class _Outcome(Document):
 
 
 class BuildSucceeded(_Outcome):
-    """The image is at every destination."""
+    """The image is at every destination.
+
+    Where only its files were asked for, which an ImageBuild cannot, there is no image and no digest.
+    """
 
     outcome: Literal["Succeeded"] = "Succeeded"
-    digest: DigestText
+    digest: DigestText | None = None
     """Of the manifest: the same at every destination."""
     images: tuple[str, ...] = ()
     """`repository@digest` for each destination, in the order of the request."""
-    config_digest: DigestText
+    config_digest: DigestText | None = None
     layers: int = 0
     sizes: Sizes = Sizes()
 

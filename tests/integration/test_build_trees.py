@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import subprocess
@@ -38,6 +39,32 @@ def test_a_directory_has_the_files_and_nothing_that_is_dangerous(builder, tmp_pa
     assert {p.name for p in tmp_path.iterdir()} == {"parent", "context", "work"}
     assert {p.name for p in out.parent.iterdir()} == {"out"}
     assert builder.tags() == []
+
+
+def test_files_alone_need_no_image(builder, tmp_path):
+    builder.context("FROM TINY\nRUN echo x > /x")
+    flags = ("--no-push", "--log-format", "json", "-o", str(tmp_path / "out"))
+    done = builder.run(*flags)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/x").read_text() == "x\n"
+    result = json.loads(done.stdout.splitlines()[-1])["result"]
+    assert (result["outcome"], result["steps"]["run"]) == ("Succeeded", 1)
+    assert "digest" not in result
+
+
+@pytest.mark.parametrize(
+    "also", ["--digest-file={}/digest", "--output=type=oci,dest={}/image.tar", "--cache-dir={}/cache"]
+)
+def test_whatever_else_is_asked_for_gets_the_image(builder, tmp_path, also):
+    builder.context("FROM TINY\nRUN echo x > /x")
+    for number in (1, 2):  # a second time, from the cache where there is one
+        out = tmp_path / f"out{number}"
+        done = builder.run("--no-push", "--log-format=json", "-o", str(out), also.format(tmp_path))
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout.splitlines()[-1])["result"]
+        assert result["digest"].startswith("sha256:")
+        assert result["layers"] == 2
+        assert (out / "x").read_text() == "x\n"
 
 
 def test_capabilities_of_files_do_not_leave_the_image(builder, tmp_path):

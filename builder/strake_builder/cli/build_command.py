@@ -15,7 +15,7 @@ from strake_builder.cli.output_flags import (
     read_outputs,
     takes_standard_output,
 )
-from strake_builder.cli.result_files import add_result_flags, write_result_files
+from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
@@ -132,6 +132,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,
         push=outputs.push,
+        image=not outputs.only_trees or bool(result_files(arguments)),
         files=outputs.files,
         file_mask=mask,
     )

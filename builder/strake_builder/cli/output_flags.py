@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from strake_builder.cli.output_option import OutputOption, absolute, parse_output, read_compression
 from strake_builder.cli.switches import add_switch
 from strake_builder.errors import InvalidRequest
-from strake_builder.output.targets import STANDARD_OUTPUT, ArchiveTarget, FileTarget, LayoutTarget
+from strake_builder.output.targets import (
+    STANDARD_OUTPUT,
+    ArchiveTarget,
+    FileTarget,
+    LayoutTarget,
+    TreeArchiveTarget,
+    TreeTarget,
+)
 
 if TYPE_CHECKING:
     from strake_api.request import Output
@@ -32,6 +39,12 @@ class Outputs:
     request: Output
     push: bool
     files: tuple[FileTarget, ...]
+
+    @property
+    def only_trees(self) -> bool:
+        """Whether the image's files are all that is wanted of it."""
+        trees = (TreeTarget, TreeArchiveTarget)
+        return bool(self.files) and not self.push and all(isinstance(file, trees) for file in self.files)
 
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,17 @@ def add_result_flags(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--metadata-file", metavar="FILE", help="write the whole result, as JSON, to a file")
 
 
+def result_files(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """Return the files that the flags name; what they say is of an image."""
+    flags = (
+        arguments.digest_file,
+        arguments.metadata_file,
+        arguments.image_name_with_digest_file,
+        arguments.image_name_tag_with_digest_file,
+    )
+    return tuple(path for path in flags if path)
+
+
 def write_result_files(
     arguments: argparse.Namespace, destinations: tuple[str, ...], result: BuildSucceeded, mask: int
 ) -> None:
@@ -54,7 +65,7 @@ def _texts(
 
     references = [Reference.parse(text).with_default_tag() for text in destinations]
     repositories = dict.fromkeys(str(reference.repository) for reference in references)
-    yield arguments.digest_file, result.digest
+    yield arguments.digest_file, result.digest or ""
     yield arguments.metadata_file, result.to_json() + "\n"
     yield (
         arguments.image_name_with_digest_file,

@@ -118,16 +118,18 @@ class Attempt:
         self._outlines: Outlines | None = None
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
+        # With a cache the layers are written anyhow.
+        self._makes_image = parts.inputs.image or parts.caches is not None
 
-    def run(self) -> FinishedImage:
-        """Build the image and bring it to where it goes.
+    def run(self) -> FinishedImage | None:
+        """Build the image and bring it to where it goes; return it if it is wanted.
 
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
         parts = self._parts
         with parts.phases.entered(ProgressReason.BUILDING, "build"):
-            runs = StageRuns(parts.evaluated, self._cancellation, parts.inputs.jobs)
+            runs = StageRuns(parts.evaluated, self._cancellation, parts.inputs.jobs, image=self._makes_image)
             origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
             if parts.caches is None:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)
@@ -145,9 +147,9 @@ class Attempt:
             early = self._push_layers(self._known_layers()) if parts.inputs.push else []
             self._stage_result = runs.run(tools)
         with parts.phases.entered(ProgressReason.PUSHING, "push"):
-            image = self._finish()
+            image = self._finish() if self._makes_image else None
             self._write_files(image)
-            if parts.inputs.push:
+            if image is not None and parts.inputs.push:
                 self._push(image, early)
         if self._results is not None and self._outlines is not None:
             self._results.finish()
@@ -208,7 +210,7 @@ class Attempt:
             image_notes(self._parts.request),
         )
 
-    def _write_files(self, image: FinishedImage) -> None:
+    def _write_files(self, image: FinishedImage | None) -> None:
         parts = self._parts
         outputs = FileOutputs(
             parts.workspace,

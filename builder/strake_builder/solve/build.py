@@ -92,7 +92,8 @@ class Build:
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
             attempt, image = self._attempts(parts)
-            return self._succeeded(parts, attempt.counts(), image, context)
+            result = self._result(parts, attempt.counts(), context)
+            return result if image is None else self._with_image(result, image)
 
     def _workspace(self) -> Workspace:
         return Workspace(self._request.work_directory, rootfs=self._inputs.rootfs, warn=self._reporter.warn)
@@ -151,7 +152,7 @@ class Build:
             return workspace.directory(LAYERS)
         return os.path.join(self._inputs.cache_directory, LAYERS)
 
-    def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage]:
+    def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage | None]:
         """Build; when a cached layer turns out broken, say so and build without it."""
         distrusted: frozenset[Digest] = frozenset()
         while True:
@@ -170,12 +171,7 @@ class Build:
                     if isinstance(layer, WrittenLayer):  # or it would stay, where the step makes it again
                         Path(layer.path).unlink(missing_ok=True)
 
-    def _succeeded(
-        self, parts: BuildParts, steps: StepCounts, image: FinishedImage, context: FetchedContext
-    ) -> BuildSucceeded:
-        digest = Digest.sha256(image.manifest)
-        pushed = self._destinations if self._inputs.push else ()
-        repositories = dict.fromkeys(str(d.repository) for d in pushed)
+    def _result(self, parts: BuildParts, steps: StepCounts, context: FetchedContext) -> BuildSucceeded:
         return BuildSucceeded(
             platform=str(self._platform),
             source_revision=context.revision,
@@ -186,11 +182,21 @@ class Build:
             steps=steps,
             durations=self._phases.durations(),
             warnings=tuple(self._reporter.warnings),
-            digest=str(digest),
-            images=tuple(f"{repository}@{digest}" for repository in repositories),
-            config_digest=str(image.config_descriptor.digest),
-            layers=len(image.layers),
-            sizes=Sizes(compressed=image.compressed_size, pushed=parts.pusher.sent),
+            sizes=Sizes(pushed=parts.pusher.sent),
+        )
+
+    def _with_image(self, result: BuildSucceeded, image: FinishedImage) -> BuildSucceeded:
+        digest = Digest.sha256(image.manifest)
+        pushed = self._destinations if self._inputs.push else ()
+        repositories = dict.fromkeys(str(d.repository) for d in pushed)
+        return result.model_copy(
+            update={
+                "digest": str(digest),
+                "images": tuple(f"{repository}@{digest}" for repository in repositories),
+                "config_digest": str(image.config_descriptor.digest),
+                "layers": len(image.layers),
+                "sizes": result.sizes.model_copy(update={"compressed": image.compressed_size}),
+            }
         )
 
     @contextlib.contextmanager

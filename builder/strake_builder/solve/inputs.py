@@ -29,6 +29,8 @@ class BuildInputs:
         runtime: the OCI runtime for RUN.
         rootfs: how root file systems are made.
         push: whether the image goes to its destinations; else they only name it.
+        image: whether the image is wanted, if only for its digest; else only its files are, and without a
+            cache no layer is written.
         files: where the image goes besides registries.
         file_mask: permission bits that files written for the user do not get.
     """
@@ -44,5 +46,6 @@ class BuildInputs:
     runtime: str = "crun"
     rootfs: RootfsKind = "auto"
     push: bool = True
+    image: bool = True
     files: tuple[FileTarget, ...] = ()
     file_mask: int = 0o022

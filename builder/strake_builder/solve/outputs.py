@@ -49,13 +49,13 @@ class FileOutputs:
     epoch: int | None
 
     def write(
-        self, targets: tuple[FileTarget, ...], image: FinishedImage, layers: tuple[ImageLayer, ...]
+        self, targets: tuple[FileTarget, ...], image: FinishedImage | None, layers: tuple[ImageLayer, ...]
     ) -> None:
         """Write an image to every target.
 
         Args:
             targets: where to.
-            image: the image.
+            image: the image, None where no target needs more than its files.
             layers: of the target stage, bottom first.
 
         Raises:
@@ -80,7 +80,8 @@ class FileOutputs:
                 case _:
                     assert_never(target)
 
-    def _local(self, image: FinishedImage) -> LocalImage:
+    def _local(self, image: FinishedImage | None) -> LocalImage:
+        assert image is not None, "whoever wants a layout or an archive wants the image"  # noqa: S101 - narrows the type
         return LocalImage(
             (
                 (image.config_descriptor, from_bytes(image.config)),

@@ -22,11 +22,15 @@ class StageRuns:
         build: what to run.
         cancellation: stops the other stages when one fails.
         limit: stages that execute a step at the same time.
+        image: whether the target's layers become an image.
     """
 
-    def __init__(self, build: EvaluatedBuild, cancellation: Cancellation, limit: int) -> None:
+    def __init__(
+        self, build: EvaluatedBuild, cancellation: Cancellation, limit: int, *, image: bool = True
+    ) -> None:
         self._build = build
         self._cancellation = cancellation
+        self._exported = frozenset(build.chain(build.plan.target)) if image else frozenset[int]()
         self._slots = threading.BoundedSemaphore(limit)
         self._results: dict[int, Future[StageResult]] = {s.index: Future() for s in build.plan.stages}
 
@@ -44,7 +48,6 @@ class StageRuns:
         Raises:
             BuildError: the first failure; every thread has ended by then.
         """
-        exported = set(self._build.chain(self._build.plan.target))
         numbers = self._build.numbers()
         threads = []
         for stage in self._build.plan.stages:
@@ -55,7 +58,7 @@ class StageRuns:
                 stage,
                 self._build.stages[stage.index],
                 numbers[stage.index],
-                exported=stage.index in exported,
+                exported=stage.index in self._exported,
                 slots=self._slots,
             )
             thread = threading.Thread(

@@ -45,7 +45,9 @@ def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceede
     except ValueError:
         result = None
     if isinstance(result, BuildSucceeded):
-        return result
+        if result.digest is not None:
+            return result
+        result = None
     if ended.reason == "OOMKilled":
         message = "the builder was killed at its memory limit: raise spec.resources.limits.memory"
         return _override(result, FailureReason.OUT_OF_MEMORY, message)

@@ -30,6 +30,11 @@ def test_the_builder_is_believed():
     assert outcome(run(pod=pod(ended(FAILURE.to_json())))) == FAILURE
 
 
+def test_a_success_without_a_digest_is_none():
+    words = SUCCESS.model_copy(update={"digest": None}).to_json()
+    assert reason_of(pod=pod(ended(words, exit_code=0))) is FailureReason.INTERNAL_ERROR
+
+
 def test_an_image_that_is_pushed_is_pushed():
     """A deadline or an eviction after the push takes nothing back."""
     late = run(
