@@ -92,6 +92,18 @@ class PullProgress(_Event):
     total: int
 
 
+class PushProgress(_Event):
+    """Bytes of a blob that went to a repository so far."""
+
+    type: Literal["PushProgress"] = "PushProgress"
+    repository: str
+    digest: DigestText | None = None
+    """Null while the blob is still being made."""
+    done: int
+    total: int | None = None
+    """Null while the blob is still being made."""
+
+
 class LayerPushed(_Event):
     """A blob is at its destination."""
 
@@ -129,6 +141,7 @@ Event = (
     | StepFailed
     | OutputLine
     | PullProgress
+    | PushProgress
     | LayerPushed
     | Warned
     | Finished

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import tarfile
 
@@ -38,6 +39,22 @@ def layer_of(client, destination: str) -> bytes:
 def content_of(packed: bytes) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
         return tar.extractfile("data").read()
+
+
+@pytest.mark.usefixtures("context")
+@pytest.mark.parametrize(
+    "epoch", [(), ("--build-arg", "SOURCE_DATE_EPOCH=0")], ids=["streamed", "from a file"]
+)
+def test_its_way_to_the_registry_can_be_followed(builder, epoch):
+    done = builder.run("--log-format", "json", *epoch)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    shown = [event for event in events if event["type"] == "PushProgress"]
+    (pushed,) = [e for e in events if e["type"] == "LayerPushed" and e["bytes"] > len(CONTENT)]
+    assert {event["repository"] for event in shown} == {pushed["repository"]}
+    assert [event["done"] for event in shown] == sorted({event["done"] for event in shown})
+    assert 4 << 20 <= shown[-1]["done"] <= pushed["bytes"]
+    if epoch:  # its digest is known before the first byte goes
+        assert {(event["digest"], event["total"]) for event in shown} == {(pushed["digest"], pushed["bytes"])}
 
 
 @pytest.mark.usefixtures("context")

@@ -17,6 +17,7 @@ from strake_builder.errors import OutputError, PushUnauthorized
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.progress.reporter import Reporter
+from strake_builder.progress.transfer import Transfer
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import DeniedError, OCIError, UnauthorizedError
@@ -85,7 +86,9 @@ class Pusher:
         is_free = self._streaming.acquire(blocking=False)
         if is_free:
             repositories = [repository for repository, first in self._plan if first is None]
-        uploads = {each: self._client.start_upload(each) for each in repositories[:_STREAMS]}
+        uploads = {
+            each: self._client.start_upload(each, self._progress(each)) for each in repositories[:_STREAMS]
+        }
         try:
             with BlobStream(uploads) as stream:
                 yield stream
@@ -131,7 +134,10 @@ class Pusher:
             if repository in there:
                 continue
             with _explained(repository):
-                sent = self._client.push_blob(repository, descriptor, open_source, mount_from=first or source)
+                progress = self._progress(repository, descriptor)
+                sent = self._client.push_blob(
+                    repository, descriptor, open_source, progress, mount_from=first or source
+                )
             self._report(repository, descriptor, sent=sent)
         with self._lock:
             self._there.add(descriptor.digest)
@@ -151,6 +157,10 @@ class Pusher:
                 self._client.push_manifest(destination, manifest, media_type)
             self._reporter.pushed(str(destination), str(digest), len(manifest), transferred=True)
         return digest
+
+    def _progress(self, repository: Repository, descriptor: Descriptor | None = None) -> Transfer:
+        digest, total = (str(descriptor.digest), descriptor.size) if descriptor else (None, None)
+        return Transfer(lambda done: self._reporter.pushing(str(repository), digest, done, total))
 
     def _report(self, repository: Repository, descriptor: Descriptor, *, sent: bool) -> None:
         if sent:

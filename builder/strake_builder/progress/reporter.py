@@ -14,6 +14,7 @@ from strake_api.events import (
     PhaseStarted,
     Planned,
     PullProgress,
+    PushProgress,
     StepCached,
     StepFailed,
     StepFinished,
@@ -84,6 +85,10 @@ class Reporter:
     def pulled(self, image: str, done: int, total: int) -> None:
         """So many bytes of a base image are here."""
         self.emit(PullProgress(time=_now(), image=image, done=done, total=total))
+
+    def pushing(self, repository: str, digest: str | None, done: int, total: int | None) -> None:
+        """So many bytes of a blob went to a repository; without digest and total it is still being made."""
+        self.emit(PushProgress(time=_now(), repository=repository, digest=digest, done=done, total=total))
 
     def pushed(self, repository: str, digest: str, size: int, *, transferred: bool) -> None:
         """A blob is at its destination."""

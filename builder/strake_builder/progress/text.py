@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final, TextIO, assert_never
 
 from strake_api.events import (
@@ -13,6 +14,7 @@ from strake_api.events import (
     PhaseStarted,
     Planned,
     PullProgress,
+    PushProgress,
     StepCached,
     StepFailed,
     StepFinished,
@@ -21,7 +23,7 @@ from strake_api.events import (
 )
 from strake_api.events import format_event as format_json
 
-_PULL_INTERVAL: Final = 1.0
+_INTERVAL: Final = 1.0
 _UNIT: Final = 1000.0
 
 
@@ -30,12 +32,15 @@ class TextSink:
 
     Args:
         stream: where to.
+        clock: seconds, monotonic.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
+        self._clock = clock
         self._total = 0
         self._last_pull: dict[str, float] = {}
+        self._last_push: dict[tuple[str, str | None], float] = {}
 
     def __call__(self, event: Event) -> None:
         """Write an event, or nothing where it says nothing new to a person."""
@@ -54,15 +59,15 @@ class TextSink:
             case StepCached():
                 return f"#{event.step}/{self._total} [{event.stage}] {event.instruction}  CACHED"
             case StepFinished():
-                return (
-                    f"#{event.step} done in {event.seconds:.1f} s" if event.seconds >= _PULL_INTERVAL else ""
-                )
+                return f"#{event.step} done in {event.seconds:.1f} s" if event.seconds >= _INTERVAL else ""
             case StepFailed():
                 return f"#{event.step} FAILED after {event.seconds:.1f} s"
             case OutputLine():
                 return f"#{event.step} | {event.text}"
             case PullProgress():
                 return self._pull(event)
+            case PushProgress():
+                return self._push(event)
             case LayerPushed():
                 how = "pushed" if event.transferred else "already there"
                 return f"   {event.repository}@{event.digest[:19]}… {how} ({_size(event.bytes)})"
@@ -75,13 +80,23 @@ class TextSink:
                 assert_never(event)
 
     def _pull(self, event: PullProgress) -> str:
-        now = time.monotonic()
+        now = self._clock()
         done = event.done >= event.total
-        if not done and now - self._last_pull.get(event.image, 0.0) < _PULL_INTERVAL:
+        if not done and now - self._last_pull.get(event.image, 0.0) < _INTERVAL:
             return ""
         self._last_pull[event.image] = now
         amount = _size(event.total) if done else f"{_size(event.done)} of {_size(event.total)}"
         return f"   {event.image}: pulled {amount}"
+
+    def _push(self, event: PushProgress) -> str:
+        now, blob = self._clock(), (event.repository, event.digest)
+        # What takes less than a second is told of by its end alone.
+        if now - self._last_push.setdefault(blob, now) < _INTERVAL:
+            return ""
+        self._last_push[blob] = now
+        where = f"{event.repository}@{event.digest[:19]}…" if event.digest else event.repository
+        amount = _size(event.done) + (f" of {_size(event.total)}" if event.total is not None else "")
+        return f"   {where}: pushing, {amount}"
 
 
 class JsonSink:

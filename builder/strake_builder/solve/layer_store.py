@@ -29,6 +29,7 @@ from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
+from strake_builder.progress.transfer import Transfer
 from strake_builder.rootfs.below import Gaps
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import Unpacked, unpack_layer
@@ -179,7 +180,7 @@ class LayerStore:
         what, progress = f"the layer {layer.descriptor.digest}", None
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
-            progress = _Progress(layer, self._reporter)
+            progress = self._progress(layer)
         try:
             with self.open(layer, progress) as packed:
                 stream = HashedStream(DecompressedStream(packed))
@@ -204,6 +205,10 @@ class LayerStore:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
         return unpacked, stream.hasher.size
+
+    def _progress(self, layer: PulledLayer) -> Transfer:
+        name, size = str(layer.repository), layer.descriptor.size
+        return Transfer(lambda done: self._reporter.pulled(name, done, size), size)
 
     def open(
         self, layer: StoredLayer, on_bytes: Callable[[int], None] | None = None
@@ -241,22 +246,3 @@ def _read_gaps(tree: str) -> Gaps:
         return Gaps.parse(Path(os.path.dirname(tree), _GAPS).read_bytes())
     except FileNotFoundError:
         return Gaps()
-
-
-class _Progress:
-    """Counts the bytes of a layer and tells the reporter every few MiB."""
-
-    _EVERY = 4 << 20
-
-    def __init__(self, layer: PulledLayer, reporter: Reporter) -> None:
-        self._name = str(layer.repository)
-        self._total = layer.descriptor.size
-        self._reporter = reporter
-        self._done = 0
-        self._told = 0
-
-    def __call__(self, count: int) -> None:
-        self._done += count
-        if self._done - self._told >= self._EVERY or self._done >= self._total > self._told:
-            self._told = self._done
-            self._reporter.pulled(self._name, self._done, self._total)

@@ -12,6 +12,7 @@ from strake_api.events import (
     PhaseStarted,
     Planned,
     PullProgress,
+    PushProgress,
     StepCached,
     StepFailed,
     StepFinished,
@@ -65,6 +66,11 @@ class Progress:
                 arrived = event.done >= event.total
                 pulling = f"pulling {event.image}: {_share(event.done, event.total)}"
                 return replace(self, text=(self.step or self.text) if arrived else pulling)
+            case PushProgress():
+                # Before the phase of pushing, layers go out beside the steps, which are what counts.
+                if self.phase is not Phase.PUSHING or event.total is None:
+                    return self
+                return replace(self, text=f"pushing {event.repository}: {_share(event.done, event.total)}")
             case StepFailed() | OutputLine() | LayerPushed() | Warned() | Finished():
                 return self
             case _:

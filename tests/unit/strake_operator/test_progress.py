@@ -9,6 +9,7 @@ from strake_api.events import (
     PhaseStarted,
     Planned,
     PullProgress,
+    PushProgress,
     StepCached,
     StepFinished,
     StepStarted,
@@ -45,6 +46,21 @@ def test_a_pull_shows_its_bytes():
     )
     assert progress.text == "pulling debian:12: 12 of 50 MB"
     assert progress.phase is Phase.PULLING
+
+
+def test_a_push_shows_its_bytes_when_the_steps_are_done():
+    blob = {"repository": "r.example/app", "digest": "sha256:" + "0" * 64, "total": 50_000_000}
+    events = [
+        Planned(time=NOW, steps=1),
+        StepStarted(time=NOW, step=1, line=2, instruction="RUN make"),
+        PushProgress(time=NOW, done=12_000_000, **blob),
+    ]
+    assert after(*events).text == "[1/1] RUN make"
+    events += [
+        PhaseStarted(time=NOW, phase=ProgressReason.PUSHING),
+        PushProgress(time=NOW, done=25_000_000, **blob),
+    ]
+    assert after(*events).text == "pushing r.example/app: 25 of 50 MB"
 
 
 def test_after_a_pull_the_step_that_needed_it_goes_on():
