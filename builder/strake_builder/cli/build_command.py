@@ -15,6 +15,7 @@ from strake_builder.cli.output_flags import (
     read_outputs,
     takes_standard_output,
 )
+from strake_builder.cli.registry_flags import read_registries
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
@@ -123,6 +124,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
     return request, BuildInputs(
         pull_credentials=credentials,
         push_credentials=credentials,
+        registries=read_registries(arguments),
         secrets=read_secrets(arguments.secret),
         ssh_sockets=read_ssh(arguments.ssh),
         dockerfile_path=_dockerfile_path(arguments),

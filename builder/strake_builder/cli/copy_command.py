@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from strake_builder.cli.flags import add_registry_flags
 from strake_builder.cli.image_places import (
     DOCKER,
     ImagePlace,
@@ -18,6 +17,7 @@ from strake_builder.cli.image_places import (
     open_source,
     parse_place,
 )
+from strake_builder.cli.registry_flags import add_registry_flags, read_registries
 from strake_builder.errors import (
     BaseImageError,
     BuildError,
@@ -63,10 +63,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SOURCE", help="the image to copy")
     parser.add_argument("destination", metavar="DESTINATION", help="where it goes")
     parser.add_argument("--platform", metavar="OS/ARCH", help="only the image for this platform")
-    add_registry_flags(parser)
     parser.add_argument(
         "--insecure", action="store_true", help="speak plain HTTP to the registries of both images"
     )
+    add_registry_flags(parser, words_follow=True)
     parser.set_defaults(handler=run_copy)
 
 
@@ -101,22 +101,21 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.registry.settings import ClientSettings
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
     gc.enable()
     source, destination = parse_place(arguments.source), parse_place(arguments.destination)
     check_destination(destination)
     platform = _platform(arguments.platform, destination)
-    insecure = list(arguments.insecure_registry)
-    insecure += filter(None, (source.registry, destination.registry) if arguments.insecure else ())
+    insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
+    settings = read_registries(arguments, *insecure)
     try:
         credentials = default_credentials(then=cloud_credentials())
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     reporter = Reporter(TextSink(sys.stderr))
     with (
-        RegistryClient(ClientSettings.insecure(*insecure), credentials) as client,
+        RegistryClient(settings, credentials) as client,
         _explained(source, destination),
     ):
         cancellation.on_cancel(client.close)

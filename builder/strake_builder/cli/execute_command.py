@@ -51,7 +51,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
 
 
 def mounted_credentials(*paths: str | None) -> Credentials:
-    """Return the credentials of mounted Docker config files, the first that knows a registry counting.
+    """Return the credentials of mounted Docker config files; of keys that fit, the most specific counts.
 
     Raises:
         InvalidRequest: a file is there and cannot be read.

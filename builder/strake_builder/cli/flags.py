@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from strake_builder.cli.cache_flags import add_cache_flags
+from strake_builder.cli.registry_flags import add_registry_flags
 from strake_builder.errors import InvalidRequest
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
@@ -24,7 +25,6 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         help="where the build is made, on ext4, xfs, btrfs or tmpfs "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
     )
-    add_registry_flags(place)
     place.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
     place.add_argument(
         "--jobs",
@@ -44,6 +44,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
         "where the kernel allows it)",
     )
+    add_registry_flags(parser)
     add_cache_flags(parser)
     secrets = parser.add_argument_group("secrets")
     secrets.add_argument(
@@ -59,17 +60,6 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
-    )
-
-
-def add_registry_flags(group: argparse._ActionsContainer) -> None:
-    """Add what every command that talks to several registries understands."""
-    group.add_argument(
-        "--insecure-registry",
-        metavar="HOST[:PORT]",
-        action="append",
-        default=[],
-        help="a registry that is spoken to over plain HTTP; may be given more than once",
     )
 
 

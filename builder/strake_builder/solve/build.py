@@ -103,7 +103,7 @@ class Build:
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs, scope)
-        settings = ClientSettings.insecure(*self._request.registries.insecure)
+        settings = self._inputs.registries or ClientSettings.insecure(*self._request.registries.insecure)
         client = scope.enter_context(RegistryClient(settings, self._inputs.pull_credentials))
         pushing = scope.enter_context(RegistryClient(settings, self._inputs.push_credentials))
         self._cancellation.on_cancel(client.close)

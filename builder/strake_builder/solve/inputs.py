@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.selection import RootfsKind
 from strake_oci.credentials import CredentialSource, NoCredentials
+from strake_oci.registry.settings import ClientSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class BuildInputs:
     Attributes:
         pull_credentials: for base images.
         push_credentials: for destinations.
+        registries: how they are reached; None goes by the request alone.
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
         cache_directory: where unpacked layers, results of steps and cache mounts outlive the build; None
@@ -37,6 +39,7 @@ class BuildInputs:
 
     pull_credentials: CredentialSource = field(default_factory=NoCredentials)
     push_credentials: CredentialSource = field(default_factory=NoCredentials)
+    registries: ClientSettings | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
     cache_directory: str | None = None
