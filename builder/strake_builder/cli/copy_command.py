@@ -6,8 +6,8 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Final, TextIO
 
 from strake_builder.cli.image_places import (
     DOCKER,
@@ -27,6 +27,7 @@ from strake_builder.errors import (
     PushUnauthorized,
 )
 from strake_builder.output.targets import STANDARD_OUTPUT
+from strake_builder.progress.transfer import Transfer
 
 if TYPE_CHECKING:
     from strake_builder.progress.reporter import Reporter
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from strake_oci.descriptor import Descriptor
     from strake_oci.digest import Digest
     from strake_oci.errors import ErrorContext
-    from strake_oci.images import ImageWriter
+    from strake_oci.images import ImageWriter, Readable
     from strake_oci.platform import Platform
 
 _EXAMPLES: Final = """\
@@ -149,9 +150,22 @@ class _Told:
         self.has_blob = writer.has_blob
         self.start_upload = writer.start_upload
 
-    def push_blob(self, descriptor: Descriptor, *content: Any) -> bool:
-        sent = self._writer.push_blob(descriptor, *content)
-        self._reporter.pushed(self._place, str(descriptor.digest), descriptor.size, transferred=sent)
+    def push_blob(
+        self,
+        descriptor: Descriptor,
+        open_source: Callable[[], AbstractContextManager[Readable]],
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> bool:
+        digest, size = str(descriptor.digest), descriptor.size
+        transfer = Transfer(lambda done: self._reporter.pushing(self._place, digest, done, size))
+
+        def count(more: int) -> None:
+            if on_bytes is not None:
+                on_bytes(more)
+            transfer(more)
+
+        sent = self._writer.push_blob(descriptor, open_source, count)
+        self._reporter.pushed(self._place, digest, size, transferred=sent)
         return sent
 
     def push_manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Descriptor:
