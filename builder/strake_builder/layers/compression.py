@@ -21,6 +21,9 @@ _CHUNK: Final = 256 << 10
 _MAGIC_MAX: Final = 6
 _ZSTD_WINDOW_LIMIT: Final = 128 << 20
 """Bytes. Windows of `zstd --long=27`, the longest that its own tool reads unasked."""
+_ZSTD_WINDOW_LOG: Final = 22
+_ZSTD_CHAIN_LOG: Final = 22
+_ZSTD_HASH_LOG: Final = 21
 _ISAL_MAX: Final = 3
 _GZIP_WINDOW: Final = 31
 """zlib's way to say: the largest window, in a gzip member without name and time."""
@@ -51,8 +54,7 @@ def compressor(compression: Compression, level: int | None = None) -> Compressor
 
     Args:
         compression: the format.
-        level: one of `format.LEVELS`; a fast default where None. zstd needs memory for windows of up to
-            8 MiB at level 19 and 128 MiB at 22, here and wherever the layer is unpacked.
+        level: one of `format.LEVELS`; a fast default where None.
     """
     match compression:
         case Compression.NONE:
@@ -65,9 +67,25 @@ def compressor(compression: Compression, level: int | None = None) -> Compressor
 
             return cast("Compressor", isal_zlib.compressobj(level, wbits=_GZIP_WINDOW))
         case Compression.ZSTD:
-            import zstandard
+            return _zstd(ZSTD_LEVEL if level is None else level)
 
-            return zstandard.ZstdCompressor(level=ZSTD_LEVEL if level is None else level).compressobj()
+
+def _zstd(level: int) -> Compressor:
+    """Return a compressor of at most some 32 MiB, which whoever unpacks the layer needs 4 MiB for.
+
+    zstd's own tables for level 22 take 730 MiB, its windows 128 MiB. RFC 8878 (3.1.1.1.2) asks decoders
+    for 8 MiB and no more. How hard a level searches stays its own.
+    """
+    import zstandard
+
+    own = zstandard.ZstdCompressionParameters.from_level(level)
+    bounded = zstandard.ZstdCompressionParameters.from_level(
+        level,
+        window_log=min(own.window_log, _ZSTD_WINDOW_LOG),
+        chain_log=min(own.chain_log, _ZSTD_CHAIN_LOG),
+        hash_log=min(own.hash_log, _ZSTD_HASH_LOG),
+    )
+    return zstandard.ZstdCompressor(compression_params=bounded).compressobj()
 
 
 class DecompressedStream:

@@ -121,6 +121,17 @@ def test_a_window_that_would_take_too_much_memory_is_refused():
         DecompressedStream(io.BytesIO(long_window(28))).read(1000)
 
 
+def test_whoever_unpacks_needs_little_memory_at_any_level():
+    """RFC 8878 asks decoders for windows of 8 MiB."""
+    data = os.urandom(1 << 20)
+    packer = compressor(Compression.ZSTD, 22)
+    packed = b"".join([*(packer.compress(data) for _ in range(9)), packer.flush()])
+    assert len(packed) < 2 << 20, "repetitions within the window are seen"
+    parameters = zstandard.get_frame_parameters(packed)
+    assert parameters.window_size <= 8 << 20
+    assert read_all(DecompressedStream(io.BytesIO(packed))) == data * 9
+
+
 def test_lz4_is_named():
     with pytest.raises(UnknownCompression, match="lz4"):
         DecompressedStream(io.BytesIO(b"\x04\x22\x4d\x18rest"))
