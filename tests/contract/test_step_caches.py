@@ -101,6 +101,12 @@ def test_a_step_that_changed_nothing_is_a_result_too(place):
     assert place.open().lookup(KEY) == CachedStep(None, NOW)
 
 
+def test_an_outline_is_kept_in_the_entry_itself(place):
+    outline = CachedStep(None, NOW, bytes(range(256)) * 256)
+    place.open().store((KEY,), outline)
+    assert place.open().lookup(KEY) == outline
+
+
 def test_the_last_result_counts(place, tmp_path, layer):
     cache = place.open()
     cache.store((KEY,), CachedStep(layer, NOW))

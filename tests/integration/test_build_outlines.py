@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import os
 import tarfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from strake_builder.cache.entry import OUTLINE
 from strake_oci.descriptor import Descriptor
 from strake_oci.manifest import Manifest, parse
 from strake_oci.reference import Reference
@@ -245,12 +250,19 @@ def test_the_target_is_not_read_when_only_what_is_copied_from_a_stage_changes(ca
     assert holds(cached.builder, "/app/out", "another")
 
 
-@pytest.mark.parametrize("damage", [lambda blob: blob[:-20], lambda blob: b"no layer", lambda _: b""])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda outline: outline[: len(outline) // 2],
+        lambda _: base64.b64encode(b"no archive").decode(),
+        lambda _: base64.b64encode(gzip.compress(b"x" * 2048)).decode(),
+        lambda _: "?",
+    ],
+)
 def test_a_broken_outline_costs_a_warning(cached, damage):
     dockerfile = GROUND + "COPY a /app/"
     first_build(cached, dockerfile, a="A")
-    for blob in outline_blobs(cached.builder):
-        blob.write_bytes(damage(blob.read_bytes()))
+    damage_outlines(cached.builder, damage)
     change(cached.builder, dockerfile, a="another")
     outcome, reads = rebuilt(cached)
     assert reads
@@ -258,13 +270,18 @@ def test_a_broken_outline_costs_a_warning(cached, damage):
     assert outcome.digest == built_without_caches(cached.builder)
 
 
-def outline_blobs(builder: Builder) -> list[Path]:
-    """The files of the layers that the cache's repository has and the image has not."""
-    root = builder.registry.root / "docker/registry/v2"
-    links = root / "repositories" / builder.name / "cache/_layers/sha256"
-    of_image = {layer.digest.encoded for layer in layers(builder)}
-    names = [link.name for link in links.iterdir() if link.name not in of_image]
-    files = [root / "blobs/sha256" / name[:2] / name / "data" for name in names]
-    found = [file for file in files if file.read_bytes()[:2] == b"\x1f\x8b"]
-    assert found
-    return found
+def damage_outlines(builder: Builder, damage: Callable[[str], str]) -> None:
+    """Put a damaged outline in the place of each in the cache's repository."""
+    repository = Reference.parse(f"{builder.registry.host}/{builder.name}/cache:x").repository
+    tags = builder.registry.root / "docker/registry/v2/repositories" / repository.path / "_manifests/tags"
+    damaged = 0
+    with builder.registry.client() as client:
+        for tag in tags.iterdir():
+            descriptor, data = client.manifest(repository, tag.name)
+            manifest = json.loads(data)
+            if OUTLINE in manifest["annotations"]:
+                manifest["annotations"][OUTLINE] = damage(manifest["annotations"][OUTLINE])
+                reference = Reference(repository, tag=tag.name)
+                client.push_manifest(reference, json.dumps(manifest).encode(), descriptor.media_type)
+                damaged += 1
+    assert damaged

@@ -9,6 +9,7 @@ Source: image-spec 1.1, manifest.md, "Guidelines for Artifact Usage".
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -26,6 +27,7 @@ ARTIFACT_TYPE: Final = "application/vnd.strake.cached-step.v1"
 CREATED: Final = "org.opencontainers.image.created"
 DIFF_ID: Final = "dev.strake.cache.diff-id"
 KEYS: Final = "dev.strake.cache.keys"
+OUTLINE: Final = "dev.strake.cache.outline"
 
 
 class UnsoundEntry(Exception):
@@ -39,15 +41,19 @@ class Entry:
     Attributes:
         layer: descriptor and diff ID; None for a step that changed nothing.
         created: when the step ended, in UTC.
+        outline: as in `CachedStep`.
     """
 
     layer: tuple[Descriptor, DiffID] | None
     created: datetime
+    outline: bytes | None = None
 
 
 def write_entry(entry: Entry, keys: tuple[Key, ...]) -> Manifest:
     """Return the manifest of an entry that is kept under some keys."""
     annotations = {CREATED: timestamp(entry.created), KEYS: ",".join(key.hex for key in keys)}
+    if entry.outline is not None:
+        annotations[OUTLINE] = b64encode(entry.outline).decode()
     if entry.layer is None:
         return make_artifact(ARTIFACT_TYPE, annotations=annotations)
     descriptor, diff_id = entry.layer
@@ -71,7 +77,16 @@ def read_entry(data: bytes, key: Key, media_type: str = "") -> Entry:
         raise UnsoundEntry("it belongs to another key")
     if len(manifest.layers) != 1:
         raise UnsoundEntry(f"it has {len(manifest.layers)} layers")
-    return Entry(_layer(manifest), read_timestamp(manifest.annotations.get(CREATED, "")))
+    created = read_timestamp(manifest.annotations.get(CREATED, ""))
+    return Entry(_layer(manifest), created, _outline(manifest))
+
+
+def _outline(manifest: Manifest) -> bytes | None:
+    text = manifest.annotations.get(OUTLINE)
+    try:
+        return None if text is None else b64decode(text, validate=True)
+    except ValueError as error:
+        raise UnsoundEntry(f"its outline is none: {error}") from error
 
 
 def _layer(manifest: Manifest) -> tuple[Descriptor, DiffID] | None:

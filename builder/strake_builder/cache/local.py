@@ -60,7 +60,7 @@ class LocalCache:
             return None
         try:
             entry = read_entry(data, key)
-            return CachedStep(self._layer(entry), entry.created)
+            return CachedStep(self._layer(entry), entry.created, entry.outline)
         except UnsoundEntry as error:
             if str(error):
                 self._warn(f"an entry of {self.name} is left out: {error}")
@@ -91,7 +91,8 @@ class LocalCache:
         try:
             if layer is not None:
                 self._keep_blob(layer)
-            entry = Entry((layer.descriptor, layer.diff_id) if layer else None, result.created)
+            stored = (layer.descriptor, layer.diff_id) if layer else None
+            entry = Entry(stored, result.created, result.outline)
             record = write_entry(entry, keys).serialize()
             for key in keys:
                 self._write(self._record(key), record)

@@ -75,14 +75,15 @@ class RegistryCache:
         if entry.created + self._ttl < datetime.now(UTC):
             return None
         layer = PulledLayer(*entry.layer, self._repository) if entry.layer else None
-        return CachedStep(layer, entry.created)
+        return CachedStep(layer, entry.created, entry.outline)
 
     def store(self, keys: tuple[Key, ...], result: CachedStep) -> None:
         """Keep a result: its layer, and one small manifest under every key."""
         if not self._writes or "storing" in self._failed:
             return
         layer = result.layer
-        entry = Entry((layer.descriptor, layer.diff_id) if layer else None, result.created)
+        stored = (layer.descriptor, layer.diff_id) if layer else None
+        entry = Entry(stored, result.created, result.outline)
         manifest = write_entry(entry, keys)
         try:
             self._push_config()

@@ -28,10 +28,13 @@ class CachedStep:
     Attributes:
         layer: what it changed, and where that lies; None where it changed nothing.
         created: when the step ended, in UTC.
+        outline: in place of a layer, what a step must know of those below it (`rootfs.outline`): a tar
+            stream, gzipped, of some kB.
     """
 
     layer: StoredLayer | None
     created: datetime
+    outline: bytes | None = None
 
 
 class StepCache(Protocol):

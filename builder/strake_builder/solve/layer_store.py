@@ -182,7 +182,7 @@ class LayerStore:
             what += f" of {layer.repository}"
             progress = self._progress(layer)
         try:
-            with self.open(layer, progress) as packed:
+            with self._open(layer, progress) as packed:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
@@ -210,23 +210,14 @@ class LayerStore:
         name, size = str(layer.repository), layer.descriptor.size
         return Transfer(lambda done: self._reporter.pulled(name, done, size), size)
 
-    def open(
-        self, layer: StoredLayer, on_bytes: Callable[[int], None] | None = None
+    def _open(
+        self, layer: StoredLayer, on_bytes: Callable[[int], None] | None
     ) -> AbstractContextManager[ByteSource]:
-        """Open a layer's blob.
-
-        Args:
-            layer: the layer.
-            on_bytes: called with numbers of bytes as they come from a registry.
-
-        Raises:
-            OCIError, OSError: it cannot be read.
-        """
         match layer:
             case PulledLayer():
                 return self._client.open_blob(layer.repository, layer.descriptor, on_bytes)
             case WrittenLayer():
-                return Path(layer.path).open("rb")
+                return open(layer.path, "rb")
             case _:
                 assert_never(layer)
 

@@ -7,7 +7,7 @@ of everything that it stands on. The documents are written when a step ran over 
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,29 +20,23 @@ from strake_builder.cache.keys import Key, outline_key
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.errors import BuildError
 from strake_builder.frontend.steps import AddStep, CopyStep, RunStep, WorkdirStep
-from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
-from strake_builder.layers.format import LayerFormat
-from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from strake_builder.solve.image_layers import ImageLayer, StepLayer, WrittenLayer
+from strake_builder.solve.image_layers import ImageLayer, StepLayer
 from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.step_results import CacheUse, diff_ids
 from strake_builder.solve.workspace import Workspace
-from strake_oci.descriptor import Descriptor
 from strake_oci.digest import DiffID
-from strake_oci.errors import OCIError
 
 _Writing: TypeAlias = CopyStep | AddStep | WorkdirStep
 
 _LOOKUPS: Final = 8
-_PIECE: Final = 1 << 20
-_LARGEST: Final = 4 << 20
-_FORM: Final = LayerFormat()
+_LARGEST: Final = 64 * 1024
+"""Bytes of an outline, gzipped: it is part of a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,48 +132,30 @@ class Outlines:
 
     def _open(self, key: Key) -> Outline | None:
         found = (cache.lookup(key) for cache in self._use.caches)
-        layer = next((result.layer for result in found if result is not None), None)
-        if layer is None:
+        packed = next((result.outline for result in found if result and result.outline), None)
+        if packed is None:
             return None
         directory = self._workspace.directory(self._workspace.new_name("outline"))
         try:
-            return self._unpack(layer, directory)
-        except (OCIError, LayerError, OSError) as error:
-            self._reporter.warn(f"the outline {layer.descriptor.digest} of a cache is left out: {error}")
+            return Outline.unpack(DecompressedStream(io.BytesIO(packed)), directory)
+        except (LayerError, OSError) as error:
+            self._reporter.warn(f"an outline in a cache is left out: {error}")
             return None
 
-    def _unpack(self, layer: StoredLayer, directory: str) -> Outline:
-        if layer.descriptor.size > _LARGEST:
-            raise LayerError(f"it has {layer.descriptor.size} bytes")
-        with self._store.open(layer) as packed:
-            stream = HashedStream(DecompressedStream(packed))
-            outline = Outline.unpack(stream, directory)
-            while packed.read(_PIECE):
-                pass  # what follows the compressed stream belongs to the blob's digest
-        if stream.hasher.digest() != layer.diff_id:
-            raise LayerError(f"it holds {stream.hasher.digest()}")
-        return outline
-
     def _keep(
-        self,
-        step: _Writing,
-        layers: tuple[ImageLayer, ...],
-        lowers: tuple[str, ...],
-        upper: str,
+        self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: tuple[str, ...], upper: str
     ) -> None:
-        path = os.path.join(self._workspace.path, self._workspace.new_name("outline"))
         destination = _destination(step).encode(errors="surrogateescape")
+        packed = bytearray()
         try:
             key = _key(step, diff_ids(layers))
             members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
-            with open(path, "wb") as file:
-                blob = write_blob(tar_stream(members), file.write, _FORM)
+            write_blob(tar_stream(members), packed.extend)
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by whoever needs it
-        descriptor = Descriptor(_FORM.media_type, blob.digest, blob.size)
-        layer = WrittenLayer(descriptor, blob.diff_id, path)
-        for cache in self._use.caches:
-            cache.store((key,), CachedStep(layer, datetime.now(UTC)))
+        if len(packed) <= _LARGEST:
+            for cache in self._use.caches:
+                cache.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 
 
 def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:
