@@ -10,44 +10,13 @@ Documentation/filesystems/overlayfs.rst ("whiteouts and opaque directories", `us
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.entry import Entry
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
-from strake_builder.rootfs.below import CopyUp, Gaps
-from strake_builder.rootfs.clone import is_whiteout
-from strake_builder.rootfs.directory_times import DirectoryTimes
-from strake_builder.rootfs.disk_map import DiskMap
-from strake_builder.rootfs.errors import NotInRoot, PathError
-from strake_builder.rootfs.inside import NewDirectory, Place, Root
-from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
-from strake_builder.rootfs.members import check_numbers, make_device, make_file, set_metadata, set_xattrs
-from strake_builder.rootfs.remove import remove_entry
-
-_DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
-
-
-@dataclass(frozen=True, slots=True)
-class Unpacked:
-    """What came out of an archive.
-
-    Attributes:
-        entries: members applied.
-        devices_left_out: device nodes that this process may not make (inside a user namespace
-            nobody may); the layer itself still has them.
-        gaps: what a layer unpacked alone leaves to those below.
-    """
-
-    entries: int
-    devices_left_out: int
-    gaps: Gaps = field(default_factory=Gaps)
+from strake_builder.rootfs.applying import Applying, Unpacked
+from strake_builder.rootfs.inside import Root
 
 
 def unpack_layer(
@@ -77,12 +46,10 @@ def unpack_members(
     lowers: Sequence[str] | None = None,
 ) -> Unpacked:
     """Unpack what is in a layer's tar stream; as `unpack_layer`."""
-    with Root(directory) as root, _Unpacking(root, layer=True, lowest=lowest, lowers=lowers) as unpacking:
+    with Root(directory) as root, Applying(root, layer=True, lowest=lowest, lowers=lowers) as applying:
         for entry, content in members:
-            if b".." in entry.path.split(b"/"):
-                raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
-            unpacking.apply(entry, content)
-        return unpacking.finish()
+            applying.apply(entry, content)
+        return applying.finish()
 
 
 def unpack_archive(
@@ -102,255 +69,12 @@ def unpack_archive(
         mode: permissions for everything but links, in place of what the archive says.
         scratch: a directory on disk, for files without names; the one that holds the root where None.
     """
-    with _Unpacking(root, layer=False, lowest=False, scratch=scratch) as unpacking:
+    with Applying(root, layer=False, lowest=False, scratch=scratch) as applying:
         for member, content in read_members(source):
             entry = member
             if owner is not None:
                 entry = replace(entry, uid=owner[0], gid=owner[1])
             if mode is not None:
                 entry = replace(entry, mode=mode)
-            unpacking.apply(entry, content)
-        return unpacking.finish()
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    """A directory that was resolved: as the archive spells it, without links, and open."""
-
-    asked: bytes
-    resolved: bytes
-    directory: int
-
-    def inside(self, name: bytes) -> bytes:
-        return self.resolved + b"/" + name if self.resolved else name
-
-
-class _Unpacking:
-    def __init__(
-        self,
-        root: Root,
-        *,
-        layer: bool,
-        lowest: bool,
-        lowers: Sequence[str] | None = None,
-        scratch: str | None = None,
-    ) -> None:
-        scratch = scratch or root.beside
-        self._root = root
-        self._layer = layer
-        self._lowest = lowest
-        self._last: _Parent | None = None
-        self._times = DirectoryTimes(scratch)
-        self._entries = 0
-        self._left_out = 0
-        self._below = CopyUp(root, lowers, self._times) if lowers is not None else None
-        self._alone = layer and not lowest and lowers is None
-        self._implied = DiskMap(scratch)
-        self._links_open = False
-        self._new = NewDirectory(maker=self._missing_directory)
-
-    def apply(self, entry: Entry, content: Content) -> None:
-        self._entries += 1
-        check_numbers(entry)
-        try:
-            if not entry.path:
-                self._apply_root(entry)
-            elif self._layer and entry.name.startswith(WHITEOUT_PREFIX):
-                self._whiteout(entry)
-            else:
-                with self._place(entry.path) as place:
-                    replaces = place.stat is not None
-                    self._make(place, entry, content)
-                if replaces:
-                    self._forget()
-        except PathError as error:
-            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
-        except OverflowError as error:
-            raise MalformedLayer(f"{_shown(entry.path)} has a number that is out of range") from error
-        except OSError as error:
-            if error.errno in _DISK_TROUBLE:
-                raise
-            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._forget()
-        self._times.close()
-        self._implied.close()
-        if self._below is not None:
-            self._below.close()
-
-    @contextlib.contextmanager
-    def _place(self, path: bytes) -> Iterator[Place]:
-        """Resolve a member's path; most lie in the directory of the one before, which is still open."""
-        parent, _, name = path.rpartition(b"/")
-        last = self._last
-        if last is not None and last.asked == parent and name != b"..":
-            yield Place(last.directory, name, last.inside(name), _lstat(last.directory, name))
-            return
-        with self._root.place(path, follow=False, create=self._new) as place:
-            self._forget()
-            if place.name == name:
-                resolved = place.path.rpartition(b"/")[0]
-                self._last = _Parent(parent, resolved, os.dup(place.directory))
-            yield place
-
-    def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
-        """Make a directory that a member needs as it is below; note it where that is not known."""
-        if self._below is not None:
-            return self._below.directory(parent, name, path)
-        if self._alone:
-            self._implied.setdefault(path, b"")
-        return False
-
-    def _forget(self) -> None:
-        """Resolve the next path anew: something was replaced that it may go through."""
-        if self._last is not None:
-            os.close(self._last.directory)
-            self._last = None
-
-    def finish(self) -> Unpacked:
-        """Set the times of directories, which every member inside has changed."""
-        self._times.set(self._root)
-        return Unpacked(self._entries, self._left_out, Gaps(tuple(self._implied), self._links_open))
-
-    def _apply_root(self, entry: Entry) -> None:
-        """The root's own metadata; it stays a directory whatever the member claims to be."""
-        if entry.type is not EntryType.DIRECTORY or not self._layer:
-            return
-        with self._root.directory(b"") as fd:
-            path = f"/proc/self/fd/{fd}"
-            os.chown(path, entry.uid, entry.gid)
-            os.chmod(path, entry.mode)
-            self._times.note(b"", entry.mtime * 1_000_000_000)
-
-    def _whiteout(self, entry: Entry) -> None:
-        if self._lowest:
-            return
-        with self._root.place(entry.path, follow=False, create=self._new) as place:
-            if entry.name == OPAQUE_WHITEOUT:
-                self._hide(place.directory, place.path.rpartition(b"/")[0])
-                return
-            name = entry.name[len(WHITEOUT_PREFIX) :]
-            if name in {b"", b".", b".."}:
-                raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
-            path = place.path[: -len(entry.name)] + name
-            found = _lstat(place.directory, name)
-            # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
-            if found is None:
-                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
-            elif stat.S_ISDIR(found.st_mode):
-                with self._root.directory(path) as fd:
-                    self._hide(fd, path)
-
-    def _hide(self, directory: int, path: bytes) -> None:
-        """Let a directory hide what the layers below have in it."""
-        os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
-        if self._below is not None:
-            self._below.hide(path)
-
-    def _make(self, place: Place, entry: Entry, content: Content) -> None:
-        if place.stat is not None and not (
-            entry.type is EntryType.DIRECTORY
-            and (place.is_directory or (not self._layer and self._is_link_to_directory(entry.path)))
-        ):
-            remove_entry(place.directory, place.name)
-        match entry.type:
-            case EntryType.FILE:
-                make_file(place, entry, content)
-                return
-            case EntryType.DIRECTORY:
-                self._directory(place, entry)
-                return
-            case EntryType.SYMLINK:
-                os.symlink(entry.target, place.name, dir_fd=place.directory)
-            case EntryType.HARD_LINK:
-                if not self._hard_link(place, entry):
-                    return
-            case EntryType.FIFO:
-                os.mkfifo(place.name, entry.mode, dir_fd=place.directory)
-            case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
-                if not self._device(place, entry):
-                    return
-        set_metadata(place, entry)
-
-    def _is_link_to_directory(self, path: bytes) -> bool:
-        found = self._root.stat(path)
-        return found is not None and stat.S_ISDIR(found.st_mode)
-
-    def _directory(self, place: Place, entry: Entry) -> None:
-        self._implied.discard(place.path)
-        if place.stat is None or (self._layer and not place.is_directory):
-            os.mkdir(place.name, entry.mode, dir_fd=place.directory)
-            if self._layer and place.stat is not None and is_whiteout(place.stat):
-                with self._root.directory(place.path) as fd:
-                    self._hide(fd, place.path)
-        elif not place.is_directory:
-            return  # an archive's directory over a link to one: its content goes through the link
-        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
-        os.chmod(place.name, entry.mode, dir_fd=place.directory)
-        if entry.xattrs:
-            set_xattrs(place.proc_path, entry.xattrs, follow=False)
-        self._times.note(place.path, entry.mtime * 1_000_000_000)
-
-    def _hard_link(self, place: Place, entry: Entry) -> bool:
-        """Make another name of a file; return whether the member's metadata are to be set."""
-        if self._layer and b".." in entry.target.split(b"/"):
-            raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
-        create = self._new if self._below is not None else None
-        try:
-            with self._root.place(entry.target, follow=False, create=create) as target:
-                found = self._find_file(target)
-                if found is not None:
-                    _link(target, place)
-                    return not stat.S_ISLNK(found.st_mode)
-                missing = target.stat is None
-        except NotInRoot:
-            missing = True
-        except PathError:
-            missing = False
-        if missing and self._alone:
-            self._links_open = True
-            return False
-        names = f"{_shown(entry.path)} names {_shown(entry.target)}"
-        raise MalformedLayer(f"the hard link {names}, which is no file before it")
-
-    def _find_file(self, target: Place) -> os.stat_result | None:
-        """Return the file that a hard link names, brought up from the layers below where they have it."""
-        if target.stat is None and self._below is not None:
-            self._below.file(target)
-        found = _lstat(target.directory, target.name)
-        if found is None or stat.S_ISDIR(found.st_mode) or (self._layer and is_whiteout(found)):
-            return None
-        return found
-
-    def _device(self, place: Place, entry: Entry) -> bool:
-        if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
-            raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
-        made = make_device(place, entry)
-        self._left_out += not made
-        return made
-
-
-def _link(target: Place, place: Place) -> None:
-    if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
-        os.link(
-            target.name,
-            place.name,
-            src_dir_fd=target.directory,
-            dst_dir_fd=place.directory,
-            follow_symlinks=False,
-        )
-
-
-def _lstat(directory: int, name: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def _shown(path: bytes) -> str:
-    return repr(path[:200])[1:]
+            applying.apply(entry, content)
+        return applying.finish()

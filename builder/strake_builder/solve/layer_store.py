@@ -30,9 +30,10 @@ from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
+from strake_builder.rootfs.applying import Unpacked
 from strake_builder.rootfs.below import Gaps
 from strake_builder.rootfs.remove import remove_tree
-from strake_builder.rootfs.unpack import Unpacked, unpack_layer
+from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_oci.digest import DiffID
 from strake_oci.errors import MirrorError, OCIError
