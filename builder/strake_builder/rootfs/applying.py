@@ -11,13 +11,13 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content
-from strake_builder.rootfs.below import CopyUp, Gaps
+from strake_builder.rootfs.below import CopyUp, write_gaps
 from strake_builder.rootfs.clone import is_whiteout
 from strake_builder.rootfs.directory_times import DirectoryTimes
 from strake_builder.rootfs.disk_map import DiskMap
@@ -38,12 +38,10 @@ class Unpacked:
         entries: members applied.
         devices_left_out: device nodes that this process may not make (inside a user namespace
             nobody may); the layer itself still has them.
-        gaps: what a layer unpacked alone leaves to those below.
     """
 
     entries: int
     devices_left_out: int
-    gaps: Gaps = field(default_factory=Gaps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +163,11 @@ class Applying:
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed; say what came of it."""
         self._times.set(self._root)
-        return Unpacked(self._entries, self._left_out, Gaps(tuple(self._implied), self._links_open))
+        return Unpacked(self._entries, self._left_out)
+
+    def note_gaps(self, path: str) -> None:
+        """Note in a file what is left to the layers below."""
+        write_gaps(path, self._implied, links=self._links_open)
 
     def _apply_root(self, entry: Entry) -> None:
         """The root's own metadata; it stays a directory whatever the member claims to be."""

@@ -10,9 +10,10 @@ when those below are at hand (`CopyUp`).
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,41 +26,59 @@ from strake_builder.rootfs.layer_stack import LayerStack
 from strake_builder.rootfs.lower_layers import read_xattrs
 
 _OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE: Final = 64 << 10
+_SEPARATOR: Final = b"\0"
 _LINKS: Final = b"links"
 _DIRECTORIES: Final = b"directories"
 
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """What a layer leaves to those below.
+    """What a layer leaves to those below, noted in a file.
 
     Attributes:
-        directories: that it has members in and no member for; made with mode 0755.
-        links: it has hard links to files that it has not, which are left out.
+        path: of the file.
+        links: the layer has hard links to files that it has not, which are left out.
     """
 
-    directories: tuple[bytes, ...] = ()
-    links: bool = False
+    path: str
+    links: bool
 
-    def __bool__(self) -> bool:
-        return self.links or bool(self.directories)
+    def directories(self) -> Iterator[bytes]:
+        """Yield the directories that it has members in and no member for; made with mode 0755."""
+        return itertools.islice(_read(self.path), 1, None)
 
     def matter(self, lowers: Sequence[str]) -> bool:
         """Say whether the layer looks otherwise over these layers (topmost first) than it does alone."""
         if self.links:
             return True
         stack = LayerStack(lowers)
-        return any(not _is_plain_directory(stack, path) for path in self.directories)
+        return any(not _is_plain_directory(stack, path) for path in self.directories())
 
-    def serialize(self) -> bytes:
-        """Return the form that is kept beside an unpacked layer."""
-        return b"\0".join([_LINKS if self.links else _DIRECTORIES, *self.directories])
 
-    @staticmethod
-    def parse(data: bytes) -> Gaps:
-        """Return what `serialize` wrote."""
-        kind, *directories = data.split(b"\0")
-        return Gaps(tuple(directories), kind == _LINKS)
+def write_gaps(path: str, directories: DiskMap, *, links: bool) -> None:
+    """Note what a layer leaves to those below, if that is anything: else there is no file."""
+    if directories or links:
+        with open(path, "wb") as file:
+            file.write(_LINKS if links else _DIRECTORIES)
+            file.writelines(_SEPARATOR + directory for directory in directories)
+
+
+def read_gaps(path: str) -> Gaps | None:
+    """Return what was noted in a file; None where there is none."""
+    try:
+        return Gaps(path, next(_read(path)) == _LINKS)
+    except FileNotFoundError:
+        return None
+
+
+def _read(path: str) -> Iterator[bytes]:
+    rest = b""
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            *whole, rest = (rest + piece).split(_SEPARATOR)
+            yield from whole
+    yield rest
 
 
 class CopyUp:

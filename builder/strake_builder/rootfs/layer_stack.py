@@ -56,11 +56,12 @@ class LayerStack:
                 return None if is_whiteout(found) else Found(where, found)
         return None
 
-    def members(self, path: bytes) -> dict[bytes, Found]:
-        """Return what is in a directory, by name.
+    def members(self, path: bytes, limit: int) -> dict[bytes, Found] | None:
+        """Return what is in a directory, by name; None where that is too much.
 
         Args:
             path: relative to the root, without links on the way.
+            limit: names to remember, those that layers take away included.
         """
         members: dict[bytes, Found] = {}
         hidden: set[bytes] = set()
@@ -74,6 +75,8 @@ class LayerStack:
                         hidden.add(entry.name)
                     else:
                         members[entry.name] = Found(entry.path, found)
+                    if len(members) + len(hidden) > limit:
+                        return None
         return members
 
     def _holding(self, path: bytes) -> tuple[bytes, ...]:

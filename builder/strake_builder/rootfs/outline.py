@@ -73,7 +73,10 @@ class _Outlining:
         while waiting:
             parent = waiting.pop()
             listed.add(parent)
-            for name, found in sorted(self._stack.members(parent).items()):
+            members = self._stack.members(parent, _MEMBERS)
+            if members is None:
+                raise UnfitForOutlineError(f"more than {_MEMBERS} members")
+            for name, found in sorted(members.items()):
                 path = parent + b"/" + name if parent else name
                 entered = stat.S_ISDIR(found.stat.st_mode) and self._is_entered(path)
                 yield self._member(path, found, entered=entered)

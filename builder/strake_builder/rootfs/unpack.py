@@ -20,7 +20,12 @@ from strake_builder.rootfs.inside import Root
 
 
 def unpack_layer(
-    source: ByteSource, directory: str, *, lowest: bool, lowers: Sequence[str] | None = None
+    source: ByteSource,
+    directory: str,
+    *,
+    lowest: bool,
+    lowers: Sequence[str] | None = None,
+    gaps: str | None = None,
 ) -> Unpacked:
     """Unpack a layer's tar stream into an empty directory, in the form that overlay stacks.
 
@@ -28,14 +33,14 @@ def unpack_layer(
         source: the tar stream, not compressed.
         directory: an empty directory; it becomes the layer's root.
         lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
-        lowers: the layers below, topmost first; None where they are not at hand, and what the layer
-            leaves to them is noted.
+        lowers: the layers below, topmost first; None where they are not at hand.
+        gaps: where to note what the layer leaves to those below when they are not (`below.write_gaps`).
 
     Raises:
         MalformedLayer: the stream is damaged or a member tries to leave the root.
         OSError: the file system refused, for example because it is full.
     """
-    return unpack_members(read_members(source), directory, lowest=lowest, lowers=lowers)
+    return unpack_members(read_members(source), directory, lowest=lowest, lowers=lowers, gaps=gaps)
 
 
 def unpack_members(
@@ -44,11 +49,14 @@ def unpack_members(
     *,
     lowest: bool,
     lowers: Sequence[str] | None = None,
+    gaps: str | None = None,
 ) -> Unpacked:
     """Unpack what is in a layer's tar stream; as `unpack_layer`."""
     with Root(directory) as root, Applying(root, layer=True, lowest=lowest, lowers=lowers) as applying:
         for entry, content in members:
             applying.apply(entry, content)
+        if gaps is not None:
+            applying.note_gaps(gaps)
         return applying.finish()
 
 

@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Final, assert_never
 
 from strake_builder.cache.usage import Usage
@@ -30,8 +29,7 @@ from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
-from strake_builder.rootfs.applying import Unpacked
-from strake_builder.rootfs.below import Gaps
+from strake_builder.rootfs.below import Gaps, read_gaps
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
@@ -115,7 +113,7 @@ class LayerStore:
             layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
             for layer in layers
         ]
-        return None if any(map(_read_gaps, directories)) else tuple(directories)
+        return None if any(map(_gaps, directories)) else tuple(directories)
 
     def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
         key = (layer.diff_id, lowest)
@@ -127,8 +125,8 @@ class LayerStore:
 
     def _over_others(self, layer: StoredLayer, alone: str, below: tuple[str, ...]) -> str:
         """Return the directory of a layer as it is over others (bottom first); for most it is as alone."""
-        gaps = _read_gaps(alone) if below else Gaps()
-        if not gaps:
+        gaps = _gaps(alone) if below else None
+        if gaps is None:
             return alone
         key = (layer.diff_id, below)
         with self._lock:
@@ -160,10 +158,7 @@ class LayerStore:
             tree = os.path.join(scratch, _TREE)
             os.chmod(scratch, 0o755)
             os.mkdir(tree, 0o755)
-            unpacked, size = self._fill(tree, layer, lowers)
-            if unpacked.gaps:
-                Path(scratch, _GAPS).write_bytes(unpacked.gaps.serialize())
-            self._hold(name, size)
+            self._hold(name, self._fill(tree, layer, lowers))
             with contextlib.suppress(OSError):  # another build was quicker
                 os.rename(scratch, home)
         finally:
@@ -174,10 +169,8 @@ class LayerStore:
         if self._usage is not None:
             self._usage.hold(f"layer-{name}", size)
 
-    def _fill(
-        self, directory: str, layer: StoredLayer, lowers: tuple[str, ...] | None
-    ) -> tuple[Unpacked, int]:
-        """Unpack a layer; return what came out and the bytes of its tar stream."""
+    def _fill(self, tree: str, layer: StoredLayer, lowers: tuple[str, ...] | None) -> int:
+        """Unpack a layer; return the bytes of its tar stream."""
         what, progress = f"the layer {layer.descriptor.digest}", None
         if isinstance(layer, PulledLayer):
             what += f" of {layer.repository}"
@@ -187,7 +180,8 @@ class LayerStore:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
-                        unpacked = unpack_layer(ahead, directory, lowest=lowers == (), lowers=lowers or None)
+                        lowest, gaps = lowers == (), _gaps_path(tree)
+                        unpacked = unpack_layer(ahead, tree, lowest=lowest, lowers=lowers or None, gaps=gaps)
                 except LayerError:
                     _read_out(packed)  # it may not be what was asked for, which only the end tells
                     raise
@@ -205,7 +199,7 @@ class LayerStore:
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
-        return unpacked, stream.hasher.size
+        return stream.hasher.size
 
     def _progress(self, layer: PulledLayer) -> Transfer:
         name, size = str(layer.repository), layer.descriptor.size
@@ -233,8 +227,9 @@ def _name(layer: StoredLayer, *, lowest: bool) -> str:
     return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
 
 
-def _read_gaps(tree: str) -> Gaps:
-    try:
-        return Gaps.parse(Path(os.path.dirname(tree), _GAPS).read_bytes())
-    except FileNotFoundError:
-        return Gaps()
+def _gaps_path(tree: str) -> str:
+    return os.path.join(os.path.dirname(tree), _GAPS)
+
+
+def _gaps(tree: str) -> Gaps | None:
+    return read_gaps(_gaps_path(tree))

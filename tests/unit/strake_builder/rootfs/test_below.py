@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder.layers.errors import MalformedLayer
-from strake_builder.rootfs.below import Gaps
+from strake_builder.rootfs.below import Gaps, read_gaps
 from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack import unpack_layer
 from tests.unit.strake_builder.rootfs.test_unpack import CHR, DIR, FIFO, LNK, SYM, archive, member
@@ -22,10 +22,13 @@ class Stack:
         self._directory = directory
         self.layers: list[str] = []
 
-    def alone(self, *members) -> Gaps:
+    def alone(self, *members) -> Gaps | None:
         path = self._directory / f"alone{len(os.listdir(self._directory))}"
         path.mkdir(mode=0o755)
-        return unpack_layer(archive(*members), str(path), lowest=False).gaps
+        gaps = f"{path}.gaps"
+        unpack_layer(archive(*members), str(path), lowest=False, gaps=gaps)
+        assert (read_gaps(gaps) is not None) == os.path.exists(gaps)
+        return read_gaps(gaps)
 
     def add(self, *members) -> str:
         path = self._directory / f"layer{len(self.layers)}"
@@ -59,11 +62,18 @@ def test_implied_directories_are_noted_and_kept_beside_the_layer(stack):
         member("later/f"),
         member("later", type=DIR),
     )
-    assert gaps == Gaps((b"a", b"a/b"))
-    assert Gaps.parse(gaps.serialize()) == gaps
-    links = stack.alone(member("hl", type=LNK, linkname="below"))
-    assert links == Gaps(links=True)
-    assert Gaps.parse(links.serialize()) == links
+    assert (list(gaps.directories()), gaps.links) == ([b"a", b"a/b"], False)
+    links = stack.alone(member("hl", type=LNK, linkname="below"), member("d/f"))
+    assert (list(links.directories()), links.links) == ([b"d"], True)
+    assert list(stack.alone(member("hl", type=LNK, linkname="below")).directories()) == []
+    assert stack.alone(member("said", type=DIR), member("said/f")) is None
+
+
+def test_very_many_are_noted_too(stack):
+    count = 20_000
+    gaps = stack.alone(*(member(f"implied/with-a-longer-name/{n}/f") for n in range(count)))
+    assert len(list(gaps.directories())) == count + 2
+    assert not gaps.matter(())
 
 
 def test_they_matter_where_it_looks_otherwise_below(stack):
