@@ -8,6 +8,7 @@ from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import (
     ConnectionFailedError,
+    DeniedError,
     DigestMismatchError,
     ManifestUnknownError,
     ProtocolError,
@@ -135,6 +136,20 @@ class TestManifests:
         registry.add(faults.send(b"[]", path="/manifests/"))
         with registry.client() as client, pytest.raises(DigestMismatchError):
             client.manifest(registry.repository(), wanted)
+
+    @pytest.mark.parametrize("code", [400, 403, 405])
+    def test_head_that_is_refused_falls_back_to_get(self, registry, code):
+        registry.put_manifest(self.MANIFEST, mediatype.OCI_MANIFEST, "1")
+        registry.add(faults.status(code, method="HEAD", times=9))
+        with registry.client() as client:
+            found = client.resolve(registry.repository().tag("1"))
+        assert found == Descriptor.of(mediatype.OCI_MANIFEST, self.MANIFEST)
+
+    def test_refusal_has_the_registrys_words(self, registry):
+        body = b'{"errors":[{"code":"DENIED","message":"blocked by policy 7"}]}'
+        registry.add(faults.send(body, method="GET|HEAD", path="/manifests/", code=403))
+        with registry.client() as client, pytest.raises(DeniedError, match="blocked by policy 7"):
+            client.resolve(registry.repository().tag("1"))
 
     def test_a_proxys_page_is_no_manifest(self, registry):
         page = b"<!DOCTYPE html><p>Please log in"

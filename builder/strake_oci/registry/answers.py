@@ -161,7 +161,9 @@ def _hint(context: ErrorContext, credential: str) -> str:
     if not credential:
         return "its links may have lapsed: try again; else the registry's storage is misconfigured"
     if credential.startswith("no credentials"):
-        return f"add credentials for {context.registry}, for example with `strake login {context.registry}`"
+        # Registries do not tell strangers what they have: a slip in the name looks the same.
+        login = f"for example with `strake login {context.registry}`"
+        return f"check the name; if it is right, add credentials for {context.registry}, {login}"
     if context.status == _DENIED:
         return "check that this account may do it, and that the repository exists"
     return "check that the credential is current and valid for this repository"

@@ -11,9 +11,11 @@ from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import (
+    DeniedError,
     DigestMismatchError,
     InvalidDigestError,
     ProtocolError,
+    RejectedError,
     UnsupportedMediaTypeError,
 )
 from strake_oci.registry.answers import clean, refuse_encoding
@@ -43,7 +45,12 @@ class _TagsModel(WireModel):
 def resolve(session: Session, identifier: str) -> Descriptor:
     """Return what a tag or digest points to, by HEAD; by GET where a registry's HEAD says too little."""
     call = Call("HEAD", f"manifests/{identifier}", f"resolving manifest {identifier}", headers=_ACCEPT)
-    with session.request(call) as answer:
+    try:
+        answer = session.request(call)
+    except (DeniedError, RejectedError):
+        # Not every proxy lets HEAD through; and where it is right to refuse, GET has the words for it.
+        return pull(session, identifier)[0]
+    with answer:
         digest = _digest_in(answer, "docker-content-digest")
         size = answer.content_length
         media_type = mediatype.essence(answer.header("content-type"))
