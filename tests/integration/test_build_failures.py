@@ -149,9 +149,11 @@ def test_a_killed_builder_leaves_no_process_and_no_mount_and_the_next_one_tidies
     while processes() and time.monotonic() < deadline:
         os.sched_yield()
     assert not processes()
-    assert len(builder.left_behind()) == 1
+    directory, lock = builder.left_behind()
+    assert lock == f"{directory}.lock"
     builder.context("FROM TINY\nRUN true")
     assert builder.run().returncode == 0
+    assert builder.left_behind() == []
 
 
 def test_a_full_disk_is_told_as_such(builder):
