@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,6 +24,33 @@ from tests.faults.registry import FaultyRegistry
 def registry():
     with FaultyRegistry() as running:
         yield running
+
+
+class TestThrough:
+    """A blob large enough to be read ahead, from one registry to another."""
+
+    @pytest.mark.parametrize(
+        ("source_fault", "target_fault"),
+        [
+            ([], []),
+            ([faults.drop_download(after=9_000_000)], []),
+            ([], [faults.drop_upload(after=9_000_000, times=2)]),
+            ([faults.drop_download(after=3_000_000)], [faults.drop_upload(after=12_000_000)]),
+        ],
+        ids=["no fault", "source", "target", "both"],
+    )
+    def test_it_arrives_whole(self, registry, source_fault, target_fault):
+        data = os.urandom(20 << 20)
+        descriptor = Descriptor("application/octet-stream", Digest.sha256(data), len(data))
+        with FaultyRegistry() as source:
+            push(source, data)
+            source.add(*source_fault)
+            registry.add(*target_fault)
+            with RegistryClient(ClientSettings.insecure(source.host, registry.host)) as client:
+                there, here = source.repository(), registry.repository()
+                client.copy_blob(there, here, descriptor)
+        assert stored(registry, data)
+        assert "read-ahead" not in {thread.name for thread in threading.enumerate()}
 
 
 class TestUpload:

@@ -7,6 +7,7 @@ chunks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -18,11 +19,12 @@ from strake_oci.errors import (
     SizeMismatchError,
     UploadInvalidError,
 )
+from strake_oci.registry.ahead import read_ahead
 from strake_oci.registry.retry import told
 from strake_oci.registry.upload import MOUNT_REFUSED, Mount, UploadSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from contextlib import AbstractContextManager
 
     from strake_oci.descriptor import Descriptor
@@ -34,6 +36,9 @@ PIECE: Final = 256 * 1024
 
 _READ: Final = 1024 * 1024
 """Bytes that are read from a source, and handed to the network, at a time."""
+
+_LARGE: Final = 16 * 1024 * 1024
+"""Bytes from which a thread pays."""
 
 CHUNK: Final = 8 * 1024 * 1024
 """Bytes per PATCH where chunks must be sent."""
@@ -163,17 +168,26 @@ class BlobPush:
     def _pieces(self, start: int, length: int) -> Iterator[bytes]:
         with self._open_source() as source:
             _skip(source, start)
-            left = length
-            while left:
-                piece = source.read(min(_READ, left))
-                if not piece:
-                    raise SizeMismatchError(
-                        f"the source of blob {self._descriptor.digest} ends {left} bytes early; "
-                        f"it should have {self._descriptor.size}"
-                    )
-                left -= len(piece)
-                yield piece
-                self._count(start + length - left)
+            pieces = self._read(source, length)
+            if length >= _LARGE and not _is_seekable(source):
+                pieces = read_ahead(pieces)
+            with contextlib.closing(pieces):
+                for piece in pieces:
+                    start += len(piece)
+                    yield piece
+                    self._count(start)
+
+    def _read(self, source: Readable, length: int) -> Generator[bytes, None, None]:
+        left = length
+        while left:
+            piece = source.read(min(_READ, left))
+            if not piece:
+                raise SizeMismatchError(
+                    f"the source of blob {self._descriptor.digest} ends {left} bytes early; "
+                    f"it should have {self._descriptor.size}"
+                )
+            left -= len(piece)
+            yield piece
 
     def _count(self, position: int) -> None:
         fresh = position - self._high_water
@@ -183,10 +197,14 @@ class BlobPush:
                 self._on_bytes(fresh)
 
 
+def _is_seekable(source: Readable) -> bool:
+    seekable = getattr(source, "seekable", None)
+    return seekable is not None and bool(seekable())
+
+
 def _skip(source: Readable, count: int) -> None:
     seek = getattr(source, "seek", None)
-    seekable = getattr(source, "seekable", None)
-    if count and seek is not None and seekable is not None and seekable():
+    if count and seek is not None and _is_seekable(source):
         seek(count)
         return
     while count:
