@@ -189,7 +189,7 @@ class TestFailures:
         running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         while not broken.requests("GET", self.layer.digest.encoded):
             assert running.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.01)  # between looks: the copy needs the processor to come so far
         running.send_signal(number)
         _, said = running.communicate(timeout=20)
         assert running.returncode == 143

@@ -123,8 +123,9 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
             told = _Told(writer, str(destination), reporter)
-            check: Callable[[int], None] = lambda _: cancellation.check()  # noqa: E731 - an argument with a type
-            copied = copy_image(reader, name, told, tag, platform=platform, on_bytes=check)
+            copied = copy_image(
+                reader, name, told, tag, platform=platform, on_bytes=lambda _: cancellation.check()
+            )
     return copied.digest, sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
 
 

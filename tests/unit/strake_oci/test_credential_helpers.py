@@ -89,7 +89,7 @@ class TestHelpers:
         running = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             while running.read_text().split()[2] != "Z":  # killed: it is as good as gone
-                time.sleep(0.01)
+                time.sleep(0.01)  # between looks: the kernel ends a killed process in its own time
 
     def test_agent_that_a_helper_leaves_behind_is_not_waited_for(self, helper, tmp_path):
         helper("agent", f'sleep 60 & echo $! > {tmp_path}/child; echo \'{{"Username":"u","Secret":"s"}}\'')
