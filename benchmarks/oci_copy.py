@@ -1,4 +1,4 @@
-"""Copying images between two local registries: strake_oci beside skopeo and crane.
+"""Copying images between two local registries: `strake copy` beside skopeo and crane.
 
     .venv/bin/python -m benchmarks.oci_copy [--rounds 5] [--megabytes 1024] [--small 500]
 
@@ -47,7 +47,7 @@ class Run:
 def commands(source: str, destination: str) -> dict[str, list[str]]:
     """The command of each tool."""
     return {
-        "strake": [str(installed_strake() / "python"), "-c", _COPY, source, destination],
+        "strake": [str(installed_strake() / "strake"), "copy", "--insecure", source, destination],
         "skopeo": [
             *(
                 "skopeo",
@@ -63,24 +63,11 @@ def commands(source: str, destination: str) -> dict[str, list[str]]:
     }
 
 
-# With the library and what it needs alone: imports for measuring would count as the copy's.
-_COPY = """
-import sys
-from strake_oci.copying import copy_image
-from strake_oci.reference import Reference
-from strake_oci.registry import ClientSettings, RegistryClient
-from strake_oci.registry.images import RegistryImages
-there, here = map(Reference.parse, sys.argv[1:])
-with RegistryClient(ClientSettings.insecure(there.repository.registry, here.repository.registry)) as client:
-    source, destination = (RegistryImages(client, each.repository) for each in (there, here))
-    copy_image(source, there.identifier, destination, here.tag)
-"""
-
 # A child's largest resident set begins with its parent's: the one that starts it must be small.
 _LAUNCHER = """
 import resource, subprocess, sys, time
 begun = time.monotonic()
-subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 used = resource.getrusage(resource.RUSAGE_CHILDREN)
 print(time.monotonic() - begun, used.ru_utime + used.ru_stime, used.ru_maxrss)
 """

@@ -30,6 +30,8 @@ from typing import ClassVar, Final
 
 from strake_api.reasons import FailureReason
 
+_INSTRUCTION_SHOWN: Final = 160
+_TAIL_SHOWN: Final = 20
 _URL_USER: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 
 
@@ -73,6 +75,20 @@ class BuildError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def for_terminal(self) -> str:
+        """Return the error as a person reads it in a terminal: what, where, why, what to try."""
+        lines = []
+        where = ""
+        if self.location:
+            where = f"{self.location.file}:{self.location.line}: "
+            if self.location.instruction:
+                shown = self.location.instruction.splitlines()[0][:_INSTRUCTION_SHOWN]
+                lines += ["", f"  {self.location.line:>4} | {shown}"]
+        lines.append(f"error: {where}{self.message}")
+        if self.hint:
+            lines.append(f"  try: {self.hint}")
+        return "\n".join(lines)
 
 
 class InvalidRequest(BuildError):
@@ -136,6 +152,13 @@ class RunStepFailed(StepError):
         super().__init__(message, hint=hint, location=location)
         self.exit_code = exit_code
         self.log_tail = log_tail
+
+    def for_terminal(self) -> str:
+        """Return the end of the command's output and then the error."""
+        if not self.log_tail:
+            return super().for_terminal()
+        shown = (f"  {line}" for line in self.log_tail[-_TAIL_SHOWN:])
+        return "\n".join(["", "the end of its output:", *shown, super().for_terminal()])
 
 
 class OutputError(BuildError):

@@ -1,4 +1,4 @@
-"""One build as a command carries it out: progress, the result, the words for an error."""
+"""One build as a command carries it out: progress, the result, the error."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from strake_api.events import Finished
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_builder.errors import BuildError, InternalError, OutOfDisk, RunStepFailed
-from strake_builder.frontend.errors import DockerfileRefused
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.text import JsonSink, TextSink
 from strake_builder.solve.build import Build
@@ -22,8 +21,6 @@ from strake_builder.solve.inputs import BuildInputs
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
-
-_TAIL_SHOWN: Final = 20
 
 
 def build_and_report(
@@ -46,10 +43,10 @@ def build_and_report(
             if finished is not None:
                 finished(result)
         except BuildError as late:
-            sys.stderr.write(f"the image is built, but {explain(late)}\n")
+            sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
     elif log_format != "json" and error is not None:
-        sys.stderr.write(explain(error) + "\n")
+        sys.stderr.write(error.for_terminal() + "\n")
     return status
 
 
@@ -57,7 +54,7 @@ def report_unstarted(error: BuildError, result_path: str | None) -> int:
     """Say that a build could not even begin, and return the exit status."""
     if result_path is not None:
         _write_result(result_path, _failed(error, ()))
-    sys.stderr.write(explain(error) + "\n")
+    sys.stderr.write(error.for_terminal() + "\n")
     return error.exit_status
 
 
@@ -108,20 +105,3 @@ def _write_result(path: str, result: BuildSucceeded | BuildFailed) -> None:
         Path(path).write_bytes(fit_result(result))
     except OSError as error:
         sys.stderr.write(f"strake: cannot write the result to {path}: {error.strerror}\n")
-
-
-def explain(error: BuildError) -> str:
-    """Return an error as a person reads it in a terminal: what, where, why, what to try."""
-    if isinstance(error, DockerfileRefused):
-        return f"error: the Dockerfile is refused\n{error}"
-    lines = []
-    if isinstance(error, RunStepFailed) and error.log_tail:
-        lines += ["", "the end of its output:", *(f"  {line}" for line in error.log_tail[-_TAIL_SHOWN:])]
-    location = error.location
-    where = f"{location.file}:{location.line}: " if location else ""
-    if location and location.instruction:
-        lines += ["", f"  {location.line:>4} | {location.instruction.splitlines()[0][:160]}"]
-    lines.append(f"error: {where}{error.message}")
-    if error.hint:
-        lines.append(f"  try: {error.hint}")
-    return "\n".join(lines)

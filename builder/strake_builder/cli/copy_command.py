@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import gc
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
@@ -28,9 +29,9 @@ from strake_builder.errors import (
 )
 from strake_builder.output.targets import STANDARD_OUTPUT
 from strake_builder.progress.transfer import Transfer
+from strake_builder.progress.transfer_lines import TransferLines
 
 if TYPE_CHECKING:
-    from strake_builder.progress.reporter import Reporter
     from strake_builder.solve.cancellation import Cancellation
     from strake_oci.descriptor import Descriptor
     from strake_oci.digest import Digest
@@ -73,7 +74,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_copy(arguments: argparse.Namespace) -> int:
     """Copy; return the exit status."""
-    from strake_builder.cli.building import explain
     from strake_builder.cli.session import cancel_on_signal
     from strake_builder.solve.cancellation import Cancellation
 
@@ -90,14 +90,12 @@ def run_copy(arguments: argparse.Namespace) -> int:
         stream.write(f"{digest}\n")
         return 0
     reason = cancellation.reason or reason  # what breaks because it was stopped is not why it failed
-    sys.stderr.write(explain(reason) + "\n")
+    sys.stderr.write(reason.for_terminal() + "\n")
     return reason.exit_status
 
 
 def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
     """Copy; return the digest, and where to print it."""
-    from strake_builder.progress.reporter import Reporter
-    from strake_builder.progress.text import TextSink
     from strake_oci.copying import copy_image
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -114,7 +112,6 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
         credentials = default_credentials(then=cloud_credentials())
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
-    reporter = Reporter(TextSink(sys.stderr))
     with (
         RegistryClient(settings, credentials) as client,
         _explained(source, destination),
@@ -122,7 +119,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
         cancellation.on_cancel(client.close)
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
-            told = _Told(writer, str(destination), reporter)
+            told = _Told(writer, str(destination))
             copied = copy_image(
                 reader, name, told, tag, platform=platform, on_bytes=lambda _: cancellation.check()
             )
@@ -144,10 +141,11 @@ def _platform(text: str | None, destination: ImagePlace) -> Platform | None:
 class _Told:
     """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
 
-    def __init__(self, writer: ImageWriter, place: str, reporter: Reporter) -> None:
+    def __init__(self, writer: ImageWriter, place: str) -> None:
         self._writer = writer
         self._place = place
-        self._reporter = reporter
+        self._lines = TransferLines()
+        self._lock = threading.Lock()
         self.has_blob = writer.has_blob
         self.start_upload = writer.start_upload
 
@@ -158,7 +156,12 @@ class _Told:
         on_bytes: Callable[[int], None] | None = None,
     ) -> bool:
         digest, size = str(descriptor.digest), descriptor.size
-        transfer = Transfer(lambda done: self._reporter.pushing(self._place, digest, done, size))
+
+        def tell(done: int) -> None:
+            with self._lock:
+                _say(self._lines.pushing(self._place, digest, done, size))
+
+        transfer = Transfer(tell)
 
         def count(more: int) -> None:
             if on_bytes is not None:
@@ -166,13 +169,23 @@ class _Told:
             transfer(more)
 
         sent = self._writer.push_blob(descriptor, open_source, count)
-        self._reporter.pushed(self._place, digest, size, transferred=sent)
+        self._say_pushed(digest, size, sent=sent)
         return sent
 
     def push_manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Descriptor:
         pushed = self._writer.push_manifest(data, media_type, tag)
-        self._reporter.pushed(self._place, str(pushed.digest), pushed.size, transferred=True)
+        self._say_pushed(str(pushed.digest), pushed.size, sent=True)
         return pushed
+
+    def _say_pushed(self, digest: str, size: int, *, sent: bool) -> None:
+        with self._lock:
+            _say(self._lines.pushed(self._place, digest, size, transferred=sent))
+
+
+def _say(line: str) -> None:
+    if line:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
     finally:
-        gc.enable()
+        gc.freeze()  # or the end of the process looks through it all once more
 
 
 def _run(words: list[str]) -> int:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from strake_builder.cli.supervise import run_supervised
 from strake_builder.errors import BuildCancelled, BuildError
 from strake_builder.solve.cancellation import Cancellation
 
@@ -36,6 +35,7 @@ def run_build(
         result_path: where the result document goes, cut to the size of a termination message.
         finished: called with the result of a build that succeeded.
     """
+    from strake_builder.cli.supervise import run_supervised
 
     def work() -> int:
         cancellation = Cancellation()

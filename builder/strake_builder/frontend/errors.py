@@ -156,6 +156,10 @@ class DockerfileRefused(DockerfileError):
             shown.append(f"… and {len(self.problems) - _MAX_SHOWN_PROBLEMS} more problems")
         return "\n".join(shown)
 
+    def for_terminal(self) -> str:
+        """Return every problem with its place in the file."""
+        return f"error: the Dockerfile is refused\n{self}"
+
 
 class DockerfileSyntaxError(DockerfileRefused):
     """The text is no Dockerfile."""

@@ -22,9 +22,10 @@ from strake_api.events import (
     Warned,
 )
 from strake_api.events import format_event as format_json
+from strake_builder.progress.transfer_lines import TransferLines
 
-_INTERVAL: Final = 1.0
-_UNIT: Final = 1000.0
+_LONG: Final = 1.0
+"""Seconds that a step took."""
 
 
 class TextSink:
@@ -37,10 +38,8 @@ class TextSink:
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
-        self._clock = clock
         self._total = 0
-        self._last_pull: dict[str, float] = {}
-        self._last_push: dict[tuple[str, str | None], float] = {}
+        self._transfers = TransferLines(clock)
 
     def __call__(self, event: Event) -> None:
         """Write an event, or nothing where it says nothing new to a person."""
@@ -59,18 +58,19 @@ class TextSink:
             case StepCached():
                 return f"#{event.step}/{self._total} [{event.stage}] {event.instruction}  CACHED"
             case StepFinished():
-                return f"#{event.step} done in {event.seconds:.1f} s" if event.seconds >= _INTERVAL else ""
+                return f"#{event.step} done in {event.seconds:.1f} s" if event.seconds >= _LONG else ""
             case StepFailed():
                 return f"#{event.step} FAILED after {event.seconds:.1f} s"
             case OutputLine():
                 return f"#{event.step} | {event.text}"
             case PullProgress():
-                return self._pull(event)
+                return self._transfers.pulled(event.image, event.done, event.total)
             case PushProgress():
-                return self._push(event)
+                return self._transfers.pushing(event.repository, event.digest, event.done, event.total)
             case LayerPushed():
-                how = "pushed" if event.transferred else "already there"
-                return f"   {event.repository}@{event.digest[:19]}… {how} ({_size(event.bytes)})"
+                return self._transfers.pushed(
+                    event.repository, event.digest, event.bytes, transferred=event.transferred
+                )
             case Warned():
                 where = f"{event.file}:{event.line}: " if event.file and event.line else ""
                 return f"warning: {where}{event.message}"
@@ -78,25 +78,6 @@ class TextSink:
                 return ""
             case _:
                 assert_never(event)
-
-    def _pull(self, event: PullProgress) -> str:
-        now = self._clock()
-        done = event.done >= event.total
-        if not done and now - self._last_pull.get(event.image, 0.0) < _INTERVAL:
-            return ""
-        self._last_pull[event.image] = now
-        amount = _size(event.total) if done else f"{_size(event.done)} of {_size(event.total)}"
-        return f"   {event.image}: pulled {amount}"
-
-    def _push(self, event: PushProgress) -> str:
-        now, blob = self._clock(), (event.repository, event.digest)
-        # What takes less than a second is told of by its end alone.
-        if now - self._last_push.setdefault(blob, now) < _INTERVAL:
-            return ""
-        self._last_push[blob] = now
-        where = f"{event.repository}@{event.digest[:19]}…" if event.digest else event.repository
-        amount = _size(event.done) + (f" of {_size(event.total)}" if event.total is not None else "")
-        return f"   {where}: pushing, {amount}"
 
 
 class JsonSink:
@@ -109,12 +90,3 @@ class JsonSink:
         """Write an event."""
         self._stream.write(format_json(event) + "\n")
         self._stream.flush()
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("B", "kB", "MB"):
-        if value < _UNIT:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= _UNIT
-    return f"{value:.2f} GB"

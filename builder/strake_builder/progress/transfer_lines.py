@@ -1,0 +1,61 @@
+"""What a person reads of blobs on their way.
+
+Apart from the events, which cost a command that only copies a tenth of its start.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+_INTERVAL: Final = 1.0
+_UNIT: Final = 1000.0
+
+
+class TransferLines:
+    """Makes lines of text; an empty one where there is nothing new to a person. Not thread-safe.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last_pull: dict[str, float] = {}
+        self._last_push: dict[tuple[str, str | None], float] = {}
+
+    def pulled(self, image: str, done: int, total: int) -> str:
+        """So many bytes of a base image are here: a line a second, and one at the end."""
+        now = self._clock()
+        is_all = done >= total
+        if not is_all and now - self._last_pull.get(image, 0.0) < _INTERVAL:
+            return ""
+        self._last_pull[image] = now
+        amount = _size(total) if is_all else f"{_size(done)} of {_size(total)}"
+        return f"   {image}: pulled {amount}"
+
+    def pushing(self, repository: str, digest: str | None, done: int, total: int | None) -> str:
+        """So many bytes of a blob went to a repository; without digest and total it is still being made."""
+        now, blob = self._clock(), (repository, digest)
+        # What takes less than a second is told of by its end alone.
+        if now - self._last_push.setdefault(blob, now) < _INTERVAL:
+            return ""
+        self._last_push[blob] = now
+        where = f"{repository}@{digest[:19]}…" if digest else repository
+        amount = _size(done) + (f" of {_size(total)}" if total is not None else "")
+        return f"   {where}: pushing, {amount}"
+
+    def pushed(self, repository: str, digest: str, size: int, *, transferred: bool) -> str:
+        """A blob is at its destination."""
+        how = "pushed" if transferred else "already there"
+        return f"   {repository}@{digest[:19]}… {how} ({_size(size)})"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB"):
+        if value < _UNIT:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= _UNIT
+    return f"{value:.2f} GB"
