@@ -60,7 +60,7 @@ fuzz: $(VENV)/.ready ## Feed the Dockerfile parser nonsense for a minute
 	$(BIN)/python -m tests.fuzz.dockerfile --seconds 60
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
-	for extra in builder operator; do \
-	  $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra $$extra -o requirements/$$extra.txt pyproject.toml; done
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra builder --extra aws --extra gcp --extra azure -o requirements/builder.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml

@@ -189,6 +189,8 @@ class ImageBuildSpec(Document):
     """A Secret of type kubernetes.io/dockerconfigjson, used for pushing."""
     pull_secret: LocalReference | None = None
     """A Secret of type kubernetes.io/dockerconfigjson, used for base images."""
+    service_account_name: Name | None = None
+    """A ServiceAccount of the same namespace: its identity in a cloud opens the cloud's registries."""
     resources: Resources | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""

@@ -65,6 +65,8 @@ class FailureReason(StrEnum):
     """The platform's rules forbid this build."""
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     """A Secret that the spec names does not exist or has the wrong type."""
+    SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
+    """The ServiceAccount that the spec names does not exist."""
     INVALID_REQUEST = "InvalidRequest"
     """The spec contradicts itself in a way that only shows while building."""
     UNSUPPORTED = "Unsupported"

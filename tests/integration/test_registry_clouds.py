@@ -6,10 +6,13 @@ imported.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -142,6 +145,27 @@ class TestGoogle:
             words = lookup("gcp", "GoogleCredentials", "gcr.io", **environment)
         assert "unknown subject" in words
         assert "stolen-token" not in words
+
+    def test_a_server_that_does_not_answer_is_asked_once(self):
+        """Off Google every public image would wait for what nobody answers."""
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            host = f"127.0.0.1:{silent.getsockname()[1]}"
+            asked = []
+
+            def hang_up():
+                with contextlib.suppress(OSError):
+                    while True:
+                        connection, _ = silent.accept()
+                        asked.append(connection.recv(1000))
+                        connection.close()
+
+            thread = threading.Thread(target=hang_up, daemon=True)
+            thread.start()
+            found = lookup("gcp", "GoogleCredentials", "gcr.io", GCE_METADATA_HOST=host, GCE_METADATA_IP=host)
+            silent.shutdown(socket.SHUT_RDWR)
+            thread.join()
+        assert found == [None]
+        assert len(asked) == 1
 
     def test_without_an_identity_images_are_public(self):
         assert lookup("gcp", "GoogleCredentials", "gcr.io", NO_GCE_CHECK="true") == [None]

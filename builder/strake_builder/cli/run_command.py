@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _NOTES: Final = """\
 What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
-file, `resources` by this machine. A ConfigMap that is the source must be in the same file.
+file, `serviceAccountName` by the identity that this machine has in its cloud, `resources` by this machine.
+A ConfigMap that is the source must be in the same file.
 
 example:
   strake run -f imagebuild.yaml

@@ -20,7 +20,7 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
-from strake_oci.errors import DeniedError, OCIError, UnauthorizedError
+from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
 
@@ -179,7 +179,7 @@ class _explained:  # noqa: N801 - reads as the statement it is
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (UnauthorizedError, DeniedError)):
+        if isinstance(error, (UnauthorizedError, DeniedError, CredentialError)):
             raise PushUnauthorized(
                 f"cannot push to {self._repository}: {error.message}", hint=error.hint
             ) from error

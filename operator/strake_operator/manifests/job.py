@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from strake_api.duration import parse_duration
 from strake_operator.manifests import request as paths
+from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
             "activeDeadlineSeconds": parse_duration(spec.timeout) + DEADLINE_MARGIN_SECONDS,
             "template": {
                 "metadata": {
-                    "labels": run.labels(),
+                    "labels": {**run.labels(), **identity_labels(spec)},
                     "annotations": {
                         BUILD_ANNOTATION: run.build,
                         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -74,7 +75,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
     return {
         "restartPolicy": "Never",
         "hostUsers": False,
-        "automountServiceAccountToken": False,
+        **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         "nodeSelector": {"kubernetes.io/os": "linux"},

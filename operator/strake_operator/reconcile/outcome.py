@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from strake_operator.reconcile.observed import BuilderRun, Pod
 
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+_MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _FORBIDDEN = re.compile(r"violates PodSecurity|admission webhook .* denied")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
@@ -121,6 +122,8 @@ def _of_event(problem: str) -> BuildFailed | None:
             text = f"a Secret has no key {found[2]}: it must be of type kubernetes.io/dockerconfigjson"
             return _absent("secret", text)
         return _absent("configmap", f"the ConfigMap has no key {found[2]}")
+    if found := _MISSING_ACCOUNT.search(problem):
+        return _absent("serviceaccount", f'ServiceAccount "{found[1]}" does not exist')
     if _FORBIDDEN.search(problem):
         message = f"the namespace does not admit builder pods: {problem}"
         return BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
@@ -128,12 +131,16 @@ def _of_event(problem: str) -> BuildFailed | None:
 
 
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
+_REASONS = {
+    "secret": FailureReason.SECRET_NOT_FOUND,
+    "configmap": FailureReason.SOURCE_FETCH_FAILED,
+    "serviceaccount": FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
+}
 
 
 def _absent(kind: str, what: str) -> BuildFailed:
-    reason = FailureReason.SECRET_NOT_FOUND if kind == "secret" else FailureReason.SOURCE_FETCH_FAILED
     advice = "create it, then delete the ImageBuild and apply it again"
-    return BuildFailed(reason=reason, message=f"{what} in this namespace: {advice}")
+    return BuildFailed(reason=_REASONS[kind], message=f"{what} in this namespace: {advice}")
 
 
 def exceeds_quota(run: BuilderRun) -> str | None:

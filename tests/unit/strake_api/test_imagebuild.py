@@ -36,6 +36,7 @@ def test_the_whole_of_it():
             args=[{"name": "VERSION", "value": "1.2"}],
             pushSecret={"name": "push"},
             pullSecret={"name": "pull"},
+            serviceAccountName="builder",
             resources={"requests": {"cpu": 1, "memory": "1Gi"}, "limits": {"memory": "2Gi"}},
             timeout="1h30m",
         )
@@ -112,6 +113,11 @@ def test_timeouts_have_bounds(timeout):
 @pytest.mark.parametrize("timeout", ["soon", "1.5h", "-1h", "1s2h", ""])
 def test_timeouts_are_durations(timeout):
     assert "timeout" in refusal(timeout=timeout)
+
+
+@pytest.mark.parametrize("name", ["", "Builder", "team/builder", "a" * 254])
+def test_a_service_account_has_a_name_of_kubernetes(name):
+    assert "serviceAccountName" in refusal(serviceAccountName=name)
 
 
 def test_unknown_fields_are_refused():

@@ -102,3 +102,23 @@ def test_secrets_are_mounted_by_name_and_never_copied():
 def test_resources():
     assert container_of()["resources"] == {"requests": {"cpu": "250m", "memory": "256Mi"}}
     assert container_of(FULL)["resources"] == {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}}
+
+
+def with_account():
+    return SPEC.model_copy(update={"service_account_name": "builder"})
+
+
+def test_a_service_account_is_the_pods_and_brings_no_token_of_the_api():
+    pod = pod_of(with_account())
+    assert pod["serviceAccountName"] == "builder"
+    assert pod["automountServiceAccountToken"] is False
+    assert not [volume for volume in pod["volumes"] if "projected" in volume]
+    assert "serviceAccountName" not in pod_of()
+
+
+def test_azures_webhook_finds_a_pod_by_its_label():
+    label = "azure.workload.identity/use"
+    template = builder_job(RUN, with_account(), SETTINGS)["spec"]["template"]
+    assert template["metadata"]["labels"][label] == "true"
+    assert RUN.labels().items() <= template["metadata"]["labels"].items()
+    assert label not in builder_job(RUN, SPEC, SETTINGS)["spec"]["template"]["metadata"]["labels"]

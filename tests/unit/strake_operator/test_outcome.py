@@ -105,6 +105,10 @@ def test_a_builder_that_broke_shows_its_last_words():
             'MountVolume.SetUp failed for volume "c" : configmap "c" not found',
             FailureReason.SOURCE_FETCH_FAILED,
         ),
+        (
+            'pods "x-" is forbidden: error looking up service account t/b: serviceaccount "b" not found',
+            FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
+        ),
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', FailureReason.POLICY_DENIED),
     ],
 )
@@ -123,6 +127,12 @@ def test_events_name_what_is_missing(problem, expected):
 )
 def test_a_container_that_cannot_start(waiting, expected):
     assert blocker(run(pod=pod(waiting))).reason is expected
+
+
+def test_a_missing_account_is_named():
+    problem = 'error looking up service account team/builder: serviceaccount "builder" not found'
+    found = blocker(run(pod=None, problems=(problem,)))
+    assert found.message.startswith('ServiceAccount "builder" does not exist in this namespace: create it')
 
 
 def test_nothing_in_the_way():
