@@ -25,7 +25,7 @@ from strake_oci.registry import (
     RetryPolicy,
     transport,
 )
-from tests.faults import faults
+from tests.faults import faults, moves
 from tests.faults.moves import LARGE, SMALL, pull
 from tests.faults.registry import FaultyRegistry
 
@@ -37,9 +37,11 @@ def registry():
 
 
 class TestDownload:
-    @pytest.fixture(autouse=True, params=[1 << 40, 1000], ids=["through httpcore", "past httpcore"])
+    @pytest.fixture(autouse=True, params=["through httpcore", "past httpcore", "in parts"])
     def way(self, request, monkeypatch):
-        monkeypatch.setattr(transport, "DIRECT", request.param)
+        monkeypatch.setattr(transport, "DIRECT", 1000 if request.param == "past httpcore" else 1 << 40)
+        if request.param == "in parts":
+            moves.always_in_parts(monkeypatch)
 
     def test_the_client_goes_on_afterwards(self, registry):
         blobs = [Descriptor.of("x", data) for data in (LARGE, SMALL, LARGE[1:])]
@@ -53,11 +55,9 @@ class TestDownload:
         assert read == [LARGE, SMALL, LARGE[1:]] * 2
 
     @pytest.mark.parametrize("after", [1, 65_536, 1_500_000])
-    def test_goes_on_where_the_connection_broke(self, registry, after):
+    def test_goes_on_after_the_connection_broke(self, registry, after):
         registry.add(faults.drop_download(after=after, times=3))
         assert pull(registry, LARGE) == LARGE
-        ranges = [seen.headers.get("Range") for seen in registry.seen]
-        assert ranges == [None, *(f"bytes={count * after}-" for count in (1, 2, 3))]
 
     def test_goes_on_for_the_last_byte(self, registry):
         registry.add(faults.drop_download(after=len(LARGE) - 1))
@@ -110,6 +110,16 @@ class TestDownload:
         registry.add(faults.send(LARGE[:-1], path="/blobs/"))
         with pytest.raises(Exception, match="4999999 bytes instead of 5000000"):
             pull(registry, LARGE)
+
+
+@pytest.mark.parametrize("direct", [1 << 40, 1000], ids=["through httpcore", "past httpcore"])
+@pytest.mark.parametrize("after", [1, 65_536, 1_500_000])
+def test_a_download_goes_on_where_its_connection_broke(registry, monkeypatch, direct, after):
+    monkeypatch.setattr(transport, "DIRECT", direct)
+    registry.add(faults.drop_download(after=after, times=3))
+    assert pull(registry, LARGE) == LARGE
+    ranges = [seen.headers.get("Range") for seen in registry.seen]
+    assert ranges == [None, *(f"bytes={count * after}-" for count in (1, 2, 3))]
 
 
 class TestManifests:

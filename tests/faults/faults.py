@@ -74,14 +74,13 @@ def drop_download(*, after: int, times: int = 1, path: str = "/blobs/sha256") ->
     def act(exchange: Exchange) -> None:
         name, _, digest = exchange.route.removeprefix("/v2/").partition("/blobs/")
         data = exchange.registry.store.blobs[name, digest]
-        wanted = re.fullmatch(r"bytes=(\d+)-", exchange.headers.get("Range", ""))
-        start = int(wanted[1]) if wanted and not exchange.registry.ignore_range else 0
+        start, stop = exchange.wanted(len(data))
         exchange.send_response(206 if start else 200)
-        exchange.send_header("Content-Length", str(len(data) - start))
+        exchange.send_header("Content-Length", str(stop - start))
         if start:
-            exchange.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            exchange.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
         exchange.end_headers()
-        exchange.wfile.write(data[start : start + after])
+        exchange.wfile.write(data[start : min(start + after, stop)])
         exchange.hang_up()
 
     return sometimes(act, method="GET", path=path, times=times)

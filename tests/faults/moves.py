@@ -7,9 +7,18 @@ import os
 
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
+from strake_oci.registry import parts
 
 SMALL = os.urandom(1000)
 LARGE = os.urandom(5_000_000)
+
+
+def always_in_parts(monkeypatch) -> None:
+    """Have every blob fetched over several connections, in small parts."""
+    monkeypatch.setattr(parts, "PART", 300_000)
+    monkeypatch.setattr(parts, "WORTH", 1)
+    monkeypatch.setattr(parts, "PATIENCE", 0.0)
+    monkeypatch.setattr(parts, "SLOW", 1e15)
 
 
 def pull(registry, data: bytes, **options) -> bytes:

@@ -112,6 +112,13 @@ class Exchange(BaseHTTPRequestHandler):
             left -= len(piece)
             yield piece
 
+    def wanted(self, size: int) -> tuple[int, int]:
+        """Return the first byte asked for, and the one after the last."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None or self.registry.ignore_range:
+            return 0, size
+        return int(asked[1]), int(asked[2] or size - 1) + 1
+
     def hang_up(self) -> None:
         """Break the connection."""
         self.close_connection = True
@@ -137,11 +144,10 @@ class Exchange(BaseHTTPRequestHandler):
         if data is None:
             self.error(404, "BLOB_UNKNOWN")
             return
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if wanted and not self.registry.ignore_range:
-            start = int(wanted[1])
-            bounds = f"bytes {start}-{len(data) - 1}/{len(data)}"
-            self.reply(206, data[start:], Content_Range=bounds, Docker_Content_Digest=digest)
+        start, stop = self.wanted(len(data))
+        if "Range" in self.headers and not self.registry.ignore_range:
+            bounds = f"bytes {start}-{stop - 1}/{len(data)}"
+            self.reply(206, data[start:stop], Content_Range=bounds, Docker_Content_Digest=digest)
         else:
             self.reply(200, data, Docker_Content_Digest=digest)
 

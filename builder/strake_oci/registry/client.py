@@ -6,6 +6,7 @@ blob in memory. One client is meant to be shared by all threads of a program and
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
@@ -63,6 +64,7 @@ class RegistryClient:
         policy = retry or RetryPolicy()
         self._retrier = Retrier(policy)
         self._record = MirrorRecord()
+        self._help_slots = threading.BoundedSemaphore(1)  # each takes memory
         # A mirror that is down must not cost more than it saves: the source is waiting.
         hasty = replace(
             policy, attempts=min(policy.attempts, 2), deadline=min(policy.deadline, MIRROR_DEADLINE)
@@ -158,7 +160,7 @@ class RegistryClient:
             MirrorError: While reading: a mirror served something else. Opening again asks another place;
                 `verify.despite_mirrors` does so.
         """
-        return BlobReader(self._places(repository), descriptor, on_bytes)
+        return BlobReader(self._places(repository), descriptor, on_bytes, self._help_slots)
 
     def blob_exists(self, repository: Repository, digest: Digest) -> bool:
         """Tell whether a repository has a blob. Mirrors are not asked.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import (
@@ -22,10 +22,12 @@ from strake_oci.errors import (
     RegistryError,
     SizeExceededError,
 )
-from strake_oci.registry.retry import told
+from strake_oci.registry import parts
+from strake_oci.registry.retry import is_temporary, told
 from strake_oci.registry.session import Call
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator
 
     from strake_oci.descriptor import Descriptor
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
     from strake_oci.registry.session import Session
     from strake_oci.registry.transport import Answer
 
-_CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)", re.ASCII)
-_OK, _PARTIAL = 200, 206
-_SKIP: Final = frozenset({_OK, _PARTIAL})
+_SKIP: Final = frozenset({200, parts.PARTIAL})
+
+_SEEKS: Final = 3
+"""Times that a blob seeks help of more connections, which may have broken off."""
 
 STALL_WINDOW: Final = 60.0
 """Seconds of waiting for the network after which the rate is looked at."""
@@ -51,6 +54,7 @@ class BlobReader(io.RawIOBase):
         places: Where to read: when one fails for good, the next goes on.
         descriptor: What is wanted.
         on_bytes: Called with the number of bytes as they come.
+        help_slots: One for each blob that may be fetched over several connections at a time.
         clock: Seconds, monotonic.
 
     Raises:
@@ -65,6 +69,7 @@ class BlobReader(io.RawIOBase):
         places: Places,
         descriptor: Descriptor,
         on_bytes: Callable[[int], None] | None = None,
+        help_slots: threading.Semaphore | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
@@ -86,6 +91,10 @@ class BlobReader(io.RawIOBase):
         self._begun = clock()
         self._blocked = 0.0
         self._window_start = 0
+        self._pace = parts.Pace()
+        self._parts: parts.Parts | None = None
+        self._help_slots = help_slots
+        self._seeks_left = _SEEKS
         if descriptor.size:
             self._open()
         else:
@@ -115,11 +124,19 @@ class BlobReader(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connections."""
+        self._let_go()
+        super().close()
+
+    def _let_go(self) -> None:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
-        super().close()
+        if self._parts is not None:
+            self._parts.close()
+            self._parts = None
+            if self._help_slots is not None:
+                self._help_slots.release()
 
     def _next(self) -> bytes:
         """Return the next piece, b"" at the end; the last one only after the check."""
@@ -135,6 +152,8 @@ class BlobReader(io.RawIOBase):
             if self._hasher.size >= self.descriptor.size:
                 self._verify()
                 self._finish()
+            elif self._pace.is_slow:
+                self._seek_help()
             if self._on_bytes:
                 self._on_bytes(len(piece))
             return piece
@@ -146,7 +165,9 @@ class BlobReader(io.RawIOBase):
             context = self._session.context(self._operation)
             at, size = self._hasher.size, self.descriptor.size
             raise ConnectionFailedError(context, f"the content ended after {at} of {size} bytes")
-        self._blocked += self._clock() - asked
+        waited = self._clock() - asked
+        self._pace.note(waited, len(piece))
+        self._blocked += waited
         if self._blocked > STALL_WINDOW:
             if self._hasher.size - self._window_start < STALL_BYTES:
                 context = self._session.context(self._operation)
@@ -219,14 +240,47 @@ class BlobReader(io.RawIOBase):
         self._session = self._others.popleft()
         self._failures, self._begun, self._failed_at = 0, self._clock(), self._hasher.size
 
-    def _connect(self) -> None:
+    def _seek_help(self) -> None:
+        """Have the rest of the blob fetched over several connections; this one goes on until they deliver."""
+        self._pace = parts.Pace()
+        start, size = self._hasher.size + parts.PART, self.descriptor.size
+        if self._parts is not None or self._seeks_left == 0 or size - start < parts.WORTH:
+            return
+        if self._help_slots is not None and self._help_slots.acquire(blocking=False):
+            self._seeks_left -= 1
+            fetch = partial(parts.fetch, self._session, self.descriptor.digest, self._operation)
+            self._parts = parts.Parts(fetch, start, size)
+            self._pieces = self._handed_over(self._pieces, self._parts)
+
+    def _handed_over(self, pieces: Iterator[bytes], helpers: parts.Parts) -> Iterator[bytes]:
+        """Yield what the connection brings up to the first part, and the parts unless fetching them fails."""
+        at = self._hasher.size
+        for piece in pieces:
+            at += len(piece)
+            if at - len(piece) < helpers.start <= at and helpers.have_begun():
+                yield piece[: len(piece) - (at - helpers.start)]
+                break
+            yield piece
+        else:
+            return
         if self._answer is not None:
             self._answer.close()
+        try:
+            yield from helpers.pieces()
+        except RegistryError as error:
+            if is_temporary(error):
+                raise
+            # Whether it fails for good is for one connection to say.
+            context = self._session.context(self._operation)
+            raise ConnectionFailedError(context, f"a part did not come: {error.message}") from error
+
+    def _connect(self) -> None:
+        self._let_go()
         at = self._hasher.size
         headers = {"Range": f"bytes={at}-"} if at else {}
         call = Call("GET", f"blobs/{self.descriptor.digest}", self._operation, _SKIP, headers)
         answer = self._session.once(call)
-        self._blocked, self._window_start = 0.0, at
+        self._blocked, self._window_start, self._pace = 0.0, at, parts.Pace()
         try:
             self._pieces = self._positioned(answer, at)
         except OCIError:
@@ -239,8 +293,8 @@ class BlobReader(io.RawIOBase):
     def _positioned(self, answer: Answer, at: int) -> Iterator[bytes]:
         pieces = answer.stream()
         start = 0
-        if answer.status == _PARTIAL:
-            found = _CONTENT_RANGE.fullmatch(answer.header("content-range"))
+        if answer.status == parts.PARTIAL:
+            found = parts.CONTENT_RANGE.fullmatch(answer.header("content-range"))
             start = int(found.group(1)) if found else -1
             if not 0 <= start <= at:
                 context = self._session.context(self._operation)
