@@ -34,6 +34,7 @@ def copy_image(
     *,
     platform: Platform | None = None,
     on_bytes: Callable[[int], None] | None = None,
+    on_failure: Callable[[], None] | None = None,
 ) -> Descriptor:
     """Copy an image or a whole index, and let a tag point to it once everything is there.
 
@@ -47,6 +48,8 @@ def copy_image(
         tag: What to call it there; None pushes by digest only.
         platform: Of an index, copy only the image for this platform.
         on_bytes: Called with numbers of bytes as they are sent, from several threads.
+        on_failure: Called when a blob cannot be copied, before the others that are on their way are waited
+            for: to stop those that read and write them.
 
     Returns:
         The manifest or index that was copied.
@@ -64,7 +67,7 @@ def copy_image(
             data, document = _read(source, root)
     ordered: dict[Descriptor, tuple[bytes, Manifest | Index]] = {}
     _collect(source, root, data, document, ordered, depth=0)
-    _copy_blobs(source, destination, _blobs(entry[1] for entry in ordered.values()), on_bytes)
+    _copy_blobs(source, destination, _blobs(entry[1] for entry in ordered.values()), on_bytes, on_failure)
     for descriptor, (content, _) in ordered.items():
         if descriptor is not root:
             destination.push_manifest(content, descriptor.media_type)
@@ -112,6 +115,7 @@ def _copy_blobs(
     destination: ImageWriter,
     blobs: list[Descriptor],
     on_bytes: Callable[[int], None] | None,
+    on_failure: Callable[[], None] | None,
 ) -> None:
     with ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy") as pool:
         futures = [
@@ -122,5 +126,7 @@ def _copy_blobs(
             for future in as_completed(futures):
                 future.result()
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            if on_failure is not None:
+                on_failure()
             raise

@@ -25,6 +25,7 @@
         ├── ProtocolError           an answer that breaks the distribution specification
         ├── ServerError             5xx after the retries
         ├── RejectedError           any other 4xx
+        ├── StoppedError            the client was stopped meanwhile
         └── ConnectionFailedError   no answer
             ├── DNSError
             ├── TLSError
@@ -226,6 +227,10 @@ class ServerError(RegistryError):
 
 class RejectedError(RegistryError):
     """The registry refused the request as wrong."""
+
+
+class StoppedError(RegistryError):
+    """The client was stopped while it did this, or before."""
 
 
 class ConnectionFailedError(RegistryError):

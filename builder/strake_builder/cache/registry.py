@@ -15,7 +15,7 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
 from strake_oci.artifact import EMPTY, EMPTY_CONTENT
-from strake_oci.errors import NotFoundError, OCIError
+from strake_oci.errors import NotFoundError, OCIError, StoppedError
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
 
@@ -115,6 +115,8 @@ class RegistryCache:
 
     def _fail(self, operation: str, error: OCIError | OSError) -> None:
         """Give up an operation for the rest of the build: a dead registry is not asked for every step."""
+        if isinstance(error, StoppedError):
+            return  # the build ended, and tells why
         with self._lock:
             first = operation not in self._failed
             self._failed.add(operation)

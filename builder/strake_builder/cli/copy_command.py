@@ -116,12 +116,18 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
         RegistryClient(settings, credentials) as client,
         _explained(source, destination),
     ):
-        cancellation.on_cancel(client.close)
+        cancellation.on_cancel(client.stop)
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
             told = _Told(writer, str(destination))
             copied = copy_image(
-                reader, name, told, tag, platform=platform, on_bytes=lambda _: cancellation.check()
+                reader,
+                name,
+                told,
+                tag,
+                platform=platform,
+                on_bytes=lambda _: cancellation.check(),
+                on_failure=client.stop,
             )
     return copied.digest, sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
 from strake_builder.context.filtered import ContextFiles
-from strake_builder.errors import BuildError
+from strake_builder.errors import BaseImageError, BuildError, OutputError
 from strake_builder.frontend.steps import ConfigStep
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.format import LayerFormat
@@ -25,6 +26,7 @@ from strake_builder.rootfs.syscalls import pivot_root_refused
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.evaluation import EvaluatedBuild
 from strake_builder.solve.export import LayerExporter
 from strake_builder.solve.file_origins import FileOrigins
@@ -48,7 +50,9 @@ from strake_builder.solve.workspace import Workspace
 from strake_oci.digest import Digest
 from strake_oci.platform import Platform
 from strake_oci.reference import Reference
-from strake_oci.registry.client import RegistryClient
+
+NOT_FINAL: Final = (BaseImageError, OutputError)
+"""What ends an attempt that used a cache, but not the build: a broken layer of the cache may be to blame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class BuildParts:
         workspace: where everything is made.
         images: knows images.
         store: unpacks layers.
-        client: reads from registries.
+        clients: talk to registries.
         pusher: writes to the destinations.
         exports: where layers are written.
         keeping: where results are put into caches.
@@ -87,7 +91,7 @@ class BuildParts:
     workspace: Workspace
     images: BaseImages
     store: LayerStore
-    client: RegistryClient
+    clients: RegistryClients
     pusher: Pusher
     exports: Executor
     keeping: Executor
@@ -120,6 +124,7 @@ class Attempt:
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
         self._makes_image = parts.inputs.image or parts.caches is not None
+        self._cancellation.on_cancel(self._end_transfers)
 
     def run(self) -> FinishedImage | None:
         """Build the image and bring it to where it goes; return it if it is wanted.
@@ -159,13 +164,21 @@ class Attempt:
     def broken_layers(self) -> tuple[StoredLayer, ...]:
         """Return the cached layers of this attempt that are not what their entries say."""
         used = self._results.used if self._results is not None else ()
-        return tuple(broken_layers(used, self._parts.client))
+        return tuple(broken_layers(used, self._parts.clients.pulling))
 
     def counts(self) -> StepCounts:
         """Return how the steps ended."""
         files = sum(not isinstance(step, ConfigStep) for step in self._parts.evaluated.steps)
         run = self._results.run if self._results is not None else files
         return StepCounts(total=len(self._parts.evaluated.steps), run=run, cached=files - run)
+
+    def _end_transfers(self) -> None:
+        """End what is on its way to or from registries, if this failure is the build's."""
+        reason = self._cancellation.reason
+        if reason is not None and self._parts.caches is None:
+            self._whole.cancel(reason)
+        elif not isinstance(reason, NOT_FINAL):
+            self._parts.clients.abandon()
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace = self._parts, self._parts.workspace
@@ -215,7 +228,7 @@ class Attempt:
         outputs = FileOutputs(
             parts.workspace,
             parts.store,
-            parts.client,
+            parts.clients.pulling,
             parts.reporter,
             parts.destinations,
             parts.inputs.file_mask,
@@ -243,7 +256,7 @@ class Attempt:
                 if isinstance(layer, PulledLayer):
                     pusher.copy_blob(layer.repository, layer.descriptor)
                 else:
-                    pusher.push_blob(layer.descriptor, opener(layer, self._parts.client))
+                    pusher.push_blob(layer.descriptor, opener(layer, self._parts.clients.pulling))
             except BuildError as error:
                 self._cancellation.cancel(error)
                 raise

@@ -24,16 +24,17 @@ from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
-from strake_builder.errors import BaseImageError, BuildTimedOut, InvalidRequest, OutputError
+from strake_builder.errors import BuildTimedOut, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.content_digest import FileDigests
-from strake_builder.solve.attempt import Attempt, BuildParts
+from strake_builder.solve.attempt import NOT_FINAL, Attempt, BuildParts
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.caches import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.evaluation import evaluate_all
 from strake_builder.solve.export import layer_format
 from strake_builder.solve.image import FinishedImage, refuse_unnamed_layers
@@ -45,7 +46,6 @@ from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.requested import destinations_of, platform_of
 from strake_builder.solve.workspace import Workspace
 from strake_oci.digest import Digest
-from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.settings import ClientSettings
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -104,19 +104,18 @@ class Build:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs, scope)
         settings = self._inputs.registries or ClientSettings.insecure(*self._request.registries.insecure)
-        client = scope.enter_context(RegistryClient(settings, self._inputs.pull_credentials))
-        pushing = scope.enter_context(RegistryClient(settings, self._inputs.push_credentials))
-        self._cancellation.on_cancel(client.close)
-        self._cancellation.on_cancel(pushing.close)
+        clients = scope.enter_context(RegistryClients(settings, self._inputs))
+        self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pulls, keeping, exports, pushes = (
             scope.enter_context(ThreadPoolExecutor(count, name)) for name, count in _POOLS.items()
         )
-        pusher = Pusher(pushing, client, self._destinations, self._reporter)
+        scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
+        pusher = Pusher(clients.pushing, clients.pulling, self._destinations, self._reporter)
         is_checked = self._inputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pushes) if is_checked else []
-            images = BaseImages(client, pulls, planned.meant_stage)
+            images = BaseImages(clients.pulling, pulls, planned.meant_stage)
             evaluated = evaluate_all(planned, images)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
@@ -133,13 +132,17 @@ class Build:
             files=files,
             workspace=workspace,
             images=images,
-            store=LayerStore(self._layers_directory(workspace), client, pulls, self._reporter, usage),
-            client=client,
+            store=LayerStore(
+                self._layers_directory(workspace), clients.pulling, pulls, self._reporter, usage
+            ),
+            clients=clients,
             pusher=pusher,
             exports=exports,
             keeping=keeping,
             pushes=pushes,
-            caches=open_caches(self._request, self._inputs, usage, (pushing, images), evaluated.plan, warn),
+            caches=open_caches(
+                self._request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
+            ),
             form=layer_format(self._request),
             reporter=self._reporter,
             phases=self._phases,
@@ -159,7 +162,7 @@ class Build:
             attempt = Attempt(parts, self._cancellation, distrusted)
             try:
                 return attempt, attempt.run()
-            except (BaseImageError, OutputError):
+            except NOT_FINAL:
                 self._cancellation.check()
                 broken = attempt.broken_layers()
                 if not broken:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
 from strake_api.request import BuildRequest
-from strake_builder.errors import BuildError, OutOfDisk
+from strake_builder.errors import BuildError, OutOfDisk, OutputError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
@@ -21,6 +21,7 @@ from strake_builder.solve.image_layers import WrittenLayer
 from strake_builder.solve.workspace import Workspace
 from strake_oci.descriptor import Descriptor
 from strake_oci.mediatype import Compression
+from strake_oci.reference import Repository
 
 
 def layer_format(request: BuildRequest) -> LayerFormat:
@@ -105,13 +106,22 @@ class LayerExporter:
             blob = self._write(tar_stream(itertools.chain([first], changes)), path, upload)
             sent = upload.commit(blob.digest)
         descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
+        layer = WrittenLayer(descriptor, blob.diff_id, path)
         if pusher is not None and self._cancellation.reason is None:
+            self._push(layer, pusher, sent)
+        return layer
+
+    def _push(self, layer: WrittenLayer, pusher: Pusher, sent: frozenset[Repository]) -> None:
+        try:
             pusher.push_blob(
-                descriptor,
-                lambda: open(path, "rb"),  # noqa: SIM115 - its caller closes it
+                layer.descriptor,
+                lambda: open(layer.path, "rb"),  # noqa: SIM115 - its caller closes it
                 sent,
             )
-        return WrittenLayer(descriptor, blob.diff_id, path)
+        except OutputError:
+            # Where it was ended because a step has failed, the layer is whole, and a cache may want it.
+            if self._cancellation.reason is None:
+                raise
 
     def _write(self, stream: Iterator[bytes], path: str, upload: BlobStream) -> LayerBlob:
         """Write a blob to a file and to registries, which are busy at the same time as the compressor."""

@@ -286,10 +286,18 @@ class RegistryClient:
 
     # Life
 
-    def close(self) -> None:
-        """End waits between retries and close all connections."""
+    def stop(self) -> None:
+        """End whatever is under way within a second, from any thread; nothing can be done any more.
+
+        What is under way raises StoppedError. Registries are told to forget uploads, if that takes no time.
+        """
         self._retrier.stop()
         self._mirror_retrier.stop()
+        self._transport.stop()
+
+    def close(self) -> None:
+        """Stop, and close all connections. What is still under way in other threads ends without them."""
+        self.stop()
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -2,7 +2,7 @@
 
 httpcore limits the time of each read. A hostile server that sends its headers byte by byte, or one interim
 answer after another, stays within that and holds a thread for days. Here the whole head of an answer has a
-limit, in time and bytes.
+limit, in time and bytes. And another thread can end any wait (`stopping`): for names, connections, TLS, data.
 """
 
 from __future__ import annotations
@@ -12,13 +12,20 @@ import socket
 import ssl
 import threading
 import time
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import httpcore
+from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from strake_oci.registry.stopping import Stopping
+
+_Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
+"""What `socket.getaddrinfo` returns."""
 
 READ: Final = 256 * 1024
 """Bytes taken from a socket at a time. Each piece costs some 30 µs of Python on its way through h11, and
@@ -38,6 +45,7 @@ DIRECT: Final = 16 * 1024 * 1024
 """Bytes from which an answer's body is read past httpcore, for the price of its connection."""
 
 _DIRECT_READ: Final = 1024 * 1024
+_STOPPED: Final = "stopped"
 
 
 @dataclass(slots=True)
@@ -89,30 +97,118 @@ def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | Non
 
 
 class LimitedBackend(httpcore.NetworkBackend):
-    """Makes connections whose reads obey `head_limits`."""
+    """Makes connections whose reads obey `head_limits`, and that end when they are stopped.
 
-    def __init__(self) -> None:
-        self._inner = httpcore.SyncBackend()
+    Args:
+        stopping: Tells when, and how long this thread may wait.
+    """
 
-    def connect_tcp(self, *arguments: Any, **options: Any) -> httpcore.NetworkStream:
-        """Connect to a host and port."""
-        return _LimitedStream(self._inner.connect_tcp(*arguments, **options))
+    def __init__(self, stopping: Stopping) -> None:
+        self._stopping = stopping
 
-    def connect_unix_socket(self, *arguments: Any, **options: Any) -> httpcore.NetworkStream:
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.NetworkStream:
+        """Connect to a host and port: to the first of its addresses where somebody listens."""
+        failure = OSError("the host name has no address")
+        for family, kind, protocol, _name, address in self._look_up(host, port, timeout):
+            try:
+                stream = self._connected(socket.socket(family, kind, protocol), address, timeout)
+            except OSError as error:
+                failure = error
+            else:
+                stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return stream
+        if isinstance(failure, TimeoutError):
+            raise httpcore.ConnectTimeout(failure) from failure
+        raise httpcore.ConnectError(failure) from failure
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.NetworkStream:
         """Connect to a socket file."""
-        return _LimitedStream(self._inner.connect_unix_socket(*arguments, **options))
+        try:
+            return self._connected(socket.socket(socket.AF_UNIX), path, timeout)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except OSError as error:
+            raise httpcore.ConnectError(error) from error
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        self._inner.sleep(seconds)
+        """Wait. httpcore does so between attempts of its own, of which it is to make none."""
+        raise NotImplementedError
+
+    def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> _LimitedStream:
+        line = _Line(sock, self._stopping)
+        try:
+            sock.settimeout(line.seconds(timeout))
+            sock.connect(address)
+        except BaseException:
+            line.close()
+            sock.close()
+            raise
+        return _LimitedStream(SyncStream(sock), line)
+
+    def _look_up(self, host: str, port: int, timeout: float | None) -> _Found:
+        """Return a host's addresses. The system's function cannot be interrupted, so it is left behind."""
+        found: Future[_Found] = Future()
+
+        def look_up() -> None:
+            with contextlib.suppress(InvalidStateError):  # nobody waits any more
+                try:
+                    found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                except (OSError, UnicodeError) as error:
+                    found.set_exception(error)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        self._stopping.add(found.cancel)
+        try:
+            return found.result(_allowed(self._stopping, timeout))
+        except CancelledError as error:
+            raise httpcore.NetworkError(_STOPPED) from error
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(error) from error
+        finally:
+            self._stopping.discard(found.cancel)
+
+
+class _Line:
+    """A connection, plain or TLS, as seen by whoever wants to end it from another thread."""
+
+    def __init__(self, sock: socket.socket, stopping: Stopping) -> None:
+        # A descriptor of its own: TLS takes the first one over, and it is closed without asking.
+        self._socket = sock.dup()
+        self._stopping = stopping
+        stopping.add(self.cut)
+
+    def seconds(self, wanted: float | None) -> float | None:
+        """Return how long this thread may wait.
+
+        Raises:
+            httpcore.NetworkError: Not at all.
+        """
+        return _allowed(self._stopping, wanted)
+
+    def cut(self) -> None:
+        """End the connection; a thread that waits for it comes back at once."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._stopping.discard(self.cut)
+        self._socket.close()
 
 
 class _LimitedStream(httpcore.NetworkStream):
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
+    def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
         self._inner = inner
+        self._line = line
         self._socket = _socket(inner)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        timeout = self._line.seconds(timeout)
         head = _waiting.head
         if head is None:
             return self._inner.read(max(max_bytes, READ), timeout)
@@ -129,13 +225,13 @@ class _LimitedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._socket is None:
-            self._inner.write(buffer, timeout)
+            self._inner.write(buffer, self._line.seconds(timeout))
             return
         # httpcore copies the rest for each part that is taken; a TLS connection takes 16 KiB at a time.
         rest = memoryview(buffer)
         try:
             while rest:
-                self._socket.settimeout(timeout)
+                self._socket.settimeout(self._line.seconds(timeout))
                 rest = rest[self._socket.send(rest) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(error) from error
@@ -143,15 +239,28 @@ class _LimitedStream(httpcore.NetworkStream):
             raise httpcore.WriteError(error) from error
 
     def close(self) -> None:
+        self._line.close()
         self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _LimitedStream(self._inner.start_tls(ssl_context, server_hostname, timeout))
+        try:
+            inner = self._inner.start_tls(ssl_context, server_hostname, self._line.seconds(timeout))
+        except BaseException:
+            self.close()
+            raise
+        return _LimitedStream(inner, self._line)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
+
+
+def _allowed(stopping: Stopping, wanted: float | None) -> float | None:
+    seconds = stopping.seconds(wanted)
+    if seconds is not None and seconds <= 0:
+        raise httpcore.NetworkError(_STOPPED)
+    return seconds
 
 
 def _socket(stream: httpcore.NetworkStream) -> socket.socket | None:

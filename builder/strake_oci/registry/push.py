@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import (
-    OCIError,
     RegistryError,
     RejectedError,
     SizeMismatchError,
@@ -95,7 +94,7 @@ class BlobPush:
                 upload = self._after(error, upload, failures, time.monotonic() - begun)
                 if upload is None:
                     return True
-            except OCIError:
+            except BaseException:
                 upload.cancel()
                 raise
             else:

@@ -127,6 +127,10 @@ class BlobUpload:
         self.cancel()
 
 
+class _AbandonedError(Exception):
+    """The writer gave up. A request that came to a regular end would be waited for, for its answer."""
+
+
 class _Sender(threading.Thread):
     """Sends what is written, in a thread of its own."""
 
@@ -223,6 +227,8 @@ class _Sender(threading.Thread):
                 if fresh > 0 and self._on_bytes:
                     self._on_bytes(fresh)
                 self._counted = max(self._counted, start)
+            if self._window.is_abandoned:
+                raise _AbandonedError
         except WindowPassedError as error:
             raise UploadInvalidError(
                 self._session.context("uploading a blob"),

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import socket
 import ssl
 import threading
 import time
@@ -24,27 +22,28 @@ import httpx
 from strake_oci.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
-    DNSError,
     ErrorContext,
     ProtocolError,
     RegistryError,
     SizeExceededError,
-    TLSError,
+    StoppedError,
 )
+from strake_oci.registry.failures import connection_error
 from strake_oci.registry.hop import check_hop, join
 from strake_oci.registry.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.registry.proxy import proxy_for
+from strake_oci.registry.stopping import Stopping
 from strake_oci.registry.tls import ssl_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
 
     from strake_oci.registry.settings import ClientSettings, Endpoint, TLSSettings
 
 _MAX_REDIRECTS: Final = 5
-_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _DRAIN: Final = 64 * 1024
 
@@ -78,10 +77,16 @@ class Answer:
     """
 
     def __init__(
-        self, response: httpx.Response, request: Request, context: ErrorContext, silence: float
+        self,
+        response: httpx.Response,
+        request: Request,
+        context: ErrorContext,
+        silence: float,
+        stopping: Stopping,
     ) -> None:
         self._response = response
         self._silence = silence
+        self._stopping = stopping
         self._is_bodiless = request.method == "HEAD"
         self._context = context
         self.status = response.status_code
@@ -106,8 +111,9 @@ class Answer:
 
         Raises:
             ConnectionFailedError: The connection broke or fell silent.
+            StoppedError: The transport was stopped.
         """
-        with _mapped(self._context):
+        with _mapped(self._context, self._stopping):
             pieces = self._response.iter_raw()
             length, connection = self.content_length or 0, self._response.extensions.get("network_stream")
             if length >= DIRECT and not self._is_bodiless and connection and not self._is_encoded():
@@ -177,6 +183,7 @@ class Transport:
         self._settings = settings
         self._pools: dict[_Pool, httpx.HTTPTransport] = {}
         self._lock = threading.Lock()
+        self._stopping = Stopping()
 
     def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
         """Send a request and return its answer, whatever its status; redirects of GET and HEAD are followed.
@@ -191,14 +198,15 @@ class Transport:
         Raises:
             ConnectionFailedError: No answer came: broken connection, name, certificate, time.
             ProtocolError: Too many redirects, or one that must not be followed.
+            StoppedError: The transport was stopped.
         """
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
             pool = self._pool(endpoint, request.url)
-            with _mapped(context):
+            with _mapped(context, self._stopping):
                 with head_limits():
                     response = pool.handle_request(self._built(request))
-                answer = Answer(response, request, context, self._settings.timeouts.read)
+                answer = Answer(response, request, context, self._settings.timeouts.read, self._stopping)
             target = answer.header("location")
             if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
                 return answer
@@ -206,8 +214,16 @@ class Transport:
             request = _redirected(request, target, endpoint, context)
         raise ProtocolError(context, f"more than {_MAX_REDIRECTS} redirects")
 
+    def stop(self) -> None:
+        """End whatever is under way, from any thread, and let nothing more begin."""
+        self._stopping.stop()
+
+    def last_words(self) -> AbstractContextManager[None]:
+        """Let this thread send something short, stopped or not, that nobody should have to wait for."""
+        return self._stopping.last_words()
+
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; nothing may be under way."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
         for pool in pools:
@@ -248,7 +264,7 @@ class Transport:
             proxy=key.proxy,
         )
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend()  # noqa: SLF001
+        made._pool._network_backend = LimitedBackend(self._stopping)  # noqa: SLF001
         return made
 
 
@@ -285,8 +301,20 @@ def _redirected(request: Request, target: str, endpoint: Endpoint, context: Erro
 
 
 @contextlib.contextmanager
-def _mapped(context: ErrorContext) -> Iterator[None]:
-    """Turn httpx's exceptions into ours, most specific first."""
+def _mapped(context: ErrorContext, stopping: Stopping) -> Iterator[None]:
+    """Turn httpx's exceptions into ours; what breaks because it was stopped did not fail."""
+    try:
+        with _explained(context):
+            yield
+    except ConnectionFailedError as error:
+        if stopping.is_stopped:
+            raise StoppedError(context, "it was stopped") from error.__cause__
+        raise
+
+
+@contextlib.contextmanager
+def _explained(context: ErrorContext) -> Iterator[None]:
+    """Say why a connection failed, most specific first."""
     try:
         yield
     except httpx.ConnectTimeout as error:
@@ -295,8 +323,8 @@ def _mapped(context: ErrorContext) -> Iterator[None]:
         ) from error
     except (httpx.TimeoutException, httpcore.TimeoutException) as error:
         raise DeadlineExceededError(context, "the registry fell silent") from error
-    except (httpx.ConnectError, httpx.ReadError, httpx.WriteError, httpcore.ReadError) as error:
-        raise _connection_error(error, context) from error
+    except (httpx.NetworkError, httpcore.NetworkError) as error:
+        raise connection_error(error, context) from error
     except httpx.ProxyError as error:
         raise ConnectionFailedError(
             context, f"the proxy refused: {error}", hint="check HTTPS_PROXY and NO_PROXY"
@@ -307,35 +335,3 @@ def _mapped(context: ErrorContext) -> Iterator[None]:
         raise ConnectionFailedError(context, f"the connection broke: {error}") from error
     except httpx.TransportError as error:
         raise ConnectionFailedError(context, str(error) or type(error).__name__) from error
-
-
-def _connection_error(error: Exception, context: ErrorContext) -> ConnectionFailedError:
-    cause: BaseException | None = error
-    while cause is not None:
-        match cause:
-            case ssl.SSLCertVerificationError():
-                return TLSError(
-                    context,
-                    f"the certificate is not trusted: {cause.verify_message}",
-                    hint="give the CA that signed it",
-                )
-            case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(cause) or "HTTP_REQUEST" in str(cause):
-                return TLSError(
-                    context,
-                    "the registry does not speak TLS",
-                    hint="name it as an insecure registry if that is right",
-                )
-            case ssl.SSLError():
-                return TLSError(context, f"TLS failed: {cause.reason or cause}")
-            case socket.gaierror():
-                known = cause.errno != socket.EAI_AGAIN
-                return DNSError(
-                    replace(context, codes=("NXDOMAIN",) if known else ()),
-                    "the host name does not resolve",
-                    hint="check its spelling and the cluster's DNS",
-                )
-            case _:
-                cause = cause.__cause__ or cause.__context__
-    words = _ERRNO.sub("", str(error)) or type(error).__name__
-    hint = "is the registry running, and the port right?" if "refused" in words else ""
-    return ConnectionFailedError(context, words[:1].lower() + words[1:], hint=hint)

@@ -174,11 +174,11 @@ class UploadSession:
         return self.offset
 
     def cancel(self) -> None:
-        """Tell the registry to forget the upload, as far as it can be told."""
+        """Tell the registry to forget the upload, as far as it can be told without waiting for it."""
         call = self._call("DELETE", self._location, {_NO_CONTENT, 200, _ACCEPTED, 404}, {}, None)
         # distribution wants the right to delete for it; pushing has to work without.
         scope = Scope.repository(self._session.repository.path, "delete", "pull", "push")
-        with contextlib.suppress(OCIError):
+        with self._session.last_words(), contextlib.suppress(OCIError):
             self._session.once(replace(call, scopes=(scope,))).drain()
 
     def _once(

@@ -1,0 +1,73 @@
+"""A build's registry clients, and how they end with it.
+
+Nobody waits for a registry when the build has failed or was stopped: it may be silent for minutes. Only what
+steps came to before one failed is worth a little patience, since the next build need not run them again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from typing import Final, Self
+
+from strake_builder.solve.inputs import BuildInputs
+from strake_oci.registry.client import RegistryClient
+from strake_oci.registry.settings import ClientSettings
+
+KEEPING: Final = 10.0
+"""Seconds after a failure that a cache's repository has to take what steps came to."""
+
+
+class RegistryClients:
+    """Talks to all the registries of a build. Thread-safe; leaving the context closes everything.
+
+    Args:
+        settings: how registries are reached.
+        inputs: have the credentials.
+
+    Attributes:
+        pulling: reads base images and cached layers.
+        pushing: writes to the destinations.
+        caching: reads and writes the cache's repository.
+    """
+
+    def __init__(self, settings: ClientSettings, inputs: BuildInputs) -> None:
+        self.pulling = RegistryClient(settings, inputs.pull_credentials)
+        self.pushing = RegistryClient(settings, inputs.push_credentials)
+        self.caching = RegistryClient(settings, inputs.push_credentials)
+        self._last = threading.Timer(KEEPING, self.caching.stop)
+        self._last.daemon = True
+        self._lock = threading.Lock()
+        self._is_abandoned = False
+
+    def stop(self) -> None:
+        """End everything that is under way."""
+        for client in (self.pulling, self.pushing, self.caching):
+            client.stop()
+
+    def abandon(self) -> None:
+        """End what only the image needs, and soon what goes to the cache."""
+        self.pulling.stop()
+        self.pushing.stop()
+        with self._lock:
+            if not self._is_abandoned:
+                self._is_abandoned = True
+                self._last.start()
+
+    @contextlib.contextmanager
+    def abandoned_on_failure(self) -> Iterator[None]:
+        """Abandon the image when the context ends with an error."""
+        try:
+            yield
+        except BaseException:
+            self.abandon()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._last.cancel()
+        for client in (self.pulling, self.pushing, self.caching):
+            client.close()

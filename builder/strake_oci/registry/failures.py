@@ -1,0 +1,49 @@
+"""Why a connection failed, from what the system and the TLS library say."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from strake_oci.errors import ConnectionFailedError, DNSError, TLSError
+
+if TYPE_CHECKING:
+    from strake_oci.errors import ErrorContext
+
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
+
+
+def connection_error(error: Exception, context: ErrorContext) -> ConnectionFailedError:
+    """Return the error for a connection that failed: by the first cause that is known."""
+    cause: BaseException | None = error
+    while cause is not None:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return TLSError(
+                    context,
+                    f"the certificate is not trusted: {cause.verify_message}",
+                    hint="give the CA that signed it",
+                )
+            case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(cause) or "HTTP_REQUEST" in str(cause):
+                return TLSError(
+                    context,
+                    "the registry does not speak TLS",
+                    hint="name it as an insecure registry if that is right",
+                )
+            case ssl.SSLError():
+                return TLSError(context, f"TLS failed: {cause.reason or cause}")
+            case socket.gaierror():
+                known = cause.errno != socket.EAI_AGAIN
+                return DNSError(
+                    replace(context, codes=("NXDOMAIN",) if known else ()),
+                    "the host name does not resolve",
+                    hint="check its spelling and the cluster's DNS",
+                )
+            case _:
+                cause = cause.__cause__ or cause.__context__
+    words = _ERRNO.sub("", str(error)) or type(error).__name__
+    hint = "is the registry running, and the port right?" if "refused" in words else ""
+    return ConnectionFailedError(context, words[:1].lower() + words[1:], hint=hint)
