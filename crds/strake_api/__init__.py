@@ -2,6 +2,8 @@
 
     imagebuild  ImageBuild as a user writes it: metadata and spec
     status      what the operator reports back in ImageBuild's status
+    cache       what an ImageBuild says about caches
+    platform    what an ImageBuild's image is for
     request     BuildRequest: what the operator (or `strake run`) hands to the builder
     result      BuildResult: what the builder hands back, in 4,096 bytes at most
     events      what the builder says while it works, one JSON object a line

@@ -27,7 +27,6 @@ def build_request(
     config_map_directory: str,
     work_directory: str,
     registries: Registries,
-    platform: str | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -36,7 +35,6 @@ def build_request(
         config_map_directory: Absolute path where the content of `source.configMap` is found, if there is one.
         work_directory: Absolute path of the builder's work directory.
         registries: Paths of credentials, and the registries that may be spoken to over plain HTTP.
-        platform: `os/arch`, or None for the builder's own.
     """
     if spec.source.git is not None:
         git = spec.source.git
@@ -50,7 +48,7 @@ def build_request(
         dockerfile=spec.dockerfile,
         target=spec.target,
         args=spec.args,
-        platform=platform,
+        platform=spec.platform,
         output=Output(**dict(spec.output)),
         registries=registries,
         cache=_cache(spec.cache) if spec.cache is not None else Cache(),

@@ -16,6 +16,7 @@ from strake_api.cache import BuildCache
 from strake_api.document import Document, TolerantDocument
 from strake_api.duration import DurationText, parse_duration
 from strake_api.form import EPOCH_PATTERN, ImageForm
+from strake_api.platform import PlatformText
 from strake_api.request import BuildArg
 from strake_api.rule import Rule, cel_rules, checked
 
@@ -183,6 +184,8 @@ class ImageBuildSpec(Document):
         ),
     ] = ()
     """Values for the Dockerfile's ARGs. They show in the image's history: never put a secret here."""
+    platform: PlatformText | None = None
+    """What the image is for, as linux/arm64; the platform of the node that builds where it is not given."""
     output: ImageOutput
     cache: BuildCache | None = None
     push_secret: LocalReference | None = None

@@ -23,6 +23,8 @@ class Settings:
     """The image that builder pods run."""
     insecure_registries: tuple[str, ...] = ()
     """`host` or `host:port` of registries that builders may speak to over plain HTTP."""
+    native_nodes_only: bool = False
+    """Whether a build for a platform waits for a node of its architecture, also where others would do."""
     default_cpu_request: str = "250m"
     default_memory_request: str = "256Mi"
     attempts: int = 3
@@ -49,11 +51,21 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         builder_image=image,
         insecure_registries=tuple(registries),
+        native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
+        == "required",
         default_cpu_request=environment.get("STRAKE_DEFAULT_CPU_REQUEST", "250m"),
         default_memory_request=environment.get("STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
     )
+
+
+def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    """Return the variable's value; the first choice where there is none."""
+    text = environment.get(name, "").strip() or choices[0]
+    if text not in choices:
+        raise SettingsError(f"{name} must be {' or '.join(choices)}, not {text!r}")
+    return text
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, *, least: int) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from strake_api.duration import parse_duration
 from strake_operator.manifests import request as paths
 from strake_operator.manifests.identity import identity_labels, pod_identity
+from strake_operator.manifests.placement import placement
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
-        "nodeSelector": {"kubernetes.io/os": "linux"},
+        **placement(spec, settings),
         "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {

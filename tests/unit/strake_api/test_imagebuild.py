@@ -115,6 +115,34 @@ def test_timeouts_are_durations(timeout):
     assert "timeout" in refusal(timeout=timeout)
 
 
+@pytest.mark.parametrize("good", ["linux/amd64", "linux/amd64/v3", "linux/arm/v7", "linux/arm64/v8.2"])
+def test_good_platforms(good):
+    assert ImageBuildSpec.model_validate(spec(platform=good)).platform == good
+
+
+@pytest.mark.parametrize(
+    ("platform", "said"),
+    [
+        ("linux/amd64,linux/arm64", "apply an ImageBuild for each"),
+        ("windows/amd64", "only images for Linux"),
+        ("darwin", "only images for Linux"),
+        ("linux", "written linux/ARCHITECTURE"),
+        ("arm64", "written linux/ARCHITECTURE"),
+        ("linux/x86_64", "architectures are 386, amd64"),
+        ("linux/amd46", "architectures are 386, amd64"),
+        ("linux/arm/", "written linux/ARCHITECTURE"),
+        ("Linux/amd64", "written linux/ARCHITECTURE"),
+        ("linux/amd64\n", "written linux/ARCHITECTURE"),
+        ("", "written linux/ARCHITECTURE"),
+    ],
+)
+def test_other_platforms_are_refused_with_one_sentence(platform, said):
+    with pytest.raises(ValidationError) as caught:
+        ImageBuildSpec.model_validate(spec(platform=platform))
+    (error,) = caught.value.errors()
+    assert said in error["msg"]
+
+
 @pytest.mark.parametrize("name", ["", "Builder", "team/builder", "a" * 254])
 def test_a_service_account_has_a_name_of_kubernetes(name):
     assert "serviceAccountName" in refusal(serviceAccountName=name)
