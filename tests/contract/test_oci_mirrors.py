@@ -19,6 +19,7 @@ from strake_oci.reference import Repository
 from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.mirrors import UNREACHED, MirrorRecord
+from strake_oci.verify import despite_mirrors
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL
 from tests.faults.registry import FAST, FaultyRegistry
@@ -50,9 +51,11 @@ def client(registry, mirror):
         yield made
 
 
-def mirrored(source, *mirrors, only=False):
+def mirrored(source, *mirrors, only=False, **options):
     entry = RegistrySettings(plain_http=True, mirrors=tuple(map(Mirror, mirrors)), mirrors_only=only)
-    return RegistryClient(ClientSettings(dict.fromkeys(mirrors, PLAIN) | {source: entry}), retry=FAST)
+    return RegistryClient(
+        ClientSettings(dict.fromkeys(mirrors, PLAIN) | {source: entry}), retry=FAST, **options
+    )
 
 
 def read(client, registry, data=LARGE):
@@ -181,6 +184,36 @@ class TestLies:
         held = registry.store.blobs
         assert all(held["team/copy", str(Digest.sha256(data))] == data for data in blobs)
         assert not registry.store.uploads
+
+    @pytest.mark.parametrize("lie", ["a manifest", "a blob", "an endless blob"])
+    def test_it_is_told_once_with_what_to_do(self, registry, mirror, lie):
+        registry.put_blob(LARGE)
+        registry.put_manifest(MANIFEST, mediatype.OCI_MANIFEST, "1")
+        match lie:
+            case "a manifest":
+                mirror.add(faults.send(b"{}", path="/manifests/"))
+            case "a blob":
+                mirror.add(faults.send(wrong(LARGE), path="/blobs/"))
+            case _:
+                mirror.add(faults.endless(path="/blobs/"))
+        told = []
+        with mirrored(registry.host, mirror.host, warn=told.append) as client:
+            for _ in range(3):
+                client.manifest(registry.repository(), Digest.sha256(MANIFEST))
+                assert despite_mirrors(lambda: read(client, registry)) == LARGE
+        (warning,) = told
+        assert f"the mirror {mirror.host}/team/app does not serve what it should" in warning
+        digest = Digest.sha256(MANIFEST if lie == "a manifest" else LARGE)
+        assert str(digest) in warning
+        assert warning.endswith("repair it, or take it out of the settings")
+
+    def test_nothing_is_told_of_mirrors_that_are_only_away(self, registry, mirror):
+        registry.put_blob(LARGE)
+        mirror.add(faults.status(503, method="GET", times=99))
+        told = []
+        with mirrored(registry.host, f"localhost:{free_port()}", mirror.host, warn=told.append) as client:
+            assert read(client, registry) == LARGE
+        assert not told
 
     def test_only_mirrors_and_all_of_them_lie(self, registry, mirror):
         with (

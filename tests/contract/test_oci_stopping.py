@@ -20,6 +20,7 @@ from strake_oci.registry import ClientSettings, RegistryClient, RetryPolicy
 from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.stopping import LAST_WORDS
 from tests.faults import faults
+from tests.faults.moves import always_in_parts
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import running_registry
@@ -129,6 +130,19 @@ def test_a_transfer_that_stalls(registry, silence, act, silent):
     assert seconds < SOON
     with registry.client() as client:
         assert not client.blob_exists(registry.repository("team/new"), BLOB.digest)
+
+
+def test_a_blob_that_comes_over_several_connections(silence, monkeypatch):
+    always_in_parts(monkeypatch)
+    silence.fall(down=12_000_000)
+    with silence.client() as client:
+        error, seconds = stopped_while(lambda: download(client, silence.repository()), client, silence.fallen)
+    assert isinstance(error, StoppedError), error
+    assert seconds < SOON
+    for thread in threading.enumerate():
+        if thread.name.startswith("part-"):
+            thread.join(SOON)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize("end", [{"down": 100_000}, {"up": 3_000_000}])

@@ -104,7 +104,7 @@ class Build:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs, scope)
         settings = self._inputs.registries or ClientSettings.insecure(*self._request.registries.insecure)
-        clients = scope.enter_context(RegistryClients(settings, self._inputs))
+        clients = scope.enter_context(RegistryClients(settings, self._inputs, self._reporter.warn))
         self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pulls, keeping, exports, pushes = (

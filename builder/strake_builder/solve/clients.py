@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from strake_builder.solve.inputs import BuildInputs
@@ -25,6 +25,7 @@ class RegistryClients:
     Args:
         settings: how registries are reached.
         inputs: have the credentials.
+        warn: hears of mirrors that serve something else than they should.
 
     Attributes:
         pulling: reads base images and cached layers.
@@ -32,10 +33,10 @@ class RegistryClients:
         caching: reads and writes the cache's repository.
     """
 
-    def __init__(self, settings: ClientSettings, inputs: BuildInputs) -> None:
-        self.pulling = RegistryClient(settings, inputs.pull_credentials)
-        self.pushing = RegistryClient(settings, inputs.push_credentials)
-        self.caching = RegistryClient(settings, inputs.push_credentials)
+    def __init__(self, settings: ClientSettings, inputs: BuildInputs, warn: Callable[[str], None]) -> None:
+        self.pulling = RegistryClient(settings, inputs.pull_credentials, warn=warn)
+        self.pushing = RegistryClient(settings, inputs.push_credentials, warn=warn)
+        self.caching = RegistryClient(settings, inputs.push_credentials, warn=warn)
         self._last = threading.Timer(KEEPING, self.caching.stop)
         self._last.daemon = True
         self._lock = threading.Lock()

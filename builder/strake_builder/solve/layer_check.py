@@ -13,6 +13,7 @@ from strake_oci.digest import Hasher
 from strake_oci.errors import NotFoundError, OCIError, RegistryError
 from strake_oci.reference import Repository
 from strake_oci.registry.client import RegistryClient
+from strake_oci.verify import despite_mirrors
 
 _CHUNK = 1 << 20
 
@@ -41,8 +42,7 @@ def broken_layers(layers: Iterable[StoredLayer], client: RegistryClient) -> Iter
 def _is_sound(layer: StoredLayer, client: RegistryClient) -> bool:
     try:
         if isinstance(layer, PulledLayer):
-            with client.open_blob(layer.repository, layer.descriptor) as packed:
-                return _has_digests(packed, layer)
+            return despite_mirrors(lambda: _is_sound_there(layer, client))
         with open(layer.path, "rb") as packed:
             return _has_digests(packed, layer)
     except NotFoundError:
@@ -51,6 +51,16 @@ def _is_sound(layer: StoredLayer, client: RegistryClient) -> bool:
         raise
     except (OCIError, LayerError, OSError):
         return False
+
+
+def _is_sound_there(layer: PulledLayer, client: RegistryClient) -> bool:
+    with client.open_blob(layer.repository, layer.descriptor) as packed:
+        try:
+            return _has_digests(packed, layer)
+        except LayerError:
+            while packed.read(_CHUNK):  # it may be a mirror's fault, which only the end tells
+                pass
+            raise
 
 
 def _has_digests(packed: ByteSource, layer: StoredLayer) -> bool:

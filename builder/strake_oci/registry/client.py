@@ -46,6 +46,7 @@ class RegistryClient:
         settings: Insecure registries, TLS, mirrors, time limits. The default speaks TLS to everyone.
         credentials: Where to find them; by default everything is anonymous.
         retry: How hard to try.
+        warn: Told once of each mirror that served something else than it was asked for, from any thread.
 
     Example:
         >>> with RegistryClient(ClientSettings.insecure("localhost:5000")) as client:
@@ -57,13 +58,14 @@ class RegistryClient:
         settings: ClientSettings | None = None,
         credentials: CredentialSource | None = None,
         retry: RetryPolicy | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> None:
         self._settings = settings or ClientSettings()
         self._transport = Transport(self._settings)
         self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
         policy = retry or RetryPolicy()
         self._retrier = Retrier(policy)
-        self._record = MirrorRecord()
+        self._record = MirrorRecord(warn=warn)
         self._help_slots = threading.BoundedSemaphore(1)  # each takes memory
         # A mirror that is down must not cost more than it saves: the source is waiting.
         hasty = replace(

@@ -21,6 +21,7 @@ from strake_oci.errors import (
     ProtocolError,
     RegistryError,
     SizeExceededError,
+    StoppedError,
 )
 from strake_oci.registry import parts
 from strake_oci.registry.retry import is_temporary, told
@@ -268,7 +269,7 @@ class BlobReader(io.RawIOBase):
         try:
             yield from helpers.pieces()
         except RegistryError as error:
-            if is_temporary(error):
+            if is_temporary(error) or isinstance(error, StoppedError):
                 raise
             # Whether it fails for good is for one connection to say.
             context = self._session.context(self._operation)

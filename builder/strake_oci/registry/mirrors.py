@@ -43,10 +43,14 @@ class MirrorRecord:
 
     Args:
         clock: Seconds, monotonic.
+        warn: Told once of each mirror that served something else than it was asked for.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, warn: Callable[[str], None] | None = None
+    ) -> None:
         self._clock = clock
+        self._warn = warn
         self._lock = threading.Lock()
         self._liars: set[str] = set()
         self._unreached: dict[str, float] = {}
@@ -71,10 +75,16 @@ class MirrorRecord:
     def note(self, mirror: Repository, error: OCIError) -> None:
         """Remember how a mirror failed, if that says something about its next answers."""
         with self._lock:
+            is_news = isinstance(error, _LIES) and mirror.registry not in self._liars
             if isinstance(error, _LIES):
                 self._liars.add(mirror.registry)
             elif isinstance(error, ConnectionFailedError):
                 self._unreached[mirror.registry] = self._clock() + UNREACHED
+        if is_news and self._warn is not None:
+            self._warn(
+                f"the mirror {mirror} does not serve what it should and is not asked again: {error.message}; "
+                "repair it, or take it out of the settings"
+            )
 
 
 @dataclass(frozen=True, slots=True)
