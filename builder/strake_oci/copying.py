@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from strake_oci import mediatype
 from strake_oci.errors import InvalidDocumentError
 from strake_oci.manifest import Index, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from strake_oci.descriptor import Descriptor
+    from strake_oci.digest import Digest
     from strake_oci.images import ImageReader, ImageWriter
     from strake_oci.manifest import Manifest
     from strake_oci.platform import Platform
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+_Tree: TypeAlias = "dict[Digest, _Read]"
+"""A manifest and all below it."""
+
 PARALLEL: Final = 4
 """Blobs on their way at a time."""
+
+PARALLEL_MANIFESTS: Final = 8
+"""Manifests on their way at a time. Each is a round trip, and 4 MiB of memory at most."""
 
 _MAX_DEPTH: Final = 4
 _MAX_MANIFESTS: Final = 2000
@@ -48,8 +59,8 @@ def copy_image(
         tag: What to call it there; None pushes by digest only.
         platform: Of an index, copy only the image for this platform.
         on_bytes: Called with numbers of bytes as they are sent, from several threads.
-        on_failure: Called when a blob cannot be copied, before the others that are on their way are waited
-            for: to stop those that read and write them.
+        on_failure: Called when something cannot be copied, before what is on its way beside it is waited
+            for: to stop those that read and write it.
 
     Returns:
         The manifest or index that was copied.
@@ -60,68 +71,109 @@ def copy_image(
         OCIError: A place cannot be read or written; blobs that arrived stay.
     """
     root = source.resolve(name)
-    data, document = _read(source, root)
+    top = _read(source, root)
     if platform is not None:
-        while isinstance(document, Index):
-            root = document.select(platform)
-            data, document = _read(source, root)
-    ordered: dict[Descriptor, tuple[bytes, Manifest | Index]] = {}
-    _collect(source, root, data, document, ordered, depth=0)
-    _copy_blobs(source, destination, _blobs(entry[1] for entry in ordered.values()), on_bytes, on_failure)
-    for descriptor, (content, _) in ordered.items():
-        if descriptor is not root:
-            destination.push_manifest(content, descriptor.media_type)
-    return destination.push_manifest(data, root.media_type, tag)
+        top = _chosen(source, top, platform)
+    tree = _read_below(source, top, on_failure)
+
+    def copy(blob: Descriptor) -> bool:
+        return destination.push_blob(blob, lambda: source.open_blob(blob), on_bytes)
+
+    def push(each: _Read) -> Descriptor:
+        return destination.push_manifest(each.data, each.descriptor.media_type)
+
+    _side_by_side(PARALLEL, copy, _blobs(tree), on_failure)
+    below = [each for each in _children_first(top, tree) if each is not top]
+    _side_by_side(PARALLEL_MANIFESTS, push, [each for each in below if not each.children], on_failure)
+    for each in below:
+        if each.children:
+            push(each)
+    return destination.push_manifest(top.data, top.descriptor.media_type, tag)
 
 
-def _read(source: ImageReader, descriptor: Descriptor) -> tuple[bytes, Manifest | Index]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Read:
+    """A manifest or index as it came."""
+
+    descriptor: Descriptor
+    data: bytes
+    document: Manifest | Index
+
+    @property
+    def children(self) -> tuple[Descriptor, ...]:
+        return self.document.manifests if isinstance(self.document, Index) else ()
+
+
+def _read(source: ImageReader, descriptor: Descriptor) -> _Read:
     data = source.manifest(descriptor)
-    return data, parse(data, descriptor.media_type)
+    return _Read(descriptor, data, parse(data, descriptor.media_type))
 
 
-def _collect(
-    source: ImageReader,
-    descriptor: Descriptor,
-    data: bytes,
-    document: Manifest | Index,
-    into: dict[Descriptor, tuple[bytes, Manifest | Index]],
-    *,
-    depth: int,
-) -> None:
-    """Gather a manifest and all below it, children first."""
-    held = sum(len(content) for content, _ in into.values())
-    if depth > _MAX_DEPTH or len(into) > _MAX_MANIFESTS or held > _MAX_HELD:
-        raise InvalidDocumentError(f"index {descriptor.digest} is nested too deeply or lists too much")
-    if isinstance(document, Index):
-        for child in document.manifests:
-            if child not in into:
-                _collect(source, child, *_read(source, child), into, depth=depth + 1)
-    into[descriptor] = (data, document)
+def _chosen(source: ImageReader, top: _Read, platform: Platform) -> _Read:
+    """Return the image for a platform, of an index or of indexes in it."""
+    chosen = top
+    for _ in range(_MAX_DEPTH + 1):
+        if not isinstance(chosen.document, Index):
+            return chosen
+        chosen = _read(source, chosen.document.select(platform))
+    raise InvalidDocumentError(f"index {top.descriptor.digest} is nested too deeply")
 
 
-def _blobs(documents: Iterable[Manifest | Index]) -> list[Descriptor]:
+def _read_below(source: ImageReader, top: _Read, on_failure: Callable[[], None] | None) -> _Tree:
+    """Read what is below a manifest, level by level."""
+    tree, level = {top.descriptor.digest: top}, [top]
+    held = len(top.data)
+    for _ in range(_MAX_DEPTH + 1):
+        listed = {child.digest: child for each in level for child in each.children}
+        wanted = [child for digest, child in listed.items() if digest not in tree]
+        if not wanted:
+            return tree
+        # What is longer than its descriptor says is refused when it comes.
+        held += sum(child.size for child in wanted)
+        if len(tree) + len(wanted) > _MAX_MANIFESTS or held > _MAX_HELD:
+            break
+        level = _side_by_side(PARALLEL_MANIFESTS, lambda child: _read(source, child), wanted, on_failure)
+        tree.update((each.descriptor.digest, each) for each in level)
+    raise InvalidDocumentError(f"index {top.descriptor.digest} is nested too deeply or lists too much")
+
+
+def _children_first(top: _Read, tree: _Tree) -> list[_Read]:
+    """Return a manifest after all below it, each once."""
+    ordered: dict[Digest, _Read] = {}
+
+    def visit(each: _Read) -> None:
+        for child in each.children:
+            if child.digest not in ordered:
+                visit(tree[child.digest])
+        ordered[each.descriptor.digest] = each
+
+    visit(top)
+    return list(ordered.values())
+
+
+def _blobs(tree: _Tree) -> list[Descriptor]:
     """Return each blob once, the largest first: so the longest transfer does not begin last."""
-    found: dict[object, Descriptor] = {}
-    for document in documents:
-        if not isinstance(document, Index):
-            for blob in document.references:
+    found: dict[Digest, Descriptor] = {}
+    for each in tree.values():
+        if not isinstance(each.document, Index):
+            for blob in each.document.references:
                 if not (mediatype.is_foreign(blob.media_type) and blob.urls):
                     found.setdefault(blob.digest, blob)
     return sorted(found.values(), key=lambda blob: -blob.size)
 
 
-def _copy_blobs(
-    source: ImageReader,
-    destination: ImageWriter,
-    blobs: list[Descriptor],
-    on_bytes: Callable[[int], None] | None,
-    on_failure: Callable[[], None] | None,
-) -> None:
-    with ThreadPoolExecutor(PARALLEL, thread_name_prefix="copy") as pool:
-        futures = [
-            pool.submit(destination.push_blob, blob, lambda blob=blob: source.open_blob(blob), on_bytes)  # type: ignore[misc]
-            for blob in blobs
-        ]
+def _side_by_side(
+    count: int, work: Callable[[T], R], items: Sequence[T], on_failure: Callable[[], None] | None
+) -> list[R]:
+    """Return what the work comes to for each item, so many at a time.
+
+    Raises:
+        Exception: The first failure; what was not begun is not begun any more.
+    """
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(count, thread_name_prefix="copy") as pool:
+        futures = [pool.submit(work, item) for item in items]
         try:
             for future in as_completed(futures):
                 future.result()
@@ -130,3 +182,4 @@ def _copy_blobs(
             if on_failure is not None:
                 on_failure()
             raise
+        return [future.result() for future in futures]

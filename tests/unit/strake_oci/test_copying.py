@@ -1,17 +1,18 @@
 """What copying promises beyond moving bytes: order, limits, and that a failure leaves no half image."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from strake_oci.archive import ArchiveWriter
-from strake_oci.copying import copy_image
+from strake_oci.copying import PARALLEL_MANIFESTS, copy_image
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import InvalidDocumentError, LayoutError, PlatformNotFoundError
 from strake_oci.layout import Layout
-from strake_oci.manifest import Index, Manifest
+from strake_oci.manifest import Index, Manifest, parse
 from strake_oci.memory import MemoryImages
 from strake_oci.platform import Platform
 from tests.fixtures.images import make_image, make_index
@@ -85,6 +86,78 @@ def test_an_index_cannot_fill_the_memory():
     source.push_manifest(Index(tuple(listed)).serialize(), Index(()).media_type, "large")
     with pytest.raises(InvalidDocumentError, match="lists too much"):
         copy_image(source, "large", MemoryImages())
+
+
+def test_an_index_that_says_it_is_large_is_not_read():
+    source = MemoryImages()
+    data = Index((Descriptor(Index(()).media_type, Digest.sha256(b"?"), 33 << 20),)).serialize()
+    source.push_manifest(data, Index(()).media_type, "large")
+    with pytest.raises(InvalidDocumentError, match="lists too much"):
+        copy_image(source, "large", MemoryImages())
+
+
+class Slow(MemoryImages):
+    """Notes how many manifests are read at a time, and keeps each until so many others are wanted."""
+
+    def __init__(self, at_once):
+        super().__init__()
+        self.read = []
+        self._together = threading.Barrier(at_once)
+
+    def manifest(self, descriptor):
+        self.read.append(descriptor.digest)
+        if descriptor.platform is not None:
+            self._together.wait(10)
+        return super().manifest(descriptor)
+
+
+def test_the_manifests_of_an_index_are_read_side_by_side_and_once():
+    index = make_index(*["linux/amd64"] * PARALLEL_MANIFESTS * 2)
+    source, target = Slow(PARALLEL_MANIFESTS), MemoryImages()
+    index.write(source, "v1")
+    again = Index((*parse(index.data).manifests, index.descriptor))  # lists the same in two places
+    source.push_manifest(again.serialize(), again.media_type, "twice")
+    copied = copy_image(source, "twice", target, "v1")
+    assert target.resolve("v1") == copied
+    assert len(source.read) == len(set(source.read)) == len(index.children) + 2
+
+
+def test_an_index_in_an_index_comes_before_it_wherever_it_is_listed():
+    inner = make_index("linux/amd64")
+    source, target = MemoryImages(), Recording()
+    inner.write(source, None)
+    image = inner.children[0].descriptor
+    middle = Index((inner.descriptor,))
+    middle_is = source.push_manifest(middle.serialize(), middle.media_type)
+    outer = Index((inner.descriptor, image, middle_is))
+    top = source.push_manifest(outer.serialize(), outer.media_type, "v1")
+    copy_image(source, "v1", target, "v1")
+    place = {digest: position for position, digest in enumerate(target.order)}
+    order = [each.digest for each in (image, inner.descriptor, middle_is, top)]
+    assert order == sorted(order, key=place.__getitem__)
+
+
+def test_a_platform_is_not_looked_for_without_end():
+    source = MemoryImages()
+    platform = Platform.parse("linux/amd64")
+    descriptor = make_image().descriptor
+    for _ in range(10):
+        index = Index((replace(descriptor, platform=platform),))
+        descriptor = source.push_manifest(index.serialize(), index.media_type, "deep")
+    with pytest.raises(InvalidDocumentError, match="nested"):
+        copy_image(source, "deep", MemoryImages(), platform=platform)
+
+
+def test_a_manifest_that_cannot_be_had_ends_the_copy():
+    index = make_index("linux/amd64", "linux/arm64", "linux/s390x")
+    source, target, stopped = MemoryImages(), MemoryImages(), []
+    index.write(source, "v1")
+    lost = index.children[1].descriptor.digest
+    del source._blobs[lost]
+    with pytest.raises(LayoutError, match=str(lost)):
+        copy_image(source, "v1", target, "v1", on_failure=lambda: stopped.append(True))
+    assert stopped
+    assert not target._blobs
 
 
 def test_layers_kept_elsewhere_are_not_copied():
