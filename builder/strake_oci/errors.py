@@ -29,6 +29,7 @@
         └── ConnectionFailedError   no answer
             ├── DNSError
             ├── TLSError
+            │   └── ClientCertificateError   what is to be shown to the registry cannot be read
             └── DeadlineExceededError   too slow: per phase, or in total
 
 Messages are sentences for people. They never contain a password, a token, or a URL's query or user part.
@@ -58,6 +59,11 @@ class OCIError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    @property
+    def account(self) -> str:
+        """The message, and how it went at the mirrors that were asked before."""
+        return "; ".join((self.message, *getattr(self, "__notes__", ())))
 
     def __str__(self) -> str:
         words = f"{self.message}; {self.hint}" if self.hint else self.message
@@ -243,6 +249,10 @@ class DNSError(ConnectionFailedError):
 
 class TLSError(ConnectionFailedError):
     """No trusted connection could be made."""
+
+
+class ClientCertificateError(TLSError):
+    """The certificate or key that a registry is to be shown is missing or broken."""
 
 
 class DeadlineExceededError(ConnectionFailedError):

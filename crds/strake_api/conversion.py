@@ -34,7 +34,7 @@ def build_request(
         spec: A validated spec.
         config_map_directory: Absolute path where the content of `source.configMap` is found, if there is one.
         work_directory: Absolute path of the builder's work directory.
-        registries: Paths of credentials, and the registries that may be spoken to over plain HTTP.
+        registries: Paths of credentials, and how registries are reached.
     """
     if spec.source.git is not None:
         git = spec.source.git

@@ -64,7 +64,7 @@ class FailureReason(StrEnum):
     POLICY_DENIED = "PolicyDenied"
     """The platform's rules forbid this build."""
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
-    """A Secret that the spec names does not exist or has the wrong type."""
+    """A Secret that the spec or the platform's settings name does not exist or has the wrong type."""
     SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     """The ServiceAccount that the spec names does not exist."""
     INVALID_REQUEST = "InvalidRequest"

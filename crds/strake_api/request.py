@@ -15,11 +15,9 @@ from pydantic import Field, model_validator
 
 from strake_api.document import Document
 from strake_api.form import ImageForm, parse_epoch
+from strake_api.registries import RegistryHost, RequestedRegistry
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
-
-InsecureRegistry = Annotated[str, Field(min_length=1, max_length=261)]
-"""A registry's `host` or `host:port`, as it stands in an image reference."""
 
 
 class GitSource(Document):
@@ -99,8 +97,8 @@ class Registries(Document):
     """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
     pull_config: str | None = None
     """Path of a mounted Docker config file with credentials for base images."""
-    insecure: tuple[InsecureRegistry, ...] = ()
-    """Registries that may be spoken to over plain HTTP. A matter of the platform, never of a spec."""
+    hosts: dict[RegistryHost, RequestedRegistry] = Field(default_factory=dict)
+    """How registries are reached, by host. A matter of the platform, never of a spec."""
 
 
 class Cache(Document):

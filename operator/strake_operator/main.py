@@ -15,18 +15,23 @@ from strake_operator.handlers.queue import Queue
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.watch import register
 from strake_operator.kube.cluster import connect
+from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
 
 PROGRESS_SECONDS = 1.0
 """How often a running build's progress is written, at most."""
 
 
-async def serve(settings: Settings, liveness: str) -> None:
+async def serve(settings: Settings, registries: RegistriesSource, liveness: str) -> None:
     """Reconcile ImageBuilds until the process is told to stop."""
     async with connect() as cluster:
         follower = Follower(cluster.log_lines)
         reconciler = Reconciler(
-            cluster, follower, settings, lambda key: queue.add_after(key, PROGRESS_SECONDS)
+            cluster,
+            follower,
+            settings,
+            lambda key: queue.add_after(key, PROGRESS_SECONDS),
+            registries=registries,
         )
         queue = Queue(reconciler.look)
         registry = kopf.OperatorRegistry()
@@ -55,8 +60,9 @@ def main() -> None:
     # kopf asks for the user's name, which a number without an entry in /etc/passwd does not have.
     os.environ.setdefault("LOGNAME", "strake-operator")
     try:
-        settings = read_settings(os.environ)
-        asyncio.run(serve(settings, os.environ.get("STRAKE_LIVENESS", "http://0.0.0.0:8080/healthz")))
+        settings, registries = read_settings(os.environ), open_registries(os.environ)
+        liveness = os.environ.get("STRAKE_LIVENESS", "http://0.0.0.0:8080/healthz")
+        asyncio.run(serve(settings, registries, liveness))
     except OperatorError as error:
         sys.exit(f"strake-operator: {error}")
 

@@ -15,6 +15,8 @@ ATTEMPT_LABEL = "strake.dev/attempt"
 BUILD_ANNOTATION = "strake.dev/imagebuild"
 """On Jobs and pods: the ImageBuild's name, which may be too long for a label."""
 CONTAINER = "builder"
+CERTIFICATE_VOLUME = "certificate-"
+"""How the volumes of client certificates begin: events about missing Secrets name them."""
 
 _LONGEST_NAME = 57
 """A Job's name is a label of its pods (63 characters), and pods add six characters of their own."""

@@ -1,15 +1,16 @@
 """The platform's settings, read once from the operator's environment.
 
-What a user of the cluster must not decide lives here: the builder's image, the registries that may be
-spoken to without TLS, the resources of builds that ask for none.
+What a user of the cluster must not decide lives here: the builder's image, how registries are reached,
+the resources of builds that ask for none.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from strake_operator.errors import SettingsError
+from strake_operator.registries.document import PlatformRegistries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +22,8 @@ class Settings:
 
     builder_image: str
     """The image that builder pods run."""
-    insecure_registries: tuple[str, ...] = ()
-    """`host` or `host:port` of registries that builders may speak to over plain HTTP."""
+    registries: PlatformRegistries = field(default_factory=PlatformRegistries)
+    """How builds reach registries: as `registries.source` knows it when a run starts."""
     native_nodes_only: bool = False
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
     default_cpu_request: str = "250m"
@@ -42,15 +43,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     image = environment.get("STRAKE_BUILDER_IMAGE", "").strip()
     if not image:
         raise SettingsError("STRAKE_BUILDER_IMAGE is not set: it names the image that builder pods run")
-    registries = environment.get("STRAKE_INSECURE_REGISTRIES", "").replace(",", " ").split()
-    for registry in registries:
-        if "/" in registry:
-            raise SettingsError(
-                f"STRAKE_INSECURE_REGISTRIES: {registry!r} must be host or host:port, without a path"
-            )
     return Settings(
         builder_image=image,
-        insecure_registries=tuple(registries),
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
         default_cpu_request=environment.get("STRAKE_DEFAULT_CPU_REQUEST", "250m"),

@@ -198,7 +198,7 @@ def test_the_result_document_says_the_same(builder, tmp_path):
     request = {
         "source": {"directory": {"path": str(tmp_path / "context")}},
         "output": {"destinations": [builder.destination]},
-        "registries": {"insecure": [builder.registry.host]},
+        "registries": {"hosts": {builder.registry.host: {"insecure": True}}},
         "workDirectory": str(builder.work),
     }
     (tmp_path / "request.json").write_text(json.dumps(request))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import socket
 import socketserver
-import threading
 from dataclasses import replace
 
 import pytest
@@ -27,6 +25,7 @@ from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.network import DIRECT
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.images import make_image
+from tests.fixtures.proxy import pump, running_proxy, serving
 from tests.fixtures.registry import free_port, running_registry
 
 
@@ -200,35 +199,6 @@ def mirrored(host: str, mirror: Mirror) -> ClientSettings:
     )
 
 
-class Proxy(socketserver.ThreadingTCPServer):
-    """An HTTP proxy that knows CONNECT and takes every name to this machine."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), ProxyConnection)
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.asked: list[str] = []
-
-
-class ProxyConnection(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        method, target, _ = self.rfile.readline().decode().split()
-        while self.rfile.readline().strip():
-            pass
-        self.server.asked.append(f"{method} {target}")
-        with socket.create_connection(("localhost", int(target.rpartition(":")[2]))) as upstream:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            pump(self.connection, upstream)
-
-
-@contextlib.contextmanager
-def running_proxy():
-    with serving(Proxy()) as server:
-        yield server
-
-
 @contextlib.contextmanager
 def forwarding(path, host):
     class Connection(socketserver.BaseRequestHandler):
@@ -243,24 +213,3 @@ def forwarding(path, host):
 
     with serving(Server(os.fspath(path), Connection)):
         yield
-
-
-@contextlib.contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def pump(one: socket.socket, other: socket.socket) -> None:
-    while True:
-        for ready in select.select([one, other], [], [])[0]:
-            data = ready.recv(65536)
-            if not data:
-                return
-            (other if ready is one else one).sendall(data)

@@ -96,7 +96,7 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) 
 def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
-    from strake_api.request import BuildArg, BuildRequest, Cache, Registries
+    from strake_api.request import BuildArg, BuildRequest, Cache
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -111,7 +111,6 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
             platform=arguments.platform,
             output=outputs.request,
-            registries=Registries(insecure=tuple(arguments.insecure_registry)),
             cache=read_cache(arguments, outputs.request.destinations, Cache()),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from strake_api.events import Finished
+from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_builder.errors import BuildError, InternalError, OutOfDisk, RunStepFailed
@@ -18,6 +19,7 @@ from strake_builder.progress.text import JsonSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.inputs import BuildInputs
+from strake_oci.errors import ClientCertificateError
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
@@ -89,7 +91,7 @@ def _as_build_error(error: OSError) -> BuildError:
 def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
     location = error.location
     return BuildFailed(
-        reason=error.reason,
+        reason=_reason(error),
         message=str(error),
         file=location.file if location else None,
         line=location.line if location else None,
@@ -98,6 +100,18 @@ def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFaile
         log_tail=error.log_tail if isinstance(error, RunStepFailed) else (),
         warnings=warnings,
     )
+
+
+def _reason(error: BuildError) -> FailureReason:
+    """Return why a build failed; without the certificate to show, no push or pull was even tried."""
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:  # one that was given its place is its own
+        if isinstance(cause, ClientCertificateError):
+            return FailureReason.SECRET_NOT_FOUND
+        seen.append(cause)
+        cause = cause.__cause__
+    return error.reason
 
 
 def _write_result(path: str, result: BuildSucceeded | BuildFailed) -> None:

@@ -213,8 +213,7 @@ def _explained(source: ImagePlace, destination: ImagePlace) -> Iterator[None]:
             kind = PushUnauthorized if refused else OutputError
         elif isinstance(error, LayoutError) and source.reference is not None:
             kind = OutputError
-        notes = "".join(f"; {note}" for note in getattr(error, "__notes__", ()))
-        raise kind(f"cannot copy {source}: {error.message}{notes}", hint=error.hint) from error
+        raise kind(f"cannot copy {source}: {error.account}", hint=error.hint) from error
 
 
 def _is_about(context: ErrorContext, destination: ImagePlace, source: ImagePlace) -> bool:

@@ -36,6 +36,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
     from strake_api.request import BuildRequest
+    from strake_builder.cli.registry_access import requested_access
     from strake_builder.solve.inputs import BuildInputs
 
     try:
@@ -47,6 +48,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     return request, BuildInputs(
         pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
         push_credentials=mounted_credentials(request.registries.push_config),
+        registries=requested_access(request.registries),
     )
 
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from strake_builder.cli.switches import add_switch
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from strake_oci.registry.settings import ClientSettings, RegistrySettings
-
-_HUB: Final = "docker.io"
-_HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
+    from strake_builder.cli.registry_access import AccessSaid
+    from strake_oci.registry.settings import ClientSettings
 
 
 def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = False) -> None:
@@ -62,83 +59,47 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     Raises:
         InvalidRequest: a flag is malformed, or names a file that is not there.
     """
-    from strake_oci.registry.settings import ClientSettings
+    from strake_builder.cli.registry_access import AccessSaid
 
-    said = _Said()
-    for host in (*arguments.insecure_registry, *insecure):
-        said.change(said.host("--insecure-registry", host), plain_http=True)
+    said = AccessSaid()
+    for text in (*arguments.insecure_registry, *insecure):
+        said.plain_http("--insecure-registry", text)
     _read_trust(arguments, said)
     _read_mirrors(arguments, said)
-    return ClientSettings(said.registries)
+    return said.settings()
 
 
-def _read_trust(arguments: argparse.Namespace, said: _Said) -> None:
+def _read_trust(arguments: argparse.Namespace, said: AccessSaid) -> None:
     for text in arguments.skip_tls_verify_registry:
-        said.trust(said.host("--skip-tls-verify-registry", text), verify=False)
+        said.trust("--skip-tls-verify-registry", text, verify=False)
     for text in arguments.registry_certificate:
-        host, path = said.pair("--registry-certificate", text, "FILE")
-        known = said.of(host).tls.ca_files
-        said.trust(host, ca_files=(*known, _file("--registry-certificate", path)))
+        flag = "--registry-certificate"
+        host, path = _pair(flag, text, "FILE")
+        said.trust_authority(flag, host, file=_file(flag, path))
     for text in arguments.registry_client_cert:
-        host, paths = said.pair("--registry-client-cert", text, "CERT,KEY")
+        flag = "--registry-client-cert"
+        host, paths = _pair(flag, text, "CERT,KEY")
         certificate, _, key = paths.partition(",")
-        files = [_file("--registry-client-cert", path) for path in (certificate, key or certificate)]
-        said.trust(host, client_certificate=files[0], client_key=files[1])
+        files = [_file(flag, path) for path in (certificate, key or certificate)]
+        said.trust(flag, host, client_certificate=files[0], client_key=files[1])
 
 
-def _read_mirrors(arguments: argparse.Namespace, said: _Said) -> None:
-    from strake_oci.errors import InvalidValueError
-    from strake_oci.registry.settings import Mirror
-
+def _read_mirrors(arguments: argparse.Namespace, said: AccessSaid) -> None:
     only: bool = arguments.skip_default_registry_fallback
-    maps = [*arguments.registry_map, *(f"{_HUB}={mirror}" for mirror in arguments.registry_mirror)]
+    maps = [*arguments.registry_map, *(f"docker.io={mirror}" for mirror in arguments.registry_mirror)]
     if only and not maps:
         hint = "name mirrors with --registry-map or --registry-mirror"
         raise InvalidRequest("--skip-default-registry-fallback: there are no mirrors", hint=hint)
     for text in maps:
-        host, places = said.pair("--registry-map", text, "MIRROR[/PREFIX]")
-        try:
-            named = tuple(Mirror.parse(place) for place in places.split(";") if place)
-        except InvalidValueError as error:
-            hint = error.hint or "write HOST=MIRROR[/PREFIX], without https://"
-            raise InvalidRequest(f"--registry-map {text!r}: {error.message}", hint=hint) from error
-        said.change(host, mirrors=(*said.of(host).mirrors, *named), mirrors_only=only)
+        host, places = _pair("--registry-map", text, "MIRROR[/PREFIX]")
+        said.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
 
 
-class _Said:
-    """What the flags have said so far, by registry."""
-
-    def __init__(self) -> None:
-        self.registries: dict[str, RegistrySettings] = {}
-
-    def of(self, host: str) -> RegistrySettings:
-        from strake_oci.registry.settings import RegistrySettings
-
-        return self.registries.get(host) or RegistrySettings()
-
-    def change(self, host: str, **changes: Any) -> None:
-        self.registries[host] = replace(self.of(host), **changes)
-
-    def trust(self, host: str, **changes: Any) -> None:
-        self.change(host, tls=replace(self.of(host).tls, **changes))
-
-    def pair(self, flag: str, text: str, value: str) -> tuple[str, str]:
-        host, _, rest = text.partition("=")
-        if not rest:
-            raise InvalidRequest(f"{flag} {text!r} is not understood", hint=f"write {flag} HOST={value}")
-        return self.host(flag, host), rest
-
-    def host(self, flag: str, text: str) -> str:
-        """Return a registry's host as references spell it."""
-        from strake_oci.errors import InvalidValueError
-        from strake_oci.reference import Repository
-
-        try:
-            Repository(text, "x")
-        except InvalidValueError as error:
-            hint = "write HOST or HOST:PORT, without https://"
-            raise InvalidRequest(f"{flag}: {error.message}", hint=hint) from error
-        return _HUB if text in _HUB_HOSTS else text
+def _pair(flag: str, text: str, value: str) -> tuple[str, str]:
+    host, _, rest = text.partition("=")
+    if not rest:
+        raise InvalidRequest(f"{flag} {text!r} is not understood", hint=f"write {flag} HOST={value}")
+    return host, rest
 
 
 def _file(flag: str, path: str) -> Path:

@@ -73,7 +73,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         manifest.spec,
         config_map_directory="/",
         work_directory=os.path.abspath(arguments.work_dir),
-        registries=Registries(insecure=tuple(arguments.insecure_registry)),
+        registries=Registries(),
     )
     cache = read_cache(arguments, request.output.destinations, request.cache)
     request = request.model_copy(update={"cache": cache})

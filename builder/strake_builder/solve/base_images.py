@@ -94,7 +94,7 @@ class BaseImages:
             manifest = self._select(repository, top, data, platform)
             config = despite_mirrors(lambda: self._config(repository, manifest.config))
         except OCIError as error:
-            raise BaseImageError(f"cannot pull the image {text}: {error.message}", hint=error.hint) from error
+            raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error
         _check(text, manifest, config)
         layers = zip(manifest.layers, config.diff_ids, strict=True)
         pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)

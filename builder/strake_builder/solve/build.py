@@ -46,7 +46,6 @@ from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.requested import destinations_of, platform_of
 from strake_builder.solve.workspace import Workspace
 from strake_oci.digest import Digest
-from strake_oci.registry.settings import ClientSettings
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -103,8 +102,9 @@ class Build:
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs, scope)
-        settings = self._inputs.registries or ClientSettings.insecure(*self._request.registries.insecure)
-        clients = scope.enter_context(RegistryClients(settings, self._inputs, self._reporter.warn))
+        clients = scope.enter_context(
+            RegistryClients(self._inputs.registries, self._inputs, self._reporter.warn)
+        )
         self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pulls, keeping, exports, pushes = (

@@ -19,7 +19,7 @@ class BuildInputs:
     Attributes:
         pull_credentials: for base images.
         push_credentials: for destinations.
-        registries: how they are reached; None goes by the request alone.
+        registries: how they are reached.
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
         cache_directory: where unpacked layers, results of steps and cache mounts outlive the build; None
@@ -39,7 +39,7 @@ class BuildInputs:
 
     pull_credentials: CredentialSource = field(default_factory=NoCredentials)
     push_credentials: CredentialSource = field(default_factory=NoCredentials)
-    registries: ClientSettings | None = None
+    registries: ClientSettings = field(default_factory=ClientSettings)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
     cache_directory: str | None = None

@@ -189,7 +189,7 @@ class LayerStore:
         except MirrorError:
             raise
         except OCIError as error:
-            raise BaseImageError(f"cannot pull {what}: {error.message}", hint=error.hint) from error
+            raise BaseImageError(f"cannot pull {what}: {error.account}", hint=error.hint) from error
         except LayerError as error:
             raise MalformedLayer(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
         except OSError as error:

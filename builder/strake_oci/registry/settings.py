@@ -25,14 +25,18 @@ class TLSSettings:
 
     Attributes:
         ca_files: PEM files trusted in addition to the system's.
-        client_certificate: PEM file shown to the registry.
+        ca_data: The same, as PEM itself.
+        client_certificate: PEM file shown to the registry. It is not looked at before it is needed.
         client_key: Its key, if not in the same file.
+        client_hint: What to try where that certificate cannot be used; "" speaks of the files.
         verify: False accepts any certificate: for test beds only.
     """
 
     ca_files: tuple[Path, ...] = ()
+    ca_data: tuple[str, ...] = ()
     client_certificate: Path | None = None
     client_key: Path | None = None
+    client_hint: str = ""
     verify: bool = True
 
 

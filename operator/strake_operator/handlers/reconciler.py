@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from strake_operator.kube.cluster import Cluster
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
+    from strake_operator.registries.source import RegistriesSource
     from strake_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Reconciler:
         settings: The platform's settings.
         progressed: Called with a build's key when its log shows progress.
         clock: The present, in UTC.
+        registries: How runs that start now reach registries; None goes by the settings.
     """
 
     def __init__(
@@ -51,12 +54,15 @@ class Reconciler:
         settings: Settings,
         progressed: Callable[[Key], None],
         clock: Callable[[], datetime] = _utc_now,
+        *,
+        registries: RegistriesSource | None = None,
     ) -> None:
         self._cluster = cluster
         self._follower = follower
         self._settings = settings
         self._progressed = progressed
         self._clock = clock
+        self._registries = registries
 
     async def look(self, key: Key) -> float | None:
         """Look at a build once; return after how many seconds to look again, if at all.
@@ -108,8 +114,11 @@ class Reconciler:
             build.namespace, build.name, build.uid, action.generation, action.attempt, action.job
         )
         logger.info("ImageBuild %s/%s: starting Job %s", build.namespace, build.name, action.job)
-        await self._cluster.create(request_config_map(run, build.spec, self._settings))
-        await self._cluster.create(builder_job(run, build.spec, self._settings))
+        settings = self._settings
+        if self._registries is not None:
+            settings = replace(settings, registries=self._registries.current())
+        await self._cluster.create(request_config_map(run, build.spec, settings))
+        await self._cluster.create(builder_job(run, build.spec, settings))
 
     async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
         before = build.status

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from strake_api.duration import parse_duration
 from strake_operator.manifests import request as paths
+from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.placement import placement
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
@@ -73,6 +74,7 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     volumes, mounts = _volumes(run, spec)
+    certificates, certificate_mounts = certificate_volumes(paths.request_for(spec, settings))
     return {
         "restartPolicy": "Never",
         "hostUsers": False,
@@ -101,10 +103,11 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 },
                 "resources": _resources(spec, settings),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
-                "volumeMounts": mounts,
+                "env": proxy_environment(settings.registries.proxy),
+                "volumeMounts": mounts + certificate_mounts,
             }
         ],
-        "volumes": volumes,
+        "volumes": volumes + certificates,
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import build_request
 from strake_api.request import Registries
+from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -24,16 +25,18 @@ WORK_DIRECTORY = "/strake/work"
 
 def request_for(spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
     """Return the request of a spec, with the paths where the pod mounts things."""
-    return build_request(
+    request = build_request(
         spec,
         config_map_directory=CONTEXT_DIRECTORY,
         work_directory=WORK_DIRECTORY,
         registries=Registries(
             push_config=f"{PUSH_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.push_secret else None,
             pull_config=f"{PULL_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
-            insecure=settings.insecure_registries,
+            hosts=requested_hosts(settings.registries),
         ),
     )
+    args = with_proxy_arguments(request.args, settings.registries.proxy)
+    return request.model_copy(update={"args": args})
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:

@@ -58,11 +58,11 @@ def test_from_a_spec(source, chosen):
         {"source": source, "output": {"destinations": ["r.example/a"]}, "timeout": "2m", "target": "t"}
     )
     made = build_request(
-        spec, config_map_directory="/ctx", work_directory="/work", registries=Registries(insecure=("r:5000",))
+        spec, config_map_directory="/ctx", work_directory="/work", registries=Registries(push_config="/p")
     )
     assert made.source.chosen == chosen
     assert (made.timeout_seconds, made.target) == (120, "t")
-    assert made.registries.insecure == ("r:5000",)
+    assert made.registries.push_config == "/p"
 
 
 def test_a_spec_says_the_form_of_the_image():

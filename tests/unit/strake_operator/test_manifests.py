@@ -9,7 +9,6 @@ from strake_api.request import BuildRequest
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
-from strake_operator.settings import Settings
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
 RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
@@ -81,7 +80,7 @@ def test_everything_belongs_to_the_build():
 
 @pytest.mark.parametrize("spec", [SPEC, FULL], ids=["inline", "full"])
 def test_every_path_of_the_request_is_mounted(spec):
-    made = request_config_map(RUN, spec, Settings("image", insecure_registries=("r:5000",)))
+    made = request_config_map(RUN, spec, SETTINGS)
     request = BuildRequest.model_validate_json(made["data"]["request.json"])
     mounts = {mount["mountPath"] for mount in container_of(spec)["volumeMounts"]}
     paths = [request.work_directory, request.registries.push_config, request.registries.pull_config]
@@ -89,7 +88,6 @@ def test_every_path_of_the_request_is_mounted(spec):
         paths.append(request.source.directory.path)
     for path in filter(None, paths):
         assert any(path == mount or path.startswith(mount + "/") for mount in mounts), path
-    assert request.registries.insecure == ("r:5000",)
 
 
 def test_secrets_are_mounted_by_name_and_never_copied():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from strake_api.reasons import FailureReason
@@ -115,6 +117,24 @@ def test_a_builder_that_broke_shows_its_last_words():
 def test_events_name_what_is_missing(problem, expected):
     found = blocker(run(pod=None, problems=("noise", problem)))
     assert found.reason is expected
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (
+            'secret "registry-client" not found',
+            'Secret "registry-client" .*secret tls registry-client --cert',
+        ),
+        ("references non-existent secret key: tls.key", "no key tls.key.*create secret tls NAME --cert"),
+    ],
+)
+def test_a_client_certificate_is_the_platforms_wish(problem, said):
+    problem = f'MountVolume.SetUp failed for volume "certificate-0" : {problem}'
+    found = blocker(run(pod=None, problems=(problem,)))
+    assert found.reason is FailureReason.SECRET_NOT_FOUND
+    assert re.search(said, found.message)
+    assert "the platform's settings" in found.message
 
 
 @pytest.mark.parametrize(

@@ -13,20 +13,14 @@ IMAGE = {"STRAKE_BUILDER_IMAGE": "r.example/strake:1"}
 def test_defaults():
     settings = read_settings(IMAGE)
     assert settings.builder_image == "r.example/strake:1"
-    assert settings.insecure_registries == ()
     assert settings.native_nodes_only is False
-
-
-def test_lists_may_use_commas_or_spaces():
-    settings = read_settings({**IMAGE, "STRAKE_INSECURE_REGISTRIES": "a:5000, b:5000\nc"})
-    assert settings.insecure_registries == ("a:5000", "b:5000", "c")
+    assert (settings.attempts, settings.grace_seconds) == (3, 30)
 
 
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
         ({}, "STRAKE_BUILDER_IMAGE is not set"),
-        ({**IMAGE, "STRAKE_INSECURE_REGISTRIES": "http://r"}, "without a path"),
         ({**IMAGE, "STRAKE_NATIVE_NODES": "always"}, "STRAKE_NATIVE_NODES must be preferred or required"),
         ({**IMAGE, "STRAKE_ATTEMPTS": "0"}, "STRAKE_ATTEMPTS"),
         ({**IMAGE, "STRAKE_GRACE_SECONDS": "soon"}, "STRAKE_GRACE_SECONDS"),

@@ -1,0 +1,120 @@
+"""From what was said of registries, by flags or by a request, to the settings of the registry client.
+
+Both say the same things in different forms, so that what holds on a command line holds in a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from strake_builder.errors import InvalidRequest
+from strake_oci.errors import InvalidValueError
+from strake_oci.reference import DEFAULT_REGISTRY, Repository
+from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from strake_api.registries import ClientCertificate, RequestedRegistry
+    from strake_api.request import Registries
+
+_HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
+
+
+class AccessSaid:
+    """What was said so far, by registry. `where` is the flag or field that says it, for errors.
+
+    Every method raises InvalidRequest where its host is none.
+    """
+
+    def __init__(self) -> None:
+        self._registries: dict[str, RegistrySettings] = {}
+
+    def settings(self) -> ClientSettings:
+        """Return all of it."""
+        return ClientSettings(dict(self._registries))
+
+    def plain_http(self, where: str, host: str) -> None:
+        """Speak HTTP without TLS."""
+        self._change(where, host, plain_http=True)
+
+    def trust(self, where: str, host: str, **changes: Any) -> None:
+        """Change TLS settings: the attributes of `TLSSettings`."""
+        self._change(where, host, tls=replace(self._of(where, host).tls, **changes))
+
+    def trust_authority(self, where: str, host: str, *, file: Path | None = None, pem: str = "") -> None:
+        """Trust one more CA, in a file or as PEM."""
+        known = self._of(where, host).tls
+        files = known.ca_files if file is None else (*known.ca_files, file)
+        data = (*known.ca_data, pem) if pem else known.ca_data
+        self.trust(where, host, ca_files=files, ca_data=data)
+
+    def mirror(self, where: str, host: str, places: Iterable[str], *, only: bool) -> None:
+        """Add mirrors, after those that are known.
+
+        Raises:
+            InvalidRequest: one of them is none.
+        """
+        named = list(self._of(where, host).mirrors)
+        for place in places:
+            try:
+                named.append(Mirror.parse(place))
+            except InvalidValueError as error:
+                hint = error.hint or "write HOST=MIRROR[/PREFIX], without https://"
+                raise InvalidRequest(f"{where} {host}={place}: {error.message}", hint=hint) from error
+        self._change(where, host, mirrors=tuple(named), mirrors_only=only)
+
+    def _of(self, where: str, host: str) -> RegistrySettings:
+        return self._registries.get(_spelled(where, host)) or RegistrySettings()
+
+    def _change(self, where: str, host: str, **changes: Any) -> None:
+        self._registries[_spelled(where, host)] = replace(self._of(where, host), **changes)
+
+
+def _spelled(where: str, text: str) -> str:
+    """Return a registry's host as references spell it."""
+    try:
+        Repository(text, "x")
+    except InvalidValueError as error:
+        hint = "write HOST or HOST:PORT, without https://"
+        raise InvalidRequest(f"{where}: {error.message}", hint=hint) from error
+    return DEFAULT_REGISTRY if text in _HUB_HOSTS else text
+
+
+def requested_access(registries: Registries) -> ClientSettings:
+    """Return what a request says.
+
+    Raises:
+        InvalidRequest: a host is none.
+    """
+    said = AccessSaid()
+    for host, access in registries.hosts.items():
+        _read_host(said, f"registries.hosts[{host}]", host, access)
+    return said.settings()
+
+
+def _read_host(said: AccessSaid, where: str, host: str, access: RequestedRegistry) -> None:
+    if access.insecure:
+        said.plain_http(where, host)
+    if access.insecure_skip_tls_verify:
+        said.trust(where, host, verify=False)
+    if access.ca is not None:
+        said.trust_authority(where, host, pem=access.ca)
+    if access.client_certificate is not None:
+        said.trust(where, host, **_shown(access.client_certificate))
+    if access.mirrors:
+        said.mirror(where, host, access.mirrors, only=access.mirrors_only)
+
+
+def _shown(certificate: ClientCertificate) -> dict[str, Any]:
+    """Return the TLS settings of a Secret of type kubernetes.io/tls, whose keys have fixed names."""
+    name = certificate.secret
+    create = f"kubectl create secret tls {name} --cert=FILE --key=FILE"
+    return {
+        "client_certificate": Path(certificate.directory, "tls.crt"),
+        "client_key": Path(certificate.directory, "tls.key"),
+        "client_hint": f"builds show the certificate in Secret {name} there: create it in this namespace "
+        f"with {create}, then delete the ImageBuild and apply it again",
+    }

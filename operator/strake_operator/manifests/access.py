@@ -1,0 +1,109 @@
+"""What the platform says about registries, as a request and a pod carry it: certificates and proxies.
+
+A CA is public and goes into the request. A client certificate has a key and is mounted from a Secret of the
+build's namespace. Proxies are the environment of the builder, and the predefined arguments of its steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from strake_api.registries import ClientCertificate, RequestedRegistry
+from strake_api.request import BuildArg
+from strake_oci.errors import OCIError
+from strake_oci.reference import Reference
+from strake_operator.names import CERTIFICATE_VOLUME
+
+if TYPE_CHECKING:
+    from strake_api.request import BuildRequest
+    from strake_operator.manifests.objects import Manifest
+    from strake_operator.registries.document import PlatformRegistries, PlatformRegistry, Proxy
+
+CERTIFICATE_DIRECTORY: Final = "/strake/certificates"
+_KEYS: Final = ("tls.crt", "tls.key")
+
+
+def requested_hosts(registries: PlatformRegistries) -> dict[str, RequestedRegistry]:
+    """Return how a build reaches registries, with the paths where the pod mounts certificates."""
+    return {host: _requested(registry) for host, registry in registries.registries.items()}
+
+
+def _requested(registry: PlatformRegistry) -> RequestedRegistry:
+    secret = registry.client_certificate_secret
+    return RequestedRegistry(
+        mirrors=registry.mirrors,
+        mirrors_only=registry.mirrors_only,
+        insecure=registry.insecure,
+        insecure_skip_tls_verify=registry.insecure_skip_tls_verify,
+        ca=registry.ca,
+        client_certificate=ClientCertificate(secret=secret, directory=f"{CERTIFICATE_DIRECTORY}/{secret}")
+        if secret
+        else None,
+    )
+
+
+def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and mounts of the client certificates that a request names.
+
+    Where the request itself says that a registry is used, its Secret must be there before the pod starts. Of
+    the others nobody knows before the Dockerfile is read: the builder says so when it misses one, and a
+    namespace that never uses the registry needs no Secret for it.
+    """
+    used = _used_hosts(request)
+    secrets: dict[str, bool] = {}
+    for host, registry in request.registries.hosts.items():
+        if (certificate := registry.client_certificate) is not None:
+            secrets[certificate.secret] = secrets.get(certificate.secret, False) or host in used
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+    for number, (secret, needed) in enumerate(sorted(secrets.items())):
+        name = f"{CERTIFICATE_VOLUME}{number}"
+        items = [{"key": key, "path": key} for key in _KEYS]
+        volumes.append(
+            {
+                "name": name,
+                "secret": {
+                    "secretName": secret,
+                    "items": items,
+                    "defaultMode": 0o400,
+                    "optional": not needed,
+                },
+            }
+        )
+        mounts.append({"name": name, "mountPath": f"{CERTIFICATE_DIRECTORY}/{secret}", "readOnly": True})
+    return volumes, mounts
+
+
+def _used_hosts(request: BuildRequest) -> set[str]:
+    """Return the registries that a build talks to whatever its Dockerfile says."""
+    cache = request.cache
+    names = [*request.output.destinations, *cache.images, *([cache.repository] if cache.repository else [])]
+    found = set()
+    for name in names:
+        try:
+            found.add(Reference.parse(name).repository.registry)
+        except OCIError:
+            continue  # the builder refuses it, with better words
+    return found
+
+
+def proxy_environment(proxy: Proxy) -> list[Manifest]:
+    """Return the builder's variables, in both cases: git, by libcurl, knows http_proxy in lower case only."""
+    return [
+        {"name": spelled, "value": value}
+        for name, value in proxy.variables.items()
+        for spelled in (name, name.lower())
+    ]
+
+
+def with_proxy_arguments(args: tuple[BuildArg, ...], proxy: Proxy) -> tuple[BuildArg, ...]:
+    """Return a build's arguments and the platform's proxies; what the build says itself counts.
+
+    Docker's client does so with the proxies of its config file. RUN steps see them in their environment;
+    image, history and cache keys do not have them.
+    """
+    said = {argument.name.upper() for argument in args}
+    return (
+        *args,
+        *(BuildArg(name=n, value=value) for n, value in proxy.variables.items() if n not in said),
+    )
