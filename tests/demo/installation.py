@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 NAMESPACE = "strake-system"
 
 
-def overlay(name: str, resources: Path, more: dict[str, Any]) -> Path:
-    """Write a kustomization that changes what another directory of this tree describes; return its directory."""
+def overlay_directory(name: str) -> Path:
+    """Return the directory of a kustomization, which is there then."""
     directory = DIR / "overlays" / name
     directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def overlay(name: str, resources: Path, more: dict[str, Any]) -> Path:
+    """Write a kustomization that changes what another directory of this tree describes; return its directory."""
+    directory = overlay_directory(name)
     document = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -31,11 +37,14 @@ def overlay(name: str, resources: Path, more: dict[str, Any]) -> Path:
     return directory
 
 
-def install(images: Mapping[str, str], **settings: str) -> Path:
+def install(
+    images: Mapping[str, str], *, registries: Mapping[str, str] | None = None, **settings: str
+) -> Path:
     """Install CRD and operator, wait until the operator is ready; return the overlay's directory.
 
     Args:
         images: `repository@digest` of "builder" and "operator".
+        registries: Files of the ConfigMap about registries, registries.yaml among them.
         **settings: More of the operator's environment.
     """
     repository, _, digest = images["operator"].partition("@")
@@ -44,19 +53,32 @@ def install(images: Mapping[str, str], **settings: str) -> Path:
         "STRAKE_INSECURE_REGISTRIES": f"{REGISTRY},{LOCKED_REGISTRY}",
         **settings,
     }
+    generated: list[dict[str, Any]] = [
+        {
+            "name": "strake-operator",
+            "namespace": NAMESPACE,
+            "behavior": "merge",
+            "literals": [f"{name}={value}" for name, value in environment.items()],
+        }
+    ]
+    if registries is not None:
+        folder = overlay_directory("strake")
+        for name, content in registries.items():
+            (folder / name).write_text(content)
+        generated.append(
+            {
+                "name": "strake-registries",
+                "namespace": NAMESPACE,
+                "behavior": "replace",
+                "files": list(registries),
+            }
+        )
     directory = overlay(
         "strake",
         ROOT / "deploy",
         {
             "images": [{"name": "registry.example/strake/operator", "newName": repository, "digest": digest}],
-            "configMapGenerator": [
-                {
-                    "name": "strake-operator",
-                    "namespace": NAMESPACE,
-                    "behavior": "merge",
-                    "literals": [f"{name}={value}" for name, value in environment.items()],
-                }
-            ],
+            "configMapGenerator": generated,
         },
     )
     kubectl("apply", "-k", str(directory))
