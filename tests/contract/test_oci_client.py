@@ -14,6 +14,7 @@ from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import BlobUnknownError, ManifestUnknownError, NotFoundError
 from strake_oci.registry.images import RegistryImages
+from tests.faults.moves import always_in_parts
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.go_tools import distribution
 from tests.fixtures.images import make_image
@@ -97,6 +98,17 @@ def test_first_request_may_be_an_upload(client, registry):
         upload.write(data)
         upload.commit(Digest.sha256(data))
     assert client.blob_exists(registry.repository("team/stream"), Digest.sha256(data))
+
+
+def test_large_blob_comes_over_several_connections(client, registry, monkeypatch):
+    always_in_parts(monkeypatch)
+    repository, data = registry.repository("team/large"), os.urandom(5_000_000)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    client.push_blob(repository, descriptor, lambda: io.BytesIO(data))
+    with client.open_blob(repository, descriptor) as blob:
+        assert blob.read() == data
+    asked = [line for line in registry.requests() if line.startswith("GET") and str(descriptor.digest) in line]
+    assert len(asked) > 10
 
 
 def test_blob_is_mounted_across_repositories(client, registry):
