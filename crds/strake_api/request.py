@@ -38,6 +38,13 @@ class DirectorySource(Document):
     """An absolute path."""
 
 
+class ArchiveSource(Document):
+    """A tar archive that the builder sees, compressed or not."""
+
+    path: str
+    """An absolute path. A pipe is read once."""
+
+
 class InlineSource(Document):
     """A whole small context in the document itself."""
 
@@ -50,18 +57,19 @@ class Source(Document):
 
     git: GitSource | None = None
     directory: DirectorySource | None = None
+    archive: ArchiveSource | None = None
     inline: InlineSource | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if sum(field is not None for field in (self.git, self.directory, self.inline)) != 1:
-            raise ValueError("source needs exactly one of git, directory or inline")
+        if sum(field is not None for field in (self.git, self.directory, self.archive, self.inline)) != 1:
+            raise ValueError("source needs exactly one of git, directory, archive or inline")
         return self
 
     @property
-    def chosen(self) -> GitSource | DirectorySource | InlineSource:
+    def chosen(self) -> GitSource | DirectorySource | ArchiveSource | InlineSource:
         """The field that is set, to `match` on."""
-        chosen = self.git or self.directory or self.inline
+        chosen = self.git or self.directory or self.archive or self.inline
         assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
         return chosen
 
@@ -175,6 +183,7 @@ class BuildRequest(Document):
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
             "source.directory.path": self.source.directory.path if self.source.directory else None,
+            "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
         for name, path in paths.items():
             if path is not None and not PurePosixPath(path).is_absolute():

@@ -107,7 +107,9 @@ def test_large_blob_comes_over_several_connections(client, registry, monkeypatch
     client.push_blob(repository, descriptor, lambda: io.BytesIO(data))
     with client.open_blob(repository, descriptor) as blob:
         assert blob.read() == data
-    asked = [line for line in registry.requests() if line.startswith("GET") and str(descriptor.digest) in line]
+    asked = [
+        line for line in registry.requests() if line.startswith("GET") and str(descriptor.digest) in line
+    ]
     assert len(asked) > 10
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
+from strake_builder.cli.kaniko_flags import add_kaniko_flags, translate
 from strake_builder.cli.output_flags import (
     EPOCH_VARIABLE,
     add_output_flags,
@@ -32,9 +33,13 @@ examples:
   strake build -d registry.example/app:1.2 --compression zstd --reproducible --label team=web
   strake build --output type=local,dest=out --output type=oci,dest=image.tar
   strake build -c git+https://git.example/app.git#main:services/api -d registry.example/api
+  tar -C src -cz . | strake build -c tar://stdin -d registry.example/app
 
 Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
 """
+
+
+_STDIN: Final = "/dev/stdin"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--context",
         "-c",
-        metavar="DIR|git+URL",
+        metavar="DIR|git+URL|tar://FILE",
         default=".",
-        help="the build context (default: this directory)",
+        help="the build context (default: this directory); tar://stdin is an archive on standard input",
     )
     parser.add_argument(
         "--dockerfile", "--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)"
@@ -61,6 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--platform",
         "--custom-platform",
+        "--customPlatform",
         metavar="OS/ARCH",
         help="build for another platform; RUN then needs an emulator (default: this machine's)",
     )
@@ -70,6 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_output_flags(parser)
     add_result_flags(parser)
     add_building_flags(parser)
+    add_kaniko_flags(parser)
     parser.set_defaults(handler=build)
 
 
@@ -101,6 +108,8 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
+    for note in translate(arguments):
+        sys.stderr.write(f"note: {note}\n")
     source = _source(arguments.context)
     try:
         outputs = read_outputs(arguments)
@@ -140,22 +149,23 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
 
 
 def _source(text: str) -> Source:
-    from strake_api.request import DirectorySource, GitSource, Source
+    from strake_api.request import ArchiveSource, DirectorySource, GitSource, Source
 
-    for prefix, rest in (("git+", text[4:]), ("git://", text), ("dir://", "")):
-        if not text.startswith(prefix):
-            continue
-        if prefix == "dir://":
-            return Source(directory=DirectorySource(path=os.path.abspath(text[6:])))
-        url, _, fragment = rest.partition("#")
+    if text.startswith("git+"):
+        url, _, fragment = text[4:].partition("#")
         ref, _, path = fragment.partition(":")
         return Source(git=GitSource(url=url, ref=ref or "HEAD", path=path or "."))
-    if "://" in text:
-        scheme = text.partition("://")[0]
+    if text.startswith("tar://"):
+        path = text.removeprefix("tar://")
+        return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
+    path = text.removeprefix("dir://")
+    if "://" in path:
+        scheme = path.partition("://")[0]
         raise InvalidRequest(
-            f"contexts from {scheme}:// are not supported", hint="use a directory, or git+https://…"
+            f"contexts from {scheme}:// are not supported",
+            hint="use a directory, git+https://…, or tar://stdin behind a program that fetches it",
         )
-    return Source(directory=DirectorySource(path=os.path.abspath(text)))
+    return Source(directory=DirectorySource(path=os.path.abspath(path)))
 
 
 def _dockerfile_path(arguments: argparse.Namespace) -> str | None:

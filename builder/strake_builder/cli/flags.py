@@ -25,7 +25,13 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         help="where the build is made, on ext4, xfs, btrfs or tmpfs "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
     )
-    place.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    place.add_argument(
+        "--log-format",
+        choices=("text", "json", "color"),
+        default="text",
+        metavar="text|json",
+        help="(default: text, which kaniko's color is, too)",
+    )
     place.add_argument(
         "--jobs",
         metavar="N",

@@ -67,6 +67,7 @@ def _run(words: list[str]) -> int:
         description="Builds container images, without a Docker daemon.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -77,6 +78,7 @@ def _run(words: list[str]) -> int:
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,  # kaniko's --insecure would be taken for --insecure-registry
         )
         if name == chosen:
             import_module(f"strake_builder.cli.{module}").configure(command)

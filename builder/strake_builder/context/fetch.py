@@ -1,14 +1,15 @@
-"""Brings a build context to a local directory: a directory that is there, files in the manifest, or git."""
+"""Brings a build context to a local directory: one that is there, an archive, inline files, or git."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, assert_never
+from typing import BinaryIO, Final, assert_never
 
-from strake_api.request import DirectorySource, GitSource, InlineSource, Source
+from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.errors import SourceError
 
@@ -29,12 +30,13 @@ class FetchedContext:
     revision: str | None = None
 
 
-def fetch_context(source: Source, scratch: str) -> FetchedContext:
+def fetch_context(source: Source, scratch: str, unpack: Callable[[BinaryIO, str], None]) -> FetchedContext:
     """Bring a context to a directory.
 
     Args:
         source: where it is.
         scratch: an existing empty directory to put it into where it is not local.
+        unpack: unpacks an archive into a directory.
 
     Raises:
         SourceError: it cannot be fetched, with what git said.
@@ -48,6 +50,13 @@ def fetch_context(source: Source, scratch: str) -> FetchedContext:
                 shutil.copytree(os.path.join(chosen.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
                 return FetchedContext(scratch)
             return FetchedContext(os.path.realpath(chosen.path))
+        case ArchiveSource():
+            try:
+                with open(chosen.path, "rb", buffering=0) as archive:
+                    unpack(archive, scratch)
+            except OSError as error:
+                raise SourceError(f"cannot unpack the context {chosen.path}: {error.strerror}") from error
+            return FetchedContext(scratch)
         case InlineSource():
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)

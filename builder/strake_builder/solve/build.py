@@ -35,6 +35,7 @@ from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.caches import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
+from strake_builder.solve.context_archive import unpack_context
 from strake_builder.solve.evaluation import evaluate_all
 from strake_builder.solve.export import layer_format
 from strake_builder.solve.image import FinishedImage, refuse_unnamed_layers
@@ -84,7 +85,7 @@ class Build:
             scope.enter_context(self._deadline())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                context = fetch_context(self._request.source, workspace.directory("context"))
+                context = fetch_context(self._request.source, workspace.directory("context"), unpack_context)
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
             parts = self._parts(workspace, planned, files, scope)

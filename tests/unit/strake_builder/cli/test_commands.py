@@ -40,7 +40,10 @@ def test_the_exit_statuses_are_in_the_help_and_in_the_docs():
         assert f" {status}  " in said
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["build", "--nonsense"], ["run"], ["copy", "a"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["nonsense"], ["build", "--nonsense"], ["build", "--insecure-reg", "x"], ["run"], ["copy", "a"]],
+)
 def test_wrong_words_are_status_2(words):
     done = strake(*words)
     assert done.returncode == 2

@@ -1,0 +1,26 @@
+"""Unpacks a build context that comes as a tar archive, which is as hostile as any other."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from strake_builder.errors import SourceError
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError
+from strake_builder.rootfs.errors import PathError
+from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.unpack import unpack_archive
+
+
+def unpack_context(archive: BinaryIO, directory: str) -> None:
+    """Unpack an archive, compressed in any way that ADD knows, into an empty directory.
+
+    Raises:
+        SourceError: it is damaged or no archive, or a member cannot be where it should go.
+        OSError: the file system refused.
+    """
+    with Root(directory) as root:
+        try:
+            unpack_archive(DecompressedStream(archive), root, owner=(0, 0))
+        except (LayerError, PathError) as error:
+            raise SourceError(f"cannot unpack the context: {error.message}", hint=error.hint) from error
