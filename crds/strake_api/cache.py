@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.document import Document
 from strake_api.duration import DurationText, parse_duration
-from strake_api.rule import Rule, checked
+from strake_api.rule import Rule, cel_rules, checked
 
 _REPOSITORY = r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 _MAX_TTL_DAYS = 365
@@ -24,12 +24,24 @@ SOME_TTL: Rule[str] = Rule(
     "cache.ttl must be longer than 0s and at most 8760h",
     lambda text: 0 < parse_duration(text) <= _MAX_TTL_DAYS * 24 * 3600,
 )
+NOT_OFF_AND_SOMEWHERE: Rule[BuildCache] = Rule(
+    "self.enabled"
+    " || (!has(self.repository) && !self.inline && (!has(self.images) || self.images.size() == 0))",
+    "cache.enabled: false contradicts cache.repository, cache.images and cache.inline: drop it or them",
+    lambda cache: cache.enabled or not (cache.repository or cache.images or cache.inline),
+)
+
+RepositoryText = Annotated[str, Field(max_length=512), *checked(A_REPOSITORY)]
 
 
 class BuildCache(Document):
-    """Where results of steps are kept from build to build. Without repository and images nothing is."""
+    """Where results of steps are kept from build to build."""
 
-    repository: Annotated[str, Field(max_length=512), *checked(A_REPOSITORY)] | None = None
+    model_config = ConfigDict(json_schema_extra=cel_rules(NOT_OFF_AND_SOMEWHERE))
+
+    enabled: bool = True
+    """False: results are neither kept nor used, not even where the cluster has a repository for them."""
+    repository: RepositoryText | None = None
     """A repository that holds results of steps; written with pushSecret, which must reach it."""
     ttl: Annotated[DurationText, *checked(SOME_TTL)] = "336h"
     """Results in the repository that are older than this are not used; at most 8760h."""
@@ -45,3 +57,7 @@ class BuildCache(Document):
         tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
     ] = ()
     """Stages whose steps run anew."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return NOT_OFF_AND_SOMEWHERE.check(self)  # type: ignore[return-value]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strake_api.cache import BuildCache
 from strake_api.duration import parse_duration
 from strake_api.request import (
     BuildRequest,
@@ -17,7 +18,6 @@ from strake_api.request import (
 )
 
 if TYPE_CHECKING:
-    from strake_api.cache import BuildCache
     from strake_api.imagebuild import ImageBuildSpec
 
 
@@ -27,6 +27,7 @@ def build_request(
     config_map_directory: str,
     work_directory: str,
     registries: Registries,
+    cache_repository: str | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -35,6 +36,7 @@ def build_request(
         config_map_directory: Absolute path where the content of `source.configMap` is found, if there is one.
         work_directory: Absolute path of the builder's work directory.
         registries: Paths of credentials, and how registries are reached.
+        cache_repository: Where results of steps are kept if the spec names no repository and does not object.
     """
     if spec.source.git is not None:
         git = spec.source.git
@@ -51,15 +53,16 @@ def build_request(
         platform=spec.platform,
         output=Output(**dict(spec.output)),
         registries=registries,
-        cache=_cache(spec.cache) if spec.cache is not None else Cache(),
+        cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
     )
 
 
-def _cache(cache: BuildCache) -> Cache:
+def _cache(cache: BuildCache, default: str | None) -> Cache:
     return Cache(
-        repository=cache.repository,
+        enabled=cache.enabled,
+        repository=cache.repository or (default if cache.enabled else None),
         ttl_seconds=parse_duration(cache.ttl),
         images=cache.images,
         inline=cache.inline,

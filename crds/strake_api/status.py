@@ -129,6 +129,8 @@ class ImageBuildStatus(TolerantDocument):
     steps: Steps | None = None
     progress: str | None = None
     """What runs at this moment, best effort."""
+    cache_repository: str | None = None
+    """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
     job: str | None = None
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
     attempts: int | None = None

@@ -7,13 +7,16 @@ the resources of builds that ask for none.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.registries.document import PlatformRegistries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Settings:
     """How builds reach registries: as `registries.source` knows it when a run starts."""
     native_nodes_only: bool = False
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
+    default_cache: CacheTemplate | None = None
+    """Where builds that name no cache repository keep results of steps."""
     default_cpu_request: str = "250m"
     default_memory_request: str = "256Mi"
     attempts: int = 3
@@ -43,10 +48,12 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     image = environment.get("STRAKE_BUILDER_IMAGE", "").strip()
     if not image:
         raise SettingsError("STRAKE_BUILDER_IMAGE is not set: it names the image that builder pods run")
+    cache = environment.get(_CACHE, "").strip()
     return Settings(
         builder_image=image,
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
+        default_cache=CacheTemplate.parse(cache, _CACHE) if cache else None,
         default_cpu_request=environment.get("STRAKE_DEFAULT_CPU_REQUEST", "250m"),
         default_memory_request=environment.get("STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),

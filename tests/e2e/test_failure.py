@@ -110,6 +110,8 @@ def test_a_namespace_that_admits_no_builders(namespace):
         ({"platform": "windows/amd64"}, "only images for Linux"),
         ({"platform": "linux/x86_64"}, "written linux/ARCHITECTURE"),
         ({"serviceAccountName": "team/builder"}, "serviceAccountName"),
+        ({"cache": {"enabled": False, "repository": "r.example/c"}}, "drop it or them"),
+        ({"cache": {"enabled": False, "images": ["r.example/c:1"]}}, "drop it or them"),
         ({"timeout": "48h"}, "at most 24h"),
         ({"pushSecrets": {"name": "x"}}, "unknown field"),
     ],

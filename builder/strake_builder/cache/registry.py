@@ -9,15 +9,18 @@ from __future__ import annotations
 import io
 import threading
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_entry
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
 from strake_oci.artifact import EMPTY, EMPTY_CONTENT
-from strake_oci.errors import NotFoundError, OCIError, StoppedError
+from strake_oci.errors import ConnectionFailedError, NotFoundError, OCIError, StoppedError
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
+
+_OPERATIONS: Final = frozenset({"looking up", "storing"})
 
 
 class RegistryCache:
@@ -114,12 +117,15 @@ class RegistryCache:
                 self._has_config = True
 
     def _fail(self, operation: str, error: OCIError | OSError) -> None:
-        """Give up an operation for the rest of the build: a dead registry is not asked for every step."""
+        """Give up an operation for the rest of the build: a dead registry is not asked for every step.
+
+        One that does not answer at all is given up for all operations.
+        """
         if isinstance(error, StoppedError):
             return  # the build ended, and tells why
         with self._lock:
             first = operation not in self._failed
-            self._failed.add(operation)
+            self._failed |= {operation} if not isinstance(error, ConnectionFailedError) else _OPERATIONS
         if first:
             said = error.message if isinstance(error, OCIError) else error.strerror
             self._warn(f"{operation} steps in {self.name} failed; the build goes on without: {said}")

@@ -110,6 +110,8 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
     changes: dict[str, object] = {field: value for field, value in said.items() if value}
     changes.update((field, False) for field, off in switched_off.items() if off)
+    if arguments.cache or arguments.cache_dir or said["repository"] or said["images"] or said["inline"]:
+        changes["enabled"] = arguments.cache is not False  # the manifest may say otherwise
     return base.model_copy(update=changes)
 
 

@@ -7,6 +7,7 @@ cannot do it, instead of running it with less isolation.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from strake_api.duration import parse_duration
@@ -74,7 +75,9 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     volumes, mounts = _volumes(run, spec)
-    certificates, certificate_mounts = certificate_volumes(paths.request_for(spec, settings))
+    # A cache that the build did not ask for keeps no build from starting.
+    asked = paths.request_for(spec, run.namespace, replace(settings, default_cache=None))
+    certificates, certificate_mounts = certificate_volumes(asked)
     return {
         "restartPolicy": "Never",
         "hostUsers": False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import build_request
 from strake_api.request import Registries
+from strake_operator.default_cache import cache_repository
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ DOCKER_CONFIG_FILE = "config.json"
 WORK_DIRECTORY = "/strake/work"
 
 
-def request_for(spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
+def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> BuildRequest:
     """Return the request of a spec, with the paths where the pod mounts things."""
     request = build_request(
         spec,
         config_map_directory=CONTEXT_DIRECTORY,
         work_directory=WORK_DIRECTORY,
+        cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{PUSH_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.push_secret else None,
             pull_config=f"{PULL_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
@@ -46,5 +48,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {REQUEST_FILE: request_for(spec, settings).to_json()},
+        "data": {REQUEST_FILE: request_for(spec, run.namespace, settings).to_json()},
     }

@@ -17,6 +17,7 @@ from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import ImageBuildStatus, Phase, Steps
 from strake_operator import status as moves
+from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
 from strake_operator.reconcile.outcome import blocker, exceeds_quota, outcome
@@ -80,6 +81,9 @@ def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
         # Two runs at a time could push to one tag in the wrong order.
         waiting = _pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
         return Decision(waiting, stops, STOPPING_SECONDS)
+    if not status.attempts:
+        cache = cache_repository(build.spec, build.namespace, settings.default_cache)
+        status = status.model_copy(update={"cache_repository": cache})
     run = max(seen.runs, key=lambda run: run.attempt, default=None)
     if run is None or run.attempt < (status.attempts or 0):
         return _without_run(seen, status, now)

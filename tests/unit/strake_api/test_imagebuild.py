@@ -209,6 +209,14 @@ def test_an_inline_cache_needs_a_manifest_with_annotations():
     assert "no place for the note" in refusal(cache={"inline": True}, output=output(mediaTypes="docker"))
 
 
+@pytest.mark.parametrize(
+    "place", [{"repository": "r.example/c"}, {"images": ["r.example/a:1"]}, {"inline": True}]
+)
+def test_a_cache_that_is_off_has_no_place(place):
+    assert "drop it or them" in refusal(cache={"enabled": False, **place})
+    assert ImageBuildSpec.model_validate(spec(cache={"enabled": False, "images": [], "noCache": True}))
+
+
 @pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1"])
 def test_an_epoch_in_an_argument_is_a_number(value):
     assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])

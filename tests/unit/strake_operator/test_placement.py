@@ -51,7 +51,6 @@ def test_a_platform_team_may_want_no_others():
 
 
 def test_the_builder_is_told():
-    assert request_for(SPEC, SETTINGS).platform is None
-    assert (
-        request_for(SPEC.model_copy(update={"platform": "linux/arm64"}), SETTINGS).platform == "linux/arm64"
-    )
+    foreign = SPEC.model_copy(update={"platform": "linux/arm64"})
+    assert request_for(SPEC, "team", SETTINGS).platform is None
+    assert request_for(foreign, "team", SETTINGS).platform == "linux/arm64"

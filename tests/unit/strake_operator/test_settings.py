@@ -17,10 +17,18 @@ def test_defaults():
     assert (settings.attempts, settings.grace_seconds) == (3, 30)
 
 
+def test_no_default_cache_is_an_empty_one():
+    assert read_settings({**IMAGE, "STRAKE_DEFAULT_CACHE_REPOSITORY": " "}).default_cache is None
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
         ({}, "STRAKE_BUILDER_IMAGE is not set"),
+        (
+            {**IMAGE, "STRAKE_DEFAULT_CACHE_REPOSITORY": "r.example/cache"},
+            "STRAKE_DEFAULT_CACHE_REPOSITORY must",
+        ),
         ({**IMAGE, "STRAKE_NATIVE_NODES": "always"}, "STRAKE_NATIVE_NODES must be preferred or required"),
         ({**IMAGE, "STRAKE_ATTEMPTS": "0"}, "STRAKE_ATTEMPTS"),
         ({**IMAGE, "STRAKE_GRACE_SECONDS": "soon"}, "STRAKE_GRACE_SECONDS"),

@@ -36,6 +36,18 @@ def test_kanikos_cache_goes_where_a_flag_says():
     assert read("--cache=true", "--cache-dir", "/c").repository is None
 
 
+@pytest.mark.parametrize(
+    "flags",
+    [["--cache-dir", "/c"], ["--cache-repo", "r.example/c"], ["--cache-from", "a:1"], ["--cache"]],
+    ids=str,
+)
+def test_flags_go_before_a_manifest_without_a_cache(flags):
+    off = Cache(enabled=False)
+    assert read(base=off).enabled is False
+    assert read(*flags, base=off).enabled is True
+    assert read("--cache=false", "--cache-dir", "/c", base=off).enabled is False
+
+
 def test_kanikos_flags_that_are_always_on():
     assert read("--cache-copy-layers", "--cache-run-layers=true") == Cache()
     with pytest.raises(SystemExit):
