@@ -25,7 +25,6 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
 from strake_builder.layers.hashed import HashedStream
-from strake_builder.layers.read_ahead import ReadAhead
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
@@ -35,6 +34,7 @@ from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_oci.digest import DiffID
 from strake_oci.errors import MirrorError, OCIError
+from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.client import RegistryClient
 from strake_oci.verify import despite_mirrors
 

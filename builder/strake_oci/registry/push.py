@@ -18,12 +18,12 @@ from strake_oci.errors import (
     SizeMismatchError,
     UploadInvalidError,
 )
-from strake_oci.registry.ahead import read_ahead
+from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.retry import told
 from strake_oci.registry.upload import MOUNT_REFUSED, Mount, UploadSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from strake_oci.descriptor import Descriptor
@@ -165,18 +165,17 @@ class BlobPush:
         return UploadSession.start(self._session)
 
     def _pieces(self, start: int, length: int) -> Iterator[bytes]:
-        with self._open_source() as source:
+        with self._open_source() as opened, contextlib.ExitStack() as scope:
+            source: Readable = opened
             _skip(source, start)
-            pieces = self._read(source, length)
             if length >= _LARGE and not _is_seekable(source):
-                pieces = read_ahead(pieces)
-            with contextlib.closing(pieces):
-                for piece in pieces:
-                    start += len(piece)
-                    yield piece
-                    self._count(start)
+                source = scope.enter_context(ReadAhead(source, _READ))
+            for piece in self._read(source, length):
+                start += len(piece)
+                yield piece
+                self._count(start)
 
-    def _read(self, source: Readable, length: int) -> Generator[bytes, None, None]:
+    def _read(self, source: Readable, length: int) -> Iterator[bytes]:
         left = length
         while left:
             piece = source.read(min(_READ, left))
