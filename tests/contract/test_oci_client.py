@@ -15,11 +15,13 @@ from strake_oci.digest import Digest
 from strake_oci.errors import BlobUnknownError, ManifestUnknownError, NotFoundError
 from strake_oci.registry.images import RegistryImages
 from tests.faults.moves import always_in_parts
-from tests.fixtures.certificates import make_certificates
+from tests.fixtures.certificates import certificates
 from tests.fixtures.go_tools import distribution
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import DEBIAN_REGISTRY, running_registry
 from tests.fixtures.token_server import running_token_server
+
+__all__ = ["certificates"]
 
 USER, PASSWORD = "builder", "correct horse"
 
@@ -35,11 +37,6 @@ class Known:
 
     def describe(self):
         return "the test"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture(

@@ -1,5 +1,16 @@
 """Fixtures of the integration tests."""
 
-from tests.fixtures.builds import base_registry, builder
+import pytest
 
-__all__ = ["base_registry", "builder"]
+from tests.fixtures.builds import base_registry, builder
+from tests.fixtures.certificates import certificates
+from tests.fixtures.registry import running_registry
+
+__all__ = ["base_registry", "builder", "certificates"]
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A registry of the module's own, without TLS and authentication."""
+    with running_registry() as running:
+        yield running

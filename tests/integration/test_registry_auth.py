@@ -13,17 +13,11 @@ from strake_oci.credentials import Credentials, default_credentials
 from strake_oci.errors import DeniedError, UnauthorizedError
 from strake_oci.registry import NO_RETRIES, ClientSettings, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.certificates import make_certificates
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import running_registry
 from tests.fixtures.token_server import running_token_server
 
 USER, PASSWORD = "builder", "s3cret-words"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def docker_config(folder, host, user=USER, password=PASSWORD):

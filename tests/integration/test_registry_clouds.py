@@ -16,7 +16,6 @@ import threading
 
 import pytest
 
-from tests.fixtures.certificates import make_certificates
 from tests.fixtures.clouds import AWS, Azure, Google, running_cloud
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
@@ -44,11 +43,6 @@ def lookup(module, source, *registries, arguments="", **environment):
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from strake_builder.cli.registry_flags import add_registry_flags, read_registrie
 from strake_builder.errors import InvalidRequest
 from strake_oci.registry import Mirror
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.certificates import make_certificates
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import running_registry
 
@@ -25,17 +24,6 @@ def strake(*words, **environment) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
     words = [STRAKE, *map(str, words)]
     return subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def plain():
-    with running_registry() as running:
-        yield running
 
 
 @pytest.fixture

@@ -23,21 +23,9 @@ from strake_oci.registry import (
 )
 from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.network import DIRECT
-from tests.fixtures.certificates import make_certificates
 from tests.fixtures.images import make_image
 from tests.fixtures.proxy import pump, running_proxy, serving
 from tests.fixtures.registry import free_port, running_registry
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def plain():
-    with running_registry() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
