@@ -7,7 +7,10 @@ reads; `docker save` writes the same mixture since Docker 25. `archive_reader` r
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import stat
 import tarfile
 import tempfile
 import threading
@@ -17,10 +20,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Self
 from strake_oci import layout_index, mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest, Hasher
-from strake_oci.errors import DigestMismatchError, LayoutError
+from strake_oci.errors import DigestMismatchError, LayoutError, MirrorError
 from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, Manifest, parse
-from strake_oci.verify import copy_checked, digest_of
+from strake_oci.verify import CountedOnce, copy_checked, digest_of
 from strake_oci.wire import encode
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ class ArchiveWriter:
 
     def __init__(self, target: BinaryIO, *, docker: bool = False, spool: Path | None = None) -> None:
         self._target = target
+        self._is_rewindable = _is_rewindable(target)
         self._docker = docker
         self._spool = spool
         self._written: set[Digest] = set()
@@ -74,23 +78,59 @@ class ArchiveWriter:
 
         Raises:
             LayoutError: The file cannot be written.
-            DigestMismatchError, SizeExceededError, SizeMismatchError: The source is not what it should be;
-                the archive is then spoiled, and every further blob is refused with the same error.
+            DigestMismatchError, SizeExceededError, SizeMismatchError: The source is not what it should be.
+                What was written of it is taken back, and what a mirror falsified is had from elsewhere. From
+                a pipe nothing can be taken back: the archive is then spoiled, and every further blob is
+                refused with the same error.
         """
+        counted = CountedOnce(on_bytes)
         with self._lock:
             if descriptor.digest in self._written:
                 return False
             if self._spoiled_by is not None:
                 raise self._spoiled_by  # what broke off stands in the archive: it is why nothing more goes in
-            with open_source() as source:
+            while descriptor.digest not in self._written:
                 try:
-                    self._begin(_blob_path(descriptor.digest), descriptor.size)
-                    copy_checked(source, self._write, descriptor, on_bytes)
-                    self._pad(descriptor.size)
-                except BaseException as error:
+                    self._add(descriptor, open_source, counted.from_start())
+                except MirrorError:
+                    if self._spoiled_by is not None:
+                        raise
+        return True
+
+    def _add(
+        self,
+        descriptor: Descriptor,
+        open_source: Callable[[], AbstractContextManager[Readable]],
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        """Write a blob, or nothing of it."""
+        with open_source() as source:
+            start, folders = self._position(), set(self._folders)
+            try:
+                self._begin(_blob_path(descriptor.digest), descriptor.size)
+                copy_checked(source, self._write, descriptor, on_bytes)
+                self._pad(descriptor.size)
+            except BaseException as error:
+                if start is None or not self._rewound(start):
                     self._spoiled_by = error
-                    raise
-            self._written.add(descriptor.digest)
+                else:
+                    self._folders = folders
+                raise
+        self._written.add(descriptor.digest)
+
+    def _position(self) -> int | None:
+        """Return where the target is, or None if it cannot be set back to it."""
+        try:
+            return self._target.tell() if self._is_rewindable else None
+        except OSError:
+            return None
+
+    def _rewound(self, position: int) -> bool:
+        try:
+            self._target.seek(position)
+            self._target.truncate()
+        except OSError:
+            return False
         return True
 
     def start_upload(self, on_bytes: Callable[[int], None] | None = None) -> SpooledUpload:
@@ -218,6 +258,18 @@ class SpooledUpload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cancel()
+
+
+def _is_rewindable(target: BinaryIO) -> bool:
+    """Say whether what was written can be taken back. What is appended to has another's bytes before ours."""
+    if not target.seekable():
+        return False
+    try:
+        descriptor = target.fileno()
+    except OSError:  # it is in memory
+        return True
+    is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    return is_file and not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
 
 
 def _blob_path(digest: Digest) -> str:

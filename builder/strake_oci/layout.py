@@ -21,7 +21,7 @@ from strake_oci.digest import Digest, Hasher
 from strake_oci.errors import DigestMismatchError, LayoutError
 from strake_oci.layout_index import MARKER, VERSION
 from strake_oci.manifest import Index, parse
-from strake_oci.verify import VerifyingReader, copy_checked, despite_mirrors, digest_of
+from strake_oci.verify import CountedOnce, VerifyingReader, copy_checked, despite_mirrors, digest_of
 from strake_oci.wire import MAX_MANIFEST, WireModel, decode, encode
 
 if TYPE_CHECKING:
@@ -141,14 +141,15 @@ class Layout:
         """
         if self.has_blob(descriptor.digest):
             return False
-        despite_mirrors(lambda: self._write(descriptor, open_source, on_bytes))
+        counted = CountedOnce(on_bytes)
+        despite_mirrors(lambda: self._write(descriptor, open_source, counted.from_start()))
         return True
 
     def _write(
         self,
         descriptor: Descriptor,
         open_source: Callable[[], AbstractContextManager[Readable]],
-        on_bytes: Callable[[int], None] | None,
+        on_bytes: Callable[[int], None],
     ) -> None:
         with self.start_upload() as upload, open_source() as source:
             copy_checked(source, upload.write, descriptor, on_bytes)

@@ -137,6 +137,33 @@ def copy_checked(
         raise DigestMismatchError(descriptor.digest, actual, what="blob")
 
 
+class CountedOnce:
+    """Tells of the bytes of a blob that may be moved again from its start, so that each counts once.
+
+    Args:
+        on_bytes: Called with the number of bytes; None where nobody wants to know.
+    """
+
+    def __init__(self, on_bytes: Callable[[int], None] | None) -> None:
+        self._on_bytes = on_bytes
+        self._furthest = 0
+
+    def from_start(self) -> Callable[[int], None]:
+        """Return what to call with numbers of bytes while the blob is moved, this time."""
+        position = 0
+
+        def count(more: int) -> None:
+            nonlocal position
+            position += more
+            fresh = position - self._furthest
+            if fresh > 0:
+                self._furthest = position
+                if self._on_bytes is not None:
+                    self._on_bytes(fresh)
+
+        return count
+
+
 def despite_mirrors(action: Callable[[], T]) -> T:
     """Return what an action returns that reads blobs; it is begun anew when a mirror was to blame.
 
