@@ -84,6 +84,25 @@ class TestAWS:
         assert found == [["AWS", "ecr-role", ""]] * 3 + [None]
         assert len(asked) == 2 + 2  # a role and a token each; the second lookup of a registry asks nobody
 
+    def pod_identity(self, host, token):
+        return {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{host}/v1/credentials",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(token),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def test_pod_identity(self, pod_token):
+        with running_cloud(AWS) as (host, _):
+            environment = self.environment(host, **self.pod_identity(host, pod_token))
+            assert lookup("aws", "ECRCredentials", ECR, **environment) == [["AWS", "ecr-role", ""]]
+
+    def test_pod_identity_that_is_refused(self, wrong_token):
+        with running_cloud(AWS) as (host, _):
+            environment = self.environment(host, **self.pod_identity(host, wrong_token))
+            words = lookup("aws", "ECRCredentials", ECR, **environment)
+        assert "unknown token" in words
+        assert "stolen-token" not in words
+
     def test_role_of_the_instance(self):
         with running_cloud(AWS) as (host, _):
             environment = self.environment(host, AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://{host}/")
