@@ -131,6 +131,23 @@ class TestGoogle:
             )
         assert found == [["oauth2accesstoken", "node", ""]] * 3 + [None, None]
 
+    @pytest.mark.parametrize("status", [404, 403])
+    def test_a_machine_without_an_account(self, status):
+        """404 is the metadata server's word for none: public images are pulled without."""
+
+        class Machine(Google):
+            def answer(self, path):
+                return (status, "no account\nmore") if "service-accounts" in path else super().answer(path)
+
+        with running_cloud(Machine) as (host, _):
+            found = lookup("gcp", "GoogleCredentials", "gcr.io", GCE_METADATA_HOST=host, GCE_METADATA_IP=host)
+        if status == 404:
+            assert found == [None]
+        else:
+            assert found.startswith("no credentials for gcr.io from Google: Failed to retrieve")
+            assert "Status: 403" in found
+            assert "object at" not in found
+
     def federated(self, tmp_path, host, token):
         path = tmp_path / "federation.json"
         path.write_text(

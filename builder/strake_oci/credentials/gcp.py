@@ -24,6 +24,7 @@ _SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
 _USER: Final = "oauth2accesstoken"
 _EARLY: Final = 300.0
 _ABSENT: Final = 600.0
+_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +68,25 @@ def _token(registry: str) -> tuple[Credential | None, float]:
     except DefaultCredentialsError:
         return None, _ABSENT
     except GoogleAuthError as error:
+        if _has_no_account(error):
+            return None, _ABSENT
         raise CredentialError(
-            f"no credentials for {registry} from Google: {error}",
+            f"no credentials for {registry} from Google: {_words(error)}",
             hint="check that the service account is bound to an identity that may use Artifact Registry",
         ) from error
     lifetime = _ABSENT
     if found.expiry is not None:  # UTC without saying so
         lifetime = (found.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() - _EARLY
     return Credential("Google Cloud (Application Default Credentials)", _USER, str(found.token)), lifetime
+
+
+def _has_no_account(error: Exception) -> bool:
+    """Return whether the metadata server knows no service account of the machine: it says 404 then."""
+    cause = error.__cause__
+    return cause is not None and any(getattr(part, "status", None) == _NOT_FOUND for part in cause.args)
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error of the library says, without the errors and answers that it wraps."""
+    said = error.args[0] if error.args else type(error).__name__
+    return _words(said) if isinstance(said, BaseException) else str(said).partition("\n")[0][:200]
