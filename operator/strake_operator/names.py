@@ -7,6 +7,7 @@ the same Job instead of making another.
 from __future__ import annotations
 
 import hashlib
+import re
 
 UID_LABEL = "strake.dev/uid"
 """On Jobs and pods: the ImageBuild's UID. Its presence marks an object as the operator's."""
@@ -15,11 +16,29 @@ ATTEMPT_LABEL = "strake.dev/attempt"
 BUILD_ANNOTATION = "strake.dev/imagebuild"
 """On Jobs and pods: the ImageBuild's name, which may be too long for a label."""
 CONTAINER = "builder"
-CERTIFICATE_VOLUME = "certificate-"
-"""How the volumes of client certificates begin: events about missing Secrets name them."""
 
+_SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
+_CERTIFICATE_VOLUME = re.compile(r'volume "certificate-\d+(?:-([a-z0-9-]+))?"')
 _LONGEST_NAME = 57
 """A Job's name is a label of its pods (63 characters), and pods add six characters of their own."""
+
+
+def certificate_volume(number: int, secret: str) -> str:
+    """Return the name of a client certificate's volume: `certificate-0-registry-client`.
+
+    It tells the Secret's name, where a volume may have such a name: an event about a Secret of the wrong type
+    names the volume alone.
+    """
+    return f"certificate-{number}-{secret}" if _SHORT_LABEL.fullmatch(secret) else f"certificate-{number}"
+
+
+def certificate_secret(event: str) -> str | None:
+    """Return the Secret that an event about a client certificate's volume is about; None for other events.
+
+    It is empty where the volume's name does not tell.
+    """
+    found = _CERTIFICATE_VOLUME.search(event)
+    return None if found is None else found[1] or ""
 
 
 def job_name(build: str, uid: str, generation: int, attempt: int) -> str:

@@ -12,7 +12,7 @@ from strake_api.registries import ClientCertificate, RequestedRegistry
 from strake_api.request import BuildArg
 from strake_oci.errors import OCIError
 from strake_oci.reference import Reference
-from strake_operator.names import CERTIFICATE_VOLUME
+from strake_operator.names import certificate_volume
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
@@ -57,7 +57,7 @@ def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Man
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []
     for number, (secret, needed) in enumerate(sorted(secrets.items())):
-        name = f"{CERTIFICATE_VOLUME}{number}"
+        name = certificate_volume(number, secret)
         items = [{"key": key, "path": key} for key in _KEYS]
         volumes.append(
             {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildSucceeded, parse_result
-from strake_operator.names import CERTIFICATE_VOLUME
+from strake_operator.names import certificate_secret
 from strake_operator.reconcile.observed import Terminated, Waiting
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECASE)
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
-_CERTIFICATE = re.compile(rf'volume "{CERTIFICATE_VOLUME}')
 _FORBIDDEN = re.compile(r"violates PodSecurity|admission webhook .* denied")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 
@@ -118,12 +117,13 @@ def blocker(run: BuilderRun) -> BuildFailed | None:
 def _of_event(problem: str) -> BuildFailed | None:
     if found := _MISSING.search(problem):
         kind, name = found[1].lower(), found[2]
-        if _CERTIFICATE.search(problem):
+        if certificate_secret(problem) is not None:
             return _absent_certificate(f'Secret "{name}" does not exist in this namespace', name)
         return _absent(kind, f'{_KINDS[kind]} "{name}" does not exist')
     if found := _MISSING_KEY.search(problem):
-        if _CERTIFICATE.search(problem):
-            return _absent_certificate(f"a Secret in this namespace has no key {found[2]}", "NAME")
+        if (name := certificate_secret(problem)) is not None:
+            which = f'Secret "{name}"' if name else "a Secret"
+            return _absent_certificate(f"{which} in this namespace has no key {found[2]}", name or "NAME")
         if found[1] == "secret":
             text = f"a Secret has no key {found[2]}: it must be of type kubernetes.io/dockerconfigjson"
             return _absent("secret", text)

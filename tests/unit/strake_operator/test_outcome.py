@@ -120,17 +120,20 @@ def test_events_name_what_is_missing(problem, expected):
 
 
 @pytest.mark.parametrize(
-    ("problem", "said"),
+    ("volume", "problem", "said"),
     [
+        ("0-reg-client", 'secret "reg-client" not found', '"reg-client" does not.*tls reg-client --cert'),
+        ("0-reg-client", "references non-existent secret key: tls.key", '"reg-client" .*has no key tls.key'),
+        ("12", 'secret "reg.client" not found', '"reg.client" does not.*tls reg.client --cert'),
         (
-            'secret "registry-client" not found',
-            'Secret "registry-client" .*secret tls registry-client --cert',
+            "12",
+            "references non-existent secret key: tls.crt",
+            "a Secret .*has no key.*secret tls NAME --cert",
         ),
-        ("references non-existent secret key: tls.key", "no key tls.key.*create secret tls NAME --cert"),
     ],
 )
-def test_a_client_certificate_is_the_platforms_wish(problem, said):
-    problem = f'MountVolume.SetUp failed for volume "certificate-0" : {problem}'
+def test_a_client_certificate_is_the_platforms_wish(volume, problem, said):
+    problem = f'MountVolume.SetUp failed for volume "certificate-{volume}" : {problem}'
     found = blocker(run(pod=None, problems=(problem,)))
     assert found.reason is FailureReason.SECRET_NOT_FOUND
     assert re.search(said, found.message)
