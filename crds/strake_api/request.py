@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from strake_api.document import Document
 from strake_api.form import ImageForm, parse_epoch
-from strake_api.registries import RegistryHost, RequestedRegistry
+from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -145,6 +145,8 @@ class BuildRequest(Document):
     """`os/arch[/variant]`; the builder's own where it is not given."""
     output: Output
     registries: Registries = Registries()
+    ca: CertificatesPEM | None = None
+    """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
     cache: Cache = Cache()
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""

@@ -18,6 +18,7 @@ from tests.demo.installation import NAMESPACE, install
 from tests.demo.own_images import own_images
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
 from tests.fixtures.certificates import Certificates, make_certificates
+from tests.fixtures.https import make_repository, running_web_server
 from tests.fixtures.proxy import Proxy, running_proxy
 from tests.fixtures.registry import LocalRegistry, running_registry
 from tests.images.layouts import image_layout
@@ -48,16 +49,13 @@ class Company:
 
     def files(self, **more) -> dict[str, str]:
         """The platform's ConfigMap."""
-        trusted = {"caFile": "company-ca.crt"}
         registries = {
             "registry.invalid": {"mirrors": [f"{self.mirror.host}/hub"], "mirrorsOnly": True},
-            self.mirror.host: trusted,
-            self.outside: {"ca": self.certificates.ca.read_text()},
-            self.private.host: {**trusted, "clientCertificateSecret": SECRET},
+            self.private.host: {"ca": self.certificates.ca.read_text(), "clientCertificateSecret": SECRET},
             **more,
         }
         proxy = {"httpsProxy": self.proxy.url, "noProxy": f"{NODE_IP},.svc"}
-        said = {"registries": registries, "proxy": proxy}  # JSON is YAML
+        said = {"caFile": "company-ca.crt", "registries": registries, "proxy": proxy}  # JSON is YAML
         return {"registries.yaml": json.dumps(said), "company-ca.crt": self.certificates.ca.read_text()}
 
     def client(self) -> RegistryClient:
@@ -136,8 +134,8 @@ def test_a_secret_of_another_type(company, namespace):
     output = {"destinations": [f"{company.private.host}/{namespace}/app:1"]}
     failure = build(namespace, BASE, output=output)["failure"]
     assert failure["reason"] == "SecretNotFound"
-    assert "no key tls." in failure["message"]
-    assert "kubectl create secret tls" in failure["message"]
+    assert f'Secret "{SECRET}" in this namespace has no key tls.' in failure["message"]
+    assert f"kubectl create secret tls {SECRET} --cert" in failure["message"]
 
 
 def test_a_base_image_without_the_certificate_says_so_too(company, namespace):
@@ -174,6 +172,13 @@ def test_builder_and_steps_go_through_the_proxy(company, namespace):
         for name in (upper, upper.lower())
     )
     assert in_the_image == "0"
+
+
+def test_a_companys_git_server(company, namespace, tmp_path):
+    make_repository(tmp_path / "app.git", Dockerfile="FROM registry.invalid/team/tiny:1\nRUN true\n")
+    with running_web_server(tmp_path, company.certificates, NODE_IP) as web:
+        status = build(namespace, "", source={"git": {"url": f"{web.url}/app.git/.git"}})
+    assert status["phase"] == "Succeeded", status
 
 
 def test_a_changed_config_map_needs_no_restart(company, namespace):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
     from strake_api.request import BuildRequest
+    from strake_builder.cli.authorities import trust_everywhere
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.solve.inputs import BuildInputs
 
@@ -45,6 +47,8 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
         raise InvalidRequest(f"cannot read the request {path}: {error.strerror}") from error
     except ValidationError as error:
         raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
+    if request.ca is not None:
+        trust_everywhere(request.ca, os.environ)
     return request, BuildInputs(
         pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
         push_credentials=mounted_credentials(request.registries.push_config),

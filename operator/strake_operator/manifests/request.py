@@ -38,7 +38,7 @@ def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> Bui
         ),
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
-    return request.model_copy(update={"args": args})
+    return request.model_copy(update={"args": args, "ca": settings.registries.ca})
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:

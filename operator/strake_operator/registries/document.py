@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.document import Document
-from strake_api.registries import CA_LIMIT, RegistryAccess, RegistryHost, SecretName
+from strake_api.registries import CA_LIMIT, CertificatesPEM, RegistryAccess, RegistryHost, SecretName
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -40,6 +40,8 @@ def _exceptions(text: str) -> str:
 
 
 ProxyURL = Annotated[str, Field(max_length=2048), AfterValidator(_proxy)]
+CAFile = Annotated[str, Field(min_length=1, max_length=4096)]
+"""A path; a relative one starts at the directory of the settings."""
 
 
 class Proxy(Document):
@@ -62,8 +64,8 @@ class Proxy(Document):
 class PlatformRegistry(RegistryAccess):
     """How builds reach one registry."""
 
-    ca_file: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
-    """The file that holds `ca`; a relative path starts at the directory of the settings."""
+    ca_file: CAFile | None = None
+    """The file that holds `ca`."""
     client_certificate_secret: SecretName | None = None
     """A Secret of type kubernetes.io/tls in each build's namespace, shown to the registry."""
 
@@ -83,14 +85,20 @@ class PlatformRegistries(Document):
         default_factory=dict
     )
     """By host, as it stands in the names of images."""
+    ca: CertificatesPEM | None = None
+    """CAs that builders trust besides the system's, whatever they ask: registries, git, ADD."""
+    ca_file: CAFile | None = None
+    """The file that holds `ca`."""
     proxy: Proxy = Proxy()
 
     @model_validator(mode="after")
-    def _fits_into_a_request(self) -> Self:
-        size = sum(len(each.ca or "") for each in self.registries.values())
+    def _rules(self) -> Self:
+        if self.ca is not None and self.ca_file is not None:
+            raise ValueError("give ca or caFile, not both")
+        size = len(self.ca or "") + sum(len(each.ca or "") for each in self.registries.values())
         if size > CA_LIMIT:
             raise ValueError(
                 f"the CAs have {size} characters and may have {CA_LIMIT}, since each build carries them: "
-                "give every registry its own CA and not a bundle of all"
+                "give a CA for everything once, at the top, or each registry its own and not a bundle of all"
             )
         return self

@@ -52,16 +52,17 @@ def read_registries(path: str, insecure: Iterable[str] = ()) -> tuple[PlatformRe
         found = PlatformRegistries.model_validate(said)
     except ValidationError as error:
         raise _mistake(path, error) from error
+    whole = found.to_dict()
+    hosts: dict[str, Any] = whole["registries"]
     files = {path} - {""}
-    hosts: dict[str, Any] = {}
-    for host, registry in found.registries.items():
-        hosts[host] = registry.to_dict()
-        if (name := hosts[host].pop("caFile", None)) is not None:
-            hosts[host]["ca"] = _authority(os.path.join(os.path.dirname(file), name), path, host)
-            files.add(os.path.join(os.path.dirname(file), name))
+    for field, each in (("caFile", whole), *((f"registries[{name}].caFile", hosts[name]) for name in hosts)):
+        if (name := each.pop("caFile", None)) is not None:
+            authority = os.path.join(os.path.dirname(file), name)
+            each["ca"] = _content(authority, f"{FILE_VARIABLE} {path}: {field}")
+            files.add(authority)
     _add_insecure(hosts, insecure)
     try:
-        return PlatformRegistries.model_validate({**found.to_dict(), "registries": hosts}), frozenset(files)
+        return PlatformRegistries.model_validate(whole), frozenset(files)
     except ValidationError as error:
         raise _mistake(path, error) from error
 
@@ -83,10 +84,6 @@ def _document(file: str, path: str) -> dict[str, Any]:
             f"{FILE_VARIABLE} {path}: it must be a mapping with the keys registries and proxy"
         )
     return said
-
-
-def _authority(file: str, path: str, host: str) -> str:
-    return _content(file, f"{FILE_VARIABLE} {path}: registries[{host}].caFile")
 
 
 def _content(file: str, what: str) -> str:

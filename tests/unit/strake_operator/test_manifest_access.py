@@ -55,6 +55,7 @@ def environment_of(platform: Settings) -> dict[str, str]:
 
 def test_a_platform_that_says_nothing():
     assert request_of(SETTINGS).registries.hosts == {}
+    assert request_of(SETTINGS).ca is None
     assert environment_of(SETTINGS) == {}
 
 
@@ -76,6 +77,11 @@ def test_registries_reach_the_builder(tmp_path):
     assert hosts["r.example"].ca == ca
     assert hosts["s.example"].insecure_skip_tls_verify
     assert hosts["t.example:5000"].insecure
+
+
+def test_a_ca_for_everything_reaches_the_builder(tmp_path):
+    ca = make_certificates(tmp_path).ca.read_text()
+    assert request_of(settings(ca=ca)).ca == ca
 
 
 def certificates_of(platform: Settings, build: ImageBuildSpec) -> dict[str, bool]:
@@ -125,6 +131,15 @@ def test_a_pod_waits_for_the_certificates_that_its_build_needs_for_sure(build, w
         }
     )
     assert certificates_of(platform, build) == waits
+
+
+def test_a_volume_tells_its_secret_where_its_name_may():
+    secrets = ("a", "dots.in.it", "x" * 200)
+    platform = settings(
+        registries={f"r{number}.example": {"clientCertificateSecret": s} for number, s in enumerate(secrets)}
+    )
+    names = [each["name"] for each in pod_of(platform)["volumes"] if each["name"].startswith("certificate")]
+    assert names == ["certificate-0-a", "certificate-1", "certificate-2"]
 
 
 def test_keys_never_leave_their_secret(tmp_path):

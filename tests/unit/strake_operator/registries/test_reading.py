@@ -72,6 +72,11 @@ def test_a_ca_in_the_file_itself(read, certificates):
     assert found.registries["r.example"].ca == certificates.ca.read_text()
 
 
+def test_a_ca_for_everything(read, tmp_path, certificates):
+    (tmp_path / "company-ca.crt").write_text("the company\n" + certificates.ca.read_text())
+    assert read("caFile: company-ca.crt").ca == certificates.ca.read_text()
+
+
 def test_the_environment_adds_registries_without_tls(read):
     found = read("registries: {a.example: {mirrors: [m.example]}}", "a.example", "b.example:5000")
     assert found.registries["a.example"].insecure
@@ -99,6 +104,8 @@ def test_no_file_at_all():
         ("registries: {r.example: {insecure: true, caFile: x}}", r"registries\[r.example\]: insecure is plain HTTP"),
         ("registries: {r.example: {ca: x, caFile: x}}", r"registries\[r.example\].ca: it must hold PEM"),
         ("registries: {r.example: {caFile: none.crt}}", r"registries\[r.example\].caFile: cannot read .*none.crt"),
+        ("caFile: none.crt", r"caFile: cannot read .*none.crt"),
+        ("ca: x", r"ca: it must hold PEM"),
         ("registries: {r.example: {caFile: der.crt}}", r"registries\[r.example\].caFile: .*PEM, not DER"),
         ("registries: {r.example: {caFile: text.crt}}", r"registries\[r.example\].ca: it must hold PEM"),
         ("registries: {r.example: {clientCertificateSecret: A}}", r"\.clientCertificateSecret: "),
@@ -158,7 +165,7 @@ def test_bundles_that_no_request_could_carry(read, tmp_path, certificates):
     ca = certificates.ca.read_text()
     (tmp_path / "bundle.crt").write_text(ca * (CA_LIMIT // 3 // len(ca) + 1))
     hosts = "".join(f"  r{number}.example: {{caFile: bundle.crt}}\n" for number in range(3))
-    with pytest.raises(SettingsError, match="give every registry its own CA"):
+    with pytest.raises(SettingsError, match="give a CA for everything once"):
         read(f"registries:\n{hosts}")
 
 
