@@ -13,11 +13,6 @@ from tests.fixtures.https import make_repository, running_web_server
 from tests.fixtures.registry import running_registry
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
-
-
 @pytest.fixture
 def web(tmp_path, certificates):
     """Serves a repository whose Dockerfile downloads a file from the same server."""

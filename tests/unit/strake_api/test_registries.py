@@ -7,15 +7,13 @@ from pydantic import ValidationError
 
 from strake_api.registries import CA_LIMIT, RequestedRegistry
 from strake_api.request import BuildRequest, Registries
-from tests.fixtures.certificates import make_certificates
 
 CERTIFICATE = {"secret": "registry-client", "directory": "/strake/certificates/registry-client"}
 
 
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory):
-    made = make_certificates(tmp_path_factory.mktemp("certificates"))
-    return {"ca": made.ca.read_text(), "key": made.client_key.read_text()}
+@pytest.fixture
+def pem(certificates):
+    return {"ca": certificates.ca.read_text(), "key": certificates.client_key.read_text()}
 
 
 def read(**said) -> RequestedRegistry:

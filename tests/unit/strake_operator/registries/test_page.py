@@ -10,7 +10,6 @@ import yaml
 
 from strake_operator.registries.document import PlatformRegistries, PlatformRegistry, Proxy
 from strake_operator.registries.reading import read_registries
-from tests.fixtures.certificates import make_certificates
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs/operator.md").read_text()
@@ -29,26 +28,26 @@ def test_every_field_is_explained(field):
     assert f"`{field}`" in rows
 
 
-def read(text, directory):
+def read(text, directory, certificates):
     (directory / "registries.yaml").write_text(text)
     for name in ("company-ca.crt", "partner-ca.crt"):
-        (directory / name).write_text(make_certificates(directory).ca.read_text())
+        (directory / name).write_text(certificates.ca.read_text())
     return read_registries(str(directory / "registries.yaml"))[0]
 
 
-def test_the_example_on_the_page(tmp_path):
+def test_the_example_on_the_page(tmp_path, certificates):
     (example,) = re.findall(r"```yaml\n(caFile:.*?)```", PAGE, re.DOTALL)
-    assert len(read(example, tmp_path).registries) == 4
+    assert len(read(example, tmp_path, certificates).registries) == 4
 
 
 def test_what_is_shipped_says_nothing():
     assert read_registries(str(SHIPPED))[0] == PlatformRegistries()
 
 
-def test_what_is_shipped_works_when_the_comments_go(tmp_path):
+def test_what_is_shipped_works_when_the_comments_go(tmp_path, certificates):
     lines = SHIPPED.read_text().splitlines()
     text = "\n".join(re.sub("^# ?", "", line) for line in lines[2:-1])
-    found = read(text, tmp_path)
+    found = read(text, tmp_path, certificates)
     assert found.proxy.no_proxy
     assert found.registries["docker.io"].mirrors
 

@@ -7,12 +7,6 @@ import pytest
 from strake_api.registries import CA_LIMIT
 from strake_operator.errors import SettingsError
 from strake_operator.registries.reading import read_registries
-from tests.fixtures.certificates import make_certificates
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

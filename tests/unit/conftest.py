@@ -1,0 +1,5 @@
+"""Fixtures of the unit tests."""
+
+from tests.fixtures.certificates import certificates
+
+__all__ = ["certificates"]
