@@ -13,20 +13,15 @@ import pytest
 from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
 from tests.fixtures.builds import Builder
-from tests.fixtures.certificates import Certificates, make_certificates
+from tests.fixtures.certificates import Certificates
 from tests.fixtures.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates")).demanding_client()
-
-
-@pytest.fixture(scope="module")
 def private(certificates):
     """A registry that shows a certificate of a private CA and asks for one."""
-    with running_registry(tls=certificates) as running:
+    with running_registry(tls=certificates.demanding_client()) as running:
         yield running
 
 
@@ -221,3 +216,16 @@ def test_a_request_that_makes_no_sense_is_refused(pod, hosts):
     result = pod.build(BASE, hosts)
     assert result["reason"] == "InvalidRequest"
     assert "registries.hosts." in result["message"]
+
+
+def test_a_cache_that_asks_for_a_missing_certificate_is_done_without(pod):
+    hosts = {**pod.mirrored, pod.private.host: pod.trusted, pod.builder.registry.host: {"insecure": True}}
+    result = pod.build(
+        BASE,
+        hosts,
+        output={"destinations": [pod.builder.destination]},
+        cache={"repository": f"{pod.private.host}/{pod.builder.name}/cache"},
+    )
+    assert "digest" in result
+    warnings = " ".join(each["message"] for each in result["warnings"])
+    assert f"there is no file {pod.secret}/tls.crt" in warnings

@@ -45,11 +45,11 @@ def _requested(registry: PlatformRegistry) -> RequestedRegistry:
 def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Manifest]]:
     """Return volumes and mounts of the client certificates that a request names.
 
-    Where the request itself says that a registry is used, its Secret must be there before the pod starts. Of
-    the others nobody knows before the Dockerfile is read: the builder says so when it misses one, and a
-    namespace that never uses the registry needs no Secret for it.
+    The pod waits for those of its destinations. Which registries it pulls from nobody knows before the
+    Dockerfile is read, and a cache is no reason to fail. The builder says so when it misses a certificate; a
+    namespace that never uses a registry needs no Secret for it.
     """
-    used = _used_hosts(request)
+    used = _destination_hosts(request)
     secrets: dict[str, bool] = {}
     for host, registry in request.registries.hosts.items():
         if (certificate := registry.client_certificate) is not None:
@@ -74,12 +74,9 @@ def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Man
     return volumes, mounts
 
 
-def _used_hosts(request: BuildRequest) -> set[str]:
-    """Return the registries that a build talks to whatever its Dockerfile says."""
-    cache = request.cache
-    names = [*request.output.destinations, *cache.images, *([cache.repository] if cache.repository else [])]
+def _destination_hosts(request: BuildRequest) -> set[str]:
     found = set()
-    for name in names:
+    for name in request.output.destinations:
         try:
             found.add(Reference.parse(name).repository.registry)
         except OCIError:

@@ -16,7 +16,6 @@ from strake_operator.manifests.request import request_config_map
 from strake_operator.registries.document import PlatformRegistries
 from strake_operator.registries.source import RegistriesSource
 from strake_operator.settings import Settings
-from tests.fixtures.certificates import make_certificates
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC
 from tests.unit.strake_operator.test_reconciler import KEY, Cluster
 
@@ -59,8 +58,8 @@ def test_a_platform_that_says_nothing():
     assert environment_of(SETTINGS) == {}
 
 
-def test_registries_reach_the_builder(tmp_path):
-    ca = make_certificates(tmp_path).ca.read_text()
+def test_registries_reach_the_builder(certificates):
+    ca = certificates.ca.read_text()
     platform = settings(
         registries={
             "docker.io": {"mirrors": ["m.example/hub", "n.example"], "mirrorsOnly": True},
@@ -79,8 +78,8 @@ def test_registries_reach_the_builder(tmp_path):
     assert hosts["t.example:5000"].insecure
 
 
-def test_a_ca_for_everything_reaches_the_builder(tmp_path):
-    ca = make_certificates(tmp_path).ca.read_text()
+def test_a_ca_for_everything_reaches_the_builder(certificates):
+    ca = certificates.ca.read_text()
     assert request_of(settings(ca=ca)).ca == ca
 
 
@@ -114,15 +113,11 @@ def certificates_of(platform: Settings, build: ImageBuildSpec) -> dict[str, bool
         (spec(output={"destinations": ["x.example/a"]}), {"for-r": False, "shared": False}),
         (
             spec(output={"destinations": ["x.example/a"]}, cache={"repository": "s.example/cache"}),
-            {"for-r": False, "shared": True},
-        ),
-        (
-            spec(output={"destinations": ["x.example/a"]}, cache={"images": ["r.example/a:1", "NO NAME"]}),
-            {"for-r": True, "shared": False},
+            {"for-r": False, "shared": False},
         ),
     ],
 )
-def test_a_pod_waits_for_the_certificates_that_its_build_needs_for_sure(build, waits):
+def test_a_pod_waits_for_the_certificates_of_its_destinations(build, waits):
     platform = settings(
         registries={
             "r.example": {"clientCertificateSecret": "for-r"},
@@ -142,10 +137,9 @@ def test_a_volume_tells_its_secret_where_its_name_may():
     assert names == ["certificate-0-a", "certificate-1", "certificate-2"]
 
 
-def test_keys_never_leave_their_secret(tmp_path):
-    made = make_certificates(tmp_path)
+def test_keys_never_leave_their_secret(certificates):
     platform = settings(
-        registries={"r.example": {"ca": made.ca.read_text(), "clientCertificateSecret": "client"}}
+        registries={"r.example": {"ca": certificates.ca.read_text(), "clientCertificateSecret": "client"}}
     )
     assert "PRIVATE KEY" not in request_config_map(RUN, spec(), platform)["data"]["request.json"]
 
