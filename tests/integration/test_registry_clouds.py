@@ -42,6 +42,7 @@ def lookup(module, source, *registries, arguments="", **environment):
         text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert done.stderr == "", "what a library says about its tries is ours to tell"
     return json.loads(done.stdout)
 
 

@@ -100,8 +100,12 @@ def _exchanged(registry: str, url: str) -> Credential:
 
 
 def _entra_token() -> str:
+    import logging
+
     from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
 
+    # Its warnings, which Python prints where nobody else does, say what the errors say.
+    logging.getLogger("azure").addHandler(logging.NullHandler())
     client = os.environ.get("AZURE_CLIENT_ID")
     # The webhook of Azure's workload identity sets these two together.
     if os.environ.get("AZURE_FEDERATED_TOKEN_FILE") and os.environ.get("AZURE_TENANT_ID"):
