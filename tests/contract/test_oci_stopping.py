@@ -18,7 +18,7 @@ from strake_oci.errors import DigestMismatchError, MirrorError, NotFoundError, O
 from strake_oci.reference import Repository
 from strake_oci.registry import ClientSettings, RegistryClient, RetryPolicy
 from strake_oci.registry.images import RegistryImages
-from strake_oci.registry.stopping import LAST_WORDS
+from strake_oci.stopping import LAST_WORDS
 from tests.faults import faults
 from tests.faults.moves import always_in_parts
 from tests.faults.registry import FaultyRegistry

@@ -197,3 +197,62 @@ class TestCopy:
         with base_registry.client() as client, pytest.raises(NotFoundError):
             client.resolve(base_registry.repository(f"stopping/copy-{number}").tag("1"))
         assert not list((tmp_path / "layout").rglob(".upload-*"))
+
+
+class TestSources:
+    """What is fetched from servers that are no registries: contexts, and what ADD names."""
+
+    @pytest.fixture
+    def mute(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(30)
+            yield listener
+
+    @staticmethod
+    def await_reader(mute) -> contextlib.AbstractContextManager:
+        """Wait until somebody wants something."""
+        return contextlib.closing(mute.accept()[0])
+
+    @staticmethod
+    def processes(mute) -> list[str]:
+        """Programs that still want something."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        return [line for line in found if line.startswith("git") and f":{mute.getsockname()[1]}/" in line]
+
+    @pytest.mark.parametrize("what", ["a context", "ADD of a URL", "ADD of git"])
+    def test_a_signal_comes(self, builder, mute, what):
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/app"
+        flags = ("--context", f"git+{url}.git") if what == "a context" else ()
+        builder.context(f"FROM TINY\nADD {url}{'.git#main' if what == 'ADD of git' else ''} /f")
+        process = builder.start(*flags)
+        with self.await_reader(mute):
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=30)
+        assert time.monotonic() - begun < SOON
+        assert process.returncode == 143, said
+        assert "stopped by SIGTERM" in said
+        assert not self.processes(mute)
+        assert builder.left_behind() == []
+
+    @pytest.mark.parametrize("cache", [(), ("--cache-dir", "cache")], ids=["no cache", "a directory"])
+    @pytest.mark.parametrize("what", ["URL", "git"])
+    def test_a_step_of_another_stage_fails(self, builder, mute, gate, what, cache):
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/app{'.git#main' if what == 'git' else ''}"
+        checksum = f"--checksum={'0' * 40}" if what == "git" else f"--checksum=sha256:{'0' * 64}"
+        builder.context(
+            f"FROM TINY AS slow\nADD {checksum} {url} /f\nFROM TINY\nRUN {gate.step}; exit 9\nCOPY --from=slow /f /"
+        )
+        process = builder.start(
+            *(str(builder.directory / word) if word == "cache" else word for word in cache)
+        )
+        with self.await_reader(mute):
+            begun = gate.opened()
+            _, said = process.communicate(timeout=30)
+        assert time.monotonic() - begun < SOON
+        assert process.returncode == 7, said
+        assert "exit code 9" in said
+        assert not self.processes(mute)

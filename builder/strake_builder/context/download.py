@@ -14,6 +14,7 @@ from strake_builder.errors import SourceError
 from strake_oci.errors import ErrorContext, OCIError
 from strake_oci.registry.settings import ClientSettings, Endpoint
 from strake_oci.registry.transport import Answer, Request, Transport
+from strake_oci.stopping import Stopping
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""
@@ -56,7 +57,13 @@ class Download:
         return _nanoseconds(self.validators.last_modified)
 
 
-def download(url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT) -> Download:
+def download(
+    url: str,
+    path: str,
+    checksum: str | None,
+    limit: int = SIZE_LIMIT,
+    stopping: Stopping | None = None,
+) -> Download:
     """Download a URL into a new file.
 
     Args:
@@ -64,19 +71,25 @@ def download(url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT)
         path: the file to make.
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
         limit: bytes at most.
+        stopping: ends it.
 
     Raises:
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
-    found = download_if_changed(url, path, checksum, Validators(), limit)
+    found = download_if_changed(url, path, checksum, Validators(), limit, stopping)
     if found is None:
         raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
     return found
 
 
 def download_if_changed(
-    url: str, path: str, checksum: str | None, known: Validators, limit: int = SIZE_LIMIT
+    url: str,
+    path: str,
+    checksum: str | None,
+    known: Validators,
+    limit: int = SIZE_LIMIT,
+    stopping: Stopping | None = None,
 ) -> Download | None:
     """Download a URL into a new file, unless the server says that it is as known; then return None.
 
@@ -86,6 +99,7 @@ def download_if_changed(
         checksum: likewise.
         known: what the server said of the file before.
         limit: likewise.
+        stopping: likewise.
 
     Raises:
         SourceError: as `download`.
@@ -96,7 +110,7 @@ def download_if_changed(
     headers = {name: value for name, value in named.items() if value}
     digests = _Digests(checksum)
     try:
-        with closing(Transport(ClientSettings())) as transport:
+        with closing(Transport(ClientSettings(), stopping)) as transport:
             endpoint = Endpoint(shown, url)
             context = ErrorContext(registry=shown, operation="downloading")
             with transport.send(endpoint, Request("GET", url, headers), context) as answer:

@@ -12,6 +12,7 @@ from typing import BinaryIO, Final, assert_never
 from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.errors import SourceError
+from strake_oci.stopping import Stopping
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
@@ -30,13 +31,19 @@ class FetchedContext:
     revision: str | None = None
 
 
-def fetch_context(source: Source, scratch: str, unpack: Callable[[BinaryIO, str], None]) -> FetchedContext:
+def fetch_context(
+    source: Source,
+    scratch: str,
+    unpack: Callable[[BinaryIO, str], None],
+    stopping: Stopping | None = None,
+) -> FetchedContext:
     """Bring a context to a directory.
 
     Args:
         source: where it is.
         scratch: an existing empty directory to put it into where it is not local.
         unpack: unpacks an archive into a directory.
+        stopping: ends a fetch.
 
     Raises:
         SourceError: it cannot be fetched, with what git said.
@@ -61,7 +68,7 @@ def fetch_context(source: Source, scratch: str, unpack: Callable[[BinaryIO, str]
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
         case GitSource():
-            return _fetch_git(chosen, scratch)
+            return _fetch_git(chosen, scratch, stopping)
         case _:
             assert_never(chosen)
 
@@ -80,8 +87,8 @@ def _write_inline(source: InlineSource, directory: str) -> None:
             raise SourceError(f"cannot write the inline file {name!r}: {error.strerror}") from error
 
 
-def _fetch_git(source: GitSource, directory: str) -> FetchedContext:
-    revision = check_out(GitPlace(source.url, source.ref), directory)
+def _fetch_git(source: GitSource, directory: str, stopping: Stopping | None) -> FetchedContext:
+    revision = check_out(GitPlace(source.url, source.ref), directory, stopping)
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.errors import SourceError
+from strake_oci.stopping import Stopping, interruptible
 
 _GIT_SECONDS: Final = 600
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -33,35 +37,45 @@ class GitPlace:
     submodules: bool = True
 
 
-def check_out(place: GitPlace, directory: str) -> str:
+def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None) -> str:
     """Fetch one commit without history into an empty directory and return its full hash.
 
     A server that refuses a bare commit hash gets a full fetch.
+
+    Args:
+        place: what to fetch.
+        directory: where to.
+        stopping: ends it.
 
     Raises:
         SourceError: it cannot be fetched, with what git said.
     """
     url, ref = _checked(place)
-    _git(directory, "init", "--quiet", "--initial-branch=main", ".")
+    git = partial(_git, stopping, directory)
+    git("init", "--quiet", "--initial-branch=main", ".")
     try:
-        _git(directory, "fetch", "--quiet", "--depth=1", "--no-tags", url, ref, shown=url)
+        git("fetch", "--quiet", "--depth=1", "--no-tags", url, ref, shown=url)
     except SourceError:
         if not _COMMIT.fullmatch(ref):
             raise
-        _git(directory, "fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*", shown=url)
-        _git(directory, "update-ref", "FETCH_HEAD", ref)
-    _git(directory, "checkout", "--quiet", "--detach", "FETCH_HEAD")
-    revision = _git(directory, "rev-parse", "HEAD").strip()
+        git("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*", shown=url)
+        git("update-ref", "FETCH_HEAD", ref)
+    git("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    revision = git("rev-parse", "HEAD").strip()
     if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
-        _git(directory, "remote", "add", "origin", url)  # relative URLs of submodules start from it
-        _git(directory, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", shown=url)
+        git("remote", "add", "origin", url)  # relative URLs of submodules start from it
+        git("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", shown=url)
     return revision
 
 
-def resolve_ref(place: GitPlace) -> str:
+def resolve_ref(place: GitPlace, stopping: Stopping | None = None) -> str:
     """Return the full hash of the commit that a ref stands for, without fetching it.
 
     Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
+
+    Args:
+        place: where to ask.
+        stopping: ends it.
 
     Raises:
         SourceError: the remote does not answer, or has no such ref.
@@ -69,7 +83,7 @@ def resolve_ref(place: GitPlace) -> str:
     url, ref = _checked(place)
     if _COMMIT.fullmatch(ref):
         return ref
-    listed = _git("/", "ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
+    listed = _git(stopping, "/", "ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
@@ -91,7 +105,7 @@ def _checked(place: GitPlace) -> tuple[str, str]:
     return url, ref
 
 
-def _git(directory: str, *arguments: str, shown: str = "") -> str:
+def _git(stopping: Stopping | None, directory: str, *arguments: str, shown: str = "") -> str:
     """Run git with nothing of the machine's own configuration and no prompt, and return what it printed."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -104,26 +118,36 @@ def _git(directory: str, *arguments: str, shown: str = "") -> str:
         **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "GIT_SSL_CAINFO"},
     }
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["git", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", *arguments],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_GIT_SECONDS,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             umask=0o022,  # git knows one bit of a mode; the rest is the umask, which BuildKit has so
-            check=False,
+            start_new_session=True,  # so that its own children end with it
         )
     except FileNotFoundError:
         raise SourceError("git is not installed", hint="install git, or use Strake's builder image") from None
-    except subprocess.TimeoutExpired:
-        raise SourceError(f"git did not finish {redact_url(shown)} within {_GIT_SECONDS} s") from None
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
+    with process, interruptible(stopping, partial(_kill, process)):
+        try:
+            out, err = process.communicate(timeout=_GIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            _kill(process)
+            raise SourceError(f"git did not finish {redact_url(shown)} within {_GIT_SECONDS} s") from None
+    if process.returncode:
+        said = err.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
         what = f"git {arguments[0]} of {redact_url(shown)}" if shown else f"git {arguments[0]}"
         hint = "check the URL, the ref and the credentials" if shown else ""
         raise SourceError(f"{what} failed: {said.replace(shown, redact_url(shown))}", hint=hint)
-    return done.stdout.decode(errors="replace")
+    return out.decode(errors="replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def redact_url(url: str) -> str:

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.git import GitPlace, check_out, redact_url
+from strake_builder.context.git import GitPlace, redact_url
 from strake_builder.errors import SourceError, StepError
 from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
 from strake_builder.layers.compression import DecompressedStream
@@ -113,7 +113,8 @@ class _Adding:
         """Add a commit's files, without git's own unless asked."""
         os.mkdir(scratch)
         ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
-        revision = check_out(GitPlace(wanted.remote, ref, wanted.submodules), scratch)
+        place = GitPlace(wanted.remote, ref, wanted.submodules)
+        revision = self.places.remote.check_out(place, scratch)
         if wanted.checksum and not revision.startswith(wanted.checksum):
             raise SourceError(
                 f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",

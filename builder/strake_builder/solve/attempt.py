@@ -179,6 +179,7 @@ class Attempt:
             self._whole.cancel(reason)
         elif not isinstance(reason, NOT_FINAL):
             self._parts.clients.abandon()
+            self._parts.remote.stop()
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace = self._parts, self._parts.workspace

@@ -47,6 +47,7 @@ from strake_builder.solve.remote_sources import RemoteSources
 from strake_builder.solve.requested import destinations_of, platform_of
 from strake_builder.solve.workspace import Workspace
 from strake_oci.digest import Digest
+from strake_oci.stopping import Stopping
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -74,6 +75,8 @@ class Build:
             raise InvalidRequest("the request has no destination", hint="name at least one")
         self._platform = platform_of(request)
         self._phases = Phases(reporter, cancellation)
+        self._sources = Stopping()
+        cancellation.on_cancel(self._sources.stop)
 
     def run(self) -> BuildSucceeded:
         """Build and push.
@@ -85,7 +88,9 @@ class Build:
             scope.enter_context(self._deadline())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                context = fetch_context(self._request.source, workspace.directory("context"), unpack_context)
+                context = fetch_context(
+                    self._request.source, workspace.directory("context"), unpack_context, self._sources
+                )
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
             parts = self._parts(workspace, planned, files, scope)
@@ -147,7 +152,9 @@ class Build:
             form=layer_format(self._request),
             reporter=self._reporter,
             phases=self._phases,
-            remote=RemoteSources(workspace, open_downloads(self._inputs, usage), pulls),
+            remote=RemoteSources(
+                workspace, open_downloads(self._inputs, usage, self._sources), pulls, self._sources
+            ),
             digests=digests,
         )
 

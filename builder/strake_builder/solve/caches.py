@@ -25,6 +25,7 @@ from strake_oci.errors import InvalidValueError
 from strake_oci.platform import Platform
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
+from strake_oci.stopping import Stopping
 
 Warn = Callable[[str], None]
 LAYERS: Final = "layers"
@@ -104,11 +105,11 @@ def open_caches(
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
-def open_downloads(inputs: BuildInputs, usage: Usage | None) -> Downloads:
+def open_downloads(inputs: BuildInputs, usage: Usage | None, stopping: Stopping) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
     if inputs.cache_directory is None or usage is None:
-        return Downloads()
-    return Downloads(os.path.join(inputs.cache_directory, DOWNLOADS), usage.hold)
+        return Downloads(stopping=stopping)
+    return Downloads(os.path.join(inputs.cache_directory, DOWNLOADS), usage.hold, stopping)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:

@@ -14,9 +14,10 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git import GitPlace, resolve_ref
+from strake_builder.context.git import GitPlace, check_out, resolve_ref
 from strake_builder.frontend.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace import Workspace
+from strake_oci.stopping import Stopping
 
 _FULL_COMMIT = 40
 """Hex digits from which on a checksum names one commit."""
@@ -49,12 +50,16 @@ class RemoteSources:
         workspace: where files are put.
         downloads: fetches URLs.
         pool: where this happens.
+        stopping: ends what is under way, downloads included.
     """
 
-    def __init__(self, workspace: Workspace, downloads: Downloads, pool: Executor) -> None:
+    def __init__(
+        self, workspace: Workspace, downloads: Downloads, pool: Executor, stopping: Stopping
+    ) -> None:
         self._workspace = workspace
         self._downloads = downloads
         self._pool = pool
+        self._stopping = stopping
         self._lock = threading.Lock()
         self._files: dict[tuple[str, str | None], Future[RemoteFile]] = {}
         self._commits: dict[tuple[str, str], Future[str]] = {}
@@ -85,6 +90,18 @@ class RemoteSources:
         """
         return self._commit(source).result()
 
+    def check_out(self, place: GitPlace, directory: str) -> str:
+        """Fetch one commit's files into an empty directory and return its full hash.
+
+        Raises:
+            SourceError: it cannot be fetched.
+        """
+        return check_out(place, directory, self._stopping)
+
+    def stop(self) -> None:
+        """End whatever is under way."""
+        self._stopping.stop()
+
     def known_commit(self, source: GitSource) -> str | None:
         """Return what `commit` returned for this build's keys, None if nobody asked."""
         with self._lock:
@@ -110,7 +127,7 @@ class RemoteSources:
         with self._lock:
             if key not in self._commits:
                 place = GitPlace(source.remote, source.ref)
-                self._commits[key] = self._pool.submit(resolve_ref, place)
+                self._commits[key] = self._pool.submit(resolve_ref, place, self._stopping)
             return self._commits[key]
 
 

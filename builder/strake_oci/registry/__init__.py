@@ -10,7 +10,7 @@
 | `authorizer`, `challenge`, `tokens` | authentication |
 | `answers`, `retry`, `hop` | what a refusal means, when to try again, where not to go |
 | `transport`, `tls`, `proxy` | HTTP, trust, the way out |
-| `network`, `stopping`, `failures` | sockets, how waits for them end, why they break |
+| `network`, `failures` | sockets, why they break |
 """
 
 from strake_oci.registry.client import RegistryClient

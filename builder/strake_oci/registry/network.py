@@ -22,7 +22,7 @@ from httpcore._backends.sync import SyncStream  # there is no public way from a 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strake_oci.registry.stopping import Stopping
+    from strake_oci.stopping import Stopping
 
 _Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
 """What `socket.getaddrinfo` returns."""

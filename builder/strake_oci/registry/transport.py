@@ -32,8 +32,8 @@ from strake_oci.registry.failures import connection_error
 from strake_oci.registry.hop import check_hop, join
 from strake_oci.registry.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.registry.proxy import proxy_for
-from strake_oci.registry.stopping import Stopping
 from strake_oci.registry.tls import ssl_context
+from strake_oci.stopping import Stopping
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -177,13 +177,14 @@ class Transport:
 
     Args:
         settings: Time limits, User-Agent, number of connections, whether to obey the proxy variables.
+        stopping: What else stops it.
     """
 
-    def __init__(self, settings: ClientSettings) -> None:
+    def __init__(self, settings: ClientSettings, stopping: Stopping | None = None) -> None:
         self._settings = settings
         self._pools: dict[_Pool, httpx.HTTPTransport] = {}
         self._lock = threading.Lock()
-        self._stopping = Stopping()
+        self._stopping = stopping or Stopping()
 
     def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
         """Send a request and return its answer, whatever its status; redirects of GET and HEAD are followed.

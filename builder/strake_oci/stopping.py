@@ -1,4 +1,4 @@
-"""Ends what a client has under way, from another thread than those that wait.
+"""Ends what is under way, from another thread than those that wait for it.
 
 A registry may be silent for minutes and be right; a build that was stopped has no minutes. Closing a
 connection under a thread that waits for it does not wake that thread, and its descriptor may be another
@@ -30,7 +30,7 @@ class _ThisThread(threading.local):
 
 
 class Stopping:
-    """Whether a client is stopped. Thread-safe.
+    """Whether something is stopped, and how its waits end. Thread-safe.
 
     Args:
         clock: Seconds, monotonic.
@@ -86,3 +86,16 @@ class Stopping:
             yield
         finally:
             self._here.until = None
+
+
+@contextlib.contextmanager
+def interruptible(stopping: Stopping | None, interrupt: Callable[[], object]) -> Iterator[None]:
+    """Have what is done in the context ended by a stop, if anything can stop it."""
+    if stopping is None:
+        yield
+        return
+    stopping.add(interrupt)
+    try:
+        yield
+    finally:
+        stopping.discard(interrupt)
