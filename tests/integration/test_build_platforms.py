@@ -11,6 +11,7 @@ import pytest
 
 from strake_builder.sandbox.foreign import _MACHINES, Foreign, runs_here
 from strake_oci.platform import host
+from tests.fixtures.builds import STRAKE
 
 OTHER = "arm64" if host().architecture == "amd64" else "amd64"
 REGISTER = r"""
@@ -104,6 +105,29 @@ def test_without_run_every_platform_is_built_anywhere(builder):
     assert done.returncode == 0, done.stderr
     config = builder.built().config
     assert (config.platform.os, config.platform.architecture) == ("linux", OTHER)
+
+
+def test_a_manifest_names_a_platform_too(builder, tmp_path):
+    manifest = {
+        "apiVersion": "strake.dev/v1alpha1",
+        "kind": "ImageBuild",
+        "metadata": {"name": "app"},
+        "spec": {
+            "source": {"inline": {"Dockerfile": "FROM scratch\nCOPY Dockerfile /\n"}},
+            "platform": f"linux/{OTHER}",
+            "output": {"destinations": [builder.destination]},
+        },
+    }
+    (tmp_path / "imagebuild.yaml").write_text(json.dumps(manifest))
+    flags = ["-f", str(tmp_path / "imagebuild.yaml"), "--work-dir", str(builder.work)]
+    done = subprocess.run(
+        [STRAKE, "run", *flags, "--insecure-registry", builder.registry.host],
+        capture_output=True,
+        text=True,
+        env=builder.environment(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert builder.built().config.platform.architecture == OTHER
 
 
 @pytest.mark.parametrize(
