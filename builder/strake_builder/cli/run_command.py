@@ -111,7 +111,8 @@ def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
         return [document for document in yaml.safe_load_all(content) if isinstance(document, dict)]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"cannot read {filename}: {error}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Of a value with a tag that it does not fit (!!int x) PyYAML raises what happens to come.
         raise InvalidRequest(f"{filename} is no YAML: {error}") from error
 
 

@@ -97,6 +97,7 @@ def test_login_keeps_what_works_and_only_that(tmp_path):
     [
         ("kind: ConfigMap\n", "0 ImageBuild manifests"),
         ("{{{", "no YAML"),
+        ("kind: !!timestamp x", "no YAML"),
         (
             "apiVersion: strake.dev/v1alpha1\nkind: ImageBuild\nmetadata: {name: x}\nspec: {nonsense: 1}\n",
             "nonsense",
