@@ -39,8 +39,14 @@ def _exceptions(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("it is not the path of a file: write it on one line")
+    return text
+
+
 ProxyURL = Annotated[str, Field(max_length=2048), AfterValidator(_proxy)]
-CAFile = Annotated[str, Field(min_length=1, max_length=4096)]
+CAFile = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_path)]
 """A path; a relative one starts at the directory of the settings."""
 
 

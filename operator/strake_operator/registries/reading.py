@@ -75,7 +75,8 @@ def _document(file: str, path: str) -> dict[str, Any]:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise SettingsError(f"{FILE_VARIABLE} {path}: it is no YAML: {error.problem}{where}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Of a value with a tag that it does not fit (!!int x) PyYAML raises what happens to come.
         raise SettingsError(f"{FILE_VARIABLE} {path}: it is no YAML: {error}") from error
     if said is None:
         return {}
