@@ -62,6 +62,15 @@ def test_client_certificate(certificates, layout):
         assert done.returncode == 0, done.stderr
 
 
+def test_client_certificate_that_is_none(certificates, layout):
+    """It is read when the registry is first connected to; the error names the file."""
+    flags = ["--registry-client-cert", f"localhost:1={certificates.client},{certificates.ca}"]
+    done = strake("copy", *flags, layout, "localhost:1/app:1")
+    assert done.returncode == 8
+    assert f"{certificates.client} and its key cannot be used" in done.stderr
+    assert "they must be PEM" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flag", "name"),
     [
