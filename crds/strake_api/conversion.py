@@ -28,6 +28,7 @@ def build_request(
     work_directory: str,
     registries: Registries,
     cache_repository: str | None = None,
+    git_directory: str | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -37,10 +38,12 @@ def build_request(
         work_directory: Absolute path of the builder's work directory.
         registries: Paths of credentials, and how registries are reached.
         cache_repository: Where results of steps are kept if the spec names no repository and does not object.
+        git_directory: Absolute path where the Secret `source.git.secret` is found, if there is one.
     """
     if spec.source.git is not None:
         git = spec.source.git
-        source = Source(git=GitSource(url=git.url, ref=git.ref, path=git.path))
+        credentials = git_directory if git.secret is not None else None
+        source = Source(git=GitSource(url=git.url, ref=git.ref, path=git.path, credentials=credentials))
     elif spec.source.inline is not None:
         source = Source(inline=InlineSource(files=spec.source.inline))
     else:

@@ -35,8 +35,14 @@ def _inside(field: str) -> Rule[str]:
 
 NO_CREDENTIALS: Rule[str] = Rule(
     "!self.split('://')[1].split('/')[0].contains('@')",
-    "git.url must not carry a user name or password: everyone who may read the ImageBuild would see it",
+    "git.url must not carry a user name or password, which everyone who may read the ImageBuild would see: "
+    "name a Secret in git.secret",
     lambda url: "@" not in url.partition("://")[2].partition("/")[0],
+)
+SECRET_OVER_HTTPS: Rule[GitRepository] = Rule(
+    "!has(self.secret) || self.url.startsWith('https://')",
+    "git.secret needs an https URL: over any other the password could be read on its way",
+    lambda git: git.secret is None or git.url.startswith("https://"),
 )
 NO_DIGEST: Rule[str] = Rule(
     "!self.contains('@')",
@@ -110,7 +116,9 @@ class LocalReference(Document):
 
 
 class GitRepository(Document):
-    """A commit of a git repository that can be read without credentials."""
+    """A commit of a git repository."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(SECRET_OVER_HTTPS))
 
     url: Annotated[
         str, Field(pattern=r"^(https?|git)://[^\s/]+/\S*$", max_length=2048), *checked(NO_CREDENTIALS)
@@ -120,6 +128,12 @@ class GitRepository(Document):
     """A branch, a tag or a full commit hash."""
     path: Annotated[str, Field(max_length=1024), *checked(_inside("git.path"))] = "."
     """The directory of the repository that is the build context."""
+    secret: LocalReference | None = None
+    """A Secret of type kubernetes.io/basic-auth with what the server asks for; a token is a password."""
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        return SECRET_OVER_HTTPS.check(self)  # type: ignore[return-value]
 
 
 class Source(Document):

@@ -29,6 +29,14 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     path: str = "."
     """The directory inside the repository that is the build context."""
+    credentials: str | None = None
+    """Path of a mounted Secret of type kubernetes.io/basic-auth, for the URL's server alone."""
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if self.credentials is not None and not self.url.startswith("https://"):
+            raise ValueError("source.git.credentials are sent over https only")
+        return self
 
 
 class DirectorySource(Document):
@@ -185,6 +193,7 @@ class BuildRequest(Document):
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
             "source.directory.path": self.source.directory.path if self.source.directory else None,
+            "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
         for name, path in paths.items():

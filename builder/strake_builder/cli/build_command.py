@@ -104,6 +104,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
     from pydantic import ValidationError
 
     from strake_api.request import BuildArg, BuildRequest, Cache
+    from strake_builder.context.git_credentials import git_credentials_from
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -130,6 +131,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
+        git_credentials=git_credentials_from(os.environ),
         pull_credentials=credentials,
         push_credentials=credentials,
         registries=read_registries(arguments),

@@ -39,6 +39,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.request import BuildRequest
     from strake_builder.cli.authorities import trust_everywhere
     from strake_builder.cli.registry_access import requested_access
+    from strake_builder.context.git_credentials import mounted_git_credentials
     from strake_builder.solve.inputs import BuildInputs
 
     try:
@@ -49,7 +50,9 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
         raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
     if request.ca is not None:
         trust_everywhere(request.ca, os.environ)
+    git = request.source.git.credentials if request.source.git is not None else None
     return request, BuildInputs(
+        git_credentials=mounted_git_credentials(git) if git is not None else None,
         pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
         push_credentials=mounted_credentials(request.registries.push_config),
         registries=requested_access(request.registries),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _NOTES: Final = """\
 What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
-file, `serviceAccountName` by the identity that this machine has in its cloud, `resources` by this machine.
+file, `source.git.secret` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, `serviceAccountName` by the
+identity that this machine has in its cloud, `resources` by this machine.
 A ConfigMap that is the source must be in the same file.
 
 example:
@@ -63,6 +64,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
 
     from strake_api.conversion import build_request
     from strake_api.request import BuildRequest, InlineSource, Registries, Source
+    from strake_builder.context.git_credentials import git_credentials_from
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
@@ -88,6 +90,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
+        git_credentials=git_credentials_from(os.environ),
         pull_credentials=credentials,
         push_credentials=credentials,
         registries=read_registries(arguments),

@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, assert_never
 
 from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
 from strake_builder.context.git import GitPlace, check_out, redact_url
+from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
 from strake_oci.stopping import Stopping
 
@@ -35,6 +36,7 @@ def fetch_context(
     source: Source,
     scratch: str,
     unpack: Callable[[BinaryIO, str], None],
+    credentials: GitCredentials | None = None,
     stopping: Stopping | None = None,
 ) -> FetchedContext:
     """Bring a context to a directory.
@@ -43,6 +45,7 @@ def fetch_context(
         source: where it is.
         scratch: an existing empty directory to put it into where it is not local.
         unpack: unpacks an archive into a directory.
+        credentials: for a git server.
         stopping: ends a fetch.
 
     Raises:
@@ -68,7 +71,7 @@ def fetch_context(
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
         case GitSource():
-            return _fetch_git(chosen, scratch, stopping)
+            return _fetch_git(chosen, scratch, credentials, stopping)
         case _:
             assert_never(chosen)
 
@@ -87,8 +90,10 @@ def _write_inline(source: InlineSource, directory: str) -> None:
             raise SourceError(f"cannot write the inline file {name!r}: {error.strerror}") from error
 
 
-def _fetch_git(source: GitSource, directory: str, stopping: Stopping | None) -> FetchedContext:
-    revision = check_out(GitPlace(source.url, source.ref), directory, stopping)
+def _fetch_git(
+    source: GitSource, directory: str, credentials: GitCredentials | None, stopping: Stopping | None
+) -> FetchedContext:
+    revision = check_out(GitPlace(source.url, source.ref, credentials=credentials), directory, stopping)
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

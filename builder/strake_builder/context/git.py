@@ -7,11 +7,14 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
+from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
 from strake_oci.stopping import Stopping, interruptible
 
@@ -30,11 +33,13 @@ class GitPlace:
         url: where to fetch from.
         ref: a branch, tag or full commit hash; empty is the remote's HEAD.
         submodules: check out submodules too.
+        credentials: for the URL's server.
     """
 
     url: str
     ref: str = "HEAD"
     submodules: bool = True
+    credentials: GitCredentials | None = None
 
 
 def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None) -> str:
@@ -52,19 +57,20 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
     """
     url, ref = _checked(place)
     git = partial(_git, stopping, directory)
+    ask = partial(git, shown=url, access=place.credentials.variables(url) if place.credentials else {})
     git("init", "--quiet", "--initial-branch=main", ".")
     try:
-        git("fetch", "--quiet", "--depth=1", "--no-tags", url, ref, shown=url)
+        ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
     except SourceError:
         if not _COMMIT.fullmatch(ref):
             raise
-        git("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*", shown=url)
+        ask("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*")
         git("update-ref", "FETCH_HEAD", ref)
     git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     revision = git("rev-parse", "HEAD").strip()
     if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
-        git("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", shown=url)
+        ask("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
     return revision
 
 
@@ -105,7 +111,13 @@ def _checked(place: GitPlace) -> tuple[str, str]:
     return url, ref
 
 
-def _git(stopping: Stopping | None, directory: str, *arguments: str, shown: str = "") -> str:
+def _git(
+    stopping: Stopping | None,
+    directory: str,
+    *arguments: str,
+    shown: str = "",
+    access: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """Run git with nothing of the machine's own configuration and no prompt, and return what it printed."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -116,6 +128,7 @@ def _git(stopping: Stopping | None, directory: str, *arguments: str, shown: str 
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
         **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "GIT_SSL_CAINFO"},
+        **access,
     }
     try:
         process = subprocess.Popen(

@@ -88,8 +88,9 @@ class Build:
             scope.enter_context(self._deadline())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
+                scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
                 context = fetch_context(
-                    self._request.source, workspace.directory("context"), unpack_context, self._sources
+                    self._request.source, scratch, unpack_context, credentials, self._sources
                 )
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)

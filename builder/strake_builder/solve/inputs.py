@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.selection import RootfsKind
 from strake_oci.credentials import CredentialSource, NoCredentials
@@ -19,6 +20,7 @@ class BuildInputs:
     Attributes:
         pull_credentials: for base images.
         push_credentials: for destinations.
+        git_credentials: for the server of a context in git.
         registries: how they are reached.
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
@@ -39,6 +41,7 @@ class BuildInputs:
 
     pull_credentials: CredentialSource = field(default_factory=NoCredentials)
     push_credentials: CredentialSource = field(default_factory=NoCredentials)
+    git_credentials: GitCredentials | None = None
     registries: ClientSettings = field(default_factory=ClientSettings)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)

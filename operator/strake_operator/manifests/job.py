@@ -145,6 +145,9 @@ def _volumes(run: RunIdentity, spec: ImageBuildSpec) -> tuple[list[Manifest], li
             item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
             volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
             mounts.append({"name": name, "mountPath": directory, "readOnly": True})
+    if spec.source.git is not None and spec.source.git.secret is not None:
+        volumes.append({"name": "git", "secret": {"secretName": spec.source.git.secret.name}})
+        mounts.append({"name": "git", "mountPath": paths.GIT_DIRECTORY, "readOnly": True})
     if spec.source.config_map is not None:
         volumes.append({"name": "context", "configMap": {"name": spec.source.config_map.name}})
         # A ConfigMap's files are links into `..data`; mounting that shows plain files, as they were when

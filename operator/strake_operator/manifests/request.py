@@ -20,6 +20,7 @@ REQUEST_FILE = "request.json"
 CONTEXT_DIRECTORY = "/strake/context"
 PUSH_DIRECTORY = "/strake/push"
 PULL_DIRECTORY = "/strake/pull"
+GIT_DIRECTORY = "/strake/git"
 DOCKER_CONFIG_FILE = "config.json"
 WORK_DIRECTORY = "/strake/work"
 
@@ -29,6 +30,7 @@ def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> Bui
     request = build_request(
         spec,
         config_map_directory=CONTEXT_DIRECTORY,
+        git_directory=GIT_DIRECTORY,
         work_directory=WORK_DIRECTORY,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(

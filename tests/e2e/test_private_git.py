@@ -1,0 +1,80 @@
+"""A private repository as the source, on a server whose certificate the platform vouches for."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.cluster.settings import NODE_IP
+from tests.demo.installation import install
+from tests.demo.own_images import own_images
+from tests.e2e.builds import build, manifest, run_image
+from tests.fixtures.certificates import make_certificates
+from tests.fixtures.git_server import running_git_server
+
+pytestmark = pytest.mark.cluster
+
+TOKEN = "glpat-none-of-your-business"
+SECRET = "git-token"
+
+
+@pytest.fixture(scope="module")
+def server(platform, tmp_path_factory):
+    """A git server of a company, and Strake told of the company's CA; as it was before afterwards."""
+    made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}")
+    images = own_images(lambda _: None)
+    root = tmp_path_factory.mktemp("repositories")
+    with running_git_server(root, made, TOKEN, NODE_IP) as running:
+        trusted = {"ca": made.ca.read_text()}  # JSON is YAML
+        install(images, registries={"registries.yaml": json.dumps(trusted)}, STRAKE_GRACE_SECONDS="4")
+        try:
+            yield running
+        finally:
+            install(images, STRAKE_GRACE_SECONDS="4")
+
+
+def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):
+    dockerfile = manifest("FROM TINY\nCOPY hello /\nRUN env && cat /proc/self/mountinfo\nCMD cat /hello\n")
+    commit = server.commit("app", hello="from a private place\n", **dockerfile["spec"]["source"]["inline"])
+    user = ["--from-literal=username=me", f"--from-literal=password={TOKEN}"]
+    kubectl("create", "secret", "generic", SECRET, "-n", namespace, "--type=kubernetes.io/basic-auth", *user)
+    status = build(namespace, "", source={"git": {"url": server.url("app"), "secret": {"name": SECRET}}})
+    assert status["phase"] == "Succeeded", status
+    assert status["source"]["revision"] == commit
+    assert f"me:{TOKEN}" in server.seen
+    log = kubectl("logs", f"job/{status['job']}", "-n", namespace)
+    assert TOKEN not in log + json.dumps(status) + json.dumps(get("configmaps", "-n", namespace))
+    assert "STRAKE_GIT" not in log
+    assert "/strake/git" not in log
+    assert run_image(namespace, status["image"]) == "from a private place\n"
+
+
+def test_without_a_secret_the_status_says_what_to_check(server, namespace):
+    server.commit("closed", Dockerfile="FROM scratch\n")
+    failure = build(namespace, "", source={"git": {"url": server.url("closed")}})["failure"]
+    assert failure["reason"] == "SourceFetchFailed"
+    assert "credentials" in failure["message"]
+
+
+def test_a_secret_that_is_not_there(server, namespace):
+    source = {"git": {"url": server.url("app"), "secret": {"name": "nobody-made-it"}}}
+    failure = build(namespace, "", source=source)["failure"]
+    assert failure["reason"] == "SecretNotFound"
+    assert '"nobody-made-it" does not exist' in failure["message"]
+
+
+def test_a_secret_without_a_password(server, namespace):
+    kubectl("create", "secret", "generic", SECRET, "-n", namespace, "--from-literal=token=x")
+    source = {"git": {"url": server.url("app"), "secret": {"name": SECRET}}}
+    failure = build(namespace, "", source=source)["failure"]
+    assert failure["reason"] == "InvalidRequest"
+    assert "has no password" in failure["message"]
+    assert "kubernetes.io/basic-auth" in failure["message"]
+
+
+def test_a_password_is_not_sent_unencrypted(platform, namespace):
+    source = {"git": {"url": f"http://{NODE_IP}/app", "secret": {"name": SECRET}}}
+    with pytest.raises(KubectlError, match=r"git\.secret needs an https URL"):
+        apply(manifest("", source=source), namespace)
