@@ -23,8 +23,9 @@ from tests.fixtures.silence import Silence
 from tests.images.push import push_image
 
 STRAKE = Path(sys.executable).parent / "strake"
-SOON = 3.0
-"""Seconds from the cause to the end of the process, which has a container, mounts and Python to tear down."""
+SOON = 10.0
+"""Seconds from the cause to the end of the process, on a machine that is busy: one is enough. The limits of time
+that would end it otherwise begin at 60."""
 
 LARGE = os.urandom(12 << 20)
 
@@ -145,8 +146,7 @@ class TestBuild:
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
-        # A step without a handler for the signal is given three seconds.
-        assert time.monotonic() - begun < SOON + (3 if more else 0)
+        assert time.monotonic() - begun < SOON
         assert process.returncode == 143
         assert "stopped by SIGTERM" in said
 
