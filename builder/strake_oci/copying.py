@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
@@ -25,8 +27,13 @@ R = TypeVar("R")
 _Tree: TypeAlias = "dict[Digest, _Read]"
 """A manifest and all below it."""
 
-PARALLEL: Final = 4
-"""Blobs on their way at a time."""
+PARALLEL: Final = 8
+"""Blobs on their way at a time. A small one takes hardly more than its round trips."""
+
+PARALLEL_LARGE: Final = 4
+"""Large ones among them: each takes memory, and a share of the line."""
+
+_LARGE: Final = 16 * 1024 * 1024
 
 PARALLEL_MANIFESTS: Final = 8
 """Manifests on their way at a time. Each is a round trip, and 4 MiB of memory at most."""
@@ -76,8 +83,11 @@ def copy_image(
         top = _chosen(source, top, platform)
     tree = _read_below(source, top, on_failure)
 
+    slots = threading.BoundedSemaphore(PARALLEL_LARGE)
+
     def copy(blob: Descriptor) -> bool:
-        return destination.push_blob(blob, lambda: source.open_blob(blob), on_bytes)
+        with slots if blob.size >= _LARGE else contextlib.nullcontext():
+            return destination.push_blob(blob, lambda: source.open_blob(blob), on_bytes)
 
     def push(each: _Read) -> Descriptor:
         return destination.push_manifest(each.data, each.descriptor.media_type)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from strake_oci import copying
 from strake_oci.archive import ArchiveWriter
 from strake_oci.copying import PARALLEL_MANIFESTS, copy_image
 from strake_oci.descriptor import Descriptor
@@ -230,3 +231,31 @@ def test_descriptor_that_lies_about_a_manifest():
     source._manifests["v1"] = replace(image.descriptor, size=image.descriptor.size + 1)
     with pytest.raises(Exception, match="bytes, expected"):
         copy_image(source, "v1", MemoryImages())
+
+
+def test_of_large_blobs_few_are_on_their_way_at_a_time(monkeypatch):
+    """Small ones overtake them; all together are no more than they may be."""
+    monkeypatch.setattr(copying, "_LARGE", 100_000)
+    image = make_image(*(bytes([n]) * 100_000 for n in range(12)), *(bytes([n]) * 500 for n in range(12)))
+    large, under_way, most, lock = [0], [0], [], threading.Lock()
+
+    class Watched(MemoryImages):
+        def push_blob(self, descriptor, *rest):
+            is_large = descriptor.size >= 100_000
+            with lock:
+                large[0] += is_large
+                under_way[0] += 1
+                most.append((large[0], under_way[0]))
+            try:
+                return super().push_blob(descriptor, *rest)
+            finally:
+                with lock:
+                    large[0] -= is_large
+                    under_way[0] -= 1
+
+    source, target = MemoryImages(), Watched()
+    image.write(source, "v1")
+    copy_image(source, "v1", target, "v1")
+    assert target.resolve("v1") == image.descriptor
+    assert max(count for count, _ in most) <= copying.PARALLEL_LARGE
+    assert max(count for _, count in most) <= copying.PARALLEL
