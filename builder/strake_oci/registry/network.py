@@ -113,12 +113,9 @@ class LimitedBackend(httpcore.NetworkBackend):
         failure = OSError("the host name has no address")
         for family, kind, protocol, _name, address in self._look_up(host, port, timeout):
             try:
-                stream = self._connected(socket.socket(family, kind, protocol), address, timeout)
+                return self._connected(socket.socket(family, kind, protocol), address, timeout)
             except OSError as error:
                 failure = error
-            else:
-                stream.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return stream
         if isinstance(failure, TimeoutError):
             raise httpcore.ConnectTimeout(failure) from failure
         raise httpcore.ConnectError(failure) from failure
@@ -139,14 +136,15 @@ class LimitedBackend(httpcore.NetworkBackend):
         raise NotImplementedError
 
     def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> _LimitedStream:
-        line = _Line(sock, self._stopping)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            line = _Line(sock, self._stopping)
+            undo.callback(line.close)
             sock.settimeout(line.seconds(timeout))
             sock.connect(address)
-        except BaseException:
-            line.close()
-            sock.close()
-            raise
+            undo.pop_all()
         return _LimitedStream(SyncStream(sock), line)
 
     def _look_up(self, host: str, port: int, timeout: float | None) -> _Found:
