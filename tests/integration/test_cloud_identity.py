@@ -16,6 +16,7 @@ from tests.fixtures.builds import STRAKE
 from tests.fixtures.clouds import AWS, running_cloud
 from tests.fixtures.registry import running_registry
 
+PLAIN = {"insecure": True}
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = "pod-token"  # what the local STS takes
 
@@ -45,7 +46,7 @@ class Pod:
         request = {
             "source": {"directory": {"path": str(context)}},
             "output": {"destinations": [f"{ECR}/{self.builder.name}:1"]},
-            "registries": {"insecure": [ECR, self.builder.registry.host], **registries},
+            "registries": {"hosts": dict.fromkeys((ECR, self.builder.registry.host), PLAIN), **registries},
             "workDirectory": str(self.builder.work),
         }
         path = self.directory / "request.json"
