@@ -16,7 +16,7 @@ from tests.fixtures.git_server import running_git_server
 
 pytestmark = pytest.mark.cluster
 
-TOKEN = "glpat-none-of-your-business"
+TOKEN = "nobody-else-knows-this"
 SECRET = "git-token"
 
 
