@@ -328,7 +328,7 @@ def test_at_any_moment(registry, silence):
         with silence.client() as client, ThreadPoolExecutor(8) as pool:
             acts = [download, upload, stream, resolve, check, copy, download, resolve]
             futures = [pool.submit(act, client, silence.repository()) for act in acts]
-            time.sleep(moments.uniform(0, 0.3))
+            time.sleep(moments.uniform(0, 0.3))  # a stop may come at any moment
             begun = time.monotonic()
             client.stop()
             errors = [future.exception(timeout=20) for future in futures]

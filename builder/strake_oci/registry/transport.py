@@ -265,7 +265,7 @@ class Transport:
             proxy=key.proxy,
         )
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend(self._stopping)  # noqa: SLF001
+        made._pool._network_backend = LimitedBackend(self._stopping)  # noqa: SLF001 - see above
         return made
 
 

@@ -70,6 +70,6 @@ def test_it_reads_so_far_ahead_and_no_further():
         for used in range(1, 20):
             stream.read(PIECE)
             with source.asked:  # one more is in the hand of the thread, for which there is no room
-                assert source.asked.wait_for(lambda: source.count == used + PIECES + 1, 10)  # noqa: B023
+                assert source.asked.wait_for(lambda: source.count == used + PIECES + 1, 10)  # noqa: B023 - called at once
         most = source.count
     assert source.count <= most + 1
