@@ -65,7 +65,7 @@ def _give(under_way: queue.Queue[tuple[float, bytes]], other: socket.socket) -> 
     with contextlib.suppress(OSError):
         while True:
             due, data = under_way.get()
-            time.sleep(max(0.0, due - time.monotonic()))
+            time.sleep(max(0.0, due - time.monotonic()))  # the distance that is measured
             if not data:
                 other.shutdown(socket.SHUT_WR)
                 return

@@ -60,4 +60,4 @@ class BuildCache(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return NOT_OFF_AND_SOMEWHERE.check(self)  # type: ignore[return-value]
+        return NOT_OFF_AND_SOMEWHERE.check(self)  # type: ignore[return-value]  # it returns self

@@ -133,7 +133,7 @@ class GitRepository(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return SECRET_OVER_HTTPS.check(self)  # type: ignore[return-value]
+        return SECRET_OVER_HTTPS.check(self)  # type: ignore[return-value]  # it returns self
 
 
 class Source(Document):

@@ -92,6 +92,15 @@ def check(client, repository):
 ACTS = {act.__name__: act for act in (download, upload, stream, resolve, check)}
 
 
+def assert_stopped_soon(client, future) -> None:
+    time.sleep(0.2)  # nothing tells from outside that it waits
+    assert not future.done()
+    begun = time.monotonic()
+    client.stop()
+    assert isinstance(future.exception(timeout=20), StoppedError)
+    assert time.monotonic() - begun < SOON
+
+
 def stopped_while(action, client, is_time):
     """Stop a client while another thread does something, and return what that ended with, and after how long."""
     with ThreadPoolExecutor(1) as pool:
@@ -159,13 +168,7 @@ def test_a_proxy_that_says_nothing(monkeypatch, scheme):
         far = Repository("registry.invalid", "team/app")
         settings = ClientSettings({far.registry: RegistrySettings(plain_http=scheme == "http")})
         with RegistryClient(settings) as client, ThreadPoolExecutor(1) as pool:
-            future = pool.submit(client.tags, far)
-            time.sleep(0.2)  # nothing tells from outside that it waits
-            assert not future.done()
-            begun = time.monotonic()
-            client.stop()
-            assert isinstance(future.exception(timeout=20), StoppedError)
-            assert time.monotonic() - begun < SOON
+            assert_stopped_soon(client, pool.submit(client.tags, far))
 
 
 def test_a_blob_that_comes_over_several_connections(silence, monkeypatch):
@@ -200,13 +203,7 @@ def test_a_copy_from_registry_to_registry(registry, silence, end):
 @pytest.mark.parametrize("port", [deaf_port, mute_port], ids=["connecting", "TLS"])
 def test_a_connection_that_does_not_come_about(port):
     with port() as host, RegistryClient() as client, ThreadPoolExecutor(1) as pool:
-        future = pool.submit(client.tags, Repository(host, "team/app"))
-        time.sleep(0.2)  # nothing tells from outside that it waits
-        assert not future.done()
-        begun = time.monotonic()
-        client.stop()
-        assert isinstance(future.exception(timeout=20), StoppedError)
-        assert time.monotonic() - begun < SOON
+        assert_stopped_soon(client, pool.submit(client.tags, Repository(host, "team/app")))
 
 
 def test_a_name_that_nobody_resolves(monkeypatch):

@@ -14,7 +14,7 @@ import os
 import posixpath
 from typing import Final
 
-from strake_builder.cli.switches import boolean
+from strake_builder.cli.switches import add_switch
 from strake_builder.errors import InvalidRequest
 
 _TRIED_AGAIN: Final = "what may succeed later is tried again in any case"
@@ -66,15 +66,11 @@ def add_kaniko_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--git", metavar="branch=NAME", help="the branch of a --context in git (better: URL#NAME)"
     )
-    for flag, text in (
-        ("--insecure", "plain HTTP for the registries of --destination and --cache-repo"),
-        ("--skip-tls-verify", "accept any certificate of the registries of --destination and --cache-repo"),
-    ):
-        group.add_argument(
-            flag, nargs="?", const=True, default=False, type=boolean, metavar="true|false", help=text
-        )
+    pushed_to = "the registries of --destination and --cache-repo"
+    add_switch(group, "--insecure", f"plain HTTP for {pushed_to}")
+    add_switch(group, "--skip-tls-verify", f"accept any certificate of {pushed_to}")
     for flag in (*_UNNEEDED_SWITCHES, *_REFUSED_SWITCHES):
-        parser.add_argument(flag, nargs="?", const=True, default=False, type=boolean, help=argparse.SUPPRESS)
+        add_switch(group, flag, argparse.SUPPRESS)
     for flag in _UNNEEDED_VALUES:
         names = ("-v", flag) if flag == "--verbosity" else (flag,)
         parser.add_argument(*names, help=argparse.SUPPRESS)

@@ -132,8 +132,8 @@ class LimitedBackend(httpcore.NetworkBackend):
             raise httpcore.ConnectError(error) from error
 
     def sleep(self, seconds: float) -> None:
-        """Wait. httpcore does so between attempts of its own, of which it is to make none."""
-        raise NotImplementedError
+        """Wait: never, since httpcore does so between attempts of its own."""
+        raise NotImplementedError("httpcore is to make one attempt: retries are the Retrier's")
 
     def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> _LimitedStream:
         with contextlib.ExitStack() as undo:
