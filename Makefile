@@ -43,7 +43,8 @@ demo-down: $(VENV)/.ready ## Remove what `make demo` started
 test: setup $(VENV)/.ready ## Run every test: units, real registries, whole images, a real Kubernetes
 	$(BIN)/pytest
 
-bench: setup $(VENV)/.ready ## Measure against other builders and registry clients
+bench: $(VENV)/.ready ## Measure against other builders and registry clients
+	python3 -m tests.setup --benchmarks
 	for each in benchmarks/*.py benchmarks/*/__main__.py; do \
 	  module=$${each%.py}; module=$${module%/__main__}; \
 	  $(BIN)/python -m benchmarks.$${module#benchmarks/} || exit 1; done

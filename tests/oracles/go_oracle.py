@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.cluster.requirements import go_command
+
 HERE = Path(__file__).parent
 
 
@@ -54,6 +56,6 @@ def _binary(sources: Path) -> Path:
     if not binary.exists():
         directory.mkdir(parents=True, exist_ok=True)
         unfinished = directory / f"{sources.name}.{os.getpid()}"
-        subprocess.run(["nice", "go", "build", "-o", str(unfinished), "."], cwd=sources, check=True)
+        subprocess.run(["nice", go_command(), "build", "-o", str(unfinished), "."], cwd=sources, check=True)
         unfinished.rename(binary)
     return binary

