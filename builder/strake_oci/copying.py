@@ -5,26 +5,27 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from strake_oci import mediatype
 from strake_oci.errors import InvalidDocumentError
 from strake_oci.manifest import Index, parse
+from strake_oci.selection import FoundManifest, ImageSelection, read_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from strake_oci.descriptor import Descriptor
     from strake_oci.digest import Digest
+    from strake_oci.image import ImageConfig
     from strake_oci.images import ImageReader, ImageWriter
-    from strake_oci.manifest import Manifest
     from strake_oci.platform import Platform
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_Tree: TypeAlias = "dict[Digest, _Read]"
+_Tree: TypeAlias = "dict[Digest, FoundManifest]"
 """A manifest and all below it."""
 
 PARALLEL: Final = 8
@@ -80,7 +81,8 @@ def copy_image(
     root = source.resolve(name)
     top = _read(source, root)
     if platform is not None:
-        top = _chosen(source, top, platform)
+        selection = ImageSelection(platform, partial(_read, source), partial(_config, source))
+        top = selection.find(top)
     tree = _read_below(source, top, on_failure)
 
     slots = threading.BoundedSemaphore(PARALLEL_LARGE)
@@ -89,52 +91,38 @@ def copy_image(
         with slots if blob.size >= _LARGE else contextlib.nullcontext():
             return destination.push_blob(blob, lambda: source.open_blob(blob), on_bytes)
 
-    def push(each: _Read) -> Descriptor:
+    def push(each: FoundManifest) -> Descriptor:
         return destination.push_manifest(each.data, each.descriptor.media_type)
 
     _side_by_side(PARALLEL, copy, _blobs(tree), on_failure)
     below = [each for each in _children_first(top, tree) if each is not top]
-    _side_by_side(PARALLEL_MANIFESTS, push, [each for each in below if not each.children], on_failure)
+    _side_by_side(PARALLEL_MANIFESTS, push, [each for each in below if not _children(each)], on_failure)
     for each in below:
-        if each.children:
+        if _children(each):
             push(each)
     return destination.push_manifest(top.data, top.descriptor.media_type, tag)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Read:
-    """A manifest or index as it came."""
-
-    descriptor: Descriptor
-    data: bytes
-    document: Manifest | Index
-
-    @property
-    def children(self) -> tuple[Descriptor, ...]:
-        return self.document.manifests if isinstance(self.document, Index) else ()
-
-
-def _read(source: ImageReader, descriptor: Descriptor) -> _Read:
+def _read(source: ImageReader, descriptor: Descriptor) -> FoundManifest:
     data = source.manifest(descriptor)
-    return _Read(descriptor, data, parse(data, descriptor.media_type))
+    return FoundManifest(descriptor, data, parse(data, descriptor.media_type))
 
 
-def _chosen(source: ImageReader, top: _Read, platform: Platform) -> _Read:
-    """Return the image for a platform, of an index or of indexes in it."""
-    chosen = top
-    for _ in range(_MAX_DEPTH + 1):
-        if not isinstance(chosen.document, Index):
-            return chosen
-        chosen = _read(source, chosen.document.select(platform))
-    raise InvalidDocumentError(f"index {top.descriptor.digest} is nested too deeply")
+def _children(found: FoundManifest) -> tuple[Descriptor, ...]:
+    return found.document.manifests if isinstance(found.document, Index) else ()
 
 
-def _read_below(source: ImageReader, top: _Read, on_failure: Callable[[], None] | None) -> _Tree:
+def _config(source: ImageReader, descriptor: Descriptor) -> ImageConfig:
+    with source.open_blob(descriptor) as blob:
+        return read_config(blob)
+
+
+def _read_below(source: ImageReader, top: FoundManifest, on_failure: Callable[[], None] | None) -> _Tree:
     """Read what is below a manifest, level by level."""
     tree, level = {top.descriptor.digest: top}, [top]
     held = len(top.data)
     for _ in range(_MAX_DEPTH + 1):
-        listed = {child.digest: child for each in level for child in each.children}
+        listed = {child.digest: child for each in level for child in _children(each)}
         wanted = [child for digest, child in listed.items() if digest not in tree]
         if not wanted:
             return tree
@@ -147,12 +135,12 @@ def _read_below(source: ImageReader, top: _Read, on_failure: Callable[[], None] 
     raise InvalidDocumentError(f"index {top.descriptor.digest} is nested too deeply or lists too much")
 
 
-def _children_first(top: _Read, tree: _Tree) -> list[_Read]:
+def _children_first(top: FoundManifest, tree: _Tree) -> list[FoundManifest]:
     """Return a manifest after all below it, each once."""
-    ordered: dict[Digest, _Read] = {}
+    ordered: dict[Digest, FoundManifest] = {}
 
-    def visit(each: _Read) -> None:
-        for child in each.children:
+    def visit(each: FoundManifest) -> None:
+        for child in _children(each):
             if child.digest not in ordered:
                 visit(tree[child.digest])
         ordered[each.descriptor.digest] = each

@@ -113,8 +113,9 @@ def parse(data: bytes, media_type: str = "") -> Manifest | Index:
 
     Args:
         data: The document, at most `wire.MAX_MANIFEST` bytes.
-        media_type: What the sender says it is; "" if nothing was said. It must not contradict the document,
-            which is the confusion of CVE-2021-41190.
+        media_type: Its descriptor's or sender's media type; "" or a general one such as `application/json`
+            leaves it to the document. Another one must not contradict the document, which is the confusion of
+            CVE-2021-41190.
 
     Raises:
         UnsupportedMediaTypeError: Docker schema 1, or nothing known.
@@ -130,12 +131,13 @@ def parse(data: bytes, media_type: str = "") -> Manifest | Index:
         raise InvalidDocumentError(
             f"manifest has schemaVersion {model.schema_version}, expected {_SCHEMA_VERSION}"
         )
-    named = model.media_type or media_type or _guess(model)
-    if media_type and model.media_type and media_type != model.media_type:
+    told = "" if mediatype.names_no_document(media_type) else media_type
+    if told and model.media_type and told != model.media_type:
         raise InvalidDocumentError(
             f"manifest was sent as {media_type!r} but says it is {model.media_type[:120]!r}",
             hint="a document that can be read in two ways is refused",
         )
+    named = model.media_type or told or _guess(model)
     subject = model.subject.to_descriptor() if model.subject else None
     rest = (named, model.annotations, model.artifact_type, subject, extra_of(model))
     if named in mediatype.INDEXES:

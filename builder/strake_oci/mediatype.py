@@ -77,6 +77,16 @@ def is_foreign(media_type: str) -> bool:
     return media_type in _LAYERS and (".nondistributable." in media_type or ".foreign." in media_type)
 
 
+def names_no_document(media_type: str) -> bool:
+    """Tell whether a Content-Type leaves open which kind of manifest was sent.
+
+    Registries that are static file servers, and some old ones, send `application/json`, `text/plain` or
+    `application/octet-stream` for every file. What counts then is the document's own `mediaType`, as for
+    go-containerregistry and containers/image.
+    """
+    return not media_type.startswith("application/vnd.")
+
+
 def is_schema_1(media_type: str) -> bool:
     """Tell whether this is Docker's image manifest version 2 *schema 1*, withdrawn in 2019."""
     return media_type in _SCHEMA_1

@@ -10,13 +10,14 @@ from strake_oci.errors import (
     ConnectionFailedError,
     DeniedError,
     DigestMismatchError,
+    InvalidDocumentError,
     ManifestUnknownError,
     ProtocolError,
     RateLimitedError,
     ServerError,
     SizeExceededError,
 )
-from strake_oci.manifest import mediatype
+from strake_oci.manifest import mediatype, parse
 from strake_oci.reference import Repository
 from strake_oci.registry import (
     ClientSettings,
@@ -28,6 +29,7 @@ from strake_oci.registry import (
 from tests.faults import faults, moves
 from tests.faults.moves import LARGE, SMALL, pull
 from tests.faults.registry import FaultyRegistry
+from tests.fixtures.images import make_image
 
 
 @pytest.fixture
@@ -154,6 +156,31 @@ class TestManifests:
         with registry.client() as client:
             found = client.resolve(registry.repository().tag("1"))
         assert found == Descriptor.of(mediatype.OCI_MANIFEST, self.MANIFEST)
+
+    @pytest.mark.parametrize(
+        "kind", ["application/json", "text/plain; charset=utf-8", "binary/octet-stream", ""]
+    )
+    @pytest.mark.parametrize("named", [mediatype.OCI_MANIFEST, mediatype.DOCKER_MANIFEST, None])
+    def test_where_the_content_type_says_nothing_the_document_does(self, registry, kind, named):
+        """As file servers and old registries send manifests."""
+        made = make_image(b"layer").data
+        line = f'"mediaType":"{mediatype.OCI_MANIFEST}","config"'.encode()
+        assert line in made
+        data = made.replace(
+            line, line.replace(mediatype.OCI_MANIFEST.encode(), named.encode()) if named else b'"config"'
+        )
+        registry.put_manifest(data, kind, "1")
+        wanted = Descriptor.of(named or mediatype.OCI_MANIFEST, data)
+        with registry.client() as client:
+            assert client.resolve(registry.repository().tag("1")) == wanted
+            assert client.manifest(registry.repository(), "1") == (wanted, data)
+
+    def test_two_kinds_at_once_are_refused_still(self, registry):
+        registry.put_manifest(make_image(b"layer").data, mediatype.DOCKER_MANIFEST, "1")
+        with registry.client() as client:
+            found, data = client.manifest(registry.repository(), "1")
+        with pytest.raises(InvalidDocumentError, match="two ways"):
+            parse(data, found.media_type)
 
     def test_refusal_has_the_registrys_words(self, registry):
         body = b'{"errors":[{"code":"DENIED","message":"blocked by policy 7"}]}'

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
 from strake_oci.errors import ManifestUnknownError, RejectedError, SizeExceededError, SizeMismatchError
@@ -18,6 +19,7 @@ from strake_oci.registry.upload import UploadSession
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull, push, stored, stream
 from tests.faults.registry import FaultyRegistry
+from tests.fixtures.images import make_image
 
 
 @pytest.fixture
@@ -153,6 +155,50 @@ class TestUpload:
             )
         assert not registry.requests("PUT")
         assert not registry.store.uploads
+
+    @pytest.mark.parametrize(
+        ("method", "path", "usual", "codes"),
+        [
+            ("POST", "/uploads/", 202, [200, 204]),
+            ("PATCH", "/uploads/", 202, [200, 201, 204]),
+            ("PUT", "/uploads/", 201, [200, 204]),
+            ("PUT", "/manifests/", 201, [200, 202, 204]),
+        ],
+    )
+    def test_success_with_another_status_than_the_specifications(self, registry, method, path, usual, codes):
+        for code in codes:
+            registry.store.blobs.clear()
+            registry.add(faults.rename_status(usual, code, method=method, path=path))
+            push(registry, LARGE)
+            stream(registry, SMALL)
+            assert stored(registry, LARGE)
+            assert stored(registry, SMALL)
+            with registry.client() as client:
+                image = make_image(SMALL)
+                client.push_manifest(registry.repository().tag("1"), image.data, mediatype.OCI_MANIFEST)
+                assert client.manifest(registry.repository(), "1")[1] == image.data
+            registry.faults.clear()
+
+    def test_a_blob_is_looked_for_with_get_where_head_is_not_allowed(self, registry):
+        registry.add(faults.status(405, method="HEAD", times=100))
+        push(registry, LARGE)
+        assert stored(registry, LARGE)
+        registry.seen.clear()
+        push(registry, LARGE)
+        assert not registry.requests("POST")
+
+    @pytest.mark.parametrize("code", [307, 308])
+    def test_a_redirect_that_keeps_the_method_is_followed(self, registry, code):
+        registry.add(faults.move_to_query("moved=1", method="POST", path="/uploads/", code=code))
+        push(registry, LARGE)
+        assert stored(registry, LARGE)
+        assert any("moved=1" in each for each in registry.requests("POST"))
+
+    @pytest.mark.parametrize("code", [301, 302, 303])
+    def test_a_redirect_that_changes_the_method_is_not(self, registry, code):
+        registry.add(faults.move_to_query("moved=1", method="POST", path="/uploads/", code=code))
+        with pytest.raises(RejectedError, match=str(code)):
+            push(registry, LARGE)
 
     def test_failure_that_nobody_foresaw_reaches_the_writer(self, registry, monkeypatch):
         monkeypatch.setattr(UploadSession, "append", lambda *_: 1 / 0)

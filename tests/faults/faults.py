@@ -147,6 +147,37 @@ def redirect(target: str, *, path: str = "/blobs/sha256", times: int = 10**9, co
     )
 
 
+def rename_status(usual: int, code: int, *, method: str, path: str = "") -> Fault:
+    """Do what was asked, and report success with another status than the specification's."""
+
+    def act(exchange: Exchange) -> None:
+        really = exchange.reply
+        exchange.reply = lambda status, *rest, **headers: really(
+            code if status == usual else status, *rest, **headers
+        )
+        try:
+            exchange.serve()
+        finally:
+            del exchange.reply  # the object serves the connection's next request too
+
+    return sometimes(act, method=method, path=path, times=10**9)
+
+
+def move_to_query(query: str, *, method: str, path: str, code: int = 307) -> Fault:
+    """Redirect a request to the same URL with a query, and serve it there."""
+
+    def act(exchange: Exchange) -> bool:
+        if query in exchange.path:
+            return False
+        for _ in exchange.body():
+            pass
+        glue = "&" if "?" in exchange.path else "?"
+        exchange.reply(code, Location=f"{exchange.path}{glue}{query}")
+        return True
+
+    return sometimes(act, method=method, path=path, times=10**9)
+
+
 def refuse_lengthless() -> Fault:
     """Insist on Content-Length, as some proxies do."""
 

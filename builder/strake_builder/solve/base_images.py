@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from functools import partial
 
 from strake_builder.errors import BaseImageError, Location
 from strake_builder.solve.image_layers import PulledLayer
@@ -13,16 +14,13 @@ from strake_oci import mediatype
 from strake_oci.descriptor import Descriptor
 from strake_oci.errors import OCIError
 from strake_oci.image import ImageConfig
-from strake_oci.manifest import Index, Manifest
+from strake_oci.manifest import Manifest
 from strake_oci.manifest import parse as parse_manifest
 from strake_oci.platform import Platform
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
-from strake_oci.registry.download import BlobReader
+from strake_oci.selection import FoundManifest, ImageSelection, read_config
 from strake_oci.verify import despite_mirrors
-from strake_oci.wire import MAX_CONFIG
-
-_INDEX_DEPTH = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,9 @@ class BaseImages:
         try:
             reference = Reference.parse(text).with_default_tag()
             repository = reference.repository
-            top, data = self._client.manifest(repository, reference.digest or reference.tag or "latest")
-            manifest = self._select(repository, top, data, platform)
+            name = reference.digest or reference.tag or "latest"
+            top, data = self._client.manifest(repository, name)
+            manifest = self._select(repository, _parsed(top, data), platform)
             config = despite_mirrors(lambda: self._config(repository, manifest.config))
         except OCIError as error:
             raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error
@@ -102,27 +101,17 @@ class BaseImages:
 
     def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
         with self._client.open_blob(repository, descriptor) as reader:
-            return ImageConfig.parse(_read_all(reader, MAX_CONFIG + 1))
+            return read_config(reader)
 
-    def _select(self, repository: Repository, top: Descriptor, data: bytes, platform: Platform) -> Manifest:
-        document = parse_manifest(data, top.media_type)
-        for _ in range(_INDEX_DEPTH):
-            if isinstance(document, Manifest):
-                return document
-            chosen = document.select(platform)
-            descriptor, data = self._client.manifest(repository, chosen.digest)
-            document = parse_manifest(data, descriptor.media_type)
-        if isinstance(document, Index):
-            raise BaseImageError(f"{repository}: an index of indexes of indexes is no image")
-        return document
+    def _select(self, repository: Repository, top: FoundManifest, platform: Platform) -> Manifest:
+        def fetch(entry: Descriptor) -> FoundManifest:
+            return _parsed(*self._client.manifest(repository, entry.digest))
+
+        return ImageSelection(platform, fetch, partial(self._config, repository)).find(top).image
 
 
-def _read_all(reader: BlobReader, limit: int) -> bytes:
-    """Read to the end, which proves the digest, or until there is more than `limit`."""
-    data = b""
-    while len(data) <= limit and (piece := reader.read(limit)):
-        data += piece
-    return data
+def _parsed(descriptor: Descriptor, data: bytes) -> FoundManifest:
+    return FoundManifest(descriptor, data, parse_manifest(data, descriptor.media_type))
 
 
 def _check(text: str, manifest: Manifest, config: ImageConfig) -> None:

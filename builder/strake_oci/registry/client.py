@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.descriptor import Descriptor
 from strake_oci.digest import Digest
+from strake_oci.errors import RejectedError
 from strake_oci.manifest import parse
 from strake_oci.reference import Reference, Repository
 from strake_oci.registry import manifests, referrers
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from strake_oci.images import Readable
 
-_OK, _NOT_FOUND = 200, 404
+_OK, _NOT_FOUND, _METHOD_NOT_ALLOWED = 200, 404, 405
 
 
 class RegistryClient:
@@ -173,8 +174,15 @@ class RegistryClient:
         session = self._session(repository)
         operation = f"looking for blob {digest}"
         accept = frozenset({_OK, _NOT_FOUND})
-        with session.request(Call("HEAD", f"blobs/{digest}", operation, accept)) as answer:
-            answer.drain()
+        try:
+            with session.request(Call("HEAD", f"blobs/{digest}", operation, accept)) as answer:
+                answer.drain()
+                return answer.status == _OK
+        except RejectedError as error:
+            if error.context.status != _METHOD_NOT_ALLOWED:
+                raise
+        # Not every proxy lets HEAD through. The content is not read: the connection is closed instead.
+        with session.request(Call("GET", f"blobs/{digest}", operation, accept)) as answer:
             return answer.status == _OK
 
     def mount_blob(self, repository: Repository, digest: Digest, source: Repository) -> bool:

@@ -18,6 +18,7 @@ from strake_oci.errors import (
     RejectedError,
     UnsupportedMediaTypeError,
 )
+from strake_oci.manifest import parse
 from strake_oci.registry.answers import clean, refuse_encoding
 from strake_oci.registry.challenge import Scope
 from strake_oci.registry.session import Call
@@ -56,7 +57,8 @@ def resolve(session: Session, identifier: str) -> Descriptor:
         media_type = mediatype.essence(answer.header("content-type"))
         answer.drain()
     wanted = Digest.parse(identifier) if ":" in identifier else None
-    if digest is None or size is None or not media_type or (wanted is not None and digest != wanted):
+    told = not mediatype.names_no_document(media_type)
+    if digest is None or size is None or not told or (wanted is not None and digest != wanted):
         return pull(session, identifier)[0]
     _refuse_schema_1(media_type)
     return Descriptor(media_type, digest, size)
@@ -87,6 +89,8 @@ def pull(session: Session, identifier: str) -> tuple[Descriptor, bytes]:
             f"the answer is no manifest but {clean(media_type)[:60] or 'something else'}",
             hint="a proxy may have answered in the registry's place",
         )
+    if mediatype.names_no_document(media_type):
+        media_type = parse(data).media_type
     return Descriptor(media_type, digest, len(data)), data
 
 

@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import httpcore
 import httpx
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REPEATED: Final = frozenset({307, 308})
 _DRAIN: Final = 64 * 1024
 
 READ_DEADLINE: Final = 60.0
@@ -209,7 +210,7 @@ class Transport:
                     response = pool.handle_request(self._built(request))
                 answer = Answer(response, request, context, self._settings.timeouts.read, self._stopping)
             target = answer.header("location")
-            if answer.status not in _REDIRECTS or not target or request.method not in {"GET", "HEAD"}:
+            if not target or not _may_follow(request, answer.status, target):
                 return answer
             answer.drain()
             request = _redirected(request, target, endpoint, context)
@@ -290,6 +291,19 @@ def origin(url: str) -> tuple[str, str, int]:
     """Return scheme, host and port: what two URLs share if a secret for one may go to the other."""
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _may_follow(request: Request, status: int, target: str) -> bool:
+    """Tell whether a redirect may be followed with the same method.
+
+    Only 307 and 308 keep a method that changes something (RFC 9110, section 15.4). What such a request sends,
+    possibly a secret, goes to no other origin, and a stream cannot be sent twice.
+    """
+    if request.method in {"GET", "HEAD"}:
+        return status in _REDIRECTS
+    if status not in _REPEATED or not isinstance(request.body, bytes | None):
+        return False
+    return not request.body or origin(urljoin(request.url, target)) == origin(request.url)
 
 
 def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:

@@ -39,7 +39,9 @@ Body: TypeAlias = Callable[[], Iterable[bytes]]
 MAX_CHUNK_MINIMUM: Final = 64 * 1024 * 1024
 """Bytes that a registry may want in a chunk: those of a stream are kept in memory until they are there."""
 
-_CREATED, _ACCEPTED, _NO_CONTENT = 201, 202, 204
+_OK, _CREATED, _ACCEPTED, _NO_CONTENT = 200, 201, 202, 204
+_STARTED: Final = frozenset({_OK, _ACCEPTED, _NO_CONTENT})
+"""The specification has 202 alone; containerd's pusher takes what registries in use answer."""
 _RANGE: Final = re.compile(r"(?:bytes=)?0-(\d+)", re.ASCII)
 _OCTETS: Final = "application/octet-stream"
 
@@ -97,7 +99,7 @@ class UploadSession:
             "POST",
             f"blobs/uploads/{query}",
             what,
-            frozenset({_CREATED, _ACCEPTED} if mount else {_ACCEPTED}),
+            _STARTED | {_CREATED} if mount else _STARTED,
             {"Content-Length": "0"},
             scopes=tuple(scopes),
         )
@@ -130,7 +132,7 @@ class UploadSession:
         if length is not None:
             headers["Content-Length"] = str(length)
             headers["Content-Range"] = f"{self.offset}-{self.offset + length - 1}"
-        answer = self._once("PATCH", self._location, {_ACCEPTED, _CREATED, _NO_CONTENT}, headers, body)
+        answer = self._once("PATCH", self._location, {_OK, _ACCEPTED, _CREATED, _NO_CONTENT}, headers, body)
         reported = _reported_offset(answer)
         if length is not None:
             expected = self.offset + length
@@ -153,7 +155,7 @@ class UploadSession:
         glue = "&" if urlsplit(self._location).query else "?"
         url = f"{self._location}{glue}{urlencode({'digest': str(digest)})}"
         headers = {"Content-Type": _OCTETS, "Content-Length": str(length)}
-        answer = self._once("PUT", url, {_CREATED, _NO_CONTENT}, headers, body or _nothing)
+        answer = self._once("PUT", url, {_OK, _CREATED, _NO_CONTENT}, headers, body or _nothing)
         named = answer.header("docker-content-digest")
         with contextlib.suppress(InvalidDigestError):
             if named and (actual := Digest.parse(named)).algorithm == digest.algorithm and actual != digest:
@@ -166,7 +168,7 @@ class UploadSession:
             UploadInvalidError: The registry does not know the upload any more.
             RegistryError: It refused or failed.
         """
-        call = self._call("GET", self._location, {_NO_CONTENT, 200, _ACCEPTED}, {}, None)
+        call = self._call("GET", self._location, {_NO_CONTENT, _OK, _ACCEPTED}, {}, None)
         answer = self._session.request(call)
         answer.drain()
         self._location = self._session.resolve_location(answer, call) or self._location
@@ -175,7 +177,7 @@ class UploadSession:
 
     def cancel(self) -> None:
         """Tell the registry to forget the upload, as far as it can be told without waiting for it."""
-        call = self._call("DELETE", self._location, {_NO_CONTENT, 200, _ACCEPTED, 404}, {}, None)
+        call = self._call("DELETE", self._location, {_NO_CONTENT, _OK, _ACCEPTED, 404}, {}, None)
         # distribution wants the right to delete for it; pushing has to work without.
         scope = Scope.repository(self._session.repository.path, "delete", "pull", "push")
         with self._session.last_words(), contextlib.suppress(OCIError):
