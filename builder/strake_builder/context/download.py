@@ -11,6 +11,9 @@ from typing import Final
 
 from strake_builder.context.git import redact_url
 from strake_builder.errors import SourceError
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError
+from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.errors import ErrorContext, OCIError
 from strake_oci.registry.settings import ClientSettings, Endpoint
 from strake_oci.registry.transport import Answer, Request, Transport
@@ -22,6 +25,8 @@ _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _HEADER_MAX: Final = 1024
 _CHUNK: Final = 1 << 20
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
+"""Two names of one content coding (RFC 9110, section 8.4.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +177,50 @@ def check_file(url: str, path: str, checksum: str | None) -> str:
     return digests.sha256
 
 
+class _Received:
+    """The body as it comes, its bytes counted, as something that can be read."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._pieces = answer.stream()
+        self._left = b""
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        if not self._left:
+            self._left = next(self._pieces, b"")
+            self.size += len(self._left)
+        data, self._left = self._left[:size], self._left[size:]
+        return data
+
+
 def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) -> int:
+    """Write the content to a new file; return its size.
+
+    An object store sends what was stored with `Content-Encoding: gzip` so, whatever the client accepts. It is
+    undone, as by BuildKit's HTTP client; the checksum and the limit hold for the content. Any other encoding
+    is left as it is, as there.
+    """
+    received = _Received(answer)
+    source: ByteSource = received
+    if answer.header("content-encoding").strip().lower() in _GZIP:
+        source = DecompressedStream(received)
+        if not source.is_packed:
+            raise SourceError(f"{shown} was sent as gzip, but is not", hint="check the object's metadata")
     size = 0
     with open(path, "xb") as file:
         os.fchmod(file.fileno(), 0o600)
-        for piece in answer.stream():
-            size += len(piece)
-            if size > limit:
-                raise SourceError(f"{shown} is larger than {limit >> 20} MiB")
-            digests.update(piece)
-            file.write(piece)
+        try:
+            while piece := source.read(_CHUNK):
+                size += len(piece)
+                if size > limit:
+                    raise SourceError(f"{shown} is larger than {limit >> 20} MiB")
+                digests.update(piece)
+                file.write(piece)
+        except LayerError as error:
+            raise SourceError(f"{shown} was sent as gzip, and {error.message}", hint="try again") from error
     expected = answer.content_length
-    if expected is not None and expected != size:
-        raise SourceError(f"{shown} ended after {size} of {expected} bytes", hint="try again")
+    if expected is not None and expected != received.size:
+        raise SourceError(f"{shown} ended after {received.size} of {expected} bytes", hint="try again")
     return size
 
 

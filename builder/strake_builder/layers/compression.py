@@ -100,11 +100,15 @@ class DecompressedStream:
     Raises:
         UnknownCompression: the first bytes belong to a format that is known but not supported.
         MalformedLayer: while reading, when the packed bytes are damaged or end early.
+
+    Attributes:
+        is_packed: whether the first bytes are those of a compressed stream.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self._source = _Peeked(source)
         self._plain = _reader(self._source)
+        self.is_packed = self._plain is not self._source
 
     def read(self, size: int = _CHUNK, /) -> bytes:
         """Return at most `size` plain bytes, and empty only at the end."""

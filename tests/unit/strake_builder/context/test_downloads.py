@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.server
 import os
@@ -98,6 +99,46 @@ def test_what_has_not_changed_is_not_sent_again(web, fetch, headers):
     time = NANOSECONDS if "Last-Modified" in headers else None
     assert fetch() == fetch() == (b"first", time)
     assert web.answers() == [200, 304]
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+@pytest.mark.parametrize("kept_compressed", [False, True])
+def test_a_content_encoding_is_undone(web, fetch, coding, kept_compressed):
+    """Object stores send an object that was stored so, whatever the client accepts."""
+    plain = os.urandom(3 << 20)
+    file = gzip.compress(plain) if kept_compressed else plain  # an archive may be compressed once more
+    web.content = gzip.compress(file[:99]) + gzip.compress(file[99:])  # members, as RFC 1952 allows
+    web.headers = {"ETag": '"one"', "Content-Encoding": coding}
+    checksum = f"sha256:{hashlib.sha256(file).hexdigest()}"
+    assert fetch(checksum)[0] == file
+    assert fetch()[0] == file
+    assert web.answers() == [200, 304]
+
+
+def test_what_is_encoded_in_an_unknown_way_stays(web, fetch):
+    web.headers["Content-Encoding"] = "br"
+    assert fetch()[0] == b"first"
+
+
+def test_an_archive_that_is_not_encoded_stays_an_archive(web, fetch):
+    web.content = gzip.compress(b"first")
+    assert fetch()[0] == web.content
+
+
+def test_a_broken_encoding_is_an_error(web, fetch):
+    whole = gzip.compress(os.urandom(3 << 20))
+    web.headers["Content-Encoding"] = "gzip"
+    for content in (b"first", whole[:-4], whole[: len(whole) // 2], whole[:5000] + b"x" * 100 + whole[5100:]):
+        web.content = content
+        with pytest.raises(SourceError, match=r"/file was sent as gzip, (but|and)"):
+            fetch()
+
+
+def test_the_limit_holds_for_what_an_encoding_hides(web, fetch):
+    web.content = gzip.compress(bytes(50 << 20))
+    web.headers["Content-Encoding"] = "gzip"
+    with pytest.raises(SourceError, match="larger than 16 MiB"):
+        fetch(limit=16 << 20)
 
 
 def test_what_has_changed_is(web, fetch):
