@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.cli.build_arguments import HELP, build_arguments
 from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
 from strake_builder.cli.kaniko_flags import add_kaniko_flags, translate
@@ -61,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[=VALUE]",
         action="append",
         default=[],
-        help="a value for an ARG; without VALUE the environment's. Ends up in the image: never a secret",
+        help=f"{HELP}. Ends up in the image: never a secret",
     )
     parser.add_argument(
         "--platform",
@@ -183,15 +184,4 @@ def _build_args(arguments: argparse.Namespace) -> dict[str, str]:
     """
     epoch = arguments.source_date_epoch or os.environ.get(EPOCH_VARIABLE)
     implied = {EPOCH_VARIABLE: epoch} if epoch else {}
-    return {**implied, **dict(map(_build_arg, arguments.build_arg))}
-
-
-def _build_arg(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if equals:
-        return name, value
-    if name not in os.environ:
-        raise InvalidRequest(
-            f"--build-arg {name} has no value and there is no such variable in the environment"
-        )
-    return name, os.environ[name]
+    return {**implied, **build_arguments(arguments.build_arg)}

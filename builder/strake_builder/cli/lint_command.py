@@ -7,7 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.errors import BuildError, InvalidRequest
+from strake_builder.cli.build_arguments import HELP, build_arguments
+from strake_builder.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,9 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target", metavar="STAGE", help="check what this stage needs (default: every stage)"
     )
-    parser.add_argument(
-        "--build-arg", metavar="NAME=VALUE", action="append", default=[], help="a value for an ARG"
-    )
+    parser.add_argument("--build-arg", metavar="NAME[=VALUE]", action="append", default=[], help=HELP)
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="(default: text)")
     parser.add_argument("--error", action="store_true", help="exit with status 1 when there are warnings")
     parser.set_defaults(handler=run_lint)
@@ -69,16 +68,10 @@ def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool
     dockerfile = parse(read_dockerfile(path), path)
     ignore_files = (f"{path}.dockerignore", os.path.join(arguments.context, ".dockerignore"))
     patterns = read_ignore_patterns((name, read_local) for name in ignore_files)
-    values = {}
-    for text in arguments.build_arg:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise InvalidRequest(f"--build-arg {name} has no value", hint="write NAME=VALUE")
-        values[name] = value
     warnings = lint(
         dockerfile,
         target=arguments.target,
-        build_args=values,
+        build_args=build_arguments(arguments.build_arg),
         ignore=IgnoreMatcher(patterns) if patterns else None,
     )
     return warnings, fails_on_warnings(dockerfile)
