@@ -48,12 +48,12 @@ def run_build(
             prepare, cancellation, log_format=log_format, result_path=result_path, finished=finished
         )
 
-    try:
-        return run_supervised(work)
-    except BuildError as error:
+    def report(error: BuildError) -> int:
         from strake_builder.cli.building import report_unstarted
 
         return report_unstarted(error, result_path)
+
+    return run_supervised(work, report)
 
 
 def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:

@@ -8,49 +8,61 @@ kernel then ends every process of the namespace, and with the last one every mou
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from strake_builder.errors import UnsupportedHere
+from strake_builder.errors import BuildError, InternalError, UnsupportedHere
 from strake_builder.rootfs import syscalls
 
 _PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+_HINT: Final = "run as root, or in a pod with hostUsers: false and the capability SYS_ADMIN"
+_PROC_HINT: Final = (
+    "parts of /proc are masked here, as in most containers, and a user namespace then gets none of its own:"
+    " in a pod set procMount: Unmasked beside hostUsers: false"
+)
 _HYBRID_CGROUPS: Final = b"/sys/fs/cgroup/unified"
 
 
-def run_supervised(work: Callable[[], int]) -> int:
+def run_supervised(work: Callable[[], int], report: Callable[[BuildError], int]) -> int:
     """Run `work` in namespaces of its own and return the exit status that it returns.
 
     Must be called before any thread is started.
 
-    Raises:
-        UnsupportedHere: namespaces are not allowed here.
+    Args:
+        work: builds; its status is the command's.
+        report: tells a person why `work` could not begin, or what broke in it unforeseen, and returns the
+            exit status. Called in whichever of the two processes it happens.
     """
     try:
-        syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID)
-    except PermissionError as error:
-        raise UnsupportedHere(
-            "cannot make namespaces",
-            hint="run as root, or in a pod with hostUsers: false and the capability SYS_ADMIN",
-        ) from error
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
+        with _explained("cannot make namespaces"):
+            syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with _explained("cannot start the process that builds"):
+            child = os.fork()
+    except UnsupportedHere as error:
+        return report(error)
     if child == 0:
-        os._exit(_child(work))
+        os._exit(_child(work, report))
     return _wait(child)
 
 
-def _child(work: Callable[[], int]) -> int:
-    """The first process of the namespace. It must not return into the parent's code."""
+def _child(work: Callable[[], int], report: Callable[[BuildError], int]) -> int:
+    """The first process of the namespace. Neither it nor an exception may return into the parent's code."""
     status = 1
     try:
         syscalls.die_with_parent(signal.SIGKILL)
         _own_mounts()
         status = work()
+    except BuildError as error:
+        status = report(error)
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        hint = "this is a defect of Strake: please report it"
+        status = report(InternalError(f"{type(error).__name__}: {error}", hint=hint))
     finally:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()
@@ -58,11 +70,27 @@ def _child(work: Callable[[], int]) -> int:
     return status
 
 
+@contextlib.contextmanager
+def _explained(what: str, hint: str = _HINT) -> Iterator[None]:
+    """Turn the kernel's refusal into a sentence.
+
+    Raises:
+        UnsupportedHere: the kernel refuses it here.
+    """
+    try:
+        yield
+    except OSError as error:
+        limit = "; a limit of /proc/sys/user is used up" if error.errno == errno.ENOSPC else ""
+        raise UnsupportedHere(f"{what}: {error.strerror}{limit}", hint=hint) from error
+
+
 def _own_mounts() -> None:
     os.umask(0)
-    syscalls.mount(b"none", b"/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+    with _explained("cannot make the mounts private"):
+        syscalls.mount(b"none", b"/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
-    syscalls.mount(b"proc", b"/proc", b"proc", flags)
+    with _explained("cannot mount a fresh /proc", _PROC_HINT):
+        syscalls.mount(b"proc", b"/proc", b"proc", flags)
     if os.path.isdir(_HYBRID_CGROUPS):
         # crun refuses to run where both cgroup versions are mounted, even when told to leave them alone.
         with contextlib.suppress(OSError):
