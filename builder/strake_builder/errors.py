@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from strake_api.reasons import FailureReason
+from strake_api.text import visible
 
 _INSTRUCTION_SHOWN: Final = 160
 _TAIL_SHOWN: Final = 20
@@ -88,7 +89,7 @@ class BuildError(Exception):
         lines.append(f"error: {where}{self.message}")
         if self.hint:
             lines.append(f"  try: {self.hint}")
-        return "\n".join(lines)
+        return visible("\n".join(lines))
 
 
 class InvalidRequest(BuildError):
@@ -157,7 +158,7 @@ class RunStepFailed(StepError):
         """Return the end of the command's output and then the error."""
         if not self.log_tail:
             return super().for_terminal()
-        shown = (f"  {line}" for line in self.log_tail[-_TAIL_SHOWN:])
+        shown = (f"  {visible(line)}" for line in self.log_tail[-_TAIL_SHOWN:])
         return "\n".join(["", "the end of its output:", *shown, super().for_terminal()])
 
 

@@ -6,14 +6,19 @@ written by one version of the operator and read by another, so an unknown field 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+from strake_api.text import visible
 
 GROUP = "strake.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+
+ShownText = Annotated[str, AfterValidator(visible)]
+"""A text for people, made visible when a document is written and again when one is read."""
 
 
 class Document(BaseModel):

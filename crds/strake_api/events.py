@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
-from strake_api.document import Document, TolerantDocument
+from strake_api.document import Document, ShownText, TolerantDocument
 from strake_api.reasons import ProgressReason
 from strake_api.result import BuildResult, DigestText
 
@@ -41,9 +41,9 @@ class StepStarted(_Event):
     type: Literal["StepStarted"] = "StepStarted"
     step: int
     line: int
-    instruction: str
+    instruction: ShownText
     """As written, shortened."""
-    stage: str | None = None
+    stage: ShownText | None = None
     """The stage's name, or its number where it has none."""
 
 
@@ -53,8 +53,8 @@ class StepCached(_Event):
     type: Literal["StepCached"] = "StepCached"
     step: int
     line: int
-    instruction: str
-    stage: str | None = None
+    instruction: ShownText
+    stage: ShownText | None = None
 
 
 class StepFinished(_Event):
@@ -80,14 +80,14 @@ class OutputLine(_Event):
     type: Literal["OutputLine"] = "OutputLine"
     step: int
     stream: Literal["stdout", "stderr"] = "stdout"
-    text: str
+    text: ShownText
 
 
 class PullProgress(_Event):
     """Bytes of a base image that have arrived so far."""
 
     type: Literal["PullProgress"] = "PullProgress"
-    image: str
+    image: ShownText
     done: int
     total: int
 
@@ -96,7 +96,7 @@ class PushProgress(_Event):
     """Bytes of a blob that went to a repository so far."""
 
     type: Literal["PushProgress"] = "PushProgress"
-    repository: str
+    repository: ShownText
     digest: DigestText | None = None
     """Null while the blob is still being made."""
     done: int
@@ -108,7 +108,7 @@ class LayerPushed(_Event):
     """A blob is at its destination."""
 
     type: Literal["LayerPushed"] = "LayerPushed"
-    repository: str
+    repository: ShownText
     digest: DigestText
     bytes: int
     """The blob's size."""
@@ -120,8 +120,8 @@ class Warned(_Event):
     """Something that does not stop the build and deserves a look."""
 
     type: Literal["Warned"] = "Warned"
-    message: str
-    file: str | None = None
+    message: ShownText
+    file: ShownText | None = None
     line: int | None = None
 
 

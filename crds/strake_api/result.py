@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from strake_api.document import Document
+from strake_api.document import Document, ShownText
 from strake_api.reasons import FailureReason
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ DigestText = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a
 class BaseImage(Document):
     """An image that a FROM (or COPY --from) named, and what it resolved to."""
 
-    reference: str
+    reference: ShownText
     digest: DigestText
 
 
@@ -65,8 +65,8 @@ class Sizes(Document):
 class BuildWarning(Document):
     """Something that does not stop the build and deserves a look."""
 
-    message: str
-    file: str | None = None
+    message: ShownText
+    file: ShownText | None = None
     line: int | None = None
 
 
@@ -105,16 +105,16 @@ class BuildFailed(_Outcome):
 
     outcome: Literal["Failed"] = "Failed"
     reason: FailureReason
-    message: str
-    file: str | None = None
+    message: ShownText
+    file: ShownText | None = None
     """The Dockerfile's path relative to the context."""
     line: int | None = None
     """1-based, where the instruction starts."""
-    instruction: str | None = None
+    instruction: ShownText | None = None
     """The instruction as written, shortened."""
     exit_code: int | None = None
     """The command's status: 128 + n where signal n ended it."""
-    log_tail: tuple[str, ...] = ()
+    log_tail: tuple[ShownText, ...] = ()
     """The last lines that the failing command wrote."""
 
 

@@ -52,7 +52,7 @@ def run_lint(arguments: argparse.Namespace) -> int:
         _print((), refused, arguments.format)
         return refused.exit_status
     except BuildError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"{error.for_terminal()}\n")
         return error.exit_status
     _print(warnings, None, arguments.format)
     return 1 if warnings and (fails or arguments.error) else 0
@@ -87,6 +87,6 @@ def _print(warnings: Sequence[LintWarning], refused: DockerfileRefused | None, f
 
         sys.stdout.write(as_sarif(warnings, refused, version=version("strake")))
     elif refused is not None:
-        sys.stderr.write(f"error: the Dockerfile cannot be built\n{refused}\n")
+        sys.stderr.write(f"{refused.for_terminal()}\n")
     else:
         sys.stdout.write(as_text(warnings) or "no warnings\n")

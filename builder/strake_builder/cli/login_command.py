@@ -7,6 +7,8 @@ import getpass
 import sys
 from typing import Final
 
+from strake_api.text import visible
+
 _NOTES: Final = """\
 The credentials go where Docker keeps them ($DOCKER_CONFIG/config.json or ~/.docker/config.json), through the
 credential helper that the file names, if it names one.
@@ -55,7 +57,7 @@ def login(arguments: argparse.Namespace) -> int:
             client.check_login(arguments.registry)
         where = save_login(config_path(), arguments.registry, username, password)
     except OCIError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(visible(f"error: {error}\n"))
         return 1
     sys.stdout.write(f"logged in to {arguments.registry}; kept in {where}\n")
     return 0
@@ -70,7 +72,7 @@ def logout(arguments: argparse.Namespace) -> int:
     try:
         there = forget_login(config_path(), arguments.registry)
     except OCIError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(visible(f"error: {error}\n"))
         return 1
     sys.stdout.write(
         f"logged out of {arguments.registry}\n"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from strake_api.text import visible
 from strake_builder.errors import DockerfileError, Location
 from strake_builder.frontend.printable import printable
 
@@ -158,7 +159,7 @@ class DockerfileRefused(DockerfileError):
 
     def for_terminal(self) -> str:
         """Return every problem with its place in the file."""
-        return f"error: the Dockerfile is refused\n{self}"
+        return visible(f"error: the Dockerfile is refused\n{self}")
 
 
 class DockerfileSyntaxError(DockerfileRefused):

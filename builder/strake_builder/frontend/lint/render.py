@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from strake_api.text import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -17,7 +19,7 @@ _SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 
 def as_text(warnings: Sequence[LintWarning]) -> str:
     """Return the warnings with the lines that they are about; "" for none."""
-    return "\n".join(_paragraph(warning) for warning in warnings)
+    return visible("\n".join(_paragraph(warning) for warning in warnings))
 
 
 def _paragraph(warning: LintWarning) -> str:
