@@ -33,8 +33,11 @@ BLOB = b"harmless" * 1000
 
 
 class Known:
+    def __init__(self, credential=None):
+        self._credential = credential or Credential("the test", "user", "s3cret")
+
     def lookup(self, repository):
-        return Credential("the test", "user", "s3cret")
+        return self._credential
 
     def describe(self):
         return "the test"
@@ -126,6 +129,38 @@ class TestAuthentication:
         ):
             client.tags(registry.repository().__class__(far, "team/app"))
         assert not registry.requests(part="/token")
+
+    @pytest.mark.parametrize(
+        "credential", [Credential("t", "user", "s3cret"), Credential("t", identity_token="s3cret")]
+    )
+    def test_no_password_goes_to_another_host_in_clear_text(self, registry, credential):
+        """The registry alone was named insecure, not whom it names."""
+        with FaultyRegistry() as other:
+            there = other.host.replace("localhost", "127.0.0.1")
+            realm = f'Bearer realm="http://{there}/token",service="x"'
+            registry.add(faults.status(401, method="GET", path="/v2/", times=99, WWW_Authenticate=realm))
+            with (
+                registry.client(credentials=Known(credential)) as client,
+                pytest.raises(
+                    ProtocolError, match=r"not sent to the token realm 127\.0\.0\.1 over plain HTTP"
+                ) as raised,
+            ):
+                pull(client, registry)
+            assert "s3cret" not in str(raised.value)
+            assert not other.seen
+
+    @pytest.mark.parametrize("is_known", [True, False])
+    def test_a_token_in_clear_text_where_nothing_is_given_away(self, registry, is_known):
+        """From the registry's own host with a password, from any without one."""
+        registry.put_blob(BLOB)
+        with FaultyRegistry() as other:
+            there = other.host if is_known else other.host.replace("localhost", "127.0.0.1")
+            realm = f'Bearer realm="http://{there}/token",service="x"'
+            registry.add(faults.status(401, method="GET", path="/v2/", WWW_Authenticate=realm))
+            other.add(faults.send(b'{"token":"abc"}', path="^/token"))
+            with registry.client(**({"credentials": Known()} if is_known else {})) as client:
+                assert pull(client, registry) == BLOB
+            assert ("Authorization" in other.seen[-1].headers) == is_known
 
     @pytest.mark.parametrize(
         "answer",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from strake_oci.copying import copy_image
+from strake_oci.credentials import CredentialSource
 from strake_oci.layout import Layout
 from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient
@@ -15,11 +16,11 @@ from strake_oci.registry.images import RegistryImages
 from tests.images.layouts import image_layout
 
 
-def push_image(name: str, reference: str) -> str:
+def push_image(name: str, reference: str, credentials: CredentialSource | None = None) -> str:
     """Make sure that a registry (spoken to over plain HTTP) has an image; return its digest."""
     target = Reference.parse(reference)
     layout = Layout(image_layout(name))
-    with RegistryClient(ClientSettings.insecure(target.repository.registry)) as client:
+    with RegistryClient(ClientSettings.insecure(target.repository.registry), credentials) as client:
         place = RegistryImages(client, target.repository)
         return str(copy_image(layout, "latest", place, target.tag).digest)
 

@@ -51,16 +51,31 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
     if request.ca is not None:
         trust_everywhere(request.ca, os.environ)
     git = request.source.git.credentials if request.source.git is not None else None
+    push = mounted_credentials(request.registries.push_config)
     return request, BuildInputs(
         git_credentials=mounted_git_credentials(git) if git is not None else None,
-        pull_credentials=mounted_credentials(request.registries.pull_config, request.registries.push_config),
-        push_credentials=mounted_credentials(request.registries.push_config),
+        pull_credentials=_pull_credentials(request, push),
+        push_credentials=push,
         registries=requested_access(request.registries),
     )
 
 
-def mounted_credentials(*paths: str | None) -> Credentials:
-    """Return the credentials of mounted Docker config files; of keys that fit, the most specific counts.
+def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
+    """Return what opens base images: the pull Secret, and for the build's own repositories the push Secret.
+
+    A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
+    account may read into its own.
+    """
+    from strake_oci.credentials.sources import ConfinedCredentials, Credentials
+    from strake_oci.reference import Reference
+
+    named = [*request.output.destinations, *filter(None, [request.cache.repository])]
+    own = frozenset(Reference.parse(each).repository for each in named)
+    return Credentials((mounted_credentials(request.registries.pull_config), ConfinedCredentials(push, own)))
+
+
+def mounted_credentials(path: str | None) -> Credentials:
+    """Return the credentials of a mounted Docker config file, and of the pod's identity in a cloud.
 
     Raises:
         InvalidRequest: a file is there and cannot be read.
@@ -68,7 +83,7 @@ def mounted_credentials(*paths: str | None) -> Credentials:
     from strake_oci.credentials.sources import Credentials, cloud_credentials
     from strake_oci.errors import CredentialError
 
-    files = [(path, Path(path)) for path in paths if path is not None]
+    files = [(path, Path(path))] if path is not None else []
     try:
         return Credentials.from_files(files, then=cloud_credentials())
     except CredentialError as error:

@@ -100,6 +100,27 @@ class Credentials:
         return ", ".join(source.describe() for source in self.sources) or "no Docker config was found"
 
 
+@dataclass(frozen=True, slots=True)
+class ConfinedCredentials:
+    """A source that is asked for some repositories only.
+
+    Attributes:
+        source: Has the credentials.
+        repositories: Where they may be used.
+    """
+
+    source: CredentialSource
+    repositories: frozenset[Repository]
+
+    def lookup(self, repository: Repository) -> Credential | None:
+        """Return the source's credential for one of the repositories, or None."""
+        return self.source.lookup(repository) if repository in self.repositories else None
+
+    def describe(self) -> str:
+        """Return where the source looks, and that it does not for everything."""
+        return f"{self.source.describe()} (for the build's own repositories only)"
+
+
 def default_credentials(
     environment: Mapping[str, str] | None = None, *, then: Sequence[CredentialSource] = ()
 ) -> Credentials:

@@ -100,6 +100,7 @@ class TokenCache:
         names = ", ".join(scope.name for scope in request.scopes)
         context = ErrorContext(endpoint.registry, names, "asking for a token", redacted(request.realm))
         check_hop(endpoint, request.realm, context, what="token realm")
+        _refuse_clear_text(request, context)
         with self._transport.send(endpoint, _http_request(request), context) as answer:
             if answer.status != _OK:
                 raise refusal(answer, context, credential=tried)
@@ -110,6 +111,21 @@ class TokenCache:
             raise ProtocolError(context, "the token server's answer holds no token")
         lifetime = min(max(model.expires_in or _DEFAULT_LIFETIME, 0.0), _MAX_LIFETIME)
         return value, lifetime * _USED_UP
+
+
+def _refuse_clear_text(request: TokenRequest, context: ErrorContext) -> None:
+    """Send no secret in clear text to another host than the registry, which alone was said to be insecure.
+
+    Raises:
+        ProtocolError: The realm wants it.
+    """
+    realm, home = urlsplit(request.realm), urlsplit(request.endpoint.base).hostname
+    if realm.scheme == "http" and realm.hostname != home and not request.credential.is_anonymous:
+        raise ProtocolError(
+            context,
+            f"credentials are not sent to the token realm {(realm.hostname or '')[:100]} over plain HTTP",
+            hint="let the registry name a token server with TLS, or one on its own host",
+        )
 
 
 def _read(answer: Answer, context: ErrorContext) -> _TokenModel:
