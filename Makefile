@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TAG := 0.1.0
 
-.PHONY: help demo demo-down test lint format cluster-up cluster-down bench image docs fuzz setup lock
+.PHONY: help demo demo-down test lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,10 @@ docs: $(VENV)/.ready ## Write the generated reference (the CRD) anew
 
 fuzz: $(VENV)/.ready ## Feed the Dockerfile parser nonsense for a minute
 	$(BIN)/python -m tests.fuzz.dockerfile --seconds 60
+
+corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit does: make corpus DIR=~/checkouts
+	@test -n "$(DIR)" || { echo "name a directory: make corpus DIR=~/checkouts"; exit 2; }
+	$(BIN)/python -m tests.oracles.directory $(DIR)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra builder --extra aws --extra gcp --extra azure -o requirements/builder.txt pyproject.toml

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from strake_builder.frontend.reading.logical_lines import LineReader
 from strake_builder.frontend.source import SourceText, split_lines
 from strake_oci.image import RuntimeConfig
 from strake_oci.platform import Platform
+from strake_oci.reference import Reference
 from tests.oracles import step_comparison
 from tests.oracles.go_oracle import GoOracle
 
@@ -49,12 +50,25 @@ class Difference:
 
 
 def compare(
-    oracle: GoOracle, text: str, *, build_args: dict[str, str] | None = None, target: str = ""
+    oracle: GoOracle,
+    text: str,
+    *,
+    build_args: dict[str, str] | None = None,
+    target: str = "",
+    images: Mapping[str, RuntimeConfig] = IMAGES,
 ) -> list[Difference]:
-    """Compare the parsing, the configuration, the history and the warnings of one file."""
+    """Compare the parsing, the configuration, the history and the warnings of one file.
+
+    Args:
+        oracle: BuildKit.
+        text: The file.
+        build_args: Values for its ARGs.
+        target: The stage; the last one by default.
+        images: The images that exist, by the names that the file has for them.
+    """
     found = compare_lines(oracle, text)
-    ours = run_ours(text, build_args or {}, target)
-    theirs = run_theirs(oracle, text, build_args or {}, target)
+    ours = run_ours(text, build_args or {}, target, images)
+    theirs = run_theirs(oracle, text, build_args or {}, target, images)
     if not isinstance(ours, dict) or not isinstance(theirs, dict):
         if isinstance(ours, dict) != isinstance(theirs, dict) and not deliberate(ours):
             found.append(Difference("outcome", str(ours), theirs))
@@ -100,10 +114,16 @@ def compare_lines(oracle: GoOracle, text: str) -> list[Difference]:
     return [] if ours == theirs else [Difference("lines", ours, theirs)]
 
 
-def run_theirs(oracle: GoOracle, text: str, build_args: dict[str, str], target: str) -> dict[str, Any] | str:
+def run_theirs(
+    oracle: GoOracle,
+    text: str,
+    build_args: dict[str, str],
+    target: str,
+    images: Mapping[str, RuntimeConfig] = IMAGES,
+) -> dict[str, Any] | str:
     """Return what BuildKit makes of a file, or its error."""
-    images = {f"docker.io/library/{name}:latest": image_json(config) for name, config in IMAGES.items()}
-    answer = oracle.ask("convert", text=text, args=build_args, target=target, images=images)
+    named = {full_name(name): image_json(config) for name, config in images.items()}
+    answer = oracle.ask("convert", text=text, args=build_args, target=target, images=named)
     if "error" in answer:
         return answer["error"]
     result = answer["ok"]
@@ -155,7 +175,17 @@ STRICTER: dict[str, Callable[[Problem], bool]] = {
 }
 
 
-def run_ours(text: str, build_args: dict[str, str], target: str) -> dict[str, Any] | str | DockerfileRefused:
+def full_name(image: str) -> str:
+    """Return a reference as BuildKit's frontend asks for it."""
+    return str(Reference.parse(image).with_default_tag())
+
+
+def run_ours(
+    text: str,
+    build_args: dict[str, str],
+    target: str,
+    images: Mapping[str, RuntimeConfig] = IMAGES,
+) -> dict[str, Any] | str | DockerfileRefused:
     """Return what Strake makes of a file, or its error."""
     try:
         dockerfile = parse(text)
@@ -166,13 +196,13 @@ def run_ours(text: str, build_args: dict[str, str], target: str) -> dict[str, An
         history: dict[int, list[tuple[str, bool]]] = {}
         for stage in planned.stages:
             for image in stage.images:
-                if image not in IMAGES:
+                if image not in images:
                     return f"no image {image}"
             match stage.base:
                 case ImageBase(reference):
-                    if reference not in IMAGES:
+                    if reference not in images:
                         return f"no image {reference}"
-                    base, before = BaseImage(IMAGES[reference]), []
+                    base, before = BaseImage(images[reference]), []
                 case StageBase(index):
                     base, before = done[index], history[index]
                 case ScratchBase():
@@ -186,7 +216,7 @@ def run_ours(text: str, build_args: dict[str, str], target: str) -> dict[str, An
                     if step.created_by is not None
                 ),
             ]
-        warnings = lint_plan(planned, all_stages=False, base_configs=IMAGES, ignore=None)
+        warnings = lint_plan(planned, all_stages=False, base_configs=images, ignore=None)
     except DockerfileRefused as refused:
         return refused
     result = done[planned.target]
