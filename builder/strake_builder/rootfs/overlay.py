@@ -55,7 +55,7 @@ class Overlay:
         upper, work, root = (os.path.join(home, part) for part in ("upper", "work", "root"))
         for path in (home, upper, work, root):
             os.mkdir(path, 0o755)
-        lowers = tuple(reversed(layers)) or (self._empty,)
+        lowers = _topmost_first(layers) or (self._empty,)
         if layers:
             _copy_root_metadata(layers[-1], upper)
         with self._mount(lowers, root, upper=upper, work=work):
@@ -65,12 +65,13 @@ class Overlay:
     @contextlib.contextmanager
     def view(self, layers: Sequence[str], name: str) -> Iterator[str]:
         """As `Snapshotter.view`, mounted read-only. A single layer needs no mount."""
-        if len(layers) <= 1:
-            yield layers[0] if layers else self._empty
+        lowers = _topmost_first(layers)
+        if len(lowers) <= 1:
+            yield lowers[0] if lowers else self._empty
             return
         root = os.path.join(self._directory, name)
         os.mkdir(root)
-        with self._mount(tuple(reversed(layers)), root):
+        with self._mount(lowers, root):
             yield root
         os.rmdir(root)
 
@@ -112,6 +113,16 @@ class Overlay:
                 os.symlink(layer, os.path.join(self._links, number))
                 self._numbers[layer] = number
             return self._numbers[layer]
+
+
+def _topmost_first(layers: Sequence[str]) -> tuple[str, ...]:
+    """Return layers (bottom first) in the order of `lowerdir`, each once.
+
+    An image may list a layer twice, and overlay refuses a directory that it has already (ELOOP). The upper
+    occurrence is enough: whatever the lower one holds, the upper one holds too and hides, entry by entry, and
+    its directories merge with what is between them as before.
+    """
+    return tuple(dict.fromkeys(reversed(layers)))
 
 
 def _copy_root_metadata(layer: str, upper: str) -> None:
