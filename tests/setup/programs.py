@@ -26,6 +26,7 @@ TOOLS = {
     "pkg-config": "pkg-config",
     "readelf": "binutils",
     "skopeo": "skopeo",
+    "ssh": "openssh-client",
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {

@@ -93,7 +93,8 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 def _fetch_git(
     source: GitSource, directory: str, credentials: GitCredentials | None, stopping: Stopping | None
 ) -> FetchedContext:
-    revision = check_out(GitPlace(source.url, source.ref, credentials=credentials), directory, stopping)
+    place = GitPlace(source.url, source.ref, credentials=credentials, own_identity=True)
+    revision = check_out(place, directory, stopping)
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

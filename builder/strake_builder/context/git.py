@@ -23,6 +23,14 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
 _SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:].*")
 _MESSAGE_SHOWN: Final = 600
+_NOBODY: Final = {
+    "HOME": "/nonexistent",  # no .netrc, no .git-credentials, no configuration
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    # ssh asks the user database for the home directory, whatever HOME says.
+    "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes -o IdentityFile=none -o IdentitiesOnly=yes"
+    " -o IdentityAgent=none -o GSSAPIAuthentication=no -o HostbasedAuthentication=no",
+}
+"""The environment in which git is nobody to any server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,15 @@ class GitPlace:
         ref: a branch, tag or full commit hash; empty is the remote's HEAD.
         submodules: check out submodules too.
         credentials: for the URL's server.
+        own_identity: fetch the URL with what the user who builds has for git (configuration, .netrc, SSH
+            keys). For a URL that this user wrote; what a Dockerfile or a repository names gets none of it.
     """
 
     url: str
     ref: str = "HEAD"
     submodules: bool = True
     credentials: GitCredentials | None = None
+    own_identity: bool = False
 
 
 def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None) -> str:
@@ -57,7 +68,8 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
     """
     url, ref = _checked(place)
     git = partial(_git, stopping, directory)
-    ask = partial(git, shown=url, access=place.credentials.variables(url) if place.credentials else {})
+    access = place.credentials.variables(url) if place.credentials else {}
+    ask = partial(git, shown=url, access=access, own_identity=place.own_identity)
     git("init", "--quiet", "--initial-branch=main", ".")
     try:
         ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
@@ -70,7 +82,8 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
     revision = git("rev-parse", "HEAD").strip()
     if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
-        ask("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+        submodules = ("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+        git(*submodules, shown=url, access=access)
     return revision
 
 
@@ -117,17 +130,18 @@ def _git(
     *arguments: str,
     shown: str = "",
     access: Mapping[str, str] = MappingProxyType({}),
+    own_identity: bool = False,
 ) -> str:
     """Run git with nothing of the machine's own configuration and no prompt, and return what it printed."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": os.environ.get("HOME", "/"),
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_ALLOW_PROTOCOL": "https:ssh:git:http",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
         **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k == "GIT_SSL_CAINFO"},
+        **({"HOME": os.environ.get("HOME", "/")} if own_identity else _NOBODY),
         **access,
     }
     try:
