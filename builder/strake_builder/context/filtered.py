@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from strake_builder.errors import DockerfileError, SourceError
@@ -53,6 +53,10 @@ class ContextFiles:
     def everything(self) -> bool:
         """Whether nothing is ignored."""
         return not self.patterns
+
+    def without(self, patterns: tuple[str, ...]) -> ContextFiles:
+        """Return the same context without what further patterns name, whatever .dockerignore says of it."""
+        return replace(self, patterns=(*self.patterns, *patterns)) if patterns else self
 
     def filter(self) -> ContextFilter:
         """Return what tells which paths may be seen, for one thread."""

@@ -24,6 +24,7 @@ from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
+from strake_builder.context.own_files import own_patterns
 from strake_builder.errors import BuildTimedOut, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
@@ -94,6 +95,8 @@ class Build:
                 )
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
+                work, cache = self._request.work_directory, self._inputs.cache_directory
+                files = files.without(own_patterns(files.directory, work, cache))
             parts = self._parts(workspace, planned, files, scope)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
