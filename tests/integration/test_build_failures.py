@@ -84,7 +84,7 @@ def test_a_registry_that_is_not_there(builder):
         (["--platform", "windows/amd64"], "only those for Linux"),
         (["--platform", "nonsense/"], "platform"),
         (["--secret", "src=x"], "id=ID"),
-        (["--build-arg", "NOT_SET_ANYWHERE"], "NOT_SET_ANYWHERE"),
+        (["--build-arg", "=value"], "has no name"),
         (["--context", "s3://bucket/x"], "s3://"),
     ],
 )

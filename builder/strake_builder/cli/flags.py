@@ -12,7 +12,7 @@ from strake_builder.cli.registry_flags import add_registry_flags
 from strake_builder.errors import InvalidRequest
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
-_DEFAULT_WORK: Final = "/var/tmp/strake"  # noqa: S108 - a lock and a mode of its own guard each build
+_DEFAULT_WORK: Final = "/var/tmp/strake-{uid}"  # noqa: S108 - refused where somebody else made it first
 
 
 def add_building_flags(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +21,9 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     place.add_argument(
         "--work-dir",
         metavar="DIR",
-        default=os.environ.get(_WORK_VARIABLE, _DEFAULT_WORK),
-        help="where the build is made, on ext4, xfs, btrfs or tmpfs "
-        f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK})",
+        default=os.environ.get(_WORK_VARIABLE) or _DEFAULT_WORK.format(uid=os.geteuid()),
+        help="where the build is made, on ext4, xfs, btrfs or tmpfs, and no other user can write "
+        f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK.format(uid='UID')})",
     )
     place.add_argument(
         "--log-format",

@@ -11,20 +11,22 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
+from strake_builder.context.own_files import WORKSPACE_PREFIX
 from strake_builder.errors import InvalidRequest
 from strake_builder.rootfs import syscalls
 from strake_builder.rootfs.memory_directory import SHARED_MEMORY, make_shared_memory, mount_memory
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.selection import RootfsKind, open_snapshotter
+from strake_builder.solve.work_directory import prepare_work_directory
 
-_PREFIX: Final = "strake-build-"
 _LOCK: Final = ".lock"
 _MEMORY: Final = "memory"
 _MEMORY_PREFIX: Final = "strake-memory-"
@@ -49,9 +51,9 @@ class Workspace:
         self, parent: str, *, rootfs: RootfsKind = "overlay", warn: Callable[[str], None] = lambda _: None
     ) -> None:
         try:
-            os.makedirs(parent, mode=0o755, exist_ok=True)
+            parent = prepare_work_directory(parent)
             _remove_abandoned(parent)
-            self.path, self._lock_fd = _make(os.path.realpath(parent))
+            self.path, self._lock_fd = _make(parent)
         except OSError as error:
             raise InvalidRequest(
                 f"cannot make a work directory in {parent}: {error.strerror}",
@@ -120,7 +122,7 @@ class Workspace:
 def _make(parent: str) -> tuple[str, int]:
     """Make a directory beside a lock that is held; return its path and the lock."""
     while True:
-        fd, lock = tempfile.mkstemp(_LOCK, _PREFIX, parent)
+        fd, lock = tempfile.mkstemp(_LOCK, WORKSPACE_PREFIX, parent)
         fcntl.flock(fd, fcntl.LOCK_EX)
         if _is_at(lock, fd):  # another build may have taken it for abandoned before it was locked
             path = lock.removesuffix(_LOCK)
@@ -132,7 +134,7 @@ def _make(parent: str) -> tuple[str, int]:
 def _remove_abandoned(parent: str) -> None:
     """Remove workspaces whose process is gone: their locks can be had."""
     with os.scandir(parent) as entries:
-        locks = [e.path for e in entries if e.name.startswith(_PREFIX) and e.name.endswith(_LOCK)]
+        locks = [e.path for e in entries if e.name.startswith(WORKSPACE_PREFIX) and e.name.endswith(_LOCK)]
     for lock in locks:
         try:
             fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -143,12 +145,24 @@ def _remove_abandoned(parent: str) -> None:
         except BlockingIOError:
             continue
         else:
-            if _is_at(lock, fd):
-                _remove_shared_memory(lock.removesuffix(_LOCK))
-                remove_tree(lock.removesuffix(_LOCK))
+            if _is_at(lock, fd) and os.fstat(fd).st_uid == os.geteuid():
+                _remove_own(lock.removesuffix(_LOCK))
                 os.unlink(lock)
         finally:
             os.close(fd)
+
+
+def _remove_own(workspace: str) -> None:
+    """Remove an abandoned workspace, unless somebody else made what looks like one.
+
+    Nobody else can replace a directory of the caller's in a work directory, so what is checked is what is
+    removed.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(workspace, follow_symlinks=False)
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            _remove_shared_memory(workspace)
+            remove_tree(workspace)
 
 
 def _is_at(path: str, fd: int) -> bool:
@@ -163,5 +177,7 @@ def _remove_shared_memory(workspace: str) -> None:
     """Remove what an abandoned workspace had in shared memory."""
     with contextlib.suppress(OSError):
         directory, name = os.path.split(os.readlink(os.path.join(workspace, _MEMORY)))
-        if directory == SHARED_MEMORY and name.startswith(_MEMORY_PREFIX):
-            remove_tree(os.path.join(directory, name))
+        shared = os.path.join(SHARED_MEMORY, name)
+        is_ours = directory == SHARED_MEMORY and name.startswith(_MEMORY_PREFIX)
+        if is_ours and os.stat(shared, follow_symlinks=False).st_uid == os.geteuid():
+            remove_tree(shared)
