@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -11,7 +12,12 @@ import stat
 
 import pytest
 
+from strake_builder.rootfs.selection import open_snapshotter
+from strake_builder.rootfs.unpack import unpack_layer
+from tests.fixtures.hostile_images import layer
+from tests.fixtures.isolated import isolated
 from tests.fixtures.snapshots import KINDS, layer_of, make_layer, names
+from tests.fixtures.tar_members import DIR, member
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_bind_service, effective
 
@@ -327,3 +333,85 @@ def test_the_mode_of_the_root_is_kept(step, tmp_path):
         assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) == (0o750, 5, 6)
 
     assert step([base], act) == []
+
+
+def applied_in_order(layers):
+    """Return what layers (paths to contents, None for a removal) leave when one follows the other."""
+    tree: dict[str, str] = {}
+    for name, content in (item for contents in layers for item in contents.items()):
+        for path in [p for p in tree if f"{p}/".startswith(f"{name}/") or name.startswith(f"{p}/")]:
+            del tree[path]
+        if content is not None:
+            tree[name] = content
+    return tree
+
+
+REPEATED = [
+    {"x": "a", "d/f": "a"},
+    {"x": None, "d/f": "b", "d/g": "b"},
+    {"d": None},
+    {},
+    {"d": "file", "e": "c"},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "order",
+    [
+        [0, 0],
+        [0, 1, 0],
+        [0, 1, 1, 0, 0],
+        [3, 3, 0, 3],
+        [3, 3],
+        [0, 2, 0],
+        [0, 2, 1, 2],
+        [0, 4, 0],
+        [4, 0, 4, 1, 4],
+    ],
+)
+def test_a_layer_that_is_listed_again_applies_again(kind, order, tmp_path):
+    directories = [tmp_path / str(number) for number in range(len(REPEATED))]
+    for directory, content in zip(directories, REPEATED, strict=True):
+        directory.mkdir(0o755)
+        unpack_layer(io.BytesIO(layer(*members_of(content))), str(directory), lowest=False)
+    work = tmp_path / "work"
+    work.mkdir()
+
+    def look():
+        roots = open_snapshotter(kind, str(work), lambda _: None)
+        try:
+            layers = tuple(str(directories[number]) for number in order)
+            with roots.view(layers, "view") as root:
+                seen = files_of(root)
+            with roots.mounted(layers, "step") as snapshot:
+                assert files_of(snapshot.root) == seen
+                write(f"{snapshot.root}/new")
+            assert [entry.path for entry, _ in snapshot.changes()] == [b"new"]
+            return seen
+        finally:
+            roots.close()
+
+    assert isolated(look) == applied_in_order([REPEATED[number] for number in order])
+
+
+def members_of(content):
+    for name, text in content.items():
+        parent, _, last = name.rpartition("/")
+        if parent:
+            yield member(parent, type=DIR, mode=0o755)
+        if text is None:
+            yield member(f"{parent}/.wh.{last}".lstrip("/"))
+        else:
+            yield member(name, text.encode())
+
+
+def files_of(root):
+    found = {}
+    for directory, _, names_here in os.walk(root):
+        for name in names_here:
+            path = os.path.join(directory, name)
+            if not stat.S_ISCHR(os.lstat(path).st_mode):
+                with open(path) as file:
+                    found[os.path.relpath(path, root)] = file.read()
+    return found
