@@ -43,7 +43,7 @@ def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = 
         clamp: applied to every modification time.
 
     Raises:
-        StepError: a path is longer than the kernel allows to open.
+        StepError: a path is longer than the kernel allows to open, or a name is a whiteout's.
     """
     return _Walk(os.fsencode(upper), [os.fsencode(lower) for lower in lowers], clamp or (lambda t: t)).walk()
 
@@ -116,10 +116,11 @@ class _Walk:
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode
         where = os.path.join(self._upper, path)
+        parent, _, name = path.rpartition(b"/")
         if stat.S_ISCHR(mode) and found.st_rdev == 0:
-            parent, _, name = path.rpartition(b"/")
             name = WHITEOUT_PREFIX + name
             return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
+        _check_name(path, name)
         target, kind, size = b"", _kind(mode), 0
         if found.st_nlink > 1 and kind is not EntryType.DIRECTORY:
             first = self._linked.setdefault(identity(found), path)
@@ -170,6 +171,17 @@ def _content(entry: Entry, where: str) -> Iterator[bytes]:
             yield data
     finally:
         os.close(fd)
+
+
+def _check_name(path: bytes, name: bytes) -> None:
+    """Refuse a name that a layer cannot hold: whoever pulls it would delete something instead."""
+    if name.startswith(WHITEOUT_PREFIX):
+        raise StepError(
+            f"/{path[:300].decode(errors='replace')} cannot be in an image: "
+            "in a layer its name would delete a file instead",
+            hint="names that begin with .wh. are whiteouts (OCI image spec, layer.md): rename it, "
+            "remove it in the same step, or leave it out with .dockerignore",
+        )
 
 
 def _kind(mode: int) -> EntryType:

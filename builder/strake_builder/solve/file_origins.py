@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,17 +106,24 @@ class FileOrigins:
     def open_for_mount(self, origin: FileOrigin, platform: Platform) -> str:
         """Return a directory that holds an origin's files and no others, to be mounted into a step."""
         view = self.open(origin, platform)
-        if view.context is None or view.context.everything:
+        if view.context is None:
             return view.path
         with self._lock:
             if "mounted context" not in self._views:
-                copy = self._workspace.directory(self._workspace.new_name("context"))
-                visible = view.context.filter()
-                options = CopyOptions(keep=visible.keep, enter=visible.enter)
-                with Root(view.path) as source, Root(copy) as target:
-                    copy_path(source, b"/", target, b"/", options)
-                self._views["mounted context"] = OriginView(copy)
+                if not (view.context.everything and belongs_to_root(view.path)):
+                    view = self._root_copy(view.path, view.context)
+                self._views["mounted context"] = view
             return self._views["mounted context"].path
+
+    def _root_copy(self, directory: str, context: ContextFiles) -> OriginView:
+        """Return a copy of what may be seen of the context; as in BuildKit all of it is root's."""
+        copy = self._workspace.directory(self._workspace.new_name("context"))
+        visible = context.filter()
+        options = CopyOptions(owner=(0, 0), keep=visible.keep, enter=visible.enter)
+        with Root(directory) as source, Root(copy) as target:
+            copy_path(source, b"/", target, b"/", options)
+        os.chmod(copy, 0o755)
+        return OriginView(copy)
 
     def _view(self, key: object, layers: Callable[[], tuple[ImageLayer, ...]]) -> OriginView:
         directories = self._store.directories(layers())
@@ -123,6 +131,25 @@ class FileOrigins:
             if key not in self._views:
                 self._views[key] = OriginView(self._workspace.view(directories))
             return self._views[key]
+
+
+def belongs_to_root(directory: str) -> bool:
+    """Say whether user 0 and group 0 own a directory and everything in it, without following links."""
+    if _owner(os.stat(directory)) != (0, 0):
+        return False
+    pending = [directory]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if _owner(entry.stat(follow_symlinks=False)) != (0, 0):
+                    return False
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+    return True
+
+
+def _owner(found: os.stat_result) -> tuple[int, int]:
+    return found.st_uid, found.st_gid
 
 
 def _origins_of(step: Step) -> tuple[FileOrigin, ...]:

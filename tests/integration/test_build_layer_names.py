@@ -1,0 +1,69 @@
+"""Names that mean something in a layer, and layers that an image lists more than once."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.fixtures.hostile_images import HostileImages, layer
+from tests.fixtures.tar_members import member
+
+KINDS = ("overlay", "scan")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "step",
+    [
+        "COPY d /etc/",
+        "COPY d/.wh.passwd /etc/",
+        "ADD d /x/",
+        "RUN touch /etc/.wh.passwd",
+        "RUN mkdir /.wh.etc",
+        "RUN ln -s a /etc/.wh..wh..opq",
+    ],
+)
+def test_a_file_named_like_a_whiteout_is_refused(builder, kind, step):
+    context = builder.context(f"FROM TINY\n{step}\n")
+    (context / "d").mkdir()
+    (context / "d/.wh.passwd").write_text("x")
+    done = builder.run("--rootfs", kind)
+    assert done.returncode != 0
+    assert "/.wh." in done.stderr
+    assert "would delete a file instead" in done.stderr
+    assert builder.tags() == []
+
+
+def test_a_file_named_like_a_whiteout_may_come_and_go_in_one_step(builder):
+    builder.context("FROM TINY\nRUN touch /etc/.wh.passwd && rm /etc/.wh.passwd && echo x > /x\n")
+    done = builder.run()
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_that_lists_a_layer_twice(builder, kind):
+    a, b = layer(member("x", b"a"), member("d/f", b"a")), layer(member(".wh.x"), member("d/f", b"b"))
+    image = HostileImages(builder).push(a, b, a, layer(), layer())
+    builder.context(
+        f"FROM {image} AS base\nRUN test $(cat /x /d/f) = aa\nCOPY Dockerfile /copied\n"
+        f"FROM TINY\nCOPY --from={image} /x /d/f /from/\n"
+        f"RUN --mount=type=bind,from={image},target=/m test $(cat /m/x /m/d/f) = aa\n"
+        f"COPY --from=base /copied /\n"
+    )
+    done = builder.run("--rootfs", kind)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_context_belongs_to_root_in_a_mount(builder, kind):
+    context = builder.context(
+        'FROM TINY\nRUN --mount=type=bind,target=/m test "$(stat -c %u:%g /m /m/d /m/d/f | sort -u)" = 0:0\n'
+        'RUN --mount=type=bind,source=d,target=/m,rw test "$(stat -c %u:%g /m /m/f | sort -u)" = 0:0\n'
+    )
+    (context / "d").mkdir()
+    (context / "d/f").write_text("x")
+    for path in (context, context / "d", context / "d/f"):
+        os.chown(path, 1234, 4321)
+    done = builder.run("--rootfs", kind)
+    assert done.returncode == 0, done.stderr
