@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from strake_oci.digest import DiffID
 
-FORMAT: Final = "strake-step-1"
+FORMAT: Final = "strake-step-2"
 """Part of every key; another one makes all old entries unreachable."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")

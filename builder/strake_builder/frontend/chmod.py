@@ -71,6 +71,18 @@ def apply_mode(mode: int, text: str, *, is_directory: bool) -> int:
     return result
 
 
+def made_mode(text: str | None) -> int:
+    """Return the permission bits of directories that COPY and ADD make on the way.
+
+    BuildKit makes them with an octal mode's permissions, even where that leaves them without search
+    permission; setuid, setgid and sticky are left out, and a symbolic mode changes files only.
+
+    Args:
+        text: An octal or symbolic mode, None without `--chmod`.
+    """
+    return int(text, 8) & 0o777 if text is not None and _is_octal(text) else 0o755
+
+
 def _copied(mode: int, source: str, change: _Change) -> int:
     value = mode >> _SHIFTS[source] & 0o7
     spread = (value | value << 3 | value << 6) & change.bits

@@ -7,6 +7,7 @@ user's name, unless a group is given.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ from strake_builder.rootfs.inside import Root
 
 _FILE_LIMIT: Final = 16 << 20
 _ID_MAX: Final = (1 << 32) - 2
+_OWNER_MAX: Final = (1 << 31) - 1
+"""The largest number that BuildKit reads as one in USER and --chown; beyond it is a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,48 @@ def find_group(root: Root, group: str) -> int:
         f"the image has no group {group!r}",
         hint="create it in an earlier RUN step (groupadd, addgroup), or give a number",
     )
+
+
+def find_owner(root: Root, user: str) -> tuple[int, int]:
+    """Return (uid, gid) of a directory that WORKDIR makes under `USER user[:group]`.
+
+    The rules are those of BuildKit's file operations, not those of a process: a number is the group's as
+    well unless one is given, and a name that the image does not have is root.
+
+    Raises:
+        StepError: a name, and the image is empty.
+    """
+    name, group = split_user(user)
+    uid, gid = _owner_number(name), 0
+    if uid is None:
+        _require_files(root, name)
+        uid, gid = next(((u.uid, u.gid) for u in _users(root) if u.name == name), (0, 0))
+    else:
+        gid = uid
+    if group is None:
+        return uid, gid
+    number = _owner_number(group)
+    if number is None:
+        _require_files(root, group)
+        number = next((found for name, found, _ in _groups(root) if name == group), gid)
+    return uid, number
+
+
+def _owner_number(text: str) -> int | None:
+    """Return the number that a name means without a look into the image, or None."""
+    if text in {"", "root"}:
+        return 0
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else _ID_MAX  # noqa: PLR2004 - digits of 2^31
+    return number if number <= _OWNER_MAX else None
+
+
+def _require_files(root: Root, name: str) -> None:
+    with os.scandir(root.path) as entries:
+        if next(entries, None) is None:
+            raise StepError(
+                f"an empty image has no user or group {name!r}",
+                hint="copy /etc/passwd and /etc/group into it first, or give a number",
+            )
 
 
 def split_user(text: str) -> tuple[str, str | None]:

@@ -5,7 +5,9 @@ The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy 
 - a file goes into the destination where that is a directory or ends with a slash, else it becomes it;
 - of a directory the content is copied, and the destination is a directory;
 - directories merge: those below the destination take the source's metadata, the destination itself
-  keeps what it has, and parents made on the way are 0755;
+  keeps what it has;
+- a destination that is made, and its parents that are made on the way, get the mode that the options say:
+  with an octal `--chmod` its permissions without setuid, setgid and sticky, else 0755;
 - at the destination links are followed; below it a file replaces whatever link is in its place;
 - hard links within one source stay hard links.
 """
@@ -43,7 +45,7 @@ class CopyOptions:
         keep: which members of a directory are copied; None copies all.
         enter: which directories can hold something that is copied, though they are not themselves.
         mtime_ns: modification time of everything copied; None keeps the source's.
-        chmod_parents: give directories made on the way the mode as well (what `--link` does).
+        made_mode: permissions of directories made on the way, the destination included.
         leave_out: which members of a directory that are none themselves are left out, by what they are.
         xattrs: copy capabilities and the user's extended attributes.
     """
@@ -53,15 +55,14 @@ class CopyOptions:
     keep: Filter | None = None
     enter: Filter | None = None
     mtime_ns: int | None = None
-    chmod_parents: bool = False
+    made_mode: int = 0o755
     leave_out: Callable[[os.stat_result], bool] | None = None
     xattrs: bool = True
 
     def new_directory(self) -> NewDirectory:
         """How the destination and its parents are made."""
         uid, gid = self.owner or (0, 0)
-        mode = self.mode(0o755, True) if self.chmod_parents and self.mode else 0o755
-        return NewDirectory(mode, uid, gid, self.mtime_ns)
+        return NewDirectory(self.made_mode, uid, gid, self.mtime_ns)
 
 
 def copy_path(source: Root, path: bytes, target: Root, destination: bytes, options: CopyOptions) -> None:
@@ -128,8 +129,6 @@ def _copy_tree(origin: Place, target: Root, destination: bytes, options: CopyOpt
     source_fd = os.open(origin.name, _OPEN_DIR, dir_fd=origin.directory)
     try:
         with target.directory(destination) as fd:
-            if made and options.mode:
-                os.chmod(f"/proc/self/fd/{fd}", options.mode(0o755, True))
             with contextlib.closing(_Copier(options, target.beside)) as copier:
                 copier.tree(source_fd, fd)
             if made and options.mtime_ns is not None:

@@ -9,6 +9,7 @@ from typing import assert_never
 
 from strake_builder.context.git import GitPlace, redact_url
 from strake_builder.errors import SourceError, StepError
+from strake_builder.frontend.chmod import made_mode
 from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
@@ -134,9 +135,8 @@ class _Adding:
             copy_path(source, path, self.places.target, self.destination, options)
 
     def _options(self) -> CopyOptions:
-        return CopyOptions(
-            owner=self.owner or (0, 0), mode=mode_of(self.step.chmod), chmod_parents=self.step.link
-        )
+        chmod = self.step.chmod
+        return CopyOptions(self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod))
 
     def _unpacked(self, source: Root, path: bytes) -> bool:
         return _unpacked(source, path, self.places.target, self.destination, self.owner)

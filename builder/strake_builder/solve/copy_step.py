@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from strake_builder.frontend.chmod import apply_mode
+from strake_builder.frontend.chmod import apply_mode, made_mode
 from strake_builder.frontend.chown import Ownership
 from strake_builder.frontend.steps import CopyStep, FromContext, HeredocFile
 from strake_builder.progress.reporter import Reporter
@@ -54,7 +54,7 @@ def execute_copy(
                     f"{wanted.path.lstrip('/')} matches nothing", step.origin.file, step.origin.span.first
                 )
             for path in found:
-                options = CopyOptions(owner=owner, mode=mode_of(step.chmod), chmod_parents=step.link)
+                options = CopyOptions(owner, mode_of(step.chmod), made_mode=made_mode(step.chmod))
                 copy_path(
                     source, path, target, destination, filtered(options, view, wanted, path, step.excludes)
                 )
@@ -68,7 +68,7 @@ def write_heredocs(
     chmod: str | None,
 ) -> None:
     """Write the files whose content stands in the Dockerfile."""
-    options = CopyOptions(owner=owner, mode=mode_of(chmod))
+    options = CopyOptions(owner, mode_of(chmod), made_mode=made_mode(chmod))
     for file in files:
         content = file.content.encode(errors="surrogateescape")
         name = file.name.encode(errors="surrogateescape")

@@ -18,7 +18,7 @@ from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.planned import StagePlan
 from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.accounts import find_account, split_user
+from strake_builder.rootfs.accounts import find_owner
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.snapshotter import Snapshot
@@ -241,11 +241,9 @@ class StageExecutor:
                     remove_tree(scratch)
             case WorkdirStep():
                 with Root(snapshot.root) as root:
-                    user, group = split_user(step.user)
+                    uid, gid = find_owner(root, step.user)
                     path = step.path.encode(errors="surrogateescape")
-                    if root.stat(path) is None:
-                        account = find_account(root, user, group)
-                        root.make_directories(path, NewDirectory(0o755, account.uid, account.gid))
+                    root.make_directories(path, NewDirectory(0o755, uid, gid))
             case _:
                 assert_never(step)
 

@@ -8,6 +8,7 @@ from strake_builder.frontend.chmod import check_mode
 from strake_builder.frontend.chown import Ownership, parse_chown
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
+from strake_builder.frontend.evaluation.go_text import quote
 from strake_builder.frontend.evaluation.sources import add_source, check_checksum, copy_source
 from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.steps import (
@@ -51,7 +52,7 @@ def copy(state: StageState, instruction: Copy, origin: Origin) -> CopyStep:
         destination=paths.destination(state.config.working_dir, destination),
         chown=_ownership(chown, link=instruction.link),
         chmod=chmod or None,
-        link=instruction.link,
+        link=instruction.link and not chmod,  # with a mode BuildKit copies onto what is there
         parents=instruction.parents,
         excludes=instruction.excludes,
     )
@@ -79,7 +80,7 @@ def add(state: StageState, instruction: Add, origin: Origin) -> AddStep:
         destination=paths.destination(state.config.working_dir, destination),
         chown=_ownership(chown, link=instruction.link),
         chmod=chmod or None,
-        link=instruction.link,
+        link=instruction.link and not chmod,  # with a mode BuildKit copies onto what is there
         excludes=instruction.excludes,
         unpack=instruction.unpack,
     )
@@ -153,7 +154,7 @@ def workdir(state: StageState, instruction: Workdir, origin: Origin) -> WorkdirS
     """WORKDIR: a step with files unless the directory is the root."""
     path = state.expand(instruction.path, instruction.place)
     if not state.workdir_set and not path.startswith("/"):
-        message = f'Relative workdir "{path}" can have unexpected results if the base image changes'
+        message = f"Relative workdir {quote(path)} can have unexpected results if the base image changes"
         state.note("WorkdirRelativePath", message, instruction.place)
     state.workdir_set = True
     directory = paths.workdir(state.config.working_dir, path)
