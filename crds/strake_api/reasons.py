@@ -17,6 +17,8 @@ class ProgressReason(StrEnum):
     """It waits for its turn."""
     QUOTA_EXCEEDED = "QuotaExceeded"
     """The namespace's ResourceQuota has no room for the builder pod; the operator tries again."""
+    CLUSTER_UNAVAILABLE = "ClusterUnavailable"
+    """The API server or a webhook of it fails; the operator tries again."""
     SUSPENDED = "Suspended"
     """Its Job is suspended, for example by an external queue."""
     POD_PENDING = "PodPending"

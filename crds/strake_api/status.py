@@ -49,11 +49,17 @@ class Condition(TolerantDocument):
     """One aspect of the build's state."""
 
     type: Annotated[str, Field(max_length=316)]
+    """Ready, Succeeded, Reconciling, Stalled or Finished."""
     status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
     reason: Annotated[str, Field(max_length=1024)]
+    """Why, in one word from the lists in docs/imagebuild.md."""
     message: Annotated[str, Field(max_length=32768)] = ""
+    """Why, for a person."""
     last_transition_time: Timestamp
+    """When `status` changed the last time."""
     observed_generation: int = 0
+    """The generation of the spec that it speaks of."""
 
 
 class PlatformImage(TolerantDocument):
@@ -135,6 +141,8 @@ class ImageBuildStatus(TolerantDocument):
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
     attempts: int | None = None
     """How many pods this generation has had."""
+    blocked_since: Timestamp | None = None
+    """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
     duration: str | None = None
@@ -147,3 +155,4 @@ class ImageBuildStatus(TolerantDocument):
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
     ] = ()
+    """Ready (the image is pushed), Succeeded, Reconciling, Stalled (it failed for good) and Finished."""

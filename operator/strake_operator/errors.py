@@ -4,8 +4,9 @@ OperatorError
 ├── SettingsError        an environment variable is missing or wrong: the operator does not start
 └── ClusterError         the API server did not do what was asked; it may later
     ├── NotFoundError    the object is gone
-    ├── ConflictError    the object changed meanwhile, or exists already
-    └── RefusedError     the API server will not take this object, however often it is sent
+    ├── ExistsError      there is an object of this name already
+    ├── ConflictError    something changed meanwhile: the object, or the quota that counts it
+    └── RefusedError     the API server will not take this object
 """
 
 from __future__ import annotations
@@ -27,9 +28,22 @@ class NotFoundError(ClusterError):
     """The object is gone."""
 
 
+class ExistsError(ClusterError):
+    """There is an object of this name already."""
+
+
 class ConflictError(ClusterError):
-    """The object changed since it was read, or exists already."""
+    """The object, or the quota that counts it, changed meanwhile: the same may work at once."""
 
 
 class RefusedError(ClusterError):
-    """The object is invalid, too large or forbidden; the message is the API server's."""
+    """The object is invalid, too large or forbidden; the message is the API server's.
+
+    Args:
+        message: What was refused, and the API server's words.
+        forbidden: A rule of the cluster refuses it (403), which may change; else the object is wrong.
+    """
+
+    def __init__(self, message: str, *, forbidden: bool = False) -> None:
+        super().__init__(message)
+        self.forbidden = forbidden

@@ -15,6 +15,7 @@ from strake_operator.handlers.queue import Queue
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.watch import register
 from strake_operator.kube.cluster import connect
+from strake_operator.kube.watched import Watched
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
 
@@ -24,7 +25,8 @@ PROGRESS_SECONDS = 1.0
 
 async def serve(settings: Settings, registries: RegistriesSource, liveness: str) -> None:
     """Reconcile ImageBuilds until the process is told to stop."""
-    async with connect() as cluster:
+    watched = Watched()
+    async with connect(watched) as cluster:
         follower = Follower(cluster.log_lines)
         reconciler = Reconciler(
             cluster,
@@ -32,11 +34,12 @@ async def serve(settings: Settings, registries: RegistriesSource, liveness: str)
             settings,
             lambda key: queue.add_after(key, PROGRESS_SECONDS),
             registries=registries,
+            watched=watched,
         )
         queue = Queue(reconciler.look)
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
-        register(registry, kopf_settings, queue)
+        register(registry, kopf_settings, queue, watched)
         async with queue.running():
             try:
                 await kopf.operator(

@@ -41,6 +41,14 @@ def certificate_secret(event: str) -> str | None:
     return None if found is None else found[1] or ""
 
 
+_RUN_NAME = re.compile(r".*-[0-9a-f]{6}-[0-9]+(-[0-9]+)?(-[a-z0-9]{5})?")
+
+
+def may_be_a_run(name: str) -> bool:
+    """Return whether a Job or a pod of this name may be the operator's."""
+    return _RUN_NAME.fullmatch(name) is not None
+
+
 def job_name(build: str, uid: str, generation: int, attempt: int) -> str:
     """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2`.
 

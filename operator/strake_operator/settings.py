@@ -16,6 +16,8 @@ from strake_operator.registries.document import PlatformRegistries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+DEADLINE_MARGIN_SECONDS: Final = 60
+"""What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
 _CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
 
 
@@ -36,7 +38,9 @@ class Settings:
     attempts: int = 3
     """How many pods a run gets when the infrastructure takes them away."""
     grace_seconds: int = 30
-    """How long a missing Secret or ConfigMap may take to appear before the run fails."""
+    """How long what keeps a run from starting may take to go away before the run fails."""
+    keep_seconds: int = 3600
+    """How long Job, pod (with the log) and ConfigMap of a run that ended are kept."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -58,6 +62,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         default_memory_request=environment.get("STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
+        keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),
     )
 
 

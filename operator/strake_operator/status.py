@@ -94,11 +94,13 @@ def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuil
 
 
 def _summary(status: ImageBuildStatus) -> Run:
-    ready = next(condition for condition in status.conditions if condition.type == ConditionType.READY)
+    # Conditions may have been taken away by hand; the rest says as much.
+    known = status.failure.reason if status.failure else ProgressReason.PUSHED
+    reasons = (each.reason for each in status.conditions if each.type == ConditionType.READY)
     return Run(
         generation=status.observed_generation,
         phase=status.phase or Phase.FAILED,
-        reason=ready.reason,
+        reason=next(reasons, known),
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
         start_time=status.start_time,
         completion_time=status.completion_time,
@@ -116,9 +118,33 @@ def under_way(
 ) -> ImageBuildStatus:
     """Return the status of a run that goes on."""
     changed = status.model_copy(
-        update={"phase": phase, "progress": message, "steps": steps if steps is not None else status.steps}
+        update={
+            "phase": phase,
+            "progress": message,
+            "steps": steps if steps is not None else status.steps,
+            "blocked_since": None,
+        }
     )
     return _conditions(changed, _UNDER_WAY, reason, message, now)
+
+
+def blocked(status: ImageBuildStatus, reason: FailureReason, message: str, now: datetime) -> ImageBuildStatus:
+    """Return the status of a run that something keeps from starting, and since when."""
+    same = any(each.type == ConditionType.READY and each.reason == reason for each in status.conditions)
+    since = status.blocked_since if same and status.blocked_since else timestamp(now)
+    changed = under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
+    return changed.model_copy(update={"blocked_since": since})
+
+
+def with_conditions(status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:
+    """Return the status of a run that ended with all its conditions: somebody may have removed some."""
+    if {each.type for each in status.conditions} >= _FAILED.keys():
+        return status
+    if status.phase is Phase.SUCCEEDED:
+        return _conditions(status, _SUCCEEDED, ProgressReason.PUSHED, f"pushed {status.image}", now)
+    reason = status.failure.reason if status.failure else FailureReason.INTERNAL_ERROR
+    message = status.failure.message if status.failure else "the run failed; its status was changed by hand"
+    return _conditions(status, _FAILED, reason, message, now)
 
 
 def succeeded(
@@ -132,7 +158,7 @@ def succeeded(
     images = tuple(f"{repository(destination)}@{result.digest}" for destination in destinations)
     changed = status.model_copy(
         update={
-            **_reported(result),
+            **_reported(status, result),
             **_end(status, ended),
             "phase": Phase.SUCCEEDED,
             # Instructions that only change the config are neither run nor cached, and done all the same.
@@ -159,15 +185,15 @@ def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: 
         log_tail="\n".join(result.log_tail) or None,
     )
     changed = status.model_copy(
-        update={**_reported(result), **_end(status, ended), "phase": Phase.FAILED, "failure": failure}
+        update={**_reported(status, result), **_end(status, ended), "phase": Phase.FAILED, "failure": failure}
     )
     return _conditions(changed, _FAILED, result.reason, result.message, now)
 
 
-def _reported(result: BuildSucceeded | BuildFailed) -> dict[str, object]:
-    """Return what both outcomes carry."""
+def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -> dict[str, object]:
+    """Return what both outcomes carry; the operator's own warnings stay before the builder's."""
     bases = tuple(ResolvedImage(reference=base.reference, digest=base.digest) for base in result.base_images)
-    warnings = tuple(warning.message for warning in result.warnings)
+    warnings = (*(status.warnings or ()), *(warning.message for warning in result.warnings))
     steps = Steps(
         total=result.steps.total,
         done=result.steps.run + result.steps.cached,
@@ -186,7 +212,12 @@ def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
     if status.start_time is not None:
         started = datetime.fromisoformat(status.start_time)
         duration = format_duration((ended - started).total_seconds())
-    return {"completion_time": timestamp(ended), "duration": duration, "progress": None}
+    return {
+        "completion_time": timestamp(ended),
+        "duration": duration,
+        "progress": None,
+        "blocked_since": None,
+    }
 
 
 def _conditions(

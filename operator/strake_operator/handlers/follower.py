@@ -11,13 +11,17 @@ import logging
 from typing import TYPE_CHECKING
 
 from strake_api.events import parse_event
-from strake_operator.errors import ClusterError
+from strake_operator.errors import ClusterError, NotFoundError
 from strake_operator.reconcile.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
 logger = logging.getLogger(__name__)
+
+FIRST_PAUSE_SECONDS = 1.0
+LAST_PAUSE_SECONDS = 30.0
 
 
 class Follower:
@@ -31,6 +35,7 @@ class Follower:
         self._lines = lines
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._progress: dict[tuple[str, str], Progress] = {}
+        self._last: dict[tuple[str, str], datetime] = {}
 
     def progress(self, namespace: str, pod: str) -> Progress | None:
         """Return what a pod's log has said so far."""
@@ -45,6 +50,7 @@ class Follower:
     def forget(self, namespace: str, pod: str) -> None:
         """Drop what is known of a pod that ended."""
         self._progress.pop((namespace, pod), None)
+        self._last.pop((namespace, pod), None)
         task = self._tasks.pop((namespace, pod), None)
         if task is not None:
             task.cancel()
@@ -57,17 +63,34 @@ class Follower:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self, key: tuple[str, str], changed: Callable[[], None]) -> None:
-        progress = Progress()
-        try:
-            async for line in self._lines(*key):
-                event = parse_event(line)
-                if event is None:
-                    continue
-                after = progress.after(event)
-                if after != progress:
-                    progress = self._progress[key] = after
-                    changed()
-        except ClusterError as error:
-            logger.debug("%s", error)
-            # The next look starts again, if the pod still runs.
-            self._tasks.pop(key, None)
+        """Read a log again and again until it is forgotten: connections end, by time limits of others too."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                if await self._read_once(key, changed):
+                    pause = FIRST_PAUSE_SECONDS
+            except NotFoundError:
+                self._tasks.pop(key, None)
+                return
+            except ClusterError as error:
+                logger.debug("%s", error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LAST_PAUSE_SECONDS)
+
+    async def _read_once(self, key: tuple[str, str], changed: Callable[[], None]) -> bool:
+        """Read a log from its start; return whether it had anything new."""
+        progress, new = Progress(), False
+        known = self._last.get(key)
+        async for line in self._lines(*key):
+            event = parse_event(line)
+            if event is None:
+                continue
+            progress = progress.after(event)
+            if known is not None and event.time <= known:
+                # Read before: progress must not be seen to go back.
+                continue
+            self._last[key], new = event.time, True
+            if progress != self._progress.get(key):
+                self._progress[key] = progress
+                changed()
+        return new

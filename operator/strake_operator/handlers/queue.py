@@ -102,8 +102,13 @@ class Queue:
         try:
             again = await self._look(key)
         except ConflictError:
-            # Somebody changed the build between look and write: look at what it is now.
-            self._again.add(key)
+            # Somebody changed the build between look and write: look at what it is now. Once at once; what
+            # goes on like this is retried as any other failure.
+            if key in self._failures:
+                self._retry(key, "it, or a quota of its namespace, keeps changing")
+            else:
+                self._failures[key] = 0
+                self._again.add(key)
         except OperatorError as error:
             self._retry(key, str(error))
         except Exception:

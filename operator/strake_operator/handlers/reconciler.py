@@ -8,13 +8,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from strake_api.status import Phase
-from strake_operator.errors import NotFoundError, RefusedError
+from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
-from strake_operator.reconcile.decide import Decision, StartRun, StopRun, decide, refused
+from strake_operator.reconcile.decide import (
+    Decision,
+    DropPod,
+    StartRun,
+    StopRun,
+    decide,
+    refused,
+    unavailable,
+)
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
-from strake_operator.status import timestamp
+from strake_operator.status import is_finished, timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
+    from strake_operator.kube.watched import Watched
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
@@ -45,6 +54,7 @@ class Reconciler:
         progressed: Called with a build's key when its log shows progress.
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
+        watched: What the watches said; None has every look read the cluster.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class Reconciler:
         clock: Callable[[], datetime] = _utc_now,
         *,
         registries: RegistriesSource | None = None,
+        watched: Watched | None = None,
     ) -> None:
         self._cluster = cluster
         self._follower = follower
@@ -63,6 +74,7 @@ class Reconciler:
         self._progressed = progressed
         self._clock = clock
         self._registries = registries
+        self._watched = watched
 
     async def look(self, key: Key) -> float | None:
         """Look at a build once; return after how many seconds to look again, if at all.
@@ -74,17 +86,53 @@ class Reconciler:
             build = await self._cluster.build(key.namespace, key.name)
         except NotFoundError:
             return None
-        runs = await self._cluster.runs(build)
-        seen = Observation(build, runs, self._follow(key, build, runs))
-        decision = decide(seen, self._settings, self._clock())
+        seen, decision = await self._decide(key, build)
+        if decision.status_first:
+            await self._report(build, decision)
         try:
             await self._act(build, decision)
+        except (NotFoundError, ConflictError):
+            raise
         except RefusedError as error:
-            decision = refused(seen, decision.status, str(error), self._clock())
+            forbidden = error.forbidden
+            decision = refused(seen, str(error), self._settings, self._clock(), forbidden=forbidden)
+        except ClusterError as error:
+            if not any(isinstance(action, StartRun) for action in decision.actions):
+                raise
+            decision = unavailable(seen, str(error), self._clock())
+        if not decision.status_first:
+            await self._report(build, decision)
+        return decision.look_again
+
+    async def _decide(self, key: Key, build: Build) -> tuple[Observation, Decision]:
+        """Decide from what the watches said, and again from a fresh read where it is for good."""
+        if self._watched is not None:
+            seen = self._observe(key, build, self._watched.runs(build))
+            decision = decide(seen, self._settings, self._clock())
+            if seen.predecessors and not seen.runs:
+                await self._cluster.check_predecessors(build)
+            elif not decision.actions and not _ends(build, decision):
+                return seen, decision
+        seen = self._observe(key, build, await self._cluster.runs(build))
+        return seen, decide(seen, self._settings, self._clock())
+
+    def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
+        progress = self._follow(key, build, runs)
+        if self._watched is None or isinstance(build.spec, InvalidSpec):
+            return Observation(build, runs, progress)
+        destinations = build.spec.output.destinations
+        return Observation(
+            build,
+            runs,
+            progress,
+            predecessors=self._watched.predecessors(build),
+            rivals=self._watched.rivals(build, destinations),
+        )
+
+    async def _report(self, build: Build, decision: Decision) -> None:
         if decision.status != build.status:
             await self._cluster.write_status(build, decision.status)
             await self._announce(build, decision.status)
-        return decision.look_again
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
         progress = None
@@ -106,6 +154,9 @@ class Reconciler:
                 case StopRun():
                     logger.info("ImageBuild %s/%s: stopping Job %s", build.namespace, build.name, action.job)
                     await self._cluster.delete_run(build.namespace, action.job)
+                case DropPod():
+                    logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
+                    await self._cluster.delete_pod(build.namespace, action.pod)
 
     async def _start(self, build: Build, action: StartRun) -> None:
         if isinstance(build.spec, InvalidSpec):
@@ -128,6 +179,8 @@ class Reconciler:
             before.observed_generation,
         ):
             await self._cluster.announce(build, "Normal", "Started", f"started Job {status.job}", moment)
+            for warning in status.warnings or ():
+                await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
         if (status.phase, status.observed_generation) == (before.phase, before.observed_generation):
             return
         if status.phase is Phase.SUCCEEDED:
@@ -138,3 +191,9 @@ class Reconciler:
             await self._cluster.announce(
                 build, "Warning", status.failure.reason, status.failure.message + where, moment
             )
+
+
+def _ends(build: Build, decision: Decision) -> bool:
+    """Return whether a decision is that the generation ended."""
+    generation = build.generation
+    return is_finished(decision.status, generation) and not is_finished(build.status, generation)

@@ -19,14 +19,31 @@ from strake_operator.names import BUILD_ANNOTATION, UID_LABEL
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_operator.kube.watched import Watched
 
-def register(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, queue: Queue) -> None:
-    """Have kopf watch ImageBuilds, and the Jobs and pods that the operator made."""
+CHUNK = 100
+"""How many objects a list brings at once: builds may carry their whole context."""
+WORKERS = 50
+_DELETED = "DELETED"
+
+
+def register(
+    registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, queue: Queue, watched: Watched
+) -> None:
+    """Have kopf watch ImageBuilds, the Jobs and pods that the operator made, and warnings about them."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     # Filtered by the API server: the operator never sees another pod of the cluster.
     settings.watching.label_selectors["jobs"] = UID_LABEL
     settings.watching.label_selectors["pods"] = UID_LABEL
+    # Of warnings the API server cannot tell whom they are about; these come often and say nothing here.
+    settings.watching.field_selectors["events"] = (
+        "type=Warning,reason!=BackOff,reason!=Unhealthy,reason!=FailedScheduling"
+    )
+    # What kopf keeps of an object is gone as soon as its handler returned.
+    settings.watching.chunk_size = CHUNK
+    settings.queueing.worker_limit = WORKERS
+    settings.queueing.idle_timeout = 0.05
 
     @kopf.on.login(registry=registry)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:
@@ -39,18 +56,29 @@ def register(registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, q
         return dataclasses.replace(account, server=f"https://{bracketed}:{port}")
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
-    def build_changed(*, namespace: str | None, name: str, **_: Any) -> None:
+    def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
+        output = (event["object"].get("spec") or {}).get("output") or {}
+        destinations = tuple(output.get("destinations") or ())
+        watched.build(namespace or "", name, None if event["type"] == _DELETED else destinations)
         queue.add(Key(namespace or "", name))
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    def job_changed(*, namespace: str | None, annotations: Mapping[str, str], **_: Any) -> None:
-        _add_owner(queue, namespace, annotations)
+    def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.job(event["object"], gone=event["type"] == _DELETED)
+        _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)
-    def pod_changed(*, namespace: str | None, annotations: Mapping[str, str], **_: Any) -> None:
-        _add_owner(queue, namespace, annotations)
+    def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.pod(event["object"], gone=event["type"] == _DELETED)
+        _add_owner(queue, event["object"])
+
+    @kopf.on.event("", "v1", "events", registry=registry)
+    def warned(*, event: Mapping[str, Any], **_: Any) -> None:
+        if (owner := watched.warning(event["object"], gone=event["type"] == _DELETED)) is not None:
+            queue.add(Key(*owner))
 
 
-def _add_owner(queue: Queue, namespace: str | None, annotations: Mapping[str, str]) -> None:
-    if (build := annotations.get(BUILD_ANNOTATION)) is not None:
-        queue.add(Key(namespace or "", build))
+def _add_owner(queue: Queue, body: Mapping[str, Any]) -> None:
+    metadata = body["metadata"]
+    if build := (metadata.get("annotations") or {}).get(BUILD_ANNOTATION):
+        queue.add(Key(metadata.get("namespace") or "", build))

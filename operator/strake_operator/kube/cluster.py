@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -11,29 +12,24 @@ from kubernetes.aio import client, config
 from pydantic import ValidationError
 
 from strake_api.document import API_VERSION, GROUP, VERSION
-from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
 from strake_operator.kube.reading import read_build, read_run
 from strake_operator.names import CONTAINER, UID_LABEL
-from strake_operator.reconcile.observed import Running, Terminated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.kube.reading import Object
+    from strake_operator.kube.watched import Watched
     from strake_operator.reconcile.observed import Build, BuilderRun
 
 PLURAL = "imagebuilds"
 _REQUEST_SECONDS = 30.0
 _LONGEST_LINE = 1 << 20
-_KINDS: dict[int, type[ClusterError]] = {
-    400: RefusedError,
-    403: RefusedError,
-    404: NotFoundError,
-    409: ConflictError,
-    413: RefusedError,
-    422: RefusedError,
-}
+# A log may be silent for as long as its step is; a connection that died is opened again after this time.
+_LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_SECONDS, sock_read=600)
+_REFUSALS = {400, 403, 405, 413, 415, 422}
 
 
 @contextmanager
@@ -42,13 +38,7 @@ def _api_errors(what: str) -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:
-        message = _message(error)
-        kind = {404: NotFoundError, 409: ConflictError, 400: RefusedError, 403: RefusedError}.get(
-            error.status
-        )
-        if error.status in {413, 422}:
-            kind = RefusedError
-        raise (kind or ClusterError)(f"{what}: {message}") from error
+        raise _of_status(error, what) from error
     except ValidationError as error:
         # The library checks what it sends.
         raise RefusedError(f"{what}: {error.errors(include_url=False, include_input=False)[0]}") from error
@@ -56,18 +46,34 @@ def _api_errors(what: str) -> Iterator[None]:
         raise ClusterError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
-def _message(error: client.ApiException) -> str:
+def _of_status(error: client.ApiException, what: str) -> ClusterError:
+    """Return the API server's answer as an error of ours, by its Status: code and reason."""
     try:
-        return str(json.loads(error.body or "")["message"])
-    except (TypeError, ValueError, KeyError):
-        return f"{error.status} {error.reason}"
+        status = dict(json.loads(error.body or ""))
+    except (TypeError, ValueError):
+        status = {}
+    text = f"{what}: {status.get('message') or f'{error.status} {error.reason}'}"
+    if error.status == HTTPStatus.CONFLICT:
+        # The code alone does not tell: a quota that others use at the same time answers 409, too.
+        return ExistsError(text) if status.get("reason") == "AlreadyExists" else ConflictError(text)
+    if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+        return NotFoundError(text)
+    if error.status in _REFUSALS:
+        return RefusedError(text, forbidden=error.status == HTTPStatus.FORBIDDEN)
+    return ClusterError(text)
 
 
 class Cluster:
-    """The cluster, through one connection pool."""
+    """The cluster, through one connection pool.
 
-    def __init__(self, api: client.ApiClient) -> None:
+    Args:
+        api: The connections.
+        watched: What the watches said.
+    """
+
+    def __init__(self, api: client.ApiClient, watched: Watched) -> None:
         self._api = api
+        self._watched = watched
         self._builds = client.CustomObjectsApi(api)
         self._jobs = client.BatchV1Api(api)
         self._core = client.CoreV1Api(api)
@@ -85,30 +91,22 @@ class Cluster:
         return read_build(body)
 
     async def runs(self, build: Build) -> tuple[BuilderRun, ...]:
-        """Return the Jobs of an ImageBuild with their pods, and the warnings about those that do not run."""
+        """Return the Jobs of an ImageBuild with their pods, as they are now."""
         selector = f"{UID_LABEL}={build.uid}"
         with _api_errors(f"reading the Jobs of ImageBuild {build.namespace}/{build.name}"):
             jobs = await self._list(self._jobs.list_namespaced_job, build.namespace, label_selector=selector)
             pods = await self._list(self._core.list_namespaced_pod, build.namespace, label_selector=selector)
-        found = []
-        for job in jobs:
-            run = read_run(job, pods)
-            if run is not None and _is_stuck(run):
-                run = read_run(job, pods, await self._warnings(build.namespace, run))
-            if run is not None:
-                found.append(run)
-        return tuple(found)
+        self._watched.replace(build, jobs, pods)
+        found = [read_run(job, pods, self._watched.problems(build.namespace, job, pods)) for job in jobs]
+        return tuple(run for run in found if run is not None)
 
-    async def _warnings(self, namespace: str, run: BuilderRun) -> list[Object]:
-        found: list[Object] = []
-        for name in (run.job, run.pod.name if run.pod else None):
-            if name is not None:
-                selector = f"involvedObject.name={name},type=Warning"
-                with _api_errors(f"reading the events of {namespace}/{name}"):
-                    found += await self._list(
-                        self._core.list_namespaced_event, namespace, field_selector=selector
-                    )
-        return sorted(found, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
+    async def check_predecessors(self, build: Build) -> None:
+        """See which pods of a deleted ImageBuild of this name are there: a watch may miss their end."""
+        with _api_errors(f"reading the builder pods of namespace {build.namespace}"):
+            pods = await self._list(
+                self._core.list_namespaced_pod, build.namespace, label_selector=f"{UID_LABEL}!={build.uid}"
+            )
+        self._watched.keep_predecessors(build, [pod["metadata"]["name"] for pod in pods])
 
     async def _list(self, method: Any, namespace: str, **arguments: Any) -> list[Object]:
         answer = await method(namespace, _request_timeout=_REQUEST_SECONDS, **arguments)
@@ -129,7 +127,18 @@ class Cluster:
         try:
             with _api_errors(f"creating {manifest['kind']} {namespace}/{name}"):
                 await method(namespace, manifest, _request_timeout=_REQUEST_SECONDS)
-        except ConflictError:
+        except ExistsError:
+            return
+
+    async def delete_pod(self, namespace: str, pod: str) -> None:
+        """Delete a pod without waiting for its node; one that is gone already is fine."""
+        now = client.V1DeleteOptions(grace_period_seconds=0)
+        try:
+            with _api_errors(f"deleting pod {namespace}/{pod}"):
+                await self._core.delete_namespaced_pod(
+                    pod, namespace, body=now, _request_timeout=_REQUEST_SECONDS
+                )
+        except NotFoundError:
             return
 
     async def delete_run(self, namespace: str, job: str) -> None:
@@ -202,7 +211,11 @@ class Cluster:
         """
         with _api_errors(f"following the log of pod {namespace}/{pod}"):
             response = await self._core.read_namespaced_pod_log_without_preload_content(
-                pod, namespace, container=CONTAINER, follow=True
+                pod,
+                namespace,
+                container=CONTAINER,
+                follow=True,
+                _request_timeout=_LOG_TIMEOUT,  # type: ignore[arg-type]  # handed to aiohttp as it is
             )
             rest = b""
             async for chunk in response.content.iter_any():
@@ -213,15 +226,8 @@ class Cluster:
                     rest = b""
 
 
-def _is_stuck(run: BuilderRun) -> bool:
-    """Return whether events may say why nothing happens."""
-    if run.failure is not None:
-        return run.failure == "DeadlineExceeded"
-    return run.pod is None or not isinstance(run.pod.container, Running | Terminated)
-
-
 @asynccontextmanager
-async def connect() -> AsyncIterator[Cluster]:
+async def connect(watched: Watched) -> AsyncIterator[Cluster]:
     """Connect with the pod's service account, or with the kubeconfig outside a cluster."""
     configuration = client.Configuration()
     try:
@@ -229,4 +235,6 @@ async def connect() -> AsyncIterator[Cluster]:
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
     async with client.ApiClient(configuration) as api:
-        yield Cluster(api)
+        # The API server names the writer of a field after it.
+        api.user_agent = "strake-operator"
+        yield Cluster(api, watched)

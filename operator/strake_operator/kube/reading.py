@@ -15,6 +15,7 @@ from strake_operator.reconcile.observed import (
     BuilderRun,
     InvalidSpec,
     Pod,
+    Problem,
     Running,
     Terminated,
     Waiting,
@@ -55,7 +56,7 @@ def _summary(error: ValidationError) -> str:
     return "; ".join(f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
 
 
-def read_run(job: Object, pods: Sequence[Object], events: Iterable[Object] = ()) -> BuilderRun | None:
+def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = ()) -> BuilderRun | None:
     """Return a Job with its newest pod; None for a Job without the operator's labels."""
     metadata, status = job["metadata"], job.get("status", {})
     labels = metadata.get("labels", {})
@@ -72,13 +73,14 @@ def read_run(job: Object, pods: Sequence[Object], events: Iterable[Object] = ())
         job=metadata["name"],
         generation=generation,
         attempt=attempt,
-        created=_moment(metadata["creationTimestamp"]),
+        created=moment(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,
         suspended=bool(job.get("spec", {}).get("suspend")),
         failure=failed.get("reason", "Failed") if failed else None,
         finished=bool({"Failed", "Complete"} & conditions.keys()),
         pod=None if newest is None else read_pod(newest),
-        problems=tuple(event.get("message", "") for event in events if event.get("type") == "Warning"),
+        problems=tuple(problems),
+        started=moment(status["startTime"]) if status.get("startTime") else None,
     )
 
 
@@ -87,20 +89,25 @@ def read_pod(pod: Object) -> Pod:
     status = pod.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     disruption = conditions.get("DisruptionTarget", {})
+    container = _container(status)
     disrupted = None
     if status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated", "NodeAffinity"}:
         disrupted = status.get("message") or status["reason"]
+    elif status.get("phase") == "Failed" and status.get("reason", "DeadlineExceeded") != "DeadlineExceeded":
+        # The kubelet did not let it start: OutOfcpu, UnexpectedAdmissionError …
+        disrupted = f"{status['reason']}: {status.get('message', '')}".rstrip(": ")
     elif disruption.get("status") == "True":
         disrupted = disruption.get("message") or disruption.get("reason", "disruption")
     scheduled = conditions.get("PodScheduled", {})
     return Pod(
         name=pod["metadata"]["name"],
         phase=status.get("phase", "Pending"),
-        container=_container(status),
+        container=container,
         disrupted=disrupted,
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
+        ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
     )
 
 
@@ -114,7 +121,7 @@ def _container(status: Object) -> Waiting | Running | Terminated | None:
             exit_code=ended.get("exitCode", -1),
             reason=ended.get("reason", ""),
             message=ended.get("message", ""),
-            finished=_moment(ended["finishedAt"]) if ended.get("finishedAt") else None,
+            finished=moment(ended["finishedAt"]) if ended.get("finishedAt") else None,
         )
     if "running" in state:
         return Running()
@@ -122,5 +129,6 @@ def _container(status: Object) -> Waiting | Running | Terminated | None:
     return Waiting(waiting.get("reason", ""), waiting.get("message", ""))
 
 
-def _moment(text: str) -> datetime:
+def moment(text: str) -> datetime:
+    """Return a timestamp of Kubernetes, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC)

@@ -16,14 +16,12 @@ from strake_operator.manifests.access import certificate_volumes, proxy_environm
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.placement import placement
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
+from strake_operator.settings import DEADLINE_MARGIN_SECONDS
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings import Settings
-
-DEADLINE_MARGIN_SECONDS = 60
-"""What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
 
 # The set that Docker gives to a container, which RUN steps expect. All of it holds in the pod's user
 # namespace only.

@@ -3,6 +3,7 @@
     no Job for this generation   → start one (an older generation's Job is stopped first)
     a Job that goes on           → report where it is
     a Job that ended             → report how; start another where the infrastructure was to blame
+    a Job past its time          → report so, whatever its node does
     the generation ended before  → nothing: applying the same manifest again changes nothing
 
 It is a pure function. All state is in the cluster's objects, so a restarted operator decides the same.
@@ -10,7 +11,7 @@ It is a pure function. All state is in the cluster's objects, so a restarted ope
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
@@ -19,18 +20,24 @@ from strake_api.status import ImageBuildStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
+from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
+from strake_operator.reconcile.limits import is_lost, seconds_kept, seconds_left, seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
-from strake_operator.reconcile.outcome import blocker, exceeds_quota, outcome
+from strake_operator.reconcile.outcome import node_lost, outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_operator.reconcile.observed import BuilderRun, Observation
+    from strake_operator.reconcile.blocker import Blocker
+    from strake_operator.reconcile.observed import BuilderRun, Observation, Pod
     from strake_operator.settings import Settings
 
-STOPPING_SECONDS = 5.0
-"""How soon to look again while a Job is being deleted; its end is noticed at once in most cases."""
+AGAIN_SECONDS = 15.0
+"""How soon to look again at what the watches tell in most cases, but need not."""
+REFUSED_SECONDS = 2.0
+"""How soon to try again what a rule of the cluster refuses, during the grace."""
 QUOTA_SECONDS = 30.0
 """How soon to try again where the namespace's quota has no room."""
 
@@ -51,7 +58,14 @@ class StopRun:
     job: str
 
 
-Action = StartRun | StopRun
+@dataclass(frozen=True, slots=True)
+class DropPod:
+    """Delete a pod whose node does not answer, without waiting for the node."""
+
+    pod: str
+
+
+Action = StartRun | StopRun | DropPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,48 +75,113 @@ class Decision:
     status: ImageBuildStatus
     actions: tuple[Action, ...] = ()
     look_again: float | None = None
+    status_first: bool = False
+    """Whether the status is written before the actions, since it says whose doing they are."""
 
 
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
     build = seen.build
     if build.deleting:
-        # Owner references end the Job and the pod.
-        return Decision(build.status)
+        # A finalizer of somebody else may keep it for long, and owner references wait for its end.
+        return Decision(build.status, _stops(seen.runs, now), _lost_again(seen.runs))
     status = moves.begin(build.status, build.generation, now)
     stale = tuple(run for run in seen.runs if run.generation != build.generation)
-    stops = tuple(StopRun(run.job) for run in stale if not run.deleting)
+    stops = _stops(stale, now)
     if moves.is_finished(status, build.generation):
-        return Decision(status, stops)
+        return _finished(seen, status, stops, settings, now)
     if isinstance(build.spec, InvalidSpec):
         refusal = BuildFailed(reason=FailureReason.INVALID_REQUEST, message=build.spec.message)
         return Decision(moves.failed(status, refusal, now, now), stops)
     if stale:
         # Two runs at a time could push to one tag in the wrong order.
         waiting = _pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
-        return Decision(waiting, stops, STOPPING_SECONDS)
+        return Decision(waiting, stops, AGAIN_SECONDS)
+    return _of_generation(seen, build.spec, status, settings, now)
+
+
+def _of_generation(
+    seen: Observation, spec: ImageBuildSpec, status: ImageBuildStatus, settings: Settings, now: datetime
+) -> Decision:
+    """Return what to do about the run of a generation, where nothing of an earlier one is left."""
+    status = status.model_copy(update={"warnings": _rivals(seen)})
     if not status.attempts:
-        cache = cache_repository(build.spec, build.namespace, settings.default_cache)
+        cache = cache_repository(spec, seen.build.namespace, settings.default_cache)
         status = status.model_copy(update={"cache_repository": cache})
+    attempts = status.attempts or 0
+    if status.job is None and (old := tuple(run for run in seen.runs if run.attempt <= attempts)):
+        # Given up: what is left of it goes, and the next attempt starts beside it.
+        left = tuple(run for run in seen.runs if run.attempt > attempts)
+        if not left:
+            again = _start(seen, status, attempts + 1, now, status.progress or "")
+            return replace(again, actions=(*_stops(old, now), *again.actions))
     run = max(seen.runs, key=lambda run: run.attempt, default=None)
-    if run is None or run.attempt < (status.attempts or 0):
+    if run is None or run.attempt < attempts:
         return _without_run(seen, status, now)
     # The Job may be there before the status that names it: the operator was stopped between the two.
     status = status.model_copy(update={"job": run.job, "attempts": run.attempt})
     ended = outcome(run)
+    if ended is None and run.pod is not None and is_lost(run.pod, now) and not run.deleting:
+        ended = node_lost(run)
     # A Job that somebody deletes takes its pod along: that is no eviction.
     if ended is not None and (isinstance(ended, BuildSucceeded) or not run.deleting):
-        return _ended(seen, build.spec, run, ended, status, settings, now)
-    return _going_on(seen, run, status, settings, now)
+        return _ended(seen, spec, run, ended, status, settings, now)
+    return _going_on(seen, spec, run, status, settings, now)
+
+
+def _stops(runs: Iterable[BuilderRun], now: datetime) -> tuple[Action, ...]:
+    """Return what ends runs; one that is ending already is helped where its node is lost."""
+    found: list[Action] = []
+    for run in runs:
+        if not run.deleting:
+            found.append(StopRun(run.job))
+        elif run.pod is not None and is_lost(run.pod, now):
+            found.append(DropPod(run.pod.name))
+    return tuple(found)
+
+
+def _lost_again(runs: Iterable[BuilderRun]) -> float | None:
+    return AGAIN_SECONDS if any(True for _ in runs) else None
+
+
+def _rivals(seen: Observation) -> tuple[str, ...] | None:
+    """Return a warning for each destination that another ImageBuild pushes to, too."""
+    found = tuple(
+        f"ImageBuild {name} pushes to {destination}, too: whichever build ends last decides what the tag is"
+        for destination, name in seen.rivals[:10]
+    )
+    return found or None
+
+
+def _finished(
+    seen: Observation, status: ImageBuildStatus, stops: tuple[Action, ...], settings: Settings, now: datetime
+) -> Decision:
+    """Return what is left to do about a generation that ended: its Job, pod and ConfigMap go after a time."""
+    again: float | None = AGAIN_SECONDS if stops else None
+    for run in seen.runs:
+        if run.generation != seen.build.generation:
+            continue
+        left = seconds_kept(run, status, settings.keep_seconds, now)
+        if run.deleting or left <= 0:
+            stops += _stops((run,), now)
+            again = soonest(again, AGAIN_SECONDS)
+        else:
+            again = soonest(again, left)
+    return Decision(moves.with_conditions(status, now), stops, again)
 
 
 def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decision:
-    if status.attempts:
+    if status.attempts and status.job is not None:
         gone = BuildFailed(
             reason=FailureReason.CANCELLED, message=f"Job {status.job} was deleted before it ended"
         )
         return Decision(moves.failed(status.model_copy(update={"job": None}), gone, now, now))
-    return _start(seen, status, 1, now)
+    if seen.predecessors:
+        names = ", ".join(pod.name for pod in seen.predecessors)
+        message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"
+        drops = tuple(DropPod(pod.name) for pod in seen.predecessors if is_lost(pod, now))
+        return Decision(_pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
+    return _start(seen, status, (status.attempts or 0) + 1, now)
 
 
 def _start(
@@ -130,38 +209,87 @@ def _ended(
     finished = now
     if run.pod is not None and isinstance(run.pod.container, Terminated):
         finished = run.pod.container.finished or now
+    # A pod that should be gone for long keeps its Job.
+    drops = _drops(run.pod, now)
     if isinstance(ended, BuildSucceeded):
         return Decision(moves.succeeded(status, ended, spec.output.destinations, finished, now))
     if ended.reason in RETRYABLE and run.attempt < settings.attempts:
-        again = _start(seen, status, run.attempt + 1, now, f"starting again: {ended.message}")
-        return Decision(again.status, (StopRun(run.job), *again.actions))
-    return Decision(moves.failed(status, ended, finished, now))
+        # Written first: a Job that is gone without it would be somebody else's doing.
+        given_up = status.model_copy(update={"job": None})
+        waiting = _pending(given_up, ProgressReason.POD_PENDING, f"starting again: {ended.message}", now)
+        return Decision(waiting, (StopRun(run.job), *drops), 0.0, status_first=True)
+    if ended.reason is FailureReason.TIMED_OUT:
+        ended = _with_last_words(ended, seen.build.status)
+    return Decision(moves.failed(status, ended, finished, now), drops)
+
+
+def _drops(pod: Pod | None, now: datetime) -> tuple[DropPod, ...]:
+    return (DropPod(pod.name),) if pod is not None and is_lost(pod, now) else ()
+
+
+def _with_last_words(ended: BuildFailed, before: ImageBuildStatus) -> BuildFailed:
+    """Return a time-out with what the build waited for, which is gone with its pod."""
+    if before.phase is not Phase.PENDING or not before.progress or "never started" in ended.message:
+        return ended
+    return ended.model_copy(
+        update={"message": f"{ended.message}, and the builder never started: {before.progress}"}
+    )
 
 
 def _going_on(
-    seen: Observation, run: BuilderRun, status: ImageBuildStatus, settings: Settings, now: datetime
+    seen: Observation,
+    spec: ImageBuildSpec,
+    run: BuilderRun,
+    status: ImageBuildStatus,
+    settings: Settings,
+    now: datetime,
 ) -> Decision:
     if run.deleting:
         message = f"Job {run.job} is being deleted"
-        return Decision(_pending(status, FailureReason.CANCELLED, message, now), (), STOPPING_SECONDS)
+        waiting = _pending(status, FailureReason.CANCELLED, message, now)
+        return Decision(waiting, _stops((run,), now), AGAIN_SECONDS)
+    left = seconds_left(run, spec, now)
+    if left is not None and left <= 0:
+        message = "the build took longer than spec.timeout, and its node did not end it in time"
+        late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
+        failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
+        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)))
     if run.pod is not None and isinstance(run.pod.container, Running):
-        return Decision(_building(seen, status, now))
+        again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
+        return Decision(_building(seen, status, now), (), again)
     if run.suspended:
         return Decision(_pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
-    if (blocked := blocker(run)) is not None:
-        left = settings.grace_seconds - (now - run.created).total_seconds()
-        if left > 0:
-            return Decision(_pending(status, blocked.reason, blocked.message, now), (), left + 1)
-        failed = moves.failed(status.model_copy(update={"job": None}), blocked, now, now)
-        return Decision(failed, (StopRun(run.job),))
+    if (found := blocker(run)) is not None:
+        return _blocked(run, found, status, settings, now, left)
     if (quota := exceeds_quota(run)) is not None:
-        return Decision(_pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), STOPPING_SECONDS)
+        return Decision(_pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
     if run.pod is not None and run.pod.unschedulable is not None:
         message = f"no node fits the builder pod: {run.pod.unschedulable}"
     else:
-        message = "the builder pod starts"
-    # Problems show as events, which nobody tells us of: look again.
-    return Decision(_pending(status, ProgressReason.POD_PENDING, message, now), (), STOPPING_SECONDS)
+        words = last_words(run)
+        message = f"the builder pod starts: {words}" if words else "the builder pod starts"
+    return Decision(_pending(status, ProgressReason.POD_PENDING, message, now), (), left)
+
+
+def _blocked(
+    run: BuilderRun,
+    found: Blocker,
+    status: ImageBuildStatus,
+    settings: Settings,
+    now: datetime,
+    left: float | None,
+) -> Decision:
+    if found.temporary:
+        return Decision(_pending(status, ProgressReason.CLUSTER_UNAVAILABLE, found.message, now), (), left)
+    status = moves.blocked(status, found.reason, found.message, now)
+    patience = settings.grace_seconds - seconds_since(status.blocked_since, now)
+    if patience > 0:
+        return Decision(status, (), soonest(patience + 1, left))
+    # Kubernetes tries less and less often: what was seen before the grace was over may be mended since.
+    if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
+        return Decision(status, (), left)
+    failed = moves.failed(status.model_copy(update={"job": None}), found.failure, now, now)
+    return Decision(failed, (StopRun(run.job),))
 
 
 def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:
@@ -191,18 +319,33 @@ def _pending(
     return moves.under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
 
 
-def refused(seen: Observation, status: ImageBuildStatus, message: str, now: datetime) -> Decision:
+def refused(
+    seen: Observation, message: str, settings: Settings, now: datetime, *, forbidden: bool
+) -> Decision:
     """Return what to do where the API server refuses the objects of a run.
 
     Args:
         seen: What the run was decided from.
-        status: The status that the decision would have written.
         message: The API server's words.
+        settings: The platform's settings.
         now: The present.
+        forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
-    if "exceeded quota" in message:
-        before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = moves.begin(seen.build.status, seen.build.generation, now)
+    if forbidden and "exceeded quota" in message:
         return Decision(_pending(before, ProgressReason.QUOTA_EXCEEDED, message, now), (), QUOTA_SECONDS)
-    reason = FailureReason.POLICY_DENIED if "denied" in message else FailureReason.INVALID_REQUEST
-    failure = BuildFailed(reason=reason, message=f"the cluster refuses the builder's objects: {message}")
-    return Decision(moves.failed(status.model_copy(update={"job": None}), failure, now, now))
+    reason = FailureReason.POLICY_DENIED if forbidden else FailureReason.INVALID_REQUEST
+    words = f"the cluster refuses the builder's objects: {message}"
+    if forbidden:
+        waiting = moves.blocked(before, reason, words, now)
+        if seconds_since(waiting.blocked_since, now) < settings.grace_seconds:
+            return Decision(waiting, (), REFUSED_SECONDS)
+    failure = BuildFailed(reason=reason, message=words)
+    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
+
+
+def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
+    """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
+    before = moves.begin(seen.build.status, seen.build.generation, now)
+    words = f"the cluster cannot take the builder's objects at the moment: {message}"
+    return Decision(_pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now), (), AGAIN_SECONDS)

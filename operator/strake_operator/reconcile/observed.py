@@ -73,6 +73,19 @@ class Pod:
     deleting: bool = False
     lost: bool = False
     """Its node does not answer any more."""
+    ends: datetime | None = None
+    """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A warning event about a Job or its pod."""
+
+    reason: str
+    """FailedCreate, FailedMount …"""
+    message: str
+    last: datetime | None = None
+    """When it happened the last time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +104,10 @@ class BuilderRun:
     """The Job ended and so did its pods; until then a failing Job is still ending them."""
     pod: Pod | None
     """Its newest pod."""
-    problems: tuple[str, ...] = ()
-    """Messages of warning events about the Job and its pod, oldest first: looked up while nothing runs."""
+    problems: tuple[Problem, ...] = ()
+    """Warning events about the Job and its pod, oldest first."""
+    started: datetime | None = None
+    """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,3 +118,7 @@ class Observation:
     runs: tuple[BuilderRun, ...]
     progress: Progress | None
     """What the newest run's log has said so far."""
+    predecessors: tuple[Pod, ...] = ()
+    """Pods that still run for a deleted ImageBuild of the same name."""
+    rivals: tuple[tuple[str, str], ...] = ()
+    """Other ImageBuilds of the namespace with a destination of this one: (destination, name)."""

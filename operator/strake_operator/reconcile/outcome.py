@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildSucceeded, parse_result
-from strake_operator.names import certificate_secret
-from strake_operator.reconcile.observed import Terminated, Waiting
+from strake_operator.reconcile.blocker import blocker
+from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:
     from strake_operator.reconcile.observed import BuilderRun, Pod
 
-_MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
-_MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECASE)
-_MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
-_FORBIDDEN = re.compile(r"violates PodSecurity|admission webhook .* denied")
-_IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_OWN_DISK = re.compile(
+    r"exceeds the total limit of containers|exceeded its local ephemeral storage limit"
+    r"|Usage of EmptyDir volume .* exceeds the limit"
+)
+"""The kubelet's words for a pod that used more disk than it may, with room left on the node."""
 
 
 def outcome(run: BuilderRun) -> BuildSucceeded | BuildFailed | None:
@@ -77,6 +77,9 @@ def _override(result: BuildFailed | None, reason: FailureReason, message: str) -
 
 
 def _evicted(why: str) -> BuildFailed:
+    if _OWN_DISK.search(why):
+        message = f"{why.strip()} Raise spec.resources.limits.ephemeral-storage, or make the build smaller"
+        return BuildFailed(reason=FailureReason.OUT_OF_DISK, message=message)
     return BuildFailed(reason=FailureReason.EVICTED, message=f"the builder pod was taken away: {why}")
 
 
@@ -84,6 +87,8 @@ def _timed_out(run: BuilderRun) -> BuildFailed:
     message = "the build took longer than spec.timeout"
     if blocked := blocker(run):
         message += f", and the builder never started: {blocked.message}"
+    elif run.pod is not None and run.pod.unschedulable is not None:
+        message += f", and the builder never started: no node fits its pod: {run.pod.unschedulable}"
     return BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
 
 
@@ -94,71 +99,8 @@ def _unexplained(run: BuilderRun, pod: Pod) -> BuildFailed:
     )
 
 
-def blocker(run: BuilderRun) -> BuildFailed | None:
-    """Return what keeps a run from starting, as the failure it becomes if it does not go away."""
-    for problem in reversed(run.problems):
-        if (found := _of_event(problem)) is not None:
-            return found
-    pod = run.pod
-    if pod is not None and isinstance(pod.container, Waiting) and pod.container.reason in _IMAGE_PROBLEMS:
-        said = pod.container.message or pod.container.reason
-        return BuildFailed(
-            reason=FailureReason.INTERNAL_ERROR,
-            message=f"the builder's own image cannot be pulled: {said}",
-        )
-    if pod is not None and isinstance(pod.container, Waiting) and "Error" in pod.container.reason:
-        return BuildFailed(
-            reason=FailureReason.UNSUPPORTED,
-            message=f"the builder cannot start on its node: {pod.container.message or pod.container.reason}",
-        )
-    return None
-
-
-def _of_event(problem: str) -> BuildFailed | None:
-    if found := _MISSING.search(problem):
-        kind, name = found[1].lower(), found[2]
-        if certificate_secret(problem) is not None:
-            return _absent_certificate(f'Secret "{name}" does not exist in this namespace', name)
-        return _absent(kind, f'{_KINDS[kind]} "{name}" does not exist')
-    if found := _MISSING_KEY.search(problem):
-        if (name := certificate_secret(problem)) is not None:
-            which = f'Secret "{name}"' if name else "a Secret"
-            return _absent_certificate(f"{which} in this namespace has no key {found[2]}", name or "NAME")
-        if found[1] == "secret":
-            text = f"a Secret has no key {found[2]}: it must be of type kubernetes.io/dockerconfigjson"
-            return _absent("secret", text)
-        return _absent("configmap", f"the ConfigMap has no key {found[2]}")
-    if found := _MISSING_ACCOUNT.search(problem):
-        return _absent("serviceaccount", f'ServiceAccount "{found[1]}" does not exist')
-    if _FORBIDDEN.search(problem):
-        message = f"the namespace does not admit builder pods: {problem}"
-        return BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
-    return None
-
-
-_KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
-_REASONS = {
-    "secret": FailureReason.SECRET_NOT_FOUND,
-    "configmap": FailureReason.SOURCE_FETCH_FAILED,
-    "serviceaccount": FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
-}
-
-
-def _absent(kind: str, what: str) -> BuildFailed:
-    advice = "create it, then delete the ImageBuild and apply it again"
-    return BuildFailed(reason=_REASONS[kind], message=f"{what} in this namespace: {advice}")
-
-
-def _absent_certificate(what: str, name: str) -> BuildFailed:
-    """Return what to say where the platform's settings, and not the spec, name the Secret."""
-    create = f"kubectl create secret tls {name} --cert=FILE --key=FILE"
-    message = (
-        f"{what}: the platform's settings want its client certificate for a registry of this build; "
-        f"create it with {create}, then delete the ImageBuild and apply it again"
-    )
-    return BuildFailed(reason=FailureReason.SECRET_NOT_FOUND, message=message)
-
-
-def exceeds_quota(run: BuilderRun) -> str | None:
-    """Return the API server's words where the namespace's quota has no room for the pod."""
-    return next((problem for problem in reversed(run.problems) if "exceeded quota" in problem), None)
+def node_lost(run: BuilderRun) -> BuildFailed:
+    """Return how a run ended whose pod should be gone for long and is not: its node does not answer."""
+    if run.failure == "DeadlineExceeded":
+        return _timed_out(run)
+    return _evicted("its node does not answer any more")

@@ -13,6 +13,7 @@ from strake_operator.reconcile.observed import (
     BuilderRun,
     Observation,
     Pod,
+    Problem,
     Running,
     Terminated,
 )
@@ -71,6 +72,10 @@ def run(**changes) -> BuilderRun:
         "pod": pod(Running()),
     }
     return BuilderRun(**{**fields, **changes})
+
+
+def problem(message: str, *, reason: str = "FailedMount", last: datetime | None = None) -> Problem:
+    return Problem(reason, message, last)
 
 
 def ended(message: str, *, exit_code: int = 1, reason: str = "Error") -> Terminated:

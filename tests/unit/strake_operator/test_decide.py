@@ -11,8 +11,16 @@ from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
 from strake_api.status import Phase
 from strake_operator.names import job_name
-from strake_operator.reconcile.decide import Decision, StartRun, StopRun, decide, refused
-from strake_operator.reconcile.observed import InvalidSpec, Waiting
+from strake_operator.reconcile.decide import (
+    Decision,
+    DropPod,
+    StartRun,
+    StopRun,
+    decide,
+    refused,
+    unavailable,
+)
+from strake_operator.reconcile.observed import InvalidSpec, Observation, Running, Waiting
 from strake_operator.reconcile.progress import Progress
 from tests.unit.strake_operator.builders import (
     DIGEST,
@@ -20,8 +28,10 @@ from tests.unit.strake_operator.builders import (
     NOW,
     SETTINGS,
     SUCCESS,
+    build,
     ended,
     pod,
+    problem,
     reason,
     run,
     seen,
@@ -75,9 +85,11 @@ def test_a_new_build_starts_a_run():
     assert decision.status.phase is Phase.PENDING
 
 
-def test_a_build_being_deleted_is_left_alone():
-    decision = decided(run(), deleting=True)
-    assert decision == Decision(seen().build.status)
+def test_a_build_being_deleted_is_stopped_whoever_still_holds_it():
+    decision = decided(run(job="a"), deleting=True)
+    assert decision.status == seen().build.status
+    assert decision.actions == (StopRun("a"),)
+    assert decided(deleting=True) == Decision(seen().build.status)
 
 
 def test_a_job_without_a_status_is_adopted():
@@ -118,9 +130,10 @@ def test_instructions_without_work_are_done_too():
 
 def test_a_finished_generation_is_left_alone():
     status = succeeded()
-    for runs in ((), (run(),), (run(finished=True),)):
-        decision = decide(seen(*runs, status=status), SETTINGS, LATER)
-        assert decision == Decision(status)
+    assert decide(seen(status=status), SETTINGS, LATER) == Decision(status)
+    decision = decide(seen(run(finished=True), status=status), SETTINGS, LATER)
+    assert (decision.status, decision.actions) == (status, ())
+    assert decision.look_again == SETTINGS.keep_seconds - 300
 
 
 def test_a_failing_step_is_final():
@@ -137,10 +150,16 @@ def test_an_eviction_is_tried_again_and_then_given_up():
     for attempt in (1, 2):
         evicted = run(job=f"job-{attempt}", attempt=attempt, pod=pod(phase="Failed", disrupted="drain"))
         decision = decided(evicted, status=status)
-        status = decision.status
-        name = job_name("hello", "uid-1", 1, attempt + 1)
-        assert decision.actions == (StopRun(f"job-{attempt}"), StartRun(name, 1, attempt + 1))
-        assert truths(status) == UNDER_WAY
+        assert decision.actions == (StopRun(f"job-{attempt}"),)
+        assert decision.status_first
+        # The operator may be killed before, between and after the two: each time the same comes next.
+        for left in ((evicted,), (replace(evicted, deleting=True),), ()):
+            again = decided(*left, status=decision.status)
+            start = StartRun(job_name("hello", "uid-1", 1, attempt + 1), 1, attempt + 1)
+            assert again.actions[-1] == start
+            assert again.actions[:-1] == tuple(StopRun(each.job) for each in left if not each.deleting)
+            assert truths(again.status) == UNDER_WAY
+        status = again.status
     last = decided(run(attempt=3, pod=pod(phase="Failed", disrupted="drain")), status=status)
     assert last.actions == ()
     assert last.status.failure.reason == "Evicted"
@@ -148,6 +167,7 @@ def test_an_eviction_is_tried_again_and_then_given_up():
 
 def test_an_old_attempt_that_lingers_does_not_count():
     status = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
+    status = decided(status=status).status
     both = decided(run(deleting=True), run(job="second", attempt=2), status=status)
     assert both.status.job == "second"
     assert both.status.phase is Phase.BUILDING
@@ -211,11 +231,12 @@ def test_a_spec_that_cannot_be_read_is_refused():
     assert "spec.source" in decision.status.failure.message
 
 
+QUOTA = problem('pods "x" is forbidden: exceeded quota: q', reason="FailedCreate")
 MISSING = 'MountVolume.SetUp failed for volume "push" : secret "registry-push" not found'
 
 
 def test_a_missing_secret_gets_some_time_to_appear():
-    waiting = run(pod=pod(Waiting("ContainerCreating", "")), problems=(MISSING,))
+    waiting = run(pod=pod(Waiting("ContainerCreating", "")), problems=(problem(MISSING),))
     decision = decided(waiting, status=started())
     assert truths(decision.status) == UNDER_WAY
     assert reason(decision.status) == "SecretNotFound"
@@ -223,8 +244,8 @@ def test_a_missing_secret_gets_some_time_to_appear():
 
 
 def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
-    waiting = run(job="stuck", pod=pod(Waiting("ContainerCreating", "")), problems=(MISSING,))
-    decision = decided(waiting, status=started(), now=LATER)
+    waiting = run(job="stuck", pod=pod(Waiting("ContainerCreating", "")), problems=(problem(MISSING),))
+    decision = decided(waiting, status=blocked_status(waiting), now=LATER)
     assert truths(decision.status) == FAILED
     assert decision.actions == (StopRun("stuck"),)
     assert 'Secret "registry-push" does not exist' in decision.status.failure.message
@@ -232,7 +253,7 @@ def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
 
 
 def test_a_secret_that_appeared_is_not_held_against_the_build():
-    decision = decided(run(problems=(MISSING,)), status=started(), now=LATER)
+    decision = decided(run(problems=(problem(MISSING),)), status=started(), now=LATER)
     assert decision.status.phase is Phase.BUILDING
 
 
@@ -240,7 +261,7 @@ def test_a_secret_that_appeared_is_not_held_against_the_build():
     ("job", "expected"),
     [
         (run(pod=None, suspended=True), "Suspended"),
-        (run(pod=None, problems=('pods "x" is forbidden: exceeded quota: q',)), "QuotaExceeded"),
+        (run(pod=None, problems=(QUOTA,)), "QuotaExceeded"),
         (run(pod=None), "PodPending"),
         (run(pod=pod(None, unschedulable="0/3 nodes")), "PodPending"),
     ],
@@ -259,19 +280,156 @@ def test_conditions_keep_the_time_of_their_change():
     assert {c.observed_generation for c in later.conditions} == {1}
 
 
-def test_a_refusal_of_the_cluster_is_final():
-    decision = refused(seen(), started(), "creating Job: spec.resources: invalid quantity", NOW)
+def blocked_status(waiting):
+    """The status after the first look at a run that cannot start."""
+    return decided(waiting, status=started()).status
+
+
+def test_the_grace_counts_from_when_the_problem_was_first_seen():
+    late = run(created=NOW - timedelta(minutes=10), pod=pod(Waiting("ErrImagePull", "pull QPS exceeded")))
+    first = decided(late, status=started())
+    assert truths(first.status) == UNDER_WAY
+    assert "pull QPS exceeded" in first.status.progress
+    before = decide(seen(late, status=first.status), SETTINGS, NOW + timedelta(seconds=29))
+    assert truths(before.status) == UNDER_WAY
+    after = decide(seen(late, status=before.status), SETTINGS, NOW + timedelta(seconds=30))
+    assert truths(after.status) == FAILED
+
+
+def test_another_problem_gets_a_grace_of_its_own():
+    status = blocked_status(run(pod=pod(Waiting("ErrImagePull", "rate limit"))))
+    other = run(pod=pod(Waiting("CreateContainerError", "context deadline exceeded")))
+    assert truths(decided(other, status=status, now=LATER).status) == UNDER_WAY
+
+
+def test_a_secret_that_was_missing_before_the_grace_was_over_may_be_there_since():
+    old = problem(MISSING, last=NOW + timedelta(seconds=15))
+    waiting = run(pod=pod(Waiting("ContainerCreating", "")), problems=(old,))
+    status = blocked_status(waiting)
+    moment = NOW + timedelta(seconds=31)
+    assert truths(decide(seen(waiting, status=status), SETTINGS, moment).status) == UNDER_WAY
+    fresh = replace(waiting, problems=(replace(old, last=moment),))
+    assert truths(decide(seen(fresh, status=status), SETTINGS, moment).status) == FAILED
+
+
+def test_a_broken_webhook_is_waited_for_and_its_words_are_shown():
+    words = 'Error creating: Internal error occurred: failed calling webhook "w"'
+    waiting = run(pod=None, problems=(problem(words, reason="FailedCreate"),))
+    decision = decided(waiting, status=blocked_status(waiting), now=LATER)
+    assert truths(decision.status) == UNDER_WAY
+    assert reason(decision.status) == "ClusterUnavailable"
+    assert "failed calling webhook" in decision.status.progress
+
+
+def test_nothing_that_waits_is_looked_at_before_its_time():
+    for waiting in (run(pod=None), run(pod=None, problems=(QUOTA,)), run(pod=pod(None, unschedulable="0/1"))):
+        assert decided(waiting, status=started()).look_again > 600
+
+
+FAR = NOW + timedelta(hours=1, minutes=3)
+
+
+@pytest.mark.parametrize(
+    "stuck",
+    [run(job="x"), run(job="x", pod=None), run(job="x", pod=pod(Running(), deleting=True, ends=FAR))],
+    ids=["runs", "no pod", "asked to end"],
+)
+def test_a_deadline_is_kept_whatever_the_node_does(stuck):
+    decision = decide(seen(stuck, status=started()), SETTINGS, FAR)
+    assert decision.status.failure.reason == "TimedOut"
+    assert decision.actions == (StopRun("x"),)
+
+
+def test_a_time_out_keeps_what_the_build_waited_for():
+    status = decided(run(pod=pod(None, unschedulable="0/3 nodes")), status=started()).status
+    late = run(pod=None, failure="DeadlineExceeded", finished=True)
+    message = decided(late, status=status).status.failure.message
+    assert "never started: no node fits the builder pod: 0/3 nodes" in message
+
+
+GONE = pod(Running(), deleting=True, ends=NOW - timedelta(minutes=1))
+
+
+def test_a_lost_node_costs_an_attempt_and_not_the_build():
+    decision = decided(run(job="x", pod=GONE), status=started())
+    assert decision.actions == (StopRun("x"), DropPod(GONE.name))
+    assert truths(decision.status) == UNDER_WAY
+    late = decided(run(job="x", pod=GONE, failure="DeadlineExceeded"), status=started())
+    assert late.status.failure.reason == "TimedOut"
+    assert late.actions == (DropPod(GONE.name),)
+
+
+def test_a_changed_spec_does_not_wait_for_a_lost_node():
+    old = run(job="old", deleting=True, pod=GONE)
+    assert decided(old, status=started(), generation=2).actions == (DropPod(GONE.name),)
+
+
+def test_a_new_build_waits_for_the_pod_of_a_deleted_one():
+    old = pod(Running(), name="old-pod", deleting=True, ends=NOW)
+    waiting = decide(Observation(build(), (), None, predecessors=(old,)), SETTINGS, NOW)
+    assert waiting.actions == ()
+    assert reason(waiting.status) == "Queued"
+    assert "old-pod" in waiting.status.progress
+    lost = decide(Observation(build(), (), None, predecessors=(GONE,)), SETTINGS, NOW)
+    assert lost.actions == (DropPod(GONE.name),)
+
+
+def test_two_builds_of_one_tag_are_told():
+    rivals = (("r.example:5000/app:1", "other"),)
+    first = decide(Observation(build(), (), None, rivals=rivals), SETTINGS, NOW).status
+    assert "ImageBuild other pushes to r.example:5000/app:1, too" in first.warnings[0]
+    end = run(pod=pod(ended(SUCCESS.to_json(), exit_code=0)))
+    last = decide(Observation(build(first), (end,), None, rivals=rivals), SETTINGS, NOW).status
+    assert last.warnings == first.warnings
+
+
+def test_what_is_left_of_a_finished_run_goes_after_a_time():
+    end = NOW + timedelta(seconds=SETTINGS.keep_seconds)
+    decision = decide(seen(run(job="x", finished=True), status=succeeded()), SETTINGS, end)
+    assert decision.actions == (StopRun("x"),)
+    assert truths(decision.status) == SUCCEEDED
+
+
+def test_a_sidecar_does_not_keep_a_pod():
+    over = run(job="x", pod=pod(ended(SUCCESS.to_json(), exit_code=0)))
+    soon = decide(seen(over, status=succeeded()), SETTINGS, NOW)
+    assert soon.actions == ()
+    later = decide(seen(over, status=succeeded()), SETTINGS, NOW + timedelta(seconds=soon.look_again))
+    assert later.actions == (StopRun("x"),)
+
+
+def test_conditions_that_somebody_removed():
+    bare = succeeded().model_copy(update={"conditions": ()})
+    assert truths(decided(status=bare).status) == SUCCEEDED
+    (last,) = decided(status=bare, generation=2).status.history
+    assert (last.generation, last.reason) == (1, "Pushed")
+
+
+def test_what_is_invalid_is_final():
+    decision = refused(seen(), "creating Job: spec.resources: invalid", SETTINGS, NOW, forbidden=False)
     assert decision.status.failure.reason == "InvalidRequest"
     assert truths(decision.status) == FAILED
 
 
 def test_a_refusal_for_quota_is_tried_again():
-    decision = refused(seen(), started(), "configmaps is forbidden: exceeded quota: few", NOW)
+    words = "configmaps is forbidden: exceeded quota: few"
+    decision = refused(seen(), words, SETTINGS, NOW, forbidden=True)
     assert decision.look_again
     assert truths(decision.status) == UNDER_WAY
     assert not decision.status.attempts
 
 
-def test_a_refusal_by_policy_says_so():
-    decision = refused(seen(), started(), 'admission webhook "x" denied the request: no', NOW)
-    assert decision.status.failure.reason == "PolicyDenied"
+def test_a_refusal_by_a_rule_is_shown_and_tried_again_for_a_time():
+    first = refused(seen(), "a teapot has no room", SETTINGS, NOW, forbidden=True)
+    assert truths(first.status) == UNDER_WAY
+    assert (reason(first.status), first.status.attempts) == ("PolicyDenied", 0)
+    assert "a teapot has no room" in first.status.progress
+    last = refused(seen(status=first.status), "a teapot has no room", SETTINGS, LATER, forbidden=True)
+    assert last.status.failure.reason == "PolicyDenied"
+
+
+def test_a_cluster_in_trouble_is_waited_for():
+    decision = unavailable(seen(), "failed calling webhook: connection refused", NOW)
+    assert (reason(decision.status), decision.status.attempts) == ("ClusterUnavailable", 0)
+    assert "connection refused" in decision.status.progress
+    assert decision.look_again

@@ -3,33 +3,66 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
-from strake_api.events import Planned, format_event
+import pytest
+
+from strake_api.events import Planned, StepStarted, format_event
 from strake_operator.errors import ClusterError
+from strake_operator.handlers import follower as module
 from strake_operator.handlers.follower import Follower
 from tests.unit.strake_operator.builders import NOW
 
 PLANNED = format_event(Planned(time=NOW, steps=5)).encode()
 
 
-def test_a_log_is_read_once_and_again_after_a_break():
-    opened = []
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_PAUSE_SECONDS", 0.001)
+
+
+def test_a_log_is_read_once_and_again_after_a_break(quick):
+    opened, thrice = [], asyncio.Event()
 
     async def lines(namespace, pod):
         opened.append(pod)
+        if len(opened) == 3:
+            thrice.set()
         yield PLANNED
         raise ClusterError("connection reset")
 
     async def test():
         follower = Follower(lines)
         changes = []
-        for expected in (1, 2):
-            follower.follow("ns", "pod", lambda: changes.append(1))
-            follower.follow("ns", "pod", lambda: changes.append(1))
-            for _ in range(5):
-                await asyncio.sleep(0)
-            assert len(opened) == expected
+        follower.follow("ns", "pod", lambda: changes.append(1))
+        follower.follow("ns", "pod", lambda: changes.append(1))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(opened) == 1
+        async with asyncio.timeout(5):
+            await thrice.wait()
         assert follower.progress("ns", "pod").total == 5
+        assert len(changes) == 1
+        await follower.close()
+
+    asyncio.run(test())
+
+
+def test_a_log_that_ends_while_its_pod_runs_is_read_on(quick):
+    """An API server, a proxy or the client itself ends long connections, without an error."""
+    second = format_event(StepStarted(time=NOW + timedelta(seconds=1), step=1, line=1, instruction="RUN a"))
+    logs = [[PLANNED], [PLANNED], [PLANNED, second.encode()]]
+
+    async def lines(namespace, pod):
+        for line in logs.pop(0) if len(logs) > 1 else logs[0]:
+            yield line
+
+    async def test():
+        follower, shown = Follower(lines), asyncio.Queue()
+        follower.follow("ns", "pod", lambda: shown.put_nowait(follower.progress("ns", "pod").text))
+        async with asyncio.timeout(5):
+            await shown.get()
+            assert await shown.get() == "[1/5] RUN a"
         await follower.close()
 
     asyncio.run(test())

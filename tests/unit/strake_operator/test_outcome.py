@@ -8,9 +8,10 @@ import pytest
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
+from strake_operator.reconcile.blocker import blocker
 from strake_operator.reconcile.observed import Running, Waiting
-from strake_operator.reconcile.outcome import blocker, outcome
-from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, run
+from strake_operator.reconcile.outcome import outcome
+from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, problem, run
 
 CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="told to stop").to_json()
 
@@ -64,7 +65,7 @@ def test_a_signal_that_meant_an_eviction(message):
 
 
 def test_a_pod_that_never_started_before_the_deadline():
-    stuck = run(pod=None, failure="DeadlineExceeded", problems=('secret "push" not found',))
+    stuck = run(pod=None, failure="DeadlineExceeded", problems=(problem('secret "push" not found'),))
     result = outcome(stuck)
     assert result.reason is FailureReason.TIMED_OUT
     assert 'Secret "push" does not exist' in result.message
@@ -96,7 +97,7 @@ def test_a_builder_that_broke_shows_its_last_words():
 
 
 @pytest.mark.parametrize(
-    ("problem", "expected"),
+    ("words", "expected"),
     [
         ('MountVolume.SetUp failed for volume "push" : secret "p" not found', FailureReason.SECRET_NOT_FOUND),
         (
@@ -114,13 +115,13 @@ def test_a_builder_that_broke_shows_its_last_words():
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', FailureReason.POLICY_DENIED),
     ],
 )
-def test_events_name_what_is_missing(problem, expected):
-    found = blocker(run(pod=None, problems=("noise", problem)))
+def test_events_name_what_is_missing(words, expected):
+    found = blocker(run(pod=None, problems=(problem("noise"), problem(words, reason="FailedCreate"))))
     assert found.reason is expected
 
 
 @pytest.mark.parametrize(
-    ("volume", "problem", "said"),
+    ("volume", "words", "said"),
     [
         ("0-reg-client", 'secret "reg-client" not found', '"reg-client" does not.*tls reg-client --cert'),
         ("0-reg-client", "references non-existent secret key: tls.key", '"reg-client" .*has no key tls.key'),
@@ -132,9 +133,9 @@ def test_events_name_what_is_missing(problem, expected):
         ),
     ],
 )
-def test_a_client_certificate_is_the_platforms_wish(volume, problem, said):
-    problem = f'MountVolume.SetUp failed for volume "certificate-{volume}" : {problem}'
-    found = blocker(run(pod=None, problems=(problem,)))
+def test_a_client_certificate_is_the_platforms_wish(volume, words, said):
+    words = f'MountVolume.SetUp failed for volume "certificate-{volume}" : {words}'
+    found = blocker(run(pod=None, problems=(problem(words),)))
     assert found.reason is FailureReason.SECRET_NOT_FOUND
     assert re.search(said, found.message)
     assert "the platform's settings" in found.message
@@ -153,13 +154,16 @@ def test_a_container_that_cannot_start(waiting, expected):
 
 
 def test_a_missing_account_is_named():
-    problem = 'error looking up service account team/builder: serviceaccount "builder" not found'
-    found = blocker(run(pod=None, problems=(problem,)))
+    words = 'error looking up service account team/builder: serviceaccount "builder" not found'
+    found = blocker(run(pod=None, problems=(problem(words),)))
     assert found.message.startswith('ServiceAccount "builder" does not exist in this namespace: create it')
 
 
 def test_nothing_in_the_way():
-    assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=("MissingClusterDNS",))) is None
+    assert (
+        blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=(problem("MissingClusterDNS"),)))
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,3 +182,53 @@ def test_a_pod_that_is_deleted_waits_for_the_jobs_word(failure, expected):
 def test_a_builder_that_is_being_ended_may_still_say_something():
     assert outcome(run(pod=pod(Running(), deleting=True), failure="DeadlineExceeded")) is None
     assert reason_of(pod=pod(Running()), failure="DeadlineExceeded", finished=True) is FailureReason.TIMED_OUT
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "temporary"),
+    [
+        (
+            'pods "x" is forbidden: maximum memory usage per Container is 128Mi, but limit is 1Gi',
+            "PolicyDenied",
+            False,
+        ),
+        ('pods "x" is forbidden: failed quota: q: must specify limits.cpu', "PolicyDenied", False),
+        ("pods \"x\" is forbidden: ValidatingAdmissionPolicy 'p' denied request: no", "PolicyDenied", False),
+        ('Pod "x" is invalid: spec.containers[0].resources.requests: too much', "InvalidRequest", False),
+        ("a teapot has no room", "PolicyDenied", False),
+        ('Internal error occurred: failed calling webhook "w": connection refused', "PolicyDenied", True),
+    ],
+)
+def test_whatever_refuses_the_pod_is_heard(words, expected, temporary):
+    found = blocker(run(pod=None, problems=(problem(f"Error creating: {words}", reason="FailedCreate"),)))
+    assert (found.reason, found.temporary) == (expected, temporary)
+    assert found.message.endswith(words)
+
+
+def test_a_refusal_is_over_when_there_is_a_pod():
+    refusal = problem("Error creating: no", reason="FailedCreate")
+    assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=(refusal,))) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Pod ephemeral local storage usage exceeds the total limit of containers 100Mi. ",
+        'Container builder exceeded its local ephemeral storage limit "100Mi". ',
+        'Usage of EmptyDir volume "work" exceeds the limit "1Gi". ',
+    ],
+)
+def test_a_disk_limit_of_its_own_is_no_eviction(words):
+    result = outcome(run(pod=pod(None, phase="Failed", disrupted=words)))
+    assert result.reason is FailureReason.OUT_OF_DISK
+    assert words.strip() in result.message
+
+
+def test_a_node_without_disk_is_an_eviction():
+    words = "The node was low on resource: ephemeral-storage."
+    assert reason_of(pod=pod(None, phase="Failed", disrupted=words)) is FailureReason.EVICTED
+
+
+def test_a_pod_that_no_node_took_says_so():
+    late = run(pod=pod(None, unschedulable="0/3 nodes"), failure="DeadlineExceeded", finished=True)
+    assert "0/3 nodes" in outcome(late).message

@@ -114,9 +114,16 @@ def test_a_run_with_its_newest_pod():
     assert run.pod.name == "second"
 
 
-def test_warnings_are_kept_and_the_rest_is_not():
-    events = [{"type": "Normal", "message": "fine"}, {"type": "Warning", "message": "FailedMount"}]
-    assert read_run(job(), [], events).problems == ("FailedMount",)
+@pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "UnexpectedAdmissionError", "NodeShutdown"])
+def test_what_the_kubelet_refuses_keeps_its_words(reason):
+    found = read_pod(pod({"phase": "Failed", "reason": reason, "message": "Pod was rejected: no"}))
+    assert "Pod was rejected: no" in found.disrupted
+
+
+def test_a_pod_that_is_being_deleted_ends_with_its_grace():
+    leaving = pod({"phase": "Running"})
+    leaving["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:20Z"
+    assert read_pod(leaving).ends == datetime(2026, 11, 22, 12, 0, 20, tzinfo=UTC)
 
 
 def test_somebody_elses_job():

@@ -1,0 +1,169 @@
+"""What the watches said of Jobs, pods and warnings: read by most looks instead of the API server.
+
+It may lag behind, and miss deletions that happened while a watch was broken. So it tells where a build
+is; whatever is decided for good is decided from a fresh read, which replaces what is kept here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from strake_operator.kube.reading import moment, read_pod, read_run
+from strake_operator.names import ATTEMPT_LABEL, BUILD_ANNOTATION, CONTAINER, GENERATION_LABEL, UID_LABEL
+from strake_operator.names import may_be_a_run as is_run
+from strake_operator.reconcile.observed import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from strake_operator.kube.reading import Object
+    from strake_operator.reconcile.observed import Build, BuilderRun, Pod
+
+Name = tuple[str, str]
+"""Namespace and name."""
+
+_METADATA = ("name", "namespace", "creationTimestamp", "deletionTimestamp")
+_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, "job-name")
+_STATUS = ("phase", "reason", "message", "conditions", "startTime")
+_ENDED = {"Succeeded", "Failed"}
+
+
+def slim(body: Object) -> Object:
+    """Return the part of a Job or a pod that is read: a few hundred bytes instead of many thousand."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    kept: dict[str, Any] = {name: metadata[name] for name in _METADATA if metadata.get(name) is not None}
+    kept["labels"] = {name: labels[name] for name in _LABELS if name in labels}
+    kept["annotations"] = {BUILD_ANNOTATION: annotations.get(BUILD_ANNOTATION, "")}
+    reported = {name: status[name] for name in _STATUS if status.get(name) is not None}
+    containers = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]
+    if containers:
+        reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
+    return {
+        "metadata": kept,
+        "spec": {"suspend": bool((body.get("spec") or {}).get("suspend"))},
+        "status": reported,
+    }
+
+
+class Watched:
+    """Jobs, pods, warnings and destinations, as the watches told them."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Name, dict[str, Object]] = {}
+        self._pods: dict[Name, dict[str, Object]] = {}
+        self._problems: dict[Name, dict[str, Problem]] = {}
+        self._builds: dict[Name, str] = {}
+        self._destinations: dict[str, dict[str, tuple[str, ...]]] = {}
+
+    def job(self, body: Object, *, gone: bool = False) -> None:
+        """Take note of a Job."""
+        self._note(self._jobs, body, gone=gone)
+
+    def pod(self, body: Object, *, gone: bool = False) -> None:
+        """Take note of a pod."""
+        self._note(self._pods, body, gone=gone)
+
+    def _note(self, kept: dict[Name, dict[str, Object]], body: Object, *, gone: bool) -> None:
+        metadata = body["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        owner = (namespace, (metadata.get("annotations") or {}).get(BUILD_ANNOTATION, ""))
+        if gone:
+            kept.get(owner, {}).pop(name, None)
+            self._builds.pop((namespace, name), None)
+            if not kept.get(owner):
+                kept.pop(owner, None)
+        else:
+            kept.setdefault(owner, {})[name] = slim(body)
+            self._builds[namespace, name] = owner[1]
+
+    def warning(self, event: Object, *, gone: bool = False) -> Name | None:
+        """Take note of a warning event; return the ImageBuild that it is about, where that is known."""
+        about = event.get("involvedObject") or {}
+        name = (about.get("namespace", ""), about.get("name", ""))
+        if about.get("kind") not in {"Job", "Pod"} or not is_run(name[1]):
+            return None
+        if gone:
+            self._problems.get(name, {}).pop(event["metadata"]["name"], None)
+            if not self._problems.get(name):
+                self._problems.pop(name, None)
+            return None
+        # A series counts its repetitions in a place of its own.
+        last = (event.get("series") or {}).get("lastObservedTime") or event.get("lastTimestamp")
+        last = last or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+        problem = Problem(event.get("reason") or "", event.get("message") or "", last and moment(last))
+        self._problems.setdefault(name, {})[event["metadata"]["name"]] = problem
+        build = self._builds.get(name)
+        return (name[0], build) if build else None
+
+    def build(self, namespace: str, name: str, destinations: tuple[str, ...] | None) -> None:
+        """Take note of where an ImageBuild pushes to; None where it is gone."""
+        known = self._destinations.setdefault(namespace, {})
+        if destinations is None:
+            known.pop(name, None)
+        else:
+            known[name] = destinations
+        if not known:
+            del self._destinations[namespace]
+
+    def rivals(self, build: Build, destinations: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Return who else in the namespace pushes to the destinations of a build."""
+        mine = set(destinations)
+        others = self._destinations.get(build.namespace, {})
+        return tuple(
+            (destination, name)
+            for name, theirs in sorted(others.items())
+            if name != build.name
+            for destination in theirs
+            if destination in mine
+        )
+
+    def runs(self, build: Build) -> tuple[BuilderRun, ...]:
+        """Return the Jobs of an ImageBuild with their pods and the warnings about them."""
+        owner = (build.namespace, build.name)
+        jobs, pods = (
+            [each for each in kept.get(owner, {}).values() if _uid(each) == build.uid]
+            for kept in (self._jobs, self._pods)
+        )
+        found = [read_run(job, pods, self.problems(build.namespace, job, pods)) for job in jobs]
+        return tuple(run for run in found if run is not None)
+
+    def problems(self, namespace: str, job: Object, pods: Iterable[Object]) -> tuple[Problem, ...]:
+        """Return the warnings about a Job and its pods, oldest first."""
+        name = job["metadata"]["name"]
+        names = [name, *(pod["metadata"]["name"] for pod in pods if _job(pod) == name)]
+        found = [each for one in names for each in self._problems.get((namespace, one), {}).values()]
+        return tuple(sorted(found, key=lambda problem: problem.last.timestamp() if problem.last else 0.0))
+
+    def replace(self, build: Build, jobs: Iterable[Object], pods: Iterable[Object]) -> None:
+        """Keep what a fresh read found of an ImageBuild instead of what the watches said."""
+        owner = (build.namespace, build.name)
+        for kept, fresh in ((self._jobs, jobs), (self._pods, pods)):
+            others = {name: each for name, each in kept.get(owner, {}).items() if _uid(each) != build.uid}
+            kept[owner] = others | {each["metadata"]["name"]: slim(each) for each in fresh}
+            if not kept[owner]:
+                del kept[owner]
+
+    def predecessors(self, build: Build) -> tuple[Pod, ...]:
+        """Return the pods that still run for a deleted ImageBuild of the same name."""
+        pods = self._pods.get((build.namespace, build.name), {}).values()
+        return tuple(
+            read_pod(each)
+            for each in pods
+            if _uid(each) != build.uid and each["status"].get("phase") not in _ENDED
+        )
+
+    def keep_predecessors(self, build: Build, names: Iterable[str]) -> None:
+        """Forget the pods of deleted ImageBuilds of this name but for those that are still there."""
+        there = set(names)
+        pods = self._pods.get((build.namespace, build.name), {})
+        for name in [each for each, pod in pods.items() if _uid(pod) != build.uid and each not in there]:
+            del pods[name]
+
+
+def _uid(body: Object) -> str:
+    return str(body["metadata"]["labels"].get(UID_LABEL, ""))
+
+
+def _job(pod: Object) -> str:
+    return str(pod["metadata"]["labels"].get("job-name", ""))

@@ -1,0 +1,141 @@
+"""What keeps a run from starting: from warning events and from the state of its container.
+
+Kubernetes tells in words alone. Those that name a missing object are turned into advice; of any other
+the words are shown as they are, so that nobody has to look for them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strake_api.reasons import FailureReason
+from strake_api.result import BuildFailed
+from strake_operator.names import certificate_secret
+from strake_operator.reconcile.observed import Waiting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from strake_operator.reconcile.observed import BuilderRun, Problem
+
+_MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
+_MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECASE)
+_MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
+_IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_NOT_CREATED = "FailedCreate"
+_TEMPORARY = re.compile(
+    r"Internal error occurred|failed calling webhook|timed out|timeout|Too Many Requests|unavailable"
+    r"|status unknown for quota|Operation cannot be fulfilled|object is being deleted",
+    re.IGNORECASE,
+)
+"""What an API server says that cannot do something at the moment; anything else is its last word."""
+_QUOTA = "exceeded quota"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Something that keeps a run from starting."""
+
+    failure: BuildFailed
+    """What the run ends as if it does not go away."""
+    last: datetime | None = None
+    """When it was last seen to be so; None where it is so now."""
+    temporary: bool = False
+    """The cluster is in trouble, not the build: only the build's time limit ends the wait."""
+
+    @property
+    def reason(self) -> FailureReason:
+        """What it is, for a program."""
+        return self.failure.reason
+
+    @property
+    def message(self) -> str:
+        """What it is, for a person."""
+        return self.failure.message
+
+
+def blocker(run: BuilderRun) -> Blocker | None:
+    """Return what keeps a run from starting, the latest first."""
+    for problem in reversed(_relevant(run)):
+        if (failure := _of_event(problem.message)) is not None:
+            return Blocker(failure, problem.last)
+        if problem.reason == _NOT_CREATED and _QUOTA not in problem.message:
+            return _not_created(problem)
+    pod = run.pod
+    if pod is not None and isinstance(pod.container, Waiting):
+        words = pod.container.message or pod.container.reason
+        if pod.container.reason in _IMAGE_PROBLEMS:
+            message = f"the builder's own image cannot be pulled: {words}"
+            return Blocker(BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message))
+        if "Error" in pod.container.reason:
+            message = f"the builder cannot start on its node: {words}"
+            return Blocker(BuildFailed(reason=FailureReason.UNSUPPORTED, message=message))
+    return None
+
+
+def exceeds_quota(run: BuilderRun) -> str | None:
+    """Return the API server's words where the namespace's quota has no room for the pod."""
+    problems = reversed(_relevant(run))
+    return next((each.message for each in problems if _QUOTA in each.message), None)
+
+
+def last_words(run: BuilderRun) -> str | None:
+    """Return what the latest warning says, where one is left that matters."""
+    relevant = _relevant(run)
+    return relevant[-1].message.strip() if relevant else None
+
+
+def _relevant(run: BuilderRun) -> list[Problem]:
+    """Return the warnings that are not over: with a pod, those about making it are."""
+    return [each for each in run.problems if run.pod is None or each.reason != _NOT_CREATED]
+
+
+def _not_created(problem: Problem) -> Blocker:
+    words = problem.message.removeprefix("Error creating: ")
+    reason = FailureReason.INVALID_REQUEST if " is invalid: " in words else FailureReason.POLICY_DENIED
+    failure = BuildFailed(reason=reason, message=f"the cluster refuses the builder pod: {words}")
+    return Blocker(failure, problem.last, temporary=_TEMPORARY.search(words) is not None)
+
+
+def _of_event(problem: str) -> BuildFailed | None:
+    if found := _MISSING.search(problem):
+        kind, name = found[1].lower(), found[2]
+        if certificate_secret(problem) is not None:
+            return _absent_certificate(f'Secret "{name}" does not exist in this namespace', name)
+        return _absent(kind, f'{_KINDS[kind]} "{name}" does not exist')
+    if found := _MISSING_KEY.search(problem):
+        if (name := certificate_secret(problem)) is not None:
+            which = f'Secret "{name}"' if name else "a Secret"
+            return _absent_certificate(f"{which} in this namespace has no key {found[2]}", name or "NAME")
+        if found[1] == "secret":
+            text = f"a Secret has no key {found[2]}: it must be of type kubernetes.io/dockerconfigjson"
+            return _absent("secret", text)
+        return _absent("configmap", f"the ConfigMap has no key {found[2]}")
+    if found := _MISSING_ACCOUNT.search(problem):
+        return _absent("serviceaccount", f'ServiceAccount "{found[1]}" does not exist')
+    return None
+
+
+_KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
+_REASONS = {
+    "secret": FailureReason.SECRET_NOT_FOUND,
+    "configmap": FailureReason.SOURCE_FETCH_FAILED,
+    "serviceaccount": FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
+}
+
+
+def _absent(kind: str, what: str) -> BuildFailed:
+    advice = "create it, then delete the ImageBuild and apply it again"
+    return BuildFailed(reason=_REASONS[kind], message=f"{what} in this namespace: {advice}")
+
+
+def _absent_certificate(what: str, name: str) -> BuildFailed:
+    """Return what to say where the platform's settings, and not the spec, name the Secret."""
+    create = f"kubectl create secret tls {name} --cert=FILE --key=FILE"
+    message = (
+        f"{what}: the platform's settings want its client certificate for a registry of this build; "
+        f"create it with {create}, then delete the ImageBuild and apply it again"
+    )
+    return BuildFailed(reason=FailureReason.SECRET_NOT_FOUND, message=message)

@@ -1,0 +1,52 @@
+"""How long things may take: what the operator decides by the clock, whatever a node does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from strake_api.duration import parse_duration
+from strake_operator.settings import DEADLINE_MARGIN_SECONDS
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.observed import BuilderRun, Pod
+
+LOST_SECONDS = 30
+"""What a node gets beyond a pod's grace period to end it; then it counts as lost."""
+ENDING_SECONDS = 80
+"""What a Job gets beyond its deadline: the grace period of its pod, and what a lost node gets."""
+SIDECAR_SECONDS = 30
+"""How long a pod may go on beside a builder that ended: containers that others put there need not end."""
+
+
+def is_lost(pod: Pod, now: datetime) -> bool:
+    """Return whether a pod should be gone for so long that its node does not answer any more."""
+    return pod.ends is not None and (now - pod.ends).total_seconds() >= LOST_SECONDS
+
+
+def seconds_left(run: BuilderRun, spec: ImageBuildSpec, now: datetime) -> float | None:
+    """Return how long to wait for a run's end; None for a suspended one, whose time does not count."""
+    start = run.started or (None if run.suspended else run.created)
+    if start is None:
+        return None
+    allowed = parse_duration(spec.timeout) + DEADLINE_MARGIN_SECONDS + ENDING_SECONDS
+    return allowed - (now - start).total_seconds()
+
+
+def seconds_kept(run: BuilderRun, status: ImageBuildStatus, keep: float, now: datetime) -> float:
+    """Return how much longer the objects of a run are kept whose result is on the status."""
+    end = datetime.fromisoformat(status.completion_time) if status.completion_time else run.created
+    kept = keep if run.finished else min(keep, SIDECAR_SECONDS)
+    return kept - (now - end).total_seconds()
+
+
+def seconds_since(moment: str | None, now: datetime) -> float:
+    """Return how long ago a timestamp of the status is; 0 without one."""
+    return 0.0 if moment is None else (now - datetime.fromisoformat(moment)).total_seconds()
+
+
+def soonest(*seconds: float | None) -> float | None:
+    """Return the shortest of several waits; None is no wait at all."""
+    return min((each for each in seconds if each is not None), default=None)
