@@ -26,6 +26,7 @@ _KEPT = {
     "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-list-map-keys",
 }  # fmt: skip
 _DROPPED = {"title"}
+_READY = '.status.conditions[?(@.type=="Ready")]'
 
 
 class UnknownKeywordError(Exception):
@@ -89,10 +90,12 @@ def schema_of(model: type[BaseModel], *, defaults: bool) -> Schema:
 def _columns() -> list[Schema]:
     return [
         {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
+        {"name": "Reason", "type": "string", "jsonPath": _READY + ".reason"},
         {"name": "Image", "type": "string", "jsonPath": ".status.image"},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         {"name": "Digest", "type": "string", "jsonPath": ".status.digest", "priority": 1},
         {"name": "Duration", "type": "string", "jsonPath": ".status.duration", "priority": 1},
+        {"name": "Message", "type": "string", "jsonPath": _READY + ".message", "priority": 1},
     ]
 
 

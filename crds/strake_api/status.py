@@ -1,7 +1,7 @@
 """ImageBuild's status: what the operator reports, for machines first.
 
-Conditions follow the conventions of kstatus, so that `kubectl wait`, Flux and Argo CD understand a
-build without knowing it. Timestamps are RFC 3339 in UTC.
+Conditions follow the conventions of kstatus, so that `kubectl wait` and Flux understand a
+build without knowing it; Argo CD needs the check in `deploy/argocd`. Timestamps are RFC 3339 in UTC.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def finished(namespace: str, generation: int = 1, name: str = "app") -> dict[str
 
     def ended() -> bool:
         status = status_of(namespace, name)
-        return status.get("observedGeneration") == generation and conditions(status)["Finished"] == "True"
+        return status.get("observedGeneration") == generation and conditions(status).get("Finished") == "True"
 
     until(ended, f"the end of generation {generation}", lambda: status_of(namespace, name))
     return status_of(namespace, name)

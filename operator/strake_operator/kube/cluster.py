@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 PLURAL = "imagebuilds"
 _REQUEST_SECONDS = 30.0
 _LONGEST_LINE = 1 << 20
-# A log may be silent for as long as its step is; a connection that died is opened again after this time.
-_LOG_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=_REQUEST_SECONDS, sock_read=600)
+# A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
+_LOG_SECONDS = 1800.0
 _REFUSALS = {400, 403, 405, 413, 415, 422}
 
 
@@ -38,7 +38,7 @@ def _api_errors(what: str) -> Iterator[None]:
     try:
         yield
     except client.ApiException as error:
-        raise _of_status(error, what) from error
+        raise error_of(error, what) from error
     except ValidationError as error:
         # The library checks what it sends.
         raise RefusedError(f"{what}: {error.errors(include_url=False, include_input=False)[0]}") from error
@@ -46,7 +46,7 @@ def _api_errors(what: str) -> Iterator[None]:
         raise ClusterError(f"{what}: {str(error) or type(error).__name__}") from error
 
 
-def _of_status(error: client.ApiException, what: str) -> ClusterError:
+def error_of(error: client.ApiException, what: str) -> ClusterError:
     """Return the API server's answer as an error of ours, by its Status: code and reason."""
     try:
         status = dict(json.loads(error.body or ""))
@@ -215,7 +215,7 @@ class Cluster:
                 namespace,
                 container=CONTAINER,
                 follow=True,
-                _request_timeout=_LOG_TIMEOUT,  # type: ignore[arg-type]  # handed to aiohttp as it is
+                _request_timeout=_LOG_SECONDS,
             )
             rest = b""
             async for chunk in response.content.iter_any():

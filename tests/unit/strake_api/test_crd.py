@@ -65,7 +65,15 @@ def test_columns_and_names():
     columns = [
         (column["name"], column.get("priority", 0)) for column in version()["additionalPrinterColumns"]
     ]
-    assert columns == [("Phase", 0), ("Image", 0), ("Age", 0), ("Digest", 1), ("Duration", 1)]
+    assert columns == [
+        ("Phase", 0),
+        ("Reason", 0),
+        ("Image", 0),
+        ("Age", 0),
+        ("Digest", 1),
+        ("Duration", 1),
+        ("Message", 1),
+    ]
 
 
 def test_a_build_that_nobody_has_seen_says_so():

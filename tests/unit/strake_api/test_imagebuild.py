@@ -79,7 +79,7 @@ def test_no_credentials_in_a_url(url):
     "url", ["file:///etc", "ssh://x.example/y", "/local", "ext::sh -c evil", "https://x.example"]
 )
 def test_only_anonymous_transports(url):
-    assert "pattern" in refusal(source={"git": {"url": url}})
+    assert "SSH is not supported: use https" in refusal(source={"git": {"url": url}})
 
 
 @pytest.mark.parametrize("ref", ["--upload-pack=evil", "-x", "", "a b", "a\nb"])
@@ -92,6 +92,9 @@ def test_a_ref_is_never_an_option(ref):
     [
         ("r.example/a@sha256:" + "0" * 64, "cannot hold a digest"),
         ("r.example/A:1", "lower case"),
+        ("https://r.example/a:1", "drop the scheme"),
+        ("app:feature/x", "cannot hold a '/'"),
+        ("r.example:5000/app:feature/x", "cannot hold a '/'"),
         ("has space", "registry/repository:tag"),
         ("r.example/a:", "registry/repository:tag"),
     ],
@@ -220,3 +223,38 @@ def test_a_cache_that_is_off_has_no_place(place):
 @pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1"])
 def test_an_epoch_in_an_argument_is_a_number(value):
     assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])
+
+
+@pytest.mark.parametrize("amount", ["1GB", "1 Gi", "", "Gi", -1])
+def test_quantities_that_are_none(amount):
+    assert "not 1GB" in refusal(resources={"limits": {"memory": amount}})
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"limits": {"mem": "1Gi"}}, "ephemeral-storage"),
+        ({"requests": {"memory": "2Gi"}, "limits": {"memory": "1500M"}}, "more than resources.limits"),
+        ({"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}, "more than resources.limits"),
+    ],
+)
+def test_resources_that_make_no_sense(resources, said):
+    assert said in refusal(resources=resources)
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"requests": {"cpu": "1e1", "memory": "1Gi"}, "limits": {"memory": "1073741824"}},
+        {"requests": {"hugepages-2Mi": "4Mi", "example.com/gpu": 1}},
+    ],
+)
+def test_good_resources(resources):
+    assert ImageBuildSpec.model_validate(spec(resources=resources))
+
+
+def test_a_large_inline_context_is_told_where_to_go():
+    files = {"Dockerfile": "FROM scratch", "a": "x" * 200_000, "b": "x" * 62_133}
+    assert "source.configMap" in refusal(source={"inline": files})
+    files["b"] = files["b"][:-1]
+    assert ImageBuildSpec.model_validate(spec(source={"inline": files}))

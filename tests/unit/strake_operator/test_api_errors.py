@@ -1,0 +1,53 @@
+"""What the API server answers, told apart by its Status: the code alone says too little."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from kubernetes.aio import client
+
+from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
+from strake_operator.kube.cluster import error_of
+
+
+def answer(code, reason, message="words"):
+    error = client.ApiException(status=code, reason="HTTP's word")
+    error.body = json.dumps({"kind": "Status", "reason": reason, "message": message})
+    return error_of(error, "creating Job team/x")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "expected"),
+    [
+        (409, "AlreadyExists", ExistsError),
+        # A quota that another build used at the same moment.
+        (409, "Conflict", ConflictError),
+        (404, "NotFound", NotFoundError),
+        (403, "Forbidden", RefusedError),
+        (422, "Invalid", RefusedError),
+        (413, "RequestEntityTooLarge", RefusedError),
+        (400, "BadRequest", RefusedError),
+        (500, "InternalError", ClusterError),
+        (503, "ServiceUnavailable", ClusterError),
+        (429, "TooManyRequests", ClusterError),
+    ],
+)
+def test_the_kind_of_an_answer(code, reason, expected):
+    error = answer(code, reason)
+    assert type(error) is expected
+    assert str(error) == "creating Job team/x: words"
+
+
+def test_a_rule_of_the_cluster_is_told_from_a_wrong_object():
+    assert answer(403, "Forbidden").forbidden
+    assert not answer(422, "Invalid").forbidden
+
+
+@pytest.mark.parametrize("body", [None, "", "<html>", "[]", "1", '{"message": null}'])
+def test_an_answer_that_is_no_status(body):
+    error = client.ApiException(status=409, reason="Conflict")
+    error.body = body
+    made = error_of(error, "creating Job team/x")
+    assert type(made) is ConflictError
+    assert "409 Conflict" in str(made)
