@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
     from strake_operator.kube.watched import Watched
+    from strake_operator.reconcile.decide import Action
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
@@ -94,8 +95,10 @@ class Reconciler:
         except (NotFoundError, ConflictError):
             raise
         except RefusedError as error:
-            forbidden = error.forbidden
+            forbidden, starts = error.forbidden, decision.actions
             decision = refused(seen, str(error), self._settings, self._clock(), forbidden=forbidden)
+            if is_finished(decision.status, build.generation):
+                await self._withdraw(build, starts)
         except ClusterError as error:
             if not any(isinstance(action, StartRun) for action in decision.actions):
                 raise
@@ -157,6 +160,12 @@ class Reconciler:
                 case DropPod():
                     logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
                     await self._cluster.delete_pod(build.namespace, action.pod)
+
+    async def _withdraw(self, build: Build, actions: tuple[Action, ...]) -> None:
+        """Delete what was made of runs that were refused: the ConfigMap comes before the Job."""
+        for action in actions:
+            if isinstance(action, StartRun):
+                await self._cluster.delete_run(build.namespace, action.job)
 
     async def _start(self, build: Build, action: StartRun) -> None:
         if isinstance(build.spec, InvalidSpec):

@@ -175,7 +175,9 @@ def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> 
         gone = BuildFailed(
             reason=FailureReason.CANCELLED, message=f"Job {status.job} was deleted before it ended"
         )
-        return Decision(moves.failed(status.model_copy(update={"job": None}), gone, now, now))
+        failed = moves.failed(status.model_copy(update={"job": None}), gone, now, now)
+        # Its ConfigMap is left.
+        return Decision(failed, (StopRun(status.job),))
     if seen.predecessors:
         names = ", ".join(pod.name for pod in seen.predecessors)
         message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"

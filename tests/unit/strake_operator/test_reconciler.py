@@ -22,7 +22,7 @@ class Cluster:
     def __init__(self, the_build=None, runs=(), **failures):
         self.the_build, self.found, self.failures = the_build or build(), tuple(runs), failures
         self.done: list[tuple[str, object]] = []
-        self.status = None
+        self.status, self.reads = None, 0
 
     def _do(self, what, detail=None):
         if (failure := self.failures.get(what)) is not None:
@@ -35,7 +35,14 @@ class Cluster:
         return self.the_build
 
     async def runs(self, _):
+        self.reads += 1
         return self.found
+
+    async def check_predecessors(self, _):
+        self.reads += 1
+
+    async def delete_pod(self, namespace, pod):
+        self._do("drop", pod)
 
     async def create(self, manifest):
         self._do("create", manifest["kind"])
@@ -51,7 +58,7 @@ class Cluster:
         self._do("announce", (kind, reason))
 
 
-def look(cluster, lines=None):
+def look(cluster, lines=None, watched=None):
     async def silent(namespace, pod):
         for line in lines or ():
             yield line
@@ -59,7 +66,7 @@ def look(cluster, lines=None):
     async def test():
         progressed = []
         follower = Follower(silent)
-        reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW)
+        reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
         again = await reconciler.look(KEY)
         for _ in range(10):
             await asyncio.sleep(0)
@@ -124,9 +131,65 @@ def test_what_the_cluster_refuses_fails_the_build():
     look(cluster)
     assert cluster.status.failure.reason == "InvalidRequest"
     assert "spec.resources" in cluster.status.failure.message
+    assert [what for what, _ in cluster.done][:2] == ["delete", "status"]
 
 
 @pytest.mark.parametrize("problem", [ClusterError("503"), ConflictError("409")], ids=repr)
 def test_trouble_with_the_api_server_is_for_the_queue(problem):
     with pytest.raises(type(problem)):
         look(Cluster(status=problem))
+
+
+class Watched:
+    """What the watches said, where it is behind the cluster."""
+
+    def __init__(self, *runs):
+        self.found = runs
+
+    def runs(self, _):
+        return self.found
+
+    def predecessors(self, _):
+        return ()
+
+    def rivals(self, _build, _destinations):
+        return ()
+
+
+def test_a_build_that_goes_on_costs_no_reads():
+    started = Cluster()
+    look(started)
+    waiting = run(job=started.status.job, pod=None)
+    cluster = Cluster(build(started.status))
+    look(cluster, watched=Watched(waiting))
+    assert cluster.reads == 0
+
+
+def test_a_job_that_the_watch_has_not_brought_yet_is_no_deleted_one():
+    started = Cluster()
+    look(started)
+    cluster = Cluster(build(started.status), [run(job=started.status.job)])
+    look(cluster, watched=Watched())
+    assert cluster.status.phase == "Building"
+
+
+def test_a_webhook_that_is_down_leaves_words_and_starts_later():
+    cluster = Cluster(create=ClusterError("creating ConfigMap: failed calling webhook"))
+    assert look(cluster)
+    assert "failed calling webhook" in cluster.status.progress
+    assert cluster.status.phase == "Pending"
+    later = Cluster(build(cluster.status))
+    look(later)
+    assert ("create", "Job") in later.done
+
+
+def test_a_quota_that_others_use_at_the_same_time_is_for_the_queue():
+    with pytest.raises(ConflictError):
+        look(Cluster(create=ConflictError("Operation cannot be fulfilled on resourcequotas")))
+
+
+def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
+    """Killed between the two, the operator must not take the Job's end for somebody else's doing."""
+    cluster = Cluster(runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
+    look(cluster)
+    assert [what for what, _ in cluster.done] == ["status", "delete"]

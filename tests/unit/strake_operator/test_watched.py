@@ -1,0 +1,114 @@
+"""What the watches said: kept small, given back as runs, replaced by fresh reads."""
+
+from __future__ import annotations
+
+import json
+
+from strake_operator.kube.watched import Watched, slim
+from tests.unit.strake_operator.builders import build
+
+RUN = "hello-0a1b2c-1"
+MOMENT = "2026-11-22T12:00:00Z"
+
+
+def job(name=RUN, uid="uid-1", **status):
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "team",
+            "creationTimestamp": MOMENT,
+            "labels": {"strake.dev/uid": uid, "strake.dev/generation": "1", "strake.dev/attempt": "1"},
+            "annotations": {"strake.dev/imagebuild": "hello", "other": "x" * 9000},
+            "managedFields": ["x" * 9000],
+        },
+        "spec": {"template": "x" * 9000},
+        "status": status,
+    }
+
+
+def pod(name=f"{RUN}-abcde", job_name=RUN, uid="uid-1", phase="Pending"):
+    made = job(
+        name, uid, phase=phase, containerStatuses=[{"name": "other"}, {"name": "builder", "state": {}}]
+    )
+    made["metadata"]["labels"]["job-name"] = job_name
+    return made
+
+
+def warning(about=RUN, kind="Job", message="Error creating: no", name="e1"):
+    return {
+        "metadata": {"name": name, "creationTimestamp": MOMENT},
+        "involvedObject": {"kind": kind, "namespace": "team", "name": about},
+        "reason": "FailedCreate",
+        "message": message,
+        "lastTimestamp": MOMENT,
+    }
+
+
+def test_little_is_kept_of_an_object():
+    assert len(json.dumps(slim(job()))) < 600
+    assert len(json.dumps(slim(pod()))) < 700
+
+
+def test_a_run_with_its_pod_and_its_warnings():
+    watched = Watched()
+    watched.job(job())
+    watched.pod(pod())
+    assert watched.warning(warning()) == ("team", "hello")
+    (run,) = watched.runs(build())
+    assert (run.job, run.pod.name) == (RUN, f"{RUN}-abcde")
+    assert [each.message for each in run.problems] == ["Error creating: no"]
+
+
+def test_what_is_gone_is_forgotten():
+    watched = Watched()
+    watched.job(job())
+    watched.warning(warning())
+    watched.warning(warning(), gone=True)
+    assert watched.runs(build())[0].problems == ()
+    watched.job(job(), gone=True)
+    assert watched.runs(build()) == ()
+
+
+def test_a_warning_may_come_before_its_job():
+    watched = Watched()
+    assert watched.warning(warning()) is None
+    watched.job(job())
+    assert watched.runs(build())[0].problems
+
+
+def test_warnings_about_others_are_not_kept():
+    watched = Watched()
+    assert watched.warning(warning("web-5d9c", "Pod")) is None
+    assert watched.warning(warning(RUN, "Node")) is None
+    watched.job(job())
+    assert watched.runs(build())[0].problems == ()
+
+
+def test_a_fresh_read_replaces_what_was_missed():
+    watched = Watched()
+    watched.job(job("hello-0a1b2c-1-2"))
+    watched.replace(build(), [job()], [pod()])
+    assert [run.job for run in watched.runs(build())] == [RUN]
+
+
+def test_pods_of_a_deleted_build_of_the_name():
+    watched = Watched()
+    watched.pod(pod("old", uid="uid-0", phase="Running"))
+    watched.pod(pod("over", uid="uid-0", phase="Succeeded"))
+    watched.pod(pod())
+    assert [each.name for each in watched.predecessors(build())] == ["old"]
+    watched.keep_predecessors(build(), [])
+    assert watched.predecessors(build()) == ()
+    watched.job(job())
+    assert watched.runs(build())[0].pod is not None
+
+
+def test_rivals_share_a_destination_and_a_namespace():
+    watched = Watched()
+    mine = ("r.example/a:1", "r.example/b:1")
+    watched.build("team", "hello", mine)
+    watched.build("team", "other", ("r.example/b:1",))
+    watched.build("elsewhere", "other", mine)
+    assert watched.rivals(build(), mine) == (("r.example/b:1", "other"),)
+    watched.build("team", "other", None)
+    assert watched.rivals(build(), mine) == ()
