@@ -110,16 +110,22 @@ def test_a_secret_that_comes_late(namespace):
 def ghost(namespace):
     """A node without a kubelet that the namespace's pods go to: tests say what it would."""
     name = f"ghost-{namespace}"
+    room = {"cpu": "8", "memory": "16Gi", "pods": "20", "ephemeral-storage": "100Gi"}
     node = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "ghost": name}},
         "spec": {"taints": [{"key": "ghost", "value": name, "effect": "NoSchedule"}]},
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
     }
     expression = (
         f'[JSONPatch{{op: "add", path: "/spec/nodeSelector/ghost", value: "{name}"}},'
         ' JSONPatch{op: "add", path: "/spec/tolerations/-",'
-        ' value: Object.spec.tolerations{key: "ghost", operator: "Exists"}}]'
+        ' value: Object.spec.tolerations{operator: "Exists"}}]'
     )
     policy = {
         "apiVersion": "admissionregistration.k8s.io/v1",
