@@ -226,7 +226,10 @@ def test_delete_and_apply_never_run_at_the_same_time(namespace):
     together = []
 
     def ended() -> bool:
-        now = pods(namespace)
+        items = get("pods", "-n", namespace, "-l", UID)["items"]
+        now = [
+            each["metadata"]["name"] for each in items if each["status"]["phase"] in {"Pending", "Running"}
+        ]
         if old in now and len(now) > 1:
             together.append(now)
         return conditions(status_of(namespace)).get("Finished") == "True"
