@@ -84,7 +84,7 @@ def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     build = seen.build
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
-        return Decision(build.status, _stops(seen.runs, now), _lost_again(seen.runs))
+        return Decision(build.status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None)
     status = moves.begin(build.status, build.generation, now)
     stale = tuple(run for run in seen.runs if run.generation != build.generation)
     stops = _stops(stale, now)
@@ -138,10 +138,6 @@ def _stops(runs: Iterable[BuilderRun], now: datetime) -> tuple[Action, ...]:
         elif run.pod is not None and is_lost(run.pod, now):
             found.append(DropPod(run.pod.name))
     return tuple(found)
-
-
-def _lost_again(runs: Iterable[BuilderRun]) -> float | None:
-    return AGAIN_SECONDS if any(True for _ in runs) else None
 
 
 def _rivals(seen: Observation) -> tuple[str, ...] | None:
