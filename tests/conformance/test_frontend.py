@@ -44,6 +44,8 @@ RAN = {
     "run_failure",
     "run_missing_program",
     "user_unknown",
+    "workdir_onto_a_file",
+    "workdir_user_no_passwd",
 }
 
 
