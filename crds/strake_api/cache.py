@@ -43,6 +43,8 @@ class BuildCache(Document):
     """False: results are neither kept nor used, not even where the cluster has a repository for them."""
     repository: RepositoryText | None = None
     """A repository that holds results of steps; written with pushSecret, which must reach it."""
+    read_only: bool = False
+    """Use results in the repository and put none into it: for builds that are not trusted."""
     ttl: Annotated[DurationText, *checked(SOME_TTL)] = "336h"
     """Results in the repository that are older than this are not used; at most 8760h."""
     images: Annotated[

@@ -70,5 +70,6 @@ def _cache(cache: BuildCache, default: str | None) -> Cache:
         images=cache.images,
         inline=cache.inline,
         reads=not cache.no_cache,
+        writes=not cache.read_only,
         fresh_stages=cache.no_cache_filter,
     )

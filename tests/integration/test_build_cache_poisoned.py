@@ -207,3 +207,21 @@ def test_an_entry_whose_layer_cannot_be_had_is_found_out(builder, tmp_path, faul
     assert again.status == 0, again
     assert len(again.ran) == 2
     assert is_right(Builder(builder.registry, tmp_path, f"{builder.name}/else"))
+
+
+STEP = "RUN --mount=type=cache,target=/c test -e /c/it || echo good > /c/it; cp /c/it /it"
+
+
+@pytest.mark.parametrize("only_reads", [False, True])
+def test_a_build_that_only_reads_leaves_nothing_for_others(builder, tmp_path, only_reads):
+    """The content of a cache mount is in no key, so a build that may write decides what others get."""
+    flags = flags_of("repository", builder, tmp_path)
+    evil = "FROM TINY AS evil\nRUN --mount=type=cache,target=/c echo EVIL > /c/it\n"
+    builder.context(f"{evil}FROM TINY AS bait\n{STEP}\nFROM bait\nCOPY --from=evil /etc/passwd /order\n")
+    attack = Cached(builder, [*flags, "--jobs", "1"]).build(*(["--no-push-cache"] if only_reads else []))
+    assert attack.status == 0
+    assert holds(builder, "/it", "EVIL\n")
+    victim = Builder(builder.registry, builder.directory, f"{builder.name}/victim")
+    victim.context(f"FROM TINY\n{STEP}\n")
+    assert Cached(victim, flags).build().status == 0
+    assert holds(victim, "/it", "good\n" if only_reads else "EVIL\n")

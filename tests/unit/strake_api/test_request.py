@@ -82,6 +82,20 @@ def test_a_spec_says_the_form_of_the_image():
     assert form.items() <= made.output.to_dict().items()
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_cache_that_is_only_read_is_not_written(read_only):
+    cache = {"repository": "r.example/cache", "readOnly": read_only}
+    spec = ImageBuildSpec.model_validate(
+        {
+            "source": {"inline": {"Dockerfile": "x"}},
+            "output": {"destinations": ["r.example/a"]},
+            "cache": cache,
+        }
+    )
+    made = build_request(spec, config_map_directory="/c", work_directory="/w", registries=Registries())
+    assert made.cache.writes is not read_only
+
+
 @pytest.mark.parametrize(
     ("output", "argument", "epoch"),
     [
