@@ -12,6 +12,7 @@ from strake_builder.frontend.steps import RunStep
 from strake_builder.rootfs.accounts import Account, find_account, split_user
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.mountpoints import MountPoint, mount_points
+from strake_builder.sandbox.argument_sizes import refuse_long_arguments
 from strake_builder.sandbox.crun import Crun, Outcome
 from strake_builder.sandbox.memory import oom_kills
 from strake_builder.sandbox.output_lines import LineSink
@@ -57,7 +58,9 @@ def execute_run(
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         killed_before = oom_kills()
-        outcome = crun.run(_process(step, account, prepared), root_path, sink)
+        process = _process(step, account, prepared)
+        refuse_long_arguments(process)
+        outcome = crun.run(process, root_path, sink)
     if outcome.status == _KILLED and oom_kills() > killed_before:
         raise OutOfMemory(
             f"the command {_shown(step)} was killed: the memory limit is reached",
