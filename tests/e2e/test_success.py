@@ -62,10 +62,11 @@ def test_from_a_manifest_to_a_running_image(namespace):
 def test_what_kubectl_shows(namespace):
     status = build(namespace, "FROM TINY\nRUN true\n")
     short = kubectl("get", "ib", "-n", namespace).splitlines()
-    assert short[0].split() == ["NAME", "PHASE", "IMAGE", "AGE"]
-    assert short[1].split()[:3] == ["app", "Succeeded", status["image"]]
+    assert short[0].split() == ["NAME", "PHASE", "REASON", "IMAGE", "AGE"]
+    assert short[1].split()[:2] == ["app", "Succeeded"]
+    assert status["image"] in short[1].split()
     wide = kubectl("get", "ib", "-n", namespace, "-o", "wide").splitlines()
-    assert wide[0].split()[-2:] == ["DIGEST", "DURATION"]
+    assert wide[0].split()[-3:] == ["DIGEST", "DURATION", "MESSAGE"]
     assert "imagebuild.strake.dev/app" in kubectl("get", "all", "-n", namespace)
     kubectl("wait", "ib/app", "-n", namespace, "--for=condition=Ready", "--timeout=5s")
     assert status["image"] in kubectl("describe", "ib", "app", "-n", namespace)
