@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.copy import CopyOptions
 from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import content_xattrs
@@ -58,6 +59,7 @@ class FileDigests:
         if known is None:
             hasher = hashlib.sha256()
             while data := os.read(fd, _CHUNK):
+                checkpoint()
                 hasher.update(data)
             known = hasher.digest()
             with self._lock:
@@ -126,6 +128,7 @@ class _Walk:
                 os.close(level.fd)
 
     def _enter(self, stack: list[_Level], name: bytes) -> _Level | None:
+        checkpoint()
         level, options = stack[-1], self._options
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.fd, follow_symlinks=False)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.errors import StepError
+from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
@@ -206,6 +207,7 @@ class _Copier:
 
     def _member(self, level: _Level, name: bytes) -> _Level | None:
         """Copy one member of a directory; return the level below where it is a directory."""
+        checkpoint()
         options = self._options
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.source, follow_symlinks=False)

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
+from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.cursor import Cursor
 from strake_builder.rootfs.names import sorted_names
 
@@ -103,6 +104,7 @@ class TreeRecord:
         """
         start, directories, members = self._end, 0, []
         for name in sorted_names(directory, self._scratch):
+            checkpoint()
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             self.newest = max(self.newest, found.st_ctime_ns)
             directories += stat.S_ISDIR(found.st_mode)

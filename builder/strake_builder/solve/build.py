@@ -29,6 +29,7 @@ from strake_builder.errors import BuildTimedOut, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
+from strake_builder.progress.checkpoint import checkpoints, stop_at_checkpoints
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt, BuildParts
@@ -86,6 +87,8 @@ class Build:
             BuildError: there is no image and no tag; with the reason.
         """
         with contextlib.ExitStack() as scope:
+            scope.enter_context(checkpoints())
+            self._cancellation.on_cancel(self._stop_loops)
             scope.enter_context(self._deadline())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
@@ -103,6 +106,10 @@ class Build:
             attempt, image = self._attempts(parts)
             result = self._result(parts, attempt.counts(), context)
             return result if image is None else self._with_image(result, image)
+
+    def _stop_loops(self) -> None:
+        if (reason := self._cancellation.reason) is not None:
+            stop_at_checkpoints(reason)
 
     def _workspace(self) -> Workspace:
         return Workspace(self._request.work_directory, rootfs=self._inputs.rootfs, warn=self._reporter.warn)

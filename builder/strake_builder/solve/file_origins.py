@@ -21,6 +21,7 @@ from strake_builder.frontend.steps import (
     RunStep,
     Step,
 )
+from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.inside import Root
 from strake_builder.solve.base_images import BaseImages
@@ -141,6 +142,7 @@ def belongs_to_root(directory: str) -> bool:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
+                checkpoint()
                 if _owner(entry.stat(follow_symlinks=False)) != (0, 0):
                     return False
                 if entry.is_dir(follow_symlinks=False):

@@ -1,0 +1,120 @@
+"""Every loop over a tree, an archive or a file ends at once when the build was stopped."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+
+import pytest
+
+from strake_builder.errors import BuildCancelled
+from strake_builder.progress.checkpoint import checkpoint, checkpoints, stop_at_checkpoints
+from strake_builder.rootfs.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.copy import CopyOptions, copy_path
+from strake_builder.rootfs.file_content import copy_content
+from strake_builder.rootfs.inside import Root
+from strake_builder.rootfs.materialise import apply_layer
+from strake_builder.rootfs.tree_state import record_tree
+from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
+from strake_builder.solve.file_origins import belongs_to_root
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A tree with an ordinary file and one of which most is a hole."""
+    tree = tmp_path / "tree"
+    (tree / "d").mkdir(parents=True)
+    (tree / "d/f").write_bytes(b"x" * 3_000_000)
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+        file.seek(1 << 39)
+        file.write(b"x")
+    return tree
+
+
+def archive() -> io.BytesIO:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name in ("a", "b"):
+            info = tarfile.TarInfo(name)
+            info.size = 3_000_000
+            tar.addfile(info, io.BytesIO(bytes(info.size)))
+    buffer.seek(0)
+    return buffer
+
+
+def copy(tree, out) -> None:
+    with Root(str(tree)) as source, Root(str(out)) as target:
+        copy_path(source, b"/", target, b"/", CopyOptions())
+
+
+def copy_one_file(tree, out) -> None:
+    with (tree / "d/f").open("rb") as reader, (out / "f").open("wb") as writer:
+        copy_content(reader.fileno(), writer.fileno(), 3_000_000)
+
+
+def copy_a_sparse_file(tree, out) -> None:
+    with (tree / "sparse").open("rb") as reader, (out / "f").open("wb") as writer:
+        copy_content(reader.fileno(), writer.fileno(), 1 << 40)
+
+
+def copy_what_tells_no_size(tree, out) -> None:
+    with (tree / "d/f").open("rb") as reader, (out / "f").open("wb") as writer:
+        copy_content(reader.fileno(), writer.fileno(), 0)
+
+
+def digest(tree, out) -> None:
+    with Root(str(tree)) as source:
+        content_digest(source, b"/", CopyOptions(), FileDigests(str(out)))
+
+
+def digest_of_one_file(tree, out) -> None:
+    with (tree / "sparse").open("rb") as file:  # a tebibyte
+        FileDigests(str(out)).of(file.fileno(), os.fstat(file.fileno()))
+
+
+def unpack(tree, out) -> None:
+    unpack_layer(archive(), str(out), lowest=True)
+
+
+def add(tree, out) -> None:
+    with Root(str(out)) as target:
+        unpack_archive(archive(), target)
+
+
+def stack(tree, out) -> None:
+    apply_layer(str(tree), str(out))
+
+
+def look(tree, out) -> None:
+    record_tree(str(tree), str(out)).close()
+
+
+def owners(tree, out) -> None:
+    belongs_to_root(str(tree))
+
+
+LOOPS = [
+    copy, copy_one_file, copy_a_sparse_file, copy_what_tells_no_size, digest, digest_of_one_file,
+    unpack, add, stack, look, owners,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.__name__)
+def test_a_stopped_loop_ends(tree, tmp_path, loop):
+    out = tmp_path / "out"
+    out.mkdir()
+    reason = BuildCancelled("stopped by SIGTERM")
+    with checkpoints():
+        stop_at_checkpoints(reason)
+        with pytest.raises(BuildCancelled) as raised:
+            loop(tree, out)
+    assert raised.value is reason
+    assert sum(entry.stat().st_blocks * 512 for entry in out.rglob("*") if entry.is_file()) <= 64 << 20
+
+
+def test_the_next_build_is_not_stopped():
+    with checkpoints():
+        stop_at_checkpoints(BuildCancelled("stopped"))
+    checkpoint()
