@@ -33,7 +33,9 @@ def many(tmp_path_factory):
 def test_a_signal(builder, many, rootfs):
     (many / "Dockerfile").write_text(f"FROM {builder.names['TINY']}\nCOPY . /x/\n")
     process = builder.start("--no-push", "--context", str(many), "--rootfs", rootfs)
-    next(line for line in process.stderr if "COPY . /x/" in line)
+    while not any(builder.work.glob("strake-build-*/roots/*/*/x/d0")):
+        assert process.poll() is None
+        time.sleep(0.01)
     process.send_signal(signal.SIGTERM)
     sent = time.monotonic()
     _, errors = process.communicate(timeout=120)
