@@ -57,6 +57,7 @@ def _child(work: Callable[[], int], report: Callable[[BuildError], int]) -> int:
     try:
         syscalls.die_with_parent(signal.SIGKILL)
         _own_mounts()
+        syscalls.leave_session_keyring()  # a step must not read the keys of the user who builds
         status = work()
     except BuildError as error:
         status = report(error)

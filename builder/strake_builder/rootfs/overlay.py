@@ -91,7 +91,7 @@ class Overlay:
             options += f",upperdir={_escape(upper)},workdir={_escape(work)}"
         if len(os.fsencode(options)) > _OPTIONS_LIMIT:
             raise UnsupportedHere(f"{len(lowers)} layers are more than one overlay mount takes")
-        flags = 0 if upper else syscalls.MS_RDONLY
+        flags = syscalls.MS_NODEV | (0 if upper else syscalls.MS_RDONLY)
         try:
             syscalls.mount(b"overlay", os.fsencode(root), b"overlay", flags, os.fsencode(options))
         except OSError as error:

@@ -19,6 +19,8 @@ CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWPID: Final = 0x20000000
 _MNT_DETACH: Final = 0x2
 _PR_SET_PDEATHSIG: Final = 1
+_KEYCTL_JOIN_SESSION_KEYRING: Final = 1
+_SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -49,6 +51,13 @@ def unshare(flags: int) -> None:
         OSError: as the system call.
     """
     _check(_libc.unshare(flags), None)
+
+
+def leave_session_keyring() -> None:
+    """Join a new session keyring (keyctl(2)), where the kernel and its filters let a process have one."""
+    number = _SYS_KEYCTL.get(os.uname().machine)
+    if number is not None:
+        _libc.syscall(number, _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
 def die_with_parent(signal: int) -> None:

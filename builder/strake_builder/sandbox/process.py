@@ -37,12 +37,14 @@ class Bind:
     Attributes:
         source: absolute path that the builder sees.
         target: absolute path in the sandbox.
-        read_only: refuse writes.
+        read_only: refuse writes, also to what is mounted inside the source.
+        is_file: the source is no directory, so that nothing can be mounted inside it.
     """
 
     source: str
     target: str
     read_only: bool = True
+    is_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Process:
         network: what it can reach.
         mounts: what appears in its file system, in order.
         hostname: what it takes the machine to be called.
+        makes_sockets_by_pointer: its programs are 32-bit ones of x86, which use socketcall(2).
     """
 
     argv: tuple[str, ...]
@@ -77,3 +80,4 @@ class Process:
     network: Network = Network.BUILDER
     mounts: tuple[SandboxMount, ...] = ()
     hostname: str = "strake"
+    makes_sockets_by_pointer: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final, assert_never
 
 from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount, Tmpfs
+from strake_builder.sandbox.system_calls import seccomp
 
 CAPABILITIES: Final = (
     "CAP_CHOWN",
@@ -27,6 +28,10 @@ CAPABILITIES: Final = (
     "CAP_KILL",
     "CAP_AUDIT_WRITE",
 )
+
+MOUNT: Final = "/bin/mount"
+"""Of util-linux, which has it everywhere under this name."""
+_RAW_SOCKETS: Final = "CAP_NET_RAW"
 
 MASKED_PATHS: Final = (
     "/proc/acpi",
@@ -56,6 +61,7 @@ def runtime_spec(process: Process, root: str) -> dict[str, Any]:
         root: absolute path of the root file system; it stays writable.
     """
     identity = process.identity
+    calls = seccomp(process.network, by_pointer=process.makes_sockets_by_pointer)
     return {
         "ociVersion": "1.0.2",
         "root": {"path": root, "readonly": False},
@@ -71,29 +77,46 @@ def runtime_spec(process: Process, root: str) -> dict[str, Any]:
             "args": list(process.argv),
             "env": list(process.environment),
             "cwd": process.working_dir,
-            "capabilities": _capabilities(identity.uid),
+            "capabilities": _capabilities(process),
             "noNewPrivileges": False,
             "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
         },
         "mounts": [*_runtime_mounts(), *(_mount(mount) for mount in process.mounts)],
+        "hooks": {"createContainer": [_without_devices(root)]},
         "linux": {
             "namespaces": _namespaces(process.network),
             "maskedPaths": list(MASKED_PATHS),
             "readonlyPaths": list(READ_ONLY_PATHS),
+            **({"seccomp": calls} if calls is not None else {}),
         },
     }
 
 
-def _capabilities(uid: int) -> dict[str, list[str]]:
+def _without_devices(root: str) -> dict[str, Any]:
+    """Return the hook that makes the root `nodev`, which the runtime's own bind of it takes away.
+
+    A step may make a device node, and a layer may hold one, but it must open no device of the machine. The
+    ordinary ones, in /dev, are on a file system of their own.
+    """
+    return {"path": MOUNT, "args": ["mount", "-o", "remount,bind,nodev", root]}
+
+
+def _capabilities(process: Process) -> dict[str, list[str]]:
     """Only root holds capabilities; anybody may gain them through a set-uid program, as in a container."""
-    held = list(CAPABILITIES) if uid == 0 else []
+    bounding = [each for each in CAPABILITIES if each != _RAW_SOCKETS or not _lacks_raw_sockets(process)]
+    held = bounding if process.identity.uid == 0 else []
     return {
-        "bounding": list(CAPABILITIES),
+        "bounding": bounding,
         "effective": held,
         "permitted": held,
         "inheritable": [],
         "ambient": [],
     }
+
+
+def _lacks_raw_sockets(process: Process) -> bool:
+    """Whether a capability must do what the filter of system calls cannot, on the builder's network."""
+    return process.network is Network.BUILDER and process.makes_sockets_by_pointer
 
 
 def _namespaces(network: Network) -> list[dict[str, str]]:
@@ -138,13 +161,11 @@ def _runtime_mounts() -> list[dict[str, Any]]:
 def _mount(mount: SandboxMount) -> dict[str, Any]:
     match mount:
         case Bind():
-            access = "ro" if mount.read_only else "rw"
-            options = ["rbind", "nosuid", "nodev", access]
             return {
                 "destination": mount.target,
                 "type": "bind",
                 "source": mount.source,
-                "options": options,
+                "options": _bind_options(mount),
             }
         case Tmpfs():
             size = [] if mount.size is None else [f"size={mount.size}"]
@@ -156,3 +177,10 @@ def _mount(mount: SandboxMount) -> dict[str, Any]:
             }
         case _:
             assert_never(mount)
+
+
+def _bind_options(bind: Bind) -> list[str]:
+    """Return mount options; what is mounted inside a directory is as read-only as the directory."""
+    if bind.read_only and not bind.is_file:
+        return ["rbind", "rro", "rnosuid", "rnodev"]
+    return ["rbind", "nosuid", "nodev", "ro" if bind.read_only else "rw"]

@@ -9,6 +9,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final, assert_never
 
 from strake_builder.errors import StepError
@@ -33,7 +34,7 @@ from strake_builder.solve.workspace import Workspace
 from strake_oci.platform import Platform
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-HOSTNAME = "strake"
+HOSTNAME = "buildkitsandbox"
 _ORDINARY_CACHE: Final = (0, 0, 0o755)
 """User, group and mode of a cache mount that says none."""
 
@@ -243,5 +244,7 @@ class Prepared:
 
     def add(self, mount: SandboxMount, *, is_directory: bool) -> None:
         """Take in a mount and its place."""
+        if isinstance(mount, Bind):
+            mount = replace(mount, is_file=not is_directory)
         self.mounts.append(mount)
         self.points.append(MountPoint(mount.target.encode(errors="surrogateescape"), is_directory))

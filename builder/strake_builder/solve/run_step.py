@@ -58,7 +58,7 @@ def execute_run(
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         killed_before = oom_kills()
-        process = _process(step, account, prepared)
+        process = _process(step, account, prepared, platform)
         refuse_long_arguments(process)
         outcome = crun.run(process, root_path, sink)
     if outcome.status == _KILLED and oom_kills() > killed_before:
@@ -80,7 +80,7 @@ def _is_full(path: str) -> bool:
     return found.f_bavail * found.f_frsize < _NO_ROOM or (found.f_files > 0 and not found.f_favail)
 
 
-def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
+def _process(step: RunStep, account: Account, prepared: Prepared, platform: Platform) -> Process:
     environment = [*step.environment, *step.proxy_environment, *prepared.environment]
     names = {entry.partition("=")[0] for entry in environment}
     if "PATH" not in names:
@@ -95,6 +95,7 @@ def _process(step: RunStep, account: Account, prepared: Prepared) -> Process:
         network=Network.NONE if step.network == "none" else Network.BUILDER,
         mounts=tuple(prepared.mounts),
         hostname=HOSTNAME,
+        makes_sockets_by_pointer=platform.architecture == "386",
     )
 
 

@@ -40,11 +40,11 @@ def test_the_kernels_doors_are_closed():
 
 
 def test_mounts_come_after_the_runtimes_own_in_order():
-    mounts = spec(mounts=(Bind("/src", "/a"), Bind("/src", "/b", read_only=False), Tmpfs("/t", 4096)))[
-        "mounts"
-    ]
-    first, second, third = mounts[-3:]
-    assert (first["destination"], "ro" in first["options"]) == ("/a", True)
+    file = Bind("/src", "/f", is_file=True)
+    binds = (file, Bind("/src", "/a"), Bind("/src", "/b", read_only=False))
+    zeroth, first, second, third = spec(mounts=(*binds, Tmpfs("/t", 4096)))["mounts"][-4:]
+    assert (zeroth["destination"], "ro" in zeroth["options"]) == ("/f", True)
+    assert (first["destination"], first["options"]) == ("/a", ["rbind", "rro", "rnosuid", "rnodev"])
     assert (second["destination"], "rw" in second["options"]) == ("/b", True)
     assert (third["type"], "size=4096" in third["options"]) == ("tmpfs", True)
-    assert all("nosuid" in m["options"] and "nodev" in m["options"] for m in (first, second, third))
+    assert all("nosuid" in m["options"] and "nodev" in m["options"] for m in (zeroth, second, third))
