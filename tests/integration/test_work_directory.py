@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+from strake_builder.solve import work_directory
+
 SOMEBODY = 4242
 
 
@@ -38,10 +40,11 @@ class TestParent:
         os.chown(work, SOMEBODY, SOMEBODY)
         self.refused(builder, work, str(SOMEBODY))
 
-    @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
-    def test_that_others_can_write_to(self, builder, tmp_path, mode):
+    @pytest.mark.parametrize(("mode", "group"), [(0o777, 0), (0o757, 0), (0o775, SOMEBODY)])
+    def test_that_others_can_write_to(self, builder, tmp_path, mode, group):
         work = tmp_path / "open"
         work.mkdir()
+        os.chown(work, 0, group)
         work.chmod(mode)
         self.refused(builder, work, "other users can write")
 
@@ -64,6 +67,20 @@ class TestParent:
         (tmp_path / "tmp").mkdir()
         (tmp_path / "tmp").chmod(0o1777)
         self.taken(builder, tmp_path / "tmp")
+
+    def test_a_group_of_ones_own(self, builder, tmp_path):
+        (tmp_path / "own").mkdir()
+        (tmp_path / "own").chmod(0o775)
+        self.taken(builder, tmp_path / "own")
+
+    def test_a_directory_in_a_volume_of_a_pod(self, builder, tmp_path):
+        volume = tmp_path / "volume"
+        volume.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "tmpfs", volume], check=True)
+        try:
+            self.taken(builder, volume / "a/b")
+        finally:
+            subprocess.run(["umount", volume], check=True)
 
     def test_a_volume_of_a_pod(self, builder, tmp_path):
         """An emptyDir belongs to root and lets everybody write."""
@@ -124,3 +141,12 @@ class TestAbandoned:
         (work / "strake-build-x.lock").touch()
         assert builder.run("--no-push").returncode == 0
         assert (tmp_path / "victim/file").exists()
+
+
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_a_user_namespace_without_the_machines_root(monkeypatch, tmp_path, is_whole):
+    """Its system directories belong to nobody that it knows."""
+    ids = tmp_path / "uid_map"
+    ids.write_text("0 0 4294967295\n" if is_whole else "0 65533 1\n")
+    monkeypatch.setattr(work_directory, "_UID_MAP", ids)
+    assert work_directory._unmapped_owner() == (() if is_whole else (65534,))

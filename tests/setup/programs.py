@@ -37,6 +37,7 @@ BENCHMARK_TOOLS = {
 """Program → package, for what only benchmarks compare with."""
 FILES = {
     Path("/bin/busybox"): "busybox-static",
+    Path("/usr/include/pthread.h"): "libc6-dev",  # gcc only recommends it
     Path("/usr/include/seccomp.h"): "libseccomp-dev",
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"): "debian-archive-keyring",
 }

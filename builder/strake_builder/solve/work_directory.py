@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from strake_builder.errors import InvalidRequest
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_UID_MAP = Path("/proc/self/uid_map")
+_EVERY_USER = 0xFFFF_FFFF
+"""User numbers that a namespace can map."""
 
 
 def prepare_work_directory(path: str) -> str:
@@ -27,10 +31,11 @@ def prepare_work_directory(path: str) -> str:
     """
     _make(path)
     real = os.path.realpath(path)
-    if os.path.ismount(real):
-        _keep_others_out(real)
+    trusted = {0, os.geteuid(), *_unmapped_owner()}
     for directory in _upwards(real):
-        _check(directory, os.stat(directory, follow_symlinks=False), path)
+        if os.path.ismount(directory):
+            _keep_others_out(directory)
+        _check(directory, os.stat(directory, follow_symlinks=False), path, trusted)
     return real
 
 
@@ -59,13 +64,25 @@ def _upwards(path: str) -> Iterator[str]:
         path = parent
 
 
-def _check(directory: str, found: os.stat_result, asked: str) -> None:
+def _unmapped_owner() -> tuple[int, ...]:
+    """Return the number that stands for every user without one in this user namespace, where there are any.
+
+    The system's own directories belong to such a user there. Nobody of the namespace is that user, and what
+    others could do from outside is checked by the modes.
+    """
+    mapped = sum(int(line.split()[2]) for line in _UID_MAP.read_text().splitlines())
+    return () if mapped >= _EVERY_USER else (int(Path("/proc/sys/kernel/overflowuid").read_text()),)
+
+
+def _check(directory: str, found: os.stat_result, asked: str, trusted: set[int]) -> None:
     hint = "choose another with --work-dir, which no other user can write to"
-    if found.st_uid not in {0, os.geteuid()}:
+    if found.st_uid not in trusted:
         raise InvalidRequest(
             f"the work directory {asked} is not safe: {directory} belongs to user {found.st_uid}", hint=hint
         )
-    if found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX:
+    # A group that is named after its one user is no other user (Debian's and Fedora's umask of 002).
+    others = stat.S_IWOTH if found.st_gid == found.st_uid else _OTHERS
+    if found.st_mode & others and not found.st_mode & stat.S_ISVTX:
         raise InvalidRequest(
             f"the work directory {asked} is not safe: other users can write to {directory}", hint=hint
         )
