@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.fixtures.hostile_images import HostileImages, layer
-from tests.fixtures.tar_members import member
+from tests.fixtures.tar_members import DIR, LNK, member
 
 KINDS = ("overlay", "scan")
 
@@ -65,5 +65,37 @@ def test_the_context_belongs_to_root_in_a_mount(builder, kind):
     (context / "d/f").write_text("x")
     for path in (context, context / "d", context / "d/f"):
         os.chown(path, 1234, 4321)
+    done = builder.run("--rootfs", kind)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["etc/.wh.passwd", ".wh.etc/f", "etc/.wh..wh..opq"])
+def test_an_archive_with_a_name_like_a_whiteout_is_refused(builder, kind, name):
+    context = builder.context("FROM TINY\nADD a.tar /x/\n")
+    (context / "a.tar").write_bytes(layer(member("fine", b"1"), member(name, b"x")))
+    done = builder.run("--rootfs", kind)
+    assert done.returncode != 0
+    assert "/x/" + name.partition("/f")[0] in done.stderr
+    assert "would delete a file instead" in done.stderr
+    assert builder.tags() == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_of_aufs_shows_nothing_of_it(builder, kind):
+    aufs = layer(
+        member(".wh..wh.aufs"),
+        member(".wh..wh.orph", type=DIR),
+        member(".wh..wh.plnk", type=DIR),
+        member(".wh..wh.plnk/7.1", b"shared\n"),
+        member("linked", type=LNK, linkname=".wh..wh.plnk/7.1"),
+    )
+    image = HostileImages(builder).push(aufs, layer(member("d/f", b"1")), aufs)
+    builder.context(
+        f"FROM {image} AS base\nRUN test $(cat /linked) = shared && ! ls -a / | grep '[.]wh[.]' && echo 1 >> /linked\n"
+        f"FROM TINY\nCOPY --from={image} / /copied/\n"
+        "RUN test $(cat /copied/linked) = shared && ! ls -a /copied | grep '[.]wh[.]'\n"
+        "COPY --from=base /linked /\n"
+    )
     done = builder.run("--rootfs", kind)
     assert done.returncode == 0, done.stderr

@@ -17,6 +17,13 @@ OPAQUE_WHITEOUT: Final = b".wh..wh..opq"
 """Name of a member that hides everything that lower layers have in its directory."""
 
 
+AUFS_PREFIX: Final = b".wh..wh."
+"""Prefix of AUFS's own names, which old images hold. Only `OPAQUE_WHITEOUT` means something in a layer."""
+
+AUFS_LINKS: Final = b".wh..wh.plnk"
+"""Directory in which AUFS keeps files that have more than one name; hard links of the layer lead there."""
+
+
 class EntryType(Enum):
     """What a member is; the value is its type flag in a tar header."""
 
@@ -67,3 +74,13 @@ class Entry:
     def parent(self) -> bytes:
         """The path without its last component, empty at the root."""
         return self.path.rpartition(b"/")[0]
+
+    @property
+    def is_aufs_data(self) -> bool:
+        """Whether it is AUFS's own and so no part of the image, as for containerd and docker."""
+        if AUFS_PREFIX not in self.path:
+            return False
+        *parents, name = self.path.split(b"/")
+        if name.startswith(AUFS_PREFIX) and name != OPAQUE_WHITEOUT:
+            return True
+        return any(parent.startswith(AUFS_PREFIX) for parent in parents)

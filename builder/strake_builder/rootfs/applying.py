@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
-from strake_builder.layers.tar_reader import Content
+from strake_builder.layers.tar_reader import Content, normalise
 from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.below import CopyUp, write_gaps
 from strake_builder.rootfs.clone import is_whiteout
@@ -89,6 +89,7 @@ class Applying:
         self._alone = layer and not lowest and lowers is None
         self._implied = DiskMap(scratch)
         self._links_open = False
+        self._aufs_links = False
         self._new = NewDirectory(maker=self._missing_directory)
 
     def apply(self, entry: Entry, content: Content) -> None:
@@ -103,10 +104,12 @@ class Applying:
         check_numbers(entry)
         if self._layer and b".." in entry.path.split(b"/"):
             raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
+        if self._layer and entry.is_aufs_data and not self._is_aufs_link(entry):
+            return
         try:
             if not entry.path:
                 self._apply_root(entry)
-            elif self._layer and entry.name.startswith(WHITEOUT_PREFIX):
+            elif self._layer and entry.name.startswith(WHITEOUT_PREFIX) and entry.parent != AUFS_LINKS:
                 self._whiteout(entry)
             else:
                 with self._place(entry.path) as place:
@@ -122,6 +125,12 @@ class Applying:
             if error.errno in _DISK_TROUBLE:
                 raise
             raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
+
+    def _is_aufs_link(self, entry: Entry) -> bool:
+        """Say whether hard links of the layer may name a file of AUFS's: it is kept until they are made."""
+        found = entry.parent == AUFS_LINKS and entry.type is EntryType.FILE
+        self._aufs_links = self._aufs_links or found
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +159,8 @@ class Applying:
 
     def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
         """Make a directory that a member needs as it is below; note it where that is not known."""
+        if path == AUFS_LINKS:
+            return False
         if self._below is not None:
             return self._below.directory(parent, name, path)
         if self._alone:
@@ -164,6 +175,9 @@ class Applying:
 
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed; say what came of it."""
+        if self._aufs_links:
+            with self._root.directory(b"") as fd:
+                remove_entry(fd, AUFS_LINKS)
         self._times.set(self._root)
         return Unpacked(self._entries, self._left_out)
 
@@ -260,7 +274,8 @@ class Applying:
                 found = self._find_file(target)
                 if found is not None:
                     _link(target, place)
-                    return not stat.S_ISLNK(found.st_mode)
+                    kept_aside = self._aufs_links and normalise(entry.target).startswith(AUFS_LINKS + b"/")
+                    return not kept_aside and not stat.S_ISLNK(found.st_mode)
                 missing = target.stat is None
         except NotInRoot:
             missing = True

@@ -206,3 +206,12 @@ def test_nothing_stays_open(stack):
     with pytest.raises(MalformedLayer):
         stack.add(member("hl", type=LNK, linkname="d/missing"))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_aufs_keeps_for_itself_is_no_part_of_a_layer_over_others(stack):
+    stack.add(member("d", type=DIR, mode=0o1777), member("x", b"below"))
+    aufs = (member(".wh..wh.plnk/7.1", b"shared"), member(".wh..wh.aufs"), member(".wh..wh.orph", type=DIR))
+    top = stack.add(*aufs, member("d/linked", type=LNK, linkname=".wh..wh.plnk/7.1"), member(".wh..wh.x"))
+    assert os.listdir(top) == ["d"]
+    assert text(f"{top}/d/linked") == "shared"
+    assert stat.S_IMODE(os.stat(f"{top}/d").st_mode) == 0o1777

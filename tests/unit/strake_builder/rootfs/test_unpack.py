@@ -133,6 +133,50 @@ def test_the_lowest_layer_has_no_whiteouts(layer):
     assert list((layer / "d").iterdir()) == []
 
 
+def aufs_members():
+    return (
+        member(".wh..wh.aufs"),
+        member(".wh..wh.orph", type=DIR),
+        member(".wh..wh.orph/.wh..wh..opq"),
+        member("./.wh..wh.plnk/", type=DIR, mode=0o700),
+        member(".wh..wh.plnk/7.1", b"shared", mode=0o640, uid=5),
+        member(".wh..wh.plnk/deep/8", b"x"),
+        member(".wh..wh.plnk/link", type=SYM, linkname="/"),
+        member("d", type=DIR),
+        member("d/.wh..wh.own", b"x"),
+        member("d/.wh..wh.own.d/f", b"x"),
+        member("first", type=LNK, linkname=".wh..wh.plnk/7.1"),
+        member("d/second", type=LNK, linkname="./.wh..wh.plnk//7.1"),
+    )
+
+
+@pytest.mark.parametrize("lowest", [True, False])
+def test_what_aufs_keeps_for_itself_is_no_part_of_a_layer(layer, lowest, tmp_path):
+    unpack_layer(archive(*aufs_members()), str(layer), lowest=lowest, gaps=str(layer / "gaps"))
+    assert sorted(os.listdir(layer)) == ["d", "first"], "and there are no gaps"
+    assert os.listdir(layer / "d") == ["second"]
+    assert (layer / "d/second").read_bytes() == b"shared"
+    found = os.stat(layer / "first")
+    assert (found.st_nlink, stat.S_IMODE(found.st_mode), found.st_uid) == (2, 0o640, 5)
+
+
+def test_a_link_to_what_aufs_has_not_kept_is_refused(layer):
+    with pytest.raises(MalformedLayer, match="no file before it"):
+        unpack(layer, member("f", type=LNK, linkname=".wh..wh.plnk/7.1"), lowest=True)
+
+
+def test_an_opaque_directory_stays_one_beside_data_of_aufs(layer):
+    unpack(layer, *aufs_members(), member("o/.wh..wh..opq"), member(".wh.gone"))
+    assert os.getxattr(layer / "o", OPAQUE_XATTR) == b"y"
+    assert stat.S_ISCHR(os.lstat(layer / "gone").st_mode)
+
+
+def test_an_archive_may_hold_names_of_aufs(layer):
+    with Root(str(layer)) as root:
+        unpack_archive(archive(member(".wh..wh.aufs", b"plain")), root)
+    assert (layer / ".wh..wh.aufs").read_bytes() == b"plain"
+
+
 @pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "d/.wh..."])
 def test_a_whiteout_of_nothing_is_refused(layer, name):
     with pytest.raises(MalformedLayer):
