@@ -2,18 +2,28 @@
 
 Base images and archives come from strangers. Every size is bounded before memory is taken for it,
 and a member's content is handed out as a stream. Understood: ustar, PAX (path, linkpath, size,
-numbers, times, `SCHILY.xattr`), GNU long names, base-256 numbers and GNU sparse files (old and
-PAX 1.0 forms), which is what docker, buildah, kaniko, Bazel and GNU tar write.
+numbers, times, `SCHILY.xattr`), GNU long names, base-256 numbers and GNU sparse files
+(`sparse_maps`), which is what docker, buildah, kaniko, Bazel and GNU tar write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.sparse_maps import (
+    SPARSE,
+    Extent,
+    RepeatedRecords,
+    extents,
+    map_of_content,
+    map_of_records,
+    real_size,
+    version,
+)
 from strake_builder.layers.tar_writer import BLOCK
 
 MAX_EXTENSION: Final = 1 << 20
@@ -35,14 +45,6 @@ class ByteSource(Protocol):
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and empty only at the end."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """A run of data in a sparse file: `size` bytes that belong at `offset`."""
-
-    offset: int
-    size: int
 
 
 class Content:
@@ -98,7 +100,16 @@ def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
             longs[flag] = _read_extension(source, block).rstrip(b"\0")
             continue
         if flag in {_PAX_NEXT, _PAX_GLOBAL}:
-            (pax if flag == _PAX_NEXT else shared).update(_parse_pax(_read_extension(source, block)))
+            found = _parse_pax(_read_extension(source, block))
+            if flag == _PAX_NEXT:
+                pax.update(found)
+            else:  # a sparse map is of one file
+                shared.update((key, value) for key, value in found.items() if not key.startswith(SPARSE))
+            if (
+                sum(len(key) + len(value) for kept in (pax, shared) for key, value in kept.items())
+                > MAX_EXTENSION
+            ):
+                raise MalformedLayer(f"PAX records of one member exceed the limit of {MAX_EXTENSION} bytes")
             continue
         records = {**shared, **pax}
         entry, content = _member(source, block, records, longs)
@@ -131,10 +142,8 @@ def _member(
     )
     if flag == _GNU_SPARSE:
         return _old_sparse(source, block, entry, stored)
-    if b"GNU.sparse.major" in records:
-        return _pax_sparse(source, records, entry, stored)
-    if any(key.startswith(b"GNU.sparse.") for key in records):
-        raise MalformedLayer(f"{_shown(raw)}: sparse format before 1.0 is not supported")
+    if (major := version(records, raw)) is not None:
+        return _pax_sparse(source, records, entry, stored, major)
     # POSIX: a link, directory or device has no content, whatever its size field says.
     return entry, Content(source, stored if kind is EntryType.FILE else 0)
 
@@ -196,6 +205,7 @@ def _read_extension(source: ByteSource, block: bytes) -> bytes:
 
 def _parse_pax(data: bytes) -> dict[bytes, bytes]:
     records: dict[bytes, bytes] = {}
+    repeated = RepeatedRecords()
     at = 0
     while at < len(data) and data[at] != 0:
         space = data.find(b" ", at, at + 10)
@@ -206,8 +216,10 @@ def _parse_pax(data: bytes) -> dict[bytes, bytes]:
         if at + length > len(data) or not record.endswith(b"\n") or b"=" not in record:
             raise MalformedLayer("a PAX record does not fit its length")
         key, _, value = record[:-1].partition(b"=")
-        records[key] = value
+        if not repeated.take(key, value):
+            records[key] = value
         at += length
+    repeated.add_to(records)
     return records
 
 
@@ -255,51 +267,33 @@ def _ustar_path(block: bytes) -> bytes:
 def _old_sparse(source: ByteSource, block: bytes, entry: Entry, stored: int) -> tuple[Entry, Content]:
     """GNU's first sparse format: the map is in the header and in blocks that follow it."""
     numbers = [_parse_number(block[at : at + 12]) for at in range(386, 482, 12)]
-    more, real_size = block[482], _parse_number(block[483:495])
+    more, size = block[482], _parse_number(block[483:495])
     while more:
         extension = _read_exactly(source, BLOCK)
         numbers += [_parse_number(extension[at : at + 12]) for at in range(0, 504, 12)]
         more = extension[504]
         if len(numbers) * 12 > MAX_EXTENSION:
             raise MalformedLayer(f"{_shown(entry.path)}: the sparse map exceeds its limit")
-    extents = _extents(numbers, real_size, stored, entry.path)
-    return replace(entry, size=real_size), Content(source, stored, extents)
+    while numbers[-2:] == [0, 0]:  # room that is not used
+        del numbers[-2:]
+    return replace(entry, size=size), Content(source, stored, extents(numbers, size, stored, entry.path))
 
 
 def _pax_sparse(
-    source: ByteSource, records: dict[bytes, bytes], entry: Entry, stored: int
+    source: ByteSource, records: dict[bytes, bytes], entry: Entry, stored: int, major: int
 ) -> tuple[Entry, Content]:
-    """GNU's sparse format 1.0: the map is decimal text at the start of the content."""
-    content = Content(source, stored)
-    text = b""
-    while True:
-        block = content.read(BLOCK)
-        text += block
-        lines = text.split(b"\n")
-        if len(text) > MAX_EXTENSION or not block or (lines[0] and not lines[0].isdigit() and len(lines) > 1):
-            raise MalformedLayer(f"{_shown(entry.path)}: the sparse map is malformed")
-        if len(lines) > 1 and len(lines) > 2 * int(lines[0]) + 1:
-            break
-    count = int(lines[0])
-    if not all(line.isdigit() for line in lines[1 : 1 + 2 * count]):
-        raise MalformedLayer(f"{_shown(entry.path)}: the sparse map is malformed")
-    numbers = [int(line) for line in lines[1 : 1 + 2 * count]]
-    real_size = _int(records, b"GNU.sparse.realsize", b"0")
-    content.extents = _extents(numbers, real_size, stored - len(text), entry.path)
-    name = records.get(b"GNU.sparse.name", entry.path)
-    return replace(entry, path=normalise(name), size=real_size), content
-
-
-def _extents(numbers: list[int], real_size: int, stored: int, path: bytes) -> tuple[Extent, ...]:
-    extents = [Extent(o, s) for o, s in zip(numbers[::2], numbers[1::2], strict=False) if s]
-    end = 0
-    for extent in extents:
-        if extent.offset < end or extent.offset + extent.size > real_size:
-            raise MalformedLayer(f"{_shown(path)}: the sparse map is not in order")
-        end = extent.offset + extent.size
-    if sum(extent.size for extent in extents) > stored:
-        raise MalformedLayer(f"{_shown(path)}: the sparse map promises more data than there is")
-    return tuple(extents)
+    """GNU's later sparse formats: the map is in PAX records (0.0, 0.1) or before the content (1.0)."""
+    if entry.type is not EntryType.FILE:
+        raise MalformedLayer(f"{_shown(entry.path)} has a sparse map, and is no file")
+    content, size = Content(source, stored), real_size(records, stored, entry.path)
+    if major:
+        content.extents = map_of_content(
+            lambda: _read_exactly(content, BLOCK), size, stored, MAX_EXTENSION, entry.path
+        )
+    else:
+        content.extents = map_of_records(records, size, stored, entry.path)
+    name = records.get(SPARSE + b"name") or entry.path
+    return replace(entry, path=normalise(name), size=size), content
 
 
 def _shown(value: bytes) -> str:
