@@ -221,10 +221,7 @@ class Applying:
             self._below.hide(path)
 
     def _make(self, place: Place, entry: Entry, content: Content) -> None:
-        if place.stat is not None and not (
-            entry.type is EntryType.DIRECTORY
-            and (place.is_directory or (not self._layer and self._is_link_to_directory(entry.path)))
-        ):
+        if place.stat is not None and not (entry.type is EntryType.DIRECTORY and place.is_directory):
             remove_entry(place.directory, place.name)
         match entry.type:
             case EntryType.FILE:
@@ -245,19 +242,13 @@ class Applying:
                     return
         set_metadata(place, entry)
 
-    def _is_link_to_directory(self, path: bytes) -> bool:
-        found = self._root.stat(path)
-        return found is not None and stat.S_ISDIR(found.st_mode)
-
     def _directory(self, place: Place, entry: Entry) -> None:
         self._implied.discard(place.path)
-        if place.stat is None or (self._layer and not place.is_directory):
+        if not place.is_directory:
             os.mkdir(place.name, entry.mode, dir_fd=place.directory)
             if self._layer and place.stat is not None and is_whiteout(place.stat):
                 with self._root.directory(place.path) as fd:
                     self._hide(fd, place.path)
-        elif not place.is_directory:
-            return  # an archive's directory over a link to one: its content goes through the link
         os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
         os.chmod(place.name, entry.mode, dir_fd=place.directory)
         if entry.xattrs:

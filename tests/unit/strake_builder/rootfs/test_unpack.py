@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import subprocess
 import tarfile
 
 import pytest
@@ -177,6 +178,25 @@ def test_an_archive_may_hold_names_of_aufs(layer):
     assert (layer / ".wh..wh.aufs").read_bytes() == b"plain"
 
 
+@pytest.mark.parametrize("target", ["real", "/real", "../layer/real", "missing"])
+def test_a_directory_of_an_archive_takes_the_place_of_a_link(layer, target):
+    (layer / "real").mkdir()
+    (layer / "ln").symlink_to(target)
+    with Root(str(layer)) as root:
+        unpack_archive(archive(member("ln/", type=DIR), member("ln/f", b"1")), root)
+    assert not (layer / "ln").is_symlink()
+    assert (layer / "ln/f").read_bytes() == b"1"
+    assert not list((layer / "real").iterdir())
+
+
+def test_a_member_of_an_archive_goes_through_a_link_that_stays(layer):
+    (layer / "real").mkdir()
+    (layer / "ln").symlink_to("/real")
+    with Root(str(layer)) as root:
+        unpack_archive(archive(member("ln/f", b"1")), root)
+    assert (layer / "real/f").read_bytes() == b"1"
+
+
 @pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "d/.wh..."])
 def test_a_whiteout_of_nothing_is_refused(layer, name):
     with pytest.raises(MalformedLayer):
@@ -283,3 +303,32 @@ def test_an_archive_keeps_what_it_does_not_name(layer):
     assert sorted(p.name for p in (layer / "d").iterdir()) == ["new", "old", "through"]
     assert stat.S_IMODE((layer / "d").stat().st_mode) == 0o700
     assert os.stat(layer / "d/new").st_uid == 3
+
+
+@pytest.mark.parametrize(
+    "how", ["gnu", "pax --sparse-version=0.0", "pax --sparse-version=0.1", "pax --sparse-version=1.0"]
+)
+def test_sparse_files_stay_sparse(layer, how, tmp_path_factory):
+    source = tmp_path_factory.mktemp("source")
+    with (source / "f").open("wb") as file:
+        file.truncate(30 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(b"end")
+    command = [
+        "tar",
+        "-c",
+        "--sparse",
+        f"--format={how}".split()[0],
+        *how.split()[1:],
+        "-C",
+        str(source),
+        "f",
+    ]
+    data = subprocess.run(command, check=True, capture_output=True).stdout
+    with Root(str(layer)) as root:
+        unpack_archive(io.BytesIO(data), root)
+    (layer / "f").rename(layer / "added")
+    unpack_layer(io.BytesIO(data), str(layer), lowest=False)
+    for name in ("f", "added"):
+        assert (layer / name).read_bytes() == (source / "f").read_bytes()
+        assert os.stat(layer / name).st_blocks * 512 < 1 << 20
