@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tarfile
 
 import pytest
 
@@ -56,6 +57,36 @@ def test_an_image_that_lists_a_layer_twice(builder, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_the_files_of_an_image_that_lists_a_layer_twice(builder, kind, tmp_path):
+    a, b = layer(member("x", b"a"), member("d/f", b"a")), layer(member(".wh.x"), member("d/f", b"bb"))
+    image = HostileImages(builder).push(a, b, a, layer(), b, layer())
+    builder.context(f"FROM {image}\nCOPY Dockerfile /copied\n")
+    done = builder.run("--rootfs", kind, "--no-push", "-o", f"type=tar,dest={tmp_path}/out.tar")
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        names = [name.strip("./") for name in tar.getnames()]
+        sizes = {info.name.strip("./"): info.size for info in tar.getmembers()}
+    assert "x" not in names
+    assert sizes["d/f"] == len("bb")
+    assert names.count("d/f") == 1
+    assert "copied" in names
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cached_image_of_ones_own_that_lists_a_layer_twice(builder, kind):
+    steps = "FROM TINY\nRUN echo 1 > /flag\nRUN echo 22 > /flag\nRUN echo 1 > /flag\n"
+    flags = ("--rootfs", kind, "--reproducible", "--cache-dir", str(builder.directory / "cache"))
+    builder.context(steps)
+    done = builder.run(*flags)
+    assert done.returncode == 0, done.stderr
+    ids = builder.built().config.diff_ids
+    assert ids[-1] == ids[-3]
+    builder.context(f"{steps}RUN test $(cat /flag) = 1\nCOPY Dockerfile /copied\n")
+    done = builder.run(*flags)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_context_belongs_to_root_in_a_mount(builder, kind):
     context = builder.context(
         'FROM TINY\nRUN --mount=type=bind,target=/m test "$(stat -c %u:%g /m /m/d /m/d/f | sort -u)" = 0:0\n'
@@ -98,4 +129,30 @@ def test_an_image_of_aufs_shows_nothing_of_it(builder, kind):
         "COPY --from=base /linked /\n"
     )
     done = builder.run("--rootfs", kind)
+    assert done.returncode == 0, done.stderr
+
+
+MOUNTS = (
+    'FROM TINY\nRUN --mount=type=bind,target=/m test "$(stat -c %u:%g /m /m/d /m/d/f | sort -u)" = 0:0\n'
+    "RUN --mount=target=/m cp -a /m/d/f /copied && test $(stat -c %u:%g /copied) = 0:0\n"
+)
+
+
+@pytest.mark.parametrize("form", ["ignored", "archive", "compressed archive"])
+def test_the_context_belongs_to_root_in_a_mount_in_every_form(builder, form, tmp_path):
+    context = builder.context(MOUNTS)
+    (context / "d").mkdir()
+    (context / "d/f").write_text("x")
+    (context / "other").write_text("x")
+    if form == "ignored":
+        (context / ".dockerignore").write_text("other\n")
+    for path in (context, *context.rglob("*")):
+        os.chown(path, 1234, 4321)
+    flags = []
+    if form != "ignored":
+        place, how = (tmp_path / "c.tar", "w") if form == "archive" else (tmp_path / "c.tar.gz", "w:gz")
+        with tarfile.open(place, how) as tar:
+            tar.add(context, ".")
+        flags = ["--context", f"tar://{place}"]
+    done = builder.run(*flags)
     assert done.returncode == 0, done.stderr
