@@ -114,7 +114,7 @@ def _mount(mount: Mount) -> Value:
         case CacheMount():
             owner = (mount.mode, mount.uid, mount.gid)
             place = (mount.id, mount.target, _origin(mount.source), mount.path)
-            return ("cache", place, mount.sharing, owner, mount.read_only)
+            return ("cache", place, mount.sharing, owner, mount.owned, mount.read_only)
         case TmpfsMount():
             return ("tmpfs", mount.target, mount.size, mount.read_only)
         case SecretMount():

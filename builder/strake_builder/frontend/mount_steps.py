@@ -44,6 +44,8 @@ class CacheMount:
         uid: Its owner.
         gid: Its group.
         read_only: Mount it read-only.
+        owned: The Dockerfile names mode, user or group. Such caches are others than those without, even
+            where it names the defaults; as in BuildKit.
     """
 
     id: str
@@ -55,6 +57,7 @@ class CacheMount:
     uid: int = 0
     gid: int = 0
     read_only: bool = False
+    owned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

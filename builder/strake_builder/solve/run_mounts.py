@@ -10,7 +10,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
 from strake_builder.errors import StepError
 from strake_builder.frontend.steps import (
@@ -35,8 +35,6 @@ from strake_oci.platform import Platform
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 HOSTNAME = "buildkitsandbox"
-_ORDINARY_CACHE: Final = (0, 0, 0o755)
-"""User, group and mode of a cache mount that says none."""
 
 
 class MountMaker:
@@ -142,9 +140,8 @@ class MountMaker:
         self, mount: CacheMount, platform: Platform, prepared: Prepared, scope: contextlib.ExitStack
     ) -> None:
         origin = f"{mount.source!r}{mount.path}" if mount.source != FromScratch() else ""
-        made = (mount.uid, mount.gid, mount.mode)
         # as in BuildKit, a cache of one id that is to belong to another, or to be open to others, is another
-        owned = f"\0{made}" if made != _ORDINARY_CACHE else ""
+        owned = f"\0{(mount.uid, mount.gid, mount.mode)}" if mount.owned else ""
         name = f"{mount.id}\0{origin}{owned}"
         key = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32]
         directory = os.path.join(self._caches, key)

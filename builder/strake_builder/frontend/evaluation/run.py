@@ -117,6 +117,7 @@ def _mount(spec: MountSpec, source: FileOrigin, directory: str, sockets: int) ->
                 uid=spec.uid or 0,
                 gid=spec.gid or 0,
                 read_only=bool(spec.read_only),
+                owned=(spec.mode, spec.uid, spec.gid) != (None, None, None),
             )
         case "tmpfs":
             return TmpfsMount(_target(spec, directory), spec.size or None, bool(spec.read_only))
