@@ -1,6 +1,6 @@
 # Strake's own images, built by Strake: `strake build --target builder …` and `--target operator`.
 #
-# BASE must have Python 3.11 or later with venv and pip, and mount(8). crun and git are installed where it lacks them.
+# BASE must have Python 3.11 or later with venv and pip, a shell and mount(8). crun and git are installed where it lacks them.
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS python

@@ -29,8 +29,9 @@ CAPABILITIES: Final = (
     "CAP_AUDIT_WRITE",
 )
 
-MOUNT: Final = "/bin/mount"
-"""Of util-linux, which has it everywhere under this name."""
+SHELL: Final = "/bin/sh"
+_REMOUNT: Final = 'cat > /dev/null && exec mount -o remount,bind,nodev "$0"'
+"""Reads the state first: a hook that ends before the runtime has written it breaks the runtime's pipe."""
 _RAW_SOCKETS: Final = "CAP_NET_RAW"
 
 MASKED_PATHS: Final = (
@@ -98,7 +99,7 @@ def _without_devices(root: str) -> dict[str, Any]:
     A step may make a device node, and a layer may hold one, but it must open no device of the machine. The
     ordinary ones, in /dev, are on a file system of their own.
     """
-    return {"path": MOUNT, "args": ["mount", "-o", "remount,bind,nodev", root]}
+    return {"path": SHELL, "args": ["sh", "-c", _REMOUNT, root]}
 
 
 def _capabilities(process: Process) -> dict[str, list[str]]:
