@@ -243,7 +243,7 @@ class Resources(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return REQUESTS_FIT.check(RESOURCE_NAMES.check(self))  # type: ignore[return-value]
+        return REQUESTS_FIT.check(RESOURCE_NAMES.check(self))  # type: ignore[return-value]  # it returns self
 
 
 class ImageBuildSpec(Document):

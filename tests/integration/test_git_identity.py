@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.builds import STRAKE
-from tests.fixtures.certificates import make_certificates
 from tests.fixtures.git_server import running_git_server
 
 PASSWORD = "developers-own"
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def test_a_signal(builder, many, rootfs):
     process = builder.start("--no-push", "--context", str(many), "--rootfs", rootfs)
     while not any(builder.work.glob("strake-build-*/roots/*/*/x/d0")):
         assert process.poll() is None
-        time.sleep(0.01)
+        time.sleep(0.01)  # nothing tells of a file; the loop ends when it is there
     process.send_signal(signal.SIGTERM)
     sent = time.monotonic()
     _, errors = process.communicate(timeout=120)
