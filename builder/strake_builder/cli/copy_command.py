@@ -74,7 +74,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_copy(arguments: argparse.Namespace) -> int:
     """Copy; return the exit status."""
-    from strake_builder.cli.session import cancel_on_signal
+    from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.solve.cancellation import Cancellation
 
     cancellation = Cancellation()

@@ -1,4 +1,4 @@
-"""What every building command shares: namespaces, and signals that stop the build.
+"""What every building command shares: namespaces, and the signals that stop the build.
 
 The process that the command starts does nothing but wait, so all that a build needs is imported in the one
 that builds.
@@ -7,12 +7,11 @@ that builds.
 from __future__ import annotations
 
 import gc
-import signal
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from strake_builder.errors import BuildCancelled, BuildError
+from strake_builder.cli.signals import cancel_on_signal
+from strake_builder.errors import BuildError
 from strake_builder.solve.cancellation import Cancellation
 
 if TYPE_CHECKING:
@@ -54,21 +53,3 @@ def run_build(
         return report_unstarted(error, result_path)
 
     return run_supervised(work, report)
-
-
-def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:
-    """Stop the work on a signal, from a thread: the handler may interrupt whoever holds the locks.
-
-    Args:
-        cancellation: what to stop.
-        once: the second signal ends the process, as it would without this.
-    """
-
-    def handle(number: int, _: object) -> None:
-        if once:
-            signal.signal(number, signal.SIG_DFL)
-        reason = BuildCancelled(f"stopped by {signal.Signals(number).name}")
-        threading.Thread(target=cancellation.cancel, args=[reason], daemon=True).start()
-
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, handle)

@@ -15,10 +15,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from strake_builder.cli.signals import STOPPING
 from strake_builder.errors import BuildError, InternalError, UnsupportedHere
 from strake_builder.rootfs import syscalls
 
-_PASSED_ON: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 _HINT: Final = "run as root, or in a pod with hostUsers: false and the capability SYS_ADMIN"
 _PROC_HINT: Final = (
     "parts of /proc are masked here, as in most containers, and a user namespace then gets none of its own:"
@@ -99,13 +99,17 @@ def _own_mounts() -> None:
 
 
 def _wait(child: int) -> int:
-    """Pass signals on to the child and return its status."""
+    """Pass signals on to the child and return its status.
 
-    def pass_on(number: int, _: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
+    The signals are taken with `sigwait`: a Python handler would run after `waitpid` for a signal that comes
+    just before it.
+    """
+    watched = {*STOPPING, signal.SIGCHLD}
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    while True:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+        number = signal.sigwait(watched)
+        if number != signal.SIGCHLD:
             os.kill(child, signal.SIGTERM if number == signal.SIGINT else number)
-
-    for number in _PASSED_ON:
-        signal.signal(number, pass_on)
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)

@@ -1,0 +1,53 @@
+"""Signals that end a command, received whatever its main thread waits for.
+
+Python runs a signal's handler in the main thread, when that thread comes back to the interpreter. For a
+signal that comes just before a wait without a limit begins, that is when the wait is over: with a silent
+registry, never. So nothing here depends on the main thread: the interpreter's own handler writes the number
+into a pipe at once (`signal.set_wakeup_fd`), and a thread reads it there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.errors import BuildCancelled
+
+if TYPE_CHECKING:
+    from strake_builder.solve.cancellation import Cancellation
+
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that ask a command to end."""
+
+
+def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:
+    """Cancel the work when a signal comes. Called once, in the main thread.
+
+    Args:
+        cancellation: What to cancel; its callbacks run in a thread of their own.
+        once: The second signal ends the process at once.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in STOPPING:
+        signal.signal(number, _ignore)  # without a handler in Python nothing is written to the pipe
+    threading.Thread(target=_cancel, args=[reading, cancellation, once], name="signals", daemon=True).start()
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """The thread that reads the pipe acts on the signal."""
+
+
+def _cancel(reading: int, cancellation: Cancellation, once: bool) -> None:
+    is_second = False
+    while numbers := os.read(reading, 16):
+        for number in numbers:
+            if once and is_second:
+                os._exit(128 + number)
+            is_second = True
+            reason = BuildCancelled(f"stopped by {signal.Signals(number).name}")
+            # A callback may wait, and the next signal must not wait for it.
+            threading.Thread(target=cancellation.cancel, args=[reason], daemon=True).start()

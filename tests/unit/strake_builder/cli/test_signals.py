@@ -1,0 +1,58 @@
+"""A signal ends a command even if its main thread cannot run a handler."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_MUTE_MAIN_THREAD = """
+import signal, sys, threading
+from strake_builder.cli.signals import STOPPING, cancel_on_signal
+from strake_builder.solve.cancellation import Cancellation
+cancellation, stopped = Cancellation(), threading.Event()
+cancel_on_signal(cancellation, once=True)
+cancellation.on_cancel(lambda: print(cancellation.reason, flush=True))
+{callback}
+# What a wait does that begins just after the signal came: the main thread takes none and returns from none.
+signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+print("ready", flush=True)
+stopped.wait()
+"""
+
+
+@pytest.fixture
+def waiting():
+    """Start a command whose main thread waits; its callback is a line of Python."""
+    started = []
+
+    def start(callback: str) -> subprocess.Popen[str]:
+        script = _MUTE_MAIN_THREAD.format(callback=callback)
+        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_the_main_thread_waits(waiting, number):
+    process = waiting("cancellation.on_cancel(stopped.set)")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=20)
+    assert f"stopped by {number.name}" in out
+    assert process.returncode == 0
+
+
+def test_the_second_signal_ends_what_does_not_stop(waiting):
+    process = waiting("cancellation.on_cancel(threading.Event().wait)")
+    process.send_signal(signal.SIGINT)
+    assert "stopped by SIGINT" in process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
