@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Protocol
 
+from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.sparse_maps import (
@@ -64,7 +65,8 @@ class Content:
         """Return at most `size` bytes, and empty at the end of the member."""
         if not self._left:
             return b""
-        data = self._source.read(min(size, self._left))
+        interrupt.check()
+        data = self._source.read(min(size, self._left, _CHUNK))  # it is memory that is asked for
         if not data:
             raise MalformedLayer(f"the archive ends {self._left} bytes before its member does")
         self._left -= len(data)
@@ -92,6 +94,7 @@ def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
     pax: dict[bytes, bytes] = {}
     shared: dict[bytes, bytes] = {}
     while True:
+        interrupt.check()
         block = _read_block(source)
         if block is None:
             return

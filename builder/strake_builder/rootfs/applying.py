@@ -17,7 +17,6 @@ from typing import Final, Self
 from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content, normalise
-from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.below import CopyUp, write_gaps
 from strake_builder.rootfs.clone import is_whiteout
 from strake_builder.rootfs.directory_times import DirectoryTimes
@@ -99,7 +98,6 @@ class Applying:
             MalformedLayer: it is damaged, or tries to leave the root.
             OSError: the disk is full or broken.
         """
-        checkpoint()
         self._entries += 1
         check_numbers(entry)
         if self._layer and b".." in entry.path.split(b"/"):

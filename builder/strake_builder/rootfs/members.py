@@ -11,7 +11,6 @@ from typing import Final
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content
-from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.file_content import write_all
 from strake_builder.rootfs.inside import Place
 
@@ -46,7 +45,6 @@ def make_file(place: Place, entry: Entry, content: Content) -> None:
     try:
         if content.extents is None:
             while data := content.read():
-                checkpoint()
                 write_all(fd, data)
         else:
             _write_sparse(fd, entry, content)
@@ -105,7 +103,6 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
             data = content.read(left)
             if not data:
                 raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
-            checkpoint()
             write_all(fd, data)
             left -= len(data)
 

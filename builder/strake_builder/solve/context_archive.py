@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.unpack import unpack_archive
 
 
-def unpack_context(archive: BinaryIO, directory: str) -> None:
+def unpack_context(archive: ByteSource, directory: str) -> None:
     """Unpack an archive, compressed in any way that ADD knows, into an empty directory.
 
     Raises:

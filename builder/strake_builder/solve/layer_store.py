@@ -19,6 +19,7 @@ from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from typing import Final, assert_never
 
+from strake_builder import interrupt
 from strake_builder.cache.usage import Usage
 from strake_builder.errors import BaseImageError, OutOfDisk
 from strake_builder.layers.blobs import StoredLayer
@@ -146,6 +147,7 @@ class LayerStore:
         """Unpack a layer under a name, if it is not there, and return its directory."""
         home = os.path.join(self._directory, name)
         directory = os.path.join(home, _TREE)
+        interrupt.check()
         self._hold(name)
         if not os.path.isdir(directory):
             despite_mirrors(lambda: self._unpack_anew(layer, home, lowers))
@@ -218,7 +220,7 @@ class LayerStore:
 
 
 def _read_out(packed: ByteSource) -> None:
-    while packed.read(1 << 20):
+    for _ in interrupt.pieces(packed):
         pass
 
 
