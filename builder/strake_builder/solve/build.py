@@ -11,6 +11,7 @@ request ─▶ context ─▶ Dockerfile ─▶ plan ─▶ base images ─▶ s
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -92,9 +93,8 @@ class Build:
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
-                context = fetch_context(
-                    self._request.source, scratch, unpack_context, credentials, self._sources
-                )
+                unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
+                context = fetch_context(self._request.source, scratch, unpack, credentials, self._sources)
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
                 work, cache = self._request.work_directory, self._inputs.cache_directory
@@ -148,7 +148,12 @@ class Build:
             workspace=workspace,
             images=images,
             store=LayerStore(
-                self._layers_directory(workspace), clients.pulling, pulls, self._reporter, usage
+                self._layers_directory(workspace),
+                clients.pulling,
+                pulls,
+                self._reporter,
+                usage,
+                self._inputs.max_unpacked,
             ),
             clients=clients,
             pusher=pusher,

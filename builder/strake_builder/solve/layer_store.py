@@ -29,6 +29,7 @@ from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.below import Gaps, read_gaps
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
@@ -55,6 +56,7 @@ class LayerStore:
         pool: where layers are unpacked.
         reporter: hears of bytes that arrive.
         usage: holds the directories, where builds share them.
+        limit: bytes that a layer may take on disk, see `Allowance`.
     """
 
     def __init__(
@@ -64,12 +66,14 @@ class LayerStore:
         pool: Executor,
         reporter: Reporter,
         usage: Usage | None = None,
+        limit: int = MAX_UNPACKED,
     ) -> None:
         self._directory = directory
         self._client = client
         self._pool = pool
         self._reporter = reporter
         self._usage = usage
+        self._limit = limit
         self._lock = threading.Lock()
         self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
         self._over: dict[tuple[DiffID, tuple[str, ...]], Future[str]] = {}
@@ -182,8 +186,14 @@ class LayerStore:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
-                        lowest, gaps = lowers == (), _gaps_path(tree)
-                        unpacked = unpack_layer(ahead, tree, lowest=lowest, lowers=lowers or None, gaps=gaps)
+                        unpacked = unpack_layer(
+                            ahead,
+                            tree,
+                            lowest=lowers == (),
+                            lowers=lowers or None,
+                            gaps=_gaps_path(tree),
+                            limit=self._limit,
+                        )
                 except LayerError:
                     _read_out(packed)  # it may not be what was asked for, which only the end tells
                     raise
