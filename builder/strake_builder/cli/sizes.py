@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from typing import Final
 
+from strake_api.size import parse_size
 from strake_builder.errors import InvalidRequest
 
 MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
 MAX_UNPACKED_DEFAULT: Final = "64GiB"
 """As `rootfs.allowance.MAX_UNPACKED`, which is not imported: the process that only waits needs no more."""
-_SIZE: Final = re.compile(r"(\d+)\s*(?:([KMGT])(i?)B?|B)?", re.IGNORECASE)
 
 
 def read_size(text: str, name: str) -> int:
@@ -25,15 +24,10 @@ def read_size(text: str, name: str) -> int:
     Raises:
         InvalidRequest: it is no size.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InvalidRequest(f"{name} {text!r} is no size", hint="such as 500MiB or 20GiB")
-    number, unit, binary = found.groups()
-    if unit is None:
-        return int(number)
-    base = 1024 if binary else 1000
-    factor: int = base ** ("KMGT".index(unit.upper()) + 1)
-    return int(number) * factor
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise InvalidRequest(f"{name} {text!r} is no size", hint="such as 500MiB or 20GiB") from error
 
 
 def add_max_unpacked_flag(parser: argparse._ActionsContainer) -> None:
