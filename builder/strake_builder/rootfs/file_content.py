@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from strake_builder import interrupt
+from strake_builder.rootfs.attributes import set_attribute
 
 _CHUNK: Final = 1 << 20
 _BLOCK: Final = 512
@@ -88,7 +89,7 @@ def copy_xattrs(source: bytes, target: bytes) -> None:
     """
     for name, value in content_xattrs(source).items():
         try:
-            os.setxattr(target, name, value)
+            set_attribute(target, name, value)
         except OSError as error:
             if error.errno not in {errno.ENOTSUP, errno.EPERM}:
                 raise

@@ -11,6 +11,7 @@ from typing import Final
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content
+from strake_builder.rootfs.attributes import set_attribute
 from strake_builder.rootfs.file_content import write_all
 from strake_builder.rootfs.inside import Place
 
@@ -88,7 +89,7 @@ def set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> N
         if name.startswith(_FOREIGN_XATTRS):
             continue
         try:
-            os.setxattr(path, name, value, follow_symlinks=follow)
+            set_attribute(path, name, value, follow=follow)
         except OSError as error:
             if error.errno not in _NOT_ALLOWED:
                 raise
