@@ -40,6 +40,15 @@ def check() -> None:
     _check.get()()
 
 
+def is_stopped() -> bool:
+    """Say whether this thread's work is to stop, for what must not be left in the middle."""
+    try:
+        check()
+    except Exception:  # noqa: BLE001 - the check says by which
+        return True
+    return False
+
+
 def pieces(file: Readable) -> Iterator[bytes]:
     """Yield what is left of a file; each MiB is a place to stop.
 

@@ -17,6 +17,7 @@ import pytest
 
 from strake_oci.digest import DiffID, Digest
 from tests.fixtures.hostile_images import HostileImages
+from tests.fixtures.slow_removal import slow_programs
 
 SOON = 6.0
 """Seconds from the cause to the end of the process, on a machine that is busy: one is enough. Whatever is
@@ -169,7 +170,45 @@ class TestEndlessArchive:
     def nothing_is_left(builder) -> None:
         layers = builder.directory / "cache/layers"
         if layers.exists():
-            assert [name for name in os.listdir(layers) if name.startswith(".")] == []
+            assert begun_layers(layers.parent) == []
+
+
+def test_a_build_that_is_killed_leaves_a_cache_that_the_next_one_tidies_up(builder, endless):
+    image = HostileImages(builder).push_packed([endless], (ANY,))
+    builder.context(f"FROM {image}\nRUN true")
+    cache = builder.directory / "cache"
+    process = builder.start("--cache-dir", str(cache))
+    try:
+        while not (cache / "layers").exists() or entries(cache / "layers") < 900:
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.kill()
+        process.communicate()
+    assert begun_layers(cache) != []
+    builder.context("FROM TINY\nRUN true")
+    done = builder.run("--cache-dir", str(cache))
+    assert done.returncode == 0, done.stderr
+    assert begun_layers(cache) == []
+
+
+def begun_layers(cache: Path) -> list[str]:
+    return [name for name in os.listdir(cache / "layers") if name.startswith(".")]
+
+
+def test_a_workspace_that_takes_minutes_to_remove(builder, many_files, tmp_path):
+    """The build ends all the same, says why something is left, and the next one removes it."""
+    begun = time.monotonic()
+    path = slow_programs(tmp_path / "programs")
+    done = builder.run("--timeout", "3", "--context", str(many_files), PATH=path)
+    assert time.monotonic() - begun < 3 + SOON + 6  # of which it has five
+    assert done.returncode == 10, done.stderr
+    assert "there was no time to remove" in done.stderr
+    assert builder.left_behind() != []
+    builder.context("FROM TINY\nCOPY Dockerfile /")
+    done = builder.run()
+    assert done.returncode == 0, done.stderr
+    assert builder.left_behind() == []
 
 
 def test_a_context_that_never_comes(builder):

@@ -89,8 +89,8 @@ class Build:
         """
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
-            workspace = scope.enter_context(self._workspace())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
+            workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
                 unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)

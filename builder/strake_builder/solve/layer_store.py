@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -31,9 +30,9 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.below import Gaps, read_gaps
-from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
+from strake_builder.solve.scratch import scratch_directory
 from strake_oci.digest import DiffID
 from strake_oci.errors import MirrorError, OCIError
 from strake_oci.read_ahead import ReadAhead
@@ -159,17 +158,13 @@ class LayerStore:
 
     def _unpack_anew(self, layer: StoredLayer, home: str, lowers: tuple[str, ...] | None) -> None:
         name = os.path.basename(home)
-        scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
-        try:
-            tree = os.path.join(scratch, _TREE)
-            os.chmod(scratch, 0o755)
+        with scratch_directory(self._directory, name) as scratch:
+            tree = os.path.join(scratch.path, _TREE)
+            os.chmod(scratch.path, 0o755)
             os.mkdir(tree, 0o755)
             self._hold(name, self._fill(tree, layer, lowers))
             with contextlib.suppress(OSError):  # another build was quicker
-                os.rename(scratch, home)
-        finally:
-            if os.path.isdir(scratch):
-                remove_tree(scratch)
+                scratch.keep_as(home)
 
     def _hold(self, name: str, size: int | None = None) -> None:
         if self._usage is not None:
