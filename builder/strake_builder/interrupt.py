@@ -1,4 +1,4 @@
-"""Lets long loops end early: whoever starts work says what stops it, loops deep inside ask whether it is.
+"""Lets long loops end early: what starts work says what stops it, loops deep inside ask whether it is.
 
 A build that was stopped has a second, and a tree, an archive or a file may take minutes. What stops the work
 holds for the thread that does it, as a context variable: functions need no parameter for it, and a thread

@@ -63,7 +63,7 @@ def huge_file(builder) -> Path:
 
 
 def entries(directory: Path) -> int:
-    """Count what is below a directory, which changes meanwhile."""
+    """Count what is in a directory and those in it, which change meanwhile."""
     return sum(len(names) for _, _, names in os.walk(directory))
 
 
