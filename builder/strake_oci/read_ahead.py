@@ -7,6 +7,7 @@ network, processor and disk idle by turns.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Final, Self
@@ -24,7 +25,8 @@ PIECES: Final = 8
 class ReadAhead:
     """The same bytes as `source`, which another thread reads meanwhile.
 
-    Leaving the context ends the thread; a piece that is being read is waited for.
+    The thread has the context variables of the one that makes this. Leaving the context ends the thread; a
+    piece that is being read is waited for.
 
     Args:
         source: Read in the other thread alone until the context is left.
@@ -40,7 +42,9 @@ class ReadAhead:
         self._is_over = False
         self._is_left = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="read-ahead", daemon=True)
+        self._thread = threading.Thread(
+            target=contextvars.copy_context().run, args=[self._run], name="read-ahead", daemon=True
+        )
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, and b"" only at the end.

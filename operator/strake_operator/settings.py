@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from strake_api.size import parse_size
 from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.registries.document import PlatformRegistries
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 DEADLINE_MARGIN_SECONDS: Final = 60
 """What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
+MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
+"""The operator's variable and the builder's."""
 _CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
 
 
@@ -41,6 +44,8 @@ class Settings:
     """How long what keeps a run from starting may take to go away before the run fails."""
     keep_seconds: int = 3600
     """How long Job, pod (with the log) and ConfigMap of a run that ended are kept."""
+    max_unpacked_size: str | None = None
+    """What one layer or archive may take on disk, unpacked; the builder's default where None."""
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -63,6 +68,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
         keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),
+        max_unpacked_size=_size(environment, MAX_UNPACKED_VARIABLE),
     )
 
 
@@ -71,6 +77,20 @@ def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...])
     text = environment.get(name, "").strip() or choices[0]
     if text not in choices:
         raise SettingsError(f"{name} must be {' or '.join(choices)}, not {text!r}")
+    return text
+
+
+def _size(environment: Mapping[str, str], name: str) -> str | None:
+    """Return the variable's value, a size that leaves room for something; None where there is none."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a size such as 500MiB or 20GiB, not {text!r}") from error
+    if not size:
+        raise SettingsError(f"{name} must leave room for something, which {text!r} does not")
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import subprocess
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from strake_oci.digest import DiffID, Digest
 from tests.fixtures.hostile_images import HostileImages, diff_id, layer
 from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
@@ -273,6 +275,23 @@ def test_sizes_that_lie(builder, images, victim, size):
     pax.type, pax.size = tarfile.XHDTYPE, length
     extension = pax.tobuf() + (b"%d " % length + record).ljust(512, b"\0")
     refused(builder, images.push(extension + data + content.ljust(1536, b"\0") + bytes(1024)))
+
+
+def test_a_million_global_headers_of_ever_new_keys(builder, images):
+    """Each of their records is in force up to the end, so that they would fill the memory."""
+    header = tarfile.TarInfo("pax")
+    header.type, header.size = tarfile.XGLTYPE, 17
+    begin, packer, digest = header.tobuf(), zlib.compressobj(1, wbits=31), hashlib.sha256()
+    packed = bytearray()
+    for start in range(0, 1_000_000, 1000):
+        piece = b"".join(
+            begin + (b"17 key%07d=vv\n" % number).ljust(512, b"\0") for number in range(start, start + 1000)
+        )
+        digest.update(piece)
+        packed += packer.compress(piece)
+    packed += packer.flush()
+    image = images.push_packed([bytes(packed)], (DiffID(Digest.parse(f"sha256:{digest.hexdigest()}")),))
+    refused(builder, image, "more than 10000 PAX records are in force")
 
 
 @pytest.mark.parametrize("kind", ["overlay", "scan"])

@@ -13,10 +13,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import tempfile
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_entry
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
@@ -112,7 +112,7 @@ class LocalCache:
             except OSError as error:
                 if error.errno not in _NO_LINK:
                     raise
-                shutil.copyfile(layer.path, scratch)
+                _copy(layer.path, scratch)
             os.rename(scratch, path)
         finally:
             with contextlib.suppress(FileNotFoundError):  # renaming a link onto its own inode does nothing
@@ -131,6 +131,12 @@ class LocalCache:
         except OSError:
             os.unlink(scratch)
             raise
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a blob to another file system, unless the build is stopped."""
+    with open(source, "rb") as reader, open(target, "xb") as writer:
+        writer.writelines(interrupt.pieces(reader))
 
 
 def _file_name(digest: Digest) -> str:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from strake_builder import interrupt
+
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OLD: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -80,6 +82,8 @@ class Usage:
 def prune(directory: str, limit: int, remove: Callable[[str], None]) -> int:
     """Remove what was used longest ago until the rest is within a limit; return the bytes removed.
 
+    A build that is stopped leaves the rest to the next one.
+
     Args:
         directory: of the usage files.
         limit: bytes of all objects together.
@@ -88,7 +92,7 @@ def prune(directory: str, limit: int, remove: Callable[[str], None]) -> int:
     objects = _objects(directory)
     excess, removed = sum(each.size for each in objects) - limit, 0
     for each in sorted(objects, key=lambda o: o.used):
-        if excess <= 0:
+        if excess <= 0 or interrupt.is_stopped():
             break
         if _remove(directory, each.name, remove):
             excess -= each.size

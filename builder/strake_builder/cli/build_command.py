@@ -19,6 +19,7 @@ from strake_builder.cli.output_flags import (
 )
 from strake_builder.cli.registry_flags import read_registries
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
+from strake_builder.cli.sizes import read_max_unpacked
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
@@ -141,6 +142,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         dockerfile_path=_dockerfile_path(arguments),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         cache_limit=read_cache_limit(arguments),
+        max_unpacked=read_max_unpacked(arguments),
         jobs=arguments.jobs,
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,

@@ -6,6 +6,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.cli.sizes import read_size
 from strake_builder.cli.switches import add_switch, boolean
 from strake_builder.errors import InvalidRequest
 
@@ -16,7 +17,6 @@ _DEFAULT_TTL: Final = "336h"
 _DEFAULT_SIZE: Final = "20GiB"
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"(?:\d+[dhms])+")
-_SIZE: Final = re.compile(r"(\d+)\s*(?:([KMGT])(i?)B?|B)?", re.IGNORECASE)
 
 
 def add_cache_flags(parser: argparse.ArgumentParser) -> None:
@@ -135,16 +135,7 @@ def read_cache_limit(arguments: argparse.Namespace) -> int:
     Raises:
         InvalidRequest: it is no size.
     """
-    text: str = arguments.cache_max_size
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InvalidRequest(f"--cache-max-size {text!r} is no size", hint="such as 500MiB or 20GiB")
-    number, unit, binary = found.groups()
-    if unit is None:
-        return int(number)
-    base = 1024 if binary else 1000
-    factor: int = base ** ("KMGT".index(unit.upper()) + 1)
-    return int(number) * factor
+    return read_size(arguments.cache_max_size, "--cache-max-size")
 
 
 def _seconds(text: str) -> int:

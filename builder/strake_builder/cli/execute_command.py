@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strake_builder.cli.sizes import add_max_unpacked_flag, read_max_unpacked
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
@@ -21,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
     parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    add_max_unpacked_flag(parser)
     parser.set_defaults(handler=execute)
 
 
@@ -29,11 +31,13 @@ def execute(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.session import run_build
 
     return run_build(
-        lambda: _prepare(arguments.request), log_format=arguments.log_format, result_path=arguments.result
+        lambda: _prepare(arguments.request, read_max_unpacked(arguments)),
+        log_format=arguments.log_format,
+        result_path=arguments.result,
     )
 
 
-def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
+def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
     from strake_api.request import BuildRequest
@@ -57,6 +61,7 @@ def _prepare(path: str) -> tuple[BuildRequest, BuildInputs]:
         pull_credentials=_pull_credentials(request, push),
         push_credentials=push,
         registries=requested_access(request.registries),
+        max_unpacked=max_unpacked,
     )
 
 

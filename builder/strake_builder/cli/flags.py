@@ -9,6 +9,7 @@ from typing import Final
 
 from strake_builder.cli.cache_flags import add_cache_flags
 from strake_builder.cli.registry_flags import add_registry_flags
+from strake_builder.cli.sizes import add_max_unpacked_flag
 from strake_builder.errors import InvalidRequest
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
@@ -50,6 +51,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
         "where the kernel allows it)",
     )
+    add_max_unpacked_flag(place)
     add_registry_flags(parser)
     add_cache_flags(parser)
     secrets = parser.add_argument_group("secrets")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from strake_builder.cli.cache_flags import read_cache, read_cache_limit
 from strake_builder.cli.flags import add_building_flags, read_secrets, read_ssh
 from strake_builder.cli.registry_flags import read_registries
+from strake_builder.cli.sizes import read_max_unpacked
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequest
 
@@ -98,6 +99,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         ssh_sockets=read_ssh(arguments.ssh),
         cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
         cache_limit=read_cache_limit(arguments),
+        max_unpacked=read_max_unpacked(arguments),
         jobs=arguments.jobs,
         runtime=arguments.runtime,
         rootfs=arguments.rootfs,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.context.git import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
@@ -24,7 +25,6 @@ SIZE_LIMIT: Final = 32 << 30
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _HEADER_MAX: Final = 1024
-_CHUNK: Final = 1 << 20
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 """Two names of one content coding (RFC 9110, section 8.4.1.3)."""
 
@@ -171,7 +171,7 @@ def check_file(url: str, path: str, checksum: str | None) -> str:
     """
     digests = _Digests(checksum)
     with open(path, "rb") as file:
-        while piece := file.read(_CHUNK):
+        for piece in interrupt.pieces(file):
             digests.update(piece)
     digests.check(redact_url(url))
     return digests.sha256
@@ -210,7 +210,7 @@ def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) 
     with open(path, "xb") as file:
         os.fchmod(file.fileno(), 0o600)
         try:
-            while piece := source.read(_CHUNK):
+            for piece in interrupt.pieces(source):
                 size += len(piece)
                 if size > limit:
                     raise SourceError(f"{shown} is larger than {limit >> 20} MiB")

@@ -11,12 +11,12 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.context.download import (
     SIZE_LIMIT,
     Download,
@@ -144,5 +144,6 @@ def _link_or_copy(source: str, target: str) -> None:
     except FileNotFoundError:
         raise
     except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
+        with open(source, "rb") as reader, open(target, "wb") as writer:
+            writer.writelines(interrupt.pieces(reader))
         os.chmod(target, 0o600)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Final, assert_never
+from typing import Final, assert_never
 
 from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
+from strake_builder import interrupt
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
+from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.stopping import Stopping
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
+_LOOK: Final = 250
+"""Milliseconds between two looks whether the build was stopped, while an archive does not come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class FetchedContext:
 def fetch_context(
     source: Source,
     scratch: str,
-    unpack: Callable[[BinaryIO, str], None],
+    unpack: Callable[[ByteSource, str], None],
     credentials: GitCredentials | None = None,
     stopping: Stopping | None = None,
 ) -> FetchedContext:
@@ -62,8 +68,8 @@ def fetch_context(
             return FetchedContext(os.path.realpath(chosen.path))
         case ArchiveSource():
             try:
-                with open(chosen.path, "rb", buffering=0) as archive:
-                    unpack(archive, scratch)
+                with FileIO(chosen.path, opener=_at_once) as archive:
+                    unpack(_Awaited(archive), scratch)
             except OSError as error:
                 raise SourceError(f"cannot unpack the context {chosen.path}: {error.strerror}") from error
             return FetchedContext(scratch)
@@ -74,6 +80,27 @@ def fetch_context(
             return _fetch_git(chosen, scratch, credentials, stopping)
         case _:
             assert_never(chosen)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a file; a pipe that nobody writes to yet is not waited for."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+class _Awaited:
+    """An archive that may come from a program, which may be silent for as long as it likes."""
+
+    def __init__(self, archive: FileIO) -> None:
+        self._archive = archive
+        self._ready = select.poll()
+        self._ready.register(archive, select.POLLIN)
+
+    def read(self, size: int, /) -> bytes:
+        """Return at most `size` bytes, and empty only at the end."""
+        while True:
+            interrupt.check()
+            if self._ready.poll(_LOOK) and (data := self._archive.read(size)) is not None:
+                return data
 
 
 def _write_inline(source: InlineSource, directory: str) -> None:

@@ -12,6 +12,7 @@ import sys
 import zlib
 from typing import IO, Final, Protocol, cast
 
+from strake_builder import interrupt
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
 from strake_builder.layers.format import GZIP_LEVEL, ZSTD_LEVEL
 from strake_builder.layers.tar_reader import ByteSource
@@ -136,6 +137,7 @@ class _Peeked:
         if self._left:
             data, self._left = self._left[:size], self._left[size:] if size > 0 else b""
             return data if size > 0 else self.head
+        interrupt.check()  # here, since a stream may be long and hold nothing
         return self._source.read(size if size > 0 else _CHUNK)
 
 

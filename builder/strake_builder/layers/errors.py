@@ -2,7 +2,8 @@
 
 LayerError
 ├── MalformedLayer     the archive does not follow the tar format
-└── UnknownCompression the stream is none of gzip, zstd, plain tar
+├── UnknownCompression the stream is none of gzip, zstd, plain tar
+└── TooLarge           what is packed in it takes more room than it may
 """
 
 from __future__ import annotations
@@ -20,3 +21,7 @@ class MalformedLayer(LayerError):
 
 class UnknownCompression(LayerError):
     """The stream is compressed in a way that is not supported."""
+
+
+class TooLarge(LayerError):
+    """What is packed in the archive takes more room on disk than one archive may."""

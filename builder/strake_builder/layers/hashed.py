@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from strake_builder import interrupt
 from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.digest import Hasher
 
@@ -22,6 +23,7 @@ class HashedStream:
 
     def read(self, size: int, /) -> bytes:
         """Return at most `size` bytes, empty at the end."""
+        interrupt.check()
         data = self._source.read(size)
         self.hasher.update(data)
         return data

@@ -115,6 +115,7 @@ class _Worker:
         self._queue: queue.Queue[bytes | None] = queue.Queue(_QUEUED)
         self._take = take
         self._error: BaseException | None = None
+        self._is_in_vain = False
         self._thread = threading.Thread(target=self._run, name="layer", daemon=True)
 
     def put(self, piece: bytes) -> None:
@@ -124,7 +125,7 @@ class _Worker:
 
     def _run(self) -> None:
         while (piece := self._queue.get()) is not None:
-            if self._error is None:
+            if self._error is None and not self._is_in_vain:
                 try:
                     self._take(piece)
                 except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
@@ -135,6 +136,7 @@ class _Worker:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._is_in_vain = exc[0] is not None  # what waits may be seconds of work at a high level
         self._queue.put(None)
         self._thread.join()
         if self._error is not None and exc[0] is None:

@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Protocol
 
+from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.pax_records import PaxRecords
 from strake_builder.layers.sparse_maps import (
     SPARSE,
     Extent,
-    RepeatedRecords,
     extents,
     map_of_content,
     map_of_records,
@@ -64,7 +65,8 @@ class Content:
         """Return at most `size` bytes, and empty at the end of the member."""
         if not self._left:
             return b""
-        data = self._source.read(min(size, self._left))
+        interrupt.check()
+        data = self._source.read(min(size, self._left, _CHUNK))  # it is memory that is asked for
         if not data:
             raise MalformedLayer(f"the archive ends {self._left} bytes before its member does")
         self._left -= len(data)
@@ -89,9 +91,9 @@ def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
         MalformedLayer: bad checksum, truncated stream, an oversized extension or a bad number.
     """
     longs: dict[bytes, bytes] = {}
-    pax: dict[bytes, bytes] = {}
-    shared: dict[bytes, bytes] = {}
+    pax = PaxRecords(MAX_EXTENSION)
     while True:
+        interrupt.check()
         block = _read_block(source)
         if block is None:
             return
@@ -100,20 +102,10 @@ def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
             longs[flag] = _read_extension(source, block).rstrip(b"\0")
             continue
         if flag in {_PAX_NEXT, _PAX_GLOBAL}:
-            found = _parse_pax(_read_extension(source, block))
-            if flag == _PAX_NEXT:
-                pax.update(found)
-            else:  # a sparse map is of one file
-                shared.update((key, value) for key, value in found.items() if not key.startswith(SPARSE))
-            if (
-                sum(len(key) + len(value) for kept in (pax, shared) for key, value in kept.items())
-                > MAX_EXTENSION
-            ):
-                raise MalformedLayer(f"PAX records of one member exceed the limit of {MAX_EXTENSION} bytes")
+            pax.take(_read_extension(source, block), shared=flag == _PAX_GLOBAL)
             continue
-        records = {**shared, **pax}
-        entry, content = _member(source, block, records, longs)
-        longs, pax = {}, {}
+        entry, content = _member(source, block, pax.in_force(), longs)
+        longs = {}
         if entry is not None:
             yield entry, content
         content.skip()
@@ -203,26 +195,6 @@ def _read_extension(source: ByteSource, block: bytes) -> bytes:
     return data
 
 
-def _parse_pax(data: bytes) -> dict[bytes, bytes]:
-    records: dict[bytes, bytes] = {}
-    repeated = RepeatedRecords()
-    at = 0
-    while at < len(data) and data[at] != 0:
-        space = data.find(b" ", at, at + 10)
-        if space < 0 or not data[at:space].isdigit():
-            raise MalformedLayer("a PAX record has no length")
-        length = int(data[at:space])
-        record = data[space + 1 : at + length]
-        if at + length > len(data) or not record.endswith(b"\n") or b"=" not in record:
-            raise MalformedLayer("a PAX record does not fit its length")
-        key, _, value = record[:-1].partition(b"=")
-        if not repeated.take(key, value):
-            records[key] = value
-        at += length
-    repeated.add_to(records)
-    return records
-
-
 def _parse_number(field: bytes) -> int:
     """Return an octal field, or a base-256 one (GNU) where its first bit says so."""
     if field[0] & 0x80:
@@ -241,7 +213,7 @@ def _parse_number(field: bytes) -> int:
 
 def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
     value = records.get(key)
-    if value is None:
+    if not value:  # an empty one takes back a global one
         return _parse_number(field)
     if not value.isdigit() or len(value) > 20:  # noqa: PLR2004 - digits of 2^64
         raise MalformedLayer(f"the PAX record {key.decode()} holds {_shown(value)}")
@@ -250,7 +222,7 @@ def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
 
 def _mtime(records: dict[bytes, bytes], block: bytes) -> int:
     value = records.get(b"mtime")
-    if value is None:
+    if not value:
         return _parse_number(block[136:148]) if not block[136] & 0x40 else 0
     seconds = value.partition(b".")[0]
     if not seconds.lstrip(b"-").isdigit() or len(seconds) > 20:  # noqa: PLR2004 - digits of 2^64

@@ -17,7 +17,7 @@ from typing import Final, Self
 from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content, normalise
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder.rootfs.allowance import ENTRY, MAX_UNPACKED, Allowance
 from strake_builder.rootfs.below import CopyUp, write_gaps
 from strake_builder.rootfs.clone import is_whiteout
 from strake_builder.rootfs.directory_times import DirectoryTimes
@@ -28,6 +28,8 @@ from strake_builder.rootfs.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.members import check_numbers, make_device, make_file, set_metadata, set_xattrs
 from strake_builder.rootfs.remove import remove_entry
 
+_BLOCK: Final = 512
+"""Bytes of what `st_blocks` counts."""
 _DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -66,6 +68,7 @@ class Applying:
         lowest: nothing is below the layer, so that its whiteouts mean nothing and are left out.
         lowers: the layers below, topmost first; None where they are not at hand.
         scratch: a directory on disk, for files without names; the one that holds the root where None.
+        limit: bytes that it may take on disk, see `Allowance`.
     """
 
     def __init__(
@@ -76,10 +79,12 @@ class Applying:
         lowest: bool,
         lowers: Sequence[str] | None = None,
         scratch: str | None = None,
+        limit: int = MAX_UNPACKED,
     ) -> None:
         scratch = scratch or root.beside
         self._root = root
         self._layer = layer
+        self._allowance = Allowance(limit)
         self._lowest = lowest
         self._last: _Parent | None = None
         self._times = DirectoryTimes(scratch)
@@ -97,11 +102,12 @@ class Applying:
 
         Raises:
             MalformedLayer: it is damaged, or tries to leave the root.
+            TooLarge: there is no room for it in what the archive may take.
             OSError: the disk is full or broken.
         """
-        checkpoint()
         self._entries += 1
         check_numbers(entry)
+        self._allowance.member(entry, content)
         if self._layer and b".." in entry.path.split(b"/"):
             raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
         if self._layer and entry.is_aufs_data and not self._is_aufs_link(entry):
@@ -161,6 +167,7 @@ class Applying:
         """Make a directory that a member needs as it is below; note it where that is not known."""
         if path == AUFS_LINKS:
             return False
+        self._allowance.take(ENTRY, path)
         if self._below is not None:
             return self._below.directory(parent, name, path)
         if self._alone:
@@ -280,9 +287,10 @@ class Applying:
 
     def _find_file(self, target: Place) -> os.stat_result | None:
         """Return the file that a hard link names, brought up from the layers below where they have it."""
-        if target.stat is None and self._below is not None:
-            self._below.file(target)
+        brought = target.stat is None and self._below is not None and self._below.file(target)
         found = _lstat(target.directory, target.name)
+        if brought and found is not None:
+            self._allowance.take(found.st_blocks * _BLOCK, target.path)
         if found is None or stat.S_ISDIR(found.st_mode) or (self._layer and is_whiteout(found)):
             return None
         return found

@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
@@ -102,6 +103,7 @@ class _Walk:
         where = os.path.join(self._upper, prefix)
         try:
             for name in sorted_names(where, self._scratch):
+                interrupt.check()
                 found = os.lstat(where + name)
                 if not _is_socket(found):
                     yield prefix + name, found
@@ -164,6 +166,7 @@ def _content(entry: Entry, where: str) -> Iterator[bytes]:
     fd = os.open(where, _READ)
     try:
         while left:
+            interrupt.check()
             data = os.read(fd, min(left, _CHUNK))
             if not data:
                 raise StepError(f"/{entry.path.decode(errors='replace')} shrank while it was read")

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
+from strake_builder.rootfs.attributes import set_attribute
 from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import copy_content
 from strake_builder.rootfs.inside import Root
@@ -124,10 +125,10 @@ def _clone_xattrs(source: int | bytes, target: int | bytes) -> None:
     for name in _xattr_names(source):
         try:
             if isinstance(source, int) and isinstance(target, int):
-                os.setxattr(target, name, os.getxattr(source, name))
+                set_attribute(target, name, os.getxattr(source, name))
             else:
                 value = os.getxattr(source, name, follow_symlinks=False)
-                os.setxattr(target, name, value, follow_symlinks=False)
+                set_attribute(target, name, value, follow=False)
         except OSError as error:
             if error.errno not in _NOT_ALLOWED:
                 raise

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder import interrupt
 from strake_builder.rootfs.copy import CopyOptions
 from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import content_xattrs
@@ -59,7 +59,7 @@ class FileDigests:
         if known is None:
             hasher = hashlib.sha256()
             while data := os.read(fd, _CHUNK):
-                checkpoint()
+                interrupt.check()
                 hasher.update(data)
             known = hasher.digest()
             with self._lock:
@@ -128,7 +128,7 @@ class _Walk:
                 os.close(level.fd)
 
     def _enter(self, stack: list[_Level], name: bytes) -> _Level | None:
-        checkpoint()
+        interrupt.check()
         level, options = stack[-1], self._options
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.fd, follow_symlinks=False)

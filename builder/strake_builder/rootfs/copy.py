@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.errors import StepError
-from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.disk_map import DiskMap, identity
 from strake_builder.rootfs.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.inside import NewDirectory, Place, Root
@@ -79,6 +79,7 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
     Raises:
         StepError: the source is missing, or the destination cannot hold it.
         PathError: a path cannot be resolved.
+        Exception: it is to stop; see `interrupt`.
     """
     with source.place(path) as origin:
         if origin.stat is None:
@@ -207,7 +208,7 @@ class _Copier:
 
     def _member(self, level: _Level, name: bytes) -> _Level | None:
         """Copy one member of a directory; return the level below where it is a directory."""
-        checkpoint()
+        interrupt.check()
         options = self._options
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.source, follow_symlinks=False)

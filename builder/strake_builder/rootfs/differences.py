@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.rootfs.clone import is_whiteout
 from strake_builder.rootfs.cursor import Cursor
@@ -68,6 +69,7 @@ def _check_members(fd: int, trail: list[bytes], scratch: str) -> Iterator[bytes]
     """Check what is in a directory and return the directories in it."""
     directories = Names(scratch)
     for name in sorted_names(fd, scratch):
+        interrupt.check()
         found = _lstat(fd, name)
         if is_whiteout(found):
             raise _poses_as_whiteout(b"/" + b"/".join([*trail, name]))
@@ -151,6 +153,7 @@ class _Comparison:
     def _write(self, before: Listed, now: Listed) -> None:
         """Write what is new, changed or gone in the current directory, but for directories."""
         for name, was, member in self._members(before, now):
+            interrupt.check()
             if member is None:
                 self._upper.whiteout(name)
             elif not member.is_directory and was != member:

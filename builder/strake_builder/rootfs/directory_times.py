@@ -11,6 +11,7 @@ import struct
 import tempfile
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.rootfs.inside import Root
 
 _NOTE: Final = struct.Struct("=qII")
@@ -41,6 +42,7 @@ class DirectoryTimes:
         """Set the times of those that are still directories."""
         self._notes.seek(0)
         while head := self._notes.read(_NOTE.size):
+            interrupt.check()
             seconds, nanoseconds, length = _NOTE.unpack(head)
             mtime = seconds * _SECOND + nanoseconds
             with root.place(self._notes.read(length), follow=False) as place:

@@ -7,10 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder import interrupt
+from strake_builder.rootfs.attributes import set_attribute
 
-_COPY_MAX: Final = 64 << 20
-"""Bytes. Between two pieces the build may be stopped."""
 _CHUNK: Final = 1 << 20
 _BLOCK: Final = 512
 """Bytes of what `st_blocks` counts."""
@@ -30,14 +29,13 @@ def copy_content(reader: int, writer: int, size: int) -> None:
     """
     if not size:
         while data := os.read(reader, _CHUNK):
-            checkpoint()
+            interrupt.check()
             write_all(writer, data)
         return
     if os.fstat(reader).st_blocks * _BLOCK >= size:
         _copy_run(reader, writer, size)
         return
     for start, end in _runs_of_data(reader, size):
-        checkpoint()
         os.lseek(reader, start, os.SEEK_SET)
         os.lseek(writer, start, os.SEEK_SET)
         _copy_run(reader, writer, end - start)
@@ -61,14 +59,17 @@ def _runs_of_data(fd: int, size: int) -> Iterator[tuple[int, int]]:
 def _copy_run(reader: int, writer: int, size: int) -> None:
     copied = 0
     try:
-        while copied < size and (step := os.copy_file_range(reader, writer, min(_COPY_MAX, size - copied))):
+        while copied < size:
+            interrupt.check()
+            step = os.copy_file_range(reader, writer, min(interrupt.PIECE, size - copied))
+            if not step:
+                break
             copied += step
-            checkpoint()
     except OSError as error:
         if copied or error.errno not in _NO_REFLINK:
             raise
     while copied < size and (data := os.read(reader, min(_CHUNK, size - copied))):
-        checkpoint()
+        interrupt.check()
         write_all(writer, data)  # not possible inside the kernel between these file systems
         copied += len(data)
 
@@ -88,7 +89,7 @@ def copy_xattrs(source: bytes, target: bytes) -> None:
     """
     for name, value in content_xattrs(source).items():
         try:
-            os.setxattr(target, name, value)
+            set_attribute(target, name, value)
         except OSError as error:
             if error.errno not in {errno.ENOTSUP, errno.EPERM}:
                 raise

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Sequence
 from typing import Final
 
+from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.rootfs.layer_stack import LayerStack
 
@@ -78,6 +79,7 @@ def read_xattrs(where: bytes) -> dict[bytes, bytes]:
 def _same_content(one: bytes, other: bytes) -> bool:
     with open(one, "rb") as a, open(other, "rb") as b:
         while True:
+            interrupt.check()
             piece = a.read(_CHUNK)
             if piece != b.read(_CHUNK):
                 return False

@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder import interrupt
 from strake_builder.rootfs.clone import Cloner, clone_directory_metadata, is_whiteout
 from strake_builder.rootfs.cursor import Cursor
 from strake_builder.rootfs.inside import Root
@@ -73,7 +73,7 @@ class _Application:
         directories = Names(self._scratch)
         with os.scandir(self._source.fd) as entries:
             for entry in entries:
-                checkpoint()
+                interrupt.check()
                 name, found = os.fsencode(entry.name), entry.stat(follow_symlinks=False)
                 is_directory = stat.S_ISDIR(found.st_mode)
                 there = None if empty else _lstat(target, name)

@@ -11,7 +11,7 @@ from typing import Final
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder.rootfs.attributes import set_attribute
 from strake_builder.rootfs.file_content import write_all
 from strake_builder.rootfs.inside import Place
 
@@ -46,7 +46,6 @@ def make_file(place: Place, entry: Entry, content: Content) -> None:
     try:
         if content.extents is None:
             while data := content.read():
-                checkpoint()
                 write_all(fd, data)
         else:
             _write_sparse(fd, entry, content)
@@ -90,7 +89,7 @@ def set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> N
         if name.startswith(_FOREIGN_XATTRS):
             continue
         try:
-            os.setxattr(path, name, value, follow_symlinks=follow)
+            set_attribute(path, name, value, follow=follow)
         except OSError as error:
             if error.errno not in _NOT_ALLOWED:
                 raise
@@ -105,7 +104,6 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
             data = content.read(left)
             if not data:
                 raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
-            checkpoint()
             write_all(fd, data)
             left -= len(data)
 

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
+from strake_builder import interrupt
+
 RUN: Final = 16_384
 """Names in memory at a time."""
 _PIECE: Final = 16 << 10
@@ -28,11 +30,13 @@ def sorted_names(directory: int | bytes, scratch: str) -> Iterator[bytes]:
 
     Raises:
         OSError: the directory cannot be read, or the file cannot be written.
+        Exception: it is to stop; see `interrupt`.
     """
     names = Names(scratch)
     # by a path of bytes, names come as bytes
     with os.scandir(b"/proc/self/fd/%d" % directory if isinstance(directory, int) else directory) as entries:
         for entry in entries:
+            interrupt.check()
             names.add(entry.name)
     return names.sorted()
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 import subprocess
+import time
 from typing import Final
 
+from strake_builder import interrupt
+
 _FEW: Final = 200
+_LOOK: Final = 100
+"""Milliseconds between two looks whether the build was stopped."""
+_PATIENCE: Final = 1.0
 
 
 def remove_entry(directory: int, name: bytes) -> None:
@@ -22,25 +29,52 @@ def remove_entry(directory: int, name: bytes) -> None:
     try:
         os.rmdir(name, dir_fd=directory)
     except OSError:
-        remove_tree(b"/proc/self/fd/%d/%s" % (directory, name), pass_fds=(directory,))
+        if not remove_tree(b"/proc/self/fd/%d/%s" % (directory, name), pass_fds=(directory,)):
+            interrupt.check()
 
 
-def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = ()) -> None:
+def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = (), *, patience: float = _PATIENCE) -> bool:
     """Remove a tree of any depth, without crossing into other file systems.
 
     `shutil.rmtree` recurses and gives up on trees that are deeper than Python's stack; a RUN step
     makes such a tree in one line.
+
+    Args:
+        path: of the tree.
+        pass_fds: descriptors that the path goes through.
+        patience: seconds that this may go on after the thread's work was stopped; what is left then stays.
+
+    Returns:
+        Whether it was carried to its end.
     """
     name = os.fsencode(path)
     if _remove_few(name):
-        return
-    subprocess.run(
+        return True
+    with subprocess.Popen(
         [b"rm", b"-rf", b"--one-file-system", b"--", name],
-        check=False,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=pass_fds,
-    )
+    ) as rm:
+        ended = _await_end(rm.pid, patience)
+        if not ended:
+            rm.kill()
+    return ended
+
+
+def _await_end(process: int, patience: float) -> bool:
+    fd = os.pidfd_open(process)
+    try:
+        ready, until = select.poll(), None
+        ready.register(fd, select.POLLIN)
+        while not ready.poll(_LOOK):
+            if until is None and interrupt.is_stopped():
+                until = time.monotonic() + patience
+            if until is not None and time.monotonic() >= until:
+                return False
+    finally:
+        os.close(fd)
+    return True
 
 
 def _remove_few(path: bytes) -> bool:

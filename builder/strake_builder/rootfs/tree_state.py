@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Self
 
-from strake_builder.progress.checkpoint import checkpoint
+from strake_builder import interrupt
 from strake_builder.rootfs.cursor import Cursor
 from strake_builder.rootfs.names import sorted_names
 
@@ -104,7 +104,7 @@ class TreeRecord:
         """
         start, directories, members = self._end, 0, []
         for name in sorted_names(directory, self._scratch):
-            checkpoint()
+            interrupt.check()
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             self.newest = max(self.newest, found.st_ctime_ns)
             directories += stat.S_ISDIR(found.st_mode)
@@ -279,6 +279,7 @@ def await_later_times(directory: str, ctime_ns: int, sleep: Callable[[float], No
     try:
         waited = 0.0
         while _touched(fd) <= ctime_ns and waited < _LONGEST_WAIT:
+            interrupt.check()
             sleep(_WAIT_STEP)
             waited += _WAIT_STEP
     finally:

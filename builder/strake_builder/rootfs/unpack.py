@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from strake_builder.layers.entry import Entry
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.applying import Applying, Unpacked
 from strake_builder.rootfs.inside import Root
 
@@ -26,6 +27,7 @@ def unpack_layer(
     lowest: bool,
     lowers: Sequence[str] | None = None,
     gaps: str | None = None,
+    limit: int = MAX_UNPACKED,
 ) -> Unpacked:
     """Unpack a layer's tar stream into an empty directory, in the form that overlay stacks.
 
@@ -35,12 +37,16 @@ def unpack_layer(
         lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
         lowers: the layers below, topmost first; None where they are not at hand.
         gaps: where to note what the layer leaves to those below when they are not (`below.write_gaps`).
+        limit: bytes that it may take on disk, see `Allowance`.
 
     Raises:
         MalformedLayer: the stream is damaged or a member tries to leave the root.
+        TooLarge: it takes more room than it may.
         OSError: the file system refused, for example because it is full.
     """
-    return unpack_members(read_members(source), directory, lowest=lowest, lowers=lowers, gaps=gaps)
+    return unpack_members(
+        read_members(source), directory, lowest=lowest, lowers=lowers, gaps=gaps, limit=limit
+    )
 
 
 def unpack_members(
@@ -50,9 +56,13 @@ def unpack_members(
     lowest: bool,
     lowers: Sequence[str] | None = None,
     gaps: str | None = None,
+    limit: int = MAX_UNPACKED,
 ) -> Unpacked:
     """Unpack what is in a layer's tar stream; as `unpack_layer`."""
-    with Root(directory) as root, Applying(root, layer=True, lowest=lowest, lowers=lowers) as applying:
+    with (
+        Root(directory) as root,
+        Applying(root, layer=True, lowest=lowest, lowers=lowers, limit=limit) as applying,
+    ):
         for entry, content in members:
             applying.apply(entry, content)
         if gaps is not None:
@@ -67,6 +77,7 @@ def unpack_archive(
     owner: tuple[int, int] | None = None,
     mode: int | None = None,
     scratch: str | None = None,
+    limit: int = MAX_UNPACKED,
 ) -> Unpacked:
     """Unpack an archive into a directory that may have content, inside which every member ends.
 
@@ -76,8 +87,9 @@ def unpack_archive(
         owner: (uid, gid) for everything, in place of what the archive says.
         mode: permissions for everything but links, in place of what the archive says.
         scratch: a directory on disk, for files without names; the one that holds the root where None.
+        limit: bytes that it may take on disk, see `Allowance`.
     """
-    with Applying(root, layer=False, lowest=False, scratch=scratch) as applying:
+    with Applying(root, layer=False, lowest=False, scratch=scratch, limit=limit) as applying:
         for member, content in read_members(source):
             entry = member
             if owner is not None:

@@ -14,6 +14,7 @@ from strake_builder.frontend.steps import AddStep, FromContext, GitSource, PathS
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack import unpack_archive
@@ -38,6 +39,7 @@ class AddPlaces:
         origins: opens the context.
         platform: of the stage.
         remote: fetches URLs, and knows commits.
+        max_unpacked: bytes that an archive may take on disk.
     """
 
     target: Root
@@ -45,6 +47,7 @@ class AddPlaces:
     origins: FileOrigins
     platform: Platform
     remote: RemoteSources
+    max_unpacked: int = MAX_UNPACKED
 
 
 def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
@@ -139,11 +142,11 @@ class _Adding:
         return CopyOptions(self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod))
 
     def _unpacked(self, source: Root, path: bytes) -> bool:
-        return _unpacked(source, path, self.places.target, self.destination, self.owner)
+        return _unpacked(source, path, self.places, self.destination, self.owner)
 
 
 def _unpacked(
-    source: Root, path: bytes, target: Root, destination: bytes, owner: tuple[int, int] | None
+    source: Root, path: bytes, places: AddPlaces, destination: bytes, owner: tuple[int, int] | None
 ) -> bool:
     """Unpack a file that is an archive, in any of the compressions that ADD knows; say whether it was one."""
     with source.place(path) as place:
@@ -154,10 +157,17 @@ def _unpacked(
         if not _is_archive(file):
             return False
         file.seek(0)
+        target = places.target
         target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
         with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
             try:
-                unpack_archive(DecompressedStream(file), inside, owner=owner, scratch=target.beside)
+                unpack_archive(
+                    DecompressedStream(file),
+                    inside,
+                    owner=owner,
+                    scratch=target.beside,
+                    limit=places.max_unpacked,
+                )
             except LayerError as error:
                 raise StepError(
                     f"cannot unpack {os.fsdecode(path).lstrip('/')}: {error.message}", hint=error.hint

@@ -210,6 +210,7 @@ class Attempt:
             remote=parts.remote,
             results=self._results,
             outlines=self._outlines,
+            max_unpacked=parts.inputs.max_unpacked,
         )
 
     def _finish(self) -> FinishedImage:

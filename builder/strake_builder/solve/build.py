@@ -11,6 +11,7 @@ request ─▶ context ─▶ Dockerfile ─▶ plan ─▶ base images ─▶ s
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from typing import Final
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
+from strake_builder import interrupt
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
@@ -29,7 +31,6 @@ from strake_builder.errors import BuildTimedOut, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
-from strake_builder.progress.checkpoint import checkpoints, stop_at_checkpoints
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt, BuildParts
@@ -87,15 +88,13 @@ class Build:
             BuildError: there is no image and no tag; with the reason.
         """
         with contextlib.ExitStack() as scope:
-            scope.enter_context(checkpoints())
-            self._cancellation.on_cancel(self._stop_loops)
             scope.enter_context(self._deadline())
+            scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
-                context = fetch_context(
-                    self._request.source, scratch, unpack_context, credentials, self._sources
-                )
+                unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
+                context = fetch_context(self._request.source, scratch, unpack, credentials, self._sources)
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
                 work, cache = self._request.work_directory, self._inputs.cache_directory
@@ -106,10 +105,6 @@ class Build:
             attempt, image = self._attempts(parts)
             result = self._result(parts, attempt.counts(), context)
             return result if image is None else self._with_image(result, image)
-
-    def _stop_loops(self) -> None:
-        if (reason := self._cancellation.reason) is not None:
-            stop_at_checkpoints(reason)
 
     def _workspace(self) -> Workspace:
         return Workspace(self._request.work_directory, rootfs=self._inputs.rootfs, warn=self._reporter.warn)
@@ -125,7 +120,10 @@ class Build:
         self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pulls, keeping, exports, pushes = (
-            scope.enter_context(ThreadPoolExecutor(count, name)) for name, count in _POOLS.items()
+            scope.enter_context(
+                ThreadPoolExecutor(count, name, interrupt.interrupt_thread, (self._cancellation.check,))
+            )
+            for name, count in _POOLS.items()
         )
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
         pusher = Pusher(clients.pushing, clients.pulling, self._destinations, self._reporter)
@@ -150,7 +148,12 @@ class Build:
             workspace=workspace,
             images=images,
             store=LayerStore(
-                self._layers_directory(workspace), clients.pulling, pulls, self._reporter, usage
+                self._layers_directory(workspace),
+                clients.pulling,
+                pulls,
+                self._reporter,
+                usage,
+                self._inputs.max_unpacked,
             ),
             clients=clients,
             pusher=pusher,

@@ -17,9 +17,9 @@ from strake_builder.cache.usage import Usage, prune
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequest
 from strake_builder.frontend.planned import BuildPlan
-from strake_builder.rootfs.remove import remove_tree
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.scratch import remove_abandoned, remove_at_once
 from strake_builder.solve.step_results import CacheUse
 from strake_oci.errors import InvalidValueError
 from strake_oci.platform import Platform
@@ -46,6 +46,7 @@ def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | Non
         os.makedirs(directory, mode=0o755, exist_ok=True)
         for name in (LAYERS, BLOBS, STEPS, USAGE):
             os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
+        remove_abandoned(os.path.join(directory, LAYERS))
     except OSError as error:
         raise InvalidRequest(
             f"cannot use the cache directory {directory}: {error.filename}: {error.strerror}",
@@ -156,7 +157,7 @@ def _remove(directory: str, name: str) -> None:
     if name.startswith("layer-"):
         path = os.path.join(directory, LAYERS, name.removeprefix("layer-"))
         if os.path.isdir(path):
-            remove_tree(path)
+            remove_at_once(path)
     else:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(directory, BLOBS, name))

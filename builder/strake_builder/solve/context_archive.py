@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
-
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.unpack import unpack_archive
 
 
-def unpack_context(archive: BinaryIO, directory: str) -> None:
+def unpack_context(archive: ByteSource, directory: str, limit: int = MAX_UNPACKED) -> None:
     """Unpack an archive, compressed in any way that ADD knows, into an empty directory.
+
+    Args:
+        archive: the packed bytes.
+        directory: where to.
+        limit: bytes that it may take on disk, see `Allowance`.
 
     Raises:
         SourceError: it is damaged or no archive, or a member cannot be where it should go.
@@ -21,6 +26,6 @@ def unpack_context(archive: BinaryIO, directory: str) -> None:
     """
     with Root(directory) as root:
         try:
-            unpack_archive(DecompressedStream(archive), root, owner=(0, 0))
+            unpack_archive(DecompressedStream(archive), root, owner=(0, 0), limit=limit)
         except (LayerError, PathError) as error:
             raise SourceError(f"cannot unpack the context: {error.message}", hint=error.hint) from error

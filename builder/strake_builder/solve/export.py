@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
 from strake_api.request import BuildRequest
+from strake_builder import interrupt
 from strake_builder.errors import BuildError, OutOfDisk, OutputError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import LayerBlob, write_blob
@@ -79,7 +80,8 @@ class LayerExporter:
 
     def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
         try:
-            return work()
+            with interrupt.interrupted_by(self._until.check):
+                return work()
         except BuildError as error:
             self._cancellation.cancel(error)
             raise

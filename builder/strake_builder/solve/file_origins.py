@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from strake_builder import interrupt
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.frontend.steps import (
     BindMount,
@@ -21,7 +22,6 @@ from strake_builder.frontend.steps import (
     RunStep,
     Step,
 )
-from strake_builder.progress.checkpoint import checkpoint
 from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.inside import Root
 from strake_builder.solve.base_images import BaseImages
@@ -142,7 +142,7 @@ def belongs_to_root(directory: str) -> bool:
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
-                checkpoint()
+                interrupt.check()
                 if _owner(entry.stat(follow_symlinks=False)) != (0, 0):
                     return False
                 if entry.is_dir(follow_symlinks=False):

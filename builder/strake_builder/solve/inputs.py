@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.output.targets import FileTarget
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.selection import RootfsKind
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.registry.settings import ClientSettings
@@ -27,6 +28,7 @@ class BuildInputs:
         cache_directory: where unpacked layers, results of steps and cache mounts outlive the build; None
             keeps them for the build only.
         cache_limit: bytes of unpacked layers and results to keep there; None keeps all.
+        max_unpacked: bytes that a layer, or an archive, may take on disk.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         jobs: stages that execute a step at the same time. More than processors, since steps wait for the
             network too.
@@ -47,6 +49,7 @@ class BuildInputs:
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
     cache_directory: str | None = None
     cache_limit: int | None = None
+    max_unpacked: int = MAX_UNPACKED
     dockerfile_path: str | None = None
     jobs: int = max(4, os.cpu_count() or 4)
     runtime: str = "crun"

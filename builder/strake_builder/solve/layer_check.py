@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from strake_builder import interrupt
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
@@ -58,7 +59,7 @@ def _is_sound_there(layer: PulledLayer, client: RegistryClient) -> bool:
         try:
             return _has_digests(packed, layer)
         except LayerError:
-            while packed.read(_CHUNK):  # it may be a mirror's fault, which only the end tells
+            for _ in interrupt.pieces(packed):  # it may be a mirror's fault, which only the end tells
                 pass
             raise
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from typing import Final, assert_never
 
+from strake_builder import interrupt
 from strake_builder.cache.usage import Usage
 from strake_builder.errors import BaseImageError, OutOfDisk
 from strake_builder.layers.blobs import StoredLayer
@@ -28,10 +28,11 @@ from strake_builder.layers.hashed import HashedStream
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.below import Gaps, read_gaps
-from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.unpack import unpack_layer
 from strake_builder.solve.image_layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
+from strake_builder.solve.scratch import scratch_directory
 from strake_oci.digest import DiffID
 from strake_oci.errors import MirrorError, OCIError
 from strake_oci.read_ahead import ReadAhead
@@ -54,6 +55,7 @@ class LayerStore:
         pool: where layers are unpacked.
         reporter: hears of bytes that arrive.
         usage: holds the directories, where builds share them.
+        limit: bytes that a layer may take on disk, see `Allowance`.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class LayerStore:
         pool: Executor,
         reporter: Reporter,
         usage: Usage | None = None,
+        limit: int = MAX_UNPACKED,
     ) -> None:
         self._directory = directory
         self._client = client
         self._pool = pool
         self._reporter = reporter
         self._usage = usage
+        self._limit = limit
         self._lock = threading.Lock()
         self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
         self._over: dict[tuple[DiffID, tuple[str, ...]], Future[str]] = {}
@@ -146,6 +150,7 @@ class LayerStore:
         """Unpack a layer under a name, if it is not there, and return its directory."""
         home = os.path.join(self._directory, name)
         directory = os.path.join(home, _TREE)
+        interrupt.check()
         self._hold(name)
         if not os.path.isdir(directory):
             despite_mirrors(lambda: self._unpack_anew(layer, home, lowers))
@@ -153,17 +158,13 @@ class LayerStore:
 
     def _unpack_anew(self, layer: StoredLayer, home: str, lowers: tuple[str, ...] | None) -> None:
         name = os.path.basename(home)
-        scratch = tempfile.mkdtemp(prefix=f".{name[:20]}-", dir=self._directory)
-        try:
-            tree = os.path.join(scratch, _TREE)
-            os.chmod(scratch, 0o755)
+        with scratch_directory(self._directory, name) as scratch:
+            tree = os.path.join(scratch.path, _TREE)
+            os.chmod(scratch.path, 0o755)
             os.mkdir(tree, 0o755)
             self._hold(name, self._fill(tree, layer, lowers))
             with contextlib.suppress(OSError):  # another build was quicker
-                os.rename(scratch, home)
-        finally:
-            if os.path.isdir(scratch):
-                remove_tree(scratch)
+                scratch.keep_as(home)
 
     def _hold(self, name: str, size: int | None = None) -> None:
         if self._usage is not None:
@@ -180,8 +181,14 @@ class LayerStore:
                 stream = HashedStream(DecompressedStream(packed))
                 try:
                     with ReadAhead(stream) as ahead:
-                        lowest, gaps = lowers == (), _gaps_path(tree)
-                        unpacked = unpack_layer(ahead, tree, lowest=lowest, lowers=lowers or None, gaps=gaps)
+                        unpacked = unpack_layer(
+                            ahead,
+                            tree,
+                            lowest=lowers == (),
+                            lowers=lowers or None,
+                            gaps=_gaps_path(tree),
+                            limit=self._limit,
+                        )
                 except LayerError:
                     _read_out(packed)  # it may not be what was asked for, which only the end tells
                     raise
@@ -218,7 +225,7 @@ class LayerStore:
 
 
 def _read_out(packed: ByteSource) -> None:
-    while packed.read(1 << 20):
+    for _ in interrupt.pieces(packed):
         pass
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
+from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitPlace, check_out, resolve_ref
 from strake_builder.frontend.steps import AddStep, GitSource, Step, UrlSource
@@ -40,7 +41,10 @@ class RemoteFile:
     def sha256(self) -> str:
         """Return the digest of the content, in hex."""
         with open(os.path.join(self.directory, self.name), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            hasher = hashlib.sha256()
+            for piece in interrupt.pieces(file):
+                hasher.update(piece)
+            return hasher.hexdigest()
 
 
 class RemoteSources:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
+from strake_builder import interrupt
 from strake_builder.context.filtered import ContextFilter
 from strake_builder.errors import StepError
 from strake_builder.frontend import glob
@@ -50,6 +51,7 @@ def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) ->
     except (NotInRoot, NotADirectory):
         return
     for name in names:
+        interrupt.check()
         if not glob.element_matches(patterns[0], os.fsdecode(name)):
             continue
         path = base.rstrip(b"/") + b"/" + name

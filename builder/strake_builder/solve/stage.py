@@ -19,6 +19,7 @@ from strake_builder.frontend.planned import StagePlan
 from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.accounts import find_owner
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.inside import NewDirectory, Root
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.snapshotter import Snapshot
@@ -59,6 +60,7 @@ class StageTools:
     remote: RemoteSources
     results: StepResults | None = None
     outlines: Outlines | None = None
+    max_unpacked: int = MAX_UNPACKED
 
 
 class StageExecutor:
@@ -236,7 +238,9 @@ class StageExecutor:
                 with Root(snapshot.root) as root:
                     owner = resolve_owner(step.chown, root)
                     scratch = tools.workspace.directory(tools.workspace.new_name("add"))
-                    places = AddPlaces(root, scratch, tools.origins, platform, tools.remote)
+                    places = AddPlaces(
+                        root, scratch, tools.origins, platform, tools.remote, tools.max_unpacked
+                    )
                     execute_add(step, owner, places, tools.reporter)
                     remove_tree(scratch)
             case WorkdirStep():

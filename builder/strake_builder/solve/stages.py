@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 
+from strake_builder import interrupt
 from strake_builder.errors import BuildError, InternalError
 from strake_builder.frontend.planned import StageBase
 from strake_builder.solve.base_images import PulledImage
@@ -75,7 +76,8 @@ class StageRuns:
         future = self._results[index]
         try:
             base = self._base(index)
-            future.set_result(executor.run(base))
+            with interrupt.interrupted_by(self._cancellation.check):
+                future.set_result(executor.run(base))
         except BuildError as error:
             self._cancellation.cancel(error)
             future.set_exception(error)

@@ -7,6 +7,7 @@ unpacks it decides.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 import tempfile
@@ -98,8 +99,8 @@ def _new_directory(path: str, mask: int) -> Iterator[str]:
                 os.chmod(scratch, 0o777 & ~mask)
                 os.rename(scratch, path)
         finally:
-            if os.path.isdir(scratch):
-                remove_tree(scratch)
+            if os.path.isdir(scratch):  # nobody else would remove it
+                remove_tree(scratch, patience=math.inf)
 
 
 def write_tree_archive(

@@ -1,18 +1,13 @@
 """The build's place on disk: one directory that everything is made in and that is gone afterwards.
 
-A builder that was killed cannot tidy up after itself. Beside every workspace lies a file that is locked for
-as long as its process lives, so that the next build in the same place sees what is abandoned and removes it,
-with the directory in shared memory that it may have. The file comes before the directory and goes after it,
-so that whoever is killed while making or removing a workspace leaves the file as well.
+What a builder leaves that was killed, or had no time (`solve.scratch`), the next build in the same place
+removes, with the directory in shared memory that it may have.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import stat
-import tempfile
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -25,9 +20,11 @@ from strake_builder.rootfs.memory_directory import SHARED_MEMORY, make_shared_me
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.selection import RootfsKind, open_snapshotter
+from strake_builder.solve.scratch import make_scratch, remove_abandoned
 from strake_builder.solve.work_directory import prepare_work_directory
 
-_LOCK: Final = ".lock"
+_PATIENCE: Final = 5.0
+"""Seconds for the removal of a workspace after the build was stopped: a pod has 20 in all."""
 _MEMORY: Final = "memory"
 _MEMORY_PREFIX: Final = "strake-memory-"
 
@@ -52,14 +49,20 @@ class Workspace:
     ) -> None:
         try:
             parent = prepare_work_directory(parent)
-            _remove_abandoned(parent)
-            self.path, self._lock_fd = _make(parent)
+            remove_abandoned(parent, WORKSPACE_PREFIX, _remove_shared_memory)
+            self._scratch = make_scratch(parent, WORKSPACE_PREFIX)
         except OSError as error:
             raise InvalidRequest(
                 f"cannot make a work directory in {parent}: {error.strerror}",
                 hint="choose another with --work-dir",
             ) from error
-        self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
+        self.path = self._scratch.path
+        self._warn = warn
+        try:
+            self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
+        except BaseException:
+            self._scratch.remove()
+            raise
         self._memory: str | None = None
         self._counter = 0
         self._guard = threading.Lock()
@@ -114,63 +117,8 @@ class Workspace:
     ) -> None:
         self._open.close()
         self.roots.close()
-        remove_tree(self.path)
-        os.unlink(self.path + _LOCK)
-        os.close(self._lock_fd)
-
-
-def _make(parent: str) -> tuple[str, int]:
-    """Make a directory beside a lock that is held; return its path and the lock."""
-    while True:
-        fd, lock = tempfile.mkstemp(_LOCK, WORKSPACE_PREFIX, parent)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if _is_at(lock, fd):  # another build may have taken it for abandoned before it was locked
-            path = lock.removesuffix(_LOCK)
-            os.mkdir(path, 0o700)
-            return path, fd
-        os.close(fd)
-
-
-def _remove_abandoned(parent: str) -> None:
-    """Remove workspaces whose process is gone: their locks can be had."""
-    with os.scandir(parent) as entries:
-        locks = [e.path for e in entries if e.name.startswith(WORKSPACE_PREFIX) and e.name.endswith(_LOCK)]
-    for lock in locks:
-        try:
-            fd = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue  # it went this very moment, or is somebody else's
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            if _is_at(lock, fd) and os.fstat(fd).st_uid == os.geteuid():
-                _remove_own(lock.removesuffix(_LOCK))
-                os.unlink(lock)
-        finally:
-            os.close(fd)
-
-
-def _remove_own(workspace: str) -> None:
-    """Remove an abandoned workspace, unless somebody else made what looks like one.
-
-    Nobody else can replace a directory of the caller's in a work directory, so what is checked is what is
-    removed.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        found = os.stat(workspace, follow_symlinks=False)
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
-            _remove_shared_memory(workspace)
-            remove_tree(workspace)
-
-
-def _is_at(path: str, fd: int) -> bool:
-    """Say whether an open file is what a path leads to."""
-    try:
-        return os.path.samestat(os.lstat(path), os.fstat(fd))
-    except FileNotFoundError:
-        return False
+        if not self._scratch.remove(_PATIENCE):
+            self._warn(f"there was no time to remove {self.path}: the next build in the same place does")
 
 
 def _remove_shared_memory(workspace: str) -> None:

@@ -16,7 +16,7 @@ from strake_operator.manifests.access import certificate_volumes, proxy_environm
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.placement import placement
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
-from strake_operator.settings import DEADLINE_MARGIN_SECONDS
+from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -104,12 +104,18 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 },
                 "resources": _resources(spec, settings),
                 "terminationMessagePolicy": "FallbackToLogsOnError",
-                "env": proxy_environment(settings.registries.proxy),
+                "env": proxy_environment(settings.registries.proxy) + _limits(settings),
                 "volumeMounts": mounts + certificate_mounts,
             }
         ],
         "volumes": volumes + certificates,
     }
+
+
+def _limits(settings: Settings) -> list[Manifest]:
+    """Return the variables that bound what a build may take; the builder has defaults for those not set."""
+    size = settings.max_unpacked_size
+    return [] if size is None else [{"name": MAX_UNPACKED_VARIABLE, "value": size}]
 
 
 def _resources(spec: ImageBuildSpec, settings: Settings) -> Manifest:

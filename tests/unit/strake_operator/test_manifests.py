@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
+
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.request import BuildRequest
+from strake_builder.cli import execute_command
+from strake_builder.cli.sizes import read_max_unpacked
+from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
@@ -45,6 +51,17 @@ def test_the_form_of_the_image_reaches_the_builder():
     request = BuildRequest.model_validate_json(config_map["data"]["request.json"])
     assert form.items() <= request.output.to_dict().items()
     assert request.epoch == 7
+
+
+@pytest.mark.parametrize("text", [None, "500MB"])
+def test_what_a_layer_may_take_reaches_the_builder(monkeypatch, text):
+    settings = replace(SETTINGS, max_unpacked_size=text)
+    (container,) = builder_job(RUN, SPEC, settings)["spec"]["template"]["spec"]["containers"]
+    for variable in container["env"]:
+        monkeypatch.setenv(variable["name"], variable["value"])
+    parser = argparse.ArgumentParser()
+    execute_command.configure(parser)
+    assert read_max_unpacked(parser.parse_args(container["args"])) == (500_000_000 if text else MAX_UNPACKED)
 
 
 def test_the_pod_is_isolated():

@@ -5,6 +5,7 @@ import os
 import subprocess
 import tarfile
 import time
+import tracemalloc
 
 import pytest
 
@@ -256,6 +257,58 @@ def _raw(type_flag: bytes, size: int, body: bytes) -> bytes:
 def test_an_extension_that_would_fill_memory_is_refused(flag):
     with pytest.raises(MalformedLayer, match="limit"):
         members(_raw(flag, MAX_EXTENSION + 1, b""))
+
+
+class Many:
+    """A million global headers, one of which is made when it is read."""
+
+    def __init__(self, value: bytes, width: int = 7) -> None:
+        self.left, self.value, self.width = 1_000_000, value, width
+        self.data = b""
+
+    def read(self, size: int) -> bytes:
+        if not self.data and self.left:
+            self.left -= 1
+            self.data = _raw(b"g", *_record(b"k%0*d" % (self.width, self.left % 10**self.width), self.value))
+        data, self.data = self.data[:size], self.data[size:]
+        return data
+
+
+def _record(key: bytes, value: bytes) -> tuple[int, bytes]:
+    """Return the size of a record, of at most 9,999 bytes, and the record."""
+    rest = b" %s=%s\n" % (key, value)
+    size = next(size for size in range(len(rest), len(rest) + 5) if len(b"%d" % size) + len(rest) == size)
+    return size, b"%d%s" % (size, rest)
+
+
+@pytest.mark.parametrize(("value", "words"), [(b"", "10000 PAX records"), (b"v" * 9000, "limit of 1048576")])
+def test_global_records_of_ever_new_keys_are_refused(value, words):
+    source = Many(value)
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedLayer, match=words):
+            list(read_members(source))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert source.left >= 980_000
+    assert peak < 8 << 20
+
+
+def test_global_records_that_replace_each_other_are_read():
+    source = Many(b"v" * 100, width=2)
+    source.left = 50_000
+    assert list(read_members(source)) == []
+
+
+def test_an_empty_record_takes_back_a_global_one():
+    globals_ = b"".join(_raw(b"g", *_record(key, b"77")) for key in (b"uid", b"mtime"))
+    back = b"".join(_record(key, b"")[1] for key in (b"uid", b"mtime"))
+    files = made_by_tarfile((info("f", uid=5, mtime=6), b""), fmt=tarfile.USTAR_FORMAT)
+    ((one, _),) = members(globals_ + files)
+    assert (one.uid, one.mtime) == (77, 77)
+    ((other, _),) = members(globals_ + _raw(b"x", len(back), back) + files)
+    assert (other.uid, other.mtime) == (5, 6)
 
 
 @pytest.mark.parametrize(

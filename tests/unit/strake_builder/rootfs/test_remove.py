@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
+from strake_builder import interrupt
+from strake_builder.errors import BuildCancelled
 from strake_builder.rootfs import syscalls
-from strake_builder.rootfs.remove import remove_tree
+from strake_builder.rootfs.remove import remove_entry, remove_tree
 from tests.fixtures.isolated import isolated
+from tests.fixtures.slow_removal import slow_removal
+
+__all__ = ["slow_removal"]
 
 
 def _tree(path: Path, files: int) -> None:
@@ -43,6 +49,40 @@ def test_does_not_follow_a_link_in_the_trees_place(tmp_path):
 def test_passes_over_what_is_not_there(tmp_path):
     remove_tree(str(tmp_path / "missing"))
     assert os.listdir(tmp_path) == []
+
+
+class TestStopped:
+    """A slow disk: `rm` takes as long as nobody has."""
+
+    @pytest.fixture(autouse=True)
+    def _slow(self, slow_removal):
+        """Have `rm` take minutes."""
+
+    def test_the_rest_is_left_when_patience_ends(self, tmp_path):
+        _tree(tmp_path / "tree", 1000)
+        begun = time.monotonic()
+        with interrupt.interrupted_by(stop):
+            assert not remove_tree(str(tmp_path / "tree"), patience=0.5)
+        assert 0.5 <= time.monotonic() - begun < 5
+
+    def test_an_entry_that_stays_ends_the_work(self, tmp_path):
+        _tree(tmp_path / "tree", 1000)
+        directory = os.open(tmp_path, os.O_RDONLY)
+        try:
+            with interrupt.interrupted_by(stop), pytest.raises(BuildCancelled):
+                remove_entry(directory, b"tree")
+        finally:
+            os.close(directory)
+
+    def test_few_entries_are_removed_all_the_same(self, tmp_path):
+        _tree(tmp_path / "tree", 5)
+        with interrupt.interrupted_by(stop):
+            assert remove_tree(str(tmp_path / "tree"), patience=0)
+        assert os.listdir(tmp_path) == []
+
+
+def stop() -> None:
+    raise BuildCancelled("stopped")
 
 
 @pytest.mark.parametrize("files", [1, 1000])

@@ -9,6 +9,7 @@ import pytest
 from strake_builder.errors import BuildCancelled, BuildTimedOut, InvalidRequest, UnsupportedHere
 from strake_builder.rootfs import syscalls
 from strake_builder.rootfs.memory_directory import make_shared_memory
+from strake_builder.solve import workspace
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.workspace import Workspace
 from tests.fixtures.isolated import isolated
@@ -26,6 +27,16 @@ def test_it_is_gone_afterwards(tmp_path):
 def test_it_is_gone_after_an_error_too(tmp_path):
     with pytest.raises(RuntimeError), Workspace(str(tmp_path)):
         raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_gone_where_root_file_systems_cannot_be_made(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise UnsupportedHere("no overlay here")
+
+    monkeypatch.setattr(workspace, "open_snapshotter", refuse)
+    with pytest.raises(UnsupportedHere):
+        Workspace(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Every loop over a tree, an archive or a file ends at once when the build was stopped."""
+"""Work that is begun after the build was stopped does nothing: the first look ends it, with the reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import tarfile
 
 import pytest
 
+from strake_builder import interrupt
+from strake_builder.context.download import check_file
 from strake_builder.errors import BuildCancelled
-from strake_builder.progress.checkpoint import checkpoint, checkpoints, stop_at_checkpoints
+from strake_builder.layers.hashed import HashedStream
 from strake_builder.rootfs.content_digest import FileDigests, content_digest
 from strake_builder.rootfs.copy import CopyOptions, copy_path
 from strake_builder.rootfs.file_content import copy_content
@@ -17,7 +19,9 @@ from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.materialise import apply_layer
 from strake_builder.rootfs.tree_state import record_tree
 from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
+from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.file_origins import belongs_to_root
+from strake_builder.solve.remote_sources import RemoteFile
 
 
 @pytest.fixture
@@ -95,9 +99,25 @@ def owners(tree, out) -> None:
     belongs_to_root(str(tree))
 
 
+def checksum_of_a_download(tree, out) -> None:
+    check_file("https://example.com/f", str(tree / "sparse"), None)
+
+
+def digest_of_a_download(tree, out) -> None:
+    RemoteFile(str(tree), "sparse", 0).sha256()
+
+
+def whatever_is_hashed_on_its_way(tree, out) -> None:
+    with (tree / "sparse").open("rb") as file:
+        stream = HashedStream(file)
+        while stream.read(1 << 20):
+            pass
+
+
 LOOPS = [
     copy, copy_one_file, copy_a_sparse_file, copy_what_tells_no_size, digest, digest_of_one_file,
     unpack, add, stack, look, owners,
+    checksum_of_a_download, digest_of_a_download, whatever_is_hashed_on_its_way,
 ]  # fmt: skip
 
 
@@ -105,16 +125,9 @@ LOOPS = [
 def test_a_stopped_loop_ends(tree, tmp_path, loop):
     out = tmp_path / "out"
     out.mkdir()
-    reason = BuildCancelled("stopped by SIGTERM")
-    with checkpoints():
-        stop_at_checkpoints(reason)
-        with pytest.raises(BuildCancelled) as raised:
-            loop(tree, out)
+    cancellation, reason = Cancellation(), BuildCancelled("stopped by SIGTERM")
+    cancellation.cancel(reason)
+    with interrupt.interrupted_by(cancellation.check), pytest.raises(BuildCancelled) as raised:
+        loop(tree, out)
     assert raised.value is reason
     assert sum(entry.stat().st_blocks * 512 for entry in out.rglob("*") if entry.is_file()) <= 64 << 20
-
-
-def test_the_next_build_is_not_stopped():
-    with checkpoints():
-        stop_at_checkpoints(BuildCancelled("stopped"))
-    checkpoint()
