@@ -224,3 +224,30 @@ def test_the_result_document_says_the_same(builder, tmp_path):
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["type"] == "Finished"
     assert {"type": "OutputLine", "text": "last words"}.items() <= events[-3].items()
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "hint"),
+    [
+        ('["/missing"]', "`/missing` not found", True),
+        ('["/etc/passwd"]', "Permission denied", True),
+        ('["/no-interpreter"]', "`/no-interpreter`: No such file", True),
+        ("--mount=type=tmpfs,target=/etc/passwd true", "Not a directory", False),
+    ],
+)
+def test_what_the_runtime_fails_at_is_told_in_its_words(builder, step, words, hint):
+    builder.context(
+        f"FROM TINY\nRUN echo '#!/missing' > /no-interpreter; chmod 755 /no-interpreter\nRUN {step}\n"
+    )
+    done = builder.run("--no-push")
+    error = done.stderr[done.stderr.index("error: ") :]
+    assert done.returncode == 7
+    assert "cannot start" in error
+    assert words in error
+    assert "ended with exit code" not in error
+    assert ("interpreter does" in error) is hint
+
+
+def test_a_commands_own_255_is_its_own(builder):
+    builder.context("FROM TINY\nRUN exit 255\n")
+    assert "ended with exit code 255" in builder.run("--no-push").stderr

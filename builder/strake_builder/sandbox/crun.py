@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import threading
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,10 @@ from strake_builder.sandbox.spec import runtime_spec
 _GRACE_SECONDS: Final = 3.0
 """A step without a handler ignores SIGTERM, being the first process of its namespace: most wait it out."""
 _RUNTIME_FAILED: Final = "error"
+_EXEC_FAILED: Final = "exec container process"
+"""How crun's last error begins. It goes to the step's stderr, since the log is closed by then."""
+_LOG_BYTES: Final = 64 << 10
+"""Of the runtime's log, which holds a line or two, as much is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +93,11 @@ class Crun:
             shutil.rmtree(bundle, ignore_errors=True)
 
     def _run_bundle(self, name: str, bundle: Path, sink: LineSink) -> Outcome:
-        log = bundle / "runtime.log"
         lines = OutputLines(sink)
+        with _log_in_memory() as log:
+            return self._run_logged(name, bundle, lines, log)
+
+    def _run_logged(self, name: str, bundle: Path, lines: OutputLines, log: int) -> Outcome:
         with self._lock:
             if self._stopped:
                 raise InternalError("the sandbox is stopped")
@@ -101,6 +109,7 @@ class Crun:
                 stdout=out_writer,
                 stderr=err_writer,
                 env={"PATH": os.environ.get("PATH", os.defpath)},
+                pass_fds=[log],
                 start_new_session=True,
             )
             self._running[name] = child
@@ -114,7 +123,8 @@ class Crun:
                 del self._running[name]
         if status < 0:
             status = 128 - status
-        return Outcome(status, lines.tail, _runtime_error(log))
+        message = _errors(_log_lines(log)) or (_errors(lines.tail[-1:], _EXEC_FAILED) if status else "")
+        return Outcome(status, lines.tail, message)
 
     def stop(self, grace: float = _GRACE_SECONDS) -> None:
         """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
@@ -151,8 +161,8 @@ class Crun:
             stderr=subprocess.DEVNULL,
         )
 
-    def _command(self, verb: str, log: Path | None, *arguments: str) -> list[str]:
-        logging = ["--log", str(log), "--log-format", "json"] if log else []
+    def _command(self, verb: str, log: int | None, *arguments: str) -> list[str]:
+        logging = [] if log is None else ["--log", f"/proc/self/fd/{log}", "--log-format", "json"]
         state = ["--root", os.path.join(self._directory, "state"), "--cgroup-manager", "disabled"]
         return [self._program, *state, *logging, verb, *arguments]
 
@@ -160,16 +170,27 @@ class Crun:
         return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
 
 
-def _runtime_error(log: Path) -> str:
-    """Return what the runtime logged as an error: the command was not found, a mount was refused."""
+@contextlib.contextmanager
+def _log_in_memory() -> Iterator[int]:
+    """Yield a descriptor for the runtime's log: on a full disk the runtime could not write why it failed."""
+    log = os.memfd_create("runtime-log", os.MFD_CLOEXEC)
     try:
-        text = log.read_text(errors="replace")
-    except OSError:
-        return ""
+        yield log
+    finally:
+        os.close(log)
+
+
+def _log_lines(log: int) -> list[str]:
+    return os.pread(log, _LOG_BYTES, 0).decode(errors="replace").splitlines()
+
+
+def _errors(lines: Iterable[str], beginning: str = "") -> str:
+    """Return what the runtime logged as an error: the command was not found, a mount was refused."""
     messages = []
-    for line in text.splitlines():
+    for line in lines:
         with contextlib.suppress(ValueError, AttributeError):
             entry = json.loads(line)
-            if entry.get("level") == _RUNTIME_FAILED:
-                messages.append(str(entry.get("msg", "")))
+            message = str(entry.get("msg", ""))
+            if entry.get("level") == _RUNTIME_FAILED and message.startswith(beginning):
+                messages.append(message)
     return "; ".join(messages)

@@ -184,7 +184,7 @@ class Attempt:
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace = self._parts, self._parts.workspace
         crun = Crun(
-            workspace.directory(workspace.new_name("run")),
+            workspace.runtime_directory(),
             program=parts.inputs.runtime,
             pivot_root=not pivot_root_refused(),
         )
