@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, assert_never
 
-from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount, Tmpfs
+from strake_builder.sandbox.process import Bind, Device, Network, Process, SandboxMount, Tmpfs
 from strake_builder.sandbox.system_calls import seccomp
 
 CAPABILITIES: Final = (
@@ -97,7 +97,7 @@ def _without_devices(root: str) -> dict[str, Any]:
     """Return the hook that makes the root `nodev`, which the runtime's own bind of it takes away.
 
     A step may make a device node, and a layer may hold one, but it must open no device of the machine. The
-    ordinary ones, in /dev, are on a file system of their own.
+    ordinary ones in /dev are bound there one by one (`rootfs/device_nodes.py`).
     """
     return {"path": SHELL, "args": ["sh", "-c", _REMOUNT, root]}
 
@@ -140,7 +140,7 @@ def _runtime_mounts() -> list[dict[str, Any]]:
             "destination": "/dev",
             "type": "tmpfs",
             "source": "tmpfs",
-            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+            "options": ["nosuid", "nodev", "strictatime", "mode=755", "size=65536k"],
         },
         {
             "destination": "/dev/pts",
@@ -168,6 +168,13 @@ def _mount(mount: SandboxMount) -> dict[str, Any]:
                 "source": mount.source,
                 "options": _bind_options(mount),
             }
+        case Device():
+            return {
+                "destination": mount.target,
+                "type": "bind",
+                "source": mount.source,
+                "options": ["bind", "nosuid", "noexec"],
+            }
         case Tmpfs():
             size = [] if mount.size is None else [f"size={mount.size}"]
             return {
@@ -181,7 +188,9 @@ def _mount(mount: SandboxMount) -> dict[str, Any]:
 
 
 def _bind_options(bind: Bind) -> list[str]:
-    """Return mount options; what is mounted inside a directory is as read-only as the directory."""
+    """Return mount options; what is mounted inside a directory is as restricted as the directory."""
     if bind.read_only and not bind.is_file:
         return ["rbind", "rro", "rnosuid", "rnodev"]
+    if not bind.is_file:
+        return ["rbind", "rw", "rnosuid", "rnodev"]
     return ["rbind", "nosuid", "nodev", "ro" if bind.read_only else "rw"]

@@ -11,7 +11,7 @@ _NO_ROOM: Final = 64 << 10
 
 
 class DiskRoom:
-    """Remembers when a file system had no room: stages run side by side, and one may let go what another filled.
+    """Remembers when a file system had no room: of stages side by side, one lets go what another filled.
 
     Thread-safe.
 

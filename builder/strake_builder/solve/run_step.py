@@ -59,6 +59,7 @@ def execute_run(
         prepared = mounts.prepare(step.mounts, platform, scope)
         mounts.network_files(prepared)
         mounts.scripts(step.files, prepared)
+        mounts.devices(prepared, scope)
         user, group = split_user(step.user)
         account = find_account(root, user, group)
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
