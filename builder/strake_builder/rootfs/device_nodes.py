@@ -47,8 +47,8 @@ def device_nodes(directory: str) -> Iterator[dict[str, str]]:
 def _node(directory: str, name: str) -> str:
     """Return the path of a new node, or of the machine's where none can be made.
 
-    In a user namespace the kernel refuses new ones. Those of the machine belong to nobody there, so that a step
-    cannot change them, unless its root is the machine's.
+    In a user namespace the kernel refuses new ones. Those of the machine belong to nobody there, so that a
+    step cannot change them, unless its root is the machine's.
     """
     path = os.path.join(directory, name)
     try:

@@ -20,7 +20,8 @@ from typing import Final
 
 from strake_builder.errors import InternalError, UnsupportedHere
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
-from strake_builder.sandbox.process import Process
+from strake_builder.sandbox.process import Network, Process
+from strake_builder.sandbox.socket_filter import filtered, socket_filter
 from strake_builder.sandbox.spec import runtime_spec
 
 _GRACE_SECONDS: Final = 3.0
@@ -88,30 +89,28 @@ class Crun:
         try:
             spec = runtime_spec(process, root)
             (bundle / "config.json").write_bytes(os.fsencode(json.dumps(spec, ensure_ascii=False)))
-            return self._run_bundle(name, bundle, sink)
+            sockets = socket_filter(
+                own_network=process.network is Network.NONE, by_pointer=process.makes_sockets_by_pointer
+            )
+            return self._run_bundle(name, bundle, sockets, sink)
         finally:
             shutil.rmtree(bundle, ignore_errors=True)
 
-    def _run_bundle(self, name: str, bundle: Path, sink: LineSink) -> Outcome:
+    def _run_bundle(self, name: str, bundle: Path, sockets: bytes, sink: LineSink) -> Outcome:
         lines = OutputLines(sink)
         with _log_in_memory() as log:
-            return self._run_logged(name, bundle, lines, log)
+            command = self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name)
+            return self._run_logged(name, command, sockets, lines, log)
 
-    def _run_logged(self, name: str, bundle: Path, lines: OutputLines, log: int) -> Outcome:
+    def _run_logged(
+        self, name: str, command: list[str], sockets: bytes, lines: OutputLines, log: int
+    ) -> Outcome:
         with self._lock:
             if self._stopped:
                 raise InternalError("the sandbox is stopped")
             out, out_writer = os.pipe()
             err, err_writer = os.pipe()
-            child = subprocess.Popen(
-                self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name),
-                stdin=subprocess.DEVNULL,
-                stdout=out_writer,
-                stderr=err_writer,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                pass_fds=[log],
-                start_new_session=True,
-            )
+            child = filtered(sockets, lambda: _start(command, out_writer, err_writer, log))
             self._running[name] = child
         os.close(out_writer)
         os.close(err_writer)
@@ -168,6 +167,18 @@ class Crun:
 
     def _run_flags(self) -> list[str]:
         return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
+
+
+def _start(command: list[str], out: int, err: int, log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+        pass_fds=[log],
+        start_new_session=True,
+    )
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from strake_builder.solve.run_mounts import HOSTNAME, MountMaker, Prepared
 from strake_oci.platform import Platform
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOADER_OF_32_BIT_X86: Final = b"/lib/ld-linux.so.2"
 _COMMAND_SHOWN: Final = 300
 _KILLED: Final = 137
 
@@ -66,7 +67,7 @@ def execute_run(
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         killed_before = oom_kills()
-        process = _process(step, account, prepared, platform)
+        process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
         refuse_long_arguments(process)
         started = room.look()
         outcome = crun.run(process, root_path, sink)
@@ -91,7 +92,7 @@ def _ran_out_of_room(runtime_message: str) -> bool:
     return any(os.strerror(number) in runtime_message for number in (errno.ENOSPC, errno.EDQUOT))
 
 
-def _process(step: RunStep, account: Account, prepared: Prepared, platform: Platform) -> Process:
+def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer: bool) -> Process:
     environment = [*step.environment, *step.proxy_environment, *prepared.environment]
     names = {entry.partition("=")[0] for entry in environment}
     if "PATH" not in names:
@@ -106,7 +107,14 @@ def _process(step: RunStep, account: Account, prepared: Prepared, platform: Plat
         network=Network.NONE if step.network == "none" else Network.BUILDER,
         mounts=tuple(prepared.mounts),
         hostname=HOSTNAME,
-        makes_sockets_by_pointer=platform.architecture == "386",
+        makes_sockets_by_pointer=by_pointer,
+    )
+
+
+def _makes_sockets_by_pointer(root: Root, platform: Platform) -> bool:
+    """Say whether an image has 32-bit programs of x86 with the GNU C library, whose loader has one place."""
+    return platform.architecture == "386" or (
+        platform.architecture == "amd64" and root.stat(_LOADER_OF_32_BIT_X86) is not None
     )
 
 
