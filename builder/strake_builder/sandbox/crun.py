@@ -56,9 +56,12 @@ class Crun:
         program: the runtime.
         pivot_root: whether pivot_root(2) is allowed; a pod's default seccomp profile refuses it,
             and the runtime then moves the mount and changes its root instead.
+        recursive: whether mount_setattr(2) is there, to restrict what is mounted inside a bind.
     """
 
-    def __init__(self, directory: str, *, program: str = "crun", pivot_root: bool = True) -> None:
+    def __init__(
+        self, directory: str, *, program: str = "crun", pivot_root: bool = True, recursive: bool = True
+    ) -> None:
         found = shutil.which(program)
         if found is None:
             raise UnsupportedHere(
@@ -68,6 +71,7 @@ class Crun:
         self._program = found
         self._directory = directory
         self._pivot_root = pivot_root
+        self._recursive = recursive
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -87,7 +91,7 @@ class Crun:
         bundle = Path(self._directory, name)
         bundle.mkdir(mode=0o700)
         try:
-            spec = runtime_spec(process, root)
+            spec = runtime_spec(process, root, recursive=self._recursive)
             (bundle / "config.json").write_bytes(os.fsencode(json.dumps(spec, ensure_ascii=False)))
             sockets = socket_filter(
                 own_network=process.network is Network.NONE, by_pointer=process.makes_sockets_by_pointer

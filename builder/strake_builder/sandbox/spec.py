@@ -56,12 +56,13 @@ RUNTIME_TARGETS: Final = ("/proc", "/dev", "/sys")
 """Directories that the runtime mounts over in every sandbox."""
 
 
-def runtime_spec(process: Process, root: str) -> dict[str, Any]:
+def runtime_spec(process: Process, root: str, *, recursive: bool = True) -> dict[str, Any]:
     """Return the `config.json` of a bundle that runs a process in a root.
 
     Args:
         process: what to run.
         root: absolute path of the root file system; it stays writable.
+        recursive: restrict what is mounted inside a bind as the bind itself (Linux 5.12 and newer).
     """
     identity = process.identity
     calls = seccomp()
@@ -84,7 +85,7 @@ def runtime_spec(process: Process, root: str) -> dict[str, Any]:
             "noNewPrivileges": False,
             "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
         },
-        "mounts": [*_runtime_mounts(), *(_mount(mount) for mount in process.mounts)],
+        "mounts": [*_runtime_mounts(), *(_mount(mount, recursive) for mount in process.mounts)],
         "hooks": {"createContainer": [_without_devices(root)]},
         "linux": {
             "namespaces": _namespaces(process.network),
@@ -162,14 +163,14 @@ def _runtime_mounts() -> list[dict[str, Any]]:
     ]
 
 
-def _mount(mount: SandboxMount) -> dict[str, Any]:
+def _mount(mount: SandboxMount, recursive: bool) -> dict[str, Any]:
     match mount:
         case Bind():
             return {
                 "destination": mount.target,
                 "type": "bind",
                 "source": mount.source,
-                "options": _bind_options(mount),
+                "options": _bind_options(mount, recursive),
             }
         case Device():
             return {
@@ -190,10 +191,8 @@ def _mount(mount: SandboxMount) -> dict[str, Any]:
             assert_never(mount)
 
 
-def _bind_options(bind: Bind) -> list[str]:
+def _bind_options(bind: Bind, recursive: bool) -> list[str]:
     """Return mount options; what is mounted inside a directory is as restricted as the directory."""
-    if bind.read_only and not bind.is_file:
-        return ["rbind", "rro", "rnosuid", "rnodev"]
-    if not bind.is_file:
-        return ["rbind", "rw", "rnosuid", "rnodev"]
+    if recursive and not bind.is_file:
+        return ["rbind", "rro" if bind.read_only else "rw", "rnosuid", "rnodev"]
     return ["rbind", "nosuid", "nodev", "ro" if bind.read_only else "rw"]

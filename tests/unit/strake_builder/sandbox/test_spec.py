@@ -55,3 +55,13 @@ def test_only_the_runtimes_devices_are_where_devices_open():
     mounts = spec(mounts=(Bind("/src", "/a"), Device("/nodes/null", "/dev/null"), Tmpfs("/t")))["mounts"]
     opening = {m["destination"] for m in mounts if not {"nodev", "rnodev"} & set(m["options"])}
     assert opening == {"/dev/pts", "/dev/null"}
+
+
+def test_binds_without_mount_setattr():
+    """Linux before 5.12: what is mounted inside keeps its own access, and the bind itself is as it should be."""
+    binds = (Bind("/src", "/a"), Bind("/src", "/b", read_only=False))
+    first, second = runtime_spec(Process(("sh",), mounts=binds), "/root-of-step", recursive=False)["mounts"][
+        -2:
+    ]
+    assert first["options"] == ["rbind", "nosuid", "nodev", "ro"]
+    assert second["options"] == ["rbind", "nosuid", "nodev", "rw"]
