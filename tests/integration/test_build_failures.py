@@ -224,3 +224,48 @@ def test_the_result_document_says_the_same(builder, tmp_path):
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["type"] == "Finished"
     assert {"type": "OutputLine", "text": "last words"}.items() <= events[-3].items()
+
+
+@pytest.mark.parametrize(
+    ("step", "words", "hint"),
+    [
+        ('["/missing"]', "`/missing` not found", True),
+        ('["/etc/passwd"]', "Permission denied", True),
+        ('["/no-interpreter"]', "`/no-interpreter`: No such file", True),
+        ("--mount=type=tmpfs,target=/etc/passwd true", "Not a directory", False),
+    ],
+)
+def test_what_the_runtime_fails_at_is_told_in_its_words(builder, step, words, hint):
+    builder.context(
+        f"FROM TINY\nRUN echo '#!/missing' > /no-interpreter; chmod 755 /no-interpreter\nRUN {step}\n"
+    )
+    done = builder.run("--no-push")
+    error = done.stderr[done.stderr.index("error: ") :]
+    assert done.returncode == 7
+    assert "cannot start" in error
+    assert words in error
+    assert "ended with exit code" not in error
+    assert ("interpreter does" in error) is hint
+
+
+def test_a_commands_own_255_is_its_own(builder):
+    builder.context("FROM TINY\nRUN exit 255\n")
+    assert "ended with exit code 255" in builder.run("--no-push").stderr
+
+
+RUNTIME = """\
+#!/bin/sh
+while [ "$1" != --log ]; do shift; done
+echo '{"msg":"cannot write status file: No space left on device","level":"error"}' >> "$2"
+exit 255
+"""
+
+
+def test_a_runtime_without_room_is_a_full_disk(builder, tmp_path):
+    """In place of crun: where the kernel lets the builder mount no memory, its files are on the disk."""
+    (tmp_path / "runtime").write_text(RUNTIME)
+    (tmp_path / "runtime").chmod(0o755)
+    builder.context("FROM TINY\nRUN true\n")
+    done = builder.run("--no-push", "--runtime", str(tmp_path / "runtime"))
+    assert done.returncode == 11, done.stderr
+    assert "could not be started: cannot write status file: No space left on device" in done.stderr

@@ -134,7 +134,7 @@ def test_a_disk_may_be_full_at_any_point(builder):
             continue
         assert victim.tags() == []
         assert "error: " in done.stderr
-        # a command that cannot write fails by itself, and says so in its own words
+        # a command that cannot write fails by itself; busybox's seq with 255, and without a word
         assert done.returncode == 11 or "No space left" in done.stderr, (size, done.stderr)
     assert outcomes[1] == 11
     assert outcomes[64] == 0

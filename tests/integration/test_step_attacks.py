@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -152,3 +153,20 @@ def test_the_host_name_is_buildkits(builder):
     builder.context("FROM TINY\nRUN hostname; cat /etc/hostname\n")
     done = builder.run("--no-push")
     assert done.stderr.count("| buildkitsandbox") == 2, done.stderr
+
+
+NO_MOUNT_SETATTR = """\
+import errno, os, struct, sys
+from strake_builder.sandbox import socket_filter
+lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 442), (0x06, 0, 0, 0x50000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)]
+socket_filter._set_filter(b"".join(struct.pack("=HBBI", *line) for line in lines))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_binds_on_a_kernel_without_mount_setattr(builder):
+    """As Linux before 5.12 answers: the build works, and the bind itself is read-only."""
+    builder.context("FROM TINY\nRUN --mount=target=/m test -e /m/Dockerfile && ! touch /m/new\n")
+    words = [sys.executable, "-c", NO_MOUNT_SETATTR, *builder.command("--no-push")]
+    done = subprocess.run(words, capture_output=True, text=True, env=builder.environment(), timeout=60)
+    assert done.returncode == 0, done.stderr

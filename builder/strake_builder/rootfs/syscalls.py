@@ -21,6 +21,7 @@ _MNT_DETACH: Final = 0x2
 _PR_SET_PDEATHSIG: Final = 1
 _KEYCTL_JOIN_SESSION_KEYRING: Final = 1
 _SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}
+_SYS_MOUNT_SETATTR: Final = 442
 _SYS_PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +78,16 @@ def pivot_root_refused() -> bool:
     missing = b"/nonexistent"
     _libc.syscall(number, missing, missing)
     return ctypes.get_errno() != errno.ENOENT
+
+
+def mount_setattr_refused() -> bool:
+    """Say whether mount_setattr(2) is not there (before Linux 5.12), or a filter refuses it.
+
+    The call is made with a descriptor that is none, so that it can only fail: with EBADF or EINVAL where the
+    kernel looked at it.
+    """
+    _libc.syscall(_SYS_MOUNT_SETATTR, -1, b"", 0, None, 0)
+    return ctypes.get_errno() in {errno.ENOSYS, errno.EPERM}
 
 
 def _check(result: int, path: bytes | None) -> None:

@@ -13,18 +13,24 @@ import shutil
 import subprocess
 import threading
 import uuid
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import InternalError, UnsupportedHere
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
-from strake_builder.sandbox.process import Process
+from strake_builder.sandbox.process import Network, Process
+from strake_builder.sandbox.socket_filter import filtered, socket_filter
 from strake_builder.sandbox.spec import runtime_spec
 
 _GRACE_SECONDS: Final = 3.0
 """A step without a handler ignores SIGTERM, being the first process of its namespace: most wait it out."""
 _RUNTIME_FAILED: Final = "error"
+_EXEC_FAILED: Final = "exec container process"
+"""How crun's last error begins. It goes to the step's stderr, since the log is closed by then."""
+_LOG_BYTES: Final = 64 << 10
+"""Of the runtime's log, which holds a line or two, as much is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +56,12 @@ class Crun:
         program: the runtime.
         pivot_root: whether pivot_root(2) is allowed; a pod's default seccomp profile refuses it,
             and the runtime then moves the mount and changes its root instead.
+        recursive: whether mount_setattr(2) is there, to restrict what is mounted inside a bind.
     """
 
-    def __init__(self, directory: str, *, program: str = "crun", pivot_root: bool = True) -> None:
+    def __init__(
+        self, directory: str, *, program: str = "crun", pivot_root: bool = True, recursive: bool = True
+    ) -> None:
         found = shutil.which(program)
         if found is None:
             raise UnsupportedHere(
@@ -62,6 +71,7 @@ class Crun:
         self._program = found
         self._directory = directory
         self._pivot_root = pivot_root
+        self._recursive = recursive
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -81,28 +91,30 @@ class Crun:
         bundle = Path(self._directory, name)
         bundle.mkdir(mode=0o700)
         try:
-            spec = runtime_spec(process, root)
+            spec = runtime_spec(process, root, recursive=self._recursive)
             (bundle / "config.json").write_bytes(os.fsencode(json.dumps(spec, ensure_ascii=False)))
-            return self._run_bundle(name, bundle, sink)
+            sockets = socket_filter(
+                own_network=process.network is Network.NONE, by_pointer=process.makes_sockets_by_pointer
+            )
+            return self._run_bundle(name, bundle, sockets, sink)
         finally:
             shutil.rmtree(bundle, ignore_errors=True)
 
-    def _run_bundle(self, name: str, bundle: Path, sink: LineSink) -> Outcome:
-        log = bundle / "runtime.log"
+    def _run_bundle(self, name: str, bundle: Path, sockets: bytes, sink: LineSink) -> Outcome:
         lines = OutputLines(sink)
+        with _log_in_memory() as log:
+            command = self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name)
+            return self._run_logged(name, command, sockets, lines, log)
+
+    def _run_logged(
+        self, name: str, command: list[str], sockets: bytes, lines: OutputLines, log: int
+    ) -> Outcome:
         with self._lock:
             if self._stopped:
                 raise InternalError("the sandbox is stopped")
             out, out_writer = os.pipe()
             err, err_writer = os.pipe()
-            child = subprocess.Popen(
-                self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name),
-                stdin=subprocess.DEVNULL,
-                stdout=out_writer,
-                stderr=err_writer,
-                env={"PATH": os.environ.get("PATH", os.defpath)},
-                start_new_session=True,
-            )
+            child = filtered(sockets, lambda: _start(command, out_writer, err_writer, log))
             self._running[name] = child
         os.close(out_writer)
         os.close(err_writer)
@@ -114,7 +126,8 @@ class Crun:
                 del self._running[name]
         if status < 0:
             status = 128 - status
-        return Outcome(status, lines.tail, _runtime_error(log))
+        message = _errors(_log_lines(log)) or (_errors(lines.tail[-1:], _EXEC_FAILED) if status else "")
+        return Outcome(status, lines.tail, message)
 
     def stop(self, grace: float = _GRACE_SECONDS) -> None:
         """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
@@ -151,8 +164,8 @@ class Crun:
             stderr=subprocess.DEVNULL,
         )
 
-    def _command(self, verb: str, log: Path | None, *arguments: str) -> list[str]:
-        logging = ["--log", str(log), "--log-format", "json"] if log else []
+    def _command(self, verb: str, log: int | None, *arguments: str) -> list[str]:
+        logging = [] if log is None else ["--log", f"/proc/self/fd/{log}", "--log-format", "json"]
         state = ["--root", os.path.join(self._directory, "state"), "--cgroup-manager", "disabled"]
         return [self._program, *state, *logging, verb, *arguments]
 
@@ -160,16 +173,39 @@ class Crun:
         return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
 
 
-def _runtime_error(log: Path) -> str:
-    """Return what the runtime logged as an error: the command was not found, a mount was refused."""
+def _start(command: list[str], out: int, err: int, log: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=err,
+        env={"PATH": os.environ.get("PATH", os.defpath)},
+        pass_fds=[log],
+        start_new_session=True,
+    )
+
+
+@contextlib.contextmanager
+def _log_in_memory() -> Iterator[int]:
+    """Yield a descriptor for the runtime's log: on a full disk the runtime could not write why it failed."""
+    log = os.memfd_create("runtime-log", os.MFD_CLOEXEC)
     try:
-        text = log.read_text(errors="replace")
-    except OSError:
-        return ""
+        yield log
+    finally:
+        os.close(log)
+
+
+def _log_lines(log: int) -> list[str]:
+    return os.pread(log, _LOG_BYTES, 0).decode(errors="replace").splitlines()
+
+
+def _errors(lines: Iterable[str], beginning: str = "") -> str:
+    """Return what the runtime logged as an error: the command was not found, a mount was refused."""
     messages = []
-    for line in text.splitlines():
+    for line in lines:
         with contextlib.suppress(ValueError, AttributeError):
             entry = json.loads(line)
-            if entry.get("level") == _RUNTIME_FAILED:
-                messages.append(str(entry.get("msg", "")))
+            message = str(entry.get("msg", ""))
+            if entry.get("level") == _RUNTIME_FAILED and message.startswith(beginning):
+                messages.append(message)
     return "; ".join(messages)

@@ -48,6 +48,19 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A device node that opens, unlike any that a step makes.
+
+    Attributes:
+        source: absolute path that the builder sees.
+        target: absolute path in the sandbox.
+    """
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tmpfs:
     """An empty file system in memory; `size` in bytes, None for the kernel's default."""
 
@@ -55,7 +68,7 @@ class Tmpfs:
     size: int | None = None
 
 
-SandboxMount = Bind | Tmpfs
+SandboxMount = Bind | Device | Tmpfs
 
 
 @dataclass(frozen=True, slots=True)

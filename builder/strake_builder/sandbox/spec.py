@@ -7,9 +7,11 @@ config-linux.md.
 
 from __future__ import annotations
 
+import platform
 from typing import Any, Final, assert_never
 
-from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount, Tmpfs
+from strake_builder.sandbox.process import Bind, Device, Network, Process, SandboxMount, Tmpfs
+from strake_builder.sandbox.socket_filter import FILTERED_MACHINES
 from strake_builder.sandbox.system_calls import seccomp
 
 CAPABILITIES: Final = (
@@ -54,15 +56,16 @@ RUNTIME_TARGETS: Final = ("/proc", "/dev", "/sys")
 """Directories that the runtime mounts over in every sandbox."""
 
 
-def runtime_spec(process: Process, root: str) -> dict[str, Any]:
+def runtime_spec(process: Process, root: str, *, recursive: bool = True) -> dict[str, Any]:
     """Return the `config.json` of a bundle that runs a process in a root.
 
     Args:
         process: what to run.
         root: absolute path of the root file system; it stays writable.
+        recursive: restrict what is mounted inside a bind as the bind itself (Linux 5.12 and newer).
     """
     identity = process.identity
-    calls = seccomp(process.network, by_pointer=process.makes_sockets_by_pointer)
+    calls = seccomp()
     return {
         "ociVersion": "1.0.2",
         "root": {"path": root, "readonly": False},
@@ -82,7 +85,7 @@ def runtime_spec(process: Process, root: str) -> dict[str, Any]:
             "noNewPrivileges": False,
             "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
         },
-        "mounts": [*_runtime_mounts(), *(_mount(mount) for mount in process.mounts)],
+        "mounts": [*_runtime_mounts(), *(_mount(mount, recursive) for mount in process.mounts)],
         "hooks": {"createContainer": [_without_devices(root)]},
         "linux": {
             "namespaces": _namespaces(process.network),
@@ -97,7 +100,7 @@ def _without_devices(root: str) -> dict[str, Any]:
     """Return the hook that makes the root `nodev`, which the runtime's own bind of it takes away.
 
     A step may make a device node, and a layer may hold one, but it must open no device of the machine. The
-    ordinary ones, in /dev, are on a file system of their own.
+    ordinary ones in /dev are bound there one by one (`rootfs/device_nodes.py`).
     """
     return {"path": SHELL, "args": ["sh", "-c", _REMOUNT, root]}
 
@@ -116,8 +119,9 @@ def _capabilities(process: Process) -> dict[str, list[str]]:
 
 
 def _lacks_raw_sockets(process: Process) -> bool:
-    """Whether a capability must do what the filter of system calls cannot, on the builder's network."""
-    return process.network is Network.BUILDER and process.makes_sockets_by_pointer
+    """Whether a capability must be missing, on the builder's network, as no filter sees what opens."""
+    is_seen = platform.machine() in FILTERED_MACHINES and not process.makes_sockets_by_pointer
+    return process.network is Network.BUILDER and not is_seen
 
 
 def _namespaces(network: Network) -> list[dict[str, str]]:
@@ -140,7 +144,7 @@ def _runtime_mounts() -> list[dict[str, Any]]:
             "destination": "/dev",
             "type": "tmpfs",
             "source": "tmpfs",
-            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+            "options": ["nosuid", "nodev", "strictatime", "mode=755", "size=65536k"],
         },
         {
             "destination": "/dev/pts",
@@ -159,14 +163,21 @@ def _runtime_mounts() -> list[dict[str, Any]]:
     ]
 
 
-def _mount(mount: SandboxMount) -> dict[str, Any]:
+def _mount(mount: SandboxMount, recursive: bool) -> dict[str, Any]:
     match mount:
         case Bind():
             return {
                 "destination": mount.target,
                 "type": "bind",
                 "source": mount.source,
-                "options": _bind_options(mount),
+                "options": _bind_options(mount, recursive),
+            }
+        case Device():
+            return {
+                "destination": mount.target,
+                "type": "bind",
+                "source": mount.source,
+                "options": ["bind", "nosuid", "noexec"],
             }
         case Tmpfs():
             size = [] if mount.size is None else [f"size={mount.size}"]
@@ -180,8 +191,8 @@ def _mount(mount: SandboxMount) -> dict[str, Any]:
             assert_never(mount)
 
 
-def _bind_options(bind: Bind) -> list[str]:
-    """Return mount options; what is mounted inside a directory is as read-only as the directory."""
-    if bind.read_only and not bind.is_file:
-        return ["rbind", "rro", "rnosuid", "rnodev"]
+def _bind_options(bind: Bind, recursive: bool) -> list[str]:
+    """Return mount options; what is mounted inside a directory is as restricted as the directory."""
+    if recursive and not bind.is_file:
+        return ["rbind", "rro" if bind.read_only else "rw", "rnosuid", "rnodev"]
     return ["rbind", "nosuid", "nodev", "ro" if bind.read_only else "rw"]

@@ -22,7 +22,7 @@ from strake_builder.layers.format import LayerFormat
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.content_digest import FileDigests
-from strake_builder.rootfs.syscalls import pivot_root_refused
+from strake_builder.rootfs.syscalls import mount_setattr_refused, pivot_root_refused
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.base_images import BaseImages
 from strake_builder.solve.cancellation import Cancellation
@@ -184,9 +184,10 @@ class Attempt:
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace = self._parts, self._parts.workspace
         crun = Crun(
-            workspace.directory(workspace.new_name("run")),
+            workspace.runtime_directory(),
             program=parts.inputs.runtime,
             pivot_root=not pivot_root_refused(),
+            recursive=not mount_setattr_refused(),
         )
         self._cancellation.on_cancel(crun.stop)
         pusher = parts.pusher if parts.inputs.push else None

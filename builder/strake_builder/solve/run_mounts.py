@@ -25,9 +25,10 @@ from strake_builder.frontend.steps import (
     TmpfsMount,
 )
 from strake_builder.rootfs.copy import CopyOptions, copy_path
+from strake_builder.rootfs.device_nodes import device_nodes
 from strake_builder.rootfs.inside import Root
 from strake_builder.rootfs.mountpoints import MountPoint
-from strake_builder.sandbox.process import Bind, SandboxMount, Tmpfs
+from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
 from strake_builder.solve.file_origins import FileOrigins
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.workspace import Workspace
@@ -98,6 +99,16 @@ class MountMaker:
                 file.write(content)
             os.chmod(path, 0o644)
             prepared.add(Bind(path, f"/etc/{name}", read_only=False), is_directory=False)
+
+    def devices(self, prepared: Prepared, scope: contextlib.ExitStack) -> None:
+        """Add the devices of a container, before whatever else is mounted in /dev.
+
+        Raises:
+            OSError: the kernel lets the builder mount nothing.
+        """
+        directory = self._workspace.directory(self._workspace.new_name("dev"))
+        nodes = scope.enter_context(device_nodes(directory))
+        prepared.mounts[:0] = [Device(source, target) for target, source in nodes.items()]
 
     def scripts(self, files: tuple[HeredocFile, ...], prepared: Prepared) -> None:
         """Add the scripts of heredocs that start with `#!`, in /dev/pipes as BuildKit has them."""

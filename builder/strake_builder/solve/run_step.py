@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 from typing import Final
@@ -18,18 +19,24 @@ from strake_builder.sandbox.memory import oom_kills
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
 from strake_builder.sandbox.spec import RUNTIME_TARGETS
+from strake_builder.solve.disk_room import DiskRoom
 from strake_builder.solve.run_mounts import HOSTNAME, MountMaker, Prepared
 from strake_oci.platform import Platform
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOADER_OF_32_BIT_X86: Final = b"/lib/ld-linux.so.2"
 _COMMAND_SHOWN: Final = 300
 _KILLED: Final = 137
-_NO_ROOM: Final = 64 << 10
-"""Bytes. What file systems keep for themselves varies; no command gets far with this."""
 
 
 def execute_run(
-    step: RunStep, root_path: str, platform: Platform, crun: Crun, mounts: MountMaker, sink: LineSink
+    step: RunStep,
+    root_path: str,
+    platform: Platform,
+    crun: Crun,
+    mounts: MountMaker,
+    room: DiskRoom,
+    sink: LineSink,
 ) -> None:
     """Run a step's command in a writable root.
 
@@ -39,11 +46,12 @@ def execute_run(
         platform: of the stage, for mounts from images.
         crun: runs the process.
         mounts: prepares its mounts.
+        room: of the work directory.
         sink: gets its output.
 
     Raises:
         RunStepFailed: the command ended with another status than zero.
-        OutOfDisk: it did, and there is no room left.
+        OutOfDisk: it did, or could not be started, and there was no room left.
         StepError: it could not be started: user, mount or program missing.
     """
     if step.security == "insecure":
@@ -52,35 +60,39 @@ def execute_run(
         prepared = mounts.prepare(step.mounts, platform, scope)
         mounts.network_files(prepared)
         mounts.scripts(step.files, prepared)
+        mounts.devices(prepared, scope)
         user, group = split_user(step.user)
         account = find_account(root, user, group)
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         killed_before = oom_kills()
-        process = _process(step, account, prepared, platform)
+        process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
         refuse_long_arguments(process)
+        started = room.look()
         outcome = crun.run(process, root_path, sink)
+        room.look()
     if outcome.status == _KILLED and oom_kills() > killed_before:
         raise OutOfMemory(
             f"the command {_shown(step)} was killed: the memory limit is reached",
             hint="raise spec.resources.limits.memory, or do less at a time",
         )
-    if outcome.status and _is_full(root_path):
+    if outcome.status and (room.was_full_since(started) or _ran_out_of_room(outcome.runtime_message)):
+        happened = f"ended with exit code {outcome.status}"
+        if outcome.runtime_message:
+            happened = f"could not be started: {outcome.runtime_message}"
         raise OutOfDisk(
-            f"the command {_shown(step)} ended with exit code {outcome.status}: the work directory is full",
+            f"the command {_shown(step)} {happened}: the work directory is full",
             hint="give the builder more ephemeral storage",
         )
     _raise_for(outcome, step)
 
 
-def _is_full(path: str) -> bool:
-    """Say whether a file system has no room left: many a command that cannot write does not say why."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize < _NO_ROOM or (found.f_files > 0 and not found.f_favail)
+def _ran_out_of_room(runtime_message: str) -> bool:
+    return any(os.strerror(number) in runtime_message for number in (errno.ENOSPC, errno.EDQUOT))
 
 
-def _process(step: RunStep, account: Account, prepared: Prepared, platform: Platform) -> Process:
+def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer: bool) -> Process:
     environment = [*step.environment, *step.proxy_environment, *prepared.environment]
     names = {entry.partition("=")[0] for entry in environment}
     if "PATH" not in names:
@@ -95,7 +107,14 @@ def _process(step: RunStep, account: Account, prepared: Prepared, platform: Plat
         network=Network.NONE if step.network == "none" else Network.BUILDER,
         mounts=tuple(prepared.mounts),
         hostname=HOSTNAME,
-        makes_sockets_by_pointer=platform.architecture == "386",
+        makes_sockets_by_pointer=by_pointer,
+    )
+
+
+def _makes_sockets_by_pointer(root: Root, platform: Platform) -> bool:
+    """Say whether an image has 32-bit programs of x86 with the GNU C library, whose loader has one place."""
+    return platform.architecture == "386" or (
+        platform.architecture == "amd64" and root.stat(_LOADER_OF_32_BIT_X86) is not None
     )
 
 
@@ -108,13 +127,13 @@ def _raise_for(outcome: Outcome, step: RunStep) -> None:
             f"cannot start {shown}: {outcome.runtime_message}",
             exit_code=outcome.status,
             log_tail=outcome.tail,
-            hint=_hint(outcome.status, started=False),
+            hint=_start_hint(outcome.runtime_message),
         )
     raise RunStepFailed(
         f"the command {shown} ended with exit code {outcome.status}",
         exit_code=outcome.status,
         log_tail=outcome.tail,
-        hint=_hint(outcome.status, started=True),
+        hint=_HINTS.get(outcome.status, ""),
     )
 
 
@@ -131,7 +150,7 @@ _HINTS: Final[dict[int, str]] = {
 }
 
 
-def _hint(status: int, *, started: bool) -> str:
-    if not started:
+def _start_hint(runtime_message: str) -> str:
+    if any(word in runtime_message for word in ("executable", "exec container process")):
         return "check that the program exists in the image and that its interpreter does"
-    return _HINTS.get(status, "")
+    return ""

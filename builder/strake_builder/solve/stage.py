@@ -229,7 +229,8 @@ class StageExecutor:
                     tools.reporter.output(number, stream, line)
 
                 tools.foreign.require(platform)
-                execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, sink)
+                room = tools.workspace.room
+                execute_run(step, snapshot.root, platform, tools.crun, tools.mounts, room, sink)
             case CopyStep():
                 with Root(snapshot.root) as root:
                     owner = resolve_owner(step.chown, root)

@@ -20,6 +20,7 @@ from strake_builder.rootfs.memory_directory import SHARED_MEMORY, make_shared_me
 from strake_builder.rootfs.remove import remove_tree
 from strake_builder.rootfs.scan import Scan
 from strake_builder.rootfs.selection import RootfsKind, open_snapshotter
+from strake_builder.solve.disk_room import DiskRoom
 from strake_builder.solve.scratch import make_scratch, remove_abandoned
 from strake_builder.solve.work_directory import prepare_work_directory
 
@@ -42,6 +43,7 @@ class Workspace:
     Attributes:
         path: the directory.
         roots: makes root file systems in it.
+        room: of its file system.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Workspace:
         except BaseException:
             self._scratch.remove()
             raise
+        self.room = DiskRoom(self.path)
         self._memory: str | None = None
         self._counter = 0
         self._guard = threading.Lock()
@@ -101,6 +104,18 @@ class Workspace:
         os.mkdir(path, 0o700)
         mount_memory(path)
         self._open.callback(syscalls.unmount, os.fsencode(path))
+        return path
+
+    def runtime_directory(self) -> str:
+        """Make a directory for the OCI runtime's files, in memory where the kernel lets the builder mount it.
+
+        crun does not notice that half of a file was written, its filter of system calls among them, and on a
+        disk that is full it fails without a word. Secrets in a step's environment are among these files, too.
+        """
+        path = self.directory(self.new_name("run"), 0o700)
+        with contextlib.suppress(OSError):
+            mount_memory(path)
+            self._open.callback(syscalls.unmount, os.fsencode(path))
         return path
 
     def view(self, layers: tuple[str, ...]) -> str:

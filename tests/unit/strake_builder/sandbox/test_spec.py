@@ -1,6 +1,6 @@
 """What the runtime is told: a container's ordinary powers and not one more."""
 
-from strake_builder.sandbox.process import Bind, Identity, Network, Process, Tmpfs
+from strake_builder.sandbox.process import Bind, Device, Identity, Network, Process, Tmpfs
 from strake_builder.sandbox.spec import runtime_spec
 
 
@@ -47,4 +47,21 @@ def test_mounts_come_after_the_runtimes_own_in_order():
     assert (first["destination"], first["options"]) == ("/a", ["rbind", "rro", "rnosuid", "rnodev"])
     assert (second["destination"], "rw" in second["options"]) == ("/b", True)
     assert (third["type"], "size=4096" in third["options"]) == ("tmpfs", True)
-    assert all("nosuid" in m["options"] and "nodev" in m["options"] for m in (zeroth, second, third))
+    assert all("nosuid" in m["options"] and "nodev" in m["options"] for m in (zeroth, third))
+    assert second["options"] == ["rbind", "rw", "rnosuid", "rnodev"]
+
+
+def test_only_the_runtimes_devices_are_where_devices_open():
+    mounts = spec(mounts=(Bind("/src", "/a"), Device("/nodes/null", "/dev/null"), Tmpfs("/t")))["mounts"]
+    opening = {m["destination"] for m in mounts if not {"nodev", "rnodev"} & set(m["options"])}
+    assert opening == {"/dev/pts", "/dev/null"}
+
+
+def test_binds_without_mount_setattr():
+    """Linux before 5.12: what is mounted inside keeps its own access, and the bind itself is as it should be."""
+    binds = (Bind("/src", "/a"), Bind("/src", "/b", read_only=False))
+    first, second = runtime_spec(Process(("sh",), mounts=binds), "/root-of-step", recursive=False)["mounts"][
+        -2:
+    ]
+    assert first["options"] == ["rbind", "nosuid", "nodev", "ro"]
+    assert second["options"] == ["rbind", "nosuid", "nodev", "rw"]

@@ -8,7 +8,7 @@ import pytest
 
 from strake_builder.errors import BuildCancelled, BuildTimedOut, InvalidRequest, UnsupportedHere
 from strake_builder.rootfs import syscalls
-from strake_builder.rootfs.memory_directory import make_shared_memory
+from strake_builder.rootfs.memory_directory import file_system_type, make_shared_memory
 from strake_builder.solve import workspace
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.workspace import Workspace
@@ -186,3 +186,22 @@ def test_where_overlay_is_allowed_it_is_taken_without_a_word(tmp_path):
             return type(workspace.roots).__name__, warnings
 
     assert isolated(work) == ("Overlay", [])
+
+
+def test_the_runtimes_files_are_in_memory(tmp_path):
+    """On a disk, and above all on a full one, they would be secrets of the environment and halves of filters."""
+    with Workspace(str(tmp_path)) as workspace:
+        path = workspace.runtime_directory()
+        assert file_system_type(path) == "tmpfs"
+        assert os.stat(path).st_mode & 0o777 == 0o700
+    assert file_system_type(path) is None
+
+
+def test_where_nothing_can_be_mounted_they_are_beside_the_rest(tmp_path, monkeypatch):
+    def refused(*_):
+        raise PermissionError
+
+    with Workspace(str(tmp_path)) as workspace:
+        monkeypatch.setattr(syscalls, "mount", refused)
+        assert os.path.isdir(workspace.runtime_directory())
+    assert list(tmp_path.iterdir()) == []
