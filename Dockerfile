@@ -11,7 +11,8 @@ WORKDIR /src
 COPY requirements/build.txt requirements/
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md ./
-COPY crds/strake_api crds/strake_api
+COPY api api
+COPY oci oci
 COPY builder builder
 COPY operator operator
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .

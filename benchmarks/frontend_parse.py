@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 
 from strake_builder.frontend import BaseImage, evaluate, parse, plan
-from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.lint import lint
-from strake_builder.frontend.planned import BuildPlan
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import Platform
+from strake_builder.frontend.model.planned import BuildPlan
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import Platform
 
 AMD64 = Platform("linux", "amd64")
 BASE = BaseImage(RuntimeConfig(env=("PATH=/usr/bin:/bin",)))

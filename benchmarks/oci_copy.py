@@ -23,13 +23,13 @@ from pathlib import Path
 
 from benchmarks.builders.installed import installed_strake
 
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID, Hasher
-from strake_oci.image import ImageConfig
-from strake_oci.manifest import Manifest
-from strake_oci.platform import Platform
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID, Hasher
+from strake_oci.spec.image import ImageConfig
+from strake_oci.spec.manifest import Manifest
+from strake_oci.spec.platform import Platform
 from tests.fixtures.go_tools import crane, distribution
 from tests.fixtures.images import make_image
 from tests.fixtures.registry import LocalRegistry, running_registry

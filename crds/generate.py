@@ -11,10 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from strake_api.crd import image_build_definition
+from strake_api.crd.definition import image_build_definition
 
 TARGET = Path(__file__).with_name("imagebuilds.yaml")
-NOTICE = "# Generated from crds/strake_api by crds/generate.py: change the models, not this file.\n"
+NOTICE = "# Generated from api/strake_api by crds/generate.py: change the models, not this file.\n"
 
 
 class _Plain(yaml.SafeDumper):

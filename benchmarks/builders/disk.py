@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from strake_builder.rootfs import syscalls
+from strake_builder.rootfs.mounts import syscalls
 
 _BYTES: Final = 40 * 1024**3
 """Room that a file system promises; its file takes what is written."""

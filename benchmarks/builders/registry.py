@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strake_builder.rootfs import syscalls
+from strake_builder.rootfs.mounts import syscalls
 
 _CLONE_NEWNET: Final = 0x40000000
 _OURS: Final = "builders0"

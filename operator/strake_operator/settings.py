@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from strake_api.size import parse_size
+from strake_api.values.size import parse_size
 from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.registries.document import PlatformRegistries

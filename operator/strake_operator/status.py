@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from strake_api.duration import format_duration
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.status import (
     Condition,
@@ -23,6 +22,7 @@ from strake_api.status import (
     SourceStatus,
     Steps,
 )
+from strake_api.values.duration import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,9 +7,9 @@ import os
 import tarfile
 from dataclasses import dataclass, field
 
-from strake_oci.image import ImageConfig
-from strake_oci.manifest import Manifest, parse
-from strake_oci.platform import host
+from strake_oci.spec.image import ImageConfig
+from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.platform import host
 
 KINDS = {
     tarfile.REGTYPE: "file",

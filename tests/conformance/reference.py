@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from strake_oci.reference import Reference
+from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten

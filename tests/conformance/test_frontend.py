@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, parse, plan
-from strake_builder.frontend.evaluated import EvaluatedStage
-from strake_builder.frontend.ignore import IgnoreMatcher
-from strake_builder.frontend.planned import ImageBase, ScratchBase, StageBase
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import Platform
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import Platform
 from tests.conformance.cases import CASES, Case, Hard, Link, Tar, Text
 
 EXPECTED = Path(__file__).parent / "expected"

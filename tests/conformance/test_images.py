@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.reference import Reference
+from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten

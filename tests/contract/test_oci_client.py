@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strake_oci.credentials import Credential
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import BlobUnknownError, ManifestUnknownError, NotFoundError
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from tests.faults.moves import always_in_parts
 from tests.fixtures.certificates import certificates
 from tests.fixtures.go_tools import distribution

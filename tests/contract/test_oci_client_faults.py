@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import (
     ConnectionFailedError,
     DeniedError,
@@ -17,15 +15,12 @@ from strake_oci.errors import (
     ServerError,
     SizeExceededError,
 )
-from strake_oci.manifest import mediatype, parse
-from strake_oci.reference import Repository
-from strake_oci.registry import (
-    ClientSettings,
-    RegistryClient,
-    RegistrySettings,
-    RetryPolicy,
-    transport,
-)
+from strake_oci.http import transport
+from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.manifest import mediatype, parse
+from strake_oci.spec.reference import Repository
 from tests.faults import faults, moves
 from tests.faults.moves import LARGE, SMALL, pull
 from tests.faults.registry import FaultyRegistry

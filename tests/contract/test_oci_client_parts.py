@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import DigestMismatchError
-from strake_oci.registry import parts
+from strake_oci.registry.blobs import range_fetch
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from tests.faults import faults, moves
 from tests.faults.moves import LARGE, pull
 from tests.faults.registry import FaultyRegistry
@@ -65,19 +65,19 @@ def test_every_byte_is_fetched_once_over_four_connections(registry):
     found = sorted(asked_parts(registry))
     assert found[-1][1] == len(LARGE) - 1
     assert all(one[1] + 1 == other[0] for one, other in pairwise(found))
-    assert found[0][0] <= parts.PART + 2 * 256 * 1024  # the first connection brought what is before
-    assert registry.connections <= 1 + parts.CONNECTIONS
+    assert found[0][0] <= range_fetch.PART + 2 * 256 * 1024  # the first connection brought what is before
+    assert registry.connections <= 1 + range_fetch.CONNECTIONS
     await_no_threads()
 
 
 def test_a_fast_connection_needs_no_help(registry, monkeypatch):
-    monkeypatch.setattr(parts, "SLOW", 0.0)
+    monkeypatch.setattr(range_fetch, "SLOW", 0.0)
     assert pull(registry, LARGE) == LARGE
     assert len(registry.seen) == 1
 
 
 def test_a_little_that_is_left_is_not_worth_it(registry, monkeypatch):
-    monkeypatch.setattr(parts, "WORTH", len(LARGE))
+    monkeypatch.setattr(range_fetch, "WORTH", len(LARGE))
     assert pull(registry, LARGE) == LARGE
     assert len(registry.seen) == 1
 
@@ -85,7 +85,7 @@ def test_a_little_that_is_left_is_not_worth_it(registry, monkeypatch):
 def test_where_range_is_ignored_one_connection_brings_it(registry):
     registry.ignore_range = True
     assert pull(registry, LARGE) == LARGE
-    assert len(registry.seen) <= 1 + parts.CONNECTIONS
+    assert len(registry.seen) <= 1 + range_fetch.CONNECTIONS
 
 
 @pytest.mark.parametrize("skip", [0, 6])
@@ -160,10 +160,10 @@ def test_whoever_reads_slowly_is_not_fed_more_than_four_parts(registry):
         while not asked_parts(registry):
             blob.read(1)
         deadline = time.monotonic() + LIMIT
-        while len(asked_parts(registry)) < parts.CONNECTIONS and time.monotonic() < deadline:
+        while len(asked_parts(registry)) < range_fetch.CONNECTIONS and time.monotonic() < deadline:
             time.sleep(0.01)  # the threads ask in their own time
         client.blob_exists(registry.repository(), Digest.sha256(b"x"))  # time enough for a fifth
-        assert len(asked_parts(registry)) == parts.CONNECTIONS
+        assert len(asked_parts(registry)) == range_fetch.CONNECTIONS
         rest = blob.read()
     assert LARGE.endswith(rest)
 
@@ -174,7 +174,7 @@ def test_closed_in_the_middle_it_leaves_no_thread_and_the_next_blob_is_helped(re
         registry.put_blob(data)
     with registry.client() as client:
         with client.open_blob(registry.repository(), Descriptor.of("x", LARGE)) as blob:
-            blob.read(parts.PART * 2)
+            blob.read(range_fetch.PART * 2)
         await_no_threads()
         before = len(asked_parts(registry))
         with client.open_blob(registry.repository(), Descriptor.of("x", other)) as blob:

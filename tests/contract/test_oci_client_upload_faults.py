@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import ManifestUnknownError, RejectedError, SizeExceededError, SizeMismatchError
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, Timeouts
-from strake_oci.registry.upload import UploadSession
+from strake_oci.registry.blobs.upload import UploadSession
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull, push, stored, stream
 from tests.faults.registry import FaultyRegistry

@@ -9,10 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci import mediatype
 from strake_oci.credentials import Credential
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
@@ -23,9 +20,14 @@ from strake_oci.errors import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
-from strake_oci.manifest import parse
-from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, download, network, transport
-from strake_oci.registry.upload import UploadSession
+from strake_oci.http import network, transport
+from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings
+from strake_oci.registry.blobs import download
+from strake_oci.registry.blobs.upload import UploadSession
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.manifest import parse
 from tests.faults import faults, moves
 from tests.faults.registry import FAST, FaultyRegistry
 
@@ -117,7 +119,7 @@ class TestAuthentication:
     def test_realm_on_this_machine_is_refused_to_a_registry_elsewhere(self, registry, monkeypatch):
         """The registry seems to be far away: its name resolves to a public address for the check."""
         far = "registry.example"
-        monkeypatch.setattr("strake_oci.registry.hop._is_inward", lambda host: host != far)
+        monkeypatch.setattr("strake_oci.http.url_policy._is_inward", lambda host: host != far)
         realm = f'Bearer realm="http://{registry.host}/token"'
         registry.add(faults.status(401, method="GET", path="/v2/", times=9, WWW_Authenticate=realm))
         entry = RegistrySettings(location=f"http://{far}", plain_http=True)

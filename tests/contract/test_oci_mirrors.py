@@ -8,18 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from strake_oci import mediatype
-from strake_oci.archive import ArchiveWriter
-from strake_oci.archive_reader import LayoutArchive
 from strake_oci.copying import copy_image
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import DigestMismatchError, MirrorError
-from strake_oci.layout import Layout
-from strake_oci.reference import Repository
 from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.mirrors import UNREACHED, MirrorRecord
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.reference import Repository
+from strake_oci.stores.archive import ArchiveWriter
+from strake_oci.stores.archive_reader import LayoutArchive
+from strake_oci.stores.layout import Layout
 from strake_oci.verify import despite_mirrors
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL

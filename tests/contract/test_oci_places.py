@@ -10,16 +10,16 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci.archive import ArchiveWriter
-from strake_oci.archive_reader import LayoutArchive
 from strake_oci.copying import copy_image
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import OCIError
-from strake_oci.layout import Layout
-from strake_oci.memory import MemoryImages
-from strake_oci.platform import Platform
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.platform import Platform
+from strake_oci.stores.archive import ArchiveWriter
+from strake_oci.stores.archive_reader import LayoutArchive
+from strake_oci.stores.layout import Layout
+from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.go_tools import distribution
 from tests.fixtures.images import make_image, make_index
 from tests.fixtures.registry import running_registry

@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strake_oci.copying import copy_image
-from strake_oci.descriptor import Descriptor
 from strake_oci.errors import DigestMismatchError, MirrorError, NotFoundError, OCIError, StoppedError
-from strake_oci.reference import Repository
+from strake_oci.http.cancellation import LAST_WORDS
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy, TLSSettings
 from strake_oci.registry.images import RegistryImages
-from strake_oci.stopping import LAST_WORDS
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.reference import Repository
 from tests.faults import faults
 from tests.faults.moves import always_in_parts
 from tests.faults.registry import FaultyRegistry

@@ -7,7 +7,7 @@ import tempfile
 
 import pytest
 
-from strake_builder.rootfs.memory_directory import SHARED_MEMORY
+from strake_builder.rootfs.mounts.memory_directory import SHARED_MEMORY
 from tests.fixtures.many_entries import peak_memory
 
 FEW, MANY = 4_000, 40_000

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strake_builder.rootfs.selection import open_snapshotter
-from strake_builder.rootfs.unpack import unpack_layer
+from strake_builder.rootfs.backends.selection import open_snapshotter
+from strake_builder.rootfs.unpack.archive import unpack_layer
 from tests.fixtures.hostile_images import layer
 from tests.fixtures.isolated import isolated
 from tests.fixtures.snapshots import KINDS, layer_of, make_layer, names, tree_of

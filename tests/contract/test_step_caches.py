@@ -15,9 +15,9 @@ from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.cache.usage import Usage
 from strake_builder.layers.blobs import PulledLayer, WrittenLayer
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.registry import registry
 
 __all__ = ["registry"]

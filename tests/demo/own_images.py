@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strake_oci.copying import copy_image
-from strake_oci.layout import Layout
-from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec.reference import Reference
+from strake_oci.stores.layout import Layout
 from tests.cluster.settings import DIR, REGISTRY
 from tests.images.layouts import cache_directory
 from tests.images.push import push_image

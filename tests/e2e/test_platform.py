@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_oci.platform import host
+from strake_oci.spec.platform import host
 from tests.cluster.kubectl import apply, get
 from tests.e2e.builds import build, finished, manifest, pods
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pytest
 
 from strake_oci.copying import copy_image
-from strake_oci.layout import Layout
-from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec.reference import Reference
+from strake_oci.stores.layout import Layout
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE, install

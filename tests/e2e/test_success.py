@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient
+from strake_oci.spec.reference import Reference
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
 from tests.e2e.builds import (

@@ -5,20 +5,20 @@ from __future__ import annotations
 import io
 import os
 
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
-from strake_oci.registry import parts
+from strake_oci.registry.blobs import range_fetch
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 
 SMALL = os.urandom(1000)
 LARGE = os.urandom(5_000_000)
 
 
 def always_in_parts(monkeypatch) -> None:
-    """Have every blob fetched over several connections, in small parts."""
-    monkeypatch.setattr(parts, "PART", 300_000)
-    monkeypatch.setattr(parts, "WORTH", 1)
-    monkeypatch.setattr(parts, "PATIENCE", 0.0)
-    monkeypatch.setattr(parts, "SLOW", 1e15)
+    """Have every blob fetched over several connections, in small range_fetch."""
+    monkeypatch.setattr(range_fetch, "PART", 300_000)
+    monkeypatch.setattr(range_fetch, "WORTH", 1)
+    monkeypatch.setattr(range_fetch, "PATIENCE", 0.0)
+    monkeypatch.setattr(range_fetch, "SLOW", 1e15)
 
 
 def pull(registry, data: bytes, **options) -> bytes:

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from strake_oci.digest import Digest
-from strake_oci.reference import Repository
 from strake_oci.registry import ClientSettings, RegistryClient, RetryPolicy
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.reference import Repository
 
 Fault = Callable[["Exchange"], bool]
 """Gets a request; returns True if it has dealt with it, False to let the registry answer."""

@@ -6,13 +6,13 @@ import dataclasses
 from typing import Any
 
 from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, parse, plan
-from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.lint import as_json, as_sarif, as_text, lint_plan
-from strake_builder.frontend.planned import ImageBase, StageBase
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import ImageBase, StageBase
+from strake_builder.frontend.model.syntax import Dockerfile, Place
 from strake_builder.frontend.printer import to_text
-from strake_builder.frontend.syntax import Dockerfile, Place
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import Platform
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import Platform
 
 AMD64 = Platform("linux", "amd64")
 BASE = BaseImage(RuntimeConfig(env=("PATH=/bin", "A=1"), on_build=("ENV T=1",)))

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from isal import igzip
 
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID, Hasher
-from strake_oci.image import History, ImageConfig, timestamp
-from strake_oci.layout import Layout
-from strake_oci.manifest import Manifest
-from strake_oci.platform import host
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID, Hasher
+from strake_oci.spec.image import History, ImageConfig, timestamp
+from strake_oci.spec.manifest import Manifest
+from strake_oci.spec.platform import host
+from strake_oci.stores.layout import Layout
 from tests.images.recipes import EPOCH, RECIPES, Recipe
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from strake_oci.image import RuntimeConfig
+from strake_oci.spec.image import RuntimeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.reference import Reference
+from strake_oci.spec.reference import Reference
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.builds import Builder
@@ -157,8 +157,8 @@ def test_an_image_under_the_tag_of_a_step_is_a_miss(repository):
 
 
 def copy(client, source, place, reference) -> None:
-    from strake_oci.descriptor import Descriptor
-    from strake_oci.digest import Digest
+    from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.digest import Digest
 
     descriptor = Descriptor(reference["mediaType"], Digest.parse(reference["digest"]), reference["size"])
     client.copy_blob(source.repository, place, descriptor)

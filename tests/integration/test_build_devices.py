@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.platform import host
+from strake_oci.spec.platform import host
 from tests.fixtures.call_programs import call_program, call_program_32, number
 
 MOUNTS = (

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.manifest import Manifest, parse
-from strake_oci.reference import Reference
+from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.reference import Reference
 from tests.conformance.flatten import flatten
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry

@@ -11,9 +11,9 @@ import tarfile
 import pytest
 import zstandard
 
-from strake_oci import mediatype
-from strake_oci.manifest import parse
-from strake_oci.reference import Reference
+from strake_oci.spec import mediatype
+from strake_oci.spec.manifest import parse
+from strake_oci.spec.reference import Reference
 
 SUFFIX = {"gzip": "gzip", "zstd": "zstd", "none": "tar"}
 UNPACK = {

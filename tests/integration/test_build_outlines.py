@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from strake_builder.cache.entry import OUTLINE
-from strake_oci.descriptor import Descriptor
-from strake_oci.manifest import Manifest, parse
-from strake_oci.reference import Reference
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.reference import Reference
 from tests.fixtures.builds import Builder
 from tests.fixtures.cached_builds import Cached, Outcome, flags_of, holds
 

@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from strake_builder.sandbox.foreign import _MACHINES, Foreign, runs_here
-from strake_oci.platform import host
+from strake_builder.sandbox.emulation import _MACHINES, Foreign, runs_here
+from strake_oci.spec.platform import host
 from tests.fixtures.builds import STRAKE
 
 OTHER = "arm64" if host().architecture == "amd64" else "amd64"

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.digest import DiffID
-from strake_oci.image import ImageConfig
-from strake_oci.layout import Layout
-from strake_oci.manifest import parse
-from strake_oci.reference import Reference
+from strake_oci.spec.digest import DiffID
+from strake_oci.spec.image import ImageConfig
+from strake_oci.spec.manifest import parse
+from strake_oci.spec.reference import Reference
+from strake_oci.stores.layout import Layout
 from tests.fixtures.builds import STRAKE
 
 DOCKERFILE = """FROM TINY AS made

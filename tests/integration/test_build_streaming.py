@@ -11,8 +11,8 @@ import tarfile
 
 import pytest
 
-from strake_oci.manifest import parse
-from strake_oci.reference import Reference
+from strake_oci.spec.manifest import parse
+from strake_oci.spec.reference import Reference
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.registry import running_registry

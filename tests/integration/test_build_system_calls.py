@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from strake_oci.platform import host
+from strake_oci.spec.platform import host
 from tests.fixtures.call_programs import (
     OPENED,
     call_program,

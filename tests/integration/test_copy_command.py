@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.archive_reader import LayoutArchive
 from strake_oci.errors import LayoutError, NotFoundError
-from strake_oci.layout import Layout
-from strake_oci.platform import Platform
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec.platform import Platform
+from strake_oci.stores.archive_reader import LayoutArchive
+from strake_oci.stores.layout import Layout
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.images import make_image, make_index

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.reference import Reference
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
+from strake_oci.spec.reference import Reference
 from tests.fixtures.builds import Builder
 from tests.fixtures.certificates import Certificates
 from tests.fixtures.registry import LocalRegistry, running_registry

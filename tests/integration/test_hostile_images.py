@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.hostile_images import HostileImages, diff_id, layer
 from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 

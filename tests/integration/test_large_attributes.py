@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.file_systems import ext4
 from tests.fixtures.hostile_images import HostileImages
 

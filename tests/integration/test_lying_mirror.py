@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from strake_oci.layout import Layout
+from strake_oci.stores.layout import Layout
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.builds import STRAKE
 from tests.images.push import push_image

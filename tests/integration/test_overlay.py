@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from strake_builder.rootfs.overlay import Overlay
-from strake_builder.rootfs.remove import remove_tree
+from strake_builder.rootfs.backends.overlay import Overlay
+from strake_builder.rootfs.files.remove import remove_tree
 from tests.fixtures.isolated import isolated
 from tests.fixtures.snapshots import layer_of, make_layer, names
 

@@ -23,7 +23,7 @@ LOOKUP = """
 import json, sys
 from strake_oci.credentials.{module} import {source}
 from strake_oci.errors import CredentialError
-from strake_oci.reference import Repository
+from strake_oci.spec.reference import Repository
 source = {source}({arguments})
 try:
     found = [source.lookup(Repository(registry, "team/app")) for registry in sys.argv[1:]]

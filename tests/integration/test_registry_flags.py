@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.cli.registry_flags import add_registry_flags, read_registries
+from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.errors import InvalidRequest
 from strake_oci.registry import Mirror
 from strake_oci.registry.images import RegistryImages

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from strake_oci.errors import ConnectionFailedError, DNSError, ManifestUnknownError, TLSError
-from strake_oci.reference import Repository
+from strake_oci.http.network import DIRECT
 from strake_oci.registry import (
     NO_RETRIES,
     ClientSettings,
@@ -22,7 +22,7 @@ from strake_oci.registry import (
     TLSSettings,
 )
 from strake_oci.registry.images import RegistryImages
-from strake_oci.registry.network import DIRECT
+from strake_oci.spec.reference import Repository
 from tests.fixtures.images import make_image
 from tests.fixtures.proxy import pump, running_proxy, serving
 from tests.fixtures.registry import free_port, running_registry

@@ -7,13 +7,13 @@ import json
 
 import pytest
 
-from strake_oci import mediatype
-from strake_oci.artifact import EMPTY, EMPTY_CONTENT, make_artifact
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import InvalidDocumentError
-from strake_oci.manifest import Index
 from strake_oci.registry.images import RegistryImages
+from strake_oci.spec import mediatype
+from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.manifest import Index
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.go_tools import distribution

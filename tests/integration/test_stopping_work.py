@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.hostile_images import HostileImages
 from tests.fixtures.slow_removal import slow_programs
 

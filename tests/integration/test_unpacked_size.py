@@ -8,7 +8,7 @@ import tarfile
 
 import pytest
 
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.hostile_images import HostileImages
 
 MIB = 1 << 20

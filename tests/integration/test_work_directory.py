@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from strake_builder.solve import work_directory
+from strake_builder.solve.workspace import work_directory
 
 SOMEBODY = 4242
 

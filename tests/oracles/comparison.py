@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from strake_builder.frontend import BaseImage, DockerfileRefused, Problem, evaluate, parse, plan
-from strake_builder.frontend.evaluated import EvaluatedStage
 from strake_builder.frontend.lint import lint_plan
-from strake_builder.frontend.planned import BuildPlan, ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import BuildPlan, ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.logical_lines import LineReader
-from strake_builder.frontend.source import SourceText, split_lines
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import Platform
-from strake_oci.reference import Reference
+from strake_builder.frontend.text.source import SourceText, split_lines
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.reference import Reference
 from tests.oracles import step_comparison
 from tests.oracles.go_oracle import GoOracle
 

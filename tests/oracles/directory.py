@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from strake_builder.frontend import DockerfileRefused, parse, plan
-from strake_builder.frontend.planned import ImageBase
-from strake_oci.image import RuntimeConfig
+from strake_builder.frontend.model.planned import ImageBase
+from strake_oci.spec.image import RuntimeConfig
 from tests.oracles.comparison import AMD64, Difference, compare
 from tests.oracles.go_oracle import GoOracle
 

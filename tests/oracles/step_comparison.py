@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from strake_builder.frontend.chown import Ownership
 from strake_builder.frontend.evaluation.paths import clean
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.chown import Ownership
+from strake_builder.frontend.model.steps import (
     AddStep,
     BindMount,
     CacheMount,

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
-from strake_builder.frontend import Fault, glob
-from strake_builder.frontend.chmod import apply_mode
-from strake_builder.frontend.ignore import IgnoreMatcher, read_patterns
-from strake_builder.frontend.words import WordLexer
+from strake_builder.frontend import Fault
+from strake_builder.frontend.model.chmod import apply_mode
+from strake_builder.frontend.patterns import glob
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
+from strake_builder.frontend.words.lexer import WordLexer
 from tests.oracles.comparison import compare, run_ours
 from tests.oracles.corpus import CORPUS
 from tests.oracles.disagreements import DIFFERENT_FILES, DIFFERENT_PATTERNS, DIFFERENT_WORDS

@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from strake_oci.credentials.docker_config import DockerConfig, find
-from strake_oci.digest import Digest
 from strake_oci.errors import OCIError, PlatformNotFoundError
-from strake_oci.platform import Platform, choose
-from strake_oci.reference import Reference, Repository
-from strake_oci.registry.challenge import parse_challenges
+from strake_oci.registry.auth.challenge import parse_challenges
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.platform import Platform, choose
+from strake_oci.spec.reference import Reference, Repository
 
 ONE_PROGRAM = settings(
     max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

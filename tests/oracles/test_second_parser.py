@@ -12,11 +12,11 @@ import pytest
 from e2b_dockerfile_utils import DockerfileSyntaxError, PatternMatcher, ShellLex, parse_dockerfile_ast
 
 from strake_builder.frontend import Fault
-from strake_builder.frontend.ignore import IgnoreMatcher
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.logical_lines import LineReader
-from strake_builder.frontend.source import SourceText, split_lines
-from strake_builder.frontend.words import WordLexer
+from strake_builder.frontend.text.source import SourceText, split_lines
+from strake_builder.frontend.words.lexer import WordLexer
 from tests.oracles.corpus import CORPUS
 from tests.oracles.drawn_texts import ignore_patterns, paths, substitutions
 from tests.oracles.generator import dockerfiles

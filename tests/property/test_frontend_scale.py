@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.frontend import DockerfileRefused, parse, plan
-from strake_builder.frontend.ignore import IgnoreMatcher
-from strake_oci.platform import Platform
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_oci.spec.platform import Platform
 from tests.property.frontend_refusals import attempt
 
 SIZE = 10_000_000

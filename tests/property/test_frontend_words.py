@@ -5,15 +5,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strake_builder.frontend import glob
-from strake_builder.frontend.chmod import apply_mode
 from strake_builder.frontend.evaluation.git_source import parse_git
 from strake_builder.frontend.evaluation.paths import clean, destination, workdir
 from strake_builder.frontend.evaluation.ports import parse_port
 from strake_builder.frontend.evaluation.signals import check_signal
-from strake_builder.frontend.glob_trim import replace, trim_prefix, trim_suffix
-from strake_builder.frontend.ignore import IgnoreMatcher
-from strake_builder.frontend.words import WordLexer
+from strake_builder.frontend.model.chmod import apply_mode
+from strake_builder.frontend.patterns import glob
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_builder.frontend.words.glob_trim import replace, trim_prefix, trim_suffix
+from strake_builder.frontend.words.lexer import WordLexer
 from tests.property.frontend_refusals import attempt
 
 WORD = st.text(st.one_of(st.sampled_from("$${{}}:-+?#%/*\\`'\" <ab_1@"), st.characters()))

@@ -10,16 +10,16 @@ import urllib.request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import OCIError
-from strake_oci.image import History, ImageConfig, RuntimeConfig
-from strake_oci.manifest import Index, Manifest, parse
-from strake_oci.platform import Platform, acceptable, choose
-from strake_oci.reference import Reference, Repository
-from strake_oci.registry.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
+from strake_oci.registry.auth.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
 from strake_oci.registry.retry import parse_retry_after
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.image import History, ImageConfig, RuntimeConfig
+from strake_oci.spec.manifest import Index, Manifest, parse
+from strake_oci.spec.platform import Platform, acceptable, choose
+from strake_oci.spec.reference import Reference, Repository
 
 component = st.from_regex(r"[a-z0-9]{1,8}(?:(?:[._]|__|-{1,3})[a-z0-9]{1,8}){0,2}", fullmatch=True)
 paths = st.lists(component, min_size=1, max_size=4).map("/".join)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strake_builder.cli.output_option import OutputOption, parse_output
+from strake_builder.cli.flags.output_option import OutputOption, parse_output
 from strake_builder.errors import InvalidRequest
 
 KINDS = st.sampled_from(["local", "tar", "oci", "docker", "image", "registry", "x", ""])

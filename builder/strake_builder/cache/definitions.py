@@ -10,8 +10,14 @@ from __future__ import annotations
 from typing import assert_never
 
 from strake_builder.cache.keys import Value
-from strake_builder.frontend.file_origins import FileOrigin, FromContext, FromImage, FromScratch, FromStage
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.file_origins import (
+    FileOrigin,
+    FromContext,
+    FromImage,
+    FromScratch,
+    FromStage,
+)
+from strake_builder.frontend.model.steps import (
     AddStep,
     BindMount,
     CacheMount,

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from strake_builder.cache.keys import Key
-from strake_oci import mediatype
-from strake_oci.artifact import EMPTY, make_artifact
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID, Digest
 from strake_oci.errors import InvalidDigestError, OCIError
-from strake_oci.image import timestamp
-from strake_oci.manifest import Manifest, parse
+from strake_oci.spec import mediatype
+from strake_oci.spec.artifact import EMPTY, make_artifact
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID, Digest
+from strake_oci.spec.image import timestamp
+from strake_oci.spec.manifest import Manifest, parse
 
 ARTIFACT_TYPE: Final = "application/vnd.strake.cached-step.v1"
 CREATED: Final = "org.opencontainers.image.created"

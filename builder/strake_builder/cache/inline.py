@@ -20,8 +20,8 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer
 from strake_oci.errors import OCIError
-from strake_oci.image import timestamp
-from strake_oci.wire import WireModel
+from strake_oci.spec.image import timestamp
+from strake_oci.spec.wire import WireModel
 
 ANNOTATION: Final = "dev.strake.cache.inline.v1"
 

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from strake_oci.digest import DiffID
+from strake_oci.spec.digest import DiffID
 
 FORMAT: Final = "strake-step-2"
 """Part of every key; another one makes all old entries unreachable."""

@@ -22,7 +22,7 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.cache.usage import Usage
 from strake_builder.layers.blobs import WrittenLayer
-from strake_oci.digest import Digest
+from strake_oci.spec.digest import Digest
 
 STEPS: Final = "steps"
 BLOBS: Final = "blobs"

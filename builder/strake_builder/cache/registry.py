@@ -15,10 +15,10 @@ from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_en
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
-from strake_oci.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.errors import ConnectionFailedError, NotFoundError, OCIError, StoppedError
-from strake_oci.reference import Reference, Repository
 from strake_oci.registry.client import RegistryClient
+from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
+from strake_oci.spec.reference import Reference, Repository
 
 _OPERATIONS: Final = frozenset({"looking up", "storing"})
 

@@ -13,8 +13,8 @@ from strake_builder.output.targets import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
     from strake_oci.images import ImageReader, ImageWriter
-    from strake_oci.reference import Reference
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.spec.reference import Reference
 
 _FORMS: Final = {
     "oci": "oci:DIR[:TAG]",
@@ -58,7 +58,7 @@ def parse_place(text: str) -> ImagePlace:
         InvalidRequest: it is neither.
     """
     from strake_oci.errors import InvalidValueError
-    from strake_oci.reference import Reference
+    from strake_oci.spec.reference import Reference
 
     kind, colon, rest = text.partition(":")
     if colon and kind in _FORMS:
@@ -93,9 +93,9 @@ def check_destination(place: ImagePlace) -> None:
 
 def open_source(place: ImagePlace, client: RegistryClient) -> tuple[ImageReader, str]:
     """Return where to read, and what the image is called there; empty for the only one there is."""
-    from strake_oci.archive_reader import LayoutArchive
-    from strake_oci.layout import Layout
     from strake_oci.registry.images import RegistryImages
+    from strake_oci.stores.archive_reader import LayoutArchive
+    from strake_oci.stores.layout import Layout
 
     if place.reference is not None:
         return RegistryImages(client, place.reference.repository), place.reference.identifier
@@ -112,9 +112,9 @@ def open_destination(
         OutputError: the file cannot be written.
     """
     from strake_builder.output.new_file import new_file
-    from strake_oci.archive import ArchiveWriter
-    from strake_oci.layout import Layout
     from strake_oci.registry.images import RegistryImages
+    from strake_oci.stores.archive import ArchiveWriter
+    from strake_oci.stores.layout import Layout
 
     if place.reference is not None:
         mount_from = source.reference.repository if source.reference else None

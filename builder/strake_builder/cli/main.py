@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import Final
 
 _COMMANDS: Final = {
-    "build": ("build_command", "build an image from a directory and push it"),
-    "run": ("run_command", "build what an ImageBuild manifest says, without a cluster"),
-    "execute": ("execute_command", "build what a BuildRequest says; what runs in a builder pod"),
-    "copy": ("copy_command", "copy an image as it is: between registries, layouts and archives"),
-    "lint": ("lint_command", "check a Dockerfile without building it"),
-    "login": ("login_command", "keep credentials for a registry"),
-    "logout": ("login_command", "forget credentials for a registry"),
+    "build": ("build", "build an image from a directory and push it"),
+    "run": ("run", "build what an ImageBuild manifest says, without a cluster"),
+    "execute": ("execute", "build what a BuildRequest says; what runs in a builder pod"),
+    "copy": ("copy", "copy an image as it is: between registries, layouts and archives"),
+    "lint": ("lint", "check a Dockerfile without building it"),
+    "login": ("login", "keep credentials for a registry"),
+    "logout": ("login", "forget credentials for a registry"),
 }
 
 EPILOG: Final = """\
@@ -81,7 +81,7 @@ def _run(words: list[str]) -> int:
             allow_abbrev=False,  # kaniko's --insecure would be taken for --insecure-registry
         )
         if name == chosen:
-            import_module(f"strake_builder.cli.{module}").configure(command)
+            import_module(f"strake_builder.cli.commands.{module}").configure(command)
     parsed = parser.parse_args(words)
     status: int = parsed.handler(parsed)
     return status

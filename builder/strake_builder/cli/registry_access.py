@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.errors import InvalidRequest
 from strake_oci.errors import InvalidValueError
-from strake_oci.reference import DEFAULT_REGISTRY, Repository
-from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
+from strake_oci.http.settings import ClientSettings, Mirror, RegistrySettings
+from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

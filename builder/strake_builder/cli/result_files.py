@@ -61,7 +61,7 @@ def write_result_files(
 def _texts(
     arguments: argparse.Namespace, destinations: tuple[str, ...], result: BuildSucceeded
 ) -> Iterator[tuple[str | None, str]]:
-    from strake_oci.reference import Reference
+    from strake_oci.spec.reference import Reference
 
     references = [Reference.parse(text).with_default_tag() for text in destinations]
     repositories = dict.fromkeys(str(reference.repository) for reference in references)

@@ -17,7 +17,7 @@ from typing import Final
 
 from strake_builder.cli.signals import STOPPING
 from strake_builder.errors import BuildError, InternalError, UnsupportedHere
-from strake_builder.rootfs import syscalls
+from strake_builder.rootfs.mounts import syscalls
 
 _HINT: Final = "run as root, or in a pod with hostUsers: false and the capability SYS_ADMIN"
 _PROC_HINT: Final = (

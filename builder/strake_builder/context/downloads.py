@@ -25,7 +25,7 @@ from strake_builder.context.download import (
     download,
     download_if_changed,
 )
-from strake_oci.stopping import Stopping
+from strake_oci.http.cancellation import Stopping
 
 _META_MAX: Final = 8192
 _PREFIX: Final = "download-"

@@ -17,7 +17,7 @@ from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
 from strake_builder.layers.tar_reader import ByteSource
-from strake_oci.stopping import Stopping
+from strake_oci.http.cancellation import Stopping
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""

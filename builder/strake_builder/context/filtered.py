@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from strake_builder.errors import DockerfileError, SourceError
-from strake_builder.frontend.ignore import IgnoreMatcher, read_patterns
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
 
 _IGNORE_LIMIT: Final = 4 << 20
 _DOCKERFILE_LIMIT: Final = 16 << 20

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
-from strake_oci.stopping import Stopping, interruptible
+from strake_oci.http.cancellation import Stopping, interruptible
 
 _GIT_SECONDS: Final = 600
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

@@ -14,7 +14,7 @@ from __future__ import annotations
 from strake_builder.frontend.errors import DockerfileRefused, Fault, Problem
 from strake_builder.frontend.evaluate import BaseImage, evaluate, trigger_needs
 from strake_builder.frontend.parse import parse
-from strake_builder.frontend.plan import plan
+from strake_builder.frontend.planning.plan import plan
 
 __all__ = [
     "BaseImage",

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING
 
 from strake_api.text import visible
 from strake_builder.errors import DockerfileError, Location
-from strake_builder.frontend.printable import printable
+from strake_builder.frontend.text.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from strake_builder.frontend.source import SourceText, Span
+    from strake_builder.frontend.text.source import SourceText, Span
 
 _SHOWN = 160
 _MAX_SHOWN_PROBLEMS = 20

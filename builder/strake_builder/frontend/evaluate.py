@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.errors import Code, EvaluationError, Fault, Problem
-from strake_builder.frontend.evaluated import EvaluatedStage, Variables
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import DEFAULT_PATH, StageState, variables_of
-from strake_builder.frontend.needs import needs_of, stage_names
-from strake_builder.frontend.steps import Origin, Step
-from strake_builder.frontend.triggers import parse_triggers
-from strake_builder.frontend.words import WordLexer
-from strake_oci.image import RuntimeConfig
+from strake_builder.frontend.model.evaluated import EvaluatedStage, Variables
+from strake_builder.frontend.model.steps import Origin, Step
+from strake_builder.frontend.planning.onbuild import parse_triggers
+from strake_builder.frontend.reading.needs import needs_of, stage_names
+from strake_builder.frontend.words.lexer import WordLexer
+from strake_oci.spec.image import RuntimeConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from strake_builder.frontend.findings import Finding
-    from strake_builder.frontend.ignore import IgnoreMatcher
-    from strake_builder.frontend.planned import BuildPlan, StagePlan
+    from strake_builder.frontend.model.findings import Finding
+    from strake_builder.frontend.model.planned import BuildPlan, StagePlan
+    from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 
 _MAX_INSTRUCTIONS: Final = 4000
 _MAX_PROBLEMS: Final = 20

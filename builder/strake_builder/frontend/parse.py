@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.check_options import parse_check_options
 from strake_builder.frontend.errors import Code, DockerfileSyntaxError, Fault, Problem
+from strake_builder.frontend.model.syntax import Arg, Dockerfile, From, Instruction, Place, StageSyntax
 from strake_builder.frontend.reading import arguments, instruction_parser, step_parser
 from strake_builder.frontend.reading.instruction_parser import Request
 from strake_builder.frontend.reading.keywords import split_keywords
 from strake_builder.frontend.reading.logical_lines import LineReader, LogicalLine
-from strake_builder.frontend.source import SourceText, Span, split_lines
-from strake_builder.frontend.suggest import did_you_mean
-from strake_builder.frontend.syntax import Arg, Dockerfile, From, Instruction, Place, StageSyntax
-from strake_builder.frontend.whitespace import SPACE
+from strake_builder.frontend.text.source import SourceText, Span, split_lines
+from strake_builder.frontend.text.suggest import did_you_mean
+from strake_builder.frontend.text.whitespace import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

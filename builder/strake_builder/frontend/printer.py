@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_builder.frontend.syntax import OnBuild
-from strake_builder.frontend.whitespace import SPACE
+from strake_builder.frontend.model.syntax import OnBuild
+from strake_builder.frontend.text.whitespace import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strake_builder.frontend.syntax import Dockerfile, From, Instruction
+    from strake_builder.frontend.model.syntax import Dockerfile, From, Instruction
 
 
 def to_text(dockerfile: Dockerfile) -> str:

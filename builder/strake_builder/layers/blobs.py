@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID
-from strake_oci.reference import Repository
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID
+from strake_oci.spec.reference import Repository
 
 
 @dataclass(frozen=True, slots=True)

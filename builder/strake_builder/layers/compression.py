@@ -16,7 +16,7 @@ from strake_builder import interrupt
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
 from strake_builder.layers.format import GZIP_LEVEL, ZSTD_LEVEL
 from strake_builder.layers.tar_reader import ByteSource
-from strake_oci.mediatype import Compression
+from strake_oci.spec.mediatype import Compression
 
 _CHUNK: Final = 256 << 10
 _MAGIC_MAX: Final = 6

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from strake_oci import mediatype
-from strake_oci.mediatype import Compression
+from strake_oci.spec import mediatype
+from strake_oci.spec.mediatype import Compression
 
 GZIP_LEVEL: Final = 1
 ZSTD_LEVEL: Final = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strake_builder import interrupt
 from strake_builder.layers.tar_reader import ByteSource
-from strake_oci.digest import Hasher
+from strake_oci.spec.digest import Hasher
 
 
 class HashedStream:

@@ -15,8 +15,8 @@ from typing import Final
 
 from strake_builder.layers.compression import compressor
 from strake_builder.layers.format import LayerFormat
-from strake_oci.digest import DiffID, Digest, Hasher
-from strake_oci.mediatype import Compression
+from strake_oci.spec.digest import DiffID, Digest, Hasher
+from strake_oci.spec.mediatype import Compression
 
 _PIECE: Final = 1 << 20
 _QUEUED: Final = 4

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from strake_oci.errors import OCIError
-from strake_oci.registry.stream import SMALL, BlobUpload
+from strake_oci.registry.blobs.stream import SMALL, BlobUpload
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from strake_oci.digest import Digest
-    from strake_oci.reference import Repository
+    from strake_oci.spec.digest import Digest
+    from strake_oci.spec.reference import Repository
 
 
 class BlobStream:

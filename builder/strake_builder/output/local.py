@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.output.new_file import explained, new_file
-from strake_oci.archive import ArchiveWriter
-from strake_oci.descriptor import Descriptor
 from strake_oci.images import ImageWriter
-from strake_oci.layout import Layout
-from strake_oci.reference import Reference
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.reference import Reference
+from strake_oci.stores.archive import ArchiveWriter
+from strake_oci.stores.layout import Layout
 
 Open = Callable[[], AbstractContextManager[ByteSource]]
 

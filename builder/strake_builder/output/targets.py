@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from strake_oci.reference import Reference
+    from strake_oci.spec.reference import Reference
 
 STANDARD_OUTPUT: Final = "-"
 """In place of a file's path."""

@@ -20,10 +20,10 @@ from typing import Final
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
-from strake_builder.rootfs.changes import Change
-from strake_builder.rootfs.layer_stack import Found, LayerStack
-from strake_builder.rootfs.lower_layers import read_xattrs
-from strake_builder.rootfs.unpack import unpack_members
+from strake_builder.rootfs.diff.changes import Change
+from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
+from strake_builder.rootfs.stack.lower_layers import read_xattrs
+from strake_builder.rootfs.unpack.archive import unpack_members
 
 _UNREAD: Final = b"user.strake.unread"
 """Marks a directory whose members, or a file whose content is left out; its value is the file's size."""

@@ -16,40 +16,40 @@ from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.errors import BaseImageError, BuildError, OutputError
-from strake_builder.frontend.steps import ConfigStep
+from strake_builder.frontend.model.steps import ConfigStep
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.content_digest import FileDigests
-from strake_builder.rootfs.syscalls import mount_setattr_refused, pivot_root_refused
+from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused
 from strake_builder.sandbox.crun import Crun
-from strake_builder.solve.base_images import BaseImages
+from strake_builder.solve.caching.check import broken_layers
+from strake_builder.solve.caching.inputs import StepInputs
+from strake_builder.solve.caching.keys import StepKeys
+from strake_builder.solve.caching.outlines import Outlines
+from strake_builder.solve.caching.results import CacheUse, StepResults
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
-from strake_builder.solve.evaluation import EvaluatedBuild
-from strake_builder.solve.export import LayerExporter
-from strake_builder.solve.file_origins import FileOrigins
-from strake_builder.solve.foreign_programs import ForeignPrograms
-from strake_builder.solve.image import FinishedImage, finish_image, image_notes, opener
+from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes, opener
+from strake_builder.solve.images.base import BaseImages
+from strake_builder.solve.images.export import LayerExporter
+from strake_builder.solve.images.outputs import FileOutputs
+from strake_builder.solve.images.stage_result import StageResult
+from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.layer_check import broken_layers
-from strake_builder.solve.layer_store import LayerStore
-from strake_builder.solve.outlines import Outlines
-from strake_builder.solve.outputs import FileOutputs
 from strake_builder.solve.phases import Phases
-from strake_builder.solve.remote_sources import RemoteSources
-from strake_builder.solve.run_mounts import MountMaker
+from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.stage import StageTools
-from strake_builder.solve.stage_result import StageResult
 from strake_builder.solve.stages import StageRuns
-from strake_builder.solve.step_inputs import StepInputs
-from strake_builder.solve.step_keys import StepKeys
-from strake_builder.solve.step_results import CacheUse, StepResults
-from strake_builder.solve.workspace import Workspace
-from strake_oci.digest import Digest
-from strake_oci.platform import Platform
-from strake_oci.reference import Reference
+from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_builder.solve.steps.file_origins import FileOrigins
+from strake_builder.solve.steps.mounts import MountMaker
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.reference import Reference
 
 NOT_FINAL: Final = (BaseImageError, OutputError)
 """What ends an attempt that used a cache, but not the build: a broken layer of the cache may be to blame."""

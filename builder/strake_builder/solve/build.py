@@ -28,29 +28,29 @@ from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
 from strake_builder.errors import BuildTimedOut, InvalidRequest
-from strake_builder.frontend.planned import BuildPlan
+from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.content_digest import FileDigests
+from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt, BuildParts
-from strake_builder.solve.base_images import BaseImages
-from strake_builder.solve.caches import LAYERS, cache_usage, open_caches, open_downloads
+from strake_builder.solve.caching.open import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.context_archive import unpack_context
-from strake_builder.solve.evaluation import evaluate_all
-from strake_builder.solve.export import layer_format
-from strake_builder.solve.image import FinishedImage, refuse_unnamed_layers
+from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
+from strake_builder.solve.images.base import BaseImages
+from strake_builder.solve.images.export import layer_format
+from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.layer_store import LayerStore
 from strake_builder.solve.phases import Phases
-from strake_builder.solve.reading import read_plan, report_lint
-from strake_builder.solve.remote_sources import RemoteSources
-from strake_builder.solve.requested import destinations_of, platform_of
-from strake_builder.solve.workspace import Workspace
-from strake_oci.digest import Digest
-from strake_oci.stopping import Stopping
+from strake_builder.solve.planning.evaluation import evaluate_all
+from strake_builder.solve.planning.reading import read_plan, report_lint
+from strake_builder.solve.planning.requested import destinations_of, platform_of
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.http.cancellation import Stopping
+from strake_oci.spec.digest import Digest
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""

@@ -6,10 +6,10 @@ from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.layers.tar_reader import ByteSource
-from strake_builder.rootfs.allowance import MAX_UNPACKED
 from strake_builder.rootfs.errors import PathError
-from strake_builder.rootfs.inside import Root
-from strake_builder.rootfs.unpack import unpack_archive
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_builder.rootfs.unpack.archive import unpack_archive
 
 
 def unpack_context(archive: ByteSource, directory: str, limit: int = MAX_UNPACKED) -> None:

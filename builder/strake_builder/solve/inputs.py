@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.output.targets import FileTarget
-from strake_builder.rootfs.allowance import MAX_UNPACKED
-from strake_builder.rootfs.selection import RootfsKind
+from strake_builder.rootfs.backends.selection import RootfsKind
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_oci.credentials import CredentialSource, NoCredentials
-from strake_oci.registry.settings import ClientSettings
+from strake_oci.http.settings import ClientSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,31 +14,31 @@ from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
-from strake_builder.frontend.evaluated import EvaluatedStage
-from strake_builder.frontend.planned import StagePlan
-from strake_builder.frontend.steps import AddStep, ConfigStep, CopyStep, RunStep, WorkdirStep
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import StagePlan
+from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.accounts import find_owner
-from strake_builder.rootfs.allowance import MAX_UNPACKED
-from strake_builder.rootfs.inside import NewDirectory, Root
-from strake_builder.rootfs.remove import remove_tree
-from strake_builder.rootfs.snapshotter import Snapshot
+from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.files.accounts import find_owner
+from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.remove import remove_tree
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.sandbox.crun import Crun
-from strake_builder.solve.add_step import AddPlaces, execute_add
+from strake_builder.solve.caching.outlines import Outlines, StandIn
+from strake_builder.solve.caching.results import StepResults
 from strake_builder.solve.cancellation import Cancellation
-from strake_builder.solve.copy_step import execute_copy, resolve_owner
-from strake_builder.solve.export import LayerExporter
-from strake_builder.solve.file_origins import FileOrigins
-from strake_builder.solve.foreign_programs import ForeignPrograms
-from strake_builder.solve.image_layers import ImageLayer, StepLayer
-from strake_builder.solve.layer_store import LayerStore
-from strake_builder.solve.outlines import Outlines, StandIn
-from strake_builder.solve.remote_sources import RemoteSources
-from strake_builder.solve.run_mounts import MountMaker
-from strake_builder.solve.run_step import execute_run
-from strake_builder.solve.stage_result import StageResult, StepRecord
-from strake_builder.solve.step_results import StepResults
-from strake_builder.solve.workspace import Workspace
+from strake_builder.solve.images.export import LayerExporter
+from strake_builder.solve.images.layers import ImageLayer, StepLayer
+from strake_builder.solve.images.stage_result import StageResult, StepRecord
+from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.steps.add import AddPlaces, execute_add
+from strake_builder.solve.steps.copy import execute_copy, resolve_owner
+from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_builder.solve.steps.file_origins import FileOrigins
+from strake_builder.solve.steps.mounts import MountMaker
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.steps.run import execute_run
+from strake_builder.solve.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import kopf
 
-from strake_api.document import GROUP, VERSION
+from strake_api.models.document import GROUP, VERSION
 from strake_operator.handlers.queue import Key, Queue
 from strake_operator.names import BUILD_ANNOTATION, UID_LABEL
 

@@ -11,7 +11,7 @@ import aiohttp
 from kubernetes.aio import client, config
 from pydantic import ValidationError
 
-from strake_api.document import API_VERSION, GROUP, VERSION
+from strake_api.models.document import API_VERSION, GROUP, VERSION
 from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
 from strake_operator.kube.reading import read_build, read_run
 from strake_operator.names import CONTAINER, UID_LABEL

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from strake_api.registries import ClientCertificate, RequestedRegistry
 from strake_api.request import BuildArg
 from strake_oci.errors import OCIError
-from strake_oci.reference import Reference
+from strake_oci.spec.reference import Reference
 from strake_operator.names import certificate_volume
 
 if TYPE_CHECKING:

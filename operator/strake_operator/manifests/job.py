@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from strake_api.duration import parse_duration
+from strake_api.values.duration import parse_duration
 from strake_operator.manifests import request as paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.manifests.identity import identity_labels, pod_identity

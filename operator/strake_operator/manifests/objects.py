@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from strake_api.document import API_VERSION
+from strake_api.models.document import API_VERSION
 from strake_operator import names
 
 Manifest = dict[str, Any]

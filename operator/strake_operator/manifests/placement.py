@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_api.platform import architecture
+from strake_api.values.platform import architecture
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from strake_api.duration import parse_duration
+from strake_api.values.duration import parse_duration
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS
 
 if TYPE_CHECKING:

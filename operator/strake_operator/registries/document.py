@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from strake_api.document import Document
+from strake_api.models.document import Document
 from strake_api.registries import CA_LIMIT, CertificatesPEM, RegistryAccess, RegistryHost, SecretName
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")

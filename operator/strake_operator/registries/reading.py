@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 from pydantic import ValidationError
 
-from strake_api.document import Document
+from strake_api.models.document import Document
 from strake_operator.errors import SettingsError
 from strake_operator.registries.document import PlatformRegistries, PlatformRegistry, Proxy
 

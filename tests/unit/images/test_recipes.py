@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from strake_oci.layout import Layout
-from strake_oci.manifest import parse
+from strake_oci.spec.manifest import parse
+from strake_oci.stores.layout import Layout
 from tests.images import layouts
 from tests.images.layouts import image_layout
 from tests.images.recipes import RECIPES

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from strake_api.crd import image_build_definition
+from strake_api.crd.definition import image_build_definition
 from strake_api.imagebuild import ImageBuild
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.status import ConditionType, Phase

@@ -17,19 +17,19 @@ from strake_builder.errors import BuildCancelled
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
-from strake_builder.rootfs import file_content
-from strake_builder.rootfs.changes import overlay_changes, tar_stream
-from strake_builder.rootfs.content_digest import FileDigests, content_digest
-from strake_builder.rootfs.copy import CopyOptions, copy_path
-from strake_builder.rootfs.differences import check_first_layer, write_differences
-from strake_builder.rootfs.file_content import copy_content
-from strake_builder.rootfs.inside import Root
-from strake_builder.rootfs.materialise import apply_layer
-from strake_builder.rootfs.names import sorted_names
-from strake_builder.rootfs.tree_state import record_tree
-from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
-from strake_oci.mediatype import Compression
+from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
+from strake_builder.rootfs.diff.differences import check_first_layer, write_differences
+from strake_builder.rootfs.diff.tree_state import record_tree
+from strake_builder.rootfs.files import file_content
+from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.files.file_content import copy_content
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.spill.names import sorted_names
+from strake_builder.rootfs.stack.materialise import apply_layer
+from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
 from strake_oci.read_ahead import ReadAhead
+from strake_oci.spec.mediatype import Compression
 
 MIB = 1 << 20
 MANY = 50

@@ -12,16 +12,16 @@ from strake_builder import interrupt
 from strake_builder.context.download import check_file
 from strake_builder.errors import BuildCancelled
 from strake_builder.layers.hashed import HashedStream
-from strake_builder.rootfs.content_digest import FileDigests, content_digest
-from strake_builder.rootfs.copy import CopyOptions, copy_path
-from strake_builder.rootfs.file_content import copy_content
-from strake_builder.rootfs.inside import Root
-from strake_builder.rootfs.materialise import apply_layer
-from strake_builder.rootfs.tree_state import record_tree
-from strake_builder.rootfs.unpack import unpack_archive, unpack_layer
+from strake_builder.rootfs.diff.tree_state import record_tree
+from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.files.file_content import copy_content
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.stack.materialise import apply_layer
+from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
 from strake_builder.solve.cancellation import Cancellation
-from strake_builder.solve.file_origins import belongs_to_root
-from strake_builder.solve.remote_sources import RemoteFile
+from strake_builder.solve.steps.file_origins import belongs_to_root
+from strake_builder.solve.steps.remote import RemoteFile
 
 
 @pytest.fixture

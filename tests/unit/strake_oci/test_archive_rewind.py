@@ -8,10 +8,10 @@ import tarfile
 
 import pytest
 
-from strake_oci.archive import ArchiveWriter
-from strake_oci.archive_reader import LayoutArchive
-from strake_oci.descriptor import Descriptor
 from strake_oci.errors import DigestMismatchError, LayoutError, SizeMismatchError
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.stores.archive import ArchiveWriter
+from strake_oci.stores.archive_reader import LayoutArchive
 from tests.fixtures.images import make_image
 
 BEFORE, AFTER = os.urandom(100_000), os.urandom(700)

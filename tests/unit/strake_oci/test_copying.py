@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from strake_oci import copying
-from strake_oci.archive import ArchiveWriter
 from strake_oci.copying import PARALLEL_MANIFESTS, copy_image
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import InvalidDocumentError, LayoutError, PlatformNotFoundError
-from strake_oci.layout import Layout
-from strake_oci.manifest import Index, Manifest, parse
-from strake_oci.memory import MemoryImages
-from strake_oci.platform import Platform
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.manifest import Index, Manifest, parse
+from strake_oci.spec.platform import Platform
+from strake_oci.stores.archive import ArchiveWriter
+from strake_oci.stores.layout import Layout
+from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.images import make_image, make_index
 
 

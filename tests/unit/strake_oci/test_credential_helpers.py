@@ -16,7 +16,7 @@ from strake_oci.credentials.helper import HelperCache
 from strake_oci.credentials.helper import get as ask_helper
 from strake_oci.credentials.login import forget_login, save_login
 from strake_oci.errors import CredentialError
-from strake_oci.reference import Repository
+from strake_oci.spec.reference import Repository
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from strake_oci.credentials import Credentials, default_credentials
 from strake_oci.credentials.docker_config import DockerConfig
 from strake_oci.errors import CredentialError
-from strake_oci.reference import Repository
+from strake_oci.spec.reference import Repository
 
 
 def config(auths, **rest):

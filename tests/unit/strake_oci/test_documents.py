@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import Digest
 from strake_oci.errors import DigestMismatchError, InvalidDocumentError, SizeExceededError, SizeMismatchError
-from strake_oci.image import History, ImageConfig, RuntimeConfig, timestamp
-from strake_oci.manifest import Index, Manifest, parse
-from strake_oci.platform import Platform
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.image import History, ImageConfig, RuntimeConfig, timestamp
+from strake_oci.spec.manifest import Index, Manifest, parse
+from strake_oci.spec.platform import Platform
 
 SHA = "sha256:" + "a" * 64
 

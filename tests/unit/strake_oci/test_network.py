@@ -9,8 +9,8 @@ import ssl
 import httpcore
 import pytest
 
-from strake_oci.registry.network import LimitedBackend
-from strake_oci.stopping import Stopping
+from strake_oci.http.cancellation import Stopping
+from strake_oci.http.network import LimitedBackend
 from tests.fixtures.registry import free_port
 from tests.fixtures.silence import deaf_port
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci import mediatype
 from strake_oci.copying import copy_image
-from strake_oci.descriptor import Descriptor
 from strake_oci.errors import InvalidDocumentError, PlatformNotFoundError
-from strake_oci.manifest import Index
-from strake_oci.memory import MemoryImages
-from strake_oci.platform import Platform
 from strake_oci.selection import MAX_OPENED
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.manifest import Index
+from strake_oci.spec.platform import Platform
+from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.images import MadeImage, make_image
 
 AMD64, ARM64 = make_image(os.urandom(50)), make_image(os.urandom(50), platform="linux/arm64")

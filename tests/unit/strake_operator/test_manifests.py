@@ -9,9 +9,9 @@ import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.request import BuildRequest
-from strake_builder.cli import execute_command
-from strake_builder.cli.sizes import read_max_unpacked
-from strake_builder.rootfs.allowance import MAX_UNPACKED
+from strake_builder.cli.commands import execute
+from strake_builder.cli.flags.sizes import read_max_unpacked
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
@@ -60,7 +60,7 @@ def test_what_a_layer_may_take_reaches_the_builder(monkeypatch, text):
     for variable in container["env"]:
         monkeypatch.setenv(variable["name"], variable["value"])
     parser = argparse.ArgumentParser()
-    execute_command.configure(parser)
+    execute.configure(parser)
     assert read_max_unpacked(parser.parse_args(container["args"])) == (500_000_000 if text else MAX_UNPACKED)
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from strake_builder.frontend.evaluation import files, metadata
 from strake_builder.frontend.evaluation.run import run
-from strake_builder.frontend.steps import ConfigStep, Origin, Step
-from strake_builder.frontend.syntax import Add, Copy, Instruction, Maintainer, OnBuild, Run, Workdir
+from strake_builder.frontend.model.steps import ConfigStep, Origin, Step
+from strake_builder.frontend.model.syntax import Add, Copy, Instruction, Maintainer, OnBuild, Run, Workdir
 
 if TYPE_CHECKING:
     from strake_builder.frontend.evaluation.state import StageState

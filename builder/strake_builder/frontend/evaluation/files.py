@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.chmod import check_mode
-from strake_builder.frontend.chown import Ownership, parse_chown
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.go_text import quote
 from strake_builder.frontend.evaluation.sources import add_source, check_checksum, copy_source
-from strake_builder.frontend.ignore import IgnoreMatcher
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.chmod import check_mode
+from strake_builder.frontend.model.chown import Ownership, parse_chown
+from strake_builder.frontend.model.steps import (
     AddStep,
     ConfigStep,
     CopyStep,
@@ -21,12 +20,13 @@ from strake_builder.frontend.steps import (
     PathSource,
     WorkdirStep,
 )
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_builder.frontend.evaluation.state import StageState
-    from strake_builder.frontend.syntax import Add, Copy, Place, Workdir
+    from strake_builder.frontend.model.syntax import Add, Copy, Place, Workdir
 
 _EVERYTHING: Final = frozenset({"*", "**", "**/*"})
 

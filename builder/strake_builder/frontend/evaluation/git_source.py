@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
-from strake_builder.frontend.steps import GitSource
+from strake_builder.frontend.model.steps import GitSource
 
 _SCHEME: Final = re.compile(r"([a-zA-Z0-9]+)://")
 # user@host:path, as scp takes it.

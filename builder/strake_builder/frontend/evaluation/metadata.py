@@ -14,7 +14,7 @@ from strake_builder.frontend.evaluation import go_text
 from strake_builder.frontend.evaluation.ports import parse_port
 from strake_builder.frontend.evaluation.signals import check_signal
 from strake_builder.frontend.evaluation.state import NO_VARIABLES, check_count
-from strake_builder.frontend.syntax import (
+from strake_builder.frontend.model.syntax import (
     Arg,
     ArgDefinition,
     Cmd,
@@ -33,7 +33,7 @@ from strake_builder.frontend.syntax import (
     User,
     Volume,
 )
-from strake_oci.image import Healthcheck as HealthConfig
+from strake_oci.spec.image import Healthcheck as HealthConfig
 
 if TYPE_CHECKING:
     from strake_builder.frontend.evaluation.state import StageState

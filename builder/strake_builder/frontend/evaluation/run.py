@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
-from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
-from strake_builder.frontend.reading.mounts import MountSpec, mount_from, parse_mount
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.steps import (
     BindMount,
     CacheMount,
     Command,
@@ -25,7 +23,9 @@ from strake_builder.frontend.steps import (
     SshMount,
     TmpfsMount,
 )
-from strake_builder.frontend.syntax import ExecForm, Run, ShellForm
+from strake_builder.frontend.model.syntax import ExecForm, Run, ShellForm
+from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
+from strake_builder.frontend.reading.mounts import MountSpec, mount_from, parse_mount
 
 if TYPE_CHECKING:
     from strake_builder.frontend.evaluation.state import StageState

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.suggest import did_you_mean
+from strake_builder.frontend.text.suggest import did_you_mean
 
 _NAMES: Final = frozenset(
     (

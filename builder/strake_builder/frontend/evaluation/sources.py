@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 from strake_builder.frontend.errors import Code, Fault
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.git_source import parse_git
-from strake_builder.frontend.glob import check_pattern, has_wildcards
-from strake_builder.frontend.steps import GitSource, PathSource, UrlSource
+from strake_builder.frontend.model.steps import GitSource, PathSource, UrlSource
+from strake_builder.frontend.patterns.glob import check_pattern, has_wildcards
 
 _UNNAMED: Final = "__unnamed__"
 _DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128})\Z")

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.findings import Finding
-from strake_builder.frontend.suggest import nearest
-from strake_builder.frontend.words import Expansion, WordLexer
+from strake_builder.frontend.model.findings import Finding
+from strake_builder.frontend.text.suggest import nearest
+from strake_builder.frontend.words.lexer import Expansion, WordLexer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sized
 
-    from strake_builder.frontend.ignore import IgnoreMatcher
-    from strake_builder.frontend.needs import StageNames
-    from strake_builder.frontend.planned import ArgumentScope
-    from strake_builder.frontend.syntax import Place
-    from strake_oci.image import RuntimeConfig
+    from strake_builder.frontend.model.planned import ArgumentScope
+    from strake_builder.frontend.model.syntax import Place
+    from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+    from strake_builder.frontend.reading.needs import StageNames
+    from strake_oci.spec.image import RuntimeConfig
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_SHELL: Final = ("/bin/sh", "-c")

@@ -10,22 +10,22 @@ from strake_builder.frontend.evaluate import BaseImage, KnownBase, evaluate_noti
 from strake_builder.frontend.lint.from_checks import from_findings
 from strake_builder.frontend.lint.rules import RULES, Rule
 from strake_builder.frontend.lint.syntax_checks import syntax_findings
-from strake_builder.frontend.plan import plan
-from strake_builder.frontend.planned import ImageBase, ScratchBase, StageBase
-from strake_builder.frontend.printable import printable
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import host
+from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.planning.plan import plan
+from strake_builder.frontend.text.printable import printable
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import host
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from strake_builder.frontend.evaluated import EvaluatedStage
-    from strake_builder.frontend.findings import Finding
-    from strake_builder.frontend.ignore import IgnoreMatcher
-    from strake_builder.frontend.planned import BuildPlan
-    from strake_builder.frontend.source import Span
-    from strake_builder.frontend.syntax import Dockerfile
-    from strake_oci.platform import Platform
+    from strake_builder.frontend.model.evaluated import EvaluatedStage
+    from strake_builder.frontend.model.findings import Finding
+    from strake_builder.frontend.model.planned import BuildPlan
+    from strake_builder.frontend.model.syntax import Dockerfile
+    from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+    from strake_builder.frontend.text.source import Span
+    from strake_oci.spec.platform import Platform
 
 
 @dataclass(frozen=True, slots=True)

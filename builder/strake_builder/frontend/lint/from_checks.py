@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_builder.frontend.arguments_scope import global_arguments, platform_arguments
 from strake_builder.frontend.errors import Fault
-from strake_builder.frontend.findings import Finding
-from strake_builder.frontend.needs import check_reference
-from strake_builder.frontend.suggest import nearest
-from strake_builder.frontend.words import Expansion, WordLexer
+from strake_builder.frontend.model.findings import Finding
+from strake_builder.frontend.planning.arguments_scope import global_arguments, platform_arguments
+from strake_builder.frontend.reading.needs import check_reference
+from strake_builder.frontend.text.suggest import nearest
+from strake_builder.frontend.words.lexer import Expansion, WordLexer
 from strake_oci.errors import InvalidPlatformError
-from strake_oci.platform import Platform
+from strake_oci.spec.platform import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from strake_builder.frontend.planned import BuildPlan
-    from strake_builder.frontend.syntax import From
+    from strake_builder.frontend.model.planned import BuildPlan
+    from strake_builder.frontend.model.syntax import From
 
 
 def from_findings(plan: BuildPlan) -> Iterator[Finding]:

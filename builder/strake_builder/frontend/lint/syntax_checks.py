@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.findings import Finding
-from strake_builder.frontend.source import Span
-from strake_builder.frontend.syntax import Arg, Maintainer
+from strake_builder.frontend.model.findings import Finding
+from strake_builder.frontend.model.syntax import Arg, Maintainer
+from strake_builder.frontend.text.source import Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from strake_builder.frontend.syntax import Dockerfile, From, Place
+    from strake_builder.frontend.model.syntax import Dockerfile, From, Place
 
 _RESERVED: Final = frozenset({"context", "scratch"})
 

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.whitespace import ARGUMENT_SPACE, SPACE
+from strake_builder.frontend.text.whitespace import ARGUMENT_SPACE, SPACE
 
 KEYWORDS: Final = frozenset(
     (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.syntax import Directive
-from strake_builder.frontend.whitespace import SPACE
+from strake_builder.frontend.model.syntax import Directive
+from strake_builder.frontend.text.whitespace import SPACE
 
 _KNOWN: Final = frozenset({"syntax", "escape", "check"})
 _DIRECTIVE: Final = re.compile(

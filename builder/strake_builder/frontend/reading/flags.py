@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.suggest import did_you_mean
+from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

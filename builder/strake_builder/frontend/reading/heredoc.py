@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.words import WordLexer
+from strake_builder.frontend.words.lexer import WordLexer
 
 # The escape directive plays no part here: BuildKit reads heredoc words with a backslash.
 _LINE: Final = WordLexer(raw_quotes=True, raw_escapes=True, keep_unset=True)

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.reading import arguments
-from strake_builder.frontend.reading.durations import parse_duration
-from strake_builder.frontend.reading.flags import Flags, Kind
-from strake_builder.frontend.syntax import (
+from strake_builder.frontend.model.syntax import (
     Arg,
     ArgDefinition,
     Cmd,
@@ -37,7 +34,10 @@ from strake_builder.frontend.syntax import (
     Volume,
     Workdir,
 )
-from strake_builder.frontend.whitespace import SPACE
+from strake_builder.frontend.reading import arguments
+from strake_builder.frontend.reading.durations import parse_duration
+from strake_builder.frontend.reading.flags import Flags, Kind
+from strake_builder.frontend.text.whitespace import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

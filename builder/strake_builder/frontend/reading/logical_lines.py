@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, Fault, Problem
+from strake_builder.frontend.model.syntax import Heredoc
 from strake_builder.frontend.reading.arguments import KEYWORDS, is_exec_form, split_keyword
 from strake_builder.frontend.reading.directives import DirectiveReader
 from strake_builder.frontend.reading.heredoc import HeredocWord, heredoc_words
-from strake_builder.frontend.source import SourceText, Span
-from strake_builder.frontend.syntax import Heredoc
-from strake_builder.frontend.whitespace import SPACE
+from strake_builder.frontend.text.source import SourceText, Span
+from strake_builder.frontend.text.whitespace import SPACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from strake_builder.frontend.errors import Code, Fault
-from strake_builder.frontend.suggest import did_you_mean
+from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.model.syntax import Add, Copy, Heredoc, Run
 from strake_builder.frontend.reading.flags import Flags, Kind
 from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
 from strake_builder.frontend.reading.mounts import check_mount
-from strake_builder.frontend.suggest import did_you_mean
-from strake_builder.frontend.syntax import Add, Copy, Heredoc, Run
+from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from strake_builder.frontend.reading.instruction_parser import Request

@@ -11,11 +11,11 @@ from strake_builder.cache.inline import ANNOTATION, InlineCache, InlineSource, i
 from strake_builder.cache.keys import key_of
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.layers.blobs import PulledLayer
-from strake_oci import mediatype
-from strake_oci.descriptor import Descriptor
-from strake_oci.digest import DiffID, Digest
 from strake_oci.errors import SizeExceededError
-from strake_oci.reference import Repository
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import DiffID, Digest
+from strake_oci.spec.reference import Repository
 
 KEYS = tuple(key_of(number) for number in range(3))
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

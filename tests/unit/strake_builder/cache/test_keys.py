@@ -13,7 +13,7 @@ from strake_builder.cache.keys import (
     state_after,
     step_key,
 )
-from strake_oci.digest import DiffID, Digest
+from strake_oci.spec.digest import DiffID, Digest
 
 ONE, TWO = (DiffID(Digest.sha256(data)) for data in (b"1", b"2"))
 

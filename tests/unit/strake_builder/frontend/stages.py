@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from strake_builder.frontend import BaseImage, evaluate, parse, plan
-from strake_builder.frontend.evaluated import EvaluatedStage
-from strake_builder.frontend.planned import BuildPlan, StageBase
-from strake_builder.frontend.steps import Step
-from strake_oci.image import RuntimeConfig
-from strake_oci.platform import Platform
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import BuildPlan, StageBase
+from strake_builder.frontend.model.steps import Step
+from strake_oci.spec.image import RuntimeConfig
+from strake_oci.spec.platform import Platform
 
 AMD64 = Platform("linux", "amd64")
 PATH = "PATH=/bin"

@@ -77,13 +77,13 @@ def test_the_example_of_the_library_prints_what_it_says(capsys):
         ("stages of a file", "parse._MAX_STAGES"),
         ("instructions of a stage, triggers included", "evaluate._MAX_INSTRUCTIONS"),
         ("heredocs of an instruction", "reading.logical_lines._MAX_HEREDOCS"),
-        ("ONBUILD triggers of a base", "triggers._MAX_TRIGGERS"),
-        ("nested substitutions", "word_scan.MAX_DEPTH"),
-        ("growth of a text by expansion", "word_scan.MAX_GROWTH"),
-        ("a pattern in a substitution", "glob_trim._MAX_PATTERN"),
+        ("ONBUILD triggers of a base", "planning.onbuild._MAX_TRIGGERS"),
+        ("nested substitutions", "words.word_scan.MAX_DEPTH"),
+        ("growth of a text by expansion", "words.word_scan.MAX_GROWTH"),
+        ("a pattern in a substitution", "words.glob_trim._MAX_PATTERN"),
         ("ports that a stage exposes", "evaluation.metadata._MAX_PORTS"),
         ("variables, labels, volumes of a stage", "evaluation.state._MAX_THINGS"),
-        ("an ignore pattern", "ignore._MAX_PATTERN"),
+        ("an ignore pattern", "patterns.ignore._MAX_PATTERN"),
     ],
 )
 def test_limits_are_those_of_the_code(what, constant):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, trigger_needs
-from strake_builder.frontend.chown import Ownership
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.chown import Ownership
+from strake_builder.frontend.model.steps import (
     AddStep,
     ConfigStep,
     CopyStep,
@@ -21,7 +21,7 @@ from strake_builder.frontend.steps import (
     UrlSource,
     WorkdirStep,
 )
-from strake_oci.image import Healthcheck, RuntimeConfig
+from strake_oci.spec.image import Healthcheck, RuntimeConfig
 from tests.unit.strake_builder.frontend.stages import PATH, evaluated, planned, step
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from strake_builder.errors import DockerfileError
 from strake_builder.frontend import DockerfileRefused, parse
-from strake_builder.frontend.source import Span
-from strake_builder.frontend.syntax import Cmd, Copy, ExecForm, Run, ShellForm
+from strake_builder.frontend.model.syntax import Cmd, Copy, ExecForm, Run, ShellForm
+from strake_builder.frontend.text.source import Span
 
 
 def refused(text: str) -> DockerfileRefused:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.frontend import DockerfileRefused
-from strake_builder.frontend.steps import (
+from strake_builder.frontend.model.steps import (
     BindMount,
     CacheMount,
     FromContext,

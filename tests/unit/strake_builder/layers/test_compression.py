@@ -14,7 +14,7 @@ from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
 from strake_builder.layers.tar_reader import read_members
 from strake_builder.layers.tar_writer import encode_header
-from strake_oci.mediatype import Compression
+from strake_oci.spec.mediatype import Compression
 
 DATA = os.urandom(300_000) + b"text " * 100_000
 PACKED = {

@@ -12,7 +12,7 @@ import pytest
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.format import LEVELS, LayerFormat
 from strake_builder.layers.pipeline import write_blob
-from strake_oci.mediatype import Compression
+from strake_oci.spec.mediatype import Compression
 
 MEBIBYTE = 1 << 20
 

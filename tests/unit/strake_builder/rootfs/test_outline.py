@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from strake_builder.layers.errors import MalformedLayer
-from strake_builder.rootfs.changes import tar_stream
+from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
 from tests.fixtures.tar_members import DIR
-from tests.unit.strake_builder.rootfs.test_unpack import archive, member
+from tests.unit.strake_builder.rootfs.unpack.test_archive import archive, member
 
 MARK = "SCHILY.xattr.user.strake.unread"
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from strake_builder.frontend import DockerfileRefused, parse
-from strake_builder.frontend.ignore import IgnoreMatcher
 from strake_builder.frontend.lint import RULES, as_json, as_sarif, as_text, fails_on_warnings, lint
-from strake_oci.image import RuntimeConfig
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_oci.spec.image import RuntimeConfig
 
 PLAIN = {"base": RuntimeConfig(env=("PATH=/bin", "HOME=/root"))}
 

@@ -6,8 +6,8 @@ import pytest
 
 from strake_builder.frontend.lint import lint_plan
 from strake_builder.frontend.parse import parse
-from strake_builder.frontend.plan import plan
-from strake_oci.platform import Platform
+from strake_builder.frontend.planning.plan import plan
+from strake_oci.spec.platform import Platform
 
 
 @pytest.mark.parametrize(

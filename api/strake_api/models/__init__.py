@@ -1,0 +1,1 @@
+"""What all models are built on: strict documents, unions of forms, CEL rules."""

@@ -1,0 +1,202 @@
+"""BuildRequest: everything the builder needs to know, and no secret.
+
+The operator mounts it from a ConfigMap; `strake run -f imagebuild.yaml` makes it from the same
+manifest. Credentials are never in it, only the paths where they are mounted. Both sides validate
+with this model, so that a builder of another version refuses a field it does not know instead of
+building something else than what was asked for.
+"""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from strake_api.models.document import Document
+from strake_api.models.form import ImageForm, parse_epoch
+from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
+
+_EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
+
+
+class GitSource(Document):
+    """A commit of a git repository."""
+
+    url: str
+    """Where to clone from, without credentials."""
+    ref: str = "HEAD"
+    """A branch, tag or full commit hash."""
+    path: str = "."
+    """The directory inside the repository that is the build context."""
+    credentials: str | None = None
+    """Path of a mounted Secret of type kubernetes.io/basic-auth, for the URL's server alone."""
+
+    @model_validator(mode="after")
+    def _encrypted(self) -> Self:
+        if self.credentials is not None and not self.url.startswith("https://"):
+            raise ValueError("source.git.credentials are sent over https only")
+        return self
+
+
+class DirectorySource(Document):
+    """A directory of the file system that the builder sees, used where it is and never written to."""
+
+    path: str
+    """An absolute path."""
+
+
+class ArchiveSource(Document):
+    """A tar archive that the builder sees, compressed or not."""
+
+    path: str
+    """An absolute path. A pipe is read once."""
+
+
+class InlineSource(Document):
+    """A whole small context in the document itself."""
+
+    files: dict[str, str]
+    """Path relative to the context → content. Files get mode 0644."""
+
+
+class Source(Document):
+    """Where the build context comes from: exactly one field is set."""
+
+    git: GitSource | None = None
+    directory: DirectorySource | None = None
+    archive: ArchiveSource | None = None
+    inline: InlineSource | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(field is not None for field in (self.git, self.directory, self.archive, self.inline)) != 1:
+            raise ValueError("source needs exactly one of git, directory, archive or inline")
+        return self
+
+    @property
+    def chosen(self) -> GitSource | DirectorySource | ArchiveSource | InlineSource:
+        """The field that is set, to `match` on."""
+        chosen = self.git or self.directory or self.archive or self.inline
+        assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
+        return chosen
+
+
+class BuildArg(Document):
+    """A value for an ARG of the Dockerfile. It ends up in the image's history: never a secret."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
+    value: Annotated[str, Field(max_length=8192)] = ""
+
+    @model_validator(mode="after")
+    def _no_null(self) -> Self:
+        if "\0" in self.value:
+            raise ValueError(
+                f"the value of {self.name} contains a null character, which no environment can hold"
+            )
+        return self
+
+
+class Output(ImageForm):
+    """Where the image goes, and in which form."""
+
+    destinations: tuple[str, ...]
+    """References to push to, without digests; without a tag `latest` is meant. Empty for files only."""
+    skip_push_permission_check: bool = False
+    """Find out about missing rights when there is something to push, not before the build starts."""
+
+
+class Registries(Document):
+    """How to talk to registries."""
+
+    push_config: str | None = None
+    """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
+    pull_config: str | None = None
+    """Path of a mounted Docker config file with credentials for base images."""
+    hosts: dict[RegistryHost, RequestedRegistry] = Field(default_factory=dict)
+    """How registries are reached, by host. A matter of the platform, never of a spec."""
+
+
+class Cache(Document):
+    """Where results of steps are kept from build to build, besides the builder's own directory."""
+
+    enabled: bool = True
+    """Whether results of steps are looked for and kept at all."""
+    repository: str | None = None
+    """A repository that holds results, written with the credentials for pushing."""
+    ttl_seconds: Annotated[int, Field(gt=0)] = 14 * 24 * 3600
+    """Results in the repository that are older than this are not used."""
+    images: tuple[str, ...] = ()
+    """Images built with `inline` whose layers are used as results."""
+    inline: bool = False
+    """Note in the image which steps its layers are, so that a later build can name it in `images`."""
+    reads: bool = True
+    """Whether results are looked for; what steps come to is kept either way."""
+    writes: bool = True
+    """Whether results are put into the repository."""
+    fresh_stages: tuple[str, ...] = ()
+    """Names or numbers of stages whose steps run though there is a result."""
+
+
+class BuildRequest(Document):
+    """One build of one image for one platform."""
+
+    api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
+    kind: Literal["BuildRequest"] = "BuildRequest"
+    source: Source
+    dockerfile: str = "Dockerfile"
+    """Path of the Dockerfile relative to the context."""
+    target: str | None = None
+    """The stage to build; the last one where it is not given."""
+    args: tuple[BuildArg, ...] = ()
+    platform: str | None = None
+    """`os/arch[/variant]`; the builder's own where it is not given."""
+    output: Output
+    registries: Registries = Registries()
+    ca: CertificatesPEM | None = None
+    """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
+    cache: Cache = Cache()
+    work_directory: str
+    """An absolute path of a directory on a file system that can hold overlay's upper directories."""
+    timeout_seconds: Annotated[int, Field(gt=0)] | None = None
+    """How long the build may take from the builder's start. The operator's own deadline is a little later."""
+
+    @property
+    def epoch(self) -> int | None:
+        """The time of everything that the build makes, in seconds since 1970; None is the time of day.
+
+        An explicit time counts before the build argument SOURCE_DATE_EPOCH, as with BuildKit's exporter
+        option, and either before `reproducible`, which only asks for some fixed time.
+        """
+        if self.output.source_date_epoch is not None:
+            return self.output.source_date_epoch
+        for argument in self.args:
+            if argument.name == _EPOCH_ARGUMENT and argument.value:
+                return parse_epoch(argument.value)
+        return 0 if self.output.reproducible else None
+
+    @model_validator(mode="after")
+    def _inline_cache_fits(self) -> Self:
+        if self.cache.inline and self.output.media_types == "docker":
+            raise ValueError("an inline cache needs OCI media types: Docker's manifests have no place for it")
+        return self
+
+    @model_validator(mode="after")
+    def _epoch_argument(self) -> Self:
+        assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
+        return self
+
+    @model_validator(mode="after")
+    def _absolute_paths(self) -> Self:
+        paths = {
+            "workDirectory": self.work_directory,
+            "registries.pushConfig": self.registries.push_config,
+            "registries.pullConfig": self.registries.pull_config,
+            "source.directory.path": self.source.directory.path if self.source.directory else None,
+            "source.git.credentials": self.source.git.credentials if self.source.git else None,
+            "source.archive.path": self.source.archive.path if self.source.archive else None,
+        }
+        for name, path in paths.items():
+            if path is not None and not PurePosixPath(path).is_absolute():
+                raise ValueError(f"{name} must be an absolute path, not {path!r}")
+        return self

@@ -1,0 +1,192 @@
+"""BuildResult: what the builder hands back, small enough for a termination message.
+
+Kubernetes keeps 4,096 bytes of a container's termination message. A result is cut to fit in a fixed
+order: what only a person reads goes first, digests never.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+from strake_api.models.document import Document, ShownText
+from strake_api.reasons import FailureReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TERMINATION_MESSAGE_LIMIT = 4096
+"""Bytes. From the kubelet: a longer message loses its beginning or its end."""
+
+DigestText = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-zA-Z=_-]+$", max_length=256)]
+"""A digest in the grammar of the OCI image specification."""
+
+
+class BaseImage(Document):
+    """An image that a FROM (or COPY --from) named, and what it resolved to."""
+
+    reference: ShownText
+    digest: DigestText
+
+
+class StepCounts(Document):
+    """How the build's steps ended.
+
+    `total` may exceed the sum: a failure leaves steps undone, and an instruction that only changes the
+    image's config neither runs nor comes from the cache.
+    """
+
+    total: int = 0
+    run: int = 0
+    cached: int = 0
+
+
+class Durations(Document):
+    """Wall-clock seconds. Phases overlap, so their sum may exceed the total."""
+
+    total: float = 0.0
+    source: float | None = None
+    pull: float | None = None
+    build: float | None = None
+    push: float | None = None
+
+
+class Sizes(Document):
+    """Bytes of the image and of what it took to push it."""
+
+    compressed: int = 0
+    """All layers as they lie in the registry."""
+    uncompressed: int | None = None
+    pushed: int = 0
+    """What went over the network: less than `compressed` where blobs were there already."""
+
+
+class BuildWarning(Document):
+    """Something that does not stop the build and deserves a look."""
+
+    message: ShownText
+    file: ShownText | None = None
+    line: int | None = None
+
+
+class _Outcome(Document):
+    api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
+    kind: Literal["BuildResult"] = "BuildResult"
+    platform: str | None = None
+    source_revision: str | None = None
+    """The full commit hash, for a source that has one."""
+    base_images: tuple[BaseImage, ...] = ()
+    steps: StepCounts = StepCounts()
+    durations: Durations = Durations()
+    warnings: tuple[BuildWarning, ...] = ()
+    truncated: bool = False
+    """Something was cut to fit the termination message; the log has it all."""
+
+
+class BuildSucceeded(_Outcome):
+    """The image is at every destination.
+
+    Where only its files were asked for, which an ImageBuild cannot, there is no image and no digest.
+    """
+
+    outcome: Literal["Succeeded"] = "Succeeded"
+    digest: DigestText | None = None
+    """Of the manifest: the same at every destination."""
+    images: tuple[str, ...] = ()
+    """`repository@digest` for each destination, in the order of the request."""
+    config_digest: DigestText | None = None
+    layers: int = 0
+    sizes: Sizes = Sizes()
+
+
+class BuildFailed(_Outcome):
+    """There is no image; `message` says why in words for a person."""
+
+    outcome: Literal["Failed"] = "Failed"
+    reason: FailureReason
+    message: ShownText
+    file: ShownText | None = None
+    """The Dockerfile's path relative to the context."""
+    line: int | None = None
+    """1-based, where the instruction starts."""
+    instruction: ShownText | None = None
+    """The instruction as written, shortened."""
+    exit_code: int | None = None
+    """The command's status: 128 + n where signal n ended it."""
+    log_tail: tuple[ShownText, ...] = ()
+    """The last lines that the failing command wrote."""
+
+
+BuildResult = Annotated[BuildSucceeded | BuildFailed, Field(discriminator="outcome")]
+
+_ADAPTER: TypeAdapter[BuildSucceeded | BuildFailed] = TypeAdapter(
+    BuildResult, config=ConfigDict(defer_build=True)
+)
+
+
+def parse_result(text: str | bytes) -> BuildSucceeded | BuildFailed:
+    """Return the result that a builder wrote.
+
+    Raises:
+        ValueError: The text is not a BuildResult (pydantic's ValidationError is one).
+    """
+    return _ADAPTER.validate_json(text)
+
+
+def fit_result(result: BuildSucceeded | BuildFailed, limit: int = TERMINATION_MESSAGE_LIMIT) -> bytes:
+    """Return a result as JSON of at most `limit` bytes, cut with `truncated: true` where it must be.
+
+    What goes first: warnings, then the log's oldest lines, then long texts; then lists that the
+    operator can do without. The image's digest and the reason of a failure stay in any case.
+
+    Raises:
+        ValueError: Not even the shortest form fits; no limit of a real cluster is so small.
+    """
+    for form in _shorter_forms(result):
+        encoded = form.to_json().encode()
+        if len(encoded) <= limit:
+            return encoded
+    raise ValueError(f"no form of the result fits into {limit} bytes")
+
+
+def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSucceeded | BuildFailed]:
+    yield result
+    result = result.model_copy(update={"truncated": True})
+    for kept in range(len(result.warnings) - 1, -1, -1):
+        result = result.model_copy(update={"warnings": result.warnings[:kept]})
+        yield result
+    if isinstance(result, BuildFailed):
+        for form in _shorter_failures(result):
+            yield form
+            result = form
+    else:
+        while result.images:
+            result = result.model_copy(update={"images": result.images[:-1]})
+            yield result
+    while result.base_images:
+        result = result.model_copy(update={"base_images": result.base_images[:-1]})
+        yield result
+    yield result.model_copy(update={"source_revision": None, "platform": None})
+
+
+def _shorter_failures(failure: BuildFailed) -> Iterator[BuildFailed]:
+    for length, lines in ((1000, 1_000), (300, 3)):
+        failure = failure.model_copy(
+            update={
+                "log_tail": tuple(shorten(line, length // 3) for line in failure.log_tail[-lines:]),
+                "message": shorten(failure.message, length),
+                "instruction": failure.instruction and shorten(failure.instruction, length // 3),
+                "file": failure.file and shorten(failure.file, length // 3),
+            }
+        )
+        for dropped in range(len(failure.log_tail) + 1):
+            yield failure.model_copy(update={"log_tail": failure.log_tail[dropped:]})
+
+
+def shorten(text: str, length: int) -> str:
+    """Return a text of at most `length` characters: an ellipsis replaces the middle of a longer one."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) * 2 // 3
+    return f"{text[:head]}…{text[head + 1 - length :]}"

@@ -1,0 +1,158 @@
+"""ImageBuild's status: what the operator reports, for machines first.
+
+Conditions follow the conventions of kstatus, so that `kubectl wait` and Flux understand a
+build without knowing it; Argo CD needs the check in `deploy/argocd`. Timestamps are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from strake_api.models.document import TolerantDocument
+
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+@unique
+class Phase(StrEnum):
+    """One word for where the build stands."""
+
+    PENDING = "Pending"
+    FETCHING = "Fetching"
+    PULLING = "Pulling"
+    BUILDING = "Building"
+    PUSHING = "Pushing"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@unique
+class ConditionType(StrEnum):
+    """The conditions that every ImageBuild has."""
+
+    READY = "Ready"
+    """The image of this generation is pushed."""
+    SUCCEEDED = "Succeeded"
+    """How the run ended; Unknown until then."""
+    RECONCILING = "Reconciling"
+    """The run is queued or under way."""
+    STALLED = "Stalled"
+    """The run failed for good: only a change of the spec starts another."""
+    FINISHED = "Finished"
+    """The run ended, in whichever way: `kubectl wait --for=condition=Finished` always returns."""
+
+
+class Condition(TolerantDocument):
+    """One aspect of the build's state."""
+
+    type: Annotated[str, Field(max_length=316)]
+    """Ready, Succeeded, Reconciling, Stalled or Finished."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    reason: Annotated[str, Field(max_length=1024)]
+    """Why, in one word from the lists in docs/imagebuild.md."""
+    message: Annotated[str, Field(max_length=32768)] = ""
+    """Why, for a person."""
+    last_transition_time: Timestamp
+    """When `status` changed the last time."""
+    observed_generation: int = 0
+    """The generation of the spec that it speaks of."""
+
+
+class PlatformImage(TolerantDocument):
+    """The image of one platform."""
+
+    platform: str
+    digest: str
+
+
+class ResolvedImage(TolerantDocument):
+    """A base image and what its reference resolved to."""
+
+    reference: str
+    digest: str
+
+
+class SourceStatus(TolerantDocument):
+    """What the source resolved to."""
+
+    revision: str | None = None
+    """The full commit hash."""
+
+
+class Steps(TolerantDocument):
+    """How far the build is."""
+
+    total: int = 0
+    done: int = 0
+    """Steps that ran or were taken from the cache."""
+    cached: int = 0
+
+
+class Failure(TolerantDocument):
+    """Why the run failed."""
+
+    reason: str
+    """From the closed list in docs/imagebuild.md."""
+    message: str
+    file: str | None = None
+    line: int | None = None
+    """The line of the Dockerfile, from 1."""
+    instruction: str | None = None
+    exit_code: int | None = None
+    log_tail: str | None = None
+    """The last lines that the failing command wrote."""
+
+
+class Run(TolerantDocument):
+    """A run that ended."""
+
+    generation: int
+    phase: Phase
+    reason: str
+    digest: str | None = None
+    start_time: Timestamp | None = None
+    completion_time: Timestamp | None = None
+
+
+class ImageBuildStatus(TolerantDocument):
+    """Where the build stands. Written by the operator alone."""
+
+    observed_generation: int = -1
+    """The generation of the spec that the rest speaks of."""
+    phase: Phase | None = None
+    image: str | None = None
+    """`repository@digest` at the first destination: what to deploy. Kept while a newer run is under way."""
+    digest: str | None = None
+    images: tuple[str, ...] | None = None
+    """`repository@digest` for each destination."""
+    platforms: tuple[PlatformImage, ...] | None = None
+    base_images: tuple[ResolvedImage, ...] | None = None
+    source: SourceStatus | None = None
+    steps: Steps | None = None
+    progress: str | None = None
+    """What runs at this moment, best effort."""
+    cache_repository: str | None = None
+    """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
+    job: str | None = None
+    """The run's Job: `kubectl logs job/NAME` shows the build's output."""
+    attempts: int | None = None
+    """How many pods this generation has had."""
+    blocked_since: Timestamp | None = None
+    """Since when something keeps the run from starting that makes it fail if it stays."""
+    start_time: Timestamp | None = None
+    completion_time: Timestamp | None = None
+    duration: str | None = None
+    """From start to completion."""
+    failure: Failure | None = None
+    warnings: tuple[str, ...] | None = None
+    history: tuple[Run, ...] | None = None
+    """The last runs before the current one, newest first."""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = ()
+    """Ready (the image is pushed), Succeeded, Reconciling, Stalled (it failed for good) and Finished."""

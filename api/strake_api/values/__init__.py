@@ -1,0 +1,1 @@
+"""Values that are written as text: durations, quantities, platforms, sizes."""

@@ -1,0 +1,1 @@
+"""The commands of `strake`, one module each."""

@@ -1,0 +1,189 @@
+"""`strake build`: a directory becomes an image. Flags are those of kaniko's executor where it has them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.cli.flags.build_arguments import HELP, build_arguments
+from strake_builder.cli.flags.building import add_building_flags, read_secrets, read_ssh
+from strake_builder.cli.flags.cache import read_cache, read_cache_limit
+from strake_builder.cli.flags.kaniko import add_kaniko_flags, translate
+from strake_builder.cli.flags.output import (
+    EPOCH_VARIABLE,
+    add_output_flags,
+    read_outputs,
+    takes_standard_output,
+)
+from strake_builder.cli.flags.registry import read_registries
+from strake_builder.cli.flags.sizes import read_max_unpacked
+from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
+from strake_builder.cli.validation import problems
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.request import BuildRequest, Source
+    from strake_api.result import BuildSucceeded
+    from strake_builder.solve.inputs import BuildInputs
+
+_EXAMPLES: Final = """\
+examples:
+  strake build --context . --destination registry.example/app:1.2
+  strake build -c . -f deploy/Dockerfile --target release --build-arg VERSION=1.2 -d registry.example/app
+  strake build -d registry.example/app:1.2 --compression zstd --reproducible --label team=web
+  strake build --output type=local,dest=out --output type=oci,dest=image.tar
+  strake build -c git+https://git.example/app.git#main:services/api -d registry.example/api
+  tar -C src -cz . | strake build -c tar://stdin -d registry.example/app
+
+Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
+"""
+
+
+_STDIN: Final = "/dev/stdin"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "--context",
+        "-c",
+        metavar="DIR|git+URL|tar://FILE",
+        default=".",
+        help="the build context (default: this directory); tar://stdin is an archive on standard input",
+    )
+    parser.add_argument(
+        "--dockerfile", "--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)"
+    )
+    parser.add_argument("--target", metavar="STAGE", help="the stage to build (default: the last one)")
+    parser.add_argument(
+        "--build-arg",
+        metavar="NAME[=VALUE]",
+        action="append",
+        default=[],
+        help=f"{HELP}. Ends up in the image: never a secret",
+    )
+    parser.add_argument(
+        "--platform",
+        "--custom-platform",
+        "--customPlatform",
+        metavar="OS/ARCH",
+        help="build for another platform; RUN then needs an emulator (default: this machine's)",
+    )
+    parser.add_argument(
+        "--timeout", metavar="SECONDS", type=int, help="give up after so long (default: never)"
+    )
+    add_output_flags(parser)
+    add_result_flags(parser)
+    add_building_flags(parser)
+    add_kaniko_flags(parser)
+    parser.set_defaults(handler=build)
+
+
+def build(arguments: argparse.Namespace) -> int:
+    """Build and push; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    mask = os.umask(0)
+    os.umask(mask)
+    return run_build(
+        lambda: _prepare(arguments, mask),
+        log_format=arguments.log_format,
+        finished=lambda result: _finished(arguments, result, mask),
+    )
+
+
+def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) -> None:
+    write_result_files(arguments, read_outputs(arguments).request.destinations, result, mask)
+    if arguments.log_format != "json" and not takes_standard_output(arguments):
+        for image in result.images:
+            sys.stdout.write(f"{image}\n")
+
+
+def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
+    from pydantic import ValidationError
+
+    from strake_api.request import BuildArg, BuildRequest, Cache
+    from strake_builder.context.git_credentials import git_credentials_from
+    from strake_builder.solve.inputs import BuildInputs
+    from strake_oci.credentials.sources import cloud_credentials, default_credentials
+    from strake_oci.errors import CredentialError
+
+    for note in translate(arguments):
+        sys.stderr.write(f"note: {note}\n")
+    source = _source(arguments.context)
+    try:
+        outputs = read_outputs(arguments)
+        request = BuildRequest(
+            source=source,
+            dockerfile=arguments.dockerfile or "Dockerfile",
+            target=arguments.target,
+            args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
+            platform=arguments.platform,
+            output=outputs.request,
+            cache=read_cache(arguments, outputs.request.destinations, Cache()),
+            work_directory=os.path.abspath(arguments.work_dir),
+            timeout_seconds=arguments.timeout,
+        )
+        credentials = default_credentials(then=cloud_credentials())
+    except ValidationError as error:
+        raise InvalidRequest(problems(error)) from error
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    return request, BuildInputs(
+        git_credentials=git_credentials_from(os.environ),
+        pull_credentials=credentials,
+        push_credentials=credentials,
+        registries=read_registries(arguments),
+        secrets=read_secrets(arguments.secret),
+        ssh_sockets=read_ssh(arguments.ssh),
+        dockerfile_path=_dockerfile_path(arguments),
+        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+        cache_limit=read_cache_limit(arguments),
+        max_unpacked=read_max_unpacked(arguments),
+        jobs=arguments.jobs,
+        runtime=arguments.runtime,
+        rootfs=arguments.rootfs,
+        push=outputs.push,
+        image=not outputs.only_trees or bool(result_files(arguments)),
+        files=outputs.files,
+        file_mask=mask,
+    )
+
+
+def _source(text: str) -> Source:
+    from strake_api.request import ArchiveSource, DirectorySource, GitSource, Source
+
+    if text.startswith("git+"):
+        url, _, fragment = text[4:].partition("#")
+        ref, _, path = fragment.partition(":")
+        return Source(git=GitSource(url=url, ref=ref or "HEAD", path=path or "."))
+    if text.startswith("tar://"):
+        path = text.removeprefix("tar://")
+        return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
+    path = text.removeprefix("dir://")
+    if "://" in path:
+        scheme = path.partition("://")[0]
+        raise InvalidRequest(
+            f"contexts from {scheme}:// are not supported",
+            hint="use a directory, git+https://…, or tar://stdin behind a program that fetches it",
+        )
+    return Source(directory=DirectorySource(path=os.path.abspath(path)))
+
+
+def _dockerfile_path(arguments: argparse.Namespace) -> str | None:
+    """Return the path of a Dockerfile that is named: looked for here first, then in the context."""
+    named: str | None = arguments.dockerfile
+    return os.path.abspath(named) if named is not None and os.path.exists(named) else None
+
+
+def _build_args(arguments: argparse.Namespace) -> dict[str, str]:
+    """Return the build arguments by name; the last of one name counts.
+
+    SOURCE_DATE_EPOCH comes from the flag or the environment, too, as with buildx and buildah.
+    """
+    epoch = arguments.source_date_epoch or os.environ.get(EPOCH_VARIABLE)
+    implied = {EPOCH_VARIABLE: epoch} if epoch else {}
+    return {**implied, **build_arguments(arguments.build_arg)}

@@ -1,0 +1,224 @@
+"""`strake copy`: an image as it is, from one place to another."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Final, TextIO
+
+from strake_builder.cli.flags.registry import add_registry_flags, read_registries
+from strake_builder.cli.image_places import (
+    DOCKER,
+    ImagePlace,
+    check_destination,
+    open_destination,
+    open_source,
+    parse_place,
+)
+from strake_builder.errors import (
+    BaseImageError,
+    BuildError,
+    InternalError,
+    InvalidRequest,
+    OutputError,
+    PushUnauthorized,
+)
+from strake_builder.output.targets import STANDARD_OUTPUT
+from strake_builder.progress.transfer import Transfer
+from strake_builder.progress.transfer_lines import TransferLines
+
+if TYPE_CHECKING:
+    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.errors import ErrorContext
+    from strake_oci.images import ImageWriter, Readable
+    from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.digest import Digest
+    from strake_oci.spec.platform import Platform
+
+_EXAMPLES: Final = """\
+SOURCE and DESTINATION are names of images in registries, or
+  oci:DIR[:TAG]              an OCI image layout; images that are there stay
+  oci-archive:FILE[:TAG]     an OCI image layout in a tar archive
+  docker-archive:FILE:IMAGE  an archive for docker load; as a source one of Docker 25 or later
+
+examples:
+  strake copy registry.example/app:1.2 mirror.example/app:1.2
+  strake copy registry.example/app@sha256:… registry.example/app:stable
+  strake copy --platform linux/arm64 alpine:3.20 docker-archive:alpine.tar:alpine:3.20
+  strake copy oci:out:1.2 registry.example/app:1.2
+
+The digest stays the same and is printed. Of an image for several platforms all are copied; a docker-archive
+has room for one, by default this machine's. What is at the destination is not sent again, what is in another
+repository of the same registry is mounted, and the tag comes last.
+
+Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("source", metavar="SOURCE", help="the image to copy")
+    parser.add_argument("destination", metavar="DESTINATION", help="where it goes")
+    parser.add_argument("--platform", metavar="OS/ARCH", help="only the image for this platform")
+    parser.add_argument(
+        "--insecure", action="store_true", help="speak plain HTTP to the registries of both images"
+    )
+    add_registry_flags(parser, words_follow=True)
+    parser.set_defaults(handler=run_copy)
+
+
+def run_copy(arguments: argparse.Namespace) -> int:
+    """Copy; return the exit status."""
+    from strake_builder.cli.signals import cancel_on_signal
+    from strake_builder.solve.cancellation import Cancellation
+
+    cancellation = Cancellation()
+    cancel_on_signal(cancellation, once=True)
+    try:
+        digest, stream = _copy(arguments, cancellation)
+    except BuildError as error:
+        reason = error
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        hint = "this is a defect of Strake: please report it"
+        reason = InternalError(f"{type(error).__name__}: {error}", hint=hint)
+    else:
+        stream.write(f"{digest}\n")
+        return 0
+    reason = cancellation.reason or reason  # what breaks because it was stopped is not why it failed
+    sys.stderr.write(reason.for_terminal() + "\n")
+    return reason.exit_status
+
+
+def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
+    """Copy; return the digest, and where to print it."""
+    from strake_oci.copying import copy_image
+    from strake_oci.credentials.sources import cloud_credentials, default_credentials
+    from strake_oci.errors import CredentialError
+    from strake_oci.registry.client import RegistryClient
+
+    gc.freeze()  # what was imported stays: looking for garbage passes over it
+    gc.enable()
+    source, destination = parse_place(arguments.source), parse_place(arguments.destination)
+    check_destination(destination)
+    platform = _platform(arguments.platform, destination)
+    insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
+    settings = read_registries(arguments, *insecure)
+    try:
+        credentials = default_credentials(then=cloud_credentials())
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    with (
+        RegistryClient(settings, credentials, warn=lambda said: _say(f"warning: {said}")) as client,
+        _explained(source, destination),
+    ):
+        cancellation.on_cancel(client.stop)
+        reader, name = open_source(source, client)
+        with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
+            told = _Told(writer, str(destination))
+            copied = copy_image(
+                reader,
+                name,
+                told,
+                tag,
+                platform=platform,
+                on_bytes=lambda _: cancellation.check(),
+                on_failure=client.stop,
+            )
+    return copied.digest, sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
+
+
+def _platform(text: str | None, destination: ImagePlace) -> Platform | None:
+    from strake_oci.errors import InvalidPlatformError
+    from strake_oci.spec.platform import Platform, host
+
+    if text is None:
+        return host() if destination.kind == DOCKER else None
+    try:
+        return Platform.parse(text)
+    except InvalidPlatformError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+
+
+class _Told:
+    """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
+
+    def __init__(self, writer: ImageWriter, place: str) -> None:
+        self._writer = writer
+        self._place = place
+        self._lines = TransferLines()
+        self._lock = threading.Lock()
+        self.has_blob = writer.has_blob
+        self.start_upload = writer.start_upload
+
+    def push_blob(
+        self,
+        descriptor: Descriptor,
+        open_source: Callable[[], AbstractContextManager[Readable]],
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> bool:
+        digest, size = str(descriptor.digest), descriptor.size
+
+        def tell(done: int) -> None:
+            with self._lock:
+                _say(self._lines.pushing(self._place, digest, done, size))
+
+        transfer = Transfer(tell)
+
+        def count(more: int) -> None:
+            if on_bytes is not None:
+                on_bytes(more)
+            transfer(more)
+
+        sent = self._writer.push_blob(descriptor, open_source, count)
+        self._say_pushed(digest, size, sent=sent)
+        return sent
+
+    def push_manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Descriptor:
+        pushed = self._writer.push_manifest(data, media_type, tag)
+        self._say_pushed(str(pushed.digest), pushed.size, sent=True)
+        return pushed
+
+    def _say_pushed(self, digest: str, size: int, *, sent: bool) -> None:
+        with self._lock:
+            _say(self._lines.pushed(self._place, digest, size, transferred=sent))
+
+
+def _say(line: str) -> None:
+    if line:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def _explained(source: ImagePlace, destination: ImagePlace) -> Iterator[None]:
+    """Turn the library's errors into those of a build, which have the exit statuses.
+
+    Raises:
+        BaseImageError: the source is to blame.
+        OutputError: the destination is.
+    """
+    from strake_oci.errors import DeniedError, LayoutError, OCIError, RegistryError, UnauthorizedError
+
+    try:
+        yield
+    except OCIError as error:
+        kind: type[BuildError] = BaseImageError
+        if isinstance(error, RegistryError) and _is_about(error.context, destination, source):
+            refused = isinstance(error, (UnauthorizedError, DeniedError))
+            kind = PushUnauthorized if refused else OutputError
+        elif isinstance(error, LayoutError) and source.reference is not None:
+            kind = OutputError
+        raise kind(f"cannot copy {source}: {error.account}", hint=error.hint) from error
+
+
+def _is_about(context: ErrorContext, destination: ImagePlace, source: ImagePlace) -> bool:
+    if destination.reference is None or context.registry != destination.registry:
+        return False
+    # A token for a mount is asked for with the names of both.
+    names = context.repository.split(", ")
+    return source.registry != destination.registry or destination.reference.repository.path in names

@@ -1,0 +1,95 @@
+"""`strake execute`: what runs in a builder pod. One document in, one document out."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
+from strake_builder.cli.validation import problems
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.request import BuildRequest
+    from strake_builder.solve.inputs import BuildInputs
+    from strake_oci.credentials.sources import Credentials
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
+    parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    add_max_unpacked_flag(parser)
+    parser.set_defaults(handler=execute)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Build what the request says; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    return run_build(
+        lambda: _prepare(arguments.request, read_max_unpacked(arguments)),
+        log_format=arguments.log_format,
+        result_path=arguments.result,
+    )
+
+
+def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
+    from pydantic import ValidationError
+
+    from strake_api.request import BuildRequest
+    from strake_builder.cli.ca_bundle import trust_everywhere
+    from strake_builder.cli.registry_access import requested_access
+    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.solve.inputs import BuildInputs
+
+    try:
+        request = BuildRequest.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"cannot read the request {path}: {error.strerror}") from error
+    except ValidationError as error:
+        raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
+    if request.ca is not None:
+        trust_everywhere(request.ca, os.environ)
+    git = request.source.git.credentials if request.source.git is not None else None
+    push = mounted_credentials(request.registries.push_config)
+    return request, BuildInputs(
+        git_credentials=mounted_git_credentials(git) if git is not None else None,
+        pull_credentials=_pull_credentials(request, push),
+        push_credentials=push,
+        registries=requested_access(request.registries),
+        max_unpacked=max_unpacked,
+    )
+
+
+def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
+    """Return what opens base images: the pull Secret, and for the build's own repositories the push Secret.
+
+    A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
+    account may read into its own.
+    """
+    from strake_oci.credentials.sources import ConfinedCredentials, Credentials
+    from strake_oci.spec.reference import Reference
+
+    named = [*request.output.destinations, *filter(None, [request.cache.repository])]
+    own = frozenset(Reference.parse(each).repository for each in named)
+    return Credentials((mounted_credentials(request.registries.pull_config), ConfinedCredentials(push, own)))
+
+
+def mounted_credentials(path: str | None) -> Credentials:
+    """Return the credentials of a mounted Docker config file, and of the pod's identity in a cloud.
+
+    Raises:
+        InvalidRequest: a file is there and cannot be read.
+    """
+    from strake_oci.credentials.sources import Credentials, cloud_credentials
+    from strake_oci.errors import CredentialError
+
+    files = [(path, Path(path))] if path is not None else []
+    try:
+        return Credentials.from_files(files, then=cloud_credentials())
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error

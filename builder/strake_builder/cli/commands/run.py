@@ -1,0 +1,144 @@
+"""`strake run`: an ImageBuild manifest, carried out here instead of in a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from strake_builder.cli.flags.building import add_building_flags, read_secrets, read_ssh
+from strake_builder.cli.flags.cache import read_cache, read_cache_limit
+from strake_builder.cli.flags.registry import read_registries
+from strake_builder.cli.flags.sizes import read_max_unpacked
+from strake_builder.cli.validation import problems
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuild
+    from strake_api.request import BuildRequest
+    from strake_api.result import BuildSucceeded
+    from strake_builder.solve.inputs import BuildInputs
+
+_NOTES: Final = """\
+What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
+file, `source.git.secret` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, `serviceAccountName` by the
+identity that this machine has in its cloud, `resources` by this machine.
+A ConfigMap that is the source must be in the same file.
+
+example:
+  strake run -f imagebuild.yaml
+"""
+_SIZE_LIMIT: Final = 8 << 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _NOTES
+    parser.add_argument(
+        "-f", "--filename", required=True, metavar="FILE", help="the manifest; - for standard input"
+    )
+    add_building_flags(parser)
+    parser.set_defaults(handler=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Build and push; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    text = sys.stdin.read() if arguments.filename == "-" else None
+    return run_build(
+        lambda: _prepare(arguments, text),
+        log_format=arguments.log_format,
+        finished=None if arguments.log_format == "json" else _finished,
+    )
+
+
+def _finished(result: BuildSucceeded) -> None:
+    for image in result.images:
+        sys.stdout.write(f"{image}\n")
+
+
+def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
+    from pydantic import ValidationError
+
+    from strake_api.conversion import build_request
+    from strake_api.request import BuildRequest, InlineSource, Registries, Source
+    from strake_builder.context.git_credentials import git_credentials_from
+    from strake_builder.solve.inputs import BuildInputs
+    from strake_oci.credentials.sources import cloud_credentials, default_credentials
+    from strake_oci.errors import CredentialError
+
+    documents = _documents(arguments.filename, text)
+    manifest = _image_build(documents, arguments.filename)
+    request = build_request(
+        manifest.spec,
+        config_map_directory="/",
+        work_directory=os.path.abspath(arguments.work_dir),
+        registries=Registries(),
+    )
+    cache = read_cache(arguments, request.output.destinations, request.cache)
+    request = request.model_copy(update={"cache": cache})
+    if manifest.spec.source.config_map is not None:
+        data = _config_map(documents, manifest.spec.source.config_map.name)
+        request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
+    try:
+        request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
+        credentials = default_credentials(then=cloud_credentials())
+    except ValidationError as error:
+        raise InvalidRequest(problems(error)) from error
+    except CredentialError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    return request, BuildInputs(
+        git_credentials=git_credentials_from(os.environ),
+        pull_credentials=credentials,
+        push_credentials=credentials,
+        registries=read_registries(arguments),
+        secrets=read_secrets(arguments.secret),
+        ssh_sockets=read_ssh(arguments.ssh),
+        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+        cache_limit=read_cache_limit(arguments),
+        max_unpacked=read_max_unpacked(arguments),
+        jobs=arguments.jobs,
+        runtime=arguments.runtime,
+        rootfs=arguments.rootfs,
+    )
+
+
+def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
+    import yaml
+
+    try:
+        content = Path(filename).read_text(encoding="utf-8") if text is None else text
+        if len(content) > _SIZE_LIMIT:
+            raise InvalidRequest(f"{filename} is larger than {_SIZE_LIMIT >> 20} MiB")
+        return [document for document in yaml.safe_load_all(content) if isinstance(document, dict)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"cannot read {filename}: {error}") from error
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Of a value with a tag that it does not fit (!!int x) PyYAML raises what happens to come.
+        raise InvalidRequest(f"{filename} is no YAML: {error}") from error
+
+
+def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
+    from pydantic import ValidationError
+
+    from strake_api.imagebuild import ImageBuild
+
+    found = [document for document in documents if document.get("kind") == "ImageBuild"]
+    if len(found) != 1:
+        raise InvalidRequest(f"{filename} has {len(found)} ImageBuild manifests, expected one")
+    try:
+        return ImageBuild.model_validate(found[0])
+    except ValidationError as error:
+        raise InvalidRequest(f"{filename} is not valid: {problems(error)}") from error
+
+
+def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:
+    for document in documents:
+        if document.get("kind") == "ConfigMap" and document.get("metadata", {}).get("name") == name:
+            return {str(key): str(value) for key, value in (document.get("data") or {}).items()}
+    raise InvalidRequest(
+        f"the ConfigMap {name!r} is not in the file", hint="add it as a further document, separated by ---"
+    )

@@ -1,0 +1,125 @@
+"""Flags that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Final
+
+from strake_builder.cli.flags.cache import add_cache_flags
+from strake_builder.cli.flags.registry import add_registry_flags
+from strake_builder.cli.flags.sizes import add_max_unpacked_flag
+from strake_builder.errors import InvalidRequest
+
+_WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
+_DEFAULT_WORK: Final = "/var/tmp/strake-{uid}"  # noqa: S108 - refused where somebody else made it first
+
+
+def add_building_flags(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that builds understands."""
+    place = parser.add_argument_group("where and how")
+    place.add_argument(
+        "--work-dir",
+        metavar="DIR",
+        default=os.environ.get(_WORK_VARIABLE) or _DEFAULT_WORK.format(uid=os.geteuid()),
+        help="where the build is made, on ext4, xfs, btrfs or tmpfs, and no other user can write "
+        f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK.format(uid='UID')})",
+    )
+    place.add_argument(
+        "--log-format",
+        choices=("text", "json", "color"),
+        default="text",
+        metavar="text|json",
+        help="(default: text, which kaniko's color is, too)",
+    )
+    place.add_argument(
+        "--jobs",
+        metavar="N",
+        type=_positive,
+        default=max(4, os.cpu_count() or 4),
+        help="stages that execute a step at the same time (default: one a processor, at least 4)",
+    )
+    place.add_argument(
+        "--runtime", metavar="PROGRAM", default="crun", help="OCI runtime for RUN (default: crun)"
+    )
+    place.add_argument(
+        "--rootfs",
+        choices=("auto", "overlay", "scan"),
+        default="auto",
+        help="how a step's changes are found: overlay mounts layers and costs what the step changes; scan "
+        "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
+        "where the kernel allows it)",
+    )
+    add_max_unpacked_flag(place)
+    add_registry_flags(parser)
+    add_cache_flags(parser)
+    secrets = parser.add_argument_group("secrets")
+    secrets.add_argument(
+        "--secret",
+        metavar="id=ID,(src=FILE|env=NAME)",
+        action="append",
+        default=[],
+        help="a secret for RUN --mount=type=secret; never stored",
+    )
+    secrets.add_argument(
+        "--ssh",
+        metavar="ID[=SOCKET]",
+        action="append",
+        default=[],
+        help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
+    )
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above zero")
+    return int(text)
+
+
+def read_secrets(texts: list[str]) -> dict[str, bytes]:
+    """Return the secrets that `--secret` names, by id.
+
+    Raises:
+        InvalidRequest: a flag is malformed, or its file or variable is not there.
+    """
+    secrets = {}
+    for text in texts:
+        fields = dict(part.partition("=")[::2] for part in text.split(","))
+        name = fields.get("id", "")
+        source, variable = fields.get("src") or fields.get("source"), fields.get("env")
+        unknown = fields.keys() - {"id", "src", "source", "env", "type"}
+        if not name or unknown:
+            raise InvalidRequest(
+                f"--secret {text!r} is not understood", hint="write id=ID,src=FILE or id=ID,env=NAME"
+            )
+        try:
+            if variable:
+                secrets[name] = os.environb[os.fsencode(variable)]
+            else:
+                secrets[name] = Path(source or name).read_bytes()
+        except KeyError:
+            raise InvalidRequest(f"--secret {name}: the variable {variable} is not set") from None
+        except OSError as error:
+            raise InvalidRequest(
+                f"--secret {name}: cannot read {source or name}: {error.strerror}"
+            ) from error
+    return secrets
+
+
+def read_ssh(texts: list[str]) -> dict[str, str]:
+    """Return the agent sockets that `--ssh` names, by id.
+
+    Raises:
+        InvalidRequest: no socket is named and none is in the environment.
+    """
+    sockets = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        socket = path or os.environ.get("SSH_AUTH_SOCK", "")
+        if not socket:
+            raise InvalidRequest(
+                f"--ssh {name}: no agent runs here", hint="start ssh-agent, or write ID=SOCKET"
+            )
+        sockets[name] = os.path.realpath(socket)
+    return sockets

@@ -1,0 +1,158 @@
+"""Flags about caches, by kaniko's and Docker's names where they have one."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.cli.flags.sizes import read_size
+from strake_builder.cli.flags.switches import add_switch, boolean
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_api.request import Cache
+
+_DEFAULT_TTL: Final = "336h"
+_DEFAULT_SIZE: Final = "20GiB"
+_UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(r"(?:\d+[dhms])+")
+
+
+def add_cache_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what is kept from build to build, and where."""
+    group = parser.add_argument_group(
+        "caches", "Without --cache-dir, --cache-repo and --cache-from every build starts anew."
+    )
+    group.add_argument(
+        "--cache-dir",
+        metavar="DIR",
+        help="keep unpacked layers, results of steps and cache mounts in this directory",
+    )
+    group.add_argument(
+        "--cache-max-size",
+        metavar="SIZE",
+        default=_DEFAULT_SIZE,
+        help="what --cache-dir may hold, cache mounts not counted; what was not used for longest is removed "
+        f"(default: {_DEFAULT_SIZE})",
+    )
+    group.add_argument(
+        "--cache-repo",
+        metavar="REPOSITORY",
+        help="keep results of steps in this repository (with --cache=true alone: DESTINATION/cache)",
+    )
+    group.add_argument(
+        "--cache-ttl",
+        metavar="DURATION",
+        help=f"results in the repository older than this are not used, such as 14d (default: {_DEFAULT_TTL})",
+    )
+    add_switch(group, "--no-push-cache", "use --cache-repo, but put nothing into it")
+    group.add_argument(
+        "--cache-from",
+        metavar="IMAGE",
+        action="append",
+        default=[],
+        help="use the layers of an image that was built with --cache-inline; may be given more than once",
+    )
+    add_switch(
+        group, "--cache-inline", "note in the image which steps its layers are, for a later --cache-from"
+    )
+    add_switch(group, "--no-cache", "run every step anew; what they come to is kept")
+    group.add_argument(
+        "--no-cache-filter",
+        metavar="STAGE[,STAGE…]",
+        action="append",
+        default=[],
+        help="run the steps of these stages anew",
+    )
+    _add_kaniko_flags(group)
+
+
+def _add_kaniko_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--cache",
+        metavar="true|false",
+        nargs="?",
+        const=True,
+        type=boolean,
+        help="whether results of steps are kept and used at all (default: where a flag says where)",
+    )
+    for kind in ("copy", "run"):
+        group.add_argument(
+            f"--cache-{kind}-layers", metavar="true", nargs="?", type=_always, help=argparse.SUPPRESS
+        )
+
+
+def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache) -> Cache:
+    """Return what the flags say about caches.
+
+    Args:
+        arguments: the flags.
+        destinations: where the image goes.
+        base: what holds where no flag says anything.
+
+    Raises:
+        InvalidRequest: a flag is malformed, or two contradict each other.
+    """
+    said = {
+        "repository": arguments.cache_repo or _beside_destination(arguments, destinations, base),
+        "ttl_seconds": _seconds(arguments.cache_ttl) if arguments.cache_ttl is not None else None,
+        "images": tuple(arguments.cache_from),
+        "inline": arguments.cache_inline,
+        "fresh_stages": tuple(name for text in arguments.no_cache_filter for name in text.split(",") if name),
+    }
+    switched_off = {
+        "enabled": arguments.cache is False,
+        "reads": arguments.no_cache,
+        "writes": arguments.no_push_cache,
+    }
+    if arguments.cache is False and (said["repository"] or said["images"] or said["inline"]):
+        raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
+    changes: dict[str, object] = {field: value for field, value in said.items() if value}
+    changes.update((field, False) for field, off in switched_off.items() if off)
+    if arguments.cache or arguments.cache_dir or said["repository"] or said["images"] or said["inline"]:
+        changes["enabled"] = arguments.cache is not False  # the manifest may say otherwise
+    return base.model_copy(update=changes)
+
+
+def _beside_destination(
+    arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache
+) -> str | None:
+    """Return where kaniko's `--cache=true` alone keeps results, None where something else says where."""
+    elsewhere = base.repository or arguments.cache_dir or arguments.cache_from or arguments.cache_inline
+    if not arguments.cache or elsewhere:
+        return None
+    if not destinations:
+        raise InvalidRequest(
+            "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
+        )
+    return f"{_without_tag(destinations[0])}/cache"
+
+
+def read_cache_limit(arguments: argparse.Namespace) -> int:
+    """Return the bytes that `--cache-max-size` allows.
+
+    Raises:
+        InvalidRequest: it is no size.
+    """
+    return read_size(arguments.cache_max_size, "--cache-max-size")
+
+
+def _seconds(text: str) -> int:
+    total = 0
+    if _DURATION.fullmatch(text):
+        total = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+    if not total:
+        raise InvalidRequest(f"--cache-ttl {text!r} is no duration", hint="such as 6h, 90m or 14d")
+    return total
+
+
+def _without_tag(destination: str) -> str:
+    head, slash, last = destination.rpartition("/")
+    return head + slash + last.partition("@")[0].partition(":")[0]
+
+
+def _always(text: str) -> bool:
+    if not boolean(text):
+        raise argparse.ArgumentTypeError("Strake's cache holds steps of every kind: leave the flag out")
+    return True

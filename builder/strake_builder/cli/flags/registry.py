@@ -1,0 +1,109 @@
+"""Flags of how registries are reached: plain HTTP, trust, mirrors. Names are those of kaniko's executor."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strake_builder.cli.flags.switches import add_switch
+from strake_builder.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from strake_builder.cli.registry_access import AccessSaid
+    from strake_oci.http.settings import ClientSettings
+
+
+def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = False) -> None:
+    """Add the flags that `read_registries` reads.
+
+    Args:
+        parser: the command's.
+        words_follow: the command takes words besides flags; a switch must not take one for its value.
+    """
+    group = parser.add_argument_group("registries; all but the last may be given more than once")
+
+    def add(flag: str, value: str, text: str) -> None:
+        group.add_argument(flag, metavar=value, action="append", default=[], help=text)
+
+    add("--insecure-registry", "HOST[:PORT]", "a registry that is spoken to over plain HTTP")
+    add("--registry-certificate", "HOST[:PORT]=FILE", "a CA's certificates (PEM) to trust for a registry")
+    add(
+        "--registry-client-cert",
+        "HOST[:PORT]=CERT,KEY",
+        "a certificate and its key (PEM) to show to a registry",
+    )
+    add("--skip-tls-verify-registry", "HOST[:PORT]", "accept any certificate of a registry: for tests")
+    add(
+        "--registry-map",
+        "HOST=MIRROR[/PREFIX][;…]",
+        "pull what a registry has from its mirrors, asked in order; what none has, or has right, comes from "
+        "the registry",
+    )
+    add("--registry-mirror", "MIRROR[/PREFIX]", "the same as --registry-map docker.io=MIRROR")
+    name, text = "--skip-default-registry-fallback", "of registries with mirrors, ask the mirrors only"
+    if words_follow:
+        group.add_argument(name, action="store_true", help=text)
+    else:
+        add_switch(group, name, text)
+
+
+def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSettings:
+    """Return what the flags say.
+
+    Args:
+        arguments: the command's.
+        *insecure: more registries that are spoken to over plain HTTP.
+
+    Raises:
+        InvalidRequest: a flag is malformed, or names a file that is not there.
+    """
+    from strake_builder.cli.registry_access import AccessSaid
+
+    said = AccessSaid()
+    for text in (*arguments.insecure_registry, *insecure):
+        said.plain_http("--insecure-registry", text)
+    _read_trust(arguments, said)
+    _read_mirrors(arguments, said)
+    return said.settings()
+
+
+def _read_trust(arguments: argparse.Namespace, said: AccessSaid) -> None:
+    for text in arguments.skip_tls_verify_registry:
+        said.trust("--skip-tls-verify-registry", text, verify=False)
+    for text in arguments.registry_certificate:
+        flag = "--registry-certificate"
+        host, path = _pair(flag, text, "FILE")
+        said.trust_authority(flag, host, file=_file(flag, path))
+    for text in arguments.registry_client_cert:
+        flag = "--registry-client-cert"
+        host, paths = _pair(flag, text, "CERT,KEY")
+        certificate, _, key = paths.partition(",")
+        files = [_file(flag, path) for path in (certificate, key or certificate)]
+        said.trust(flag, host, client_certificate=files[0], client_key=files[1])
+
+
+def _read_mirrors(arguments: argparse.Namespace, said: AccessSaid) -> None:
+    only: bool = arguments.skip_default_registry_fallback
+    maps = [*arguments.registry_map, *(f"docker.io={mirror}" for mirror in arguments.registry_mirror)]
+    if only and not maps:
+        hint = "name mirrors with --registry-map or --registry-mirror"
+        raise InvalidRequest("--skip-default-registry-fallback: there are no mirrors", hint=hint)
+    for text in maps:
+        host, places = _pair("--registry-map", text, "MIRROR[/PREFIX]")
+        said.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
+
+
+def _pair(flag: str, text: str, value: str) -> tuple[str, str]:
+    host, _, rest = text.partition("=")
+    if not rest:
+        raise InvalidRequest(f"{flag} {text!r} is not understood", hint=f"write {flag} HOST={value}")
+    return host, rest
+
+
+def _file(flag: str, path: str) -> Path:
+    found = Path(os.path.abspath(path))
+    if not found.is_file():
+        raise InvalidRequest(f"{flag}: there is no file {path}")
+    return found

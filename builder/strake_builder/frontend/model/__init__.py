@@ -1,0 +1,1 @@
+"""The frozen dataclasses that parsing, planning and evaluation yield."""

@@ -1,0 +1,249 @@
+"""`plan`: from the syntax tree to the stages that a target needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from strake_builder.frontend.errors import Code, Fault, PlanError, Problem
+from strake_builder.frontend.model.planned import (
+    Base,
+    BuildPlan,
+    ImageBase,
+    ScratchBase,
+    StageBase,
+    StagePlan,
+    order,
+)
+from strake_builder.frontend.model.syntax import Dockerfile, From, Instruction, OnBuild
+from strake_builder.frontend.planning import arguments_scope
+from strake_builder.frontend.planning.early import early_problems
+from strake_builder.frontend.planning.onbuild import parse_triggers
+from strake_builder.frontend.reading import needs
+from strake_builder.frontend.text.suggest import did_you_mean
+from strake_builder.frontend.words.lexer import WordLexer
+from strake_oci.errors import InvalidPlatformError
+from strake_oci.spec.platform import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strake_builder.frontend.text.source import Span
+
+
+def plan(
+    dockerfile: Dockerfile,
+    *,
+    target: str | None,
+    build_args: Mapping[str, str],
+    platform: Platform,
+    build_platform: Platform,
+) -> BuildPlan:
+    """Plan a build.
+
+    Args:
+        dockerfile: The syntax tree.
+        target: Name of the stage whose image is wanted; None or "" for the last one.
+        build_args: What the caller passes for ARG.
+        platform: The platform of the image (`TARGETPLATFORM`).
+        build_platform: The platform of this machine (`BUILDPLATFORM`).
+
+    Returns:
+        The plan.
+
+    Raises:
+        PlanError: With every problem found: bases that cannot be, unknown stages, cycles, an unknown
+            target; and of the stages that are needed, everything that is wrong whatever the
+            variables and the base images are.
+    """
+    planner = _Planner(dockerfile, WordLexer(dockerfile.escape), dict(build_args), platform, build_platform)
+    stages = planner.stages(target)
+    index = planner.target(stages, target)
+    planner.check_order(stages, index)
+    planner.refuse()
+    planned = BuildPlan(
+        dockerfile=dockerfile,
+        every_stage=tuple(stages),
+        target=index,
+        needed=order(tuple(stages), index),
+        platform=platform,
+        scope=arguments_scope.scope(build_args, planner.global_args),
+        unused_build_args=arguments_scope.unused(dockerfile, build_args),
+    )
+    planner.problems += early_problems(planned)
+    planner.refuse()
+    return planned
+
+
+@dataclass(slots=True)
+class _Planner:
+    dockerfile: Dockerfile
+    lexer: WordLexer
+    build_args: dict[str, str]
+    platform: Platform
+    build_platform: Platform
+    problems: list[Problem] = field(default_factory=list)
+    global_args: dict[str, str] = field(default_factory=dict)
+    links: dict[int, dict[int, Instruction]] = field(default_factory=dict)
+
+    def report(self, fault: Fault, span: Span, text: str) -> None:
+        self.problems.append(Problem.at(self.dockerfile.source, span, fault, text))
+
+    def refuse(self) -> None:
+        if self.problems:
+            raise PlanError(sorted(self.problems, key=lambda p: (p.line, p.column)))
+
+    def stages(self, target: str | None) -> list[StagePlan]:
+        last = self.dockerfile.stages[-1].from_.name
+        self.global_args = arguments_scope.platform_arguments(
+            self.platform, self.build_platform, target or last or "default", self.build_args
+        )
+        for line in self.dockerfile.global_args:
+            try:
+                self.global_args = arguments_scope.global_arguments(
+                    [line], self.lexer, self.global_args, self.build_args
+                )
+            except Fault as fault:
+                self.report(fault, line.place.span, line.place.text)
+        names = needs.stage_names(self.dockerfile)
+        seen: dict[str, int] = {}
+        planned: list[StagePlan] = []
+        for index, stage in enumerate(self.dockerfile.stages):
+            planned.append(self.stage(index, seen, planned, names))
+            if stage.from_.name:
+                seen[stage.from_.name] = index
+        return planned
+
+    def stage(
+        self, index: int, seen: Mapping[str, int], before: list[StagePlan], names: needs.StageNames
+    ) -> StagePlan:
+        syntax = self.dockerfile.stages[index]
+        from_ = syntax.from_
+        base: Base = ScratchBase()
+        platform = self.platform
+        instructions: list[Instruction] = list(syntax.instructions)
+        try:
+            platform = self.stage_platform(from_)
+            base = self.base(from_, seen, platform)
+            if isinstance(base, StageBase):
+                parent = before[base.index]
+                platform = parent.platform
+                triggers = (i.trigger for i in parent.instructions if isinstance(i, OnBuild))
+                instructions = [*parse_triggers(triggers, from_.place.span), *instructions]
+        except Fault as fault:
+            self.report(fault, from_.place.span, from_.place.text)
+        wanted, faults = needs.needs_of(instructions, names)
+        for instruction, found in faults:
+            self.report(found, instruction.place.span, instruction.place.text)
+        self.links[index] = wanted.stages
+        return StagePlan(
+            index=index,
+            name=from_.name,
+            base=base,
+            platform=platform,
+            from_=from_,
+            instructions=syntax.instructions,
+            stages=frozenset(wanted.stages),
+            images=frozenset(wanted.images),
+        )
+
+    def stage_platform(self, from_: From) -> Platform:
+        if from_.platform is None:
+            return self.platform
+        text = self.lexer.word(from_.platform, self.global_args)
+        if not text:
+            hint = f"declare the argument with a default: {', '.join(sorted(self.global_args)[:5])} exist"
+            message = f"empty platform value from expression {from_.platform[:60]}"
+            raise Fault(Code.INVALID_PLATFORM, message, hint=hint, needle="--platform")
+        try:
+            return Platform.parse(text)
+        except InvalidPlatformError as error:
+            raise Fault(Code.INVALID_PLATFORM, error.message, hint=error.hint, needle="--platform") from error
+
+    def base(self, from_: From, seen: Mapping[str, int], platform: Platform) -> Base:
+        expansion = self.lexer.expand(from_.base, self.global_args)
+        if not expansion.text:
+            names = ", ".join(f"ARG {name}" for name in sorted(expansion.unmatched))
+            hint = f"declare {names} above the first FROM, or pass --build-arg" if names else ""
+            message = f"base name ({from_.base[:60]}) should not be blank"
+            raise Fault(Code.BLANK_BASE, message, hint=hint, needle=from_.base)
+        index = seen.get(expansion.text.lower())
+        if index is not None:
+            return StageBase(index)
+        if expansion.text == "scratch":
+            return ScratchBase()
+        needs.check_reference(expansion.text, from_.base)
+        return ImageBase(expansion.text, platform)
+
+    def target(self, stages: list[StagePlan], target: str | None) -> int:
+        if not target:
+            return len(stages) - 1
+        for stage in reversed(stages):
+            if stage.name == target.lower():
+                return stage.index
+        names = [stage.name for stage in stages if stage.name]
+        listed = f"the stages are {', '.join(names[:20])}" if names else "no stage of the file has a name"
+        fault = Fault(
+            Code.UNKNOWN_TARGET,
+            f"target stage {target[:60]!r} could not be found",
+            hint=did_you_mean(target, names, ignore_case=True) or listed,
+        )
+        last = stages[-1].from_.place
+        self.report(fault, last.span, last.text)
+        return len(stages) - 1
+
+    def check_order(self, stages: list[StagePlan], target: int) -> None:
+        """Refuse circles anywhere, and needed stages that need a later one."""
+        self.refuse()
+        for index in sorted(self.in_circles()):
+            later = [needed for needed in self.links[index] if needed >= index]
+            if later:
+                fault = Fault(
+                    Code.CIRCULAR,
+                    f"circular dependency: stage {stages[index].label!r} needs itself",
+                    hint="move what both need into a stage of its own",
+                    needle="from=",
+                )
+                instruction = self.links[index][min(later)]
+                self.report(fault, instruction.place.span, instruction.place.text)
+                return
+        for stage in self.reachable(stages, target):
+            for needed, instruction in self.links[stage].items():
+                if needed > stage:
+                    fault = Fault(
+                        Code.STAGE_ORDER,
+                        f"stage {stages[stage].label!r} needs {stages[needed].label!r}, which comes after it",
+                        hint=f"move {stages[needed].label!r} above {stages[stage].label!r}",
+                        needle="from=",
+                    )
+                    self.report(fault, instruction.place.span, instruction.place.text)
+
+    def in_circles(self) -> set[int]:
+        """Return the stages left when those that need no stage of the rest are taken away again and again."""
+        waiting = {index: len(needed) for index, needed in self.links.items()}
+        needed_by: dict[int, list[int]] = {index: [] for index in self.links}
+        for index, needed in self.links.items():
+            for other in needed:
+                needed_by[other].append(index)
+        free = [index for index, count in waiting.items() if not count]
+        while free:
+            index = free.pop()
+            del waiting[index]
+            for other in needed_by[index]:
+                waiting[other] -= 1
+                if not waiting[other]:
+                    free.append(other)
+        return set(waiting)
+
+    def reachable(self, stages: list[StagePlan], target: int) -> list[int]:
+        todo, seen = [target], set[int]()
+        while todo:
+            index = todo.pop()
+            if index in seen:
+                continue
+            seen.add(index)
+            todo += self.links[index]
+            base = stages[index].base
+            if isinstance(base, StageBase):
+                todo.append(base.index)
+        return sorted(seen)

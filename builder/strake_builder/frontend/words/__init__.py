@@ -1,0 +1,1 @@
+"""Shell words with variables, as BuildKit's shell package reads them."""

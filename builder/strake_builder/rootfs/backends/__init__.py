@@ -1,0 +1,1 @@
+"""Writable root file systems for steps: by overlay, or by copying and scanning."""

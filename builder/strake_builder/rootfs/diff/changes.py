@@ -1,0 +1,204 @@
+"""Says what a step changed, by walking overlay's upper directory: its cost is the change, not the image.
+
+Everything in an upper directory was written to, which is not the same as changed: a directory is there
+because something below it is, a file because it was opened for writing or given the owner that it had.
+What is as before is left out, as BuildKit's differ does; parents of changes are written, as every image
+tool does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from strake_builder import interrupt
+from strake_builder.errors import StepError
+from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.spill.disk_map import DiskMap, identity
+from strake_builder.rootfs.spill.names import sorted_names
+from strake_builder.rootfs.stack.layer_stack import is_opaque
+from strake_builder.rootfs.stack.lower_layers import LowerLayers, read_xattrs
+
+_CHUNK: Final = 1 << 20
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+Change = tuple[Entry, str]
+"""A member of a layer, and the path of its content on disk."""
+
+Clamp = Callable[[int], int]
+"""Turns a modification time, in whole seconds, into the one that the layer says."""
+
+
+def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = None) -> Iterator[Change]:
+    """Yield what an upper directory changes, parents before children, names in byte order.
+
+    Args:
+        upper: overlay's upper directory, mounted by nobody any more. What is too much for memory is noted
+            in files without a name beside it.
+        lowers: the layers below it, topmost first.
+        clamp: applied to every modification time.
+
+    Raises:
+        StepError: a path is longer than the kernel allows to open, or a name is a whiteout's.
+    """
+    return _Walk(os.fsencode(upper), [os.fsencode(lower) for lower in lowers], clamp or (lambda t: t)).walk()
+
+
+class _Walk:
+    def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp) -> None:
+        self._upper = upper
+        self._below = LowerLayers(lowers)
+        self._clamp = clamp
+        self._scratch = os.fsdecode(os.path.dirname(upper))
+        self._linked = DiskMap(self._scratch)
+
+    def walk(self) -> Iterator[Change]:
+        """Yield the changes, and keep nothing open afterwards."""
+        with contextlib.closing(self._linked):
+            yield from self._walk()
+
+    def _walk(self) -> Iterator[Change]:
+        """Depth first with a stack of our own: a tree may be deeper than Python's."""
+        waiting: list[Change] = []  # directories that are unchanged unless something below is
+        stack = [self._members(b"")]
+        trail: list[bytes] = [b""]
+        while stack:
+            child = next(stack[-1], None)
+            if child is None:
+                stack.pop()
+                path = trail.pop()
+                if waiting and waiting[-1][0].path == path:
+                    waiting.pop()
+                continue
+            path, found = child
+            if stat.S_ISDIR(found.st_mode):
+                change = self._change(path, found)
+                opaque = is_opaque(os.path.join(self._upper, path))
+                if opaque or not self._below.same_directory(path, change[0]):
+                    yield from waiting
+                    waiting.clear()
+                    yield change
+                    if opaque:
+                        yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), ""
+                else:
+                    waiting.append(change)
+                stack.append(self._members(path))
+                trail.append(path)
+            else:
+                change = self._change(path, found)
+                if self._below.same_file(change):
+                    self._linked.discard(identity(found))  # a name that is not written is no target
+                    continue
+                yield from waiting
+                waiting.clear()
+                yield change
+
+    def _members(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+        prefix = path + b"/" if path else b""
+        where = os.path.join(self._upper, prefix)
+        try:
+            for name in sorted_names(where, self._scratch):
+                interrupt.check()
+                found = os.lstat(where + name)
+                if not _is_socket(found):
+                    yield prefix + name, found
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            shown = path[:120].decode(errors="replace")
+            raise StepError(
+                f"cannot read the directory /{shown}… that the step made: {error.strerror}"
+            ) from error
+
+    def _change(self, path: bytes, found: os.stat_result) -> Change:
+        mode = found.st_mode
+        where = os.path.join(self._upper, path)
+        parent, _, name = path.rpartition(b"/")
+        if stat.S_ISCHR(mode) and found.st_rdev == 0:
+            name = WHITEOUT_PREFIX + name
+            return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
+        _check_name(path, name)
+        target, kind, size = b"", _kind(mode), 0
+        if found.st_nlink > 1 and kind is not EntryType.DIRECTORY:
+            first = self._linked.setdefault(identity(found), path)
+            if first != path:
+                kind, target = EntryType.HARD_LINK, first
+        if kind is EntryType.SYMLINK:
+            target = os.readlink(where)
+        elif kind is EntryType.FILE:
+            size = found.st_size
+        entry = Entry(
+            path=path,
+            type=kind,
+            mode=stat.S_IMODE(mode),
+            uid=found.st_uid,
+            gid=found.st_gid,
+            size=size,
+            mtime=self._clamp(int(found.st_mtime_ns // 1_000_000_000)),
+            target=target,
+            device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
+            xattrs={} if kind is EntryType.HARD_LINK else read_xattrs(where),
+        )
+        return entry, os.fsdecode(where)
+
+
+def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
+    """Yield a layer's tar stream.
+
+    Raises:
+        StepError: a file shrank while it was read, which only a process that should be dead can do.
+    """
+    for entry, where in changes:
+        yield encode_header(entry)
+        if entry.type is EntryType.FILE and entry.size:
+            yield from _content(entry, where)
+            yield padding(entry.size)
+    yield END_OF_ARCHIVE
+
+
+def _content(entry: Entry, where: str) -> Iterator[bytes]:
+    left = entry.size
+    fd = os.open(where, _READ)
+    try:
+        while left:
+            interrupt.check()
+            data = os.read(fd, min(left, _CHUNK))
+            if not data:
+                raise StepError(f"/{entry.path.decode(errors='replace')} shrank while it was read")
+            left -= len(data)
+            yield data
+    finally:
+        os.close(fd)
+
+
+def _check_name(path: bytes, name: bytes) -> None:
+    """Refuse a name that a layer cannot hold: whoever pulls it would delete something instead."""
+    if name.startswith(WHITEOUT_PREFIX):
+        raise StepError(
+            f"/{path[:300].decode(errors='replace')} cannot be in an image: "
+            "in a layer its name would delete a file instead",
+            hint="names that begin with .wh. are whiteouts (OCI image spec, layer.md): rename it, "
+            "remove it in the same step, or leave it out with .dockerignore",
+        )
+
+
+def _kind(mode: int) -> EntryType:
+    if stat.S_ISREG(mode):
+        return EntryType.FILE
+    if stat.S_ISDIR(mode):
+        return EntryType.DIRECTORY
+    if stat.S_ISLNK(mode):
+        return EntryType.SYMLINK
+    if stat.S_ISFIFO(mode):
+        return EntryType.FIFO
+    return EntryType.CHAR_DEVICE if stat.S_ISCHR(mode) else EntryType.BLOCK_DEVICE
+
+
+def _is_socket(found: os.stat_result) -> bool:
+    """Tar has no form for a socket, and nobody listens on it in an image: GNU tar and containerd skip it."""
+    return stat.S_ISSOCK(found.st_mode)

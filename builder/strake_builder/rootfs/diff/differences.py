@@ -1,0 +1,185 @@
+"""Finds what was changed in a tree since it was last looked at, and makes a layer of it.
+
+The layer is a superset of the change: what has a later ctime. Whether that is a change to the image is
+decided where overlay's upper directories are read, which have the same property (`changes.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from strake_builder import interrupt
+from strake_builder.errors import StepError
+from strake_builder.rootfs.diff.tree_state import Listed, Member, TreeRecord, TreeState, compare
+from strake_builder.rootfs.files.clone import is_whiteout
+from strake_builder.rootfs.files.cursor import Cursor
+from strake_builder.rootfs.spill.names import Names, sorted_names
+from strake_builder.rootfs.stack.upper_directory import UpperDirectory
+
+
+def write_differences(root: str, before: TreeState, upper: str, scratch: str) -> TreeState:
+    """Write into a new directory what differs in a tree from its state, and return the new state.
+
+    Args:
+        root: the tree; nobody changes it meanwhile.
+        before: what it looked like.
+        upper: an existing empty directory, which becomes a layer.
+        scratch: a directory on disk, for what is noted.
+
+    Raises:
+        StepError: the tree has something that no layer can hold.
+        OSError: the file system refused, for example because it is full.
+    """
+    now = TreeRecord(scratch)
+    try:
+        with Cursor(root) as cursor, UpperDirectory(upper) as writer:
+            return TreeState(now, _Comparison(cursor, writer, before.record, now).run(before.top))
+    except BaseException:
+        now.close()
+        raise
+
+
+def check_first_layer(directory: str) -> None:
+    """Make sure that a tree that was written over nothing can be a layer as it is.
+
+    Raises:
+        StepError: it has something that no layer can hold.
+    """
+    with Cursor(directory) as cursor:
+        trail: list[bytes] = []
+        scratch = os.path.dirname(directory)
+        stack = [_check_members(cursor.fd, trail, scratch)]
+        while stack:
+            name = next(stack[-1], None)
+            if name is not None:
+                trail.append(name)
+                cursor.down(name)
+                stack.append(_check_members(cursor.fd, trail, scratch))
+                continue
+            stack.pop()
+            if trail:
+                trail.pop()
+                cursor.up()
+
+
+def _check_members(fd: int, trail: list[bytes], scratch: str) -> Iterator[bytes]:
+    """Check what is in a directory and return the directories in it."""
+    directories = Names(scratch)
+    for name in sorted_names(fd, scratch):
+        interrupt.check()
+        found = _lstat(fd, name)
+        if is_whiteout(found):
+            raise _poses_as_whiteout(b"/" + b"/".join([*trail, name]))
+        if stat.S_ISDIR(found.st_mode):
+            directories.add(name)
+    return directories.sorted()
+
+
+@dataclass(slots=True)
+class _Below:
+    """A directory that is to be compared.
+
+    Attributes:
+        name: in the directory above it.
+        number: among the directories in it.
+        before: what was in it; None where all of it is new.
+        changed: it is itself part of the layer, whatever is in it.
+        opaque: something else was in its place.
+    """
+
+    name: bytes
+    number: int
+    before: Listed | None
+    changed: bool = False
+    opaque: bool = False
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory that is being compared: where its new state is, and what is left to enter."""
+
+    listed: Listed
+    waiting: Iterator[_Below]
+
+
+class _Comparison:
+    def __init__(self, cursor: Cursor, upper: UpperDirectory, before: TreeRecord, now: TreeRecord) -> None:
+        self._cursor = cursor
+        self._upper = upper
+        self._before = before
+        self._now = now
+
+    def run(self, before: Listed) -> Listed:
+        """Depth first with a stack of our own: a tree may be deeper than Python's."""
+        stack = [self._compare(before)]
+        top = stack[0].listed
+        while True:
+            level = stack[-1]
+            below = next(level.waiting, None)
+            if below is not None:
+                self._cursor.down(below.name)
+                self._upper.down(below.name)
+                if below.changed:
+                    self._upper.directory(opaque=below.opaque)
+                stack.append(self._compare(below.before))
+                self._now.add_below(level.listed, below.number, stack[-1].listed)
+                continue
+            stack.pop()
+            self._upper.up(self._cursor.fd)
+            if not stack:
+                return top
+            self._cursor.up()
+
+    def _compare(self, before: Listed | None) -> _Level:
+        """Compare the current directory; `before` is None where everything in it is new."""
+        now = self._now.add(self._cursor.fd)
+        was = before or Listed()
+        if self._before.is_same(was, self._now, now):
+            return _Level(now, self._unchanged(was))
+        self._write(was, now)
+        return _Level(now, self._below(was, now))
+
+    def _unchanged(self, before: Listed) -> Iterator[_Below]:
+        """Yield what to enter in a directory of which nothing changed."""
+        for name, member in self._before.directories(before):
+            yield _Below(name, member.number, self._before.below(before, member.number))
+
+    def _members(self, before: Listed, now: Listed) -> Iterator[tuple[bytes, Member | None, Member | None]]:
+        return compare(self._before.members(before), self._now.members(now))
+
+    def _write(self, before: Listed, now: Listed) -> None:
+        """Write what is new, changed or gone in the current directory, but for directories."""
+        for name, was, member in self._members(before, now):
+            interrupt.check()
+            if member is None:
+                self._upper.whiteout(name)
+            elif not member.is_directory and was != member:
+                found = _lstat(self._cursor.fd, name)
+                if is_whiteout(found):
+                    raise _poses_as_whiteout(os.path.join(self._upper.path, name))
+                self._upper.clone(self._cursor.fd, found, name)
+
+    def _below(self, before: Listed, now: Listed) -> Iterator[_Below]:
+        """Yield the directories in the current one."""
+        if not now.directories:
+            return
+        for name, was, member in self._members(before, now):
+            if member is not None and member.is_directory:
+                stays = was is not None and was.same_inode(member) and was.is_directory
+                listed = self._before.below(before, was.number) if was is not None and stays else None
+                yield _Below(name, member.number, listed, was != member, was is not None and not stays)
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result:
+    return os.stat(name, dir_fd=directory, follow_symlinks=False)
+
+
+def _poses_as_whiteout(path: bytes) -> StepError:
+    shown = path[:200].decode(errors="replace")
+    return StepError(
+        f"the step made {shown}, a character device 0:0, which in a layer says that a path is gone",
+        hint="remove it in the same RUN",
+    )

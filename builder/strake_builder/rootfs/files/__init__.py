@@ -1,0 +1,1 @@
+"""Files and trees in a root file system: looked up, copied, compared, removed."""

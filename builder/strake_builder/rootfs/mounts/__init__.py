@@ -1,0 +1,1 @@
+"""Mounts and the system calls for them."""

@@ -1,0 +1,1 @@
+"""Collections that keep little in memory and the rest on disk."""

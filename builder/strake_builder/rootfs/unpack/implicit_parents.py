@@ -1,0 +1,165 @@
+"""What a layer leaves to the layers below it, without saying so in members of its own.
+
+A layer's archive may name `usr/lib/x` without a member for `usr/lib`: the directory is the one below,
+with its owner and mode, and where that is a link (`lib` → `usr/lib`) the file belongs behind the link. A hard
+link may name a file that only a lower layer has. Image tools unpack one layer over the other and see
+both as a matter of course; here a layer is unpacked alone, while the others are still on their way. So what
+it leaves open is noted (`Gaps`), and the few layers in which it makes a difference are unpacked once more
+when those below are at hand (`CopyUp`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from strake_builder.rootfs.errors import NotADirectory
+from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
+from strake_builder.rootfs.files.directory_times import DirectoryTimes
+from strake_builder.rootfs.files.inside import Place, Root
+from strake_builder.rootfs.spill.disk_map import DiskMap
+from strake_builder.rootfs.stack.layer_stack import LayerStack
+from strake_builder.rootfs.stack.lower_layers import read_xattrs
+
+_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PIECE: Final = 64 << 10
+_SEPARATOR: Final = b"\0"
+_LINKS: Final = b"links"
+_DIRECTORIES: Final = b"directories"
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What a layer leaves to those below, noted in a file.
+
+    Attributes:
+        path: of the file.
+        links: the layer has hard links to files that it has not, which are left out.
+    """
+
+    path: str
+    links: bool
+
+    def directories(self) -> Iterator[bytes]:
+        """Yield the directories that it has members in and no member for; made with mode 0755."""
+        return itertools.islice(_read(self.path), 1, None)
+
+    def matter(self, lowers: Sequence[str]) -> bool:
+        """Say whether the layer looks otherwise over these layers (topmost first) than it does alone."""
+        if self.links:
+            return True
+        stack = LayerStack(lowers)
+        return any(not _is_plain_directory(stack, path) for path in self.directories())
+
+
+def write_gaps(path: str, directories: DiskMap, *, links: bool) -> None:
+    """Note what a layer leaves to those below, if that is anything: else there is no file."""
+    if directories or links:
+        with open(path, "wb") as file:
+            file.write(_LINKS if links else _DIRECTORIES)
+            file.writelines(_SEPARATOR + directory for directory in directories)
+
+
+def read_gaps(path: str) -> Gaps | None:
+    """Return what was noted in a file; None where there is none."""
+    try:
+        return Gaps(path, next(_read(path)) == _LINKS)
+    except FileNotFoundError:
+        return None
+
+
+def _read(path: str) -> Iterator[bytes]:
+    rest = b""
+    with open(path, "rb") as file:
+        while piece := file.read(_PIECE):
+            *whole, rest = (rest + piece).split(_SEPARATOR)
+            yield from whole
+    yield rest
+
+
+class CopyUp:
+    """Makes in a layer what it takes for granted, as the layers below have it.
+
+    Args:
+        root: of the layer.
+        lowers: directories of the layers below, topmost first.
+        times: are told those of the directories made.
+    """
+
+    def __init__(self, root: Root, lowers: Sequence[str], times: DirectoryTimes) -> None:
+        self._stack = LayerStack(lowers)
+        self._cloner = Cloner(root)
+        self._hidden = DiskMap(root.beside)
+        self._times = times
+
+    def close(self) -> None:
+        """Forget what was noted."""
+        self._cloner.close()
+        self._hidden.close()
+
+    def hide(self, path: bytes) -> None:
+        """Say that the layer hides what is below a directory."""
+        self._hidden.setdefault(path, b"")
+
+    def directory(self, parent: int, name: bytes, path: bytes) -> bool:
+        """Make the directory or link that is below at a path; return whether there is one.
+
+        Raises:
+            NotADirectory: something else is there.
+        """
+        found = None if self._is_hidden(path) else self._stack.find(path)
+        if found is None:
+            return False
+        if stat.S_ISLNK(found.stat.st_mode):
+            os.symlink(os.readlink(found.where), name, dir_fd=parent)
+            os.chown(name, found.stat.st_uid, found.stat.st_gid, dir_fd=parent, follow_symlinks=False)
+            return True
+        if not stat.S_ISDIR(found.stat.st_mode):
+            raise NotADirectory(f"/{path[:200].decode(errors='replace')} is a file in a layer below")
+        os.mkdir(name, 0o700, dir_fd=parent)
+        source = os.open(found.where, _OPEN_DIR)
+        try:
+            target = os.open(name, _OPEN_DIR, dir_fd=parent)
+            try:
+                clone_directory_metadata(source, target)
+            finally:
+                os.close(target)
+        finally:
+            os.close(source)
+        self._times.note(path, found.stat.st_mtime_ns)
+        return True
+
+    def file(self, place: Place) -> bool:
+        """Make the file that is below at a place where the layer has nothing; return whether there is one."""
+        found = None if self._is_hidden(place.path) else self._stack.find(place.path)
+        if found is None or stat.S_ISDIR(found.stat.st_mode):
+            return False
+        *trail, name = place.path.split(b"/")
+        source = os.open(os.path.dirname(found.where), _OPEN_DIR)
+        try:
+            self._cloner.clone(source, name, found.stat, place.directory, trail)
+        finally:
+            os.close(source)
+        return True
+
+    def _is_hidden(self, path: bytes) -> bool:
+        while path and self._hidden:
+            path = path.rpartition(b"/")[0]
+            if self._hidden.get(path) is not None:
+                return True
+        return False
+
+
+def _is_plain_directory(stack: LayerStack, path: bytes) -> bool:
+    """Say whether a directory is below as it is made when nothing is known of it, or nothing is."""
+    found = stack.find(path)
+    if found is None:
+        return True
+    plain = (stat.S_IFDIR | 0o755, 0, 0)
+    return (found.stat.st_mode, found.stat.st_uid, found.stat.st_gid) == plain and not read_xattrs(
+        found.where
+    )

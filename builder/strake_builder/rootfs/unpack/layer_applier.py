@@ -1,0 +1,331 @@
+"""Applies the members of an archive to a directory, one after the other, wherever a stranger wants them.
+
+What is open about a member when it comes (the times of directories, what it takes for granted) is settled
+when all have come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.tar_reader import Content, normalise
+from strake_builder.rootfs.errors import NotInRoot, PathError
+from strake_builder.rootfs.files.clone import is_whiteout
+from strake_builder.rootfs.files.directory_times import DirectoryTimes
+from strake_builder.rootfs.files.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.files.remove import remove_entry
+from strake_builder.rootfs.spill.disk_map import DiskMap
+from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
+from strake_builder.rootfs.unpack.allowance import ENTRY, MAX_UNPACKED, Allowance
+from strake_builder.rootfs.unpack.implicit_parents import CopyUp, write_gaps
+from strake_builder.rootfs.unpack.members import (
+    check_numbers,
+    make_device,
+    make_file,
+    set_metadata,
+    set_xattrs,
+)
+
+_BLOCK: Final = 512
+"""Bytes of what `st_blocks` counts."""
+_DISK_TROUBLE: Final = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What came out of an archive.
+
+    Attributes:
+        entries: members applied.
+        devices_left_out: device nodes that this process may not make (inside a user namespace
+            nobody may); the layer itself still has them.
+    """
+
+    entries: int
+    devices_left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Parent:
+    """A directory that was resolved: as the archive spells it, without links, and open."""
+
+    asked: bytes
+    resolved: bytes
+    directory: int
+
+    def inside(self, name: bytes) -> bytes:
+        return self.resolved + b"/" + name if self.resolved else name
+
+
+class Applying:
+    """An archive that is being applied. Use it as a context.
+
+    Args:
+        root: the destination.
+        layer: the members are a layer's: whiteouts count, and nothing may climb.
+        lowest: nothing is below the layer, so that its whiteouts mean nothing and are left out.
+        lowers: the layers below, topmost first; None where they are not at hand.
+        scratch: a directory on disk, for files without names; the one that holds the root where None.
+        limit: bytes that it may take on disk, see `Allowance`.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        *,
+        layer: bool,
+        lowest: bool,
+        lowers: Sequence[str] | None = None,
+        scratch: str | None = None,
+        limit: int = MAX_UNPACKED,
+    ) -> None:
+        scratch = scratch or root.beside
+        self._root = root
+        self._layer = layer
+        self._allowance = Allowance(limit)
+        self._lowest = lowest
+        self._last: _Parent | None = None
+        self._times = DirectoryTimes(scratch)
+        self._entries = 0
+        self._left_out = 0
+        self._below = CopyUp(root, lowers, self._times) if lowers is not None else None
+        self._alone = layer and not lowest and lowers is None
+        self._implied = DiskMap(scratch)
+        self._links_open = False
+        self._aufs_links = False
+        self._new = NewDirectory(maker=self._missing_directory)
+
+    def apply(self, entry: Entry, content: Content) -> None:
+        """Apply the next member.
+
+        Raises:
+            MalformedLayer: it is damaged, or tries to leave the root.
+            TooLarge: there is no room for it in what the archive may take.
+            OSError: the disk is full or broken.
+        """
+        self._entries += 1
+        check_numbers(entry)
+        self._allowance.member(entry, content)
+        if self._layer and b".." in entry.path.split(b"/"):
+            raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
+        if self._layer and entry.is_aufs_data and not self._is_aufs_link(entry):
+            return
+        try:
+            if not entry.path:
+                self._apply_root(entry)
+            elif self._layer and entry.name.startswith(WHITEOUT_PREFIX) and entry.parent != AUFS_LINKS:
+                self._whiteout(entry)
+            else:
+                with self._place(entry.path) as place:
+                    replaces = place.stat is not None
+                    self._make(place, entry, content)
+                if replaces:
+                    self._forget()
+        except PathError as error:
+            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
+        except OverflowError as error:
+            raise MalformedLayer(f"{_shown(entry.path)} has a number that is out of range") from error
+        except OSError as error:
+            if error.errno in _DISK_TROUBLE:
+                raise
+            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
+
+    def _is_aufs_link(self, entry: Entry) -> bool:
+        """Say whether hard links of the layer may name a file of AUFS's: it is kept until they are made."""
+        found = entry.parent == AUFS_LINKS and entry.type is EntryType.FILE
+        self._aufs_links = self._aufs_links or found
+        return found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._forget()
+        self._times.close()
+        self._implied.close()
+        if self._below is not None:
+            self._below.close()
+
+    @contextlib.contextmanager
+    def _place(self, path: bytes) -> Iterator[Place]:
+        """Resolve a member's path; most lie in the directory of the one before, which is still open."""
+        parent, _, name = path.rpartition(b"/")
+        last = self._last
+        if last is not None and last.asked == parent and name != b"..":
+            yield Place(last.directory, name, last.inside(name), _lstat(last.directory, name))
+            return
+        with self._root.place(path, follow=False, create=self._new) as place:
+            self._forget()
+            if place.name == name:
+                resolved = place.path.rpartition(b"/")[0]
+                self._last = _Parent(parent, resolved, os.dup(place.directory))
+            yield place
+
+    def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
+        """Make a directory that a member needs as it is below; note it where that is not known."""
+        if path == AUFS_LINKS:
+            return False
+        self._allowance.take(ENTRY, path)
+        if self._below is not None:
+            return self._below.directory(parent, name, path)
+        if self._alone:
+            self._implied.setdefault(path, b"")
+        return False
+
+    def _forget(self) -> None:
+        """Resolve the next path anew: something was replaced that it may go through."""
+        if self._last is not None:
+            os.close(self._last.directory)
+            self._last = None
+
+    def finish(self) -> Unpacked:
+        """Set the times of directories, which every member inside has changed; say what came of it."""
+        if self._aufs_links:
+            with self._root.directory(b"") as fd:
+                remove_entry(fd, AUFS_LINKS)
+        self._times.set(self._root)
+        return Unpacked(self._entries, self._left_out)
+
+    def note_gaps(self, path: str) -> None:
+        """Note in a file what is left to the layers below."""
+        write_gaps(path, self._implied, links=self._links_open)
+
+    def _apply_root(self, entry: Entry) -> None:
+        """The root's own metadata; it stays a directory whatever the member claims to be."""
+        if entry.type is not EntryType.DIRECTORY or not self._layer:
+            return
+        with self._root.directory(b"") as fd:
+            path = f"/proc/self/fd/{fd}"
+            os.chown(path, entry.uid, entry.gid)
+            os.chmod(path, entry.mode)
+            self._times.note(b"", entry.mtime * 1_000_000_000)
+
+    def _whiteout(self, entry: Entry) -> None:
+        if self._lowest:
+            return
+        with self._root.place(entry.path, follow=False, create=self._new) as place:
+            if entry.name == OPAQUE_WHITEOUT:
+                self._hide(place.directory, place.path.rpartition(b"/")[0])
+                return
+            name = entry.name[len(WHITEOUT_PREFIX) :]
+            if name in {b"", b".", b".."}:
+                raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
+            path = place.path[: -len(entry.name)] + name
+            found = _lstat(place.directory, name)
+            # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
+            if found is None:
+                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
+            elif stat.S_ISDIR(found.st_mode):
+                with self._root.directory(path) as fd:
+                    self._hide(fd, path)
+
+    def _hide(self, directory: int, path: bytes) -> None:
+        """Let a directory hide what the layers below have in it."""
+        os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
+        if self._below is not None:
+            self._below.hide(path)
+
+    def _make(self, place: Place, entry: Entry, content: Content) -> None:
+        if place.stat is not None and not (entry.type is EntryType.DIRECTORY and place.is_directory):
+            remove_entry(place.directory, place.name)
+        match entry.type:
+            case EntryType.FILE:
+                make_file(place, entry, content)
+                return
+            case EntryType.DIRECTORY:
+                self._directory(place, entry)
+                return
+            case EntryType.SYMLINK:
+                os.symlink(entry.target, place.name, dir_fd=place.directory)
+            case EntryType.HARD_LINK:
+                if not self._hard_link(place, entry):
+                    return
+            case EntryType.FIFO:
+                os.mkfifo(place.name, entry.mode, dir_fd=place.directory)
+            case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
+                if not self._device(place, entry):
+                    return
+        set_metadata(place, entry)
+
+    def _directory(self, place: Place, entry: Entry) -> None:
+        self._implied.discard(place.path)
+        if not place.is_directory:
+            os.mkdir(place.name, entry.mode, dir_fd=place.directory)
+            if self._layer and place.stat is not None and is_whiteout(place.stat):
+                with self._root.directory(place.path) as fd:
+                    self._hide(fd, place.path)
+        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
+        os.chmod(place.name, entry.mode, dir_fd=place.directory)
+        if entry.xattrs:
+            set_xattrs(place.proc_path, entry.xattrs, follow=False)
+        self._times.note(place.path, entry.mtime * 1_000_000_000)
+
+    def _hard_link(self, place: Place, entry: Entry) -> bool:
+        """Make another name of a file; return whether the member's metadata are to be set."""
+        if self._layer and b".." in entry.target.split(b"/"):
+            raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
+        create = self._new if self._below is not None else None
+        try:
+            with self._root.place(entry.target, follow=False, create=create) as target:
+                found = self._find_file(target)
+                if found is not None:
+                    _link(target, place)
+                    kept_aside = self._aufs_links and normalise(entry.target).startswith(AUFS_LINKS + b"/")
+                    return not kept_aside and not stat.S_ISLNK(found.st_mode)
+                missing = target.stat is None
+        except NotInRoot:
+            missing = True
+        except PathError:
+            missing = False
+        if missing and self._alone:
+            self._links_open = True
+            return False
+        names = f"{_shown(entry.path)} names {_shown(entry.target)}"
+        raise MalformedLayer(f"the hard link {names}, which is no file before it")
+
+    def _find_file(self, target: Place) -> os.stat_result | None:
+        """Return the file that a hard link names, brought up from the layers below where they have it."""
+        brought = target.stat is None and self._below is not None and self._below.file(target)
+        found = _lstat(target.directory, target.name)
+        if brought and found is not None:
+            self._allowance.take(found.st_blocks * _BLOCK, target.path)
+        if found is None or stat.S_ISDIR(found.st_mode) or (self._layer and is_whiteout(found)):
+            return None
+        return found
+
+    def _device(self, place: Place, entry: Entry) -> bool:
+        if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
+            raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
+        made = make_device(place, entry)
+        self._left_out += not made
+        return made
+
+
+def _link(target: Place, place: Place) -> None:
+    if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
+        os.link(
+            target.name,
+            place.name,
+            src_dir_fd=target.directory,
+            dst_dir_fd=place.directory,
+            follow_symlinks=False,
+        )
+
+
+def _lstat(directory: int, name: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(name, dir_fd=directory, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _shown(path: bytes) -> str:
+    return repr(path[:200])[1:]

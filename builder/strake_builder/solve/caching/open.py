@@ -1,0 +1,163 @@
+"""Opens the step caches that a build is given: a directory, a repository, images."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from strake_api.request import BuildRequest
+from strake_builder.cache.inline import InlineCache, InlineSource
+from strake_builder.cache.local import BLOBS, STEPS, LocalCache
+from strake_builder.cache.registry import RegistryCache
+from strake_builder.cache.step_cache import StepCache
+from strake_builder.cache.usage import Usage, prune
+from strake_builder.context.downloads import Downloads, remove_download
+from strake_builder.errors import BaseImageError, InvalidRequest
+from strake_builder.frontend.model.planned import BuildPlan
+from strake_builder.solve.caching.results import CacheUse
+from strake_builder.solve.images.base import BaseImages
+from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
+from strake_oci.errors import InvalidValueError
+from strake_oci.http.cancellation import Stopping
+from strake_oci.registry.client import RegistryClient
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.reference import Reference, Repository
+
+Warn = Callable[[str], None]
+LAYERS: Final = "layers"
+USAGE: Final = "usage"
+DOWNLOADS: Final = "downloads"
+
+
+def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | None:
+    """Return who uses what of the cache directory, None without one; it is pruned when the scope ends.
+
+    Raises:
+        InvalidRequest: the directory cannot be used.
+    """
+    directory = inputs.cache_directory
+    if directory is None:
+        return None
+    try:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
+        for name in (LAYERS, BLOBS, STEPS, USAGE):
+            os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
+        remove_abandoned(os.path.join(directory, LAYERS))
+    except OSError as error:
+        raise InvalidRequest(
+            f"cannot use the cache directory {directory}: {error.filename}: {error.strerror}",
+            hint="name another with --cache-dir",
+        ) from error
+    usage_directory = os.path.join(directory, USAGE)
+    if inputs.cache_limit is not None:
+        scope.callback(prune, usage_directory, inputs.cache_limit, lambda name: _remove(directory, name))
+    return scope.enter_context(Usage(usage_directory))
+
+
+def open_caches(
+    request: BuildRequest,
+    inputs: BuildInputs,
+    usage: Usage | None,
+    clients: tuple[RegistryClient, BaseImages],
+    plan: BuildPlan,
+    warn: Warn,
+) -> CacheUse | None:
+    """Return the step caches of a build, None where it has none.
+
+    Args:
+        request: names repository and images.
+        inputs: names the directory.
+        usage: of the directory.
+        clients: writes to the repository; reads images.
+        plan: its stages may be told to run anew.
+        warn: hears of what a cache cannot do.
+
+    Raises:
+        InvalidRequest: a name is no reference, or there is no stage of a name.
+    """
+    asked, caches = request.cache, list[StepCache]()
+    pushing, images = clients
+    if not asked.enabled:
+        return None
+    if inputs.cache_directory is not None and usage is not None:
+        caches.append(LocalCache(inputs.cache_directory, usage, warn))
+    if asked.repository is not None:
+        siblings = tuple(Reference.parse(text).repository for text in request.output.destinations)
+        caches.append(
+            RegistryCache(
+                pushing,
+                _repository(asked.repository),
+                timedelta(seconds=asked.ttl_seconds),
+                warn,
+                writes=asked.writes,
+                siblings=siblings if inputs.push else (),
+            )
+        )
+    for text in asked.images:
+        _reference(text)
+        caches.append(InlineCache(text, _loader(images, text, plan.platform), warn))
+    fresh = frozenset(_stage(plan, name) for name in asked.fresh_stages)
+    if not caches and not asked.inline:
+        return None
+    return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
+
+
+def open_downloads(inputs: BuildInputs, usage: Usage | None, stopping: Stopping) -> Downloads:
+    """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
+    if inputs.cache_directory is None or usage is None:
+        return Downloads(stopping=stopping)
+    return Downloads(os.path.join(inputs.cache_directory, DOWNLOADS), usage.hold, stopping)
+
+
+def _stage(plan: BuildPlan, name: str) -> int:
+    stage = plan.stage_by_name(name)
+    if stage is None and name.isdecimal() and int(name) < len(plan.every_stage):
+        return int(name)
+    if stage is None:
+        known = ", ".join(s.name for s in plan.every_stage if s.name) or "none has a name"
+        raise InvalidRequest(f"there is no stage {name!r} to run without the cache", hint=f"stages: {known}")
+    return stage.index
+
+
+def _repository(text: str) -> Repository:
+    reference = _reference(text)
+    if reference.tag is not None or reference.digest is not None:
+        raise InvalidRequest(
+            f"the cache repository {text!r} has a tag or digest", hint="name the repository alone"
+        )
+    return reference.repository
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return Reference.parse(text)
+    except InvalidValueError as error:
+        raise InvalidRequest(f"the cache {text!r} is no reference: {error.message}") from error
+
+
+def _loader(images: BaseImages, text: str, platform: Platform) -> Callable[[], InlineSource | None]:
+    def load() -> InlineSource | None:
+        try:
+            image = images.request(text, platform).result()
+        except BaseImageError:
+            return None  # the first build has no image of the one before
+        return InlineSource(image.annotations, image.layers)
+
+    return load
+
+
+def _remove(directory: str, name: str) -> None:
+    """Remove an object that nobody uses: a download, `layer-…` which is a directory, or else a blob."""
+    if remove_download(os.path.join(directory, DOWNLOADS), name):
+        return
+    if name.startswith("layer-"):
+        path = os.path.join(directory, LAYERS, name.removeprefix("layer-"))
+        if os.path.isdir(path):
+            remove_at_once(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(directory, BLOBS, name))

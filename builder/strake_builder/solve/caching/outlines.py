@@ -1,0 +1,170 @@
+"""Lets the last steps of a stage run without the layers below them, where none of them is a RUN.
+
+Where a RUN follows, the layers are needed anyhow. Where none does, the most frequent change of all, another
+source under the same dependencies, costs a small document of the cache for each step in place of a download
+of everything that it stands on. The documents are written when a step ran over the real layers.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, TypeAlias
+
+from strake_builder.cache.definitions import FileStep
+from strake_builder.cache.keys import Key, outline_key
+from strake_builder.cache.step_cache import CachedStep
+from strake_builder.errors import BuildError
+from strake_builder.frontend.model.steps import AddStep, CopyStep, RunStep, WorkdirStep
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError
+from strake_builder.layers.pipeline import write_blob
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
+from strake_builder.solve.caching.results import CacheUse, diff_ids
+from strake_builder.solve.images.layers import ImageLayer, StepLayer
+from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.spec.digest import DiffID
+
+_Writing: TypeAlias = CopyStep | AddStep | WorkdirStep
+
+_LOOKUPS: Final = 8
+_LARGEST: Final = 64 * 1024
+"""Bytes of an outline, gzipped: it is part of a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """An outline in place of a step's lowest layers.
+
+    Attributes:
+        outline: the outline.
+        layers: how many layers it stands for.
+    """
+
+    outline: Outline
+    layers: int
+
+
+class Outlines:
+    """The outlines of one build. Thread-safe.
+
+    Args:
+        workspace: where they are made and unpacked.
+        store: opens layers, and knows which are on disk already.
+        use: the caches.
+        pool: where outlines are made, while the build goes on.
+        reporter: hears of what cannot be used.
+    """
+
+    def __init__(
+        self, workspace: Workspace, store: LayerStore, use: CacheUse, pool: Executor, reporter: Reporter
+    ) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._use = use
+        self._pool = pool
+        self._reporter = reporter
+        self._keeping: list[Future[None]] = []
+
+    def of_stage(
+        self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
+    ) -> dict[int, StandIn]:
+        """Return outlines for the steps that a stage has left to run; none at all if one is missing.
+
+        Args:
+            stage: its index.
+            layers: below the first of the steps, bottom first.
+            ground: how many of them are below the steps after the last RUN.
+            steps: by position in the stage.
+        """
+        if not self._use.reads or stage in self._use.fresh_stages:
+            return {}
+        stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
+        writing = {at: step for at, step in steps.items() if not isinstance(step, RunStep)}
+        if len(stored) < len(layers) or len(writing) < len(steps) or not ground or self._store.has(stored):
+            return {}
+        # The first stands on layers that are known; the others on its own, too, which is not made yet.
+        counts = [len(layers)] + [ground] * (len(steps) - 1)
+        keys = [
+            _key(step, diff_ids(layers[:count])) for step, count in zip(writing.values(), counts, strict=True)
+        ]
+        with ThreadPoolExecutor(_LOOKUPS, "outline") as pool:
+            outlines = list(pool.map(self._open, keys))
+        return {
+            at: StandIn(outline, count)
+            for at, outline, count in zip(writing, outlines, counts, strict=True)
+            if outline is not None and None not in outlines
+        }
+
+    def keep(
+        self,
+        step: FileStep,
+        layers: tuple[ImageLayer, ...],
+        ground: int,
+        directories: tuple[str, ...],
+        upper: str,
+    ) -> None:
+        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
+
+        Args:
+            step: what ran.
+            layers: that it ran over, bottom first.
+            ground: how many of them are below the steps after the last RUN.
+            directories: the layers, unpacked.
+            upper: what the step wrote.
+        """
+        if not isinstance(step, RunStep):
+            for count in {ground, len(layers)} - {0}:
+                work = partial(self._keep, step, layers[:count], directories[:count][::-1], upper)
+                self._keeping.append(self._pool.submit(work))
+
+    def finish(self) -> None:
+        """Wait until everything is kept."""
+        for each in self._keeping:
+            each.result()
+
+    def _open(self, key: Key) -> Outline | None:
+        found = (cache.lookup(key) for cache in self._use.caches)
+        packed = next((result.outline for result in found if result and result.outline), None)
+        if packed is None:
+            return None
+        directory = self._workspace.directory(self._workspace.new_name("outline"))
+        try:
+            return Outline.unpack(DecompressedStream(io.BytesIO(packed)), directory)
+        except (LayerError, OSError) as error:
+            self._reporter.warn(f"an outline in a cache is left out: {error}")
+            return None
+
+    def _keep(
+        self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: tuple[str, ...], upper: str
+    ) -> None:
+        destination = _destination(step).encode(errors="surrogateescape")
+        packed = bytearray()
+        try:
+            key = _key(step, diff_ids(layers))
+            members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
+            write_blob(tar_stream(members), packed.extend)
+        except (UnfitForOutlineError, BuildError):
+            return  # a layer that cannot be written is reported by whoever needs it
+        if len(packed) <= _LARGEST:
+            for cache in self._use.caches:
+                cache.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
+
+
+def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:
+    return outline_key(below, _destination(step), accounts=_needs_accounts(step))
+
+
+def _destination(step: _Writing) -> str:
+    return step.path if isinstance(step, WorkdirStep) else step.destination
+
+
+def _needs_accounts(step: _Writing) -> bool:
+    return isinstance(step, WorkdirStep) or (step.chown is not None and step.chown.needs_names)

@@ -1,0 +1,1 @@
+"""Base images, layers, and the finished image."""

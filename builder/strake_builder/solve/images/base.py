@@ -1,0 +1,125 @@
+"""Finds out what images are: manifests and configs, each once, many at a time, no layer yet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
+
+from strake_builder.errors import BaseImageError, Location
+from strake_builder.solve.images.layers import PulledLayer
+from strake_oci.errors import OCIError
+from strake_oci.registry.client import RegistryClient
+from strake_oci.selection import FoundManifest, ImageSelection, read_config
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.image import ImageConfig
+from strake_oci.spec.manifest import Manifest
+from strake_oci.spec.manifest import parse as parse_manifest
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.reference import Reference, Repository
+from strake_oci.verify import despite_mirrors
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """What a reference stands for on one platform.
+
+    Attributes:
+        reference: as the Dockerfile names it.
+        descriptor: of what the reference resolved to, an index or a manifest.
+        config: the image's config.
+        layers: bottom first.
+        annotations: of the manifest.
+    """
+
+    reference: str
+    descriptor: Descriptor
+    config: ImageConfig
+    layers: tuple[PulledLayer, ...]
+    annotations: Mapping[str, str]
+
+
+class BaseImages:
+    """Resolves references, each once.
+
+    Args:
+        client: talks to the registries.
+        pool: where the requests run.
+        meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
+    """
+
+    def __init__(self, client: RegistryClient, pool: Executor, meant: Callable[[str], str]) -> None:
+        self._client = client
+        self._pool = pool
+        self._meant = meant
+        self._lock = threading.Lock()
+        self._images: dict[tuple[str, Platform], Future[PulledImage]] = {}
+
+    def request(self, reference: str, platform: Platform) -> Future[PulledImage]:
+        """Begin to resolve a reference, or return what began before."""
+        key = (reference, platform)
+        with self._lock:
+            if key not in self._images:
+                self._images[key] = self._pool.submit(self._resolve, reference, platform)
+            return self._images[key]
+
+    def get(self, reference: str, platform: Platform, location: Location | None = None) -> PulledImage:
+        """Return what a reference stands for.
+
+        Raises:
+            BaseImageError: it cannot be had; with the location of the instruction that wants it.
+        """
+        try:
+            return self.request(reference, platform).result()
+        except BaseImageError as error:
+            hint = self._meant(reference) or error.hint
+            raise BaseImageError(error.message, hint=hint, location=location) from error
+
+    def resolved(self) -> tuple[PulledImage, ...]:
+        """Return every image resolved so far, in the order they were asked for."""
+        with self._lock:
+            futures = list(self._images.values())
+        return tuple(f.result() for f in futures if f.done() and f.exception() is None)
+
+    def _resolve(self, text: str, platform: Platform) -> PulledImage:
+        try:
+            reference = Reference.parse(text).with_default_tag()
+            repository = reference.repository
+            name = reference.digest or reference.tag or "latest"
+            top, data = self._client.manifest(repository, name)
+            manifest = self._select(repository, _parsed(top, data), platform)
+            config = despite_mirrors(lambda: self._config(repository, manifest.config))
+        except OCIError as error:
+            raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error
+        _check(text, manifest, config)
+        layers = zip(manifest.layers, config.diff_ids, strict=True)
+        pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
+        return PulledImage(text, top, config, pulled, manifest.annotations)
+
+    def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
+        with self._client.open_blob(repository, descriptor) as reader:
+            return read_config(reader)
+
+    def _select(self, repository: Repository, top: FoundManifest, platform: Platform) -> Manifest:
+        def fetch(entry: Descriptor) -> FoundManifest:
+            return _parsed(*self._client.manifest(repository, entry.digest))
+
+        return ImageSelection(platform, fetch, partial(self._config, repository)).find(top).image
+
+
+def _parsed(descriptor: Descriptor, data: bytes) -> FoundManifest:
+    return FoundManifest(descriptor, data, parse_manifest(data, descriptor.media_type))
+
+
+def _check(text: str, manifest: Manifest, config: ImageConfig) -> None:
+    if not manifest.is_image:
+        raise BaseImageError(f"{text} is an artifact, not an image", hint="its config is no image config")
+    if len(manifest.layers) != len(config.diff_ids):
+        counts = f"{len(manifest.layers)} layers, its config of {len(config.diff_ids)}"
+        raise BaseImageError(f"{text} is broken: its manifest speaks of {counts}")
+    for layer in manifest.layers:
+        if not mediatype.is_layer(layer.media_type):
+            raise BaseImageError(f"{text} has a layer of an unknown kind, {layer.media_type}")

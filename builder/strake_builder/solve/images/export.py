@@ -1,0 +1,141 @@
+"""Writes and pushes a step's layer while the next step runs."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+
+from strake_api.request import BuildRequest
+from strake_builder import interrupt
+from strake_builder.errors import BuildError, OutOfDisk, OutputError
+from strake_builder.layers.format import LayerFormat
+from strake_builder.layers.pipeline import LayerBlob, write_blob
+from strake_builder.output.blob_stream import BlobStream
+from strake_builder.output.push import Pusher
+from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.images.layers import WrittenLayer
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.mediatype import Compression
+from strake_oci.spec.reference import Repository
+
+
+def layer_format(request: BuildRequest) -> LayerFormat:
+    """Return how the layers of a request are written."""
+    output = request.output
+    return LayerFormat(
+        Compression(output.compression),
+        output.compression_level,
+        epoch=request.epoch,
+        docker=output.media_types == "docker",
+    )
+
+
+class LayerExporter:
+    """Turns snapshots into blobs, in the background. Thread-safe.
+
+    Args:
+        workspace: where blobs are kept.
+        pool: where they are written.
+        cancellation: told of the first failure, so that no further step runs for nothing.
+        pusher: pushes each blob as soon as it is written; None keeps them local.
+        form: how layers are written.
+        until: stops the layers that are being written; `cancellation` where None. With a cache the layers
+            of the steps before one that failed are worth finishing.
+
+    Attributes:
+        form: how layers are written.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        pool: Executor,
+        cancellation: Cancellation,
+        pusher: Pusher | None,
+        form: LayerFormat | None = None,
+        until: Cancellation | None = None,
+    ) -> None:
+        self._directory = workspace.directory(workspace.new_name("blobs"))
+        self._workspace = workspace
+        self._pool = pool
+        self._cancellation = cancellation
+        self._pusher = pusher
+        self._until = until or cancellation
+        self.form = form or LayerFormat()
+
+    def export(self, snapshot: Snapshot, *, push: bool = True) -> Future[WrittenLayer | None]:
+        """Begin to write what a snapshot changed; the result is None where that is nothing.
+
+        Args:
+            snapshot: no longer mounted.
+            push: whether the layer is part of the image, and so goes to its destinations.
+        """
+        return self._pool.submit(self._guarded, lambda: self._export(snapshot, push=push))
+
+    def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
+        try:
+            with interrupt.interrupted_by(self._until.check):
+                return work()
+        except BuildError as error:
+            self._cancellation.cancel(error)
+            raise
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            full = OutOfDisk(
+                "the work directory is full: a layer cannot be written",
+                hint="give the builder more ephemeral storage",
+            )
+            self._cancellation.cancel(full)
+            raise full from error
+
+    def _export(self, snapshot: Snapshot, *, push: bool) -> WrittenLayer | None:
+        self._until.check()
+        changes = snapshot.changes(self.form.clamp)
+        first = next(changes, None)
+        if first is None:
+            return None
+        path = os.path.join(self._directory, self._workspace.new_name("layer"))
+        pusher = self._pusher if push else None
+        # With fixed times the layer may well be what was pushed before: asking for it comes first then.
+        with pusher.stream() if pusher and self.form.epoch is None else BlobStream({}) as upload:
+            blob = self._write(tar_stream(itertools.chain([first], changes)), path, upload)
+            sent = upload.commit(blob.digest)
+        descriptor = Descriptor(self.form.media_type, blob.digest, blob.size)
+        layer = WrittenLayer(descriptor, blob.diff_id, path)
+        if pusher is not None and self._cancellation.reason is None:
+            self._push(layer, pusher, sent)
+        return layer
+
+    def _push(self, layer: WrittenLayer, pusher: Pusher, sent: frozenset[Repository]) -> None:
+        try:
+            pusher.push_blob(
+                layer.descriptor,
+                lambda: open(layer.path, "rb"),  # noqa: SIM115 - its caller closes it
+                sent,
+            )
+        except OutputError:
+            # Where it was ended because a step has failed, the layer is whole, and a cache may want it.
+            if self._cancellation.reason is None:
+                raise
+
+    def _write(self, stream: Iterator[bytes], path: str, upload: BlobStream) -> LayerBlob:
+        """Write a blob to a file and to registries, which are busy at the same time as the compressor."""
+        with open(path, "wb") as file:
+
+            def write(data: bytes) -> None:
+                file.write(data)
+                upload.write(data)
+
+            return write_blob(self._unless_stopped(stream), write, self.form)
+
+    def _unless_stopped(self, stream: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in stream:
+            self._until.check()
+            yield piece

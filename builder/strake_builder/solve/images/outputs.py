@@ -1,0 +1,96 @@
+"""Writes a finished image to everywhere that is no registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
+from strake_builder.output.targets import (
+    ArchiveTarget,
+    FileTarget,
+    LayoutTarget,
+    TreeArchiveTarget,
+    TreeTarget,
+)
+from strake_builder.progress.reporter import Reporter
+from strake_builder.solve.images.assemble import FinishedImage, opener
+from strake_builder.solve.images.layers import ImageLayer
+from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.images.tree import write_tree, write_tree_archive
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.registry.client import RegistryClient
+from strake_oci.spec.reference import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutputs:
+    """What writing needs.
+
+    Attributes:
+        workspace: where the image's root file system is mounted.
+        store: has, or fetches, the directories of layers.
+        client: reads layers of base images.
+        reporter: hears of what is left out.
+        destinations: what the image is called where a target does not say.
+        mask: permission bits that nothing made for the user gets.
+        check: raises when the build was stopped; called again and again.
+        epoch: modification time of the files in trees, in seconds since 1970; None keeps them.
+    """
+
+    workspace: Workspace
+    store: LayerStore
+    client: RegistryClient
+    reporter: Reporter
+    destinations: tuple[Reference, ...]
+    mask: int
+    check: Callable[[], None]
+    epoch: int | None
+
+    def write(
+        self, targets: tuple[FileTarget, ...], image: FinishedImage | None, layers: tuple[ImageLayer, ...]
+    ) -> None:
+        """Write an image to every target.
+
+        Args:
+            targets: where to.
+            image: the image, None where no target needs more than its files.
+            layers: of the target stage, bottom first.
+
+        Raises:
+            BuildError: a target cannot be written; it is then as it was before.
+        """
+        for target in targets:
+            self.check()
+            match target:
+                case LayoutTarget(path, names):
+                    write_layout(self._local(image), path, names or self.destinations, mask=self.mask)
+                case ArchiveTarget(path, docker, names):
+                    named = names or self.destinations
+                    write_archive(self._local(image), path, named, docker=docker, mask=self.mask)
+                case TreeTarget(path):
+                    left_out = write_tree(
+                        self._root(layers), path, self.check, mask=self.mask, epoch=self.epoch
+                    )
+                    if left_out:
+                        self.reporter.warn(f"{left_out} device nodes of the image are not in {path}")
+                case TreeArchiveTarget(path):
+                    write_tree_archive(self._root(layers), path, self.check, mask=self.mask, epoch=self.epoch)
+                case _:
+                    assert_never(target)
+
+    def _local(self, image: FinishedImage | None) -> LocalImage:
+        assert image is not None, "whoever wants a layout or an archive wants the image"  # noqa: S101 - narrows the type
+        return LocalImage(
+            (
+                (image.config_descriptor, from_bytes(image.config)),
+                *((layer.descriptor, opener(layer, self.client)) for layer in image.layers),
+            ),
+            image.manifest,
+            image.media_type,
+            self.check,
+        )
+
+    def _root(self, layers: tuple[ImageLayer, ...]) -> str:
+        return self.workspace.view(self.store.directories(layers))

@@ -1,0 +1,242 @@
+"""Layers on disk: each is downloaded and unpacked once, into a directory of its own, several at a time.
+
+Download, decompression, the check of both digests and unpacking are one stream; nothing is stored packed.
+A layer appears under its name by a rename, when it is whole: other builds may use the same directory.
+
+Each is unpacked without the others, under its diff ID. The rare layer that looks otherwise over those
+below it than alone (`rootfs.below`) is unpacked once more when they are there, under a name that names them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager
+from typing import Final, assert_never
+
+from strake_builder import interrupt
+from strake_builder.cache.usage import Usage
+from strake_builder.errors import BaseImageError, OutOfDisk
+from strake_builder.layers.blobs import StoredLayer
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError, MalformedLayer
+from strake_builder.layers.hashed import HashedStream
+from strake_builder.layers.tar_reader import ByteSource
+from strake_builder.progress.reporter import Reporter
+from strake_builder.progress.transfer import Transfer
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_builder.rootfs.unpack.archive import unpack_layer
+from strake_builder.rootfs.unpack.implicit_parents import Gaps, read_gaps
+from strake_builder.solve.images.layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
+from strake_builder.solve.workspace.scratch import scratch_directory
+from strake_oci.errors import MirrorError, OCIError
+from strake_oci.read_ahead import ReadAhead
+from strake_oci.registry.client import RegistryClient
+from strake_oci.spec.digest import DiffID
+from strake_oci.verify import despite_mirrors
+
+_TREE: Final = "tree"
+"""What a layer holds, in its directory."""
+_GAPS: Final = "gaps"
+"""What it leaves to the layers below, beside the tree; most have none."""
+_CHAIN_SHOWN: Final = 32
+
+
+class LayerStore:
+    """Hands out directories of layers. Thread-safe.
+
+    Args:
+        directory: an existing directory to unpack into.
+        client: talks to the registries.
+        pool: where layers are unpacked.
+        reporter: hears of bytes that arrive.
+        usage: holds the directories, where builds share them.
+        limit: bytes that a layer may take on disk, see `Allowance`.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        client: RegistryClient,
+        pool: Executor,
+        reporter: Reporter,
+        usage: Usage | None = None,
+        limit: int = MAX_UNPACKED,
+    ) -> None:
+        self._directory = directory
+        self._client = client
+        self._pool = pool
+        self._reporter = reporter
+        self._usage = usage
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
+        self._over: dict[tuple[DiffID, tuple[str, ...]], Future[str]] = {}
+
+    def prefetch(self, layers: tuple[ImageLayer, ...]) -> None:
+        """Begin to unpack layers that will be needed."""
+        for position, layer in enumerate(layers):
+            if not isinstance(layer, StepLayer):
+                self._request(layer, lowest=position == 0)
+
+    def directories(self, layers: tuple[ImageLayer, ...]) -> tuple[str, ...]:
+        """Return the directories of an image's layers, bottom first, unpacked.
+
+        Raises:
+            BaseImageError: a layer cannot be pulled, or is not what its digest or diff ID says.
+            OutOfDisk: the work directory is full.
+        """
+        self.prefetch(layers)
+        directories: list[str] = []
+        for position, layer in enumerate(layers):
+            if isinstance(layer, StepLayer):
+                directories.append(layer.directory)
+            else:
+                alone = self._request(layer, lowest=position == 0).result()
+                directories.append(self._over_others(layer, alone, tuple(directories)))
+        return tuple(directories)
+
+    def has(self, layers: Sequence[StoredLayer]) -> bool:
+        """Say whether all the layers of an image are unpacked already, by this build or another."""
+        names = (_name(layer, lowest=position == 0) for position, layer in enumerate(layers))
+        return all(os.path.isdir(os.path.join(self._directory, name)) for name in names)
+
+    def alone(self, layers: Sequence[ImageLayer]) -> tuple[str, ...] | None:
+        """Return the directories of layers that are not the lowest, bottom first, unpacked.
+
+        None where one of them depends on what is below: it can only be had from `directories`.
+
+        Raises:
+            BaseImageError, OutOfDisk: as `directories`.
+        """
+        directories = [
+            layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
+            for layer in layers
+        ]
+        return None if any(map(_gaps, directories)) else tuple(directories)
+
+    def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
+        key = (layer.diff_id, lowest)
+        with self._lock:
+            if key not in self._unpacked:
+                name = _name(layer, lowest=lowest)
+                self._unpacked[key] = self._pool.submit(self._unpack, layer, name, () if lowest else None)
+            return self._unpacked[key]
+
+    def _over_others(self, layer: StoredLayer, alone: str, below: tuple[str, ...]) -> str:
+        """Return the directory of a layer as it is over others (bottom first); for most it is as alone."""
+        gaps = _gaps(alone) if below else None
+        if gaps is None:
+            return alone
+        key = (layer.diff_id, below)
+        with self._lock:
+            if key not in self._over:
+                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, gaps, below[::-1])
+            future = self._over[key]
+        return future.result()
+
+    def _unpack_over(self, layer: StoredLayer, alone: str, gaps: Gaps, lowers: tuple[str, ...]) -> str:
+        if not gaps.matter(lowers):
+            return alone
+        stack = "\0".join(os.path.relpath(lower, self._directory) for lower in lowers)
+        chain = hashlib.sha256(os.fsencode(stack)).hexdigest()[:_CHAIN_SHOWN]
+        return self._unpack(layer, f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}-{chain}", lowers)
+
+    def _unpack(self, layer: StoredLayer, name: str, lowers: tuple[str, ...] | None) -> str:
+        """Unpack a layer under a name, if it is not there, and return its directory."""
+        home = os.path.join(self._directory, name)
+        directory = os.path.join(home, _TREE)
+        interrupt.check()
+        self._hold(name)
+        if not os.path.isdir(directory):
+            despite_mirrors(lambda: self._unpack_anew(layer, home, lowers))
+        return directory
+
+    def _unpack_anew(self, layer: StoredLayer, home: str, lowers: tuple[str, ...] | None) -> None:
+        name = os.path.basename(home)
+        with scratch_directory(self._directory, name) as scratch:
+            tree = os.path.join(scratch.path, _TREE)
+            os.chmod(scratch.path, 0o755)
+            os.mkdir(tree, 0o755)
+            self._hold(name, self._fill(tree, layer, lowers))
+            with contextlib.suppress(OSError):  # another build was quicker
+                scratch.keep_as(home)
+
+    def _hold(self, name: str, size: int | None = None) -> None:
+        if self._usage is not None:
+            self._usage.hold(f"layer-{name}", size)
+
+    def _fill(self, tree: str, layer: StoredLayer, lowers: tuple[str, ...] | None) -> int:
+        """Unpack a layer; return the bytes of its tar stream."""
+        what, progress = f"the layer {layer.descriptor.digest}", None
+        if isinstance(layer, PulledLayer):
+            what += f" of {layer.repository}"
+            progress = self._progress(layer)
+        try:
+            with self._open(layer, progress) as packed:
+                stream = HashedStream(DecompressedStream(packed))
+                try:
+                    with ReadAhead(stream) as ahead:
+                        unpacked = unpack_layer(
+                            ahead,
+                            tree,
+                            lowest=lowers == (),
+                            lowers=lowers or None,
+                            gaps=_gaps_path(tree),
+                            limit=self._limit,
+                        )
+                except LayerError:
+                    _read_out(packed)  # it may not be what was asked for, which only the end tells
+                    raise
+                _read_out(packed)  # what follows the compressed stream belongs to the blob's digest
+        except MirrorError:
+            raise
+        except OCIError as error:
+            raise BaseImageError(f"cannot pull {what}: {error.account}", hint=error.hint) from error
+        except LayerError as error:
+            raise MalformedLayer(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
+        except OSError as error:
+            raise OutOfDisk(f"cannot unpack {what}: {error.strerror}") from error
+        if stream.hasher.digest() != layer.diff_id:
+            raise MalformedLayer(f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}")
+        if unpacked.devices_left_out:
+            count = unpacked.devices_left_out
+            self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
+        return stream.hasher.size
+
+    def _progress(self, layer: PulledLayer) -> Transfer:
+        name, size = str(layer.repository), layer.descriptor.size
+        return Transfer(lambda done: self._reporter.pulled(name, done, size), size)
+
+    def _open(
+        self, layer: StoredLayer, on_bytes: Callable[[int], None] | None
+    ) -> AbstractContextManager[ByteSource]:
+        match layer:
+            case PulledLayer():
+                return self._client.open_blob(layer.repository, layer.descriptor, on_bytes)
+            case WrittenLayer():
+                return open(layer.path, "rb")
+            case _:
+                assert_never(layer)
+
+
+def _read_out(packed: ByteSource) -> None:
+    for _ in interrupt.pieces(packed):
+        pass
+
+
+def _name(layer: StoredLayer, *, lowest: bool) -> str:
+    """Return the name of a layer's directory."""
+    return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
+
+
+def _gaps_path(tree: str) -> str:
+    return os.path.join(os.path.dirname(tree), _GAPS)
+
+
+def _gaps(tree: str) -> Gaps | None:
+    return read_gaps(_gaps_path(tree))

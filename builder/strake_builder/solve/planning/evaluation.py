@@ -1,0 +1,102 @@
+"""Evaluates all stages before anything runs: their bases are asked for at once, the rest is arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from strake_builder.errors import Location
+from strake_builder.frontend.evaluate import BaseImage, evaluate, trigger_needs
+from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.frontend.model.planned import BuildPlan, ImageBase, ScratchBase, StageBase, StagePlan
+from strake_builder.frontend.model.steps import Step
+from strake_builder.solve.images.base import BaseImages, PulledImage
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedBuild:
+    """A plan with nothing left to find out.
+
+    Attributes:
+        plan: the plan, with what triggers of base images need added.
+        stages: evaluated stages by index.
+        images: base images by stage index.
+    """
+
+    plan: BuildPlan
+    stages: dict[int, EvaluatedStage]
+    images: dict[int, PulledImage]
+
+    def base_of(self, index: int) -> PulledImage | None:
+        """Return the image at the bottom of a stage, None where that is scratch."""
+        stage = self.plan.every_stage[index]
+        match stage.base:
+            case StageBase(below):
+                return self.base_of(below)
+            case ImageBase() | ScratchBase():
+                return self.images.get(index)
+
+    def chain(self, index: int) -> tuple[int, ...]:
+        """Return the stages whose layers a stage consists of, lowest first, itself last."""
+        base = self.plan.every_stage[index].base
+        return (*self.chain(base.index), index) if isinstance(base, StageBase) else (index,)
+
+    def numbers(self) -> dict[int, int]:
+        """Return the number of each needed stage's first step, counted over all of them."""
+        numbers, count = {}, 1
+        for stage in self.plan.stages:
+            numbers[stage.index] = count
+            count += len(self.stages[stage.index].steps)
+        return numbers
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step, in the order of the numbers."""
+        return tuple(step for stage in self.plan.stages for step in self.stages[stage.index].steps)
+
+
+def evaluate_all(plan: BuildPlan, images: BaseImages) -> EvaluatedBuild:
+    """Resolve base images and evaluate every needed stage.
+
+    Raises:
+        BaseImageError: an image cannot be resolved.
+        DockerfileError: an instruction cannot be carried out.
+    """
+    _request_all(plan, images)
+    pulled: dict[int, PulledImage] = {}
+    grown = True
+    while grown:  # a trigger may need a stage that nothing else needed
+        grown = False
+        for stage in plan.stages:
+            if isinstance(stage.base, ImageBase) and stage.index not in pulled:
+                image = images.get(stage.base.reference, stage.base.platform, location(plan, stage))
+                pulled[stage.index] = image
+                stages, references = trigger_needs(plan, stage, image.config.config)
+                if stages or references:
+                    plan = plan.also_needing(stage.index, stages, references)
+                    _request_all(plan, images)
+                    grown = True
+    evaluated: dict[int, EvaluatedStage] = {}
+    for stage in plan.stages:
+        match stage.base:
+            case ImageBase():
+                config = pulled[stage.index].config
+                evaluated[stage.index] = evaluate(plan, stage, BaseImage(config.config, config.author))
+            case StageBase(below):
+                evaluated[stage.index] = evaluate(plan, stage, evaluated[below])
+            case ScratchBase():
+                evaluated[stage.index] = evaluate(plan, stage, None)
+    return EvaluatedBuild(plan, evaluated, pulled)
+
+
+def location(plan: BuildPlan, stage: StagePlan) -> Location:
+    """Return where a stage's FROM stands."""
+    place = stage.from_.place
+    return Location(plan.dockerfile.source.filename, place.span.first, place.text)
+
+
+def _request_all(plan: BuildPlan, images: BaseImages) -> None:
+    for stage in plan.stages:
+        if isinstance(stage.base, ImageBase):
+            images.request(stage.base.reference, stage.base.platform)
+        for reference in stage.images:
+            images.request(reference, stage.platform)

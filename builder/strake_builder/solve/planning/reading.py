@@ -1,0 +1,111 @@
+"""Reads the Dockerfile of a request: text to plan, and what deserves a warning."""
+
+from __future__ import annotations
+
+import os
+
+from strake_api.request import BuildRequest
+from strake_builder.context.fetch import FetchedContext
+from strake_builder.context.filtered import (
+    ContextFiles,
+    read_dockerfile,
+    read_ignore_patterns,
+    read_local,
+)
+from strake_builder.errors import DockerfileError, Location, SourceError
+from strake_builder.frontend.lint import fails_on_warnings, lint_plan
+from strake_builder.frontend.model.planned import BuildPlan, ImageBase
+from strake_builder.frontend.parse import parse
+from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_builder.frontend.planning.plan import plan
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.errors import PathError
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.solve.planning.evaluation import EvaluatedBuild, location
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.platform import host as host_platform
+
+
+def read_plan(
+    request: BuildRequest, platform: Platform, context: FetchedContext, named: str | None, reporter: Reporter
+) -> tuple[BuildPlan, ContextFiles]:
+    """Read Dockerfile and .dockerignore.
+
+    Args:
+        request: names target, arguments and the Dockerfile in the context.
+        platform: to build for.
+        context: the context.
+        named: a Dockerfile outside the context, in place of the request's.
+        reporter: hears of build arguments that nothing uses.
+
+    Raises:
+        DockerfileError: there is none, or it is refused.
+        SourceError: a file cannot be read.
+    """
+    with Root(context.directory) as root:
+
+        def inside(path: str, limit: int) -> bytes | None:
+            return _read_inside(root, path, limit)
+
+        path, read = (named, read_local) if named else (request.dockerfile, inside)
+        text = read_dockerfile(path, read)
+        patterns = read_ignore_patterns(((f"{path}.dockerignore", read), (".dockerignore", inside)))
+    planned = plan(
+        parse(text, request.dockerfile),
+        target=request.target,
+        build_args={argument.name: argument.value for argument in request.args},
+        platform=platform,
+        build_platform=host_platform(),
+    )
+    for name in planned.unused_build_args:
+        reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)
+    return planned, ContextFiles(context.directory, patterns)
+
+
+def _read_inside(root: Root, path: str, limit: int) -> bytes | None:
+    name = os.fsencode(path)
+    try:
+        content = root.read_file(name, limit)
+        if content is None and root.stat(name) is not None:
+            raise SourceError(f"{path} is in the context, but is no regular file")
+    except PathError as error:
+        raise SourceError(f"cannot read {path} of the context: {error.message}") from error
+    return content
+
+
+def report_lint(evaluated: EvaluatedBuild, files: ContextFiles, reporter: Reporter) -> None:
+    """Report what `strake lint` would; a Dockerfile may ask for it to be fatal.
+
+    Raises:
+        DockerfileError: it does.
+    """
+    planned = evaluated.plan
+    configs = {image.reference: image.config.config for image in evaluated.images.values()}
+    ignore = IgnoreMatcher(files.patterns) if files.patterns else None
+    warnings = lint_plan(planned, all_stages=False, base_configs=configs, ignore=ignore)
+    for warning in warnings:
+        reporter.warn(f"{warning.message} [{warning.rule.name}]", warning.file, warning.span.first)
+    _report_other_platforms(evaluated, reporter)
+    if warnings and fails_on_warnings(planned.dockerfile):
+        first = warnings[0]
+        raise DockerfileError(
+            f"{first.message} [{first.rule.name}]",
+            hint="the Dockerfile asks for warnings to be errors (# check=error=true)",
+            location=Location(first.file, first.span.first, first.source_lines[0]),
+        )
+
+
+def _report_other_platforms(evaluated: EvaluatedBuild, reporter: Reporter) -> None:
+    """Tell of base images of one platform that are used for another, as BuildKit's rule of this name does."""
+    for stage in evaluated.plan.stages:
+        image = evaluated.images.get(stage.index)
+        if image is None or not isinstance(stage.base, ImageBase) or not image.config.platform.os:
+            continue
+        has, wanted = image.config.platform.normalized(), stage.base.platform.normalized()
+        if (has.os, has.architecture) != (wanted.os, wanted.architecture):
+            where = location(evaluated.plan, stage)
+            reporter.warn(
+                f"the base image {image.reference} is for {has}, not for {wanted} [InvalidBaseImagePlatform]",
+                where.file,
+                where.line,
+            )

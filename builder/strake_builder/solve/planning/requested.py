@@ -1,0 +1,54 @@
+"""What a request asks for, checked before any work: destinations and platform."""
+
+from __future__ import annotations
+
+from strake_api.request import BuildRequest
+from strake_builder.errors import InvalidRequest
+from strake_oci.errors import InvalidValueError
+from strake_oci.spec.platform import Platform
+from strake_oci.spec.platform import host as host_platform
+from strake_oci.spec.reference import Reference
+
+
+def destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
+    """Return where the image goes, each with a tag.
+
+    Raises:
+        InvalidRequest: a destination is no reference, or has a digest.
+    """
+    references = []
+    for text in request.output.destinations:
+        try:
+            reference = Reference.parse(text).with_default_tag()
+        except InvalidValueError as error:
+            raise InvalidRequest(
+                f"the destination {text!r} is no image reference: {error.message}"
+            ) from error
+        if reference.digest is not None:
+            raise InvalidRequest(
+                f"the destination {text!r} has a digest, which only the build can say", hint="name a tag"
+            )
+        references.append(reference)
+    return tuple(references)
+
+
+def platform_of(request: BuildRequest) -> Platform:
+    """Return the platform to build for.
+
+    Raises:
+        InvalidRequest: it is none, or none that can be built for.
+    """
+    if request.platform is None:
+        return host_platform()
+    if "," in request.platform:
+        raise InvalidRequest(
+            f"a build is for one platform, not for {request.platform}",
+            hint="build each platform under a tag of its own, and join them in an index",
+        )
+    try:
+        wanted = Platform.parse(request.platform)
+    except InvalidValueError as error:
+        raise InvalidRequest(error.message, hint=error.hint) from error
+    if wanted.os != "linux":
+        raise InvalidRequest(f"images for {wanted} cannot be built here", hint="only those for Linux can")
+    return wanted

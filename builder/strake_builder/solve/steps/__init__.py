@@ -1,0 +1,1 @@
+"""The instructions that change files: RUN, COPY and ADD."""

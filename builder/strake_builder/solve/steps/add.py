@@ -1,0 +1,184 @@
+"""Executes ADD: as COPY, but local archives are unpacked, and URLs and git repositories are fetched."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from strake_builder.context.git import GitPlace, redact_url
+from strake_builder.errors import SourceError, StepError
+from strake_builder.frontend.model.chmod import made_mode
+from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
+from strake_builder.layers.compression import DecompressedStream
+from strake_builder.layers.errors import LayerError
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_builder.rootfs.unpack.archive import unpack_archive
+from strake_builder.solve.steps.copy import mode_of, write_heredocs
+from strake_builder.solve.steps.file_origins import FileOrigins
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.steps.sources import filtered, find_sources
+from strake_oci.spec.platform import Platform
+
+_TAR_MAGIC = b"ustar"
+_TAR_MAGIC_AT = 257
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True)
+class AddPlaces:
+    """Where an ADD takes from and puts to.
+
+    Attributes:
+        target: the root to add to; with `--link` an empty one.
+        scratch: an empty directory for what is downloaded.
+        origins: opens the context.
+        platform: of the stage.
+        remote: fetches URLs, and knows commits.
+        max_unpacked: bytes that an archive may take on disk.
+    """
+
+    target: Root
+    scratch: str
+    origins: FileOrigins
+    platform: Platform
+    remote: RemoteSources
+    max_unpacked: int = MAX_UNPACKED
+
+
+def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
+    """Add what a step names.
+
+    Args:
+        step: what to add.
+        owner: (uid, gid) that `--chown` means, None without it.
+        places: see `AddPlaces`.
+        reporter: hears of patterns that match nothing.
+
+    Raises:
+        StepError: a source is missing or cannot be where it should go.
+        SourceError: a URL or repository cannot be fetched.
+    """
+    destination = step.destination.encode(errors="surrogateescape")
+    write_heredocs(step.files, places.target, destination, owner or (0, 0), step.chmod)
+    adding = _Adding(step, owner, places, destination)
+    for number, wanted in enumerate(step.sources):
+        match wanted:
+            case PathSource():
+                if not adding.local(wanted):
+                    where = step.origin
+                    message = f"{wanted.path.lstrip('/')} matches nothing"
+                    reporter.warn(message, where.file, where.span.first)
+            case UrlSource():
+                adding.url(wanted)
+            case GitSource():
+                adding.git(wanted, os.path.join(places.scratch, str(number)))
+            case _:
+                assert_never(wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Adding:
+    step: AddStep
+    owner: tuple[int, int] | None
+    places: AddPlaces
+    destination: bytes
+
+    def local(self, wanted: PathSource) -> bool:
+        """Add from the context; say whether there was anything."""
+        view = self.places.origins.open(FromContext(), self.places.platform)
+        with Root(view.path) as source:
+            found = list(find_sources(source, view, wanted))
+            for path in found:
+                if self.step.unpack is False or not self._unpacked(source, path):
+                    options = filtered(self._options(), view, wanted, path, self.step.excludes)
+                    copy_path(source, path, self.places.target, self.destination, options)
+        return bool(found)
+
+    def url(self, wanted: UrlSource) -> None:
+        """Add a download: mode 0600, its time as the server says, not unpacked unless asked."""
+        file = self.places.remote.file(wanted)
+        content = file.name.encode()
+        with Root(file.directory) as source:
+            if self.step.unpack and self._unpacked(source, content):
+                return
+            destination = self.destination
+            found = self.places.target.stat(destination)
+            if destination.endswith(b"/") or (found is not None and stat.S_ISDIR(found.st_mode)):
+                name = wanted.filename.encode(errors="surrogateescape")
+                destination = destination.rstrip(b"/") + b"/" + name
+            copy_path(source, content, self.places.target, destination, self._options())
+
+    def git(self, wanted: GitSource, scratch: str) -> None:
+        """Add a commit's files, without git's own unless asked."""
+        os.mkdir(scratch)
+        ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
+        place = GitPlace(wanted.remote, ref, wanted.submodules)
+        revision = self.places.remote.check_out(place, scratch)
+        if wanted.checksum and not revision.startswith(wanted.checksum):
+            raise SourceError(
+                f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
+                hint="the ref moved: check it, then correct --checksum",
+            )
+        expected = self.places.remote.known_commit(wanted)
+        if expected not in {None, revision}:
+            raise SourceError(
+                f"{redact_url(wanted.remote)} moved from {expected} to {revision} during the build",
+                hint="build again",
+            )
+        options = self._options()
+        if not wanted.keep_git_dir:
+            options = replace(options, keep=lambda path, _: path.rpartition(b"/")[2] != b".git")
+        path = wanted.subdir.encode(errors="surrogateescape") or b"/"
+        with Root(scratch) as source:
+            copy_path(source, path, self.places.target, self.destination, options)
+
+    def _options(self) -> CopyOptions:
+        chmod = self.step.chmod
+        return CopyOptions(self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod))
+
+    def _unpacked(self, source: Root, path: bytes) -> bool:
+        return _unpacked(source, path, self.places, self.destination, self.owner)
+
+
+def _unpacked(
+    source: Root, path: bytes, places: AddPlaces, destination: bytes, owner: tuple[int, int] | None
+) -> bool:
+    """Unpack a file that is an archive, in any of the compressions that ADD knows; say whether it was one."""
+    with source.place(path) as place:
+        if place.stat is None or not stat.S_ISREG(place.stat.st_mode):
+            return False
+        fd = os.open(place.name, _READ, dir_fd=place.directory)
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        if not _is_archive(file):
+            return False
+        file.seek(0)
+        target = places.target
+        target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
+        with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
+            try:
+                unpack_archive(
+                    DecompressedStream(file),
+                    inside,
+                    owner=owner,
+                    scratch=target.beside,
+                    limit=places.max_unpacked,
+                )
+            except LayerError as error:
+                raise StepError(
+                    f"cannot unpack {os.fsdecode(path).lstrip('/')}: {error.message}", hint=error.hint
+                ) from error
+    return True
+
+
+def _is_archive(file: os.PathLike[str] | object) -> bool:
+    """Say whether a file, unpacked as it may be, starts with a tar header."""
+    try:
+        head = DecompressedStream(file).read(512)  # type: ignore[arg-type]
+    except LayerError:
+        return False
+    return head[_TAR_MAGIC_AT : _TAR_MAGIC_AT + len(_TAR_MAGIC)] == _TAR_MAGIC

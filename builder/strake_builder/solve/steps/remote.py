@@ -1,0 +1,142 @@
+"""What ADD fetches from elsewhere: each URL and each git ref is asked for once a build.
+
+The answer serves both the step's cache key and its execution, so that the key never names another content
+than the one that was added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+from strake_builder import interrupt
+from strake_builder.context.downloads import Downloads
+from strake_builder.context.git import GitPlace, check_out, resolve_ref
+from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.http.cancellation import Stopping
+
+_FULL_COMMIT = 40
+"""Hex digits from which on a checksum names one commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A URL's content.
+
+    Attributes:
+        directory: holds the file and nothing else; it is not to be written to.
+        name: of the file.
+        modified: time of last modification that the server says, in nanoseconds; 0 where it says none.
+    """
+
+    directory: str
+    name: str
+    modified: int
+
+    def sha256(self) -> str:
+        """Return the digest of the content, in hex."""
+        with open(os.path.join(self.directory, self.name), "rb") as file:
+            hasher = hashlib.sha256()
+            for piece in interrupt.pieces(file):
+                hasher.update(piece)
+            return hasher.hexdigest()
+
+
+class RemoteSources:
+    """Fetches, in the background. Thread-safe.
+
+    Args:
+        workspace: where files are put.
+        downloads: fetches URLs.
+        pool: where this happens.
+        stopping: ends what is under way, downloads included.
+    """
+
+    def __init__(
+        self, workspace: Workspace, downloads: Downloads, pool: Executor, stopping: Stopping
+    ) -> None:
+        self._workspace = workspace
+        self._downloads = downloads
+        self._pool = pool
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._files: dict[tuple[str, str | None], Future[RemoteFile]] = {}
+        self._commits: dict[tuple[str, str], Future[str]] = {}
+
+    def prefetch(self, steps: Iterable[Step]) -> None:
+        """Begin to find out what the content of remote sources is, where the Dockerfile does not say so."""
+        for step in steps:
+            for source in step.sources if isinstance(step, AddStep) else ():
+                if isinstance(source, UrlSource) and not is_pinned(source):
+                    self._file(source)
+                elif isinstance(source, GitSource) and not is_pinned(source):
+                    self._commit(source)
+
+    def file(self, source: UrlSource) -> RemoteFile:
+        """Return a URL's content.
+
+        Raises:
+            SourceError: it cannot be had, is too large, or has another checksum.
+            OSError: the file cannot be written.
+        """
+        return self._file(source).result()
+
+    def commit(self, source: GitSource) -> str:
+        """Return the full hash of the commit that a git source's ref stands for.
+
+        Raises:
+            SourceError: the remote does not answer, or has no such ref.
+        """
+        return self._commit(source).result()
+
+    def check_out(self, place: GitPlace, directory: str) -> str:
+        """Fetch one commit's files into an empty directory and return its full hash.
+
+        Raises:
+            SourceError: it cannot be fetched.
+        """
+        return check_out(place, directory, self._stopping)
+
+    def stop(self) -> None:
+        """End whatever is under way."""
+        self._stopping.stop()
+
+    def known_commit(self, source: GitSource) -> str | None:
+        """Return what `commit` returned for this build's keys, None if nobody asked."""
+        with self._lock:
+            known = self._commits.get((source.remote, source.ref))
+        return known.result() if known is not None and known.exception() is None else None
+
+    def _file(self, source: UrlSource) -> Future[RemoteFile]:
+        key = (source.url, source.checksum)
+        with self._lock:
+            if key not in self._files:
+                self._files[key] = self._pool.submit(self._fetch, source)
+            return self._files[key]
+
+    def _fetch(self, source: UrlSource) -> RemoteFile:
+        directory = self._workspace.directory(self._workspace.new_name("download"))
+        path = os.path.join(directory, "content")
+        modified = self._downloads.fetch(source.url, path, source.checksum) or 0
+        os.utime(path, ns=(modified, modified))
+        return RemoteFile(directory, "content", modified)
+
+    def _commit(self, source: GitSource) -> Future[str]:
+        key = (source.remote, source.ref)
+        with self._lock:
+            if key not in self._commits:
+                place = GitPlace(source.remote, source.ref)
+                self._commits[key] = self._pool.submit(resolve_ref, place, self._stopping)
+            return self._commits[key]
+
+
+def is_pinned(source: UrlSource | GitSource) -> bool:
+    """Say whether the Dockerfile itself names the content of a remote source."""
+    if source.checksum is None:
+        return False
+    return isinstance(source, UrlSource) or len(source.checksum) >= _FULL_COMMIT

@@ -1,0 +1,156 @@
+"""Executes RUN: a process in a sandbox over a snapshot, with its identity, environment and mounts."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shlex
+from typing import Final
+
+from strake_builder.errors import OutOfDisk, OutOfMemory, RunStepFailed, StepError, redact
+from strake_builder.frontend.model.steps import RunStep
+from strake_builder.rootfs.files.accounts import Account, find_account, split_user
+from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.mounts.mountpoints import MountPoint, mount_points
+from strake_builder.sandbox.argument_sizes import refuse_long_arguments
+from strake_builder.sandbox.crun import Crun, Outcome
+from strake_builder.sandbox.memory import oom_kills
+from strake_builder.sandbox.output_lines import LineSink
+from strake_builder.sandbox.process import Identity, Network, Process
+from strake_builder.sandbox.spec import RUNTIME_TARGETS
+from strake_builder.solve.steps.mounts import HOSTNAME, MountMaker, Prepared
+from strake_builder.solve.workspace.disk_room import DiskRoom
+from strake_oci.spec.platform import Platform
+
+DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LOADER_OF_32_BIT_X86: Final = b"/lib/ld-linux.so.2"
+_COMMAND_SHOWN: Final = 300
+_KILLED: Final = 137
+
+
+def execute_run(
+    step: RunStep,
+    root_path: str,
+    platform: Platform,
+    crun: Crun,
+    mounts: MountMaker,
+    room: DiskRoom,
+    sink: LineSink,
+) -> None:
+    """Run a step's command in a writable root.
+
+    Args:
+        step: what to run.
+        root_path: the root file system.
+        platform: of the stage, for mounts from images.
+        crun: runs the process.
+        mounts: prepares its mounts.
+        room: of the work directory.
+        sink: gets its output.
+
+    Raises:
+        RunStepFailed: the command ended with another status than zero.
+        OutOfDisk: it did, or could not be started, and there was no room left.
+        StepError: it could not be started: user, mount or program missing.
+    """
+    if step.security == "insecure":
+        raise StepError("RUN --security=insecure is not available: it would need a privileged pod")
+    with Root(root_path) as root, contextlib.ExitStack() as scope:
+        prepared = mounts.prepare(step.mounts, platform, scope)
+        mounts.network_files(prepared)
+        mounts.scripts(step.files, prepared)
+        mounts.devices(prepared, scope)
+        user, group = split_user(step.user)
+        account = find_account(root, user, group)
+        root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
+        runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
+        scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
+        killed_before = oom_kills()
+        process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
+        refuse_long_arguments(process)
+        started = room.look()
+        outcome = crun.run(process, root_path, sink)
+        room.look()
+    if outcome.status == _KILLED and oom_kills() > killed_before:
+        raise OutOfMemory(
+            f"the command {_shown(step)} was killed: the memory limit is reached",
+            hint="raise spec.resources.limits.memory, or do less at a time",
+        )
+    if outcome.status and (room.was_full_since(started) or _ran_out_of_room(outcome.runtime_message)):
+        happened = f"ended with exit code {outcome.status}"
+        if outcome.runtime_message:
+            happened = f"could not be started: {outcome.runtime_message}"
+        raise OutOfDisk(
+            f"the command {_shown(step)} {happened}: the work directory is full",
+            hint="give the builder more ephemeral storage",
+        )
+    _raise_for(outcome, step)
+
+
+def _ran_out_of_room(runtime_message: str) -> bool:
+    return any(os.strerror(number) in runtime_message for number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer: bool) -> Process:
+    environment = [*step.environment, *step.proxy_environment, *prepared.environment]
+    names = {entry.partition("=")[0] for entry in environment}
+    if "PATH" not in names:
+        environment.append(f"PATH={DEFAULT_PATH}")
+    if "HOME" not in names:
+        environment.append(f"HOME={account.home}")
+    return Process(
+        argv=step.command.argv,
+        environment=tuple(environment),
+        working_dir=step.working_dir,
+        identity=Identity(account.uid, account.gid, account.groups),
+        network=Network.NONE if step.network == "none" else Network.BUILDER,
+        mounts=tuple(prepared.mounts),
+        hostname=HOSTNAME,
+        makes_sockets_by_pointer=by_pointer,
+    )
+
+
+def _makes_sockets_by_pointer(root: Root, platform: Platform) -> bool:
+    """Say whether an image has 32-bit programs of x86 with the GNU C library, whose loader has one place."""
+    return platform.architecture == "386" or (
+        platform.architecture == "amd64" and root.stat(_LOADER_OF_32_BIT_X86) is not None
+    )
+
+
+def _raise_for(outcome: Outcome, step: RunStep) -> None:
+    if outcome.status == 0:
+        return
+    shown = _shown(step)
+    if outcome.runtime_message:
+        raise RunStepFailed(
+            f"cannot start {shown}: {outcome.runtime_message}",
+            exit_code=outcome.status,
+            log_tail=outcome.tail,
+            hint=_start_hint(outcome.runtime_message),
+        )
+    raise RunStepFailed(
+        f"the command {shown} ended with exit code {outcome.status}",
+        exit_code=outcome.status,
+        log_tail=outcome.tail,
+        hint=_HINTS.get(outcome.status, ""),
+    )
+
+
+def _shown(step: RunStep) -> str:
+    command = redact(shlex.join(step.command.argv))
+    return command if len(command) <= _COMMAND_SHOWN else command[:_COMMAND_SHOWN] + "…"
+
+
+_HINTS: Final[dict[int, str]] = {
+    126: "the file is there but cannot be executed: check its mode and its first line",
+    127: "a program was not found: install it in an earlier step, or check PATH",
+    137: "it was killed (SIGKILL), most often for lack of memory",
+    139: "it crashed (SIGSEGV): is the image built for this processor?",
+}
+
+
+def _start_hint(runtime_message: str) -> str:
+    if any(word in runtime_message for word in ("executable", "exec container process")):
+        return "check that the program exists in the image and that its interpreter does"
+    return ""

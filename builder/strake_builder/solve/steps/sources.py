@@ -1,0 +1,128 @@
+"""Finds what a source of COPY or ADD names, and what of it is left out.
+
+Three things leave files out: .dockerignore (seen from the context's root), `--exclude` (seen from the
+copied directory) and, with `--parents`, the source itself, which is a pattern.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from strake_builder import interrupt
+from strake_builder.context.filtered import ContextFilter
+from strake_builder.errors import StepError
+from strake_builder.frontend.model.steps import PathSource
+from strake_builder.frontend.patterns import glob
+from strake_builder.rootfs.errors import NotADirectory, NotInRoot
+from strake_builder.rootfs.files.copy import CopyOptions
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.solve.steps.file_origins import OriginView
+
+
+def find_sources(root: Root, view: OriginView, wanted: PathSource) -> Iterator[bytes]:
+    """Yield the paths that a source stands for, in byte order.
+
+    Raises:
+        StepError: a path without wildcards that does not exist or is ignored.
+    """
+    path = wanted.path.encode(errors="surrogateescape")
+    if wanted.include is not None:
+        if wanted.required is not None:
+            _require(root, view, wanted.required.encode(errors="surrogateescape"))
+        yield path
+        return
+    base, pattern = glob.split_wildcards(wanted.path)
+    if not pattern:
+        _require(root, view, path)
+        yield path
+        return
+    yield from _matching(root, view, base.encode(errors="surrogateescape"), pattern.split("/"))
+
+
+def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) -> Iterator[bytes]:
+    """Yield matches below a directory, one path element at a time, so that nothing else is read."""
+    try:
+        with root.directory(base) as fd:
+            names = sorted(os.fsencode(name) for name in os.listdir(f"/proc/self/fd/{fd}"))
+    except (NotInRoot, NotADirectory):
+        return
+    for name in names:
+        interrupt.check()
+        if not glob.element_matches(patterns[0], os.fsdecode(name)):
+            continue
+        path = base.rstrip(b"/") + b"/" + name
+        if len(patterns) == 1:
+            if _visible(root, view, path):
+                yield path
+        elif (found := root.stat(path)) is not None and stat.S_ISDIR(found.st_mode):
+            yield from _matching(root, view, path, patterns[1:])
+
+
+def _require(root: Root, view: OriginView, path: bytes) -> None:
+    shown = os.fsdecode(path).lstrip("/")
+    if root.stat(path, follow=False) is None or root.stat(path) is None:
+        hint = "paths are relative to the context; files outside it cannot be used" if view.context else ""
+        raise StepError(f"{shown or '/'} does not exist", hint=hint)
+    if not _visible(root, view, path):
+        raise StepError(
+            f"{shown} is left out of the context by .dockerignore", hint="add an exception: !" + shown
+        )
+
+
+def _visible(root: Root, view: OriginView, path: bytes) -> bool:
+    relative = path.strip(b"/")
+    if view.context is None or view.context.everything or not relative:
+        return True
+    found = root.stat(path, follow=False)
+    is_directory = found is not None and stat.S_ISDIR(found.st_mode)
+    visible = view.context.filter()
+    return visible.keep(relative, is_directory) or (is_directory and visible.enter(relative, True))
+
+
+class _Rule(Protocol):
+    """Says which members of a copied directory are left out; paths are relative to it."""
+
+    def keep(self, member: bytes, is_directory: bool) -> bool: ...
+    def enter(self, member: bytes, is_directory: bool) -> bool: ...
+
+
+class _Below:
+    """A context's filter, seen from a directory inside it."""
+
+    def __init__(self, rule: _Rule, prefix: bytes) -> None:
+        self._rule = rule
+        self._prefix = prefix
+
+    def keep(self, member: bytes, is_directory: bool) -> bool:
+        return self._rule.keep(self._prefix + member, is_directory)
+
+    def enter(self, member: bytes, is_directory: bool) -> bool:
+        return self._rule.enter(self._prefix + member, is_directory)
+
+
+def filtered(
+    options: CopyOptions, view: OriginView, wanted: PathSource, path: bytes, excludes: tuple[str, ...]
+) -> CopyOptions:
+    """Add what .dockerignore, `--exclude` and `--parents` leave out to how a path is copied."""
+    inside = path.strip(b"/")
+    rules: list[_Rule] = []
+    if view.context is not None and not view.context.everything:
+        rules.append(_Below(view.context.filter(), inside + b"/" if inside else b""))
+    if excludes:
+        rules.append(ContextFilter(excludes))
+    if wanted.include is not None:
+        rules.append(ContextFilter(("**", f"!{wanted.include.strip('/')}")))
+    if not rules:
+        return options
+
+    def keep(member: bytes, is_directory: bool) -> bool:
+        return all(rule.keep(member, is_directory) for rule in rules)
+
+    def enter(member: bytes, is_directory: bool) -> bool:
+        return all(rule.keep(member, is_directory) or rule.enter(member, is_directory) for rule in rules)
+
+    return replace(options, keep=keep, enter=enter)

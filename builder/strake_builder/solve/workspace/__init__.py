@@ -1,0 +1,1 @@
+"""The directories in which a build works."""

@@ -1,0 +1,92 @@
+"""Google Artifact Registry: an access token for an hour, from workload identity or the metadata server.
+
+The official google-auth finds it (Application Default Credentials). It is the optional extra `gcp`, imported
+when the first Google registry is asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from strake_oci.credentials.credential import Credential
+from strake_oci.errors import CredentialError
+from strake_oci.ttl_cache import Remembered
+
+if TYPE_CHECKING:
+    from strake_oci.spec.reference import Repository
+
+_HOSTS: Final = re.compile(r"(?:[a-z0-9-]+\.)?gcr\.io|[a-z0-9-]+-docker\.pkg\.dev|docker\.pkg\.dev", re.ASCII)
+_SCOPE: Final = "https://www.googleapis.com/auth/cloud-platform"
+_USER: Final = "oauth2accesstoken"
+_EARLY: Final = 300.0
+_ABSENT: Final = 600.0
+_NOT_FOUND: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleCredentials:
+    """Credentials for Google's registries. Thread-safe.
+
+    Public images live there too (distroless, for one): without an identity, or without the extra,
+    the registry is asked anonymously.
+    """
+
+    _known: Remembered[str, Credential | None] = field(default_factory=Remembered, repr=False)
+
+    def lookup(self, repository: Repository) -> Credential | None:
+        """Return an access token for a Google registry; None for any other, and without an identity.
+
+        Raises:
+            CredentialError: Google refused the identity there is.
+        """
+        if not _HOSTS.fullmatch(repository.registry):
+            return None
+        return self._known.get("", lambda: _token(repository.registry))
+
+    def describe(self) -> str:
+        """Return what is asked."""
+        return "Google Cloud (workload identity or metadata server)"
+
+
+def _token(registry: str) -> tuple[Credential | None, float]:
+    # Read when the library is imported. Where nobody answers it tries three times, 12 seconds in all, which
+    # every public image on gcr.io would cost off Google; on Google the machine's firmware says so, too.
+    os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+    try:
+        import google.auth
+        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+        from google.auth.transport.requests import Request
+    except ImportError:
+        return None, _ABSENT
+    try:
+        found, _ = google.auth.default(scopes=[_SCOPE])
+        found.refresh(Request())  # type: ignore[no-untyped-call]
+    except DefaultCredentialsError:
+        return None, _ABSENT
+    except GoogleAuthError as error:
+        if _has_no_account(error):
+            return None, _ABSENT
+        raise CredentialError(
+            f"no credentials for {registry} from Google: {_words(error)}",
+            hint="check that the service account is bound to an identity that may use Artifact Registry",
+        ) from error
+    lifetime = _ABSENT
+    if found.expiry is not None:  # UTC without saying so
+        lifetime = (found.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() - _EARLY
+    return Credential("Google Cloud (Application Default Credentials)", _USER, str(found.token)), lifetime
+
+
+def _has_no_account(error: Exception) -> bool:
+    """Return whether the metadata server knows no service account of the machine: it says 404 then."""
+    cause = error.__cause__
+    return cause is not None and any(getattr(part, "status", None) == _NOT_FOUND for part in cause.args)
+
+
+def _words(error: BaseException) -> str:
+    """Return what an error of the library says, without the errors and answers that it wraps."""
+    said = error.args[0] if error.args else type(error).__name__
+    return _words(said) if isinstance(said, BaseException) else str(said).partition("\n")[0][:200]

@@ -1,0 +1,268 @@
+"""Sockets for httpcore that do not wait for ever, and that read more than a little at a time.
+
+httpcore limits the time of each read. A hostile server that sends its headers byte by byte, or one interim
+answer after another, stays within that and holds a thread for days. Here the whole head of an answer has a
+limit, in time and bytes. And another thread can end any wait (`stopping`): for names, connections, TLS, data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from concurrent.futures import CancelledError, Future, InvalidStateError
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import httpcore
+from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strake_oci.http.cancellation import Stopping
+
+_Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
+"""What `socket.getaddrinfo` returns."""
+
+READ: Final = 256 * 1024
+"""Bytes taken from a socket at a time. Each piece costs some 30 µs of Python on its way through h11, and
+httpcore's own 64 KiB make that a third of the time of a large blob; beyond 256 KiB little is won
+(benchmarks/oci_results.md)."""
+
+HEAD_SECONDS: Final = 300.0
+"""Of waiting for an answer to begin. A registry that commits a large upload is silent for a while."""
+
+HEAD_BYTES: Final = 2 * 1024 * 1024
+"""That may come before an answer's body begins. A real head has some KiB, and may bring the first piece of
+the body.
+"""
+
+
+DIRECT: Final = 16 * 1024 * 1024
+"""Bytes from which an answer's body is read past httpcore, for the price of its connection."""
+
+_DIRECT_READ: Final = 1024 * 1024
+_STOPPED: Final = "stopped"
+
+
+@dataclass(slots=True)
+class _Head:
+    seconds: float
+    bytes_left: int
+
+
+class _Waiting(threading.local):
+    """The head that this thread waits for, if any: httpcore reads in the thread that asks."""
+
+    head: _Head | None = None
+
+
+_waiting: Final = _Waiting()
+
+
+@contextlib.contextmanager
+def head_limits() -> Iterator[None]:
+    """Limit what this thread reads meanwhile as the head of an answer; the time of sending does not count."""
+    _waiting.head = _Head(HEAD_SECONDS, HEAD_BYTES)
+    try:
+        yield
+    finally:
+        _waiting.head = None
+
+
+def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | None) -> Iterator[bytes]:
+    """Yield the next bytes of a connection as they come; nothing else may be done with it afterwards.
+
+    h11 copies every byte three times on its way, and takes some 30 µs for each piece, of which TLS makes one
+    of every 16 KiB.
+
+    Args:
+        stream: The connection, everything before the bytes read.
+        size: How many to read.
+        timeout: Seconds to wait for each piece.
+
+    Raises:
+        httpcore.ReadTimeout, httpcore.ReadError: As httpcore does.
+        httpcore.RemoteProtocolError: The connection ended before.
+    """
+    while size:
+        piece = stream.read(_DIRECT_READ, timeout)[:size]
+        if not piece:
+            raise httpcore.RemoteProtocolError(f"it was closed {size} bytes before the end")
+        size -= len(piece)
+        yield piece
+
+
+class LimitedBackend(httpcore.NetworkBackend):
+    """Makes connections whose reads obey `head_limits`, and that end when they are stopped.
+
+    Args:
+        stopping: Tells when, and how long this thread may wait.
+    """
+
+    def __init__(self, stopping: Stopping) -> None:
+        self._stopping = stopping
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.NetworkStream:
+        """Connect to a host and port: to the first of its addresses where somebody listens."""
+        failure = OSError("the host name has no address")
+        for family, kind, protocol, _name, address in self._look_up(host, port, timeout):
+            try:
+                return self._connected(socket.socket(family, kind, protocol), address, timeout)
+            except OSError as error:
+                failure = error
+        if isinstance(failure, TimeoutError):
+            raise httpcore.ConnectTimeout(failure) from failure
+        raise httpcore.ConnectError(failure) from failure
+
+    def connect_unix_socket(
+        self, path: str, timeout: float | None = None, *_: Any, **__: Any
+    ) -> httpcore.NetworkStream:
+        """Connect to a socket file."""
+        try:
+            return self._connected(socket.socket(socket.AF_UNIX), path, timeout)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except OSError as error:
+            raise httpcore.ConnectError(error) from error
+
+    def sleep(self, seconds: float) -> None:
+        """Wait: never, since httpcore does so between attempts of its own."""
+        raise NotImplementedError("httpcore is to make one attempt: retries are the Retrier's")
+
+    def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> _LimitedStream:
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            line = _Line(sock, self._stopping)
+            undo.callback(line.close)
+            sock.settimeout(line.seconds(timeout))
+            sock.connect(address)
+            undo.pop_all()
+        return _LimitedStream(SyncStream(sock), line)
+
+    def _look_up(self, host: str, port: int, timeout: float | None) -> _Found:
+        """Return a host's addresses. The system's function cannot be interrupted, so it is left behind."""
+        found: Future[_Found] = Future()
+
+        def look_up() -> None:
+            with contextlib.suppress(InvalidStateError):  # nobody waits any more
+                try:
+                    found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                except (OSError, UnicodeError) as error:
+                    found.set_exception(error)
+
+        threading.Thread(target=look_up, name="look-up", daemon=True).start()
+        self._stopping.add(found.cancel)
+        try:
+            return found.result(_allowed(self._stopping, timeout))
+        except CancelledError as error:
+            raise httpcore.NetworkError(_STOPPED) from error
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(error) from error
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(error) from error
+        finally:
+            self._stopping.discard(found.cancel)
+
+
+class _Line:
+    """A connection, plain or TLS, as seen by whoever wants to end it from another thread."""
+
+    def __init__(self, sock: socket.socket, stopping: Stopping) -> None:
+        # A descriptor of its own: TLS takes the first one over, and it is closed without asking.
+        self._socket = sock.dup()
+        self._stopping = stopping
+        stopping.add(self.cut)
+
+    def seconds(self, wanted: float | None) -> float | None:
+        """Return how long this thread may wait.
+
+        Raises:
+            httpcore.NetworkError: Not at all.
+        """
+        return _allowed(self._stopping, wanted)
+
+    def cut(self) -> None:
+        """End the connection; a thread that waits for it comes back at once."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._stopping.discard(self.cut)
+        self._socket.close()
+
+
+class _LimitedStream(httpcore.NetworkStream):
+    def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
+        self._inner = inner
+        self._line = line
+        self._socket = _socket(inner)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        timeout = self._line.seconds(timeout)
+        head = _waiting.head
+        if head is None:
+            return self._inner.read(max(max_bytes, READ), timeout)
+        if head.seconds <= 0:
+            raise httpcore.ReadTimeout("the head of the answer took too long")
+        if head.bytes_left <= 0:
+            raise httpcore.RemoteProtocolError("the head of the answer is too long")
+        begun = time.monotonic()
+        limit = head.seconds if timeout is None else min(timeout, head.seconds)
+        data = self._inner.read(max(max_bytes, READ), limit)
+        head.seconds -= time.monotonic() - begun
+        head.bytes_left -= len(data)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._socket is None:
+            self._inner.write(buffer, self._line.seconds(timeout))
+            return
+        # httpcore copies the rest for each part that is taken; a TLS connection takes 16 KiB at a time.
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                self._socket.settimeout(self._line.seconds(timeout))
+                rest = rest[self._socket.send(rest) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(error) from error
+        except OSError as error:
+            raise httpcore.WriteError(error) from error
+
+    def close(self) -> None:
+        self._line.close()
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        try:
+            inner = self._inner.start_tls(ssl_context, server_hostname, self._line.seconds(timeout))
+        except BaseException:
+            self.close()
+            raise
+        return _LimitedStream(inner, self._line)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _allowed(stopping: Stopping, wanted: float | None) -> float | None:
+    seconds = stopping.seconds(wanted)
+    if seconds is not None and seconds <= 0:
+        raise httpcore.NetworkError(_STOPPED)
+    return seconds
+
+
+def _socket(stream: httpcore.NetworkStream) -> socket.socket | None:
+    """Return the socket that a stream writes to; None where something is between: TLS in a proxy's TLS."""
+    found = stream.get_extra_info("socket")
+    between = stream.get_extra_info("ssl_object") is not None and not isinstance(found, ssl.SSLSocket)
+    return None if between or not isinstance(found, socket.socket) else found

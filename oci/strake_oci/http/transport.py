@@ -1,0 +1,352 @@
+"""HTTP, and the only module that knows httpx.
+
+It sends one request over a pooled connection, follows redirects without giving secrets away, and turns every
+way in which a connection can fail into an error of ours. It knows nothing of authentication, retries and
+registries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import httpcore
+import httpx
+
+from strake_oci.errors import (
+    ConnectionFailedError,
+    DeadlineExceededError,
+    ErrorContext,
+    ProtocolError,
+    RegistryError,
+    SizeExceededError,
+    StoppedError,
+)
+from strake_oci.http.cancellation import Stopping
+from strake_oci.http.failures import connection_error
+from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
+from strake_oci.http.proxy import proxy_for
+from strake_oci.http.tls import ssl_context
+from strake_oci.http.url_policy import check_hop, join
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+    from types import TracebackType
+
+    from strake_oci.http.settings import ClientSettings, Endpoint, TLSSettings
+
+_MAX_REDIRECTS: Final = 5
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REPEATED: Final = frozenset({307, 308})
+_DRAIN: Final = 64 * 1024
+
+READ_DEADLINE: Final = 60.0
+"""Seconds in which a document (manifest, token, error) must have come in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: "GET".
+        url: Absolute.
+        headers: Authorization included.
+        body: None, bytes, or pieces that are sent as they come.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | Iterable[bytes] | None = field(default=None, repr=False)
+
+
+class Answer:
+    """An HTTP response whose body is still to be read. Close it, or use it as a context manager.
+
+    Attributes:
+        status: HTTP status.
+        url: Where the answer came from, after redirects.
+    """
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        request: Request,
+        context: ErrorContext,
+        silence: float,
+        stopping: Stopping,
+    ) -> None:
+        self._response = response
+        self._silence = silence
+        self._stopping = stopping
+        self._is_bodiless = request.method == "HEAD"
+        self._context = context
+        self.status = response.status_code
+        self.url = request.url
+
+    def header(self, name: str) -> str:
+        """Return a header's value, or "" without such a header."""
+        return str(self._response.headers.get(name, ""))
+
+    def headers(self, name: str) -> list[str]:
+        """Return the values of a header that may come several times."""
+        return self._response.headers.get_list(name)
+
+    @property
+    def content_length(self) -> int | None:
+        """The length that the sender announced, or None."""
+        value = self.header("content-length")
+        return int(value) if value.isascii() and value.isdigit() else None
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield the body in the pieces in which it comes, as sent: no content encoding is undone.
+
+        Raises:
+            ConnectionFailedError: The connection broke or fell silent.
+            StoppedError: The transport was stopped.
+        """
+        with _mapped(self._context, self._stopping):
+            pieces = self._response.iter_raw()
+            length, connection = self.content_length or 0, self._response.extensions.get("network_stream")
+            if length >= DIRECT and not self._is_bodiless and connection and not self._is_encoded():
+                first = next(pieces, b"")  # all that h11 holds of it
+                yield first
+                # `pieces` stays alive meanwhile: dropped, it would close the connection.
+                yield from rest_of_body(connection, length - len(first), self._silence)
+            else:
+                yield from pieces
+
+    def _is_encoded(self) -> bool:
+        """Say whether the body is framed otherwise than by its length."""
+        return bool(self.header("transfer-encoding"))
+
+    def read(self, limit: int) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            SizeExceededError: Longer than the limit; no more than that was read.
+            ConnectionFailedError: The connection broke, fell silent, or took too long in all.
+        """
+        body = bytearray()
+        begun = time.monotonic()
+        for piece in self.stream():
+            body += piece
+            if time.monotonic() - begun > READ_DEADLINE:
+                self.close()
+                raise DeadlineExceededError(
+                    self._context, f"the answer did not come to its end in {READ_DEADLINE:.0f} seconds"
+                )
+            if len(body) > limit:
+                self.close()
+                raise SizeExceededError(
+                    f"{self._context.operation} ({self._context.registry}): "
+                    f"the answer is longer than {limit} bytes and was not read"
+                )
+        return bytes(body)
+
+    def close(self) -> None:
+        """Let go of the connection; it is used again only if the body was read to its end."""
+        self._response.close()
+
+    def drain(self) -> None:
+        """Read a short body away, so that the connection can be used again, and close."""
+        with contextlib.suppress(RegistryError, SizeExceededError):
+            if self._is_bodiless or (self.content_length or 0) <= _DRAIN:
+                self.read(_DRAIN)
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Transport:
+    """Sends requests over pooled connections, one pool per set of TLS and socket settings. Thread-safe.
+
+    Args:
+        settings: Time limits, User-Agent, number of connections, whether to obey the proxy variables.
+        stopping: What else stops it.
+    """
+
+    def __init__(self, settings: ClientSettings, stopping: Stopping | None = None) -> None:
+        self._settings = settings
+        self._pools: dict[_Pool, httpx.HTTPTransport] = {}
+        self._lock = threading.Lock()
+        self._stopping = stopping or Stopping()
+
+    def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
+        """Send a request and return its answer, whatever its status; redirects of GET and HEAD are followed.
+
+        A redirect to another origin loses the Authorization header.
+
+        Args:
+            endpoint: Whose TLS settings hold.
+            request: What to send.
+            context: For errors; the URL is filled in here.
+
+        Raises:
+            ConnectionFailedError: No answer came: broken connection, name, certificate, time.
+            ProtocolError: Too many redirects, or one that must not be followed.
+            StoppedError: The transport was stopped.
+        """
+        for _ in range(_MAX_REDIRECTS + 1):
+            context = replace(context, url=redacted(request.url))
+            pool = self._pool(endpoint, request.url)
+            with _mapped(context, self._stopping):
+                with head_limits():
+                    response = pool.handle_request(self._built(request))
+                answer = Answer(response, request, context, self._settings.timeouts.read, self._stopping)
+            target = answer.header("location")
+            if not target or not _may_follow(request, answer.status, target):
+                return answer
+            answer.drain()
+            request = _redirected(request, target, endpoint, context)
+        raise ProtocolError(context, f"more than {_MAX_REDIRECTS} redirects")
+
+    def stop(self) -> None:
+        """End whatever is under way, from any thread, and let nothing more begin."""
+        self._stopping.stop()
+
+    def last_words(self) -> AbstractContextManager[None]:
+        """Let this thread send something short, stopped or not, that nobody should have to wait for."""
+        return self._stopping.last_words()
+
+    def close(self) -> None:
+        """Close all connections; nothing may be under way."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.close()
+
+    def _built(self, request: Request) -> httpx.Request:
+        times = self._settings.timeouts
+        read = times.commit if request.method in {"PUT", "PATCH"} else times.read
+        limits = {"connect": times.connect, "read": read, "write": times.write, "pool": None}
+        headers = {
+            "User-Agent": self._settings.user_agent,
+            # A registry's answer is the bytes that were hashed: no encoding may come between.
+            "Accept-Encoding": "identity",
+            "Accept": "*/*",
+            **request.headers,
+        }
+        return httpx.Request(
+            request.method, request.url, headers=headers, content=request.body, extensions={"timeout": limits}
+        )
+
+    def _pool(self, endpoint: Endpoint, url: str) -> httpx.HTTPTransport:
+        direct = endpoint.unix_socket is not None or not self._settings.trust_env
+        proxy = None if direct else proxy_for(url, os.environ)
+        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"))
+        with self._lock:
+            pool = self._pools.get(key)
+            if pool is None:
+                pool = self._pools[key] = self._new_pool(endpoint, key)
+            return pool
+
+    def _new_pool(self, endpoint: Endpoint, key: _Pool) -> httpx.HTTPTransport:
+        most = self._settings.max_connections
+        made = httpx.HTTPTransport(
+            uds=str(key.unix_socket) if key.unix_socket else None,
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0),
+            # Reading the system's certificates takes longer than a request on loopback.
+            verify=ssl_context(endpoint) if key.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            proxy=key.proxy,
+        )
+        # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
+        made._pool._network_backend = LimitedBackend(self._stopping)  # noqa: SLF001 - see above
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What connections must have in common to be used for the same requests."""
+
+    tls: TLSSettings
+    unix_socket: Path | None
+    proxy: str | None = field(repr=False)
+    tls_wanted: bool
+
+
+def redacted(url: str) -> str:
+    """Return a URL without user, query and fragment: what may be shown."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what two URLs share if a secret for one may go to the other."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
+
+
+def _may_follow(request: Request, status: int, target: str) -> bool:
+    """Tell whether a redirect may be followed with the same method.
+
+    Only 307 and 308 keep a method that changes something (RFC 9110, section 15.4). What such a request sends,
+    possibly a secret, goes to no other origin, and a stream cannot be sent twice.
+    """
+    if request.method in {"GET", "HEAD"}:
+        return status in _REDIRECTS
+    if status not in _REPEATED or not isinstance(request.body, bytes | None):
+        return False
+    return not request.body or origin(urljoin(request.url, target)) == origin(request.url)
+
+
+def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:
+    url = join(request.url, target, context, what="redirect")
+    check_hop(endpoint, url, context, what="redirect")
+    headers = dict(request.headers)
+    if origin(url) != origin(request.url):
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+    return replace(request, url=url, headers=headers)
+
+
+@contextlib.contextmanager
+def _mapped(context: ErrorContext, stopping: Stopping) -> Iterator[None]:
+    """Turn httpx's exceptions into ours; what breaks because it was stopped did not fail."""
+    try:
+        with _explained(context):
+            yield
+    except ConnectionFailedError as error:
+        if stopping.is_stopped:
+            raise StoppedError(context, "it was stopped") from error.__cause__
+        raise
+
+
+@contextlib.contextmanager
+def _explained(context: ErrorContext) -> Iterator[None]:
+    """Say why a connection failed, most specific first."""
+    try:
+        yield
+    except httpx.ConnectTimeout as error:
+        raise DeadlineExceededError(
+            context, "no connection in time", hint="check the network path and the proxy variables"
+        ) from error
+    except (httpx.TimeoutException, httpcore.TimeoutException) as error:
+        raise DeadlineExceededError(context, "the registry fell silent") from error
+    except (httpx.NetworkError, httpcore.NetworkError) as error:
+        raise connection_error(error, context) from error
+    except httpx.ProxyError as error:
+        raise ConnectionFailedError(
+            context, f"the proxy refused: {error}", hint="check HTTPS_PROXY and NO_PROXY"
+        ) from error
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise ProtocolError(context, f"not a usable URL: {error}") from error
+    except (httpx.RemoteProtocolError, httpcore.RemoteProtocolError) as error:
+        raise ConnectionFailedError(context, f"the connection broke: {error}") from error
+    except httpx.TransportError as error:
+        raise ConnectionFailedError(context, str(error) or type(error).__name__) from error

@@ -1,0 +1,80 @@
+"""Where a registry may send us: the check on redirects, token realms and upload locations.
+
+A registry's answer names other URLs. A hostile one names URLs inside our own network (a cloud's metadata
+service, a neighbour on loopback), or asks for the password in clear text. Private networks are allowed,
+because registries live there; loopback and link-local addresses are allowed only to registries that live
+there themselves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from strake_oci.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from strake_oci.errors import ErrorContext
+    from strake_oci.http.settings import Endpoint
+
+
+def join(base: str, target: str, context: ErrorContext, *, what: str) -> str:
+    """Return the absolute form of a URL that an answer names.
+
+    Raises:
+        ProtocolError: It is none.
+    """
+    try:
+        return urljoin(base, target)
+    except ValueError as error:
+        raise ProtocolError(context, f"{what} to a URL that is none") from error
+
+
+def check_hop(endpoint: Endpoint, url: str, context: ErrorContext, *, what: str) -> None:
+    """Make sure that a URL from a registry's answer may be asked.
+
+    Args:
+        endpoint: The registry that named the URL.
+        url: Absolute.
+        context: For the error.
+        what: "redirect", "token realm", "upload location".
+
+    Raises:
+        ProtocolError: It may not.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise ProtocolError(context, f"{what} to a URL that is none") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ProtocolError(context, f"{what} to a URL of scheme {parts.scheme[:20]!r} refused")
+    if parts.scheme == "http" and not endpoint.is_plain:
+        raise ProtocolError(
+            context,
+            f"{what} from a TLS registry to plain HTTP ({host[:100]}) refused",
+            hint="the registry or the proxy before it is misconfigured, or hostile",
+        )
+    home = urlsplit(endpoint.base).hostname or ""
+    if host != home and endpoint.unix_socket is None and _is_inward(host) and not _is_inward(home):
+        raise ProtocolError(
+            context,
+            f"{what} to {host[:100]}, an address of this machine, refused",
+            hint="the registry is misconfigured, or hostile",
+        )
+
+
+def _is_inward(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # behind a proxy names need not resolve here; connecting will tell
+    return any(_is_own(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found)
+
+
+def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_link_local or address.is_unspecified

@@ -1,0 +1,1 @@
+"""Authorization at a registry: challenges, tokens, headers."""

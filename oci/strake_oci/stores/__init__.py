@@ -1,0 +1,1 @@
+"""Images that are kept elsewhere than in a registry: layouts, archives, memory."""

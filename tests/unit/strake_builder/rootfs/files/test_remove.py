@@ -1,0 +1,99 @@
+"""Trees are removed whatever they hold, few entries or many, and nothing beside them is."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from strake_builder import interrupt
+from strake_builder.errors import BuildCancelled
+from strake_builder.rootfs.files.remove import remove_entry, remove_tree
+from strake_builder.rootfs.mounts import syscalls
+from tests.fixtures.isolated import isolated
+from tests.fixtures.slow_removal import slow_removal
+
+__all__ = ["slow_removal"]
+
+
+def _tree(path: Path, files: int) -> None:
+    (path / "deep/er").mkdir(parents=True)
+    (path / "closed").mkdir(mode=0o000)
+    for number in range(files):
+        (path / "deep" / f"f{number}").write_text("x")
+    os.mkfifo(path / "deep/er/pipe")
+    (path / "dangling").symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("files", [0, 5, 199, 1000])
+def test_removes_a_tree_and_only_it(tmp_path, files):
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside/kept").write_text("kept")
+    _tree(tmp_path / "tree", files)
+    (tmp_path / "tree/way out").symlink_to(tmp_path / "beside")
+    remove_tree(str(tmp_path / "tree"))
+    assert os.listdir(tmp_path) == ["beside"]
+    assert (tmp_path / "beside/kept").read_text() == "kept"
+
+
+def test_does_not_follow_a_link_in_the_trees_place(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/file").write_text("kept")
+    (tmp_path / "tree").symlink_to(tmp_path / "kept")
+    remove_tree(str(tmp_path / "tree"))
+    assert (tmp_path / "kept/file").read_text() == "kept"
+
+
+def test_passes_over_what_is_not_there(tmp_path):
+    remove_tree(str(tmp_path / "missing"))
+    assert os.listdir(tmp_path) == []
+
+
+class TestStopped:
+    """A slow disk: `rm` takes as long as nobody has."""
+
+    @pytest.fixture(autouse=True)
+    def _slow(self, slow_removal):
+        """Have `rm` take minutes."""
+
+    def test_the_rest_is_left_when_patience_ends(self, tmp_path):
+        _tree(tmp_path / "tree", 1000)
+        begun = time.monotonic()
+        with interrupt.interrupted_by(stop):
+            assert not remove_tree(str(tmp_path / "tree"), patience=0.5)
+        assert 0.5 <= time.monotonic() - begun < 5
+
+    def test_an_entry_that_stays_ends_the_work(self, tmp_path):
+        _tree(tmp_path / "tree", 1000)
+        directory = os.open(tmp_path, os.O_RDONLY)
+        try:
+            with interrupt.interrupted_by(stop), pytest.raises(BuildCancelled):
+                remove_entry(directory, b"tree")
+        finally:
+            os.close(directory)
+
+    def test_few_entries_are_removed_all_the_same(self, tmp_path):
+        _tree(tmp_path / "tree", 5)
+        with interrupt.interrupted_by(stop):
+            assert remove_tree(str(tmp_path / "tree"), patience=0)
+        assert os.listdir(tmp_path) == []
+
+
+def stop() -> None:
+    raise BuildCancelled("stopped")
+
+
+@pytest.mark.parametrize("files", [1, 1000])
+def test_leaves_other_file_systems_alone(tmp_path, files):
+    _tree(tmp_path / "tree", files)
+
+    def work() -> str:
+        mounted = tmp_path / "tree/deep/er"
+        syscalls.mount(b"tmpfs", os.fsencode(mounted), b"tmpfs", 0)
+        (mounted / "other").write_text("kept")
+        remove_tree(str(tmp_path / "tree"))
+        return (mounted / "other").read_text()
+
+    assert isolated(work) == "kept"

@@ -1,0 +1,66 @@
+"""Layers in the background: one that nobody wants any more is not written to its end."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from strake_builder.errors import BuildCancelled, OutOfDisk
+from strake_builder.layers.format import LayerFormat
+from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.solve.cancellation import Cancellation
+from strake_builder.solve.images.export import LayerExporter
+from strake_oci.spec.mediatype import Compression
+
+PLAIN = LayerFormat(Compression.NONE)
+
+
+@pytest.fixture
+def upper(tmp_path):
+    (tmp_path / "upper").mkdir()
+    return tmp_path / "upper"
+
+
+def exporter(tmp_path, pool, cancellation, until=None) -> LayerExporter:
+    (tmp_path / "blobs").mkdir(exist_ok=True)
+    workspace = SimpleNamespace(directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind)
+    return LayerExporter(workspace, pool, cancellation, None, PLAIN, until)
+
+
+def snapshot(upper) -> Snapshot:
+    return Snapshot("", str(upper), ())
+
+
+def test_a_stop_ends_a_layer_that_is_being_written(tmp_path, upper):
+    size = 8 << 30
+    with open(upper / "zeros", "wb") as file:
+        file.truncate(size)
+    cancellation = Cancellation()
+    with ThreadPoolExecutor(1) as pool:
+        future = exporter(tmp_path, pool, cancellation).export(snapshot(upper))
+        written = tmp_path / "blobs/layer"
+        while not (written.exists() and written.stat().st_size):
+            assert not future.done()
+        cancellation.cancel(BuildCancelled("stopped by SIGTERM"))
+        with pytest.raises(BuildCancelled):
+            future.result()
+    assert written.stat().st_size < size
+
+
+def test_a_failed_step_does_not_end_a_layer_that_a_cache_wants(tmp_path, upper):
+    (upper / "file").write_bytes(os.urandom(3 << 20))
+    whole = Cancellation()
+    attempt = Cancellation(whole)
+    attempt.cancel(OutOfDisk("a step failed"))
+    with ThreadPoolExecutor(1) as pool:
+        layer = exporter(tmp_path, pool, attempt, whole).export(snapshot(upper)).result()
+    assert layer is not None
+    assert layer.descriptor.size == os.path.getsize(layer.path) > 3 << 20
+
+
+def test_a_step_that_changed_nothing_has_no_layer(tmp_path, upper):
+    with ThreadPoolExecutor(1) as pool:
+        assert exporter(tmp_path, pool, Cancellation()).export(snapshot(upper)).result() is None
