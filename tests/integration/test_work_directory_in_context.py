@@ -32,3 +32,19 @@ def test_the_cache_and_a_bind_mount(builder):
     built_twice(builder, *flags)
     assert "CACHED" in builder.run(*flags).stderr
     assert holds(builder, "/list", ".\n./Dockerfile\n./file\n")
+
+
+@pytest.mark.parametrize("kind", ["oci", "docker", "tar"])
+@pytest.mark.parametrize("rootfs", ["overlay", "scan"])
+def test_an_output_is_written_when_the_context_was_read(builder, kind, rootfs):
+    """Nothing of an output is in its own image; a finished one of an earlier build is a file like others."""
+    builder.context("FROM TINY\nCOPY . /src/\n", file="1")
+    output = f"type={kind},dest={builder.directory}/context/out.tar"
+    done = builder.run("--output", output, "--rootfs", rootfs)
+    assert done.returncode == 0, done.stderr
+    assert {path for path in builder.built().paths if path.startswith("/src/")} == {
+        "/src/file",
+        "/src/Dockerfile",
+    }
+    assert builder.run("--output", output, "--rootfs", rootfs).returncode == 0
+    assert "/src/out.tar" in builder.built().paths
