@@ -7,11 +7,11 @@ It knows no Dockerfile and no Kubernetes, so that it can stand on its own.
 | `digest`, `reference`, `platform`, `mediatype` | names of content, of images, of machines, of kinds |
 | `descriptor`, `manifest`, `image`, `artifact` | the documents, as frozen values; `wire` and `image_wire` are
 their JSON |
-| `images` | the protocols of places where images live |
+| `images` | the protocols of image stores |
 | `registry` | … a registry; `RegistryClient` is the way in |
 | `layout`, `archive`, `archive_reader`, `memory` | … a directory, a tar, memory; `layout_index` has their
 names |
-| `copying` | `copy_image`: from any place to any other |
+| `copying` | `copy_image`: from any store to any other |
 | `credentials` | Docker's config, helper programs, clouds, login and logout |
 | `verify`, `remembered` | checked readers; values that expire |
 | `errors` | the tree of everything that is raised |

@@ -1,4 +1,4 @@
-"""Copying an image from one place to another, streamed, with nothing on disk in between."""
+"""Copying an image between registries, layouts and archives, streamed, with nothing on disk in between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _Tree: TypeAlias = "dict[Digest, FoundManifest]"
-"""A manifest and all below it."""
+"""A manifest and all its descendants, by digest."""
 
 PARALLEL: Final = 8
 """Blobs on their way at a time. A small one takes hardly more than its round trips."""
@@ -76,14 +76,14 @@ def copy_image(
     Raises:
         PlatformNotFoundError: The index has no image for the platform.
         InvalidDocumentError: A manifest breaks its specification, or indexes are nested beyond reason.
-        OCIError: A place cannot be read or written; blobs that arrived stay.
+        OCIError: The source or destination cannot be read or written; blobs that arrived stay.
     """
     root = source.resolve(name)
     top = _read(source, root)
     if platform is not None:
         selection = ImageSelection(platform, partial(_read, source), partial(_config, source))
         top = selection.find(top)
-    tree = _read_below(source, top, on_failure)
+    tree = _read_descendants(source, top, on_failure)
 
     slots = threading.BoundedSemaphore(PARALLEL_LARGE)
 
@@ -95,9 +95,9 @@ def copy_image(
         return destination.push_manifest(each.data, each.descriptor.media_type)
 
     _side_by_side(PARALLEL, copy, _blobs(tree), on_failure)
-    below = [each for each in _children_first(top, tree) if each is not top]
-    _side_by_side(PARALLEL_MANIFESTS, push, [each for each in below if not _children(each)], on_failure)
-    for each in below:
+    descendants = [each for each in _children_first(top, tree) if each is not top]
+    _side_by_side(PARALLEL_MANIFESTS, push, [each for each in descendants if not _children(each)], on_failure)
+    for each in descendants:
         if _children(each):
             push(each)
     return destination.push_manifest(top.data, top.descriptor.media_type, tag)
@@ -117,8 +117,10 @@ def _config(source: ImageReader, descriptor: Descriptor) -> ImageConfig:
         return read_config(blob)
 
 
-def _read_below(source: ImageReader, top: FoundManifest, on_failure: Callable[[], None] | None) -> _Tree:
-    """Read what is below a manifest, level by level."""
+def _read_descendants(
+    source: ImageReader, top: FoundManifest, on_failure: Callable[[], None] | None
+) -> _Tree:
+    """Read the descendants of a manifest, level by level."""
     tree, level = {top.descriptor.digest: top}, [top]
     held = len(top.data)
     for _ in range(_MAX_DEPTH + 1):
@@ -136,7 +138,7 @@ def _read_below(source: ImageReader, top: FoundManifest, on_failure: Callable[[]
 
 
 def _children_first(top: FoundManifest, tree: _Tree) -> list[FoundManifest]:
-    """Return a manifest after all below it, each once."""
+    """Return a manifest after all its descendants, each once."""
     ordered: dict[Digest, FoundManifest] = {}
 
     def visit(each: FoundManifest) -> None:
@@ -163,7 +165,7 @@ def _blobs(tree: _Tree) -> list[Descriptor]:
 def _side_by_side(
     count: int, work: Callable[[T], R], items: Sequence[T], on_failure: Callable[[], None] | None
 ) -> list[R]:
-    """Return what the work comes to for each item, so many at a time.
+    """Return the result of the work for each item, some at a time.
 
     Raises:
         Exception: The first failure; what was not begun is not begun any more.

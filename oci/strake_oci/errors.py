@@ -52,7 +52,7 @@ class OCIError(Exception):
 
     Attributes:
         message: What failed, where and why, as one sentence.
-        hint: What the reader can try, or "" where nothing sensible can be said.
+        hint: What the reader can try, or "" where there is nothing to try.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -182,8 +182,8 @@ class RegistryError(OCIError):
     """
 
     def __init__(self, context: ErrorContext, reason: str, *, hint: str = "") -> None:
-        place = f"{context.registry}/{context.repository}" if context.repository else context.registry
-        words = [f"{context.operation} ({place}): {reason}"]
+        subject = f"{context.registry}/{context.repository}" if context.repository else context.registry
+        words = [f"{context.operation} ({subject}): {reason}"]
         if context.detail:
             words.append(f": {context.detail}")
         if context.attempts > 1:

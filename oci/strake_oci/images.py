@@ -1,4 +1,4 @@
-"""Places where images live, by what they can do: the two protocols that `copying` needs.
+"""PullSources where images live, by what they can do: the two protocols that `copying` needs.
 
 Implementations: `registry.images.RegistryImages`, `layout.Layout`, `archive` (tar files) and
 `memory.MemoryImages`; one contract test suite runs against all of them.
@@ -54,7 +54,7 @@ class ImageReader(Protocol):
         """Return the manifest or index that a tag or digest names.
 
         Raises:
-            OCIError: There is none, or the place cannot be read.
+            OCIError: There is none, or the store cannot be read.
         """
         ...
 
@@ -93,7 +93,7 @@ class ImageWriter(Protocol):
         """Write a blob unless it is there; return whether bytes were written.
 
         Raises:
-            OCIError: The source is not what the descriptor says, or the place cannot be written.
+            OCIError: The source is not what the descriptor says, or the store cannot be written.
         """
         ...
 

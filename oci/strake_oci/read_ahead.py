@@ -1,4 +1,4 @@
-"""Reads a stream in a thread of its own, ahead of whoever uses it.
+"""Reads a stream in a thread of its own, ahead of its reader.
 
 What comes from a registry is received and hashed, a layer's also decompressed and hashed again, before it is
 sent on or becomes files. All of that lets other threads run. One after the other the two halves would leave
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from strake_oci.images import Readable
 
 PIECE: Final = 256 * 1024
-"""Bytes that are read at a time, where nothing else is said."""
+"""Bytes that are read at a time, by default."""
 
 PIECES: Final = 8
 """That wait to be used: memory does not grow with the stream."""
@@ -50,7 +50,7 @@ class ReadAhead:
         """Return at most `size` bytes, and b"" only at the end.
 
         Raises:
-            Exception: Whatever reading `source` raised, in its place among the bytes.
+            Exception: Whatever reading `source` raised, after the bytes that came before it.
         """
         if self._taken == len(self._piece):
             self._piece, self._taken = self._next(), 0

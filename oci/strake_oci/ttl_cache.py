@@ -14,7 +14,7 @@ K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
 
 
-class Remembered(Generic[K, V]):
+class TTLCache(Generic[K, V]):
     """Remembers values until they expire. Thread-safe.
 
     While one thread gets a value, others that want the same one wait for it and share it, or its failure;

@@ -126,7 +126,7 @@ class TestPassedOver:
 
 
 def places(client, repository):
-    asked = client._places(repository)
+    asked = client._sources(repository)
     return [session.repository.registry for session in (*asked.mirrors, asked.last)]
 
 

@@ -65,9 +65,9 @@ def test_the_systems_authorities_are_trusted_further_on(tmp_path, certificates):
     """The file that takes the place of the system's has them too."""
     script = (
         "import os, ssl, sys\n"
-        "from strake_builder.cli.ca_bundle import trust_everywhere\n"
+        "from strake_builder.cli.ca_bundle import install\n"
         "known = len(ssl.create_default_context().get_ca_certs())\n"
-        "trust_everywhere(open(sys.argv[1]).read(), os.environ)\n"
+        "install(open(sys.argv[1]).read(), os.environ)\n"
         "print(len(ssl.create_default_context().get_ca_certs()) - known)\n"
     )
     system = tmp_path / "system.pem"

@@ -24,7 +24,7 @@ _BUNDLES: Final = (
 )
 
 
-def trust_everywhere(pem: str, environment: MutableMapping[str, str]) -> None:
+def install(pem: str, environment: MutableMapping[str, str]) -> None:
     """Have this process and those that it starts trust CAs besides the system's.
 
     Args:

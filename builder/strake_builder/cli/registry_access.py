@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 
-class AccessSaid:
+class RegistrySettingsBuilder:
     """What was said so far, by registry. `where` is the flag or field that says it, for errors.
 
     Every method raises InvalidRequest where its host is none.
@@ -89,13 +89,13 @@ def requested_access(registries: Registries) -> ClientSettings:
     Raises:
         InvalidRequest: a host is none.
     """
-    said = AccessSaid()
+    said = RegistrySettingsBuilder()
     for host, access in registries.hosts.items():
         _read_host(said, f"registries.hosts[{host}]", host, access)
     return said.settings()
 
 
-def _read_host(said: AccessSaid, where: str, host: str, access: RequestedRegistry) -> None:
+def _read_host(said: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
     if access.insecure:
         said.plain_http(where, host)
     if access.insecure_skip_tls_verify:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:
     from strake_oci.spec.reference import Repository
@@ -36,7 +36,7 @@ class ECRCredentials:
     registries only.
     """
 
-    _known: Remembered[str, Credential | None] = field(default_factory=Remembered, repr=False)
+    _known: TTLCache[str, Credential | None] = field(default_factory=TTLCache, repr=False)
 
     def lookup(self, repository: Repository) -> Credential | None:
         """Return the password for an ECR registry; None for any other registry.

@@ -18,7 +18,7 @@ from pydantic import Field
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
 from strake_oci.spec.wire import Text, WireModel, decode
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class ACRCredentials:
     """
 
     exchange_url: Callable[[str], str] = field(default=lambda registry: f"https://{registry}/oauth2/exchange")
-    _known: Remembered[str, Credential | None] = field(default_factory=Remembered, repr=False)
+    _known: TTLCache[str, Credential | None] = field(default_factory=TTLCache, repr=False)
 
     def lookup(self, repository: Repository) -> Credential | None:
         """Return an identity token for an Azure registry; None for any other.

@@ -148,8 +148,8 @@ def key_fits(key: str, repository: Repository) -> bool:
     """Tell whether a key of `auths` is about a repository.
 
     Source: Kubernetes, "Images", "Interpretation of config.json", and the kubelet's keyring: `*.example.com`
-    stands for one label, a path for everything below it, `/v1/` and `/v2/` after the host for nothing. The
-    kubelet would also take `ghcr.io/team` for `ghcr.io/teamwork/app`; a stranger gets nothing here.
+    stands for one label, a path for everything under it, `/v1/` and `/v2/` after the host for nothing. The
+    kubelet would also take `ghcr.io/team` for `ghcr.io/teamwork/app`; another team gets nothing here.
     """
     host, path = _host_and_path(key)
     wanted = DEFAULT_REGISTRY if repository.registry in _HUB_HOSTS else repository.registry
@@ -157,8 +157,8 @@ def key_fits(key: str, repository: Repository) -> bool:
     wanted_name, wanted_port = _name_and_port(wanted)
     if port != wanted_port or not _host_fits(name.lower(), wanted_name.lower()):
         return False
-    below = path if path.endswith("/") else f"{path}/"
-    return not path or repository.path == path or repository.path.startswith(below)
+    prefix = path if path.endswith("/") else f"{path}/"
+    return not path or repository.path == path or repository.path.startswith(prefix)
 
 
 def _entries(model: DockerConfigModel) -> dict[str, AuthModel]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:
     from strake_oci.spec.reference import Repository
@@ -35,7 +35,7 @@ class GoogleCredentials:
     the registry is asked anonymously.
     """
 
-    _known: Remembered[str, Credential | None] = field(default_factory=Remembered, repr=False)
+    _known: TTLCache[str, Credential | None] = field(default_factory=TTLCache, repr=False)
 
     def lookup(self, repository: Repository) -> Credential | None:
         """Return an access token for a Google registry; None for any other, and without an identity.
@@ -88,5 +88,5 @@ def _has_no_account(error: Exception) -> bool:
 
 def _words(error: BaseException) -> str:
     """Return what an error of the library says, without the errors and answers that it wraps."""
-    said = error.args[0] if error.args else type(error).__name__
-    return _words(said) if isinstance(said, BaseException) else str(said).partition("\n")[0][:200]
+    reason = error.args[0] if error.args else type(error).__name__
+    return _words(reason) if isinstance(reason, BaseException) else str(reason).partition("\n")[0][:200]

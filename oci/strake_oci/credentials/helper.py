@@ -1,7 +1,7 @@
 """Credential helper programs: `docker-credential-<name>` (docker/docker-credential-helpers, "Development").
 
-A program gets the registry on its standard input and prints JSON. It is a stranger's code in a stranger's
-state: it gets a time limit, its output a size limit, and its answer is remembered for a while.
+A program gets the registry on its standard input and prints JSON. It is untrusted code on an unknown
+machine: it gets a time limit, its output a size limit, and its answer is remembered for a while.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
-from strake_oci.credentials import stranger
+from strake_oci.credentials import bounded_process
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
 from strake_oci.spec.reference import DEFAULT_REGISTRY
 from strake_oci.spec.wire import Text, WireModel, decode, encode
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ class HelperCache:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ask = ask
-        self._known: Remembered[tuple[str, str], Credential | None] = Remembered(clock)
+        self._known: TTLCache[tuple[str, str], Credential | None] = TTLCache(clock)
 
     def get(self, helper: str, registry: str, configured_in: str) -> Credential | None:
         """Return a helper's credential for a registry, or None; threads that ask at once share one answer."""
@@ -129,13 +129,13 @@ def _run(helper: str, action: str, data: bytes, configured_in: str, time_limit: 
             hint="install it, or take it out of credHelpers or credsStore",
         )
     try:
-        done = stranger.run([path, action], data, seconds=time_limit, limit=_MAX_ANSWER)
+        done = bounded_process.run([path, action], data, seconds=time_limit, limit=_MAX_ANSWER)
     except TimeoutError:
         raise CredentialError(
             f"{program} took more than {time_limit:.0f} seconds",
             hint=f"try it by hand: echo {data.decode()} | {program} {action}" if action == "get" else "",
         ) from None
-    except stranger.TooMuchOutputError:
+    except bounded_process.TooMuchOutputError:
         raise CredentialError(f"{program} printed more than {_MAX_ANSWER} bytes and was stopped") from None
     except OSError as error:
         raise CredentialError(f"{program} cannot be started: {error.strerror}") from error

@@ -2,7 +2,7 @@
 
 A registry may be silent for minutes and be right; a build that was stopped has no minutes. Closing a
 connection under a thread that waits for it does not wake that thread, and its descriptor may be another
-file's before the thread looks again. So whoever waits leaves a function that ends the wait.
+file's before the thread looks again. So each waiting thread registers a function that ends the wait.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class LimitedBackend(httpcore.NetworkBackend):
 
 
 class _Line:
-    """A connection, plain or TLS, as seen by whoever wants to end it from another thread."""
+    """A connection, plain or TLS, as another thread sees that wants to end it."""
 
     def __init__(self, sock: socket.socket, stopping: Stopping) -> None:
         # A descriptor of its own: TLS takes the first one over, and it is closed without asking.

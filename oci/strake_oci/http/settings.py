@@ -150,7 +150,7 @@ class ClientSettings:
             raise InvalidValueError(f"location {base!r} of registry {registry} is no http or https URL")
         return Endpoint(registry, base, settings.tls, settings.unix_socket)
 
-    def pull_places(self, repository: Repository) -> tuple[Repository, ...]:
+    def pull_sources(self, repository: Repository) -> tuple[Repository, ...]:
         """Return where to look for a repository's content, in order: mirrors, then the registry itself."""
         settings = self.of(repository.registry)
         mirrored = tuple(mirror.repository(repository) for mirror in settings.mirrors)

@@ -43,7 +43,7 @@ def ssl_context(endpoint: Endpoint) -> ssl.SSLContext:
 
 def _show(context: ssl.SSLContext, endpoint: Endpoint, certificate: Path, key: Path | None) -> None:
     try:
-        context.load_cert_chain(certificate, key, password="")  # or OpenSSL asks whoever sits at the terminal
+        context.load_cert_chain(certificate, key, password="")  # or OpenSSL asks at the terminal
     except (OSError, ssl.SSLError) as error:
         missing = next((path for path in (certificate, key) if path and not path.is_file()), None)
         raise ClientCertificateError(

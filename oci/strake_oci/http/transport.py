@@ -33,7 +33,7 @@ from strake_oci.http.failures import connection_error
 from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
-from strake_oci.http.url_policy import check_hop, join
+from strake_oci.http.url_policy import check_url, join
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -308,7 +308,7 @@ def _may_follow(request: Request, status: int, target: str) -> bool:
 
 def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:
     url = join(request.url, target, context, what="redirect")
-    check_hop(endpoint, url, context, what="redirect")
+    check_url(endpoint, url, context, what="redirect")
     headers = dict(request.headers)
     if origin(url) != origin(request.url):
         headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}

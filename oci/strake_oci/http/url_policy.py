@@ -32,7 +32,7 @@ def join(base: str, target: str, context: ErrorContext, *, what: str) -> str:
         raise ProtocolError(context, f"{what} to a URL that is none") from error
 
 
-def check_hop(endpoint: Endpoint, url: str, context: ErrorContext, *, what: str) -> None:
+def check_url(endpoint: Endpoint, url: str, context: ErrorContext, *, what: str) -> None:
     """Make sure that a URL from a registry's answer may be asked.
 
     Args:

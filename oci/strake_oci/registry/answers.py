@@ -121,7 +121,7 @@ def refuse_encoding(answer: Answer, context: ErrorContext) -> None:
 
 
 def clean(text: str) -> str:
-    """Return a stranger's words fit for a line of a log: no control characters, not too long."""
+    """Return an untrusted text fit for a line of a log: no control characters, not too long."""
     return _CONTROL.sub(" ", text).strip()[:_MAX_DETAIL]
 
 
@@ -161,7 +161,7 @@ def _hint(context: ErrorContext, credential: str) -> str:
     if not credential:
         return "its links may have lapsed: try again; else the registry's storage is misconfigured"
     if credential.startswith("no credentials"):
-        # Registries do not tell strangers what they have: a slip in the name looks the same.
+        # Registries do not tell anonymous clients what they have: a slip in the name looks the same.
         login = f"for example with `strake login {context.registry}`"
         return f"check the name; if it is right, add credentials for {context.registry}, {login}"
     if context.status == _DENIED:

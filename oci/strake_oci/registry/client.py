@@ -1,7 +1,8 @@
 """The registry client: everything the rest of Strake asks of a registry (OCI distribution-spec 1.1).
 
-Pulls go through mirrors where they are configured; whoever serves, the content is checked. Nothing holds a
-blob in memory. One client is meant to be shared by all threads of a program and closed at its end.
+Pulls go through mirrors where they are configured; the content is checked, whichever source serves it.
+Nothing holds a blob in memory. One client is meant to be shared by all threads of a program and closed at its
+end.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from strake_oci.registry.blobs.download import BlobReader
 from strake_oci.registry.blobs.push import BlobPush
 from strake_oci.registry.blobs.stream import BlobUpload
 from strake_oci.registry.blobs.upload import MOUNT_REFUSED, Mount, UploadSession
-from strake_oci.registry.mirrors import MIRROR_DEADLINE, MirrorRecord, Places
+from strake_oci.registry.mirrors import MIRROR_DEADLINE, MirrorRecord, PullSources
 from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
 from strake_oci.spec.descriptor import Descriptor
@@ -85,8 +86,8 @@ class RegistryClient:
             ManifestUnknownError: There is no such image.
             RegistryError: The registry refused or failed.
         """
-        places = self._places(reference.repository)
-        return places.pull(lambda session: manifests.resolve(session, reference.identifier))
+        sources = self._sources(reference.repository)
+        return sources.pull(lambda session: manifests.resolve(session, reference.identifier))
 
     def manifest(self, repository: Repository, identifier: Digest | str) -> tuple[Descriptor, bytes]:
         """Return a manifest or index by digest or tag, checked against its digest, at most 4 MiB.
@@ -97,7 +98,7 @@ class RegistryClient:
             SizeExceededError: It is too long.
             RegistryError: The registry refused or failed.
         """
-        return self._places(repository).pull(lambda session: manifests.pull(session, str(identifier)))
+        return self._sources(repository).pull(lambda session: manifests.pull(session, str(identifier)))
 
     def push_manifest(self, reference: Reference, data: bytes, media_type: str) -> Descriptor:
         """Push a manifest or index under the reference's tag, or by digest if it has none.
@@ -160,10 +161,10 @@ class RegistryClient:
         Raises:
             BlobUnknownError: There is no such blob.
             RegistryError: The registry refused or failed.
-            MirrorError: While reading: a mirror served something else. Opening again asks another place;
+            MirrorError: While reading: a mirror served something else. Opening again asks another source;
                 `verify.despite_mirrors` does so.
         """
-        return BlobReader(self._places(repository), descriptor, on_bytes, self._help_slots)
+        return BlobReader(self._sources(repository), descriptor, on_bytes, self._help_slots)
 
     def blob_exists(self, repository: Repository, digest: Digest) -> bool:
         """Tell whether a repository has a blob. Mirrors are not asked.
@@ -322,7 +323,7 @@ class RegistryClient:
         endpoint = self._settings.endpoint(repository.registry)
         return Session(endpoint, repository, self._transport, self._authorizer, retrier or self._retrier)
 
-    def _places(self, repository: Repository) -> Places:
-        *mirrors, last = self._record.worth_asking(self._settings.pull_places(repository), repository)
+    def _sources(self, repository: Repository) -> PullSources:
+        *mirrors, last = self._record.worth_asking(self._settings.pull_sources(repository), repository)
         asked_first = tuple(self._session(mirror, self._mirror_retrier) for mirror in mirrors)
-        return Places(asked_first, self._session(last), self._record)
+        return PullSources(asked_first, self._session(last), self._record)

@@ -1,4 +1,4 @@
-"""A repository of a registry as a place where images live (`images.ImageReader` and `ImageWriter`)."""
+"""A repository of a registry as an image store (`images.ImageReader` and `ImageWriter`)."""
 
 from __future__ import annotations
 

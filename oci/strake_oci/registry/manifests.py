@@ -57,8 +57,8 @@ def resolve(session: Session, identifier: str) -> Descriptor:
         media_type = mediatype.essence(answer.header("content-type"))
         answer.drain()
     wanted = Digest.parse(identifier) if ":" in identifier else None
-    told = not mediatype.names_no_document(media_type)
-    if digest is None or size is None or not told or (wanted is not None and digest != wanted):
+    announced = not mediatype.names_no_document(media_type)
+    if digest is None or size is None or not announced or (wanted is not None and digest != wanted):
         return pull(session, identifier)[0]
     _refuse_schema_1(media_type)
     return Descriptor(media_type, digest, size)

@@ -1,9 +1,9 @@
 """Where content is pulled from: a registry's mirrors, in order, and the registry itself.
 
-Whoever serves it, content is checked. A manifest that is wrong is asked of the next place at once. Of a blob
-the first bytes are out of our hands when its end turns out wrong; so the mirror that served it is remembered,
-and whoever opens the blob again is served by another. A mirror that cannot be reached is passed over for a
-while: it must not cost more than it saves.
+Content is checked, whichever source served it. A manifest that is wrong is asked of the next source at once.
+The first bytes of a blob were handed on when its end turns out wrong; so the mirror that served it is
+remembered as untrusted, and the next reader of the blob is served by another source. A mirror that cannot be
+reached is passed over for a while: it must not cost more than it saves.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ UNREACHED: Final = 60.0
 MIRROR_DEADLINE: Final = 5.0
 """Seconds after which a mirror is not tried again, nor waited for because it says so."""
 
-_LIES: Final = (DigestMismatchError, SizeExceededError)
+_WRONG_CONTENT: Final = (DigestMismatchError, SizeExceededError)
 
 
 class MirrorRecord:
@@ -52,32 +52,36 @@ class MirrorRecord:
         self._clock = clock
         self._warn = warn
         self._lock = threading.Lock()
-        self._liars: set[str] = set()
+        self._untrusted: set[str] = set()
         self._unreached: dict[str, float] = {}
 
-    def worth_asking(self, places: Sequence[Repository], source: Repository) -> tuple[Repository, ...]:
-        """Return the places that are to be asked, in order; at least one.
+    def worth_asking(self, sources: Sequence[Repository], source: Repository) -> tuple[Repository, ...]:
+        """Return the sources that are to be asked, in order; at least one.
 
         Args:
-            places: Mirrors in order, and the source if it may be asked.
+            sources: Mirrors in order, and the source if it may be asked.
             source: The registry itself, which is always worth it.
         """
         now = self._clock()
         with self._lock:
-            honest = [place for place in places if place == source or place.registry not in self._liars]
-            reached = [
-                place
-                for place in honest
-                if place == source or self._unreached.get(place.registry, now) <= now
+            trusted = [
+                candidate
+                for candidate in sources
+                if candidate == source or candidate.registry not in self._untrusted
             ]
-        return tuple(reached or honest or places[-1:])
+            reached = [
+                candidate
+                for candidate in trusted
+                if candidate == source or self._unreached.get(candidate.registry, now) <= now
+            ]
+        return tuple(reached or trusted or sources[-1:])
 
     def note(self, mirror: Repository, error: OCIError) -> None:
         """Remember how a mirror failed, if that says something about its next answers."""
         with self._lock:
-            is_news = isinstance(error, _LIES) and mirror.registry not in self._liars
-            if isinstance(error, _LIES):
-                self._liars.add(mirror.registry)
+            is_news = isinstance(error, _WRONG_CONTENT) and mirror.registry not in self._untrusted
+            if isinstance(error, _WRONG_CONTENT):
+                self._untrusted.add(mirror.registry)
             elif isinstance(error, ConnectionFailedError):
                 self._unreached[mirror.registry] = self._clock() + UNREACHED
         if is_news and self._warn is not None:
@@ -88,7 +92,7 @@ class MirrorRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PullSources:
     """Where one repository's content is pulled from.
 
     Attributes:
@@ -102,10 +106,10 @@ class Places:
     record: MirrorRecord
 
     def pull(self, action: Callable[[Session], T]) -> T:
-        """Do something that is whole at once at the first place where it can be done.
+        """Do something that is whole at once at the first source where it can be done.
 
         Raises:
-            OCIError: It could be done nowhere; the last place's error, which tells of the others.
+            OCIError: It could be done nowhere; the last source's error, which tells of the others.
         """
         failures: list[str] = []
         for session in self.mirrors:
@@ -129,7 +133,7 @@ class Places:
         """Return what to raise for a blob that turned out wrong after some of it was handed on.
 
         Args:
-            served: The places that it came from.
+            served: The sources that it came from.
             error: What is wrong.
         """
         mirrors = [session.repository for session in served if session in self.mirrors]

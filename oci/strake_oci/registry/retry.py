@@ -125,7 +125,7 @@ class Retrier:
             except RegistryError as error:
                 elapsed = self._clock() - begun
                 if not self.pause(made, elapsed, error):
-                    raise (told(error, made, elapsed) if made > 1 else error) from error.__cause__
+                    raise (with_attempts(error, made, elapsed) if made > 1 else error) from error.__cause__
 
     def pause(self, attempts: int, elapsed: float, error: RegistryError) -> bool:
         """Wait before the next attempt; return False if there is to be none.
@@ -139,7 +139,7 @@ class Retrier:
         return delay is not None and not self._wait(delay)
 
 
-def told(error: RegistryError, attempts: int, elapsed: float) -> RegistryError:
+def with_attempts(error: RegistryError, attempts: int, elapsed: float) -> RegistryError:
     """Return the error with how often and how long was tried."""
     context = replace(error.context, attempts=attempts, elapsed=elapsed)
     return type(error)(context, error.reason, hint=error.hint)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import ErrorContext
 from strake_oci.http.transport import Request, origin
-from strake_oci.http.url_policy import check_hop, join
+from strake_oci.http.url_policy import check_url, join
 from strake_oci.registry.answers import refusal
 from strake_oci.registry.auth.challenge import Scope, merge_scopes
 
@@ -140,7 +140,7 @@ class Session:
         if here.startswith("https://") and url.startswith("http://") and _same_host(here, url):
             # Registries behind a proxy that ends TLS often do not know that they are spoken to in https.
             url = "https://" + url.removeprefix("http://")
-        check_hop(self.endpoint, url, context, what="link")
+        check_url(self.endpoint, url, context, what="link")
         return url
 
     def _tried(self, answer: Answer) -> str:
@@ -151,7 +151,7 @@ class Session:
     def _url(self, call: Call, context: ErrorContext) -> str:
         if not call.tail.startswith(("http://", "https://")):
             return self.endpoint.url(self.repository, call.tail)
-        check_hop(self.endpoint, call.tail, context, what="link")
+        check_url(self.endpoint, call.tail, context, what="link")
         return call.tail
 
     def _send(self, call: Call, url: str, authorization: str, context: ErrorContext) -> Answer:

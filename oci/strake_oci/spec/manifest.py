@@ -131,13 +131,13 @@ def parse(data: bytes, media_type: str = "") -> Manifest | Index:
         raise InvalidDocumentError(
             f"manifest has schemaVersion {model.schema_version}, expected {_SCHEMA_VERSION}"
         )
-    told = "" if mediatype.names_no_document(media_type) else media_type
-    if told and model.media_type and told != model.media_type:
+    announced = "" if mediatype.names_no_document(media_type) else media_type
+    if announced and model.media_type and announced != model.media_type:
         raise InvalidDocumentError(
             f"manifest was sent as {media_type!r} but says it is {model.media_type[:120]!r}",
             hint="a document that can be read in two ways is refused",
         )
-    named = model.media_type or told or _guess(model)
+    named = model.media_type or announced or _guess(model)
     subject = model.subject.to_descriptor() if model.subject else None
     rest = (named, model.annotations, model.artifact_type, subject, extra_of(model))
     if named in mediatype.INDEXES:

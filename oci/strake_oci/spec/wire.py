@@ -1,6 +1,6 @@
-"""JSON as it comes from strangers: bounded, strict, and never half understood.
+"""Untrusted JSON: bounded, strict, and never half understood.
 
-The pydantic models here are the only place where untyped documents enter; what leaves is plain validated
+The pydantic models here are the only point where untyped documents enter; what leaves is plain validated
 values that the neighbours turn into frozen dataclasses. Fields that no model knows are kept (`extra`), so
 that reading and writing a document loses nothing.
 """
@@ -110,7 +110,7 @@ def _explain(error: ValidationError) -> str:
     for entry in error.errors(include_url=False, include_input=False, include_context=False)[
         :_MAX_SHOWN_ERRORS
     ]:
-        place = ".".join(str(part)[:64] for part in entry["loc"])
-        shown.append(f"{place}: {entry['msg'][:160]}" if place else entry["msg"][:160])
+        location = ".".join(str(part)[:64] for part in entry["loc"])
+        shown.append(f"{location}: {entry['msg'][:160]}" if location else entry["msg"][:160])
     more = error.error_count() - len(shown)
     return "; ".join(shown) + (f" (and {more} more)" if more > 0 else "")

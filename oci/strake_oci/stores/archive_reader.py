@@ -1,6 +1,6 @@
 """Reading an OCI image layout that is kept in a tar file, without unpacking it.
 
-The tar is scanned once for where things are; blobs are then read from their place in it. It may come from
+The tar is scanned once for the offsets of its members; blobs are then read at them. It may come from
 anyone: the number of entries and the size of their headers are limited, and names only select, they never
 become paths.
 """
@@ -41,8 +41,8 @@ class LayoutArchive:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
-        self._places = self._scan()
-        if MARKER not in self._places:
+        self._members = self._scan()
+        if MARKER not in self._members:
             raise LayoutError(f"{self.path} is no OCI image layout: it holds no {MARKER}")
 
     def resolve(self, name: str = "") -> Descriptor:
@@ -94,41 +94,41 @@ class LayoutArchive:
         return VerifyingReader(raw, descriptor, f"blob {descriptor.digest} in {self.path}", on_bytes)
 
     def _scan(self) -> dict[str, tuple[int, int]]:
-        places: dict[str, tuple[int, int]] = {}
+        members: dict[str, tuple[int, int]] = {}
         try:
             with self.path.open("rb") as raw, tarfile.open(fileobj=_ShortReads(raw), mode="r:") as tar:
                 for count, entry in enumerate(tar):
                     if count >= _MAX_ENTRIES:
                         raise LayoutError(f"{self.path} has more than {_MAX_ENTRIES} entries")
                     if entry.isreg():
-                        places[str(PurePosixPath(entry.name))] = (entry.offset_data, entry.size)
+                        members[str(PurePosixPath(entry.name))] = (entry.offset_data, entry.size)
         except OSError as error:
             raise LayoutError(f"{self.path} cannot be read: {error.strerror}") from error
         except tarfile.TarError as error:
             raise LayoutError(
                 f"{self.path} is no tar: {error}", hint="a compressed one must be unpacked first"
             ) from error
-        return places
+        return members
 
     def _open(self, name: str) -> _Part:
-        place = self.places_of(name)
+        member = self.members_named(name)
         try:
             raw = self.path.open("rb", buffering=0)
-            raw.seek(place[0])
+            raw.seek(member[0])
         except OSError as error:
             raise LayoutError(f"{self.path} cannot be read: {error.strerror}") from error
-        return _Part(raw, place[1])
+        return _Part(raw, member[1])
 
-    def places_of(self, name: str) -> tuple[int, int]:
+    def members_named(self, name: str) -> tuple[int, int]:
         """Return where in the file an entry's content begins, and its size in bytes.
 
         Raises:
             LayoutError: There is no such entry.
         """
-        place = self._places.get(name)
-        if place is None:
+        member = self._members.get(name)
+        if member is None:
             raise LayoutError(f"{self.path} holds no {name}")
-        return place
+        return member
 
     def _read(self, name: str) -> bytes:
         with contextlib.closing(self._open(name)) as file:

@@ -19,7 +19,7 @@ from strake_oci.errors import (
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.settings import ClientSettings, Endpoint, Mirror, RegistrySettings
 from strake_oci.http.transport import origin, redacted
-from strake_oci.http.url_policy import check_hop
+from strake_oci.http.url_policy import check_url
 from strake_oci.registry.auth.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
 from strake_oci.registry.blobs.replay_buffer import ReplayWindow, WindowPassedError
 from strake_oci.registry.retry import Retrier, RetryPolicy, parse_retry_after
@@ -246,11 +246,11 @@ class TestURLs:
     def test_addresses_of_this_machine_are_refused_to_strangers(self, target):
         stranger = Endpoint("reg.example", "http://203.0.113.7")
         with pytest.raises(ProtocolError, match="this machine"):
-            check_hop(stranger, target, ErrorContext("reg.example"), what="redirect")
+            check_url(stranger, target, ErrorContext("reg.example"), what="redirect")
 
     @pytest.mark.parametrize("target", ["http://10.0.0.5/x", "http://127.0.0.1:9/x"])
     def test_neighbours_are_allowed(self, target):
-        check_hop(
+        check_url(
             Endpoint("localhost:5000", "http://localhost:5000"), target, ErrorContext("l"), what="redirect"
         )
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from strake_oci import ttl_cache
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 THREADS = 8
 
@@ -41,7 +41,7 @@ def test_one_gets_it_for_all(waiting):
         made.append(1)
         return "value", 60.0
 
-    assert [each.result() for each in together(Remembered(), make)] == ["value"] * THREADS
+    assert [each.result() for each in together(TTLCache(), make)] == ["value"] * THREADS
     assert len(made) == 1
 
 
@@ -55,7 +55,7 @@ def test_one_fails_for_all_and_the_next_one_tries_again(waiting):
         made.append(1)
         raise OSError("down")
 
-    known = Remembered()
+    known = TTLCache()
     assert [str(each.exception()) for each in together(known, make)] == ["down"] * THREADS
     assert len(made) == 1
     assert known.get("key", lambda: ("up", 60.0)) == "up"
@@ -63,7 +63,7 @@ def test_one_fails_for_all_and_the_next_one_tries_again(waiting):
 
 def test_what_is_stale_or_too_old_is_got_anew():
     now = [0.0]
-    known = Remembered(lambda: now[0])
+    known = TTLCache(lambda: now[0])
     values = iter(range(9))
 
     def make():

@@ -11,13 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final, TextIO
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
-from strake_builder.cli.image_places import (
+from strake_builder.cli.image_locations import (
     DOCKER,
-    ImagePlace,
+    ImageLocation,
     check_destination,
     open_destination,
     open_source,
-    parse_place,
+    parse_location,
 )
 from strake_builder.errors import (
     BaseImageError,
@@ -103,7 +103,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
     gc.enable()
-    source, destination = parse_place(arguments.source), parse_place(arguments.destination)
+    source, destination = parse_location(arguments.source), parse_location(arguments.destination)
     check_destination(destination)
     platform = _platform(arguments.platform, destination)
     insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
@@ -119,7 +119,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
         cancellation.on_cancel(client.stop)
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
-            told = _Told(writer, str(destination))
+            told = _ProgressWriter(writer, str(destination))
             copied = copy_image(
                 reader,
                 name,
@@ -132,7 +132,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     return copied.digest, sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
 
 
-def _platform(text: str | None, destination: ImagePlace) -> Platform | None:
+def _platform(text: str | None, destination: ImageLocation) -> Platform | None:
     from strake_oci.errors import InvalidPlatformError
     from strake_oci.spec.platform import Platform, host
 
@@ -144,7 +144,7 @@ def _platform(text: str | None, destination: ImagePlace) -> Platform | None:
         raise InvalidRequest(error.message, hint=error.hint) from error
 
 
-class _Told:
+class _ProgressWriter:
     """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
 
     def __init__(self, writer: ImageWriter, place: str) -> None:
@@ -195,7 +195,7 @@ def _say(line: str) -> None:
 
 
 @contextmanager
-def _explained(source: ImagePlace, destination: ImagePlace) -> Iterator[None]:
+def _explained(source: ImageLocation, destination: ImageLocation) -> Iterator[None]:
     """Turn the library's errors into those of a build, which have the exit statuses.
 
     Raises:
@@ -216,7 +216,7 @@ def _explained(source: ImagePlace, destination: ImagePlace) -> Iterator[None]:
         raise kind(f"cannot copy {source}: {error.account}", hint=error.hint) from error
 
 
-def _is_about(context: ErrorContext, destination: ImagePlace, source: ImagePlace) -> bool:
+def _is_about(context: ErrorContext, destination: ImageLocation, source: ImageLocation) -> bool:
     if destination.reference is None or context.registry != destination.registry:
         return False
     # A token for a mount is asked for with the names of both.

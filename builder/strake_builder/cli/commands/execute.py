@@ -41,7 +41,7 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from pydantic import ValidationError
 
     from strake_api.request import BuildRequest
-    from strake_builder.cli.ca_bundle import trust_everywhere
+    from strake_builder.cli import ca_bundle
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.context.git_credentials import mounted_git_credentials
     from strake_builder.solve.inputs import BuildInputs
@@ -53,7 +53,7 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     except ValidationError as error:
         raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
     if request.ca is not None:
-        trust_everywhere(request.ca, os.environ)
+        ca_bundle.install(request.ca, os.environ)
     git = request.source.git.credentials if request.source.git is not None else None
     push = mounted_credentials(request.registries.push_config)
     return request, BuildInputs(

@@ -11,7 +11,7 @@ from strake_builder.cli.flags.switches import add_switch
 from strake_builder.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from strake_builder.cli.registry_access import AccessSaid
+    from strake_builder.cli.registry_access import RegistrySettingsBuilder
     from strake_oci.http.settings import ClientSettings
 
 
@@ -59,9 +59,9 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     Raises:
         InvalidRequest: a flag is malformed, or names a file that is not there.
     """
-    from strake_builder.cli.registry_access import AccessSaid
+    from strake_builder.cli.registry_access import RegistrySettingsBuilder
 
-    said = AccessSaid()
+    said = RegistrySettingsBuilder()
     for text in (*arguments.insecure_registry, *insecure):
         said.plain_http("--insecure-registry", text)
     _read_trust(arguments, said)
@@ -69,7 +69,7 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     return said.settings()
 
 
-def _read_trust(arguments: argparse.Namespace, said: AccessSaid) -> None:
+def _read_trust(arguments: argparse.Namespace, said: RegistrySettingsBuilder) -> None:
     for text in arguments.skip_tls_verify_registry:
         said.trust("--skip-tls-verify-registry", text, verify=False)
     for text in arguments.registry_certificate:
@@ -84,7 +84,7 @@ def _read_trust(arguments: argparse.Namespace, said: AccessSaid) -> None:
         said.trust(flag, host, client_certificate=files[0], client_key=files[1])
 
 
-def _read_mirrors(arguments: argparse.Namespace, said: AccessSaid) -> None:
+def _read_mirrors(arguments: argparse.Namespace, said: RegistrySettingsBuilder) -> None:
     only: bool = arguments.skip_default_registry_fallback
     maps = [*arguments.registry_map, *(f"docker.io={mirror}" for mirror in arguments.registry_mirror)]
     if only and not maps:

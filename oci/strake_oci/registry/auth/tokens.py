@@ -15,10 +15,10 @@ from pydantic import Field
 
 from strake_oci.errors import ErrorContext, InvalidDocumentError, ProtocolError, SizeExceededError
 from strake_oci.http.transport import Request, redacted
-from strake_oci.http.url_policy import check_hop
+from strake_oci.http.url_policy import check_url
 from strake_oci.registry.answers import refusal, refuse_encoding
 from strake_oci.spec.wire import Text, WireModel, decode
-from strake_oci.ttl_cache import Remembered
+from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +78,7 @@ class TokenCache:
 
     def __init__(self, transport: Transport, clock: Callable[[], float] = time.monotonic) -> None:
         self._transport = transport
-        self._tokens: Remembered[TokenRequest, str] = Remembered(clock)
+        self._tokens: TTLCache[TokenRequest, str] = TTLCache(clock)
 
     def get(self, request: TokenRequest, *, tried: str, stale: str = "") -> str:
         """Return a token with some life left.
@@ -99,7 +99,7 @@ class TokenCache:
         endpoint = request.endpoint
         names = ", ".join(scope.name for scope in request.scopes)
         context = ErrorContext(endpoint.registry, names, "asking for a token", redacted(request.realm))
-        check_hop(endpoint, request.realm, context, what="token realm")
+        check_url(endpoint, request.realm, context, what="token realm")
         _refuse_clear_text(request, context)
         with self._transport.send(endpoint, _http_request(request), context) as answer:
             if answer.status != _OK:
@@ -114,7 +114,7 @@ class TokenCache:
 
 
 def _refuse_clear_text(request: TokenRequest, context: ErrorContext) -> None:
-    """Send no secret in clear text to another host than the registry, which alone was said to be insecure.
+    """Send no secret in clear text to another host than the registry that was declared insecure.
 
     Raises:
         ProtocolError: The realm wants it.

@@ -1,7 +1,7 @@
 """Blobs as they flow in: checked, bounded, and continued after a broken connection.
 
 The last piece is handed out only when size and digest are right, so that a consumer that reads to the end has
-read what it asked for, whoever served it.
+read what it asked for, whichever source served it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from strake_oci.errors import (
     StoppedError,
 )
 from strake_oci.registry.blobs import range_fetch
-from strake_oci.registry.retry import is_temporary, told
+from strake_oci.registry.retry import is_temporary, with_attempts
 from strake_oci.registry.session import Call
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from strake_oci.http.transport import Answer
-    from strake_oci.registry.mirrors import Places
+    from strake_oci.registry.mirrors import PullSources
     from strake_oci.registry.session import Session
     from strake_oci.spec.descriptor import Descriptor
 
@@ -52,7 +52,7 @@ class BlobReader(io.RawIOBase):
     """A blob as a readable binary file. Not thread-safe.
 
     Args:
-        places: Where to read: when one fails for good, the next goes on.
+        sources: Where to read: when one fails for good, the next goes on.
         descriptor: What is wanted.
         on_bytes: Called with the number of bytes as they come.
         help_slots: One for each blob that may be fetched over several connections at a time.
@@ -61,13 +61,13 @@ class BlobReader(io.RawIOBase):
     Raises:
         BlobUnknownError: The repository has no such blob (on opening).
         DigestMismatchError, SizeExceededError: The content is not what was asked for (while reading).
-        MirrorError: Likewise, and a mirror served it: opening the blob again asks another place.
+        MirrorError: Likewise, and a mirror served it: opening the blob again asks another source.
         RegistryError: It could not be read, even after all the tries.
     """
 
     def __init__(
         self,
-        places: Places,
+        sources: PullSources,
         descriptor: Descriptor,
         on_bytes: Callable[[int], None] | None = None,
         help_slots: threading.Semaphore | None = None,
@@ -75,8 +75,8 @@ class BlobReader(io.RawIOBase):
     ) -> None:
         super().__init__()
         self.descriptor = descriptor
-        self._places = places
-        self._others = deque((*places.mirrors, places.last))
+        self._sources = sources
+        self._others = deque((*sources.mirrors, sources.last))
         self._session = self._others.popleft()
         self._served: list[Session] = []
         self._on_bytes = on_bytes
@@ -93,7 +93,7 @@ class BlobReader(io.RawIOBase):
         self._blocked = 0.0
         self._window_start = 0
         self._pace = range_fetch.Pace()
-        self._parts: range_fetch.Parts | None = None
+        self._parts: range_fetch.RangeFetch | None = None
         self._help_slots = help_slots
         self._seeks_left = _SEEKS
         if descriptor.size:
@@ -183,16 +183,18 @@ class BlobReader(io.RawIOBase):
             raise self._wrong(self._too_long())
         actual = self._hasher.digest()
         if actual != self.descriptor.digest:
-            places = " and ".join(str(session.repository) for session in self._served) or "nowhere"
-            raise self._wrong(DigestMismatchError(self.descriptor.digest, actual, what=f"blob from {places}"))
+            served = " and ".join(str(session.repository) for session in self._served) or "nowhere"
+            raise self._wrong(DigestMismatchError(self.descriptor.digest, actual, what=f"blob from {served}"))
 
     def _wrong(self, error: OCIError) -> OCIError:
         self.close()
-        return self._places.blamed(self._served, error)
+        return self._sources.blamed(self._served, error)
 
     def _too_long(self) -> SizeExceededError:
-        size, place = self.descriptor.size, self._session.repository
-        return SizeExceededError(f"{self._operation} ({place}): more than the {size} bytes it should have")
+        size, repository = self.descriptor.size, self._session.repository
+        return SizeExceededError(
+            f"{self._operation} ({repository}): more than the {size} bytes it should have"
+        )
 
     def _finish(self) -> None:
         """Read the end of the answer, without which its connection could not be used again."""
@@ -201,7 +203,7 @@ class BlobReader(io.RawIOBase):
                 raise self._wrong(self._too_long())
 
     def _open(self) -> None:
-        """Connect to the first place that lets us."""
+        """Connect to the first source that answers."""
         while True:
             try:
                 self._session.retrier.run(self._connect)
@@ -221,7 +223,7 @@ class BlobReader(io.RawIOBase):
             self._failures += 1
             elapsed = self._clock() - self._begun
             if not self._session.retrier.pause(self._failures, elapsed, error):
-                self._move_on(told(error, self._failures, elapsed))
+                self._move_on(with_attempts(error, self._failures, elapsed))
                 self._open()
                 return
             try:
@@ -232,12 +234,12 @@ class BlobReader(io.RawIOBase):
                 return
 
     def _move_on(self, error: OCIError) -> None:
-        """Turn to the next place; without one, raise the error."""
+        """Turn to the next source; without one, raise the error."""
         if not self._others:
             for note in self._notes:
                 error.add_note(note)
             raise error
-        self._notes.append(self._places.passed_over(self._session, error))
+        self._notes.append(self._sources.passed_over(self._session, error))
         self._session = self._others.popleft()
         self._failures, self._begun, self._failed_at = 0, self._clock(), self._hasher.size
 
@@ -250,10 +252,10 @@ class BlobReader(io.RawIOBase):
         if self._help_slots is not None and self._help_slots.acquire(blocking=False):
             self._seeks_left -= 1
             fetch = partial(range_fetch.fetch, self._session, self.descriptor.digest, self._operation)
-            self._parts = range_fetch.Parts(fetch, start, size)
+            self._parts = range_fetch.RangeFetch(fetch, start, size)
             self._pieces = self._handed_over(self._pieces, self._parts)
 
-    def _handed_over(self, pieces: Iterator[bytes], helpers: range_fetch.Parts) -> Iterator[bytes]:
+    def _handed_over(self, pieces: Iterator[bytes], helpers: range_fetch.RangeFetch) -> Iterator[bytes]:
         """Yield what the connection brings up to the first part, and the parts unless fetching them fails."""
         at = self._hasher.size
         for piece in pieces:

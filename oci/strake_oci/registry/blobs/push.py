@@ -20,7 +20,7 @@ from strake_oci.errors import (
 )
 from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.blobs.upload import MOUNT_REFUSED, Mount, UploadSession
-from strake_oci.registry.retry import told
+from strake_oci.registry.retry import with_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -148,10 +148,10 @@ class BlobPush:
             self._chunked = True
         elif lost:
             if failures >= retrier.policy.attempts:
-                raise told(error, failures, elapsed) from error
+                raise with_attempts(error, failures, elapsed) from error
         elif not retrier.pause(failures, elapsed, error):
             upload.cancel()
-            raise told(error, failures, elapsed) from error
+            raise with_attempts(error, failures, elapsed) from error
         if self._exists():  # the closing answer may be all that was lost
             return None
         if not lost and not too_large:

@@ -70,7 +70,7 @@ class _Part:
     is_over: bool = False
 
 
-class Parts:
+class RangeFetch:
     """A blob's bytes from a position on, read in order by one thread while others fetch them.
 
     The threads begin at once, so that a connection that is still delivering can be read up to the start

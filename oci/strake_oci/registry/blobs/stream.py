@@ -21,7 +21,7 @@ from strake_oci.errors import (
 from strake_oci.registry.blobs.push import CHUNK, PIECE, BlobPush
 from strake_oci.registry.blobs.replay_buffer import ReplayWindow, WindowPassedError
 from strake_oci.registry.blobs.upload import UploadSession
-from strake_oci.registry.retry import told
+from strake_oci.registry.retry import with_attempts
 from strake_oci.spec.descriptor import Descriptor
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class _Sender(threading.Thread):
                     return
                 if not again:
                     upload.cancel()
-                    raise told(error, failures, elapsed) from error
+                    raise with_attempts(error, failures, elapsed) from error
             else:
                 return
 
@@ -250,7 +250,7 @@ class _Sender(threading.Thread):
             self._chunked = True
         elif failures >= retrier.policy.attempts or not (lost or retrier.pause(failures, elapsed, error)):
             upload.cancel()
-            raise told(error, failures, elapsed) from error
+            raise with_attempts(error, failures, elapsed) from error
         if not lost:
             try:
                 # An offset beyond what was sent is a lie; one of zero says nothing. Both mean to start anew.

@@ -73,7 +73,7 @@ class UploadSession:
             not).
 
     Attributes:
-        offset: Bytes that the registry has said it has.
+        offset: Bytes that the registry has acknowledged.
     """
 
     def __init__(self, session: Session, location: str, chunk_minimum: int = 0) -> None:
@@ -109,7 +109,7 @@ class UploadSession:
             return None
         location = session.resolve_location(answer, call)
         if not location:
-            raise ProtocolError(session.context(what), "the registry names no place to upload to")
+            raise ProtocolError(session.context(what), "the registry names no location to upload to")
         wanted = answer.header("oci-chunk-min-length")
         minimum = int(wanted[:12]) if wanted.isascii() and wanted.isdigit() else 0
         return cls(session, location, min(minimum, MAX_CHUNK_MINIMUM))

@@ -25,7 +25,7 @@ DOCKER: Final = "docker-archive"
 
 
 @dataclass(frozen=True, slots=True)
-class ImagePlace:
+class ImageLocation:
     """Where an image is, or is to be.
 
     Attributes:
@@ -51,7 +51,7 @@ class ImagePlace:
         return ":".join(filter(None, (self.kind, self.path, self.name)))
 
 
-def parse_place(text: str) -> ImagePlace:
+def parse_location(text: str) -> ImageLocation:
     """Read an image's name, or one of the forms for directories and files.
 
     Raises:
@@ -65,15 +65,15 @@ def parse_place(text: str) -> ImagePlace:
         path, _, name = rest.partition(":")
         if not path:
             raise InvalidRequest(f"{text!r} has no path", hint=f"write {_FORMS[kind]}")
-        return ImagePlace(kind, path, name)
+        return ImageLocation(kind, path, name)
     try:
-        return ImagePlace("", reference=Reference.parse(text.removeprefix("docker://")).with_default_tag())
+        return ImageLocation("", reference=Reference.parse(text.removeprefix("docker://")).with_default_tag())
     except InvalidValueError as error:
         forms = ", ".join(_FORMS.values())
         raise InvalidRequest(error.message, hint=error.hint or f"name an image, or write {forms}") from error
 
 
-def check_destination(place: ImagePlace) -> None:
+def check_destination(place: ImageLocation) -> None:
     """Refuse what an image cannot be copied to.
 
     Raises:
@@ -91,7 +91,7 @@ def check_destination(place: ImagePlace) -> None:
         raise InvalidRequest("an archive does not go to a terminal", hint="redirect it, or name a file")
 
 
-def open_source(place: ImagePlace, client: RegistryClient) -> tuple[ImageReader, str]:
+def open_source(place: ImageLocation, client: RegistryClient) -> tuple[ImageReader, str]:
     """Return where to read, and what the image is called there; empty for the only one there is."""
     from strake_oci.registry.images import RegistryImages
     from strake_oci.stores.archive_reader import LayoutArchive
@@ -104,7 +104,7 @@ def open_source(place: ImagePlace, client: RegistryClient) -> tuple[ImageReader,
 
 @contextmanager
 def open_destination(
-    place: ImagePlace, client: RegistryClient, source: ImagePlace
+    place: ImageLocation, client: RegistryClient, source: ImageLocation
 ) -> Iterator[tuple[ImageWriter, str]]:
     """Give where to write, and the tag or name to write under; a file appears when the context ends well.
 
@@ -126,6 +126,6 @@ def open_destination(
         mask = os.umask(0)
         os.umask(mask)
         docker = place.kind == DOCKER
-        name = str(parse_place(place.name)) if docker else place.name or "latest"
+        name = str(parse_location(place.name)) if docker else place.name or "latest"
         with new_file(place.path, mask) as file, ArchiveWriter(file, docker=docker) as archive:
             yield archive, name

@@ -1,7 +1,7 @@
-"""Runs a stranger's program: so long, and for so much output, and no more.
+"""Runs an untrusted program with limits on its time and output.
 
-`subprocess.run` waits for whoever holds the output open, also for what the program left in the background,
-and keeps whatever comes.
+`subprocess.run` waits for every process that holds the output open, also for what the
+program left in the background, and keeps whatever comes.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.cli.image_places import check_destination, parse_place
+from strake_builder.cli.image_locations import check_destination, parse_location
 from strake_builder.errors import InvalidRequest
 
 
@@ -18,7 +18,7 @@ from strake_builder.errors import InvalidRequest
     ],
 )
 def test_directories_and_files(text, kind, path, name):
-    place = parse_place(text)
+    place = parse_location(text)
     assert (place.kind, place.path, place.name) == (kind, path, name)
     assert str(place) == text
     assert not place.registry
@@ -34,7 +34,7 @@ def test_directories_and_files(text, kind, path, name):
     ],
 )
 def test_images_in_registries(text, shown):
-    assert str(parse_place(text)) == shown
+    assert str(parse_location(text)) == shown
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_images_in_registries(text, shown):
 )
 def test_what_is_no_place(text, words):
     with pytest.raises(InvalidRequest) as raised:
-        parse_place(text)
+        parse_location(text)
     assert words in str(raised.value)
 
 
@@ -63,5 +63,5 @@ def test_what_is_no_place(text, words):
 )
 def test_what_is_no_destination(text, words):
     with pytest.raises(InvalidRequest) as raised:
-        check_destination(parse_place(text))
+        check_destination(parse_location(text))
     assert words in str(raised.value)
