@@ -34,7 +34,7 @@ class Compressor(Protocol):
     """Turns plain bytes into packed ones, piece by piece."""
 
     def compress(self, data: bytes, /) -> bytes:
-        """Return what can be said so far, perhaps nothing."""
+        """Return what is complete so far, perhaps nothing."""
         ...
 
     def flush(self) -> bytes:
@@ -72,7 +72,7 @@ def compressor(compression: Compression, level: int | None = None) -> Compressor
 
 
 def _zstd(level: int) -> Compressor:
-    """Return a compressor of at most some 32 MiB, which whoever unpacks the layer needs 4 MiB for.
+    """Return a compressor of at most some 32 MiB, for which unpacking needs 4 MiB.
 
     zstd's own tables for level 22 take 730 MiB, its windows 128 MiB. RFC 8878 (3.1.1.1.2) asks decoders
     for 8 MiB and no more. How hard a level searches stays its own.

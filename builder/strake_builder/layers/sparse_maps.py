@@ -147,7 +147,7 @@ def extents(numbers: Iterable[int], size: int, stored: int, path: bytes) -> tupl
         if length:
             found.append(Extent(offset, length))
     if total != stored:
-        raise MalformedLayer(f"{_shown(path)}: the sparse map leaves data without a place")
+        raise MalformedLayer(f"{_shown(path)}: the sparse map leaves data without an offset")
     return tuple(found)
 
 

@@ -1,6 +1,6 @@
 """Reads a layer's tar stream, one member at a time, trusting nothing in it.
 
-Base images and archives come from strangers. Every size is bounded before memory is taken for it,
+Base images and archives are untrusted. Every size is bounded before memory is taken for it,
 and a member's content is handed out as a stream. Understood: ustar, PAX (path, linkpath, size,
 numbers, times, `SCHILY.xattr`), GNU long names, base-256 numbers and GNU sparse files
 (`sparse_maps`), which is what docker, buildah, kaniko, Bazel and GNU tar write.

@@ -1,8 +1,8 @@
-"""What a COPY or ADD must know of the layers below it, small enough to be kept with its result.
+"""What a COPY or ADD must know of its lower layers, small enough to be kept with its result.
 
 It writes into a few directories. Whether something is in its place there, who owns the directory,
-where a link leads: the listings of those directories tell. Over them alone it comes to the very layer that
-it comes to over the layers themselves, which then need be neither pulled nor unpacked.
+where a link leads: the listings of those directories tell. Over them alone it makes the very layer that it
+makes over the layers themselves, which then need be neither pulled nor unpacked.
 
 An outline is a layer of what the last run of a step met: every directory that it wrote into, with what is
 in it. What it does not have (what is in the other directories, what is in files that were not in the way)
@@ -36,14 +36,14 @@ _ACCOUNTS: Final = (b"etc/passwd", b"etc/group")
 
 
 class UnfitForOutlineError(Exception):
-    """What is below a step is too large for an outline, or of a form that one cannot have."""
+    """The lower layers are too large for an outline, or of a form that one cannot have."""
 
 
 def outline_of(lowers: Sequence[str], upper: str, destination: bytes, *, accounts: bool) -> Iterator[Change]:
     """Yield the members of an outline, parents before children.
 
     Args:
-        lowers: the layers below the step, topmost first.
+        lowers: the lower layers of the step, topmost first.
         upper: what the step wrote.
         destination: where it was told to write; the way there is part of the outline.
         accounts: the step looks up users and groups.
@@ -67,7 +67,7 @@ class _Outlining:
     def members(self) -> Iterator[Change]:
         top = self._stack.find(b"")
         if top is None:
-            raise UnfitForOutlineError("nothing is below")
+            raise UnfitForOutlineError("there is no lower layer")
         yield _entry(b"", EntryType.DIRECTORY, top), ""
         waiting, listed = [b""], set[bytes]()
         while waiting:
@@ -88,7 +88,7 @@ class _Outlining:
 
     def _member(self, path: bytes, found: Found, *, entered: bool) -> Change:
         if path.rpartition(b"/")[2].startswith(WHITEOUT_PREFIX):
-            raise UnfitForOutlineError("a name below means something else in a layer")
+            raise UnfitForOutlineError("a name in the lower layers means something else in a layer")
         self._left -= 1
         if self._left < 0:
             raise UnfitForOutlineError(f"more than {_MEMBERS} members")
@@ -164,7 +164,7 @@ class Outline:
         return Outline(directory, frozenset(unread))
 
     def suffices(self, upper: str) -> bool:
-        """Say whether a step that ran over the outline came to what it comes to over the layers.
+        """Say whether a step over the outline made the layer that it makes over the real layers.
 
         Args:
             upper: what it wrote.

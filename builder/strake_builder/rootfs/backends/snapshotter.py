@@ -15,7 +15,7 @@ The life of a snapshot:
 2. Inside the context the root is written to; `upper` means nothing yet.
 3. When the context ends without an error the root is gone for the caller, no process of the step is left,
    and `upper` is a layer: what the step changed, nothing else. After an error there is none.
-4. `changes` reads `upper` and the layers below it, as often as wanted and from any thread, also while the
+4. `changes` reads `upper` and its lower layers, as often as wanted and from any thread, also while the
    next step runs over it.
 
 Directories in which all this lies belong to the caller, who removes them after `close`.
@@ -44,7 +44,7 @@ class Snapshot:
     Attributes:
         root: where it is; valid inside `Snapshotter.mounted`.
         upper: the directory that holds the changes afterwards, a layer.
-        lowers: the layers below, topmost first.
+        lowers: the lower layers, topmost first.
     """
 
     root: str

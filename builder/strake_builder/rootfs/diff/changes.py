@@ -40,7 +40,7 @@ def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = 
     Args:
         upper: overlay's upper directory, mounted by nobody any more. What is too much for memory is noted
             in files without a name beside it.
-        lowers: the layers below it, topmost first.
+        lowers: the lower layers, topmost first.
         clamp: applied to every modification time.
 
     Raises:
@@ -177,7 +177,7 @@ def _content(entry: Entry, where: str) -> Iterator[bytes]:
 
 
 def _check_name(path: bytes, name: bytes) -> None:
-    """Refuse a name that a layer cannot hold: whoever pulls it would delete something instead."""
+    """Refuse a name that a layer cannot hold: a pull would delete something instead."""
     if name.startswith(WHITEOUT_PREFIX):
         raise StepError(
             f"/{path[:300].decode(errors='replace')} cannot be in an image: "

@@ -79,7 +79,7 @@ def _check_members(fd: int, trail: list[bytes], scratch: str) -> Iterator[bytes]
 
 
 @dataclass(slots=True)
-class _Below:
+class _Child:
     """A directory that is to be compared.
 
     Attributes:
@@ -102,7 +102,7 @@ class _Level:
     """A directory that is being compared: where its new state is, and what is left to enter."""
 
     listed: Listed
-    waiting: Iterator[_Below]
+    waiting: Iterator[_Child]
 
 
 class _Comparison:
@@ -118,14 +118,14 @@ class _Comparison:
         top = stack[0].listed
         while True:
             level = stack[-1]
-            below = next(level.waiting, None)
-            if below is not None:
-                self._cursor.down(below.name)
-                self._upper.down(below.name)
-                if below.changed:
-                    self._upper.directory(opaque=below.opaque)
-                stack.append(self._compare(below.before))
-                self._now.add_below(level.listed, below.number, stack[-1].listed)
+            child = next(level.waiting, None)
+            if child is not None:
+                self._cursor.down(child.name)
+                self._upper.down(child.name)
+                if child.changed:
+                    self._upper.directory(opaque=child.opaque)
+                stack.append(self._compare(child.before))
+                self._now.add_children(level.listed, child.number, stack[-1].listed)
                 continue
             stack.pop()
             self._upper.up(self._cursor.fd)
@@ -140,12 +140,12 @@ class _Comparison:
         if self._before.is_same(was, self._now, now):
             return _Level(now, self._unchanged(was))
         self._write(was, now)
-        return _Level(now, self._below(was, now))
+        return _Level(now, self._children(was, now))
 
-    def _unchanged(self, before: Listed) -> Iterator[_Below]:
+    def _unchanged(self, before: Listed) -> Iterator[_Child]:
         """Yield what to enter in a directory of which nothing changed."""
         for name, member in self._before.directories(before):
-            yield _Below(name, member.number, self._before.below(before, member.number))
+            yield _Child(name, member.number, self._before.children(before, member.number))
 
     def _members(self, before: Listed, now: Listed) -> Iterator[tuple[bytes, Member | None, Member | None]]:
         return compare(self._before.members(before), self._now.members(now))
@@ -162,15 +162,15 @@ class _Comparison:
                     raise _poses_as_whiteout(os.path.join(self._upper.path, name))
                 self._upper.clone(self._cursor.fd, found, name)
 
-    def _below(self, before: Listed, now: Listed) -> Iterator[_Below]:
+    def _children(self, before: Listed, now: Listed) -> Iterator[_Child]:
         """Yield the directories in the current one."""
         if not now.directories:
             return
         for name, was, member in self._members(before, now):
             if member is not None and member.is_directory:
                 stays = was is not None and was.same_inode(member) and was.is_directory
-                listed = self._before.below(before, was.number) if was is not None and stays else None
-                yield _Below(name, member.number, listed, was != member, was is not None and not stays)
+                listed = self._before.children(before, was.number) if was is not None and stays else None
+                yield _Child(name, member.number, listed, was != member, was is not None and not stays)
 
 
 def _lstat(directory: int, name: bytes) -> os.stat_result:

@@ -124,12 +124,12 @@ class TreeRecord:
             self._end += written
             data = data[written:]
 
-    def add_below(self, listed: Listed, number: int, below: Listed) -> None:
+    def add_children(self, listed: Listed, number: int, child: Listed) -> None:
         """Write down where the members of a directory are that is itself the member of another."""
-        packed = _LISTED.pack(below.offset, below.size, below.directories)
+        packed = _LISTED.pack(child.offset, child.size, child.directories)
         os.pwrite(self._file.fileno(), packed, listed.offset + listed.size + number * _LISTED.size)
 
-    def below(self, listed: Listed, number: int) -> Listed:
+    def children(self, listed: Listed, number: int) -> Listed:
         """Return where the members of a directory are, by its number among the directories of another."""
         at = listed.offset + listed.size + number * _LISTED.size
         return Listed(*_LISTED.unpack(self._read(at, _LISTED.size)))
@@ -252,9 +252,9 @@ def record_tree(root: str, scratch: str) -> TreeState:
                         cursor.up()
                     continue
                 cursor.down(name)
-                below = record.add(cursor.fd)
-                record.add_below(listed, member.number, below)
-                stack.append((below, record.directories(below)))
+                child = record.add(cursor.fd)
+                record.add_children(listed, member.number, child)
+                stack.append((child, record.directories(child)))
     except BaseException:
         record.close()
         raise

@@ -61,11 +61,11 @@ class Cloner:
             path = b"/".join([*trail, name])
             first = self._linked.setdefault(identity(found), path)
             if first != path:
-                with self._root.place(first, follow=False) as place:
+                with self._root.at(first, follow=False) as location:
                     os.link(
-                        place.name,
+                        location.name,
                         name,
-                        src_dir_fd=place.directory,
+                        src_dir_fd=location.directory,
                         dst_dir_fd=target,
                         follow_symlinks=False,
                     )

@@ -19,7 +19,7 @@ from typing import Final
 from strake_builder import interrupt
 from strake_builder.rootfs.files.copy import CopyOptions
 from strake_builder.rootfs.files.file_content import content_xattrs
-from strake_builder.rootfs.files.inside import Place, Root
+from strake_builder.rootfs.files.inside import ResolvedPath, Root
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 
@@ -80,14 +80,14 @@ def content_digest(source: Root, path: bytes, options: CopyOptions, files: FileD
         PathError: the path cannot be resolved.
         OSError: a file cannot be read.
     """
-    with source.place(path) as place:
-        if place.stat is None:
+    with source.at(path) as location:
+        if location.stat is None:
             return None
         with contextlib.closing(_Walk(options, files)) as walk:
-            if place.is_directory:
-                walk.tree(place)
+            if location.is_directory:
+                walk.tree(location)
             else:
-                walk.member(place.directory, place.name, b"", place.stat)
+                walk.member(location.directory, location.name, b"", location.stat)
             return walk.hasher.digest()
 
 
@@ -110,9 +110,9 @@ class _Walk:
     def close(self) -> None:
         self._linked.close()
 
-    def tree(self, place: Place) -> None:
+    def tree(self, location: ResolvedPath) -> None:
         """Take in the content of a directory, however deep; the directory's own metadata is not copied."""
-        fd = os.open(place.name, _OPEN_DIR, dir_fd=place.directory)
+        fd = os.open(location.name, _OPEN_DIR, dir_fd=location.directory)
         stack = [_Level(fd, b"", sorted_names(fd, self._files.scratch), None, told=True)]
         self._record(b"tree")
         try:
@@ -121,8 +121,8 @@ class _Walk:
                 name = next(level.names, None)
                 if name is None:
                     os.close(stack.pop().fd)
-                elif below := self._enter(stack, name):
-                    stack.append(below)
+                elif child := self._enter(stack, name):
+                    stack.append(child)
         finally:
             for level in stack:
                 os.close(level.fd)
@@ -139,10 +139,10 @@ class _Walk:
                 return None
             fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
             names = sorted_names(fd, self._files.scratch)
-            below = _Level(fd, path + b"/", names, found, told=False)
+            child = _Level(fd, path + b"/", names, found, told=False)
             if kept:
-                self._tell([*stack, below])
-            return below
+                self._tell([*stack, child])
+            return child
         if kept:
             self._tell(stack)
             self.member(level.fd, name, path, found)

@@ -24,7 +24,7 @@ from typing import Final
 from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs, write_all
-from strake_builder.rootfs.files.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 
@@ -81,7 +81,7 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
         PathError: a path cannot be resolved.
         Exception: it is to stop; see `interrupt`.
     """
-    with source.place(path) as origin:
+    with source.at(path) as origin:
         if origin.stat is None:
             raise StepError(f"{_shown(path)} does not exist")
         if origin.is_directory:
@@ -97,9 +97,9 @@ def write_file(
     """Write a small file whose content is at hand, by the rules for copying a file called `name`."""
     new = options.new_directory()
     wanted = _file_path(name, target, destination, new)
-    with target.place(wanted, create=new) as place:
-        _make_room(place)
-        fd = os.open(place.name, _CREATE, 0o600, dir_fd=place.directory)
+    with target.at(wanted, create=new) as location:
+        _make_room(location)
+        fd = os.open(location.name, _CREATE, 0o600, dir_fd=location.directory)
         try:
             write_all(fd, content)
             uid, gid = options.owner or (0, 0)
@@ -122,7 +122,7 @@ def _file_path(name: bytes, target: Root, destination: bytes, new: NewDirectory)
     return destination
 
 
-def _copy_tree(origin: Place, target: Root, destination: bytes, options: CopyOptions) -> None:
+def _copy_tree(origin: ResolvedPath, target: Root, destination: bytes, options: CopyOptions) -> None:
     found = target.stat(destination)
     if found is not None and not stat.S_ISDIR(found.st_mode):
         raise StepError(f"cannot copy a directory onto {_shown(destination)}, which is no directory")
@@ -165,15 +165,15 @@ class _Copier:
     def close(self) -> None:
         self._linked.close()
 
-    def file_into(self, origin: Place, name: bytes, target: Root, destination: bytes) -> None:
+    def file_into(self, origin: ResolvedPath, name: bytes, target: Root, destination: bytes) -> None:
         """Copy one thing that is no directory to a destination that may be one."""
         if origin.stat is None:
             raise StepError(f"{_shown(origin.path)} does not exist")
         new = self._options.new_directory()
         wanted = _file_path(name, target, destination, new)
-        with target.place(wanted, create=new) as place:
-            _make_room(place)
-            self._copy(origin.directory, origin.name, origin.stat, place.directory, place.name)
+        with target.at(wanted, create=new) as location:
+            _make_room(location)
+            self._copy(origin.directory, origin.name, origin.stat, location.directory, location.name)
 
     def tree(self, source: int, target: int) -> None:
         """Copy the content of one open directory into another, however deep it is."""
@@ -183,9 +183,9 @@ class _Copier:
                 level = stack[-1]
                 name = next(level.names, None)
                 if name is not None:
-                    below = self._member(level, name)
-                    if below is not None:
-                        stack.append(below)
+                    child = self._member(level, name)
+                    if child is not None:
+                        stack.append(child)
                     continue
                 stack.pop()
                 if level.found is not None:
@@ -218,10 +218,10 @@ class _Copier:
             if not kept and not (options.enter and options.enter(path, True)):
                 return None
             source = os.open(name, _OPEN_DIR, dir_fd=level.source)
-            below = _Level(source, path + b"/", self._names(source), found, name, level)
+            child = _Level(source, path + b"/", self._names(source), found, name, level)
             if kept:
-                self._target(below)
-            return below
+                self._target(child)
+            return child
         if not kept or (options.leave_out and options.leave_out(found)):
             return None
         target = self._target(level)
@@ -241,8 +241,8 @@ class _Copier:
             level = level.parent
         target = level.target
         assert target is not None, "the outermost level has its target"  # noqa: S101 - narrows the type
-        for below in reversed(missing):
-            target = below.target = self._make_directory(target, below)
+        for child in reversed(missing):
+            target = child.target = self._make_directory(target, child)
         return target
 
     def _make_directory(self, parent: int, level: _Level) -> int:
@@ -323,12 +323,12 @@ class _Copier:
         return self._options.mode(mode, stat.S_ISDIR(found.st_mode)) if self._options.mode else mode
 
 
-def _make_room(place: Place) -> None:
-    if place.stat is None:
+def _make_room(location: ResolvedPath) -> None:
+    if location.stat is None:
         return
-    if place.is_directory:
-        raise StepError(f"cannot replace the directory {_shown(place.path)} by a file")
-    os.unlink(place.name, dir_fd=place.directory)
+    if location.is_directory:
+        raise StepError(f"cannot replace the directory {_shown(location.path)} by a file")
+    os.unlink(location.name, dir_fd=location.directory)
 
 
 def _lstat(directory: int, name: bytes) -> os.stat_result | None:

@@ -1,4 +1,4 @@
-"""Stands in one directory of a tree at a time: however deep a stranger makes it, one descriptor is open."""
+"""Holds one directory of a tree at a time: one open descriptor, however deep an untrusted tree is."""
 
 from __future__ import annotations
 

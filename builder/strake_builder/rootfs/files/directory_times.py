@@ -45,9 +45,11 @@ class DirectoryTimes:
             interrupt.check()
             seconds, nanoseconds, length = _NOTE.unpack(head)
             mtime = seconds * _SECOND + nanoseconds
-            with root.place(self._notes.read(length), follow=False) as place:
-                if place.is_directory:
-                    os.utime(place.name, ns=(mtime, mtime), dir_fd=place.directory, follow_symlinks=False)
+            with root.at(self._notes.read(length), follow=False) as location:
+                if location.is_directory:
+                    os.utime(
+                        location.name, ns=(mtime, mtime), dir_fd=location.directory, follow_symlinks=False
+                    )
 
     def close(self) -> None:
         """Forget all."""

@@ -40,11 +40,11 @@ class NewDirectory:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResolvedPath:
     """Where a path leads: a name in an open directory.
 
     Attributes:
-        directory: descriptor of the parent directory (O_PATH), valid inside `Root.place`.
+        directory: descriptor of the parent directory (O_PATH), valid inside `Root.at`.
         name: the last component; `.` for the root itself.
         path: the resolved path relative to the root, empty for the root itself.
         stat: what is there, links not followed; None where nothing is.
@@ -89,9 +89,9 @@ class Root:
         return os.path.dirname(os.path.abspath(self.path))
 
     @contextmanager
-    def place(
+    def at(
         self, path: bytes, *, follow: bool = True, create: NewDirectory | None = None
-    ) -> Iterator[Place]:
+    ) -> Iterator[ResolvedPath]:
         """Resolve a path and hold its parent directory open.
 
         Args:
@@ -115,7 +115,7 @@ class Root:
         """Open a directory (O_PATH), made with its parents where `create` says how.
 
         Raises:
-            PathError: as `place`, and where the path itself is no directory.
+            PathError: as `at`, and where the path itself is no directory.
         """
         walk = _Walk(self._fd, path, create)
         try:
@@ -135,8 +135,8 @@ class Root:
     def stat(self, path: bytes, *, follow: bool = True) -> os.stat_result | None:
         """Return what is at a path, or None where nothing is (or a link dangles)."""
         try:
-            with self.place(path, follow=follow) as place:
-                return place.stat
+            with self.at(path, follow=follow) as location:
+                return location.stat
         except (NotInRoot, NotADirectory):
             return None
 
@@ -159,12 +159,14 @@ class Root:
             PathError: it is larger than `limit` bytes, or links lead in a circle.
         """
         try:
-            with self.place(path) as place:
-                if place.stat is None or not stat.S_ISREG(place.stat.st_mode):
+            with self.at(path) as location:
+                if location.stat is None or not stat.S_ISREG(location.stat.st_mode):
                     return None
-                if place.stat.st_size > limit:
-                    raise PathError(f"/{place.path.decode(errors='replace')} is larger than {limit} bytes")
-                fd = os.open(place.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place.directory)
+                if location.stat.st_size > limit:
+                    raise PathError(f"/{location.path.decode(errors='replace')} is larger than {limit} bytes")
+                fd = os.open(
+                    location.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=location.directory
+                )
         except (NotInRoot, NotADirectory):
             return None
         with os.fdopen(fd, "rb") as file:
@@ -194,7 +196,7 @@ class _Walk:
             self._step(self._pending.popleft())
         return self._fds[-1]
 
-    def to_parent(self, *, follow: bool) -> Place:
+    def to_parent(self, *, follow: bool) -> ResolvedPath:
         while self._pending:
             part = self._pending.popleft()
             if self._pending or part == b"..":
@@ -204,7 +206,7 @@ class _Walk:
             if follow and found is not None and stat.S_ISLNK(found.st_mode):
                 self._follow(os.readlink(part, dir_fd=self._fds[-1]))
                 continue
-            return Place(self._fds[-1], part, b"/".join([*self._names, part]), found)
+            return ResolvedPath(self._fds[-1], part, b"/".join([*self._names, part]), found)
         return self._here()
 
     def to_what_is_missing(self) -> bytes:
@@ -231,12 +233,12 @@ class _Walk:
                 names.append(name)
         return b"/".join(names)
 
-    def _here(self) -> Place:
-        """Return the place of the directory where the walk stands, after `..` or at the root."""
+    def _here(self) -> ResolvedPath:
+        """Return the directory in which the walk is, after `..` or at the root."""
         here = os.stat(b".", dir_fd=self._fds[-1])
         if not self._names:
-            return Place(self._fds[-1], b".", b"", here)
-        return Place(self._fds[-2], self._names[-1], b"/".join(self._names), here)
+            return ResolvedPath(self._fds[-1], b".", b"", here)
+        return ResolvedPath(self._fds[-2], self._names[-1], b"/".join(self._names), here)
 
     def _step(self, part: bytes) -> None:
         if part == b"..":

@@ -1,4 +1,4 @@
-"""Removes trees that a stranger made: any depth, any name, links not followed."""
+"""Removes untrusted trees: any depth, any name, links not followed."""
 
 from __future__ import annotations
 

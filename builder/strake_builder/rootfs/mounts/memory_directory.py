@@ -24,22 +24,22 @@ def mount_memory(path: str) -> None:
     syscalls.mount(b"tmpfs", os.fsencode(path), b"tmpfs", flags, _OPTIONS)
 
 
-def make_shared_memory(prefix: str, *, place: str = SHARED_MEMORY) -> str:
+def make_shared_memory(prefix: str, *, location: str = SHARED_MEMORY) -> str:
     """Make a directory that nobody else may enter where the machine keeps shared memory; no mount is made.
 
     Args:
         prefix: of its name.
-        place: where shared memory is.
+        location: where shared memory is.
 
     Raises:
         UnsupportedHere: it is not in memory here.
     """
-    if file_system_type(place) not in _MEMORY_TYPES:
+    if file_system_type(location) not in _MEMORY_TYPES:
         raise UnsupportedHere(
-            f"secrets need a place in memory, and {place} is none",
+            f"secrets need a place in memory, and {location} is none",
             hint="mount a tmpfs there (in a pod: an emptyDir with medium: Memory), or use --rootfs overlay",
         )
-    return tempfile.mkdtemp(prefix=prefix, dir=place)
+    return tempfile.mkdtemp(prefix=prefix, dir=location)
 
 
 def file_system_type(path: str) -> str | None:

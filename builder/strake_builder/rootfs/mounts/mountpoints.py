@@ -80,8 +80,8 @@ def _make(root: Root, point: MountPoint, times: dict[bytes, tuple[int, int]]) ->
     if point.is_directory:
         return root.make_directories(resolved, NewDirectory())
     made = root.make_directories(parent, NewDirectory())
-    with root.place(resolved, follow=False) as place:
-        os.close(os.open(name, _CREATE, 0o644, dir_fd=place.directory))
+    with root.at(resolved, follow=False) as location:
+        os.close(os.open(name, _CREATE, 0o644, dir_fd=location.directory))
     return [*made, resolved]
 
 
@@ -95,10 +95,10 @@ def _require_directory(root: Root, target: bytes) -> None:
 
 
 def _remove_if_untouched(root: Root, path: bytes) -> None:
-    with contextlib.suppress(OSError), root.place(path, follow=False) as place:
-        if place.stat is None:
+    with contextlib.suppress(OSError), root.at(path, follow=False) as location:
+        if location.stat is None:
             return
-        if stat.S_ISDIR(place.stat.st_mode):
-            os.rmdir(place.name, dir_fd=place.directory)
-        elif stat.S_ISREG(place.stat.st_mode) and not place.stat.st_size:
-            os.unlink(place.name, dir_fd=place.directory)
+        if stat.S_ISDIR(location.stat.st_mode):
+            os.rmdir(location.name, dir_fd=location.directory)
+        elif stat.S_ISREG(location.stat.st_mode) and not location.stat.st_size:
+            os.unlink(location.name, dir_fd=location.directory)

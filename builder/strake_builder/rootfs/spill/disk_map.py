@@ -108,7 +108,7 @@ class DiskMap:
         fd, path = tempfile.mkstemp(dir=self._scratch)
         os.close(fd)
         try:
-            # Whoever uses the map sees to it that threads take turns.
+            # The caller serializes threads.
             self._many = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             for statement in _PREPARED:
                 self._execute(statement)

@@ -1,7 +1,7 @@
 """Looks at layers as if they were stacked, without mounting them.
 
 No link is followed: a path is looked up in a layer only where every directory on the way is a real one in
-that layer, and the layers below count only where overlay would look into them as well.
+that layer, and the lower layers count only where overlay would look into them as well.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _holding_below(layers: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
 
 
 def is_opaque(directory: int | bytes) -> bool:
-    """Say whether a directory of a layer hides what the layers below have in it."""
+    """Say whether a directory of a layer hides what the lower layers have in it."""
     try:
         return os.getxattr(directory, OPAQUE_XATTR) == b"y"
     except OSError:

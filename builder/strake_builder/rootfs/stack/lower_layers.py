@@ -19,7 +19,7 @@ Member = tuple[Entry, str]
 
 
 class LowerLayers:
-    """The layers below a step.
+    """The lower layers of a step.
 
     Args:
         layers: directories, topmost first.

@@ -21,7 +21,7 @@ from strake_builder.rootfs.stack.layer_stack import is_opaque
 
 
 def apply_layer(layer: str, root: str) -> None:
-    """Stack a layer onto a directory that holds the layers below it.
+    """Stack a layer onto a directory that holds its lower layers.
 
     Args:
         layer: a directory in overlay's form.

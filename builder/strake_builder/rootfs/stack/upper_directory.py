@@ -60,7 +60,7 @@ class UpperDirectory:
             self._trail.pop()
 
     def directory(self, *, opaque: bool) -> None:
-        """Write the walk's current directory itself; `opaque` hides what layers below have in it."""
+        """Write the walk's current directory itself; `opaque` hides what lower layers have in it."""
         target = self._current()
         if opaque:
             os.setxattr(target, OPAQUE_XATTR, b"y")

@@ -1,4 +1,4 @@
-"""Unpacks tar members into a directory, as whoever receives a stranger's archive should.
+"""Unpacks tar members into a directory, as an untrusted archive has to be.
 
 Used for two things that differ in what a name with special meaning does: a *layer* (whiteouts become
 overlay's own, `..` is refused) and an *archive* that ADD names (whiteouts are ordinary names, `..`
@@ -17,7 +17,7 @@ from strake_builder.layers.entry import Entry
 from strake_builder.layers.tar_reader import ByteSource, Content, read_members
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
-from strake_builder.rootfs.unpack.layer_applier import Applying, Unpacked
+from strake_builder.rootfs.unpack.layer_applier import LayerApplier, Unpacked
 
 
 def unpack_layer(
@@ -35,8 +35,8 @@ def unpack_layer(
         source: the tar stream, not compressed.
         directory: an empty directory; it becomes the layer's root.
         lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
-        lowers: the layers below, topmost first; None where they are not at hand.
-        gaps: where to note what the layer leaves to those below when they are not (`below.write_gaps`).
+        lowers: the lower layers, topmost first; None where they are not at hand.
+        gaps: where to note what the layer leaves to lower layers when they are not (`implicit_parents`).
         limit: bytes that it may take on disk, see `Allowance`.
 
     Raises:
@@ -61,13 +61,13 @@ def unpack_members(
     """Unpack what is in a layer's tar stream; as `unpack_layer`."""
     with (
         Root(directory) as root,
-        Applying(root, layer=True, lowest=lowest, lowers=lowers, limit=limit) as applying,
+        LayerApplier(root, layer=True, lowest=lowest, lowers=lowers, limit=limit) as applier,
     ):
         for entry, content in members:
-            applying.apply(entry, content)
+            applier.apply(entry, content)
         if gaps is not None:
-            applying.note_gaps(gaps)
-        return applying.finish()
+            applier.note_implicit_parents(gaps)
+        return applier.finish()
 
 
 def unpack_archive(
@@ -89,12 +89,12 @@ def unpack_archive(
         scratch: a directory on disk, for files without names; the one that holds the root where None.
         limit: bytes that it may take on disk, see `Allowance`.
     """
-    with Applying(root, layer=False, lowest=False, scratch=scratch, limit=limit) as applying:
+    with LayerApplier(root, layer=False, lowest=False, scratch=scratch, limit=limit) as applier:
         for member, content in read_members(source):
             entry = member
             if owner is not None:
                 entry = replace(entry, uid=owner[0], gid=owner[1])
             if mode is not None:
                 entry = replace(entry, mode=mode)
-            applying.apply(entry, content)
-        return applying.finish()
+            applier.apply(entry, content)
+        return applier.finish()

@@ -1,4 +1,4 @@
-"""What a layer leaves to the layers below it, without saying so in members of its own.
+"""What a layer leaves to its lower layers, without saying so in members of its own.
 
 A layer's archive may name `usr/lib/x` without a member for `usr/lib`: the directory is the one below,
 with its owner and mode, and where that is a link (`lib` → `usr/lib`) the file belongs behind the link. A hard
@@ -20,7 +20,7 @@ from typing import Final
 from strake_builder.rootfs.errors import NotADirectory
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
-from strake_builder.rootfs.files.inside import Place, Root
+from strake_builder.rootfs.files.inside import ResolvedPath, Root
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
@@ -33,8 +33,8 @@ _DIRECTORIES: Final = b"directories"
 
 
 @dataclass(frozen=True, slots=True)
-class Gaps:
-    """What a layer leaves to those below, noted in a file.
+class ImplicitParents:
+    """What a layer leaves to lower layers, noted in a file.
 
     Attributes:
         path: of the file.
@@ -56,18 +56,18 @@ class Gaps:
         return any(not _is_plain_directory(stack, path) for path in self.directories())
 
 
-def write_gaps(path: str, directories: DiskMap, *, links: bool) -> None:
-    """Note what a layer leaves to those below, if that is anything: else there is no file."""
+def write_implicit_parents(path: str, directories: DiskMap, *, links: bool) -> None:
+    """Note what a layer leaves to lower layers, if that is anything: else there is no file."""
     if directories or links:
         with open(path, "wb") as file:
             file.write(_LINKS if links else _DIRECTORIES)
             file.writelines(_SEPARATOR + directory for directory in directories)
 
 
-def read_gaps(path: str) -> Gaps | None:
+def read_implicit_parents(path: str) -> ImplicitParents | None:
     """Return what was noted in a file; None where there is none."""
     try:
-        return Gaps(path, next(_read(path)) == _LINKS)
+        return ImplicitParents(path, next(_read(path)) == _LINKS)
     except FileNotFoundError:
         return None
 
@@ -82,11 +82,11 @@ def _read(path: str) -> Iterator[bytes]:
 
 
 class CopyUp:
-    """Makes in a layer what it takes for granted, as the layers below have it.
+    """Makes in a layer what it takes for granted, as the lower layers have it.
 
     Args:
         root: of the layer.
-        lowers: directories of the layers below, topmost first.
+        lowers: directories of the lower layers, topmost first.
         times: are told those of the directories made.
     """
 
@@ -119,7 +119,7 @@ class CopyUp:
             os.chown(name, found.stat.st_uid, found.stat.st_gid, dir_fd=parent, follow_symlinks=False)
             return True
         if not stat.S_ISDIR(found.stat.st_mode):
-            raise NotADirectory(f"/{path[:200].decode(errors='replace')} is a file in a layer below")
+            raise NotADirectory(f"/{path[:200].decode(errors='replace')} is a file in a lower layer")
         os.mkdir(name, 0o700, dir_fd=parent)
         source = os.open(found.where, _OPEN_DIR)
         try:
@@ -133,15 +133,15 @@ class CopyUp:
         self._times.note(path, found.stat.st_mtime_ns)
         return True
 
-    def file(self, place: Place) -> bool:
+    def file(self, location: ResolvedPath) -> bool:
         """Make the file that is below at a place where the layer has nothing; return whether there is one."""
-        found = None if self._is_hidden(place.path) else self._stack.find(place.path)
+        found = None if self._is_hidden(location.path) else self._stack.find(location.path)
         if found is None or stat.S_ISDIR(found.stat.st_mode):
             return False
-        *trail, name = place.path.split(b"/")
+        *trail, name = location.path.split(b"/")
         source = os.open(os.path.dirname(found.where), _OPEN_DIR)
         try:
-            self._cloner.clone(source, name, found.stat, place.directory, trail)
+            self._cloner.clone(source, name, found.stat, location.directory, trail)
         finally:
             os.close(source)
         return True

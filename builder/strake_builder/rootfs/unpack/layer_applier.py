@@ -1,4 +1,4 @@
-"""Applies the members of an archive to a directory, one after the other, wherever a stranger wants them.
+"""Applies the members of an archive to a directory, one after the other, untrusted paths included.
 
 What is open about a member when it comes (the times of directories, what it takes for granted) is settled
 when all have come.
@@ -20,12 +20,12 @@ from strake_builder.layers.tar_reader import Content, normalise
 from strake_builder.rootfs.errors import NotInRoot, PathError
 from strake_builder.rootfs.files.clone import is_whiteout
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
-from strake_builder.rootfs.files.inside import NewDirectory, Place, Root
+from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.allowance import ENTRY, MAX_UNPACKED, Allowance
-from strake_builder.rootfs.unpack.implicit_parents import CopyUp, write_gaps
+from strake_builder.rootfs.unpack.implicit_parents import CopyUp, write_implicit_parents
 from strake_builder.rootfs.unpack.members import (
     check_numbers,
     make_device,
@@ -65,14 +65,14 @@ class _Parent:
         return self.resolved + b"/" + name if self.resolved else name
 
 
-class Applying:
+class LayerApplier:
     """An archive that is being applied. Use it as a context.
 
     Args:
         root: the destination.
         layer: the members are a layer's: whiteouts count, and nothing may climb.
         lowest: nothing is below the layer, so that its whiteouts mean nothing and are left out.
-        lowers: the layers below, topmost first; None where they are not at hand.
+        lowers: the lower layers, topmost first; None where they are not at hand.
         scratch: a directory on disk, for files without names; the one that holds the root where None.
         limit: bytes that it may take on disk, see `Allowance`.
     """
@@ -124,9 +124,9 @@ class Applying:
             elif self._layer and entry.name.startswith(WHITEOUT_PREFIX) and entry.parent != AUFS_LINKS:
                 self._whiteout(entry)
             else:
-                with self._place(entry.path) as place:
-                    replaces = place.stat is not None
-                    self._make(place, entry, content)
+                with self._located(entry.path) as location:
+                    replaces = location.stat is not None
+                    self._make(location, entry, content)
                 if replaces:
                     self._forget()
         except PathError as error:
@@ -155,19 +155,19 @@ class Applying:
             self._below.close()
 
     @contextlib.contextmanager
-    def _place(self, path: bytes) -> Iterator[Place]:
+    def _located(self, path: bytes) -> Iterator[ResolvedPath]:
         """Resolve a member's path; most lie in the directory of the one before, which is still open."""
         parent, _, name = path.rpartition(b"/")
         last = self._last
         if last is not None and last.asked == parent and name != b"..":
-            yield Place(last.directory, name, last.inside(name), _lstat(last.directory, name))
+            yield ResolvedPath(last.directory, name, last.inside(name), _lstat(last.directory, name))
             return
-        with self._root.place(path, follow=False, create=self._new) as place:
+        with self._root.at(path, follow=False, create=self._new) as location:
             self._forget()
-            if place.name == name:
-                resolved = place.path.rpartition(b"/")[0]
-                self._last = _Parent(parent, resolved, os.dup(place.directory))
-            yield place
+            if location.name == name:
+                resolved = location.path.rpartition(b"/")[0]
+                self._last = _Parent(parent, resolved, os.dup(location.directory))
+            yield location
 
     def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
         """Make a directory that a member needs as it is below; note it where that is not known."""
@@ -194,9 +194,9 @@ class Applying:
         self._times.set(self._root)
         return Unpacked(self._entries, self._left_out)
 
-    def note_gaps(self, path: str) -> None:
-        """Note in a file what is left to the layers below."""
-        write_gaps(path, self._implied, links=self._links_open)
+    def note_implicit_parents(self, path: str) -> None:
+        """Note in a file what is left to the lower layers."""
+        write_implicit_parents(path, self._implied, links=self._links_open)
 
     def _apply_root(self, entry: Entry) -> None:
         """The root's own metadata; it stays a directory whatever the member claims to be."""
@@ -211,73 +211,73 @@ class Applying:
     def _whiteout(self, entry: Entry) -> None:
         if self._lowest:
             return
-        with self._root.place(entry.path, follow=False, create=self._new) as place:
+        with self._root.at(entry.path, follow=False, create=self._new) as location:
             if entry.name == OPAQUE_WHITEOUT:
-                self._hide(place.directory, place.path.rpartition(b"/")[0])
+                self._hide(location.directory, location.path.rpartition(b"/")[0])
                 return
             name = entry.name[len(WHITEOUT_PREFIX) :]
             if name in {b"", b".", b".."}:
                 raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
-            path = place.path[: -len(entry.name)] + name
-            found = _lstat(place.directory, name)
+            path = location.path[: -len(entry.name)] + name
+            found = _lstat(location.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
             if found is None:
-                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=place.directory)
+                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=location.directory)
             elif stat.S_ISDIR(found.st_mode):
                 with self._root.directory(path) as fd:
                     self._hide(fd, path)
 
     def _hide(self, directory: int, path: bytes) -> None:
-        """Let a directory hide what the layers below have in it."""
+        """Let a directory hide what the lower layers have in it."""
         os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
         if self._below is not None:
             self._below.hide(path)
 
-    def _make(self, place: Place, entry: Entry, content: Content) -> None:
-        if place.stat is not None and not (entry.type is EntryType.DIRECTORY and place.is_directory):
-            remove_entry(place.directory, place.name)
+    def _make(self, location: ResolvedPath, entry: Entry, content: Content) -> None:
+        if location.stat is not None and not (entry.type is EntryType.DIRECTORY and location.is_directory):
+            remove_entry(location.directory, location.name)
         match entry.type:
             case EntryType.FILE:
-                make_file(place, entry, content)
+                make_file(location, entry, content)
                 return
             case EntryType.DIRECTORY:
-                self._directory(place, entry)
+                self._directory(location, entry)
                 return
             case EntryType.SYMLINK:
-                os.symlink(entry.target, place.name, dir_fd=place.directory)
+                os.symlink(entry.target, location.name, dir_fd=location.directory)
             case EntryType.HARD_LINK:
-                if not self._hard_link(place, entry):
+                if not self._hard_link(location, entry):
                     return
             case EntryType.FIFO:
-                os.mkfifo(place.name, entry.mode, dir_fd=place.directory)
+                os.mkfifo(location.name, entry.mode, dir_fd=location.directory)
             case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
-                if not self._device(place, entry):
+                if not self._device(location, entry):
                     return
-        set_metadata(place, entry)
+        set_metadata(location, entry)
 
-    def _directory(self, place: Place, entry: Entry) -> None:
-        self._implied.discard(place.path)
-        if not place.is_directory:
-            os.mkdir(place.name, entry.mode, dir_fd=place.directory)
-            if self._layer and place.stat is not None and is_whiteout(place.stat):
-                with self._root.directory(place.path) as fd:
-                    self._hide(fd, place.path)
-        os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
-        os.chmod(place.name, entry.mode, dir_fd=place.directory)
+    def _directory(self, location: ResolvedPath, entry: Entry) -> None:
+        self._implied.discard(location.path)
+        if not location.is_directory:
+            os.mkdir(location.name, entry.mode, dir_fd=location.directory)
+            if self._layer and location.stat is not None and is_whiteout(location.stat):
+                with self._root.directory(location.path) as fd:
+                    self._hide(fd, location.path)
+        os.chown(location.name, entry.uid, entry.gid, dir_fd=location.directory, follow_symlinks=False)
+        os.chmod(location.name, entry.mode, dir_fd=location.directory)
         if entry.xattrs:
-            set_xattrs(place.proc_path, entry.xattrs, follow=False)
-        self._times.note(place.path, entry.mtime * 1_000_000_000)
+            set_xattrs(location.proc_path, entry.xattrs, follow=False)
+        self._times.note(location.path, entry.mtime * 1_000_000_000)
 
-    def _hard_link(self, place: Place, entry: Entry) -> bool:
+    def _hard_link(self, location: ResolvedPath, entry: Entry) -> bool:
         """Make another name of a file; return whether the member's metadata are to be set."""
         if self._layer and b".." in entry.target.split(b"/"):
             raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
         create = self._new if self._below is not None else None
         try:
-            with self._root.place(entry.target, follow=False, create=create) as target:
+            with self._root.at(entry.target, follow=False, create=create) as target:
                 found = self._find_file(target)
                 if found is not None:
-                    _link(target, place)
+                    _link(target, location)
                     kept_aside = self._aufs_links and normalise(entry.target).startswith(AUFS_LINKS + b"/")
                     return not kept_aside and not stat.S_ISLNK(found.st_mode)
                 missing = target.stat is None
@@ -291,8 +291,8 @@ class Applying:
         names = f"{_shown(entry.path)} names {_shown(entry.target)}"
         raise MalformedLayer(f"the hard link {names}, which is no file before it")
 
-    def _find_file(self, target: Place) -> os.stat_result | None:
-        """Return the file that a hard link names, brought up from the layers below where they have it."""
+    def _find_file(self, target: ResolvedPath) -> os.stat_result | None:
+        """Return the file that a hard link names, brought up from the lower layers where they have it."""
         brought = target.stat is None and self._below is not None and self._below.file(target)
         found = _lstat(target.directory, target.name)
         if brought and found is not None:
@@ -301,21 +301,24 @@ class Applying:
             return None
         return found
 
-    def _device(self, place: Place, entry: Entry) -> bool:
+    def _device(self, location: ResolvedPath, entry: Entry) -> bool:
         if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
             raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
-        made = make_device(place, entry)
+        made = make_device(location, entry)
         self._left_out += not made
         return made
 
 
-def _link(target: Place, place: Place) -> None:
-    if (target.directory, target.name) != (place.directory, place.name) and target.path != place.path:
+def _link(target: ResolvedPath, location: ResolvedPath) -> None:
+    if (target.directory, target.name) != (
+        location.directory,
+        location.name,
+    ) and target.path != location.path:
         os.link(
             target.name,
-            place.name,
+            location.name,
             src_dir_fd=target.directory,
-            dst_dir_fd=place.directory,
+            dst_dir_fd=location.directory,
             follow_symlinks=False,
         )
 

@@ -13,7 +13,7 @@ from strake_builder.layers.errors import MalformedLayer
 from strake_builder.layers.tar_reader import Content
 from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
-from strake_builder.rootfs.files.inside import Place
+from strake_builder.rootfs.files.inside import ResolvedPath
 
 _FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
 _NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
@@ -31,18 +31,18 @@ def check_numbers(entry: Entry) -> None:
         MalformedLayer: a user, a group or a time is out of range.
     """
     if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
-        said = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
-        raise MalformedLayer(f"{_shown(entry.path)} has {said}, one of which no system has")
+        numbers = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
+        raise MalformedLayer(f"{_shown(entry.path)} has {numbers}, one of which no system has")
 
 
-def make_file(place: Place, entry: Entry, content: Content) -> None:
+def make_file(location: ResolvedPath, entry: Entry, content: Content) -> None:
     """Write a regular file with its metadata.
 
     Raises:
         MalformedLayer: its content ends early.
         OSError: as the system calls.
     """
-    fd = os.open(place.name, _CREATE, entry.mode & 0o777, dir_fd=place.directory)
+    fd = os.open(location.name, _CREATE, entry.mode & 0o777, dir_fd=location.directory)
     try:
         if content.extents is None:
             while data := content.read():
@@ -58,25 +58,25 @@ def make_file(place: Place, entry: Entry, content: Content) -> None:
         os.close(fd)
 
 
-def make_device(place: Place, entry: Entry) -> bool:
+def make_device(location: ResolvedPath, entry: Entry) -> bool:
     """Make a device node; return whether this process may, which inside a user namespace nobody may."""
     kind = stat.S_IFCHR if entry.type is EntryType.CHAR_DEVICE else stat.S_IFBLK
     try:
-        os.mknod(place.name, kind | entry.mode, os.makedev(*entry.device), dir_fd=place.directory)
+        os.mknod(location.name, kind | entry.mode, os.makedev(*entry.device), dir_fd=location.directory)
     except PermissionError:
         return False
     return True
 
 
-def set_metadata(place: Place, entry: Entry) -> None:
+def set_metadata(location: ResolvedPath, entry: Entry) -> None:
     """Set owner, mode, attributes and time of what is neither a file nor a directory."""
-    os.chown(place.name, entry.uid, entry.gid, dir_fd=place.directory, follow_symlinks=False)
+    os.chown(location.name, entry.uid, entry.gid, dir_fd=location.directory, follow_symlinks=False)
     if entry.type is not EntryType.SYMLINK:
-        os.chmod(place.name, entry.mode, dir_fd=place.directory)
+        os.chmod(location.name, entry.mode, dir_fd=location.directory)
     if entry.xattrs:
-        set_xattrs(place.proc_path, entry.xattrs, follow=False)
+        set_xattrs(location.proc_path, entry.xattrs, follow=False)
     times = (entry.mtime * _SECOND, entry.mtime * _SECOND)
-    os.utime(place.name, ns=times, dir_fd=place.directory, follow_symlinks=False)
+    os.utime(location.name, ns=times, dir_fd=location.directory, follow_symlinks=False)
 
 
 def set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> None:

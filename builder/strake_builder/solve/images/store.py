@@ -30,7 +30,7 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_layer
-from strake_builder.rootfs.unpack.implicit_parents import Gaps, read_gaps
+from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
 from strake_builder.solve.images.layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.workspace.scratch import scratch_directory
 from strake_oci.errors import MirrorError, OCIError
@@ -139,7 +139,9 @@ class LayerStore:
             future = self._over[key]
         return future.result()
 
-    def _unpack_over(self, layer: StoredLayer, alone: str, gaps: Gaps, lowers: tuple[str, ...]) -> str:
+    def _unpack_over(
+        self, layer: StoredLayer, alone: str, gaps: ImplicitParents, lowers: tuple[str, ...]
+    ) -> str:
         if not gaps.matter(lowers):
             return alone
         stack = "\0".join(os.path.relpath(lower, self._directory) for lower in lowers)
@@ -238,5 +240,5 @@ def _gaps_path(tree: str) -> str:
     return os.path.join(os.path.dirname(tree), _GAPS)
 
 
-def _gaps(tree: str) -> Gaps | None:
-    return read_gaps(_gaps_path(tree))
+def _gaps(tree: str) -> ImplicitParents | None:
+    return read_implicit_parents(_gaps_path(tree))

@@ -117,8 +117,8 @@ class _Adding:
         """Add a commit's files, without git's own unless asked."""
         os.mkdir(scratch)
         ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
-        place = GitPlace(wanted.remote, ref, wanted.submodules)
-        revision = self.places.remote.check_out(place, scratch)
+        location = GitPlace(wanted.remote, ref, wanted.submodules)
+        revision = self.places.remote.check_out(location, scratch)
         if wanted.checksum and not revision.startswith(wanted.checksum):
             raise SourceError(
                 f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
@@ -149,10 +149,10 @@ def _unpacked(
     source: Root, path: bytes, places: AddPlaces, destination: bytes, owner: tuple[int, int] | None
 ) -> bool:
     """Unpack a file that is an archive, in any of the compressions that ADD knows; say whether it was one."""
-    with source.place(path) as place:
-        if place.stat is None or not stat.S_ISREG(place.stat.st_mode):
+    with source.at(path) as location:
+        if location.stat is None or not stat.S_ISREG(location.stat.st_mode):
             return False
-        fd = os.open(place.name, _READ, dir_fd=place.directory)
+        fd = os.open(location.name, _READ, dir_fd=location.directory)
     with os.fdopen(fd, "rb", buffering=0) as file:
         if not _is_archive(file):
             return False

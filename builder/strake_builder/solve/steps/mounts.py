@@ -126,11 +126,11 @@ class MountMaker:
         self, mount: BindMount, platform: Platform, prepared: Prepared, scope: contextlib.ExitStack
     ) -> None:
         source = self._origins.open_for_mount(mount.source, platform)
-        with Root(source) as root, root.place(mount.path.encode(errors="surrogateescape")) as place:
-            if place.stat is None:
+        with Root(source) as root, root.at(mount.path.encode(errors="surrogateescape")) as location:
+            if location.stat is None:
                 raise StepError(f"the source {mount.path} of the mount at {mount.target} does not exist")
-            path = os.path.join(source, os.fsdecode(place.path))
-            is_directory, is_file = place.is_directory, stat.S_ISREG(place.stat.st_mode)
+            path = os.path.join(source, os.fsdecode(location.path))
+            is_directory, is_file = location.is_directory, stat.S_ISREG(location.stat.st_mode)
         if not (is_directory or is_file):
             raise StepError(f"the source {mount.path} of the mount at {mount.target} is no file or directory")
         if not mount.read_only:

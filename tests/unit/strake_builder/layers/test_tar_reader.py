@@ -168,7 +168,7 @@ def test_a_sparse_map_for_all_members_is_no_map():
         (size(9, 1) + parts(0, -3), "instead of a number"),
         (size(-9, 1) + parts(0, 3), "instead of a number"),
         (size(9, 1) + parts(0, 9), "more data than there is"),
-        (size(9, 1) + parts(0, 2), "without a place"),
+        (size(9, 1) + parts(0, 2), "without an offset"),
         (size(9, 2) + parts(0, 3), "number of parts"),
         (size(9, 1) + parts(0, 1, 1, 2), "number of parts"),
         (size(9, 10**18) + parts(0, 3), "number of parts"),

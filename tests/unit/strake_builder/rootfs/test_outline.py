@@ -20,15 +20,15 @@ MARK = "SCHILY.xattr.user.strake.unread"
 class Below:
     """A layer that a step stands on, and what the step wrote."""
 
-    def __init__(self, place: Path) -> None:
-        self.place = place
-        self.lower, self.upper = place / "lower", place / "upper"
+    def __init__(self, location: Path) -> None:
+        self.at = location
+        self.lower, self.upper = location / "lower", location / "upper"
         for directory in (self.lower, self.upper):
             directory.mkdir(mode=0o755)
 
     def outline(self, destination: bytes = b"/", *, accounts: bool = False) -> Outline:
         members = outline_of([str(self.lower)], str(self.upper), destination, accounts=accounts)
-        target = self.place / "outline"
+        target = self.at / "outline"
         target.mkdir()
         return Outline.unpack(io.BytesIO(b"".join(tar_stream(members))), str(target))
 

@@ -18,10 +18,11 @@ def test_every_member_is_known_in_order(tmp_path):
         record = state.record
         assert [name for name, _ in record.members(state.top)] == sorted(map(os.fsencode, os.listdir(tree)))
         directories = [
-            (name, record.below(state.top, member.number)) for name, member in record.directories(state.top)
+            (name, record.children(state.top, member.number))
+            for name, member in record.directories(state.top)
         ]
-        below = [(name, [n for n, _ in record.members(listed)]) for name, listed in directories]
-        assert below == [(b"a", [b"a"]), (b"b", [b"b"]), (b"c", [b"c"])]
+        child = [(name, [n for n, _ in record.members(listed)]) for name, listed in directories]
+        assert child == [(b"a", [b"a"]), (b"b", [b"b"]), (b"c", [b"c"])]
         assert record.newest == max(p.lstat().st_ctime_ns for p in tree.rglob("*"))
     assert os.listdir(tmp_path) == ["tree"]
 

@@ -31,9 +31,9 @@ def make_link(root: Root, name: str, target: str) -> None:
     [b"../secret", b"/../../secret", b"etc/../../secret", b"/etc/../../../../../secret", b"./.././../secret"],
 )
 def test_climbing_ends_at_the_root(root, path):
-    with root.place(path) as place:
-        assert place.stat is None
-        assert place.path == b"secret"
+    with root.at(path) as location:
+        assert location.stat is None
+        assert location.path == b"secret"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_link_out_of_the_root_finds_nothing(root, target):
 
 def test_the_real_path_of_the_outside_is_inside_too(root, tmp_path):
     make_link(root, "ln", str(tmp_path / "secrets"))
-    with pytest.raises(NotInRoot), root.place(b"ln/new"):
+    with pytest.raises(NotInRoot), root.at(b"ln/new"):
         pass
 
 
@@ -78,7 +78,7 @@ def test_what_is_missing_stays_in_a_resolved_path(root, path, resolved):
 def test_circles_are_refused(root):
     make_link(root, "a", "b")
     make_link(root, "b", "a")
-    with pytest.raises(TooManyLinks), root.place(b"a/x"):
+    with pytest.raises(TooManyLinks), root.at(b"a/x"):
         pass
 
 
@@ -87,7 +87,7 @@ def test_a_chain_of_links_is_followed_up_to_a_limit(root):
     for number in range(1, 300):
         make_link(root, f"l{number}", f"l{number - 1}")
     assert root.read_file(b"l200/passwd", 100) == b"inside"
-    with pytest.raises(TooManyLinks), root.place(b"l299/passwd"):
+    with pytest.raises(TooManyLinks), root.at(b"l299/passwd"):
         pass
 
 
@@ -110,14 +110,14 @@ def test_directories_are_made_where_a_link_leads(root):
 
 
 def test_a_file_on_the_way_is_an_error(root):
-    with pytest.raises(NotADirectory, match="/etc/passwd is not a directory"), root.place(b"etc/passwd/x"):
+    with pytest.raises(NotADirectory, match="/etc/passwd is not a directory"), root.at(b"etc/passwd/x"):
         pass
 
 
 def test_names_that_the_kernel_refuses_are_our_error(root):
-    with pytest.raises(PathError), root.place(b"x" * 300):
+    with pytest.raises(PathError), root.at(b"x" * 300):
         pass
-    with pytest.raises(PathError), root.place(b"a\0b"):
+    with pytest.raises(PathError), root.at(b"a\0b"):
         pass
 
 
@@ -133,11 +133,11 @@ def test_a_file_larger_than_its_limit_is_refused(root):
 
 
 def test_the_root_is_a_place(root):
-    with root.place(b"/") as place:
-        assert place.is_directory
-        assert place.path == b""
-    with root.place(b"etc/..") as place:
-        assert place.path == b""
+    with root.at(b"/") as location:
+        assert location.is_directory
+        assert location.path == b""
+    with root.at(b"etc/..") as location:
+        assert location.path == b""
 
 
 def test_nothing_stays_open(root):
@@ -145,7 +145,7 @@ def test_nothing_stays_open(root):
     make_link(root, "a", "a")
     for path in (b"etc/passwd", b"missing/x", b"a/b", b"etc/passwd/x"):
         try:
-            with root.place(path):
+            with root.at(path):
                 pass
         except PathError:
             pass

@@ -11,7 +11,7 @@ import pytest
 from strake_builder.layers.errors import MalformedLayer
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_layer
-from strake_builder.rootfs.unpack.implicit_parents import Gaps, read_gaps
+from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
 from tests.unit.strake_builder.rootfs.unpack.test_archive import CHR, DIR, FIFO, LNK, SYM, archive, member
 
 
@@ -22,13 +22,13 @@ class Stack:
         self._directory = directory
         self.layers: list[str] = []
 
-    def alone(self, *members) -> Gaps | None:
+    def alone(self, *members) -> ImplicitParents | None:
         path = self._directory / f"alone{len(os.listdir(self._directory))}"
         path.mkdir(mode=0o755)
         gaps = f"{path}.gaps"
         unpack_layer(archive(*members), str(path), lowest=False, gaps=gaps)
-        assert (read_gaps(gaps) is not None) == os.path.exists(gaps)
-        return read_gaps(gaps)
+        assert (read_implicit_parents(gaps) is not None) == os.path.exists(gaps)
+        return read_implicit_parents(gaps)
 
     def add(self, *members) -> str:
         path = self._directory / f"layer{len(self.layers)}"
@@ -122,7 +122,7 @@ def test_a_lower_link_out_leads_nowhere_else(stack, target):
 
 def test_a_file_below_in_place_of_a_directory_is_refused(stack):
     stack.add(member("f", b"1"))
-    with pytest.raises(MalformedLayer, match="is a file in a layer below"):
+    with pytest.raises(MalformedLayer, match="is a file in a lower layer"):
         stack.add(member("f/x", b"2"))
 
 

@@ -156,7 +156,7 @@ def test_a_workspace_that_lies_about_its_shared_memory_takes_nothing_along(tmp_p
 
 def test_shared_memory_that_is_a_disk_gets_no_secret(tmp_path):
     with pytest.raises(UnsupportedHere, match="secrets need a place in memory"):
-        make_shared_memory("strake-memory-", place=str(tmp_path))
+        make_shared_memory("strake-memory-", location=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
