@@ -9,7 +9,7 @@ from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, pars
 from strake_builder.frontend.lint import as_json, as_sarif, as_text, lint_plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import ImageBase, StageBase
-from strake_builder.frontend.model.syntax import Dockerfile, Place
+from strake_builder.frontend.model.syntax import Dockerfile, Position
 from strake_builder.frontend.printer import to_text
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import Platform
@@ -76,7 +76,7 @@ def _check_message(refused: DockerfileRefused, text: str) -> None:
 
 def meaning(value: Any) -> Any:
     """Return a syntax tree as plain values, without places and comments inside instructions."""
-    if isinstance(value, Place):
+    if isinstance(value, Position):
         return (value.keyword, value.text, value.comments, meaning(value.heredocs))
     if isinstance(value, Dockerfile):
         return (value.escape, meaning(value.global_args), meaning(value.stages))

@@ -2,13 +2,13 @@
 
     DockerfileError                 (strake_builder.errors) a user can fix it in the Dockerfile
     ├── Fault                       something is wrong with a piece of text; the caller knows where it stands
-    └── DockerfileRefused           the Dockerfile is refused; lists every problem found, each with its place
+    └── DockerfileRefused           the Dockerfile is refused; lists every problem found, each with its position
         ├── DockerfileSyntaxError   the text is no Dockerfile
         ├── PlanError               stages, target and arguments do not fit together
         └── EvaluationError         an instruction cannot be carried out on its base
 
 The pure helpers (words, patterns, modes, ignore files) raise `Fault`. Parsing, planning and evaluating
-turn faults into problems with a place. `Code` is stable: scripts may rely on it.
+turn faults into problems with a position. `Code` is stable: scripts may rely on it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Problem:
 
     @classmethod
     def at(cls, source: SourceText, span: Span, fault: Fault, instruction: str = "") -> Problem:
-        """Place a fault."""
+        """Give a fault its position."""
         line, column = source.locate(span, fault.needle)
         return cls(
             code=fault.code,
@@ -158,7 +158,7 @@ class DockerfileRefused(DockerfileError):
         return "\n".join(shown)
 
     def for_terminal(self) -> str:
-        """Return every problem with its place in the file."""
+        """Return every problem with its position in the file."""
         return visible(f"error: the Dockerfile is refused\n{self}")
 
 

@@ -76,7 +76,7 @@ def evaluate_noting(
 
 def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageState) -> EvaluatedStage:
     source = plan.dockerfile.source
-    from_ = stage.from_.place
+    from_ = stage.from_.position
     try:
         triggers = parse_triggers(_triggers_of(base), from_.span)
         _check_count(len(triggers) + len(stage.instructions))
@@ -85,14 +85,14 @@ def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageSt
     steps: list[Step] = []
     problems: list[Problem] = []
     for number, instruction in enumerate((*triggers, *stage.instructions)):
-        place = instruction.place
-        origin = Origin(source.filename, place.span, place.text, number < len(triggers))
+        position = instruction.position
+        origin = Origin(source.filename, position.span, position.text, number < len(triggers))
         try:
             step = carry_out(state, instruction, origin)
-            state.spend(len(step.created_by or ""), place)
+            state.spend(len(step.created_by or ""), position)
             steps.append(step)
         except Fault as fault:
-            problems.append(Problem.at(source, place.span, fault, place.text))
+            problems.append(Problem.at(source, position.span, fault, position.text))
             if fault.code == Code.TOO_LARGE or len(problems) >= _MAX_PROBLEMS:
                 break
     if problems:
@@ -120,14 +120,14 @@ def trigger_needs(
 
     Args:
         plan: The plan.
-        stage: The stage that stands on the image.
+        stage: The stage that is built FROM the image.
         config: The image's `config`.
 
     Raises:
         EvaluationError: A trigger cannot be parsed, or needs a stage that does not exist or comes
             later.
     """
-    from_ = stage.from_.place
+    from_ = stage.from_.position
     try:
         needs, faults = needs_of(parse_triggers(config.on_build, from_.span), stage_names(plan.dockerfile))
         found = [fault for _, fault in faults] + _later(needs.stages, stage.index)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.check_options import parse_check_options
 from strake_builder.frontend.errors import Code, DockerfileSyntaxError, Fault, Problem
-from strake_builder.frontend.model.syntax import Arg, Dockerfile, From, Instruction, Place, StageSyntax
+from strake_builder.frontend.model.syntax import Arg, Dockerfile, From, Instruction, Position, StageSyntax
 from strake_builder.frontend.reading import arguments, instruction_parser, step_parser
 from strake_builder.frontend.reading.instruction_parser import Request
 from strake_builder.frontend.reading.keywords import split_keywords
@@ -89,9 +89,9 @@ def parse_instruction(line: LogicalLine, keyword: str, rest: str, escape: str) -
     Raises:
         Fault: It is no instruction.
     """
-    place = Place(keyword, line.span, line.text.strip(SPACE), line.comments, line.heredocs)
+    position = Position(keyword, line.span, line.text.strip(SPACE), line.comments, line.heredocs)
     flags, rest = arguments.split_flags(rest, escape)
-    request = Request(place, flags, rest, escape)
+    request = Request(position, flags, rest, escape)
     if keyword.lower() == "onbuild":
         return _parse_onbuild(request, line, escape)
     parser = _PARSERS.get(keyword.lower())
@@ -134,7 +134,7 @@ class _Document:
         self.any_from |= keyword.lower() == "from"
         try:
             self.check_count()
-            self.place(parse_instruction(line, keyword, rest, self.reader.directives.escape))
+            self.position(parse_instruction(line, keyword, rest, self.reader.directives.escape))
         except Fault as fault:
             self.problems.append(Problem.at(self.source, line.span, fault, line.text))
 
@@ -142,7 +142,7 @@ class _Document:
         if self.count > _MAX_INSTRUCTIONS:
             raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_INSTRUCTIONS} instructions")
 
-    def place(self, parsed: Parsed) -> None:
+    def position(self, parsed: Parsed) -> None:
         match parsed:
             case From() if len(self.stages) >= _MAX_STAGES:
                 raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_STAGES} stages")
@@ -157,9 +157,9 @@ class _Document:
             case _:
                 raise Fault(
                     Code.BEFORE_FROM,
-                    f"{parsed.place.keyword} stands before the first FROM",
+                    f"{parsed.position.keyword} stands before the first FROM",
                     hint="only ARG may; every other instruction belongs to a stage, which FROM begins",
-                    needle=parsed.place.keyword,
+                    needle=parsed.position.keyword,
                 )
 
     def check_options(self) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def to_text(dockerfile: Dockerfile) -> str:
-    """Return a Dockerfile that parses to the same tree, places aside.
+    """Return a Dockerfile that parses to the same tree, positions aside.
 
     Continuations are joined, comments inside instructions and empty lines are gone.
     """
@@ -30,19 +30,19 @@ def to_text(dockerfile: Dockerfile) -> str:
 
 
 def _instruction(instruction: From | Instruction, escape: str) -> Iterator[str]:
-    place = instruction.place
+    position = instruction.position
     # Without one, comments above the last instruction would run into this one's.
     yield "#\n"
-    yield from (f"# {comment}\n" for comment in place.comments)
-    line = place.text + _blanks_behind(instruction)
+    yield from (f"# {comment}\n" for comment in position.comments)
+    line = position.text + _blanks_behind(instruction)
     if _continues(line, escape):
         if isinstance(instruction, OnBuild):
             # Only the end of the file can have cut such a line off; so it is cut off again.
             yield line + escape
             return
-        line = f"{place.text}\f"  # white space, but none that may stand between an escape and the end
+        line = f"{position.text}\f"  # white space, but none that may stand between an escape and the end
     yield line + "\n"
-    for doc in place.heredocs:
+    for doc in position.heredocs:
         yield f"{doc.body}{doc.name}\n"
 
 

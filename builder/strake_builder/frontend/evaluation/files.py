@@ -26,22 +26,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_builder.frontend.evaluation.state import StageState
-    from strake_builder.frontend.model.syntax import Add, Copy, Place, Workdir
+    from strake_builder.frontend.model.syntax import Add, Copy, Position, Workdir
 
 _EVERYTHING: Final = frozenset({"*", "**", "**/*"})
 
 
 def copy(state: StageState, instruction: Copy, origin: Origin) -> CopyStep:
     """COPY."""
-    place = instruction.place
+    position = instruction.position
     chown, chmod = _owner_and_mode(state, instruction)
-    sources = [state.expand(source, place) for source in instruction.sources]
-    destination = state.expand(instruction.destination, place)
+    sources = [state.expand(source, position) for source in instruction.sources]
+    destination = state.expand(instruction.destination, position)
     files = _files(state, instruction)
     origin_of_files = state.names.copy_origin(instruction)
     found = tuple(copy_source(source, parents=instruction.parents) for source in sources)
     if isinstance(origin_of_files, FromContext):
-        _note_ignored(state, found, "Copy", place)
+        _note_ignored(state, found, "Copy", position)
     return CopyStep(
         origin=origin,
         created_by=_history("COPY", instruction, chown, chmod, sources, destination),
@@ -60,17 +60,17 @@ def copy(state: StageState, instruction: Copy, origin: Origin) -> CopyStep:
 
 def add(state: StageState, instruction: Add, origin: Origin) -> AddStep:
     """ADD."""
-    place = instruction.place
+    position = instruction.position
     chown, chmod = _owner_and_mode(state, instruction)
-    checksum = state.expand(instruction.checksum, place)
-    sources = [state.expand(source, place) for source in instruction.sources]
-    destination = state.expand(instruction.destination, place)
+    checksum = state.expand(instruction.checksum, position)
+    sources = [state.expand(source, position) for source in instruction.sources]
+    destination = state.expand(instruction.destination, position)
     files = _files(state, instruction)
     check_checksum(checksum, tuple(sources))
     found = tuple(
         add_source(source, checksum=checksum, keep_git_dir=instruction.keep_git_dir) for source in sources
     )
-    _note_ignored(state, [source for source in found if isinstance(source, PathSource)], "Add", place)
+    _note_ignored(state, [source for source in found if isinstance(source, PathSource)], "Add", position)
     return AddStep(
         origin=origin,
         created_by=_history("ADD", instruction, chown, chmod, sources, destination),
@@ -86,7 +86,7 @@ def add(state: StageState, instruction: Add, origin: Origin) -> AddStep:
     )
 
 
-def _note_ignored(state: StageState, sources: Iterable[PathSource], verb: str, place: Place) -> None:
+def _note_ignored(state: StageState, sources: Iterable[PathSource], verb: str, position: Position) -> None:
     """Report sources that .dockerignore leaves out; with exceptions in it that is hard to tell."""
     if state.ignore is None or state.ignore.has_exceptions:
         return
@@ -94,13 +94,13 @@ def _note_ignored(state: StageState, sources: Iterable[PathSource], verb: str, p
         path = source.path.lstrip("/")
         if state.ignore.ignores(path) if path else _EVERYTHING.intersection(state.ignore.patterns):
             message = f'Attempting to {verb} file "{path or "."}" that is excluded by .dockerignore'
-            state.note("CopyIgnoredFile", message, place)
+            state.note("CopyIgnoredFile", message, position)
 
 
 def _owner_and_mode(state: StageState, instruction: Copy | Add) -> tuple[str, str]:
     IgnoreMatcher(instruction.excludes)  # refuses malformed patterns
-    chown = state.expand(instruction.chown, instruction.place)
-    chmod = state.expand(instruction.chmod, instruction.place)
+    chown = state.expand(instruction.chown, instruction.position)
+    chmod = state.expand(instruction.chmod, instruction.position)
     if chmod:
         check_mode(chmod)
     return chown, chmod
@@ -130,7 +130,7 @@ def _files(state: StageState, instruction: Copy | Add) -> tuple[HeredocFile, ...
                 hint="a heredoc's delimiter names the file it becomes",
                 needle="<<",
             )
-        content = state.expand_body(doc.body, instruction.place) if doc.expand else doc.body
+        content = state.expand_body(doc.body, instruction.position) if doc.expand else doc.body
         files.append(HeredocFile(doc.name, content))
     return tuple(files)
 
@@ -152,10 +152,10 @@ def _history(
 
 def workdir(state: StageState, instruction: Workdir, origin: Origin) -> WorkdirStep | ConfigStep:
     """WORKDIR: a step with files unless the directory is the root."""
-    path = state.expand(instruction.path, instruction.place)
+    path = state.expand(instruction.path, instruction.position)
     if not state.workdir_set and not path.startswith("/"):
         message = f"Relative workdir {quote(path)} can have unexpected results if the base image changes"
-        state.note("WorkdirRelativePath", message, instruction.place)
+        state.note("WorkdirRelativePath", message, instruction.position)
     state.workdir_set = True
     directory = paths.workdir(state.config.working_dir, path)
     state.change(working_dir=directory)

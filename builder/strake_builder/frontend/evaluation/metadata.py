@@ -26,7 +26,7 @@ from strake_builder.frontend.model.syntax import (
     Healthcheck,
     KeyValue,
     Label,
-    Place,
+    Position,
     Shell,
     ShellForm,
     StopSignal,
@@ -82,28 +82,28 @@ def apply(state: StageState, instruction: Metadata) -> str:  # noqa: C901 one li
 
 def env(state: StageState, instruction: Env) -> str:
     """ENV: all values are expanded before any is set."""
-    pairs = _expanded(state, instruction.pairs, instruction.place)
+    pairs = _expanded(state, instruction.pairs, instruction.position)
     for key, _ in pairs:
-        _note_secret(state, "ENV", key, instruction.place)
+        _note_secret(state, "ENV", key, instruction.position)
     state.set_env(pairs)
     return _assignments("ENV", pairs)
 
 
 def label(state: StageState, instruction: Label) -> str:
     """LABEL."""
-    pairs = _expanded(state, instruction.pairs, instruction.place)
+    pairs = _expanded(state, instruction.pairs, instruction.position)
     labels = {**state.config.labels, **dict(pairs)}
     check_count("labels", labels)
     state.change(labels=labels)
     return _assignments("LABEL", pairs)
 
 
-def _expanded(state: StageState, pairs: tuple[KeyValue, ...], place: Place) -> list[tuple[str, str]]:
+def _expanded(state: StageState, pairs: tuple[KeyValue, ...], position: Position) -> list[tuple[str, str]]:
     if any(pair.legacy for pair in pairs):
-        keyword = place.keyword
+        keyword = position.keyword
         message = f'"{keyword} key=value" should be used instead of legacy "{keyword} key value" format'
-        state.note("LegacyKeyValueFormat", message, place)
-    return [(state.expand(pair.key, place), state.expand(pair.value, place)) for pair in pairs]
+        state.note("LegacyKeyValueFormat", message, position)
+    return [(state.expand(pair.key, position), state.expand(pair.value, position)) for pair in pairs]
 
 
 def _assignments(keyword: str, pairs: list[tuple[str, str]]) -> str:
@@ -114,8 +114,8 @@ def arg(state: StageState, instruction: Arg) -> str:
     """ARG: one definition after the other, so that a default may use those before it."""
     shown = []
     for definition in instruction.definitions:
-        _note_secret(state, "ARG", definition.name, instruction.place)
-        value = _argument(state, definition, instruction.place)
+        _note_secret(state, "ARG", definition.name, instruction.position)
+        value = _argument(state, definition, instruction.position)
         if value is not None and definition.name not in NO_VARIABLES:
             state.set_value(definition.name, value)
         state.arguments.setdefault(definition.name, "")
@@ -125,22 +125,22 @@ def arg(state: StageState, instruction: Arg) -> str:
     return " ".join(("ARG", *shown))
 
 
-def _argument(state: StageState, definition: ArgDefinition, place: Place) -> str | None:
+def _argument(state: StageState, definition: ArgDefinition, position: Position) -> str | None:
     """A build argument wins over the default, the default over a global argument."""
     if definition.name in state.scope.build_args:
         return state.scope.build_args[definition.name]
     if definition.default is not None:
-        return state.expand(definition.default, place)
+        return state.expand(definition.default, position)
     return state.scope.global_args.get(definition.name)
 
 
-def _note_secret(state: StageState, keyword: str, name: str, place: Place) -> None:
+def _note_secret(state: StageState, keyword: str, name: str, position: Position) -> None:
     if _SECRET.search(name) and not _NO_SECRET.search(name):
         message = f'Do not use ARG or ENV instructions for sensitive data ({keyword} "{name}")'
-        state.note("SecretsUsedInArgOrEnv", message, place)
+        state.note("SecretsUsedInArgOrEnv", message, position)
 
 
-def command(state: StageState, form: CommandForm, place: Place) -> tuple[str, ...]:
+def command(state: StageState, form: CommandForm, position: Position) -> tuple[str, ...]:
     """Return the argument vector of CMD or ENTRYPOINT."""
     match form:
         case ExecForm(args):
@@ -148,17 +148,17 @@ def command(state: StageState, form: CommandForm, place: Place) -> tuple[str, ..
         case ShellForm(text):
             if state.config.shell is None:
                 message = (
-                    f"JSON arguments recommended for {place.keyword} to prevent unintended behavior "
+                    f"JSON arguments recommended for {position.keyword} to prevent unintended behavior "
                     "related to OS signals"
                 )
-                state.note("JSONArgsRecommended", message, place)
+                state.note("JSONArgsRecommended", message, position)
             return (*state.shell, text)
 
 
 def cmd(state: StageState, instruction: Cmd) -> str:
     """CMD."""
-    _note_used_once(state, instruction.place)
-    args = command(state, instruction.form, instruction.place)
+    _note_used_once(state, instruction.position)
+    args = command(state, instruction.form, instruction.position)
     state.cmd_set = True
     state.change(cmd=args)
     return f"CMD {go_text.quoted_list(args)}"
@@ -166,8 +166,8 @@ def cmd(state: StageState, instruction: Cmd) -> str:
 
 def entrypoint(state: StageState, instruction: Entrypoint) -> str:
     """ENTRYPOINT: takes back a CMD that the base brought in."""
-    _note_used_once(state, instruction.place)
-    args = command(state, instruction.form, instruction.place)
+    _note_used_once(state, instruction.position)
+    args = command(state, instruction.form, instruction.position)
     state.change(entrypoint=args or None)
     if not state.cmd_set:
         state.change(cmd=None)
@@ -176,7 +176,7 @@ def entrypoint(state: StageState, instruction: Entrypoint) -> str:
 
 def healthcheck(state: StageState, instruction: Healthcheck) -> str:
     """HEALTHCHECK: replaces the base's as a whole."""
-    _note_used_once(state, instruction.place)
+    _note_used_once(state, instruction.position)
     check = HealthConfig(
         test=instruction.test,
         interval=instruction.interval,
@@ -198,17 +198,17 @@ def healthcheck(state: StageState, instruction: Healthcheck) -> str:
     return f"HEALTHCHECK {{Test:{go_text.plain_list(check.test)} {times} Retries:{check.retries}}}"
 
 
-def _note_used_once(state: StageState, place: Place) -> None:
-    keyword = place.keyword.upper()
+def _note_used_once(state: StageState, position: Position) -> None:
+    keyword = position.keyword.upper()
     before = state.last.get(keyword)
     if before is not None:
         message = (
-            f"Multiple {place.keyword} instructions should not be used in the same stage because only "
+            f"Multiple {position.keyword} instructions should not be used in the same stage because only "
             "the last one will be used"
         )
         # The earlier one is the one without effect.
-        state.note("MultipleInstructionsDisallowed", message, replace(before, comments=place.comments))
-    state.last[keyword] = place
+        state.note("MultipleInstructionsDisallowed", message, replace(before, comments=position.comments))
+    state.last[keyword] = position
 
 
 def shell(state: StageState, instruction: Shell) -> str:
@@ -221,16 +221,16 @@ def expose(state: StageState, instruction: Expose) -> str:
     """EXPOSE."""
     ports: list[str] = []
     for text in instruction.ports:
-        for word in state.words(text, instruction.place):
+        for word in state.words(text, instruction.position):
             spec = parse_port(word)
             if spec.protocol != spec.protocol.lower():
                 message = f"Defined protocol '{word}' in EXPOSE instruction should be lowercase"
-                state.note("ExposeProtoCasing", message, instruction.place)
+                state.note("ExposeProtoCasing", message, instruction.position)
             if spec.is_mapping:
                 message = (
                     f"EXPOSE instruction should not define an IP address or host-port mapping, found '{word}'"
                 )
-                state.note("ExposeInvalidFormat", message, instruction.place)
+                state.note("ExposeInvalidFormat", message, instruction.position)
             state.ports += spec.last - spec.first + 1
             if state.ports > _MAX_PORTS:
                 raise Fault(Code.TOO_LARGE, f"the stage names more than {_MAX_PORTS} ports")
@@ -241,7 +241,7 @@ def expose(state: StageState, instruction: Expose) -> str:
 
 def volume(state: StageState, instruction: Volume) -> str:
     """VOLUME."""
-    paths = [state.expand(path, instruction.place) for path in instruction.paths]
+    paths = [state.expand(path, instruction.position) for path in instruction.paths]
     if not all(paths):
         raise Fault(
             Code.INVALID_ARGUMENT,
@@ -256,14 +256,14 @@ def volume(state: StageState, instruction: Volume) -> str:
 
 def user(state: StageState, instruction: User) -> str:
     """USER."""
-    name = state.expand(instruction.user, instruction.place)
+    name = state.expand(instruction.user, instruction.position)
     state.change(user=name)
     return f"USER {name}"
 
 
 def stop_signal(state: StageState, instruction: StopSignal) -> str:
     """STOPSIGNAL."""
-    signal = state.expand(instruction.signal, instruction.place)
+    signal = state.expand(instruction.signal, instruction.position)
     check_signal(signal)
     state.change(stop_signal=signal)
     return f"STOPSIGNAL {signal}"

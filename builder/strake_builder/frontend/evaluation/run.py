@@ -69,7 +69,7 @@ def _script(instruction: Run, text: str) -> tuple[str, tuple[HeredocFile, ...]]:
     A command that is nothing but a heredoc is the heredoc's body; one that begins with "#!" becomes
     a file and is executed. Anything else is put together again for the shell to read.
     """
-    docs = instruction.place.heredocs
+    docs = instruction.position.heredocs
     if not docs:
         return text, ()
     if heredoc_word_or_none(text) is None:
@@ -93,7 +93,7 @@ def _history(state: StageState, command: Command) -> str:
 def _mounts(state: StageState, instruction: Run) -> tuple[Mount, ...]:
     mounts: list[Mount] = []
     for text in instruction.mounts:
-        spec = parse_mount(text, lambda value: state.expand(value, instruction.place))
+        spec = parse_mount(text, lambda value: state.expand(value, instruction.position))
         from_ = mount_from(text)
         source = state.names.mount_origin(from_) if from_ or spec.type == "bind" else FromScratch()
         sockets = sum(isinstance(mount, SshMount) for mount in mounts)

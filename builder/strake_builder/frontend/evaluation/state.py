@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sized
 
     from strake_builder.frontend.model.planned import ArgumentScope
-    from strake_builder.frontend.model.syntax import Place
+    from strake_builder.frontend.model.syntax import Position
     from strake_builder.frontend.patterns.ignore import IgnoreMatcher
     from strake_builder.frontend.reading.needs import StageNames
     from strake_oci.spec.image import RuntimeConfig
@@ -67,7 +67,7 @@ class StageState:
     spent: int = 0
     ports: int = 0
     entries: dict[str, str] = field(default_factory=dict)
-    last: dict[str, Place] = field(default_factory=dict)
+    last: dict[str, Position] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.entries = {name: f"{name}={value}" for name, value in self.values.items()}
@@ -77,32 +77,32 @@ class StageState:
         """What runs the shell form."""
         return self.config.shell or DEFAULT_SHELL
 
-    def expand(self, text: str, place: Place) -> str:
+    def expand(self, text: str, position: Position) -> str:
         """Expand variables as they stand before the instruction's own line.
 
         Raises:
             Fault: See `WordLexer.expand`; or the stage's budget is spent.
         """
-        return self._expand(self.lexer, text, place).text
+        return self._expand(self.lexer, text, position).text
 
-    def words(self, text: str, place: Place) -> tuple[str, ...]:
+    def words(self, text: str, position: Position) -> tuple[str, ...]:
         """Expand and split into words (EXPOSE); what is not set there is not reported."""
         expansion = self.lexer.expand(text, self.values)
-        self.spend(len(expansion.text) - len(text), place)
+        self.spend(len(expansion.text) - len(text), position)
         return expansion.words
 
-    def expand_body(self, text: str, place: Place) -> str:
+    def expand_body(self, text: str, position: Position) -> str:
         r"""Expand variables in a heredoc's body; quotes are ordinary, "\" escapes."""
-        return self._expand(WordLexer(quotes=False), text, place).text
+        return self._expand(WordLexer(quotes=False), text, position).text
 
-    def _expand(self, lexer: WordLexer, text: str, place: Place) -> Expansion:
+    def _expand(self, lexer: WordLexer, text: str, position: Position) -> Expansion:
         expansion = lexer.expand(text, self.values)
-        self.spend(len(expansion.text) - len(text), place)
+        self.spend(len(expansion.text) - len(text), position)
         if self.findings is not None and expansion.unmatched:
-            self._note_unset(expansion.unmatched, place)
+            self._note_unset(expansion.unmatched, position)
         return expansion
 
-    def spend(self, characters: int, place: Place) -> None:
+    def spend(self, characters: int, position: Position) -> None:
         """Take from the budget for text that the file does not hold itself.
 
         Raises:
@@ -111,19 +111,19 @@ class StageState:
         self.spent += max(0, characters)
         if self.spent > _MAX_TEXT:
             message = f"expanding the stage's instructions makes more than {_MAX_TEXT} characters"
-            raise Fault(Code.TOO_LARGE, message, needle=place.keyword)
+            raise Fault(Code.TOO_LARGE, message, needle=position.keyword)
 
-    def _note_unset(self, names: frozenset[str], place: Place) -> None:
+    def _note_unset(self, names: frozenset[str], position: Position) -> None:
         for name in sorted(names - self.arguments.keys() - NO_VARIABLES):
             meant = nearest(name, self.values)
             if self.base_is_known or meant:
                 hint = f" (did you mean ${meant}?)" if meant else ""
-                self.note("UndefinedVar", f"Usage of undefined variable '${name}'{hint}", place)
+                self.note("UndefinedVar", f"Usage of undefined variable '${name}'{hint}", position)
 
-    def note(self, rule: str, message: str, place: Place) -> None:
+    def note(self, rule: str, message: str, position: Position) -> None:
         """Report something for lint, if anybody wants to know."""
         if self.findings is not None:
-            self.findings.append(Finding(rule, message, place.span, place.comments))
+            self.findings.append(Finding(rule, message, position.span, position.comments))
 
     def set_value(self, name: str, value: str) -> None:
         """Set a variable.

@@ -37,7 +37,7 @@ def from_findings(plan: BuildPlan) -> Iterator[Finding]:
     for from_, base in _default_bases(plan, lexer):
         if base.lower() not in stage_names and not _is_reference(base):
             message = f"Default value for ARG {from_.base} results in empty or invalid base image name"
-            yield Finding("InvalidDefaultArgInFrom", message, from_.place.span, from_.place.comments)
+            yield Finding("InvalidDefaultArgInFrom", message, from_.position.span, from_.position.comments)
 
 
 def _undeclared(expansion: Expansion, declared: set[str], from_: From) -> Iterator[Finding]:
@@ -45,11 +45,11 @@ def _undeclared(expansion: Expansion, declared: set[str], from_: From) -> Iterat
         meant = nearest(name, sorted(declared))
         hint = f" (did you mean {meant}?)" if meant else ""
         message = f"FROM argument '{name}' is not declared{hint}"
-        yield Finding("UndefinedArgInFrom", message, from_.place.span, from_.place.comments)
+        yield Finding("UndefinedArgInFrom", message, from_.position.span, from_.position.comments)
 
 
 def _platform(expansion: Expansion, values: Mapping[str, str], from_: From) -> Iterator[Finding]:
-    place = from_.place
+    position = from_.position
     if expansion.matched or expansion.unmatched:
         redundant = expansion.matched == {"TARGETPLATFORM"} and not expansion.unmatched
         if redundant and expansion.text == values["TARGETPLATFORM"]:
@@ -57,7 +57,7 @@ def _platform(expansion: Expansion, values: Mapping[str, str], from_: From) -> I
                 f"Setting platform to predefined {from_.platform} in FROM is redundant as this is the "
                 "default behavior"
             )
-            yield Finding("RedundantTargetPlatform", message, place.span, place.comments)
+            yield Finding("RedundantTargetPlatform", message, position.span, position.comments)
         return
     try:
         platform = Platform.parse(expansion.text)
@@ -66,7 +66,7 @@ def _platform(expansion: Expansion, values: Mapping[str, str], from_: From) -> I
     name = from_.name or ""
     if platform.os not in name and platform.architecture not in name:
         message = f'FROM --platform flag should not use constant value "{expansion.text}"'
-        yield Finding("FromPlatformFlagConstDisallowed", message, place.span, place.comments)
+        yield Finding("FromPlatformFlagConstDisallowed", message, position.span, position.comments)
 
 
 def _default_bases(plan: BuildPlan, lexer: WordLexer) -> Iterator[tuple[From, str]]:

@@ -1,6 +1,6 @@
 """`--chown` specifications, split into user and group.
 
-Names are resolved by whoever has the image's passwd and group files.
+Names are resolved where there are the image's passwd and group files.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """The variables that a stage ends with and that a stage standing on it begins with.
+    """The variables that a stage ends with and that a stage built FROM it begins with.
 
     Attributes:
         values: ENV and ARG in one name space, as BuildKit has them: the later one wins.

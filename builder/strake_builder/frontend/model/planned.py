@@ -48,7 +48,7 @@ class StagePlan:
     Attributes:
         index: Its position in the file, from 0.
         name: In lower case, None without `AS`.
-        base: What it stands on.
+        base: What it is built FROM.
         platform: The platform of its root file system.
         from_: The FROM instruction.
         instructions: Its own; triggers of the base come with evaluation.

@@ -33,7 +33,7 @@ class Heredoc:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where an instruction stands and how it was written.
 
     Attributes:
@@ -89,7 +89,7 @@ class ArgDefinition:
 class From:
     """FROM: opens a stage. `name` is in lower case, `name_as_written` is not."""
 
-    place: Place
+    position: Position
     base: str
     platform: str | None = None
     name: str | None = None
@@ -101,7 +101,7 @@ class From:
 class Arg:
     """ARG."""
 
-    place: Place
+    position: Position
     definitions: tuple[ArgDefinition, ...]
 
 
@@ -109,7 +109,7 @@ class Arg:
 class Env:
     """ENV."""
 
-    place: Place
+    position: Position
     pairs: tuple[KeyValue, ...]
 
 
@@ -117,7 +117,7 @@ class Env:
 class Label:
     """LABEL."""
 
-    place: Place
+    position: Position
     pairs: tuple[KeyValue, ...]
 
 
@@ -125,7 +125,7 @@ class Label:
 class Run:
     """RUN. `mounts` are the values of `--mount`, to be expanded; see `frontend.mounts`."""
 
-    place: Place
+    position: Position
     form: CommandForm
     mounts: tuple[str, ...] = ()
     network: Literal["default", "none", "host"] = "default"
@@ -136,7 +136,7 @@ class Run:
 class Copy:
     """COPY. Heredoc sources are the `contents`, by name; `sources` are the other ones."""
 
-    place: Place
+    position: Position
     sources: tuple[str, ...]
     contents: tuple[Heredoc, ...]
     destination: str
@@ -152,7 +152,7 @@ class Copy:
 class Add:
     """ADD; as `Copy`. A flag that is None was not given."""
 
-    place: Place
+    position: Position
     sources: tuple[str, ...]
     contents: tuple[Heredoc, ...]
     destination: str
@@ -169,7 +169,7 @@ class Add:
 class Cmd:
     """CMD."""
 
-    place: Place
+    position: Position
     form: CommandForm
 
 
@@ -177,7 +177,7 @@ class Cmd:
 class Entrypoint:
     """ENTRYPOINT."""
 
-    place: Place
+    position: Position
     form: CommandForm
 
 
@@ -185,7 +185,7 @@ class Entrypoint:
 class Shell:
     """SHELL."""
 
-    place: Place
+    position: Position
     argv: tuple[str, ...]
 
 
@@ -193,7 +193,7 @@ class Shell:
 class Expose:
     """EXPOSE."""
 
-    place: Place
+    position: Position
     ports: tuple[str, ...]
 
 
@@ -201,7 +201,7 @@ class Expose:
 class Volume:
     """VOLUME."""
 
-    place: Place
+    position: Position
     paths: tuple[str, ...]
 
 
@@ -209,7 +209,7 @@ class Volume:
 class User:
     """USER."""
 
-    place: Place
+    position: Position
     user: str
 
 
@@ -217,7 +217,7 @@ class User:
 class Workdir:
     """WORKDIR."""
 
-    place: Place
+    position: Position
     path: str
 
 
@@ -229,7 +229,7 @@ class Healthcheck:
         test: ("NONE",), ("CMD", …) or ("CMD-SHELL", text).
     """
 
-    place: Place
+    position: Position
     test: tuple[str, ...]
     interval: int = 0
     timeout: int = 0
@@ -242,7 +242,7 @@ class Healthcheck:
 class StopSignal:
     """STOPSIGNAL."""
 
-    place: Place
+    position: Position
     signal: str
 
 
@@ -250,7 +250,7 @@ class StopSignal:
 class OnBuild:
     """ONBUILD; `trigger` is the instruction as text, heredocs included."""
 
-    place: Place
+    position: Position
     trigger: str
 
 
@@ -258,7 +258,7 @@ class OnBuild:
 class Maintainer:
     """MAINTAINER."""
 
-    place: Place
+    position: Position
     maintainer: str
 
 

@@ -30,11 +30,13 @@ def early_problems(plan: BuildPlan) -> list[Problem]:
         # Some directory below the root, as the real one is not known yet.
         state = StageState(RuntimeConfig(working_dir="/-"), {}, {}, plan.scope, names, lexer)
         for instruction in stage.instructions[:_MAX_INSTRUCTIONS]:
-            place = instruction.place
+            position = instruction.position
             try:
-                _check(state, instruction, Origin(plan.dockerfile.source.filename, place.span, place.text))
+                _check(
+                    state, instruction, Origin(plan.dockerfile.source.filename, position.span, position.text)
+                )
             except Fault as fault:
-                found.append(Problem.at(plan.dockerfile.source, place.span, fault, place.text))
+                found.append(Problem.at(plan.dockerfile.source, position.span, fault, position.text))
                 if fault.code == Code.TOO_LARGE:
                     return found
     return found

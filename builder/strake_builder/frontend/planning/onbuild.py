@@ -1,4 +1,4 @@
-"""ONBUILD triggers: text that an image or a stage hands to the stages standing on it."""
+"""ONBUILD triggers: text that an image or a stage hands to the stages built FROM it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_TRIGGERS: Final = 1000
 
 
 def parse_trigger(text: str, span: Span) -> Instruction:
-    """Parse one trigger; its places are `span`, the FROM line that brought it in.
+    """Parse one trigger; its positions are `span`, the FROM line that brought it in.
 
     Raises:
         Fault: It is not exactly one instruction, or one that cannot be a trigger.
@@ -36,7 +36,7 @@ def parse_trigger(text: str, span: Span) -> Instruction:
     except Fault as fault:
         raise _broken(text, fault.message, fault.hint) from fault
     if isinstance(parsed, From | Maintainer | OnBuild):
-        raise _broken(text, f"{parsed.place.keyword.upper()} isn't allowed as an ONBUILD trigger")
+        raise _broken(text, f"{parsed.position.keyword.upper()} isn't allowed as an ONBUILD trigger")
     return parsed
 
 

@@ -104,7 +104,7 @@ class _Planner:
                     [line], self.lexer, self.global_args, self.build_args
                 )
             except Fault as fault:
-                self.report(fault, line.place.span, line.place.text)
+                self.report(fault, line.position.span, line.position.text)
         names = needs.stage_names(self.dockerfile)
         seen: dict[str, int] = {}
         planned: list[StagePlan] = []
@@ -129,12 +129,12 @@ class _Planner:
                 parent = before[base.index]
                 platform = parent.platform
                 triggers = (i.trigger for i in parent.instructions if isinstance(i, OnBuild))
-                instructions = [*parse_triggers(triggers, from_.place.span), *instructions]
+                instructions = [*parse_triggers(triggers, from_.position.span), *instructions]
         except Fault as fault:
-            self.report(fault, from_.place.span, from_.place.text)
+            self.report(fault, from_.position.span, from_.position.text)
         wanted, faults = needs.needs_of(instructions, names)
         for instruction, found in faults:
-            self.report(found, instruction.place.span, instruction.place.text)
+            self.report(found, instruction.position.span, instruction.position.text)
         self.links[index] = wanted.stages
         return StagePlan(
             index=index,
@@ -188,7 +188,7 @@ class _Planner:
             f"target stage {target[:60]!r} could not be found",
             hint=did_you_mean(target, names, ignore_case=True) or listed,
         )
-        last = stages[-1].from_.place
+        last = stages[-1].from_.position
         self.report(fault, last.span, last.text)
         return len(stages) - 1
 
@@ -205,7 +205,7 @@ class _Planner:
                     needle="from=",
                 )
                 instruction = self.links[index][min(later)]
-                self.report(fault, instruction.place.span, instruction.place.text)
+                self.report(fault, instruction.position.span, instruction.position.text)
                 return
         for stage in self.reachable(stages, target):
             for needed, instruction in self.links[stage].items():
@@ -216,7 +216,7 @@ class _Planner:
                         hint=f"move {stages[needed].label!r} above {stages[stage].label!r}",
                         needle="from=",
                     )
-                    self.report(fault, instruction.place.span, instruction.place.text)
+                    self.report(fault, instruction.position.span, instruction.position.text)
 
     def in_circles(self) -> set[int]:
         """Return the stages left when those that need no stage of the rest are taken away again and again."""

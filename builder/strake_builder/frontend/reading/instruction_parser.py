@@ -26,7 +26,7 @@ from strake_builder.frontend.model.syntax import (
     Label,
     Maintainer,
     OnBuild,
-    Place,
+    Position,
     Shell,
     ShellForm,
     StopSignal,
@@ -55,7 +55,7 @@ _FROM_AS: Final = 3
 class Request:
     """One instruction, cut into flags and the text behind them."""
 
-    place: Place
+    position: Position
     flags: Sequence[str]
     rest: str
     escape: str
@@ -67,7 +67,7 @@ class Request:
     @property
     def name(self) -> str:
         """The instruction in upper case."""
-        return self.place.keyword.upper()
+        return self.position.keyword.upper()
 
     def one_argument(self) -> str:
         """Return everything behind the keyword, which must not be nothing."""
@@ -98,7 +98,7 @@ def parse_from(request: Request) -> From:
     flags = Flags({"platform": Kind.VALUE}, request.flags)
     words = arguments.split_spaces(request.rest)
     if len(words) == 1:
-        return From(request.place, words[0], flags.value("platform"))
+        return From(request.position, words[0], flags.value("platform"))
     if len(words) != _FROM_AS or words[1].lower() != "as":
         code = Code.MISSING_ARGUMENT if not words else Code.INVALID_ARGUMENT
         raise Fault(
@@ -116,7 +116,7 @@ def parse_from(request: Request) -> From:
             hint="it must start with a letter and consist of letters, digits, '-', '_' and '.'",
             needle=written,
         )
-    return From(request.place, base, flags.value("platform"), name, written, as_keyword)
+    return From(request.position, base, flags.value("platform"), name, written, as_keyword)
 
 
 def parse_arg(request: Request) -> Arg:
@@ -131,29 +131,29 @@ def parse_arg(request: Request) -> Arg:
         if not name:
             raise Fault(Code.INVALID_ASSIGNMENT, "ARG names can not be blank", needle=word)
         definitions.append(ArgDefinition(name, default if equals else None))
-    return Arg(request.place, tuple(definitions))
+    return Arg(request.position, tuple(definitions))
 
 
 def parse_env(request: Request) -> Env:
     """ENV name=value …, or ENV name value."""
-    return Env(request.place, request.pairs())
+    return Env(request.position, request.pairs())
 
 
 def parse_label(request: Request) -> Label:
     """LABEL name=value …, or LABEL name value."""
-    return Label(request.place, request.pairs())
+    return Label(request.position, request.pairs())
 
 
 def parse_cmd(request: Request) -> Cmd:
     """CMD, in exec or shell form."""
     request.no_flags()
-    return Cmd(request.place, request.command())
+    return Cmd(request.position, request.command())
 
 
 def parse_entrypoint(request: Request) -> Entrypoint:
     """ENTRYPOINT, in exec or shell form."""
     request.no_flags()
-    return Entrypoint(request.place, request.command())
+    return Entrypoint(request.position, request.command())
 
 
 def parse_shell(request: Request) -> Shell:
@@ -161,7 +161,7 @@ def parse_shell(request: Request) -> Shell:
     request.no_flags()
     match request.command():
         case ExecForm(args) if args:
-            return Shell(request.place, args)
+            return Shell(request.position, args)
         case ShellForm(text) if text:
             raise Fault(
                 Code.INVALID_ARGUMENT,
@@ -179,7 +179,7 @@ def parse_expose(request: Request) -> Expose:
     ports = arguments.split_spaces(request.rest)
     if not ports:
         raise Fault(Code.MISSING_ARGUMENT, "EXPOSE requires at least one argument", hint="write EXPOSE 8080")
-    return Expose(request.place, tuple(sorted(ports)))
+    return Expose(request.position, tuple(sorted(ports)))
 
 
 def parse_volume(request: Request) -> Volume:
@@ -190,27 +190,27 @@ def parse_volume(request: Request) -> Volume:
         raise Fault(Code.MISSING_ARGUMENT, "VOLUME requires at least one argument")
     if not all(paths):
         raise Fault(Code.INVALID_ARGUMENT, "a VOLUME can not be an empty string", needle='""')
-    return Volume(request.place, paths)
+    return Volume(request.position, paths)
 
 
 def parse_user(request: Request) -> User:
     """USER name[:group]."""
-    return User(request.place, request.one_argument())
+    return User(request.position, request.one_argument())
 
 
 def parse_workdir(request: Request) -> Workdir:
     """WORKDIR path."""
-    return Workdir(request.place, request.one_argument())
+    return Workdir(request.position, request.one_argument())
 
 
 def parse_stopsignal(request: Request) -> StopSignal:
     """STOPSIGNAL signal."""
-    return StopSignal(request.place, request.one_argument())
+    return StopSignal(request.position, request.one_argument())
 
 
 def parse_maintainer(request: Request) -> Maintainer:
     """MAINTAINER text."""
-    return Maintainer(request.place, request.one_argument())
+    return Maintainer(request.position, request.one_argument())
 
 
 def parse_healthcheck(request: Request) -> Healthcheck:
@@ -233,13 +233,13 @@ def parse_healthcheck(request: Request) -> Healthcheck:
         case "NONE" if command:
             raise Fault(Code.TOO_MANY_ARGUMENTS, "HEALTHCHECK NONE takes no arguments", needle=command[:20])
         case "NONE":
-            return Healthcheck(request.place, ("NONE",))
+            return Healthcheck(request.position, ("NONE",))
         case "CMD":
             args = arguments.parse_json_strings(command)
             if args == () or not command:
                 raise Fault(Code.MISSING_ARGUMENT, "Missing command after HEALTHCHECK CMD")
             test = ("CMD-SHELL", command) if args is None else ("CMD", *args)
-            return Healthcheck(request.place, test, retries=retries, **times)
+            return Healthcheck(request.position, test, retries=retries, **times)
         case _:
             raise Fault(
                 Code.INVALID_ARGUMENT,
@@ -295,5 +295,5 @@ def parse_onbuild(request: Request, keyword: str, line: str) -> OnBuild:
     if trigger in ("MAINTAINER", "FROM"):
         raise Fault(Code.INVALID_TRIGGER, f"{trigger} isn't allowed as an ONBUILD trigger", needle=keyword)
     text = re.sub(r"\A[\t\n\f\r ]*onbuild[\t\n\f\r ]*", "", line, flags=re.IGNORECASE)
-    bodies = "".join(f"\n{doc.body}{doc.name}" for doc in request.place.heredocs)
-    return OnBuild(request.place, text + bodies)
+    bodies = "".join(f"\n{doc.body}{doc.name}" for doc in request.position.heredocs)
+    return OnBuild(request.position, text + bodies)

@@ -53,7 +53,7 @@ def parse_run(request: Request) -> Run:
             needle="--device",
         )
     return Run(
-        request.place,
+        request.position,
         request.command(),
         mounts,
         _network(flags.value("network")),
@@ -97,7 +97,7 @@ def parse_copy(request: Request) -> Copy:
     flags = Flags(_COPY_FLAGS, request.flags)
     sources, contents, destination = _sources(request)
     return Copy(
-        request.place,
+        request.position,
         sources,
         contents,
         destination,
@@ -115,7 +115,7 @@ def parse_add(request: Request) -> Add:
     flags = Flags(_ADD_FLAGS, request.flags)
     sources, contents, destination = _sources(request)
     return Add(
-        request.place,
+        request.position,
         sources,
         contents,
         destination,
@@ -148,7 +148,7 @@ def _sources(request: Request) -> tuple[tuple[str, ...], tuple[Heredoc, ...], st
             hint="the destination comes last",
             needle=destination,
         )
-    bodies = {doc.name: doc.body for doc in request.place.heredocs}
+    bodies = {doc.name: doc.body for doc in request.position.heredocs}
     paths: list[str] = []
     contents: list[Heredoc] = []
     for source in sources:

@@ -1,6 +1,6 @@
-"""The text of a Dockerfile and places in it.
+"""The text of a Dockerfile and positions in it.
 
-Every message of this package can say where: so a place is a type, and the text keeps its lines.
+Every message of this package can say where: so a position is a type, and the text keeps its lines.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Patterns of `${x#p}`, `${x%p}` and `${x/p/r}`: literals, `?` and `*`, without brackets.
 
-Matching places the pieces between the stars one after the other, so that no pattern makes it slower
+Matching finds the pieces between the stars one after the other, so that no pattern makes it slower
 than the product of pattern and value; a regular expression would backtrack. Source of the rules:
 BuildKit's shell package, which matches `*` and `?` against anything but a newline.
 """

@@ -90,8 +90,8 @@ def evaluate_all(plan: BuildPlan, images: BaseImages) -> EvaluatedBuild:
 
 def location(plan: BuildPlan, stage: StagePlan) -> Location:
     """Return where a stage's FROM stands."""
-    place = stage.from_.place
-    return Location(plan.dockerfile.source.filename, place.span.first, place.text)
+    position = stage.from_.position
+    return Location(plan.dockerfile.source.filename, position.span.first, position.text)
 
 
 def _request_all(plan: BuildPlan, images: BaseImages) -> None:

@@ -65,7 +65,7 @@ class ForeignPrograms:
                     try:
                         self.require(stage.platform)
                     except UnsupportedHere as error:
-                        place = step.origin
-                        error.location = Location(place.file, place.span.first, place.text)
+                        position = step.origin
+                        error.location = Location(position.file, position.span.first, position.text)
                         raise
                     break

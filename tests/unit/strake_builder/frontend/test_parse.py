@@ -114,16 +114,16 @@ def test_directives_hold_and_are_no_comments():
     dockerfile = parse("# syntax=x/y:1\n# escape=`\n# about b\nFROM a AS b\nRUN c `\n  d\n")
     assert dockerfile.escape == "`"
     assert dockerfile.directive("syntax") == "x/y:1"
-    assert dockerfile.stages[0].from_.place.comments == ("about b",)
-    assert dockerfile.stages[0].instructions[0].place.text == "RUN c   d"
+    assert dockerfile.stages[0].from_.position.comments == ("about b",)
+    assert dockerfile.stages[0].instructions[0].position.text == "RUN c   d"
 
 
 def test_places_include_heredoc_bodies():
     dockerfile = parse("FROM a\nRUN <<E\nx\nE\nCMD y\n")
     run, cmd = dockerfile.stages[0].instructions
-    assert run.place.span == Span(2, 4)
-    assert cmd.place.span == Span(5, 5)
-    assert run.place.heredocs[0].body == "x\n"
+    assert run.position.span == Span(2, 4)
+    assert cmd.position.span == Span(5, 5)
+    assert run.position.heredocs[0].body == "x\n"
 
 
 def test_heredoc_of_a_misspelt_instruction_makes_no_further_mistakes():
