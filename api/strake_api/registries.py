@@ -88,7 +88,7 @@ class RegistryAccess(Document):
     """How one registry is reached. Without a word about it: by TLS that the system's CAs vouch for."""
 
     mirrors: Annotated[tuple[MirrorPlace, ...], Field(max_length=16)] = ()
-    """Asked in order before the registry, for pulls only. How they are reached is said under their names."""
+    """Asked in order before the registry, for pulls only. How they are reached is set under their names."""
     mirrors_only: bool = False
     """Do not ask the registry itself when no mirror has an image."""
     insecure: bool = False

@@ -1,4 +1,4 @@
-"""What of a step its result depends on: everything that is written, nothing that is only said about it.
+"""What of a step its result depends on: its text, and nothing that is only a comment.
 
 The position in the file, the history text and the configuration after the step are left out, and so are
 the proxy arguments (Dockerfile reference, "Predefined ARGs") and the content of secrets (reference, "RUN

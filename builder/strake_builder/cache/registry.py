@@ -127,5 +127,5 @@ class RegistryCache:
             first = operation not in self._failed
             self._failed |= {operation} if not isinstance(error, ConnectionFailedError) else _OPERATIONS
         if first:
-            said = error.message if isinstance(error, OCIError) else error.strerror
-            self._warn(f"{operation} steps in {self.name} failed; the build goes on without: {said}")
+            reason = error.message if isinstance(error, OCIError) else error.strerror
+            self._warn(f"{operation} steps in {self.name} failed; the build goes on without: {reason}")

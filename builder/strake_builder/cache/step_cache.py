@@ -1,6 +1,6 @@
 """What a place that keeps results of steps can do, whether it is a directory, a repository or an image.
 
-An entry is written once, under several keys that all mean the same result. Whoever looks one up gets
+An entry is written once, under several keys that all mean the same result. A lookup gets
 where its layer lies, not the layer: a build that only needs the image's manifest never reads it.
 A cache is never trusted with the build: what it says is checked, and what it cannot do is a miss.
 """

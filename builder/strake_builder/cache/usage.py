@@ -1,7 +1,7 @@
 """Keeps a shared directory below a size: what was used longest ago goes first, what is in use stays.
 
 Every object (a blob, an unpacked layer) has a file in `usage/`: its size is the content, its time of
-change the last use, and a build that uses the object holds a shared lock on it. Whoever prunes takes
+change the last use, and a build that uses the object holds a shared lock on it. A build that prunes takes
 the lock alone, or leaves the object. So any number of builds may use a directory, and a killed one
 holds nothing.
 """

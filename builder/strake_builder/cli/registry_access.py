@@ -1,4 +1,4 @@
-"""From what was said of registries, by flags or by a request, to the settings of the registry client.
+"""Builds the settings of the registry client from flags or from a request.
 
 Both say the same things in different forms, so that what holds on a command line holds in a cluster.
 """
@@ -24,7 +24,7 @@ _HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 
 class RegistrySettingsBuilder:
-    """What was said so far, by registry. `where` is the flag or field that says it, for errors.
+    """Settings so far, by registry. `where` is the flag or field that they come from, for errors.
 
     Every method raises InvalidRequest where its host is none.
     """
@@ -89,23 +89,23 @@ def requested_access(registries: Registries) -> ClientSettings:
     Raises:
         InvalidRequest: a host is none.
     """
-    said = RegistrySettingsBuilder()
+    builder = RegistrySettingsBuilder()
     for host, access in registries.hosts.items():
-        _read_host(said, f"registries.hosts[{host}]", host, access)
-    return said.settings()
+        _read_host(builder, f"registries.hosts[{host}]", host, access)
+    return builder.settings()
 
 
-def _read_host(said: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
+def _read_host(builder: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
     if access.insecure:
-        said.plain_http(where, host)
+        builder.plain_http(where, host)
     if access.insecure_skip_tls_verify:
-        said.trust(where, host, verify=False)
+        builder.trust(where, host, verify=False)
     if access.ca is not None:
-        said.trust_authority(where, host, pem=access.ca)
+        builder.trust_authority(where, host, pem=access.ca)
     if access.client_certificate is not None:
-        said.trust(where, host, **_shown(access.client_certificate))
+        builder.trust(where, host, **_shown(access.client_certificate))
     if access.mirrors:
-        said.mirror(where, host, access.mirrors, only=access.mirrors_only)
+        builder.mirror(where, host, access.mirrors, only=access.mirrors_only)
 
 
 def _shown(certificate: ClientCertificate) -> dict[str, Any]:

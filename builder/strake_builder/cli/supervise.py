@@ -1,7 +1,7 @@
 """Puts the builder into namespaces of its own, so that however it ends nothing of it stays.
 
 The command line forks: the child becomes the first process of a new PID namespace with a private mount
-namespace, and builds; the parent passes signals on and waits. Whoever is killed, and however: the
+namespace, and builds; the parent passes signals on and waits. Whichever is killed, and however: the
 kernel then ends every process of the namespace, and with the last one every mount is gone.
 """
 

@@ -102,7 +102,7 @@ def download_if_changed(
         url: as for `download`, which also tells the rest.
         path: likewise.
         checksum: likewise.
-        known: what the server said of the file before.
+        known: the validators that the server sent with the file before.
         limit: likewise.
         stopping: likewise.
 

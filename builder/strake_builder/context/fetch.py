@@ -55,7 +55,7 @@ def fetch_context(
         stopping: ends a fetch.
 
     Raises:
-        SourceError: it cannot be fetched, with what git said.
+        SourceError: it cannot be fetched, with git's message.
     """
     chosen = source.chosen
     match chosen:

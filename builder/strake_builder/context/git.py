@@ -1,4 +1,4 @@
-"""Checks out one commit with the git program, which a stranger's URL, ref and repository must not command."""
+"""Checks out one commit with the git program, which an untrusted URL, ref or repository must not command."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
         stopping: ends it.
 
     Raises:
-        SourceError: it cannot be fetched, with what git said.
+        SourceError: it cannot be fetched, with git's message.
     """
     url, ref = _checked(place)
     git = partial(_git, stopping, directory)
@@ -164,10 +164,10 @@ def _git(
             _kill(process)
             raise SourceError(f"git did not finish {redact_url(shown)} within {_GIT_SECONDS} s") from None
     if process.returncode:
-        said = err.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
+        reason = err.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
         what = f"git {arguments[0]} of {redact_url(shown)}" if shown else f"git {arguments[0]}"
         hint = "check the URL, the ref and the credentials" if shown else ""
-        raise SourceError(f"{what} failed: {said.replace(shown, redact_url(shown))}", hint=hint)
+        raise SourceError(f"{what} failed: {reason.replace(shown, redact_url(shown))}", hint=hint)
     return out.decode(errors="replace")
 
 

@@ -2,7 +2,7 @@
 
     DockerfileError                 (strake_builder.errors) a user can fix it in the Dockerfile
     ├── Fault                       something is wrong with a piece of text; the caller knows where it stands
-    └── DockerfileRefused           the Dockerfile is refused; lists every problem found, each with its position
+    └── DockerfileRefused           the Dockerfile is refused; lists every problem found, by position
         ├── DockerfileSyntaxError   the text is no Dockerfile
         ├── PlanError               stages, target and arguments do not fit together
         └── EvaluationError         an instruction cannot be carried out on its base

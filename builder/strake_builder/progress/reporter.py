@@ -98,7 +98,7 @@ class Reporter:
         self.emit(event)
 
     def warn(self, message: str, file: str | None = None, line: int | None = None) -> None:
-        """Something deserves a look and does not stop the build; said once, if a step is made again too."""
+        """Report once what deserves a look and does not stop the build, also if a step is made again."""
         warning = BuildWarning(message=message, file=file, line=line)
         with self._lock:
             if warning in self.warnings:

@@ -40,7 +40,7 @@ class Outcome:
     Attributes:
         status: exit status; 128 plus the signal's number where a signal ended it.
         tail: the last lines it printed.
-        runtime_message: what the runtime said when it could not even start the command, else empty.
+        runtime_message: the runtime's message when it could not start the command, else empty.
     """
 
     status: int

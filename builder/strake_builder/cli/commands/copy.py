@@ -113,7 +113,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     with (
-        RegistryClient(settings, credentials, warn=lambda said: _say(f"warning: {said}")) as client,
+        RegistryClient(settings, credentials, warn=lambda text: _say(f"warning: {text}")) as client,
         _explained(source, destination),
     ):
         cancellation.on_cancel(client.stop)

@@ -94,7 +94,7 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
     Raises:
         InvalidRequest: a flag is malformed, or two contradict each other.
     """
-    said = {
+    given = {
         "repository": arguments.cache_repo or _beside_destination(arguments, destinations, base),
         "ttl_seconds": _seconds(arguments.cache_ttl) if arguments.cache_ttl is not None else None,
         "images": tuple(arguments.cache_from),
@@ -106,11 +106,11 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         "reads": arguments.no_cache,
         "writes": arguments.no_push_cache,
     }
-    if arguments.cache is False and (said["repository"] or said["images"] or said["inline"]):
+    if arguments.cache is False and (given["repository"] or given["images"] or given["inline"]):
         raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
-    changes: dict[str, object] = {field: value for field, value in said.items() if value}
+    changes: dict[str, object] = {field: value for field, value in given.items() if value}
     changes.update((field, False) for field, off in switched_off.items() if off)
-    if arguments.cache or arguments.cache_dir or said["repository"] or said["images"] or said["inline"]:
+    if arguments.cache or arguments.cache_dir or given["repository"] or given["images"] or given["inline"]:
         changes["enabled"] = arguments.cache is not False  # the manifest may say otherwise
     return base.model_copy(update=changes)
 

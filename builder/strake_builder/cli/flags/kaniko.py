@@ -77,7 +77,7 @@ def add_kaniko_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def translate(arguments: argparse.Namespace) -> list[str]:
-    """Say in Strake's flags what was said in kaniko's; return what a person should know.
+    """Translate kaniko's flags into Strake's; return what a person should know.
 
     Raises:
         InvalidRequest: a flag is malformed, fits nothing, or asks for what Strake does not do.

@@ -220,10 +220,10 @@ def _merged(forms: list[Mapping[str, Any]]) -> dict[str, Any]:
     return {**merged, "annotations": annotations}
 
 
-def _agree(said: dict[str, Any], name: str, value: object, shown: str) -> None:
-    if said.setdefault(name, value) != value:
+def _agree(given: dict[str, Any], name: str, value: object, shown: str) -> None:
+    if given.setdefault(name, value) != value:
         hint = "an image has one form, wherever it goes"
-        raise InvalidRequest(f"{shown} is given as {said[name]!r} and as {value!r}", hint=hint)
+        raise InvalidRequest(f"{shown} is given as {given[name]!r} and as {value!r}", hint=hint)
 
 
 def _pairs(flag: str, texts: list[str]) -> dict[str, str]:

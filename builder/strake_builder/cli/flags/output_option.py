@@ -58,8 +58,10 @@ def parse_output(text: str) -> OutputOption:
     fields = _fields(text)
     kind = fields.pop("type", "")
     if kind not in _KNOWN:
-        said = f"the type {kind!r} is not known" if kind else "it has no type"
-        raise InvalidRequest(f"--output {text!r}: {said}", hint=f"type is one of {', '.join(sorted(_KNOWN))}")
+        reason = f"the type {kind!r} is not known" if kind else "it has no type"
+        raise InvalidRequest(
+            f"--output {text!r}: {reason}", hint=f"type is one of {', '.join(sorted(_KNOWN))}"
+        )
     known = _KNOWN[kind]
     for name in fields:
         if name not in known and not (name.startswith(_ANNOTATION) and known > _FORM):

@@ -61,30 +61,30 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     """
     from strake_builder.cli.registry_access import RegistrySettingsBuilder
 
-    said = RegistrySettingsBuilder()
+    builder = RegistrySettingsBuilder()
     for text in (*arguments.insecure_registry, *insecure):
-        said.plain_http("--insecure-registry", text)
-    _read_trust(arguments, said)
-    _read_mirrors(arguments, said)
-    return said.settings()
+        builder.plain_http("--insecure-registry", text)
+    _read_trust(arguments, builder)
+    _read_mirrors(arguments, builder)
+    return builder.settings()
 
 
-def _read_trust(arguments: argparse.Namespace, said: RegistrySettingsBuilder) -> None:
+def _read_trust(arguments: argparse.Namespace, builder: RegistrySettingsBuilder) -> None:
     for text in arguments.skip_tls_verify_registry:
-        said.trust("--skip-tls-verify-registry", text, verify=False)
+        builder.trust("--skip-tls-verify-registry", text, verify=False)
     for text in arguments.registry_certificate:
         flag = "--registry-certificate"
         host, path = _pair(flag, text, "FILE")
-        said.trust_authority(flag, host, file=_file(flag, path))
+        builder.trust_authority(flag, host, file=_file(flag, path))
     for text in arguments.registry_client_cert:
         flag = "--registry-client-cert"
         host, paths = _pair(flag, text, "CERT,KEY")
         certificate, _, key = paths.partition(",")
         files = [_file(flag, path) for path in (certificate, key or certificate)]
-        said.trust(flag, host, client_certificate=files[0], client_key=files[1])
+        builder.trust(flag, host, client_certificate=files[0], client_key=files[1])
 
 
-def _read_mirrors(arguments: argparse.Namespace, said: RegistrySettingsBuilder) -> None:
+def _read_mirrors(arguments: argparse.Namespace, builder: RegistrySettingsBuilder) -> None:
     only: bool = arguments.skip_default_registry_fallback
     maps = [*arguments.registry_map, *(f"docker.io={mirror}" for mirror in arguments.registry_mirror)]
     if only and not maps:
@@ -92,7 +92,7 @@ def _read_mirrors(arguments: argparse.Namespace, said: RegistrySettingsBuilder) 
         raise InvalidRequest("--skip-default-registry-fallback: there are no mirrors", hint=hint)
     for text in maps:
         host, places = _pair("--registry-map", text, "MIRROR[/PREFIX]")
-        said.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
+        builder.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
 
 
 def _pair(flag: str, text: str, value: str) -> tuple[str, str]:
