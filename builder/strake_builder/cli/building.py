@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,12 +12,13 @@ from strake_api.events import Finished
 from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
-from strake_builder.errors import BuildError, InternalError, OutOfDisk, RunStepFailed
+from strake_builder.errors import BuildError, RunStepFailed
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.text import JsonSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.inputs import BuildInputs
+from strake_builder.unforeseen import from_os_error, internal_error
 from strake_oci.errors import ClientCertificateError
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
@@ -72,20 +72,12 @@ def _build(
         )  # what breaks because the build was stopped is not why it failed
         return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
     except OSError as error:
-        full = _as_build_error(error)
-        return full.exit_status, _failed(full, tuple(reporter.warnings)), full
+        refused = from_os_error(error, "the build cannot go on")
+        return refused.exit_status, _failed(refused, tuple(reporter.warnings)), refused
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        internal = InternalError(
-            f"{type(error).__name__}: {error}", hint="this is a defect of Strake: please report it"
-        )
+        internal = internal_error(error)
         return internal.exit_status, _failed(internal, tuple(reporter.warnings)), internal
     return 0, result, None
-
-
-def _as_build_error(error: OSError) -> BuildError:
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return OutOfDisk("the work directory is full", hint="give the builder more ephemeral storage")
-    return InternalError(f"{error.strerror}: {error.filename}")
 
 
 def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:

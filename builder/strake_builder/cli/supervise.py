@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from strake_builder.cli.signals import STOPPING
-from strake_builder.errors import BuildError, InternalError, UnsupportedHere
+from strake_builder.errors import BuildError, UnsupportedHere
 from strake_builder.rootfs.mounts import syscalls
+from strake_builder.unforeseen import internal_error
 
 _HINT: Final = "run as root, or in a pod with hostUsers: false and the capability SYS_ADMIN"
 _PROC_HINT: Final = (
@@ -62,8 +63,7 @@ def _child(work: Callable[[], int], report: Callable[[BuildError], int]) -> int:
     except BuildError as error:
         status = report(error)
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        hint = "this is a defect of Strake: please report it"
-        status = report(InternalError(f"{type(error).__name__}: {error}", hint=hint))
+        status = report(internal_error(error))
     finally:
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.flush()

@@ -22,7 +22,6 @@ from strake_builder.cli.image_locations import (
 from strake_builder.errors import (
     BaseImageError,
     BuildError,
-    InternalError,
     InvalidRequest,
     OutputError,
     PushUnauthorized,
@@ -30,6 +29,7 @@ from strake_builder.errors import (
 from strake_builder.output.targets import STANDARD_OUTPUT
 from strake_builder.progress.transfer import Transfer
 from strake_builder.progress.transfer_lines import TransferLines
+from strake_builder.unforeseen import internal_error
 
 if TYPE_CHECKING:
     from strake_builder.solve.cancellation import Cancellation
@@ -84,8 +84,7 @@ def run_copy(arguments: argparse.Namespace) -> int:
     except BuildError as error:
         reason = error
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        hint = "this is a defect of Strake: please report it"
-        reason = InternalError(f"{type(error).__name__}: {error}", hint=hint)
+        reason = internal_error(error)
     else:
         stream.write(f"{digest}\n")
         return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from concurrent.futures import Executor, Future
 
 from strake_api.request import BuildRequest
 from strake_builder import interrupt
-from strake_builder.errors import BuildError, OutOfDisk, OutputError
+from strake_builder.errors import BuildError, OutputError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
@@ -20,6 +19,7 @@ from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.layers import WrittenLayer
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_builder.unforeseen import from_os_error
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.mediatype import Compression
 from strake_oci.spec.reference import Repository
@@ -86,14 +86,9 @@ class LayerExporter:
             self._cancellation.cancel(error)
             raise
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            full = OutOfDisk(
-                "the work directory is full: a layer cannot be written",
-                hint="give the builder more ephemeral storage",
-            )
-            self._cancellation.cancel(full)
-            raise full from error
+            refused = from_os_error(error, "a layer cannot be written")
+            self._cancellation.cancel(refused)
+            raise refused from error
 
     def _export(self, snapshot: Snapshot, *, push: bool) -> WrittenLayer | None:
         self._until.check()

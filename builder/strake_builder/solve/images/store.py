@@ -20,7 +20,7 @@ from typing import Final, assert_never
 
 from strake_builder import interrupt
 from strake_builder.cache.usage import Usage
-from strake_builder.errors import BaseImageError, OutOfDisk
+from strake_builder.errors import BaseImageError
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
@@ -33,6 +33,7 @@ from strake_builder.rootfs.unpack.archive import unpack_layer
 from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
 from strake_builder.solve.images.layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.workspace.scratch import scratch_directory
+from strake_builder.unforeseen import from_os_error
 from strake_oci.errors import MirrorError, OCIError
 from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.client import RegistryClient
@@ -202,7 +203,7 @@ class LayerStore:
         except LayerError as error:
             raise MalformedLayer(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
         except OSError as error:
-            raise OutOfDisk(f"cannot unpack {what}: {error.strerror}") from error
+            raise from_os_error(error, f"cannot unpack {what}") from error
         if stream.hasher.digest() != layer.diff_id:
             raise MalformedLayer(f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}")
         if unpacked.devices_left_out:
