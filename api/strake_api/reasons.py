@@ -77,7 +77,5 @@ class FailureReason(StrEnum):
     """Strake itself failed: worth a report."""
 
 
-Reason = ProgressReason | FailureReason
-
 RETRYABLE: frozenset[FailureReason] = frozenset({FailureReason.EVICTED})
 """Failures of the infrastructure: the same build may succeed when it runs again."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Manifest, parse
-from strake_oci.spec.platform import host
+from strake_oci.spec.platform import choose, host
 
 KINDS = {
     tarfile.REGTYPE: "file",
@@ -44,7 +44,7 @@ def flatten(client, repository, identifier) -> Flat:
     top, data = client.manifest(repository, identifier)
     document = parse(data, top.media_type)
     if not isinstance(document, Manifest):
-        chosen = document.select(host())
+        chosen = choose(host(), ((listed.platform, listed) for listed in document.manifests))
         _, data = client.manifest(repository, chosen.digest)
         document = parse(data)
     with client.open_blob(repository, document.config) as reader:

@@ -15,7 +15,6 @@ from pydantic import Field
 from strake_oci.errors import InvalidDocumentError, UnsupportedMediaTypeError
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor, DescriptorModel
-from strake_oci.spec.platform import Platform, choose
 from strake_oci.spec.wire import StringMap, Text, WireModel, decode, encode, extra_of
 
 if TYPE_CHECKING:
@@ -93,14 +92,6 @@ class Index:
             document["artifactType"] = self.artifact_type
         document["manifests"] = [manifest.to_json() for manifest in self.manifests]
         return encode(_finish(document, self.subject, self.annotations, self.extra))
-
-    def select(self, platform: Platform) -> Descriptor:
-        """Return the image that suits a platform best.
-
-        Raises:
-            PlatformNotFoundError: None suits; the message lists what there is.
-        """
-        return choose(platform, ((manifest.platform, manifest) for manifest in self.manifests))
 
     @property
     def references(self) -> tuple[Descriptor, ...]:

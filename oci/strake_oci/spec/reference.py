@@ -155,10 +155,6 @@ class Reference:
         """Return this reference, with the tag `latest` if it has neither tag nor digest."""
         return self if self.tag or self.digest else replace(self, tag=DEFAULT_TAG)
 
-    def with_digest(self, digest: Digest) -> Reference:
-        """Return this reference pinned to a digest; the tag is kept for people."""
-        return replace(self, digest=digest)
-
     @property
     def identifier(self) -> str:
         """What to ask a registry for: the digest if there is one, else the tag, else `latest`."""

@@ -47,7 +47,9 @@ def test_index_comes_back_with_all_its_fields():
     index = parse(json.dumps(document).encode(), mediatype.DOCKER_INDEX)
     assert isinstance(index, Index)
     assert json.loads(index.serialize()) == document
-    assert index.select(Platform.parse("linux/arm/v7")).digest == Digest.parse(SHA)
+    (listed,) = index.manifests
+    assert listed.platform == Platform("linux", "arm", "v7", "1", ("f",))
+    assert listed.digest == Digest.parse(SHA)
 
 
 def test_kind_without_media_type_is_told_by_its_fields():
