@@ -15,9 +15,9 @@ from typing import Protocol
 
 from strake_builder.cache.keys import Key
 from strake_builder.layers.blobs import StoredLayer
-from strake_builder.layers.tar_reader import ByteSource
+from strake_oci.images import Readable
 
-Open = Callable[[], AbstractContextManager[ByteSource]]
+Open = Callable[[], AbstractContextManager[Readable]]
 Warn = Callable[[str], None]
 
 

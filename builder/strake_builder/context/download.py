@@ -14,11 +14,11 @@ from strake_builder.context.git import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
-from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.errors import ErrorContext, OCIError
 from strake_oci.http.cancellation import Stopping
 from strake_oci.http.settings import ClientSettings, Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
+from strake_oci.images import Readable
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""
@@ -201,7 +201,7 @@ def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) 
     is left as it is, as there.
     """
     received = _Received(answer)
-    source: ByteSource = received
+    source: Readable = received
     if answer.header("content-encoding").strip().lower() in _GZIP:
         source = DecompressedStream(received)
         if not source.is_packed:

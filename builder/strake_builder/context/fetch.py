@@ -16,8 +16,8 @@ from strake_builder import interrupt
 from strake_builder.context.git import GitPlace, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
-from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.http.cancellation import Stopping
+from strake_oci.images import Readable
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
@@ -41,7 +41,7 @@ class FetchedContext:
 def fetch_context(
     source: Source,
     scratch: str,
-    unpack: Callable[[ByteSource, str], None],
+    unpack: Callable[[Readable, str], None],
     credentials: GitCredentials | None = None,
     stopping: Stopping | None = None,
 ) -> FetchedContext:

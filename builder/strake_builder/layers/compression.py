@@ -15,7 +15,7 @@ from typing import IO, Final, Protocol, cast
 from strake_builder import interrupt
 from strake_builder.layers.errors import MalformedLayer, UnknownCompression
 from strake_builder.layers.format import GZIP_LEVEL, ZSTD_LEVEL
-from strake_builder.layers.tar_reader import ByteSource
+from strake_oci.images import Readable
 from strake_oci.spec.mediatype import Compression
 
 _CHUNK: Final = 256 << 10
@@ -106,7 +106,7 @@ class DecompressedStream:
         is_packed: whether the first bytes are those of a compressed stream.
     """
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = _Peeked(source)
         self._plain = _reader(self._source)
         self.is_packed = self._plain is not self._source
@@ -126,7 +126,7 @@ class DecompressedStream:
 class _Peeked:
     """A source whose first bytes can be looked at before they are read."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = source
         self.head = b""
         while len(self.head) < _MAGIC_MAX and (more := source.read(_CHUNK)):
@@ -144,7 +144,7 @@ class _Peeked:
 class _GzipReader:
     """gzip through ISA-L, member after member, with an output bound for each call."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: Readable) -> None:
         from isal import isal_zlib
 
         self._new = isal_zlib.decompressobj
@@ -172,7 +172,7 @@ class _GzipReader:
                 return plain
 
 
-def _reader(source: _Peeked) -> ByteSource:
+def _reader(source: _Peeked) -> Readable:
     """Return a reader of the plain bytes of `source`, which is itself where it is not packed."""
     head = source.head
     if head.startswith(b"\x1f\x8b"):
@@ -198,7 +198,7 @@ def _reader(source: _Peeked) -> ByteSource:
 class _Buffered:
     """Cuts what a reader returns to the size that is asked for."""
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = source
         self._data = b""
         self._at = 0

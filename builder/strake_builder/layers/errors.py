@@ -25,3 +25,8 @@ class UnknownCompression(LayerError):
 
 class TooLarge(LayerError):
     """What is packed in the archive takes more room on disk than one archive may."""
+
+
+def shown(name: bytes) -> str:
+    """Return a name of an untrusted archive fit for a message: quoted, escaped, not too long."""
+    return repr(name[:200])[1:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strake_builder import interrupt
-from strake_builder.layers.tar_reader import ByteSource
+from strake_oci.images import Readable
 from strake_oci.spec.digest import Hasher
 
 
@@ -17,7 +17,7 @@ class HashedStream:
         hasher: of everything that was read so far.
     """
 
-    def __init__(self, source: ByteSource) -> None:
+    def __init__(self, source: Readable) -> None:
         self._source = source
         self.hasher = Hasher()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayer, shown
 
 SPARSE: Final = b"GNU.sparse."
 """Prefix of the PAX records of a sparse file."""
@@ -67,8 +67,8 @@ def version(records: Mapping[bytes, bytes], path: bytes) -> int | None:
         return 0
     if (major, minor) == (b"1", b"0"):
         return 1
-    shown = f"{major[:20].decode(errors='replace')}.{minor[:20].decode(errors='replace')}"
-    raise MalformedLayer(f"{_shown(path)}: the sparse format {shown} is not known")
+    text = f"{major[:20].decode(errors='replace')}.{minor[:20].decode(errors='replace')}"
+    raise MalformedLayer(f"{shown(path)}: the sparse format {text} is not known")
 
 
 def real_size(records: Mapping[bytes, bytes], stored: int, path: bytes) -> int:
@@ -92,7 +92,7 @@ def map_of_records(records: Mapping[bytes, bytes], size: int, stored: int, path:
     parts = text.split(b",") if (text := records.get(_MAP)) else []
     count = _decimal(records.get(SPARSE + b"numblocks", b""), path)
     if len(parts) != 2 * count:
-        raise MalformedLayer(f"{_shown(path)}: the sparse map has not the number of parts that it names")
+        raise MalformedLayer(f"{shown(path)}: the sparse map has not the number of parts that it names")
     return extents((_decimal(part, path) for part in parts), size, stored, path)
 
 
@@ -117,7 +117,7 @@ def map_of_content(
         text += block
         lines += block.count(b"\n")
         if len(text) > limit:
-            raise MalformedLayer(f"{_shown(path)}: the sparse map exceeds the limit of {limit} bytes")
+            raise MalformedLayer(f"{shown(path)}: the sparse map exceeds the limit of {limit} bytes")
         if lines and needed == 1:
             needed = 1 + 2 * _decimal(bytes(text[: text.index(b"\n")]), path)
     numbers = (_decimal(line, path) for line in bytes(text).split(b"\n")[1:needed])
@@ -139,15 +139,15 @@ def extents(numbers: Iterable[int], size: int, stored: int, path: bytes) -> tupl
     found, end, total = [], 0, 0
     for offset, length in _pairs(numbers):
         if offset < end or offset + length > size:
-            raise MalformedLayer(f"{_shown(path)}: the sparse map is not in order")
+            raise MalformedLayer(f"{shown(path)}: the sparse map is not in order")
         end = offset + length
         total += length
         if total > stored:
-            raise MalformedLayer(f"{_shown(path)}: the sparse map promises more data than there is")
+            raise MalformedLayer(f"{shown(path)}: the sparse map promises more data than there is")
         if length:
             found.append(Extent(offset, length))
     if total != stored:
-        raise MalformedLayer(f"{_shown(path)}: the sparse map leaves data without an offset")
+        raise MalformedLayer(f"{shown(path)}: the sparse map leaves data without an offset")
     return tuple(found)
 
 
@@ -158,9 +158,5 @@ def _pairs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _decimal(text: bytes, path: bytes) -> int:
     if not text.isdigit() or len(text) > _DIGITS:
-        raise MalformedLayer(f"{_shown(path)}: the sparse map holds {_shown(text[:40])} instead of a number")
+        raise MalformedLayer(f"{shown(path)}: the sparse map holds {shown(text[:40])} instead of a number")
     return int(text)
-
-
-def _shown(value: bytes) -> str:
-    return repr(value[:200])[1:]

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayer, shown
 from strake_builder.layers.pax_records import PaxRecords
 from strake_builder.layers.sparse_maps import (
     SPARSE,
@@ -26,6 +26,7 @@ from strake_builder.layers.sparse_maps import (
     version,
 )
 from strake_builder.layers.tar_writer import BLOCK
+from strake_oci.images import Readable
 
 MAX_EXTENSION: Final = 1 << 20
 """Bytes of one PAX header or GNU long name. Linux ends paths at 4 KiB and xattrs at 64 KiB each."""
@@ -40,14 +41,6 @@ _FILE_FLAGS: Final = (b"0", b"\0", b"7", _GNU_SPARSE)
 _CHUNK: Final = 1 << 20
 
 
-class ByteSource(Protocol):
-    """What a tar stream is read from."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, and empty only at the end."""
-        ...
-
-
 class Content:
     """The bytes of the current member, to be read before the next member is asked for.
 
@@ -55,7 +48,7 @@ class Content:
         extents: where the bytes belong, for a sparse file; None where they are the whole file.
     """
 
-    def __init__(self, source: ByteSource, size: int, extents: tuple[Extent, ...] | None = None) -> None:
+    def __init__(self, source: Readable, size: int, extents: tuple[Extent, ...] | None = None) -> None:
         self._source = source
         self._left = size
         self._padding = -size % BLOCK
@@ -81,7 +74,7 @@ class Content:
             self._padding = 0
 
 
-def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
+def read_members(source: Readable) -> Iterator[tuple[Entry, Content]]:
     """Yield the members of a tar stream in order.
 
     Paths are normalised to no leading `/` or `./` and no trailing slash; `..` components are kept
@@ -112,7 +105,7 @@ def read_members(source: ByteSource) -> Iterator[tuple[Entry, Content]]:
 
 
 def _member(
-    source: ByteSource, block: bytes, records: dict[bytes, bytes], longs: dict[bytes, bytes]
+    source: Readable, block: bytes, records: dict[bytes, bytes], longs: dict[bytes, bytes]
 ) -> tuple[Entry | None, Content]:
     flag = block[156:157]
     raw = records.get(b"path") or longs.get(_GNU_LONG_NAME) or _ustar_path(block)
@@ -157,7 +150,7 @@ def normalise(path: bytes) -> bytes:
     return b"/".join(part for part in path.split(b"/") if part not in {b"", b"."})
 
 
-def _read_block(source: ByteSource) -> bytes | None:
+def _read_block(source: Readable) -> bytes | None:
     """Return the next header block; None at the end of the archive."""
     block = source.read(BLOCK)
     while 0 < len(block) < BLOCK:
@@ -175,7 +168,7 @@ def _read_block(source: ByteSource) -> bytes | None:
     return block
 
 
-def _read_exactly(source: ByteSource, size: int) -> bytes:
+def _read_exactly(source: Readable, size: int) -> bytes:
     parts = []
     while size:
         data = source.read(size)
@@ -186,7 +179,7 @@ def _read_exactly(source: ByteSource, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _read_extension(source: ByteSource, block: bytes) -> bytes:
+def _read_extension(source: Readable, block: bytes) -> bytes:
     size = _parse_number(block[124:136])
     if size > MAX_EXTENSION:
         raise MalformedLayer(f"an extension header of {size} bytes exceeds the limit of {MAX_EXTENSION}")
@@ -208,7 +201,7 @@ def _parse_number(field: bytes) -> int:
     try:
         return int(text, 8)
     except ValueError:
-        raise MalformedLayer(f"a header holds {_shown(field)} where a number should be") from None
+        raise MalformedLayer(f"a header holds {shown(field)} where a number should be") from None
 
 
 def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
@@ -216,7 +209,7 @@ def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
     if not value:  # an empty one takes back a global one
         return _parse_number(field)
     if not value.isdigit() or len(value) > 20:  # noqa: PLR2004 - digits of 2^64
-        raise MalformedLayer(f"the PAX record {key.decode()} holds {_shown(value)}")
+        raise MalformedLayer(f"the PAX record {key.decode()} holds {shown(value)}")
     return int(value)
 
 
@@ -226,7 +219,7 @@ def _mtime(records: dict[bytes, bytes], block: bytes) -> int:
         return _parse_number(block[136:148]) if not block[136] & 0x40 else 0
     seconds = value.partition(b".")[0]
     if not seconds.lstrip(b"-").isdigit() or len(seconds) > 20:  # noqa: PLR2004 - digits of 2^64
-        raise MalformedLayer(f"the PAX record mtime holds {_shown(value)}")
+        raise MalformedLayer(f"the PAX record mtime holds {shown(value)}")
     return max(int(seconds), 0)
 
 
@@ -236,7 +229,7 @@ def _ustar_path(block: bytes) -> bytes:
     return prefix + b"/" + name if prefix else name
 
 
-def _old_sparse(source: ByteSource, block: bytes, entry: Entry, stored: int) -> tuple[Entry, Content]:
+def _old_sparse(source: Readable, block: bytes, entry: Entry, stored: int) -> tuple[Entry, Content]:
     """GNU's first sparse format: the map is in the header and in blocks that follow it."""
     numbers = [_parse_number(block[at : at + 12]) for at in range(386, 482, 12)]
     more, size = block[482], _parse_number(block[483:495])
@@ -245,18 +238,18 @@ def _old_sparse(source: ByteSource, block: bytes, entry: Entry, stored: int) -> 
         numbers += [_parse_number(extension[at : at + 12]) for at in range(0, 504, 12)]
         more = extension[504]
         if len(numbers) * 12 > MAX_EXTENSION:
-            raise MalformedLayer(f"{_shown(entry.path)}: the sparse map exceeds its limit")
+            raise MalformedLayer(f"{shown(entry.path)}: the sparse map exceeds its limit")
     while numbers[-2:] == [0, 0]:  # room that is not used
         del numbers[-2:]
     return replace(entry, size=size), Content(source, stored, extents(numbers, size, stored, entry.path))
 
 
 def _pax_sparse(
-    source: ByteSource, records: dict[bytes, bytes], entry: Entry, stored: int, major: int
+    source: Readable, records: dict[bytes, bytes], entry: Entry, stored: int, major: int
 ) -> tuple[Entry, Content]:
     """GNU's later sparse formats: the map is in PAX records (0.0, 0.1) or before the content (1.0)."""
     if entry.type is not EntryType.FILE:
-        raise MalformedLayer(f"{_shown(entry.path)} has a sparse map, and is no file")
+        raise MalformedLayer(f"{shown(entry.path)} has a sparse map, and is no file")
     content, size = Content(source, stored), real_size(records, stored, entry.path)
     if major:
         content.extents = map_of_content(
@@ -266,7 +259,3 @@ def _pax_sparse(
         content.extents = map_of_records(records, size, stored, entry.path)
     name = records.get(SPARSE + b"name") or entry.path
     return replace(entry, path=normalise(name), size=size), content
-
-
-def _shown(value: bytes) -> str:
-    return repr(value[:200])[1:]

@@ -8,15 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.output.new_file import explained, new_file
-from strake_oci.images import ImageWriter
+from strake_oci.images import ImageWriter, Readable
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.layout import Layout
 
-Open = Callable[[], AbstractContextManager[ByteSource]]
+Open = Callable[[], AbstractContextManager[Readable]]
 
 
 @dataclass(frozen=True, slots=True)

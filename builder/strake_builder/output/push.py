@@ -14,11 +14,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
 from strake_builder.errors import OutputError, PushUnauthorized
-from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
+from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -27,7 +27,7 @@ from strake_oci.spec.reference import Reference, Repository
 _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
 
-Open = Callable[[], AbstractContextManager[ByteSource]]
+Open = Callable[[], AbstractContextManager[Readable]]
 
 
 class Pusher:

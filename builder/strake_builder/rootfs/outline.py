@@ -19,11 +19,13 @@ from typing import Final
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayer
-from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.diff.changes import Change
+from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
 from strake_builder.rootfs.unpack.archive import unpack_members
+from strake_oci.images import Readable
 
 _UNREAD: Final = b"user.strake.unread"
 """Marks a directory whose members, or a file whose content is left out; its value is the file's size."""
@@ -131,11 +133,11 @@ class _Outlining:
     def _is_entered(self, path: bytes) -> bool:
         if self._way.startswith(path + b"/"):
             return True
-        found = _lstat(os.path.join(self._upper, path))
+        found = lstat_or_none(os.path.join(self._upper, path))
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def _is_in_the_way(self, path: bytes) -> bool:
-        found = _lstat(os.path.join(self._upper, path))
+        found = lstat_or_none(os.path.join(self._upper, path))
         return found is not None and stat.S_ISREG(found.st_mode)
 
 
@@ -152,7 +154,7 @@ class Outline:
     unread: frozenset[bytes]
 
     @staticmethod
-    def unpack(source: ByteSource, directory: str) -> Outline:
+    def unpack(source: Readable, directory: str) -> Outline:
         """Unpack an outline into an empty directory.
 
         Raises:
@@ -171,10 +173,10 @@ class Outline:
         """
         # A file whose content is not here may be the same, or have got another name: its content tells.
         top = os.fsencode(upper)
-        return all(_lstat(os.path.join(top, path)) is None for path in self.unread)
+        return all(lstat_or_none(os.path.join(top, path)) is None for path in self.unread)
 
 
-def _unmarked(source: ByteSource, unread: set[bytes]) -> Iterator[tuple[Entry, Content]]:
+def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Content]]:
     """Yield an outline's members as they are unpacked, and collect what is marked."""
     size = 0
     for number, (member, content) in enumerate(read_members(source)):
@@ -204,10 +206,3 @@ def _entry(path: bytes, kind: EntryType, found: Found) -> Entry:
 
 def _marked(entry: Entry, mark: bytes) -> Entry:
     return replace(entry, xattrs={**entry.xattrs, _UNREAD: mark})
-
-
-def _lstat(path: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except OSError:
-        return None

@@ -5,14 +5,14 @@ from __future__ import annotations
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
-from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_archive
+from strake_oci.images import Readable
 
 
-def unpack_context(archive: ByteSource, directory: str, limit: int = MAX_UNPACKED) -> None:
+def unpack_context(archive: Readable, directory: str, limit: int = MAX_UNPACKED) -> None:
     """Unpack an archive, compressed in any way that ADD knows, into an empty directory.
 
     Args:

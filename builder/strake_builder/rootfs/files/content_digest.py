@@ -20,11 +20,11 @@ from strake_builder import interrupt
 from strake_builder.rootfs.files.copy import CopyOptions
 from strake_builder.rootfs.files.file_content import content_xattrs
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK: Final = 1 << 20
 _VERSION: Final = struct.Struct("=QQqq")
 """Device, inode, time of change, size."""
@@ -112,7 +112,7 @@ class _Walk:
 
     def tree(self, location: ResolvedPath) -> None:
         """Take in the content of a directory, however deep; the directory's own metadata is not copied."""
-        fd = os.open(location.name, _OPEN_DIR, dir_fd=location.directory)
+        fd = os.open(location.name, OPEN_DIRECTORY, dir_fd=location.directory)
         stack = [_Level(fd, b"", sorted_names(fd, self._files.scratch), None, told=True)]
         self._record(b"tree")
         try:
@@ -137,7 +137,7 @@ class _Walk:
         if is_directory:
             if not kept and not (options.enter and options.enter(path, True)):
                 return None
-            fd = os.open(name, _OPEN_DIR, dir_fd=level.fd)
+            fd = os.open(name, OPEN_DIRECTORY, dir_fd=level.fd)
             names = sorted_names(fd, self._files.scratch)
             child = _Level(fd, path + b"/", names, found, told=False)
             if kept:

@@ -25,12 +25,12 @@ from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY, stat_at
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 Filter = Callable[[bytes, bool], bool]
 """(path relative to the copied directory, is a directory) → whether it is copied."""
@@ -128,7 +128,7 @@ def _copy_tree(origin: ResolvedPath, target: Root, destination: bytes, options: 
         raise StepError(f"cannot copy a directory onto {_shown(destination)}, which is no directory")
     new = options.new_directory()
     made = target.make_directories(destination, new)
-    source_fd = os.open(origin.name, _OPEN_DIR, dir_fd=origin.directory)
+    source_fd = os.open(origin.name, OPEN_DIRECTORY, dir_fd=origin.directory)
     try:
         with target.directory(destination) as fd:
             with contextlib.closing(_Copier(options, target.beside)) as copier:
@@ -217,7 +217,7 @@ class _Copier:
         if is_directory:
             if not kept and not (options.enter and options.enter(path, True)):
                 return None
-            source = os.open(name, _OPEN_DIR, dir_fd=level.source)
+            source = os.open(name, OPEN_DIRECTORY, dir_fd=level.source)
             child = _Level(source, path + b"/", self._names(source), found, name, level)
             if kept:
                 self._target(child)
@@ -225,7 +225,7 @@ class _Copier:
         if not kept or (options.leave_out and options.leave_out(found)):
             return None
         target = self._target(level)
-        existing = _lstat(target, name)
+        existing = stat_at(target, name)
         if existing is not None:
             if stat.S_ISDIR(existing.st_mode):
                 raise StepError(f"cannot replace the directory {_shown(path)} by a file")
@@ -246,13 +246,13 @@ class _Copier:
         return target
 
     def _make_directory(self, parent: int, level: _Level) -> int:
-        existing = _lstat(parent, level.name)
+        existing = stat_at(parent, level.name)
         if existing is None:
             os.mkdir(level.name, 0o700, dir_fd=parent)
         elif not stat.S_ISDIR(existing.st_mode):
             where = _shown(level.prefix.rstrip(b"/"))
             raise StepError(f"cannot copy the directory {where} onto something that is no directory")
-        target = os.open(level.name, _OPEN_DIR, dir_fd=parent)
+        target = os.open(level.name, OPEN_DIRECTORY, dir_fd=parent)
         assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
         self._metadata(target, level.found, is_directory=True)
         if self._options.xattrs:
@@ -329,13 +329,6 @@ def _make_room(location: ResolvedPath) -> None:
     if location.is_directory:
         raise StepError(f"cannot replace the directory {_shown(location.path)} by a file")
     os.unlink(location.name, dir_fd=location.directory)
-
-
-def _lstat(directory: int, name: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
 
 
 def _shown(path: bytes) -> str:

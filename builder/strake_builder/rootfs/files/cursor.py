@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from strake_builder.errors import InternalError
-
-_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 
 
 class Cursor:
@@ -21,7 +20,7 @@ class Cursor:
     """
 
     def __init__(self, directory: str | bytes) -> None:
-        self.fd = os.open(directory, _OPEN_DIR)
+        self.fd = os.open(directory, OPEN_DIRECTORY)
         self._above: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
@@ -39,12 +38,12 @@ class Cursor:
             OSError: it is none (ELOOP, ENOTDIR), or not there.
         """
         found = os.fstat(self.fd)
-        self._move(os.open(name, _OPEN_DIR, dir_fd=self.fd))
+        self._move(os.open(name, OPEN_DIRECTORY, dir_fd=self.fd))
         self._above.append((found.st_dev, found.st_ino))
 
     def up(self) -> None:
         """Step back to where `down` was called."""
-        self._move(os.open(b"..", _OPEN_DIR, dir_fd=self.fd))
+        self._move(os.open(b"..", OPEN_DIRECTORY, dir_fd=self.fd))
         found = os.fstat(self.fd)
         if (found.st_dev, found.st_ino) != self._above.pop():
             raise InternalError("a directory was moved while it was read")

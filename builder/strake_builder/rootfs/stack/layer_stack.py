@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.files.clone import is_whiteout
+from strake_builder.rootfs.files.lookup import lstat_or_none
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 _REMEMBERED: Final = 4096
@@ -51,7 +52,7 @@ class LayerStack:
         """
         for layer in self._holding(path.rpartition(b"/")[0]):
             where = os.path.join(layer, path)
-            found = _lstat(where)
+            found = lstat_or_none(where)
             if found is not None:
                 return None if is_whiteout(found) else Found(where, found)
         return None
@@ -98,7 +99,7 @@ def _holding_below(layers: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
     holding = []
     for layer in layers:
         where = os.path.join(layer, path)
-        found = _lstat(where)
+        found = lstat_or_none(where)
         if found is None:
             continue
         if not stat.S_ISDIR(found.st_mode):
@@ -115,10 +116,3 @@ def is_opaque(directory: int | bytes) -> bool:
         return os.getxattr(directory, OPAQUE_XATTR) == b"y"
     except OSError:
         return False
-
-
-def _lstat(path: bytes) -> os.stat_result | None:
-    try:
-        return os.lstat(path)
-    except OSError:
-        return None

@@ -15,6 +15,7 @@ from strake_builder import interrupt
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata, is_whiteout
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.spill.names import Names, sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
@@ -76,7 +77,7 @@ class _Application:
                 interrupt.check()
                 name, found = os.fsencode(entry.name), entry.stat(follow_symlinks=False)
                 is_directory = stat.S_ISDIR(found.st_mode)
-                there = None if empty else _lstat(target, name)
+                there = None if empty else stat_at(target, name)
                 merges = is_directory and there is not None and stat.S_ISDIR(there.st_mode)
                 if there is not None and not merges:
                     remove_entry(target, name)
@@ -92,10 +93,3 @@ class _Application:
 def _is_empty(directory: int) -> bool:
     with os.scandir(directory) as entries:
         return next(entries, None) is None
-
-
-def _lstat(directory: int, name: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None

@@ -14,14 +14,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from strake_builder.layers.entry import Entry
-from strake_builder.layers.tar_reader import ByteSource, Content, read_members
+from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.layer_applier import LayerApplier, Unpacked
+from strake_oci.images import Readable
 
 
 def unpack_layer(
-    source: ByteSource,
+    source: Readable,
     directory: str,
     *,
     lowest: bool,
@@ -71,7 +72,7 @@ def unpack_members(
 
 
 def unpack_archive(
-    source: ByteSource,
+    source: Readable,
     root: Root,
     *,
     owner: tuple[int, int] | None = None,

@@ -21,11 +21,11 @@ from strake_builder.rootfs.errors import NotADirectory
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
 
-_OPEN_DIR: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PIECE: Final = 64 << 10
 _SEPARATOR: Final = b"\0"
 _LINKS: Final = b"links"
@@ -121,9 +121,9 @@ class CopyUp:
         if not stat.S_ISDIR(found.stat.st_mode):
             raise NotADirectory(f"/{path[:200].decode(errors='replace')} is a file in a lower layer")
         os.mkdir(name, 0o700, dir_fd=parent)
-        source = os.open(found.where, _OPEN_DIR)
+        source = os.open(found.where, OPEN_DIRECTORY)
         try:
-            target = os.open(name, _OPEN_DIR, dir_fd=parent)
+            target = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
             try:
                 clone_directory_metadata(source, target)
             finally:
@@ -139,7 +139,7 @@ class CopyUp:
         if found is None or stat.S_ISDIR(found.stat.st_mode):
             return False
         *trail, name = location.path.split(b"/")
-        source = os.open(os.path.dirname(found.where), _OPEN_DIR)
+        source = os.open(os.path.dirname(found.where), OPEN_DIRECTORY)
         try:
             self._cloner.clone(source, name, found.stat, location.directory, trail)
         finally:

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayer, shown
 from strake_builder.layers.tar_reader import Content, normalise
 from strake_builder.rootfs.errors import NotInRoot, PathError
 from strake_builder.rootfs.files.clone import is_whiteout
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
@@ -115,7 +116,7 @@ class LayerApplier:
         check_numbers(entry)
         self._allowance.member(entry, content)
         if self._layer and b".." in entry.path.split(b"/"):
-            raise MalformedLayer(f"the member {_shown(entry.path)} climbs out of the layer")
+            raise MalformedLayer(f"the member {shown(entry.path)} climbs out of the layer")
         if self._layer and entry.is_aufs_data and not self._is_aufs_link(entry):
             return
         try:
@@ -130,13 +131,13 @@ class LayerApplier:
                 if replaces:
                     self._forget()
         except PathError as error:
-            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.message}") from error
+            raise MalformedLayer(f"cannot unpack {shown(entry.path)}: {error.message}") from error
         except OverflowError as error:
-            raise MalformedLayer(f"{_shown(entry.path)} has a number that is out of range") from error
+            raise MalformedLayer(f"{shown(entry.path)} has a number that is out of range") from error
         except OSError as error:
             if error.errno in _DISK_TROUBLE:
                 raise
-            raise MalformedLayer(f"cannot unpack {_shown(entry.path)}: {error.strerror}") from error
+            raise MalformedLayer(f"cannot unpack {shown(entry.path)}: {error.strerror}") from error
 
     def _is_aufs_link(self, entry: Entry) -> bool:
         """Say whether hard links of the layer may name a file of AUFS's: it is kept until they are made."""
@@ -160,7 +161,7 @@ class LayerApplier:
         parent, _, name = path.rpartition(b"/")
         last = self._last
         if last is not None and last.asked == parent and name != b"..":
-            yield ResolvedPath(last.directory, name, last.inside(name), _lstat(last.directory, name))
+            yield ResolvedPath(last.directory, name, last.inside(name), stat_at(last.directory, name))
             return
         with self._root.at(path, follow=False, create=self._new) as location:
             self._forget()
@@ -217,9 +218,9 @@ class LayerApplier:
                 return
             name = entry.name[len(WHITEOUT_PREFIX) :]
             if name in {b"", b".", b".."}:
-                raise MalformedLayer(f"{_shown(entry.path)} is a whiteout of nothing")
+                raise MalformedLayer(f"{shown(entry.path)} is a whiteout of nothing")
             path = location.path[: -len(entry.name)] + name
-            found = _lstat(location.directory, name)
+            found = stat_at(location.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
             if found is None:
                 os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=location.directory)
@@ -271,7 +272,7 @@ class LayerApplier:
     def _hard_link(self, location: ResolvedPath, entry: Entry) -> bool:
         """Make another name of a file; return whether the member's metadata are to be set."""
         if self._layer and b".." in entry.target.split(b"/"):
-            raise MalformedLayer(f"the hard link {_shown(entry.path)} climbs out of the layer")
+            raise MalformedLayer(f"the hard link {shown(entry.path)} climbs out of the layer")
         create = self._new if self._below is not None else None
         try:
             with self._root.at(entry.target, follow=False, create=create) as target:
@@ -288,13 +289,13 @@ class LayerApplier:
         if missing and self._alone:
             self._links_open = True
             return False
-        names = f"{_shown(entry.path)} names {_shown(entry.target)}"
+        names = f"{shown(entry.path)} names {shown(entry.target)}"
         raise MalformedLayer(f"the hard link {names}, which is no file before it")
 
     def _find_file(self, target: ResolvedPath) -> os.stat_result | None:
         """Return the file that a hard link names, brought up from the lower layers where they have it."""
         brought = target.stat is None and self._below is not None and self._below.file(target)
-        found = _lstat(target.directory, target.name)
+        found = stat_at(target.directory, target.name)
         if brought and found is not None:
             self._allowance.take(found.st_blocks * _BLOCK, target.path)
         if found is None or stat.S_ISDIR(found.st_mode) or (self._layer and is_whiteout(found)):
@@ -303,7 +304,7 @@ class LayerApplier:
 
     def _device(self, location: ResolvedPath, entry: Entry) -> bool:
         if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
-            raise MalformedLayer(f"{_shown(entry.path)} poses as overlay's whiteout")
+            raise MalformedLayer(f"{shown(entry.path)} poses as overlay's whiteout")
         made = make_device(location, entry)
         self._left_out += not made
         return made
@@ -321,14 +322,3 @@ def _link(target: ResolvedPath, location: ResolvedPath) -> None:
             dst_dir_fd=location.directory,
             follow_symlinks=False,
         )
-
-
-def _lstat(directory: int, name: bytes) -> os.stat_result | None:
-    try:
-        return os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-
-
-def _shown(path: bytes) -> str:
-    return repr(path[:200])[1:]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayer, shown
 from strake_builder.layers.tar_reader import Content
 from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
@@ -32,7 +32,7 @@ def check_numbers(entry: Entry) -> None:
     """
     if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
         numbers = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
-        raise MalformedLayer(f"{_shown(entry.path)} has {numbers}, one of which no system has")
+        raise MalformedLayer(f"{shown(entry.path)} has {numbers}, one of which no system has")
 
 
 def make_file(location: ResolvedPath, entry: Entry, content: Content) -> None:
@@ -103,10 +103,6 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
         while left:
             data = content.read(left)
             if not data:
-                raise MalformedLayer(f"{_shown(entry.path)} ends before its sparse map does")
+                raise MalformedLayer(f"{shown(entry.path)} ends before its sparse map does")
             write_all(fd, data)
             left -= len(data)
-
-
-def _shown(path: bytes) -> str:
-    return repr(path[:200])[1:]

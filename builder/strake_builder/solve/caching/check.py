@@ -9,8 +9,8 @@ from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.layers.hashed import HashedStream
-from strake_builder.layers.tar_reader import ByteSource
 from strake_oci.errors import NotFoundError, OCIError, RegistryError
+from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.digest import Hasher
 from strake_oci.spec.reference import Repository
@@ -64,7 +64,7 @@ def _is_sound_there(layer: PulledLayer, client: RegistryClient) -> bool:
             raise
 
 
-def _has_digests(packed: ByteSource, layer: StoredLayer) -> bool:
+def _has_digests(packed: Readable, layer: StoredLayer) -> bool:
     source = HashedStream(packed)
     stream, plain = DecompressedStream(source), Hasher()
     while data := stream.read(_CHUNK):

@@ -12,9 +12,9 @@ from strake_builder.cache.inline import ANNOTATION, inline_note
 from strake_builder.cache.keys import Key
 from strake_builder.errors import InvalidRequest
 from strake_builder.frontend.model.evaluated import EvaluatedStage
-from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.solve.images.layers import PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
+from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
@@ -84,7 +84,7 @@ def image_notes(request: BuildRequest) -> ImageNotes:
     )
 
 
-def opener(layer: FinishedLayer, client: RegistryClient) -> Callable[[], AbstractContextManager[ByteSource]]:
+def opener(layer: FinishedLayer, client: RegistryClient) -> Callable[[], AbstractContextManager[Readable]]:
     """Return what opens a layer's blob: the file that was written, or the registry that has it."""
     if isinstance(layer, WrittenLayer):
         path = layer.path

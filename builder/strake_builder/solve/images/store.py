@@ -25,7 +25,6 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError, MalformedLayer
 from strake_builder.layers.hashed import HashedStream
-from strake_builder.layers.tar_reader import ByteSource
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
@@ -35,6 +34,7 @@ from strake_builder.solve.images.layers import ImageLayer, PulledLayer, StepLaye
 from strake_builder.solve.workspace.scratch import scratch_directory
 from strake_builder.unforeseen import from_os_error
 from strake_oci.errors import MirrorError, OCIError
+from strake_oci.images import Readable
 from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.digest import DiffID
@@ -217,7 +217,7 @@ class LayerStore:
 
     def _open(
         self, layer: StoredLayer, on_bytes: Callable[[int], None] | None
-    ) -> AbstractContextManager[ByteSource]:
+    ) -> AbstractContextManager[Readable]:
         match layer:
             case PulledLayer():
                 return self._client.open_blob(layer.repository, layer.descriptor, on_bytes)
@@ -227,7 +227,7 @@ class LayerStore:
                 assert_never(layer)
 
 
-def _read_out(packed: ByteSource) -> None:
+def _read_out(packed: Readable) -> None:
     for _ in interrupt.pieces(packed):
         pass
 
