@@ -209,19 +209,24 @@ def test_an_entry_whose_layer_cannot_be_had_is_found_out(builder, tmp_path, faul
     assert is_right(Builder(builder.registry, tmp_path, f"{builder.name}/else"))
 
 
-STEP = "RUN --mount=type=cache,target=/c test -e /c/it || echo good > /c/it; cp /c/it /it"
+STEP = (
+    "RUN --mount=type=cache,target=/c --mount=from=other,source=/etc/passwd,target=/m "
+    "test -e /c/it || echo good > /c/it; cp /c/it /it"
+)
+"""It reads a file of another stage, which is the same with and without the attack: so it runs after that stage."""
 
 
 @pytest.mark.parametrize("only_reads", [False, True])
 def test_a_build_that_only_reads_leaves_nothing_for_others(builder, tmp_path, only_reads):
     """The content of a cache mount is in no key, so a build that may write decides what others get."""
     flags = flags_of("repository", builder, tmp_path)
-    evil = "FROM TINY AS evil\nRUN --mount=type=cache,target=/c echo EVIL > /c/it\n"
-    builder.context(f"{evil}FROM TINY AS bait\n{STEP}\nFROM bait\nCOPY --from=evil /etc/passwd /order\n")
-    attack = Cached(builder, [*flags, "--jobs", "1"]).build(*(["--no-push-cache"] if only_reads else []))
+    other = "FROM TINY AS other\n"
+    evil = f"{other}RUN --mount=type=cache,target=/c echo EVIL > /c/it\n"
+    builder.context(f"{evil}FROM TINY\n{STEP}\n")
+    attack = Cached(builder, flags).build(*(["--no-push-cache"] if only_reads else []))
     assert attack.status == 0
     assert holds(builder, "/it", "EVIL\n")
     victim = Builder(builder.registry, builder.directory, f"{builder.name}/victim")
-    victim.context(f"FROM TINY\n{STEP}\n")
+    victim.context(f"{other}FROM TINY\n{STEP}\n")
     assert Cached(victim, flags).build().status == 0
     assert holds(victim, "/it", "good\n" if only_reads else "EVIL\n")
