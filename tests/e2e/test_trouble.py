@@ -11,8 +11,6 @@ from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
 
-pytestmark = pytest.mark.cluster
-
 QUICK = "FROM TINY\nRUN true\n"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}

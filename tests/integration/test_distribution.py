@@ -90,7 +90,10 @@ def test_an_image_is_built(programs, tmp_path):
     (context / "Dockerfile").write_text("FROM scratch\nCOPY file /file\n")
     for layer, media_type in (("gzip", "tar+gzip"), ("zstd", "tar+zstd")):
         layout = tmp_path / layer
-        flags = (f"--output=type=oci,dest={layout},tar=false,compression={layer}", f"--work-dir={tmp_path}/work")
+        flags = (
+            f"--output=type=oci,dest={layout},tar=false,compression={layer}",
+            f"--work-dir={tmp_path}/work",
+        )
         _run(programs, tmp_path, "build", f"--context={context}", *flags)
         index = json.loads((layout / "index.json").read_text())
         manifest = json.loads(_blob(layout, index["manifests"][0]["digest"]))
