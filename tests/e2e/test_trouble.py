@@ -251,6 +251,7 @@ def test_a_build_that_a_foreign_finalizer_holds_is_stopped(namespace):
     kubectl("delete", "ib", "app", "-n", namespace, "--wait=false")
     try:
         until(lambda: jobs(namespace) == [], "the Job to be gone", lambda: jobs(namespace))
+        assert get("ib", "app", "-n", namespace)["metadata"]["deletionTimestamp"]
     finally:
         kubectl(
             "patch", "ib", "app", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
