@@ -1,7 +1,7 @@
-"""Every test asserts something: itself, or in what it calls of the tests' own. What a fixture asserts for every test does not count.
+"""Every test asserts something: itself, or in what it calls of the tests' own.
 
 A test that only calls is green whatever it gets. Where that nothing is raised is all there is to see, the test looks at
-something afterwards that would be otherwise.
+something afterwards that would be otherwise. What a fixture asserts for every test does not count.
 """
 
 from __future__ import annotations
@@ -13,24 +13,29 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
-_CHECKS = frozenset({"raises", "warns", "fail"})
+_CHECKS = {"assert", "raises", "warns", "fail"}
 
 
 class _Module:
-    """A file of the tests: its functions and methods, and the modules that its other names are from."""
+    """A file of the tests.
 
-    def __init__(self, path: Path, root: Path) -> None:
-        tree = ast.parse(path.read_bytes())
-        self.name = ".".join(path.relative_to(root).with_suffix("").parts)
-        self.functions = [
-            each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-        ]
-        froms = [each for each in ast.walk(tree) if isinstance(each, ast.ImportFrom)]
-        self.origins = {str(each.module) for each in froms}
-        conftests = [
-            folder / "conftest.py" for folder in path.parents if folder.is_relative_to(root / "tests")
-        ]
-        self.conftests = [".".join(each.relative_to(root).with_suffix("").parts) for each in conftests]
+    Attributes:
+        origins: The modules that its names are from.
+        functions: Each function or method: its name, and the names that it calls.
+        asserting: Names of functions and methods that are known to assert something.
+    """
+
+    def __init__(self, path: Path) -> None:
+        nodes = list(ast.walk(ast.parse(path.read_bytes())))
+        self.origins = {str(each.module) for each in nodes if isinstance(each, ast.ImportFrom)}
+        self.functions: list[tuple[str, set[str]]] = []
+        self.asserting: set[str] = set()
+        for function in nodes:
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                inside = list(ast.walk(function))
+                called = {_called(each) for each in inside if isinstance(each, ast.Call)}
+                called |= {"assert"} if any(isinstance(each, ast.Assert) for each in inside) else set()
+                self.functions.append((function.name, called))
 
 
 class Suite:
@@ -38,46 +43,37 @@ class Suite:
 
     def __init__(self, root: Path) -> None:
         files = sorted((root / "tests").rglob("*.py"))
-        self._modules = {module.name: module for module in (_Module(path, root) for path in files)}
-        self._asserting: dict[str, set[str]] = {name: set() for name in self._modules}
+        self._modules = {
+            ".".join(path.relative_to(root).with_suffix("").parts): _Module(path) for path in files
+        }
         while self._learns():
             pass
 
     def silent(self) -> Iterator[str]:
         """Yield each test that asserts nothing, with its module."""
-        for module in self._modules.values():
-            if module.name.rpartition(".")[2].startswith("test_"):
-                for each in module.functions:
-                    if each.name.startswith("test_") and each.name not in self._asserting[module.name]:
-                        yield f"{module.name}::{each.name}"
+        for name, module in self._modules.items():
+            if name.rpartition(".")[2].startswith("test_"):
+                visible = self._visible(module)
+                for function, called in module.functions:
+                    if function.startswith("test_") and not called & visible:
+                        yield f"{name}::{function}"
 
     def _learns(self) -> bool:
-        before = sum(map(len, self._asserting.values()))
+        before = sum(len(module.asserting) for module in self._modules.values())
         for module in self._modules.values():
             visible = self._visible(module)
-            self._asserting[module.name] |= {
-                each.name for each in module.functions if _asserts(each, visible)
-            }
-        return sum(map(len, self._asserting.values())) > before
+            module.asserting |= {name for name, called in module.functions if called & visible}
+        return sum(len(module.asserting) for module in self._modules.values()) > before
 
     def _visible(self, module: _Module) -> set[str]:
-        """Return the functions that assert, of this module and of those that it imports from."""
-        reached = {each for name in module.origins for each in self._asserting.get(name, ())}
-        own = {each for each in self._asserting[module.name] if not each.startswith("test_")}
-        return reached | own
+        """Return the functions that assert: pytest's, the module's own and those of modules that it imports from."""
+        sources = [self._modules[name] for name in module.origins if name in self._modules]
+        reached = {each for source in sources for each in source.asserting}
+        return _CHECKS | reached | {each for each in module.asserting if not each.startswith("test_")}
 
 
-def _asserts(function: ast.FunctionDef | ast.AsyncFunctionDef, visible: set[str]) -> bool:
-    used = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            used.add(name)
-            if name in _CHECKS:
-                return True
-    return bool(used & visible)
+def _called(node: ast.Call) -> str:
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
 
 
 def test_every_test_asserts_something():
