@@ -43,10 +43,14 @@ class _Workers:
         told += [line for line in getattr(node, "workeroutput", {}).get(_OUTPUT, []) if line not in told]
 
 
+_SKIPS = pytest.StashKey[_Skips]()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for name, line in MARKERS.items():
         config.addinivalue_line("markers", f"{name}: {line}")
-    config.pluginmanager.register(_Skips(), "strake-skips")
+    config.stash[_SKIPS] = _Skips()
+    config.pluginmanager.register(config.stash[_SKIPS], "strake-skips")
     config.pluginmanager.register(_Workers(), "strake-workers")
     config.stash[_UNDECLARED] = []
     _started.watch()
@@ -82,7 +86,7 @@ def _end_without_programs(*, beyond_units: bool) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A skipped test is a failed run, and so is one that used a program which `make setup` does not install."""
-    skips = session.config.pluginmanager.get_plugin("strake-skips")
+    skips = session.config.stash[_SKIPS]
     undeclared = session.config.stash[_UNDECLARED]
     undeclared += [line for line in _started.undeclared() if line not in undeclared]
     if hasattr(session.config, "workeroutput"):
@@ -92,7 +96,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    skips = config.pluginmanager.get_plugin("strake-skips")
+    skips = config.stash[_SKIPS]
     if skips.found:
         terminalreporter.section("skipped, and should not be")
         for node in skips.found:
