@@ -10,7 +10,7 @@ FROM python AS wheel
 WORKDIR /src
 COPY requirements/build.txt requirements/
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY api api
 COPY oci oci
 COPY builder builder

@@ -2,9 +2,9 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-TAG := 0.1.0
+TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help demo demo-down test lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
+.PHONY: help demo demo-down test unit test-changed coverage lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,17 @@ demo: setup $(VENV)/.ready ## See an ImageBuild become an image, on a real Kuber
 demo-down: $(VENV)/.ready ## Remove what `make demo` started
 	$(BIN)/python -m tests.demo down
 
-test: setup $(VENV)/.ready ## Run every test: units, real registries, whole images, a real Kubernetes
-	$(BIN)/pytest
+test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit ARGS='-x -k copy'
+	$(BIN)/pytest $(T) $(ARGS)
+
+unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
+	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)
+
+test-changed: $(VENV)/.ready ## Run the tests that the changed files lead to: make test-changed ARGS='--since main'
+	$(BIN)/python -m tests.changed $(ARGS)
+
+coverage: $(VENV)/.ready ## Measure what the unit tests run of the sources; fails under the floor
+	$(BIN)/pytest tests/unit -n auto --cov --cov-report=term:skip-covered $(ARGS)
 
 bench: $(VENV)/.ready ## Measure against other builders and registry clients
 	python3 -m tests.setup --benchmarks
@@ -65,7 +74,7 @@ corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit 
 	$(BIN)/python -m tests.oracles.directory $(DIR)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra builder --extra aws --extra gcp --extra azure -o requirements/builder.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure -o requirements/builder.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml

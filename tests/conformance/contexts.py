@@ -38,8 +38,8 @@ def write_context(  # noqa: C901 - one case a kind of file
                 path.chmod(0o644)
             case _:
                 raise AssertionError(f"{name}: {content!r}")
-    for path, target in links.items():
-        os.link(target, path)
+    for path, linked in links.items():
+        os.link(linked, path)
     text = case.dockerfile
     for word, reference in names.items():
         text = text.replace(word, reference)

@@ -47,6 +47,7 @@ def flatten(client, repository, identifier) -> Flat:
         chosen = choose(host(), ((listed.platform, listed) for listed in document.manifests))
         _, data = client.manifest(repository, chosen.digest)
         document = parse(data)
+        assert isinstance(document, Manifest)
     with client.open_blob(repository, document.config) as reader:
         flat = Flat(
             ImageConfig.parse(b"".join(iter(lambda: reader.read(1 << 20), b""))), len(document.layers)

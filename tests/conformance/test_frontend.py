@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,7 @@ def build(case: Case) -> EvaluatedStage:
         parse(text), target=case.target or None, build_args=arguments, platform=AMD64, build_platform=AMD64
     )
     done: dict[int, EvaluatedStage] = {}
+    base: BaseImage | EvaluatedStage | None
     for stage in planned.stages:
         match stage.base:
             case ImageBase(reference):
@@ -76,7 +78,7 @@ def build(case: Case) -> EvaluatedStage:
 def wire(config: RuntimeConfig) -> dict:
     """The configuration in the form of the reference results: empty values left out, Env sorted."""
     health = config.healthcheck
-    full = {
+    full: dict[str, Any] = {
         "User": config.user,
         "ExposedPorts": {port: {} for port in config.exposed_ports},
         "Env": sorted(config.env),

@@ -35,8 +35,10 @@ _INPUTS = (
     ".dockerignore",
     "pyproject.toml",
     "README.md",
+    "LICENSE",
     "requirements",
-    "crds",
+    "api",
+    "oci",
     "builder",
     "operator",
 )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import finished, manifest, run_image
-
-pytestmark = pytest.mark.cluster
 
 
 def test_a_second_build_takes_its_steps_from_the_repository(namespace):

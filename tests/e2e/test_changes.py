@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.demo.installation import NAMESPACE, install
 from tests.demo.own_images import own_images
@@ -18,8 +16,6 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
-
-pytestmark = pytest.mark.cluster
 
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
 STEADY = "FROM TINY\nRUN echo started && sleep 8 && echo ended > /done\n"

@@ -11,11 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.cluster.settings import COVERED, DIR
-
-pytestmark = pytest.mark.cluster
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """

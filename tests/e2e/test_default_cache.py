@@ -16,7 +16,6 @@ from tests.e2e.builds import finished, manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.cluster
 
 TEXT = "FROM TINY\nRUN echo made > /made\n"
 

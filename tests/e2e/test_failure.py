@@ -8,8 +8,6 @@ from tests.cluster.kubectl import KubectlError, kubectl
 from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import build, conditions, manifest, pods, until
 
-pytestmark = pytest.mark.cluster
-
 FAILED = {
     "Ready": "False",
     "Succeeded": "False",

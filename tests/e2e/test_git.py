@@ -11,8 +11,6 @@ from tests.cluster.settings import NODE_IP
 from tests.e2e.builds import build, run_image
 from tests.e2e.conftest import TINY
 
-pytestmark = pytest.mark.cluster
-
 PORT = 9419
 
 

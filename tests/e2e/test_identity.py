@@ -7,8 +7,6 @@ import pytest
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
 
-pytestmark = pytest.mark.cluster
-
 WEBHOOK = "stand-in-for-a-cloud"
 DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
 # Objects as plain maps: the API server of 1.36 panics over a typed object in a list.

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from strake_oci.spec.platform import host
 from tests.cluster.kubectl import apply, get
 from tests.e2e.builds import build, finished, manifest, pods
-
-pytestmark = pytest.mark.cluster
-
 
 OTHER = "linux/arm64" if host().architecture == "amd64" else "linux/amd64"
 

@@ -14,8 +14,6 @@ from tests.e2e.builds import build, manifest, run_image
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.git_server import running_git_server
 
-pytestmark = pytest.mark.cluster
-
 TOKEN = "nobody-else-knows-this"
 SECRET = "git-token"
 

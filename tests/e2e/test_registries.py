@@ -23,8 +23,6 @@ from tests.fixtures.proxy import Proxy, running_proxy
 from tests.fixtures.registry import LocalRegistry, running_registry
 from tests.images.layouts import image_layout
 
-pytestmark = pytest.mark.cluster
-
 SECRET = "registry-client"
 
 

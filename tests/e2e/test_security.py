@@ -8,8 +8,6 @@ from tests.cluster.kubectl import KubectlError, kubectl
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, run_image
 
-pytestmark = pytest.mark.cluster
-
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:strake-operator"
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.reference import Reference
 from tests.cluster.kubectl import apply, get, kubectl
@@ -20,8 +18,6 @@ from tests.e2e.builds import (
     until,
 )
 from tests.e2e.conftest import TINY
-
-pytestmark = pytest.mark.cluster
 
 TWO_STAGES = """\
 ARG BASE=TINY

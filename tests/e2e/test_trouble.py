@@ -11,8 +11,6 @@ from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
 
-pytestmark = pytest.mark.cluster
-
 QUICK = "FROM TINY\nRUN true\n"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
@@ -253,6 +251,7 @@ def test_a_build_that_a_foreign_finalizer_holds_is_stopped(namespace):
     kubectl("delete", "ib", "app", "-n", namespace, "--wait=false")
     try:
         until(lambda: jobs(namespace) == [], "the Job to be gone", lambda: jobs(namespace))
+        assert get("ib", "app", "-n", namespace)["metadata"]["deletionTimestamp"]
     finally:
         kubectl(
             "patch", "ib", "app", "-n", namespace, "--type=merge", "-p", '{"metadata":{"finalizers":null}}'

@@ -59,7 +59,7 @@ def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) 
 
     def act(exchange: Exchange) -> None:
         really = exchange.reply
-        exchange.reply = lambda *_args, **_headers: really(code, b"")
+        exchange.reply = lambda *_args, **_headers: really(code, b"")  # type: ignore[method-assign]
         try:
             exchange.serve()
         finally:
@@ -152,7 +152,7 @@ def rename_status(usual: int, code: int, *, method: str, path: str = "") -> Faul
 
     def act(exchange: Exchange) -> None:
         really = exchange.reply
-        exchange.reply = lambda status, *rest, **headers: really(
+        exchange.reply = lambda status, *rest, **headers: really(  # type: ignore[method-assign]
             code if status == usual else status, *rest, **headers
         )
         try:

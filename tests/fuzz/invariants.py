@@ -46,6 +46,7 @@ def _carry_out(dockerfile: Dockerfile) -> None:
         build_platform=AMD64,
     )
     done: dict[int, EvaluatedStage] = {}
+    base: BaseImage | EvaluatedStage | None
     for stage in planned.stages:
         match stage.base:
             case StageBase(index):

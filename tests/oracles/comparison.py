@@ -194,6 +194,7 @@ def run_ours(
         )
         done: dict[int, EvaluatedStage] = {}
         history: dict[int, list[tuple[str, bool]]] = {}
+        base: BaseImage | EvaluatedStage | None
         for stage in planned.stages:
             for image in stage.images:
                 if image not in images:

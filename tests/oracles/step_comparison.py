@@ -141,7 +141,7 @@ def _their_mount(mount: dict[str, Any]) -> tuple[Any, ...]:
 def _our_copies(step: CopyStep | AddStep) -> list[tuple[Any, ...]]:
     mode: Any = (
         (int(step.chmod, 8), "")
-        if (step.chmod or "").isdigit()
+        if step.chmod and step.chmod.isdigit()
         else (0 if step.chmod else -1, step.chmod or "")
     )
     rest = (step.destination, _owner(step.chown), mode, tuple(sorted(step.excludes)))

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -14,8 +16,12 @@ def pytest_run(*words: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
 
 
-def test_a_missing_program_ends_the_run_before_the_first_test():
-    done = pytest_run("tests/integration/test_overlay.py", PATH="/nonexistent")
+WAYS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])
+
+
+@WAYS
+def test_a_missing_program_ends_the_run_before_the_first_test(workers):
+    done = pytest_run(*workers, "tests/integration/test_overlay.py", PATH="/nonexistent")
     assert done.returncode == 4
     assert "passed" not in done.stdout
     assert "failed" not in done.stdout
@@ -24,7 +30,18 @@ def test_a_missing_program_ends_the_run_before_the_first_test():
     assert "make setup" in done.stdout + done.stderr
 
 
-def test_a_program_that_setup_does_not_install_fails_a_run_whose_tests_pass(tmp_path):
+@WAYS
+def test_a_skipped_test_fails_the_run(tmp_path, workers):
+    (tmp_path / "test_it.py").write_text("import pytest\ndef test_it():\n    pytest.skip('not today')\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    words = ("-p", "tests.conftest", "-c", f"{tmp_path}/pytest.ini", f"{tmp_path}/test_it.py")
+    done = pytest_run(*workers, *words, PATH="/usr/bin:/bin", PYTHONPATH=str(ROOT))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "skipped, and should not be" in done.stdout
+
+
+@WAYS
+def test_a_program_that_setup_does_not_install_fails_a_run_whose_tests_pass(tmp_path, workers):
     program = tmp_path / "by-hand"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -35,7 +52,7 @@ def test_a_program_that_setup_does_not_install_fails_a_run_whose_tests_pass(tmp_
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     words = ("-p", "tests.conftest", "-c", f"{tmp_path}/pytest.ini", f"{tmp_path}/test_it.py")
     search = f"{tmp_path}:/usr/bin:/bin"
-    done = pytest_run(*words, PATH=search, PYTHONPATH=str(ROOT), TMPDIR=f"{tmp_path}/elsewhere")
+    done = pytest_run(*workers, *words, PATH=search, PYTHONPATH=str(ROOT), TMPDIR=f"{tmp_path}/elsewhere")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "1 passed" in done.stdout
     assert program.name in done.stdout

@@ -10,10 +10,14 @@ import pytest
 from strake_oci.read_ahead import PIECE, PIECES, ReadAhead
 
 
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+
+
 @pytest.fixture(autouse=True)
 def no_thread_stays():
     yield
-    assert not [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+    assert readers() == []
 
 
 class Counted:
@@ -56,12 +60,14 @@ def test_what_reading_raises_comes_after_what_came_before_it():
 
 def test_its_thread_ends_when_nobody_reads_on():
     with ReadAhead(Counted()) as stream:
-        stream.read(1)
+        assert stream.read(1) == b"\0"
+    assert readers() == []
 
 
 def test_nobody_need_read_at_all():
     with ReadAhead(Counted()):
         pass
+    assert readers() == []
 
 
 def test_it_reads_so_far_ahead_and_no_further():

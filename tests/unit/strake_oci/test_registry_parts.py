@@ -250,9 +250,10 @@ class TestURLs:
 
     @pytest.mark.parametrize("target", ["http://10.0.0.5/x", "http://127.0.0.1:9/x"])
     def test_neighbours_are_allowed(self, target):
-        check_url(
-            Endpoint("localhost:5000", "http://localhost:5000"), target, ErrorContext("l"), what="redirect"
-        )
+        neighbour = Endpoint("localhost:5000", "http://localhost:5000")
+        check_url(neighbour, target, ErrorContext("l"), what="redirect")
+        with pytest.raises(ProtocolError, match="scheme"):  # it is looked at all the same
+            check_url(neighbour, f"file:{target}", ErrorContext("l"), what="redirect")
 
 
 class TestWindow:

@@ -88,6 +88,7 @@ def test_a_failed_look_is_repeated(problem, monkeypatch):
         async with queue.running():
             queue.add(A)
             await looks.until(2)
+        assert looks.seen == [A, A]
 
     run(test)
 
@@ -99,6 +100,7 @@ def test_a_look_may_ask_for_another():
         async with queue.running():
             queue.add(A)
             await looks.until(2)
+        assert looks.seen == [A, A]
 
     run(test)
 
@@ -112,6 +114,7 @@ def test_the_earlier_of_two_times_counts():
             queue.add_after(A, 0.01)
             queue.add_after(A, 30)
             await looks.until(1)
+        assert looks.seen == [A]
 
     run(test)
 

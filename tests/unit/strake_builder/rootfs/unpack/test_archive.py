@@ -1,5 +1,6 @@
 """Layers and archives of strangers end up inside their directory, or are refused."""
 
+import contextlib
 import io
 import os
 import stat
@@ -283,8 +284,17 @@ def test_a_name_too_long_for_the_file_system_is_our_error(layer):
 
 
 def test_a_very_deep_path(layer):
-    name = "/".join(["d" * 100] * 50)
-    unpack(layer, member(name, b"deep"))
+    parts = ["d" * 100] * 50  # more than the 4,096 bytes that one path may have
+    unpack(layer, member("/".join(parts), b"deep"))
+    with contextlib.ExitStack() as opened:
+        place = os.open(layer, os.O_PATH)
+        opened.callback(os.close, place)
+        for part in parts[:-1]:
+            assert os.listdir(f"/proc/self/fd/{place}") == [part]
+            place = os.open(part, os.O_PATH, dir_fd=place)
+            opened.callback(os.close, place)
+        with open(os.open(parts[-1], os.O_RDONLY, dir_fd=place), "rb") as file:
+            assert file.read() == b"deep"
 
 
 def test_an_archive_ends_inside_its_destination(layer):

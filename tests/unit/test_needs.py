@@ -1,0 +1,39 @@
+"""What tests need: told for every test, and chosen by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.needs import MARKERS, PLACES, needs
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_is_there(place):
+    folder, _, beginning = place.rpartition("/")
+    assert list((TESTS / folder).glob(f"{beginning}*"))
+
+
+def test_every_need_has_a_marker():
+    assert {need for wanted in PLACES.values() for need in wanted} == set(MARKERS)
+
+
+@pytest.mark.parametrize(
+    ("path", "origins", "found"),
+    [
+        ("unit/strake_api/test_text.py", (), set()),
+        ("unit/strake_builder/rootfs/files/test_copy.py", (), {"root"}),
+        ("contract/test_oci_client.py", ("tests.fixtures.go_tools",), {"registry", "go"}),
+        ("e2e/test_cache.py", (), {"root", "registry", "go", "cluster"}),
+    ],
+)
+def test_what_a_test_needs(path, origins, found):
+    assert needs(path, origins) == found
+
+
+def test_a_run_knows_the_markers(request):
+    assert set(MARKERS) <= {line.partition(":")[0] for line in request.config.getini("markers")}
+    assert set(MARKERS).isdisjoint(mark.name for mark in request.node.iter_markers())
