@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.needs import MARKERS, needs
 from tests.setup.programs import missing_packages
@@ -19,6 +20,10 @@ _UNIT = _TESTS / "unit"
 _started = StartedPrograms()
 _UNDECLARED = pytest.StashKey[list[str]]()
 _OUTPUT = "strake-undeclared-programs"
+
+# Times belong in benchmarks: on a busy machine an example of a millisecond may take a second.
+settings.register_profile("strake", deadline=None)
+settings.load_profile("strake")
 
 
 class _Skips:
