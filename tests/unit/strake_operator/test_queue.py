@@ -127,3 +127,21 @@ def test_one_builds_trouble_does_not_stop_another():
         assert looks.seen[:2] == [A, B]
 
     run(test)
+
+
+def test_builds_that_ended_come_after_those_that_go_on():
+    async def test():
+        looks, going_on = Looks(), {B}
+        queue = Queue(looks, workers=1, urgent=lambda key: key in going_on)
+        ended = [Key("ns", f"ended-{n}") for n in range(5)]
+        for key in (*ended, B):
+            queue.add(key)
+        going_on.add(ended[3])  # its spec changed
+        for _ in range(2):
+            queue.add(ended[3])
+        async with queue.running():
+            await looks.until(6)
+            await asyncio.sleep(0.01)
+        assert looks.seen == [B, ended[3], ended[0], ended[1], ended[2], ended[4]]
+
+    run(test)
