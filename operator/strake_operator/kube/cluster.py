@@ -222,12 +222,15 @@ class Cluster:
                 timestamps=True,
                 _request_timeout=self._log_seconds,
             )
-            async for line in _lines(response.content.iter_any()):
+            async for line in whole_lines(response.content.iter_any()):
                 yield line
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield whole lines. One that is too long is left out with all of it, not taken for several."""
+async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream that are whole.
+
+    One that is too long is left out with all of it: its rest must not be taken for a line.
+    """
     rest, skipping = b"", False
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
@@ -240,7 +243,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def connect(watched: Watched, *, log_seconds: float = LOG_SECONDS) -> AsyncIterator[Cluster]:
+async def connect(watched: Watched) -> AsyncIterator[Cluster]:
     """Connect with the pod's service account, or with the kubeconfig outside a cluster."""
     configuration = client.Configuration()
     try:
@@ -250,4 +253,4 @@ async def connect(watched: Watched, *, log_seconds: float = LOG_SECONDS) -> Asyn
     async with client.ApiClient(configuration) as api:
         # The API server names the writer of a field after it.
         api.user_agent = "strake-operator"
-        yield Cluster(api, watched, log_seconds=log_seconds)
+        yield Cluster(api, watched)
