@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
+LAST_CONFLICT_SECONDS = 4.0
+"""The longest wait where somebody else was quicker, who may be done in the next moment."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -132,7 +134,7 @@ class Queue:
             # Somebody changed the build between look and write: look at what it is now. Once at once; what
             # goes on like this is retried as any other failure.
             if key in self._failures:
-                self._retry(key, "it, or a quota of its namespace, keeps changing")
+                self._retry(key, "it, or a quota of its namespace, keeps changing", LAST_CONFLICT_SECONDS)
             else:
                 self._failures[key] = 0
                 self._again.add(key)
@@ -147,8 +149,8 @@ class Queue:
             if again is not None:
                 self.add_after(key, again)
 
-    def _retry(self, key: Key, why: str) -> None:
+    def _retry(self, key: Key, why: str, longest: float = LAST_RETRY_SECONDS) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), LAST_RETRY_SECONDS)
+        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), longest)
         logger.warning("ImageBuild %s: %s; looking again in %.1f s", key, why, delay)
         self.add_after(key, delay)

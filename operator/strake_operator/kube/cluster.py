@@ -222,8 +222,11 @@ class Cluster:
                 timestamps=True,
                 _request_timeout=self._log_seconds,
             )
-            async for line in whole_lines(response.content.iter_any()):
-                yield line
+            try:
+                async for line in whole_lines(response.content.iter_any()):
+                    yield line
+            finally:
+                response.close()
 
 
 async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

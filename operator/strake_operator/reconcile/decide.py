@@ -256,7 +256,8 @@ def _going_on(
         message = "the build took longer than spec.timeout, and its node did not end it in time"
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
         failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
-        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)))
+        # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
+        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
         again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
         return Decision(_building(seen, status, now), (), again)
@@ -294,7 +295,7 @@ def _blocked(
     if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
         return Decision(status, (), left)
     failed = moves.failed(status.model_copy(update={"job": None}), found.failure, now, now)
-    return Decision(failed, (StopRun(run.job),))
+    return Decision(failed, (StopRun(run.job),), status_first=True)
 
 
 def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:

@@ -272,6 +272,7 @@ def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
     decision = decided(waiting, status=blocked_status(waiting), now=LATER)
     assert truths(decision.status) == FAILED
     assert decision.actions == (StopRun("stuck"),)
+    assert decision.status_first
     assert 'Secret "registry-push" does not exist' in decision.status.failure.message
     assert "create it" in decision.status.failure.message
 
@@ -362,6 +363,7 @@ def test_a_deadline_is_kept_whatever_the_node_does(stuck):
     decision = decide(seen(stuck, status=started()), SETTINGS, FAR)
     assert decision.status.failure.reason == "TimedOut"
     assert decision.actions == (StopRun("x"),)
+    assert decision.status_first
 
 
 def test_a_time_out_keeps_what_the_build_waited_for():

@@ -92,6 +92,20 @@ def test_a_failed_look_is_repeated(problem, monkeypatch):
     run(test)
 
 
+def test_where_others_are_quicker_the_next_look_is_soon(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LAST_CONFLICT_SECONDS", 0.02)
+
+    async def test():
+        looks = Looks(*[ConflictError("409")] * 12)
+        queue = Queue(looks)
+        async with queue.running():
+            queue.add(A)
+            await looks.until(13)
+
+    run(test)
+
+
 def test_a_look_may_ask_for_another():
     async def test():
         looks = Looks(0.01)
