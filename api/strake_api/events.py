@@ -1,8 +1,9 @@
-"""What the builder says while it works: one JSON object a line on standard output.
+"""What the builder says while it works.
 
-`strake execute --log-format=json` writes them; the operator folds them into `status.progress`, and
-people read the same events as text. Steps are numbered from 1 in the order of the Dockerfile; steps
-of independent stages interleave. A reader skips a type it does not know.
+`--log-format=json` writes events for programs, one JSON object a line on standard output; people read the
+same events as text, and from that text (`strake_api.log_lines`) the operator folds `status.progress`. Steps
+are numbered from 1 in the order of the Dockerfile; steps of independent stages interleave. A reader skips a
+type it does not know.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ class StepStarted(_Event):
 
     type: Literal["StepStarted"] = "StepStarted"
     step: int
-    line: int
+    line: int | None = None
+    """Null where the event was read from a log of text."""
     instruction: ShownText
     """As written, shortened."""
     stage: ShownText | None = None
@@ -52,7 +54,7 @@ class StepCached(_Event):
 
     type: Literal["StepCached"] = "StepCached"
     step: int
-    line: int
+    line: int | None = None
     instruction: ShownText
     stage: ShownText | None = None
 

@@ -260,6 +260,8 @@ class ImageBuildSpec(Document):
     """The Dockerfile's path, relative to the source."""
     target: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """The stage to build; the last one where it is not given."""
+    # Of a map the API server says in its own words that it is no array: CEL sees a field only with a type,
+    # and without one pruning, merging by name and `kubectl explain` are gone.
     args: Annotated[
         tuple[BuildArg, ...],
         Field(

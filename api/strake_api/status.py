@@ -141,6 +141,8 @@ class ImageBuildStatus(TolerantDocument):
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
     attempts: int | None = None
     """How many pods this generation has had."""
+    next_attempt_time: Timestamp | None = None
+    """When the next pod starts, where the infrastructure took the last one away."""
     blocked_since: Timestamp | None = None
     """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None

@@ -36,7 +36,7 @@ async def serve(settings: Settings, registries: RegistriesSource, liveness: str)
             registries=registries,
             watched=watched,
         )
-        queue = Queue(reconciler.look)
+        queue = Queue(reconciler.look, urgent=lambda key: watched.is_open(key.namespace, key.name))
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
         register(registry, kopf_settings, queue, watched)

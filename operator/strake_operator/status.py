@@ -128,6 +128,13 @@ def under_way(
     return _conditions(changed, _UNDER_WAY, reason, message, now)
 
 
+def pending(
+    status: ImageBuildStatus, reason: ProgressReason | FailureReason, message: str, now: datetime
+) -> ImageBuildStatus:
+    """Return the status of a run whose builder does not work yet."""
+    return under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
+
+
 def blocked(status: ImageBuildStatus, reason: FailureReason, message: str, now: datetime) -> ImageBuildStatus:
     """Return the status of a run that something keeps from starting, and since when."""
     same = any(each.type == ConditionType.READY and each.reason == reason for each in status.conditions)
@@ -217,6 +224,7 @@ def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
         "duration": duration,
         "progress": None,
         "blocked_since": None,
+        "next_attempt_time": None,
     }
 
 

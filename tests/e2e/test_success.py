@@ -56,7 +56,7 @@ def test_from_a_manifest_to_a_running_image(namespace):
 
 
 def test_what_kubectl_shows(namespace):
-    status = build(namespace, "FROM TINY\nRUN true\n")
+    status = build(namespace, "FROM TINY\nRUN echo hello\n")
     short = kubectl("get", "ib", "-n", namespace).splitlines()
     assert short[0].split() == ["NAME", "PHASE", "REASON", "IMAGE", "AGE"]
     assert short[1].split()[:2] == ["app", "Succeeded"]
@@ -66,7 +66,11 @@ def test_what_kubectl_shows(namespace):
     assert "imagebuild.strake.dev/app" in kubectl("get", "all", "-n", namespace)
     kubectl("wait", "ib/app", "-n", namespace, "--for=condition=Ready", "--timeout=5s")
     assert status["image"] in kubectl("describe", "ib", "app", "-n", namespace)
-    assert '"type":"Finished"' in kubectl("logs", f"job/{status['job']}", "-n", namespace)
+    log = kubectl("logs", f"job/{status['job']}", "-n", namespace).splitlines()
+    assert "#1/1 [stage-0] RUN echo hello" in log
+    assert "#1 | hello" in log
+    assert log[-1] == f"== done: {status['digest']}"
+    assert not [line for line in log if line.startswith("{")]
 
 
 def test_applying_the_same_manifest_again_changes_nothing(namespace):

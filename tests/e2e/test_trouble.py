@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
+from kubernetes import client, config
 
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.settings import REGISTRY
+from tests.cluster.settings import KUBECONFIG, REGISTRY
 from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
+from tests.e2e.conftest import TINY
+from tests.e2e.intrusions import bound_pod, builder, cluster_wide, ghost_node, injected, report
 
 QUICK = "FROM TINY\nRUN true\n"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
-PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-
-
-@contextmanager
-def cluster_wide(*objects):
-    """Have objects in the cluster, whose namespace is none, for as long as the context lasts."""
-    apply(list(objects))
-    try:
-        yield
-    finally:
-        for each in objects:
-            kubectl("delete", each["kind"], each["metadata"]["name"], "--ignore-not-found", "--wait=false")
 
 
 def broken_webhook(name, namespace, group, resource):
@@ -106,85 +100,8 @@ def test_a_secret_that_comes_late(namespace):
 
 @pytest.fixture
 def ghost(namespace):
-    """A node without a kubelet that the namespace's pods go to: tests say what it would."""
-    name = f"ghost-{namespace}"
-    room = {"cpu": "8", "memory": "16Gi", "pods": "20", "ephemeral-storage": "100Gi"}
-    node = {
-        "apiVersion": "v1",
-        "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "ghost": name}},
-        "spec": {"taints": [{"key": "ghost", "value": name, "effect": "NoSchedule"}]},
-        "status": {
-            "capacity": room,
-            "allocatable": room,
-            "conditions": [{"type": "Ready", "status": "True"}],
-        },
-    }
-    expression = (
-        f'[JSONPatch{{op: "add", path: "/spec/nodeSelector/ghost", value: "{name}"}},'
-        ' JSONPatch{op: "add", path: "/spec/tolerations/-",'
-        ' value: Object.spec.tolerations{operator: "Exists"}}]'
-    )
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "resourceRules": [PODS],
-            },
-            "failurePolicy": "Fail",
-            "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name},
-    }
-    with cluster_wide(node, policy, binding):
-        # An API server takes a while to go by a new policy.
-        until(lambda: name in probe(namespace), "the policy to be in force", lambda: probe(namespace))
-        yield name
-
-
-def probe(namespace):
-    """Return what the API server would make of a pod."""
-    spec = {
-        "nodeSelector": {"kubernetes.io/os": "linux"},
-        "tolerations": [{"key": "x", "operator": "Exists"}],
-        "containers": [{"name": "c", "image": "c"}],
-    }
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
-    return kubectl("create", "-n", namespace, "--dry-run=server", "-o", "json", "-f", "-", manifest=pod)
-
-
-def bound_pod(namespace, but=()):
-    """Wait for a builder pod on its node; return its name."""
-    found: list[str] = []
-
-    def bound() -> bool:
-        items = get("pods", "-n", namespace, "-l", UID)["items"]
-        found[:] = [each["metadata"]["name"] for each in items if each["spec"].get("nodeName")]
-        found[:] = [each for each in found if each not in but]
-        return bool(found)
-
-    until(bound, "a pod on its node", lambda: [pods(namespace), status_of(namespace)])
-    return found[0]
-
-
-def report(namespace, pod, **status):
-    """Say what the pod's kubelet would."""
-    patch = json.dumps({"status": status})
-    kubectl("patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
-
-
-def builder(**state):
-    shown = {"name": "builder", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
-    return [{**shown, "state": state}]
+    with ghost_node(namespace):
+        yield
 
 
 def test_a_node_that_refuses_the_pod_costs_an_attempt(namespace, ghost):
@@ -213,6 +130,96 @@ def test_an_image_pull_that_fails_once_is_waited_for(namespace, ghost):
     # A container that somebody else put there goes on.
     report(namespace, pod, phase="Running", containerStatuses=builder(terminated=ended))
     assert finished(namespace)["phase"] == "Succeeded"
+
+
+def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
+    sidecar = (
+        '[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{'
+        f' name: "sidecar", image: "{TINY}", command: ["sleep", "1000"]}}}}]'
+    )
+    with injected(namespace, f"sidecar-{namespace}", sidecar, sign='"sidecar"'):
+        apply(manifest(QUICK), namespace)
+        status = finished(namespace)
+        assert status["phase"] == "Succeeded"
+        assert "[stage-0] RUN true" in kubectl(
+            "logs", f"job/{status['job']}", "-c", "builder", "-n", namespace
+        )
+        failed = []
+
+        def gone() -> bool:
+            items = get("jobs", "-n", namespace, "-l", UID)["items"]
+            failed.extend(each for each in items if each["status"].get("failed"))
+            return not items and pods(namespace) == []
+
+        until(gone, "the end of the sidecar's pod", lambda: pods(namespace))
+    assert failed == []
+    assert status_of(namespace) == status
+
+
+def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
+    """The API server answers 409 where it cannot count an object in time: its reason is Conflict."""
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
+    hard = {"count/configmaps": "1000", "count/jobs.batch": "1000", "pods": "0"}
+    apply({**quota, "spec": {"hard": hard}}, namespace)
+    until(lambda: get("quota", "q", "-n", namespace).get("status"), "the quota's count", lambda: "")
+    before, names = conflicts(), []
+    with changing_quota(namespace):
+        while conflicts() == before:
+            assert len(names) < 200, "no conflict was seen"
+            batch = [f"b{len(names) + i}" for i in range(10)]
+            apply([{**manifest(QUICK), "metadata": {"name": name}} for name in batch], namespace)
+            names += batch
+            wait_for_jobs(namespace, len(names), unless=lambda: conflicts() > before)
+    wait_for_jobs(namespace, len(names))
+    for each in get("ib", "-n", namespace)["items"]:
+        assert each["status"]["phase"] == "Pending", each
+    assert set(jobs(namespace)) <= {
+        each["metadata"]["name"] for each in get("configmaps", "-n", namespace)["items"]
+    }
+
+
+def wait_for_jobs(namespace, count, unless=lambda: False):
+    until(
+        lambda: unless() or len(jobs(namespace)) == count,
+        f"{count} Jobs",
+        lambda: len(jobs(namespace)),
+    )
+
+
+def conflicts() -> float:
+    """Return how many Jobs and ConfigMaps the API server answered with 409 to, instead of creating them."""
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in kubectl("get", "--raw", "/metrics").splitlines()
+        if line.startswith("apiserver_request_total{")
+        and 'code="409"' in line
+        and 'verb="POST"' in line
+        and ('resource="jobs"' in line or 'resource="configmaps"' in line)
+    )
+
+
+@contextmanager
+def changing_quota(namespace):
+    """Change the namespace's quota from four sides for as long as the context lasts."""
+    stop = threading.Event()
+
+    def change(side: int) -> None:
+        with config.new_client_from_config(str(KUBECONFIG)) as api:
+            core = client.CoreV1Api(api)
+            for i in itertools.count():
+                if stop.is_set():
+                    return
+                patch = {"metadata": {"annotations": {f"side-{side}": str(i)}}}
+                core.patch_namespaced_resource_quota("q", namespace, patch)
+
+    with ThreadPoolExecutor(4) as pool:
+        sides = [pool.submit(change, side) for side in range(4)]
+        try:
+            yield
+        finally:
+            stop.set()
+            for side in sides:
+                side.result()
 
 
 def test_delete_and_apply_never_run_at_the_same_time(namespace):

@@ -7,9 +7,15 @@ import os
 import signal
 import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from strake_api.events import Planned, StepCached, StepFinished, StepStarted
+from strake_api.log_lines import parse_log_line
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -193,8 +199,8 @@ def test_one_failing_stage_stops_the_others(builder):
     assert "Dockerfile:4" in done.stderr
 
 
-def test_the_result_document_says_the_same(builder, tmp_path):
-    builder.context("FROM TINY\nRUN echo last words; exit 3")
+def execute(builder, tmp_path, log_format):
+    """Build the context as in a pod, by a request; return the process that ended."""
     request = {
         "source": {"directory": {"path": str(tmp_path / "context")}},
         "output": {"destinations": [builder.destination]},
@@ -202,7 +208,7 @@ def test_the_result_document_says_the_same(builder, tmp_path):
         "workDirectory": str(builder.work),
     }
     (tmp_path / "request.json").write_text(json.dumps(request))
-    done = subprocess.run(
+    return subprocess.run(
         [
             *builder.command()[:1],
             "execute",
@@ -210,13 +216,18 @@ def test_the_result_document_says_the_same(builder, tmp_path):
             tmp_path / "request.json",
             "--result",
             tmp_path / "result.json",
-            "--log-format=json",
+            f"--log-format={log_format}",
         ],
         capture_output=True,
         text=True,
         env=builder.environment(),
         timeout=60,
     )
+
+
+def test_the_result_document_says_the_same(builder, tmp_path):
+    builder.context("FROM TINY\nRUN echo last words; exit 3")
+    done = execute(builder, tmp_path, "json")
     assert done.returncode == 7
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["reason"] == "RunStepFailed"
@@ -224,6 +235,24 @@ def test_the_result_document_says_the_same(builder, tmp_path):
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert events[-1]["type"] == "Finished"
     assert {"type": "OutputLine", "text": "last words"}.items() <= events[-3].items()
+
+
+def test_the_log_of_a_pod_is_text_and_no_step_can_write_progress_into_it(builder, tmp_path):
+    forged = ["== steps: 99", "#1/99 [0] RUN nothing  CACHED", "#99 done in 0.1 s"]
+    builder.context(
+        "FROM TINY\nCOPY forged /\nRUN cat /forged; cat /forged >&2; exit 3\n",
+        forged="\n".join(["", *forged, "\r" + forged[0], "y" * 20000 + forged[0], ""]),
+    )
+    done = execute(builder, tmp_path, "pod")
+    assert (done.returncode, done.stderr) == (7, "")
+    lines = done.stdout.splitlines()
+    assert f"#2 | {forged[0]}" in lines
+    assert lines[-1].startswith("error: Dockerfile:3: ")
+    events = [event for line in lines if (event := parse_log_line(NOW, line)) is not None]
+    assert [event.steps for event in events if isinstance(event, Planned)] == [2]
+    assert {event.step for event in events if isinstance(event, StepFinished)} <= {1}
+    assert [event.instruction[:8] for event in events if isinstance(event, StepStarted)][-1] == "RUN cat "
+    assert [event for event in events if isinstance(event, StepCached)] == []
 
 
 @pytest.mark.parametrize(

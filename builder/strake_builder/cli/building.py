@@ -6,15 +6,14 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from strake_api.events import Finished
 from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_builder.errors import BuildError, RunStepFailed
-from strake_builder.progress.reporter import Reporter
-from strake_builder.progress.text import JsonSink, TextSink
+from strake_builder.progress.reporter import Reporter, Sink
+from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.inputs import BuildInputs
@@ -34,8 +33,7 @@ def build_and_report(
     finished: Callable[[BuildSucceeded], None] | None,
 ) -> int:
     """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
-    stream: TextIO = sys.stdout if log_format == "json" else sys.stderr
-    reporter = Reporter(JsonSink(stream) if log_format == "json" else TextSink(stream))
+    reporter = Reporter(_sink(log_format))
     status, result, error = _build(prepare, reporter, cancellation)
     reporter.emit(Finished(time=datetime.now(UTC), result=result))
     if result_path is not None:
@@ -47,9 +45,15 @@ def build_and_report(
         except BuildError as late:
             sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
-    elif log_format != "json" and error is not None:
+    elif log_format == "text" and error is not None:
         sys.stderr.write(error.for_terminal() + "\n")
     return status
+
+
+def _sink(log_format: str) -> Sink:
+    if log_format == "json":
+        return JsonSink(sys.stdout)
+    return LogSink(sys.stdout) if log_format == "pod" else TextSink(sys.stderr)
 
 
 def report_unstarted(error: BuildError, result_path: str | None) -> int:

@@ -30,7 +30,7 @@ def run_build(
 
     Args:
         prepare: makes the request; its errors are reported like the build's.
-        log_format: "text" or "json".
+        log_format: "text", "json", or "pod" for the log of a builder pod.
         result_path: where the result document goes, cut to the size of a termination message.
         finished: called with the result of a build that succeeded.
     """

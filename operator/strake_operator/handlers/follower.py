@@ -1,22 +1,23 @@
 """Reads the logs of running builders and keeps what they say of their progress.
 
 Best effort: a log that breaks off costs nothing but the progress shown, since the result travels in
-the termination message. A log is read from its start, so a restarted operator knows as much as before.
+the termination message. A log is read from its start, so a restarted operator knows as much as before; read
+again, what was read before is passed over by the times of its lines.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from strake_api.events import parse_event
+from strake_api.log_lines import parse_log_line
 from strake_operator.errors import ClusterError, NotFoundError
 from strake_operator.reconcile.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from datetime import datetime
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ class Follower:
     """The logs being read.
 
     Args:
-        lines: Yields the lines of a pod's log, given its namespace and name.
+        lines: Yields the lines of a pod's log, given its namespace and name; each begins with its time in
+            RFC 3339 and a space.
     """
 
     def __init__(self, lines: Callable[[str, str], AsyncIterator[bytes]]) -> None:
@@ -79,18 +81,26 @@ class Follower:
 
     async def _read_once(self, key: tuple[str, str], changed: Callable[[], None]) -> bool:
         """Read a log from its start; return whether it had anything new."""
-        progress, new = Progress(), False
+        new = False
         known = self._last.get(key)
         async for line in self._lines(*key):
-            event = parse_event(line)
-            if event is None:
+            stamp, _, text = line.partition(b" ")
+            time = _moment(stamp)
+            # Lines of one connection may share a time: container runtimes stamp what they read at once.
+            if time is None or (known is not None and time <= known):
                 continue
-            progress = progress.after(event)
-            if known is not None and event.time <= known:
-                # Read before: progress must not be seen to go back.
-                continue
-            self._last[key], new = event.time, True
-            if progress != self._progress.get(key):
+            self._last[key], new = time, True
+            event = parse_log_line(time, text.decode(errors="replace"))
+            before = self._progress.get(key)
+            if event is not None and (progress := (before or Progress()).after(event)) != before:
                 self._progress[key] = progress
                 changed()
         return new
+
+
+def _moment(stamp: bytes) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(stamp.decode("ascii"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -1,13 +1,16 @@
 """Builds that need a look: each at most once in the queue, and never looked at by two workers.
 
 The handlers only name a build here; what happened to it is found out by looking (level-triggered), so
-that events may be lost, doubled or out of order. A look that fails is repeated, later each time.
+that events may be lost, doubled or out of order. A look that fails is repeated, later each time. Builds
+that ended come after those that go on: what is tidied up, for thousands at once after a restart, keeps no
+new build waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 0.5
 LAST_RETRY_SECONDS = 60.0
+LAST_CONFLICT_SECONDS = 4.0
+"""The longest wait where somebody else was quicker, who may be done in the next moment."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,19 +39,37 @@ class Key:
         return f"{self.namespace}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """Where a build waits: the lowest comes first."""
+
+    rank: int
+    number: int
+    key: Key
+
+
 class Queue:
     """Builds to look at.
 
     Args:
         look: Looks at a build; returns after how many seconds to look again, if at all.
         workers: How many builds are looked at at the same time.
+        urgent: Tells whether a build comes before others, when it is added; all are alike by default.
     """
 
-    def __init__(self, look: Callable[[Key], Awaitable[float | None]], *, workers: int = 8) -> None:
+    def __init__(
+        self,
+        look: Callable[[Key], Awaitable[float | None]],
+        *,
+        workers: int = 8,
+        urgent: Callable[[Key], bool] = lambda _: True,
+    ) -> None:
         self._look = look
         self._workers = workers
-        self._waiting: asyncio.Queue[Key] = asyncio.Queue()
-        self._queued: set[Key] = set()
+        self._urgent = urgent
+        self._waiting: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
+        self._queued: dict[Key, _Place] = {}
+        self._count = itertools.count()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -58,9 +81,12 @@ class Queue:
             timer.cancel()
         if key in self._running:
             self._again.add(key)
-        elif key not in self._queued:
-            self._queued.add(key)
-            self._waiting.put_nowait(key)
+        else:
+            place = _Place(0 if self._urgent(key) else 1, next(self._count), key)
+            queued = self._queued.get(key)
+            if queued is None or place.rank < queued.rank:
+                self._queued[key] = place
+                self._waiting.put_nowait(place)
 
     def add_after(self, key: Key, seconds: float) -> None:
         """Have a build looked at after some time, or earlier if something asks for it earlier."""
@@ -87,8 +113,11 @@ class Queue:
 
     async def _work(self) -> None:
         while True:
-            key = await self._waiting.get()
-            self._queued.discard(key)
+            place = await self._waiting.get()
+            key = place.key
+            if self._queued.get(key) is not place:
+                continue  # it became urgent, and was looked at from its better place
+            del self._queued[key]
             self._running.add(key)
             try:
                 await self._look_at(key)
@@ -105,7 +134,7 @@ class Queue:
             # Somebody changed the build between look and write: look at what it is now. Once at once; what
             # goes on like this is retried as any other failure.
             if key in self._failures:
-                self._retry(key, "it, or a quota of its namespace, keeps changing")
+                self._retry(key, "it, or a quota of its namespace, keeps changing", LAST_CONFLICT_SECONDS)
             else:
                 self._failures[key] = 0
                 self._again.add(key)
@@ -120,8 +149,8 @@ class Queue:
             if again is not None:
                 self.add_after(key, again)
 
-    def _retry(self, key: Key, why: str) -> None:
+    def _retry(self, key: Key, why: str, longest: float = LAST_RETRY_SECONDS) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), LAST_RETRY_SECONDS)
+        delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), longest)
         logger.warning("ImageBuild %s: %s; looking again in %.1f s", key, why, delay)
         self.add_after(key, delay)

@@ -18,10 +18,9 @@ from strake_operator.reconcile.decide import (
     StartRun,
     StopRun,
     decide,
-    refused,
-    unavailable,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
+from strake_operator.reconcile.refusal import refused, unavailable
 from strake_operator.status import is_finished, timestamp
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import kopf
 
 from strake_api.models.document import GROUP, VERSION
+from strake_api.status import Phase
 from strake_operator.handlers.queue import Key, Queue
 from strake_operator.names import BUILD_ANNOTATION, UID_LABEL
 
@@ -25,6 +26,7 @@ CHUNK = 100
 """How many objects a list brings at once: builds may carry their whole context."""
 WORKERS = 50
 _DELETED = "DELETED"
+_TERMINAL = {Phase.SUCCEEDED, Phase.FAILED}
 
 
 def register(
@@ -57,9 +59,10 @@ def register(
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
     def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
-        output = (event["object"].get("spec") or {}).get("output") or {}
-        destinations = tuple(output.get("destinations") or ())
-        watched.build(namespace or "", name, None if event["type"] == _DELETED else destinations)
+        body, gone = event["object"], event["type"] == _DELETED
+        output = (body.get("spec") or {}).get("output") or {}
+        destinations = None if gone else tuple(output.get("destinations") or ())
+        watched.build(namespace or "", name, destinations, ended=_ended(body))
         queue.add(Key(namespace or "", name))
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
@@ -76,6 +79,12 @@ def register(
     def warned(*, event: Mapping[str, Any], **_: Any) -> None:
         if (owner := watched.warning(event["object"], gone=event["type"] == _DELETED)) is not None:
             queue.add(Key(*owner))
+
+
+def _ended(body: Mapping[str, Any]) -> bool:
+    metadata, status = body["metadata"], body.get("status") or {}
+    is_current = status.get("observedGeneration") == metadata.get("generation")
+    return is_current and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
 
 
 def _add_owner(queue: Queue, body: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ PLURAL = "imagebuilds"
 _REQUEST_SECONDS = 30.0
 _LONGEST_LINE = 1 << 20
 # A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
-_LOG_SECONDS = 1800.0
+LOG_SECONDS = 1800.0
 _REFUSALS = {400, 403, 405, 413, 415, 422}
 
 
@@ -69,11 +69,13 @@ class Cluster:
     Args:
         api: The connections.
         watched: What the watches said.
+        log_seconds: How long a log is read over one connection.
     """
 
-    def __init__(self, api: client.ApiClient, watched: Watched) -> None:
+    def __init__(self, api: client.ApiClient, watched: Watched, *, log_seconds: float = LOG_SECONDS) -> None:
         self._api = api
         self._watched = watched
+        self._log_seconds = log_seconds
         self._builds = client.CustomObjectsApi(api)
         self._jobs = client.BatchV1Api(api)
         self._core = client.CoreV1Api(api)
@@ -206,6 +208,8 @@ class Cluster:
     async def log_lines(self, namespace: str, pod: str) -> AsyncIterator[bytes]:
         """Yield the lines of a builder's log, from its start, until the builder ends.
 
+        Each begins with the time at which it was written, to the nanosecond, and a space.
+
         Raises:
             ClusterError: The log cannot be read (any more).
         """
@@ -215,15 +219,30 @@ class Cluster:
                 namespace,
                 container=CONTAINER,
                 follow=True,
-                _request_timeout=_LOG_SECONDS,
+                timestamps=True,
+                _request_timeout=self._log_seconds,
             )
-            rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in lines:
+            try:
+                async for line in whole_lines(response.content.iter_any()):
                     yield line
-                if len(rest) > _LONGEST_LINE:
-                    rest = b""
+            finally:
+                response.close()
+
+
+async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream that are whole.
+
+    One that is too long is left out with all of it: its rest must not be taken for a line.
+    """
+    rest, skipping = b"", False
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if not skipping:
+                yield line
+            skipping = False
+        if skipping or len(rest) > _LONGEST_LINE:
+            rest, skipping = b"", True
 
 
 @asynccontextmanager

@@ -55,6 +55,7 @@ class Watched:
         self._problems: dict[Name, dict[str, Problem]] = {}
         self._builds: dict[Name, str] = {}
         self._destinations: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._open: set[Name] = set()
 
     def job(self, body: Object, *, gone: bool = False) -> None:
         """Take note of a Job."""
@@ -96,8 +97,12 @@ class Watched:
         build = self._builds.get(name)
         return (name[0], build) if build else None
 
-    def build(self, namespace: str, name: str, destinations: tuple[str, ...] | None) -> None:
-        """Take note of where an ImageBuild pushes to; None where it is gone."""
+    def build(self, namespace: str, name: str, destinations: tuple[str, ...] | None, *, ended: bool) -> None:
+        """Take note of an ImageBuild: where it pushes to (None: it is gone), and whether its run ended."""
+        if ended or destinations is None:
+            self._open.discard((namespace, name))
+        else:
+            self._open.add((namespace, name))
         known = self._destinations.setdefault(namespace, {})
         if destinations is None:
             known.pop(name, None)
@@ -105,6 +110,10 @@ class Watched:
             known[name] = destinations
         if not known:
             del self._destinations[namespace]
+
+    def is_open(self, namespace: str, name: str) -> bool:
+        """Return whether an ImageBuild is known, and a run of it is to start or goes on."""
+        return (namespace, name) in self._open
 
     def rivals(self, build: Build, destinations: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """Return who else in the namespace pushes to the destinations of a build."""

@@ -92,7 +92,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "args": [
                     f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}",
                     "--result=/dev/termination-log",
-                    "--log-format=json",
+                    "--log-format=pod",
                 ],
                 "securityContext": {
                     "privileged": False,

@@ -21,7 +21,14 @@ from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
 from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
-from strake_operator.reconcile.limits import is_lost, seconds_kept, seconds_left, seconds_since, soonest
+from strake_operator.reconcile.limits import (
+    is_lost,
+    retry_delay,
+    seconds_kept,
+    seconds_left,
+    seconds_since,
+    soonest,
+)
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
 from strake_operator.reconcile.outcome import node_lost, outcome
 
@@ -36,10 +43,6 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 15.0
 """How soon to look again at what the watches tell in most cases, but need not."""
-REFUSED_SECONDS = 2.0
-"""How soon to try again what a rule of the cluster refuses, during the grace."""
-QUOTA_SECONDS = 30.0
-"""How soon to try again where the namespace's quota has no room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
         return Decision(moves.failed(status, refusal, now, now), stops)
     if stale:
         # Two runs at a time could push to one tag in the wrong order.
-        waiting = _pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
+        waiting = moves.pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
         return Decision(waiting, stops, AGAIN_SECONDS)
     return _of_generation(seen, build.spec, status, settings, now)
 
@@ -109,17 +112,15 @@ def _of_generation(
         cache = cache_repository(spec, seen.build.namespace, settings.default_cache)
         status = status.model_copy(update={"cache_repository": cache})
     attempts = status.attempts or 0
-    if status.job is None and (old := tuple(run for run in seen.runs if run.attempt <= attempts)):
+    if status.job is None and seen.runs and all(run.attempt <= attempts for run in seen.runs):
         # Given up: what is left of it goes, and the next attempt starts beside it.
-        left = tuple(run for run in seen.runs if run.attempt > attempts)
-        if not left:
-            again = _start(seen, status, attempts + 1, now, status.progress or "")
-            return replace(again, actions=(*_stops(old, now), *again.actions))
+        again = _start(seen, status, attempts + 1, now)
+        return replace(again, actions=(*_stops(seen.runs, now), *again.actions))
     run = max(seen.runs, key=lambda run: run.attempt, default=None)
     if run is None or run.attempt < attempts:
         return _without_run(seen, status, now)
     # The Job may be there before the status that names it: the operator was stopped between the two.
-    status = status.model_copy(update={"job": run.job, "attempts": run.attempt})
+    status = status.model_copy(update={"job": run.job, "attempts": run.attempt, "next_attempt_time": None})
     ended = outcome(run)
     if ended is None and run.pod is not None and is_lost(run.pod, now) and not run.deleting:
         ended = node_lost(run)
@@ -178,19 +179,21 @@ def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> 
         names = ", ".join(pod.name for pod in seen.predecessors)
         message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"
         drops = tuple(DropPod(pod.name) for pod in seen.predecessors if is_lost(pod, now))
-        return Decision(_pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
+        return Decision(moves.pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
     return _start(seen, status, (status.attempts or 0) + 1, now)
 
 
-def _start(
-    seen: Observation, status: ImageBuildStatus, attempt: int, now: datetime, why: str = ""
-) -> Decision:
+def _start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datetime) -> Decision:
+    wait = -seconds_since(status.next_attempt_time, now)
+    if wait > 0:
+        return Decision(status, (), wait)
     build = seen.build
     name = job_name(build.name, build.uid, build.generation, attempt)
-    started = status.model_copy(update={"job": name, "attempts": attempt})
-    message = why or "the builder pod is about to start"
+    started = status.model_copy(update={"job": name, "attempts": attempt, "next_attempt_time": None})
+    again = status.progress if status.next_attempt_time else None
+    message = again or "the builder pod is about to start"
     return Decision(
-        _pending(started, ProgressReason.POD_PENDING, message, now),
+        moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (StartRun(name, build.generation, attempt),),
     )
 
@@ -213,9 +216,11 @@ def _ended(
         return Decision(moves.succeeded(status, ended, spec.output.destinations, finished, now))
     if ended.reason in RETRYABLE and run.attempt < settings.attempts:
         # Written first: a Job that is gone without it would be somebody else's doing.
-        given_up = status.model_copy(update={"job": None})
-        waiting = _pending(given_up, ProgressReason.POD_PENDING, f"starting again: {ended.message}", now)
-        return Decision(waiting, (StopRun(run.job), *drops), 0.0, status_first=True)
+        delay = retry_delay(run.attempt)
+        given_up = status.model_copy(update={"job": None, "next_attempt_time": moves.timestamp(now + delay)})
+        words = f"starting again after {delay.seconds} s: {ended.message}"
+        waiting = moves.pending(given_up, ProgressReason.POD_PENDING, words, now)
+        return Decision(waiting, (StopRun(run.job), *drops), delay.total_seconds(), status_first=True)
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
     return Decision(moves.failed(status, ended, finished, now), drops)
@@ -244,29 +249,30 @@ def _going_on(
 ) -> Decision:
     if run.deleting:
         message = f"Job {run.job} is being deleted"
-        waiting = _pending(status, FailureReason.CANCELLED, message, now)
+        waiting = moves.pending(status, FailureReason.CANCELLED, message, now)
         return Decision(waiting, _stops((run,), now), AGAIN_SECONDS)
     left = seconds_left(run, spec, now)
     if left is not None and left <= 0:
         message = "the build took longer than spec.timeout, and its node did not end it in time"
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
         failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
-        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)))
+        # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
+        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
         again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
         return Decision(_building(seen, status, now), (), again)
     if run.suspended:
-        return Decision(_pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
+        return Decision(moves.pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
     if (found := blocker(run)) is not None:
         return _blocked(run, found, status, settings, now, left)
     if (quota := exceeds_quota(run)) is not None:
-        return Decision(_pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
+        return Decision(moves.pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
     if run.pod is not None and run.pod.unschedulable is not None:
         message = f"no node fits the builder pod: {run.pod.unschedulable}"
     else:
         words = last_words(run)
         message = f"the builder pod starts: {words}" if words else "the builder pod starts"
-    return Decision(_pending(status, ProgressReason.POD_PENDING, message, now), (), left)
+    return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), left)
 
 
 def _blocked(
@@ -278,7 +284,9 @@ def _blocked(
     left: float | None,
 ) -> Decision:
     if found.temporary:
-        return Decision(_pending(status, ProgressReason.CLUSTER_UNAVAILABLE, found.message, now), (), left)
+        return Decision(
+            moves.pending(status, ProgressReason.CLUSTER_UNAVAILABLE, found.message, now), (), left
+        )
     status = moves.blocked(status, found.reason, found.message, now)
     patience = settings.grace_seconds - seconds_since(status.blocked_since, now)
     if patience > 0:
@@ -287,7 +295,7 @@ def _blocked(
     if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
         return Decision(status, (), left)
     failed = moves.failed(status.model_copy(update={"job": None}), found.failure, now, now)
-    return Decision(failed, (StopRun(run.job),))
+    return Decision(failed, (StopRun(run.job),), status_first=True)
 
 
 def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:
@@ -309,41 +317,3 @@ def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> Ima
         now=now,
         steps=steps if progress.total else None,
     )
-
-
-def _pending(
-    status: ImageBuildStatus, reason: ProgressReason | FailureReason, message: str, now: datetime
-) -> ImageBuildStatus:
-    return moves.under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
-
-
-def refused(
-    seen: Observation, message: str, settings: Settings, now: datetime, *, forbidden: bool
-) -> Decision:
-    """Return what to do where the API server refuses the objects of a run.
-
-    Args:
-        seen: What the run was decided from.
-        message: The API server's words.
-        settings: The platform's settings.
-        now: The present.
-        forbidden: A rule of the cluster refuses them, which may change within the grace.
-    """
-    before = moves.begin(seen.build.status, seen.build.generation, now)
-    if forbidden and "exceeded quota" in message:
-        return Decision(_pending(before, ProgressReason.QUOTA_EXCEEDED, message, now), (), QUOTA_SECONDS)
-    reason = FailureReason.POLICY_DENIED if forbidden else FailureReason.INVALID_REQUEST
-    words = f"the cluster refuses the builder's objects: {message}"
-    if forbidden:
-        waiting = moves.blocked(before, reason, words, now)
-        if seconds_since(waiting.blocked_since, now) < settings.grace_seconds:
-            return Decision(waiting, (), REFUSED_SECONDS)
-    failure = BuildFailed(reason=reason, message=words)
-    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
-
-
-def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
-    """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
-    before = moves.begin(seen.build.status, seen.build.generation, now)
-    words = f"the cluster cannot take the builder's objects at the moment: {message}"
-    return Decision(_pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now), (), AGAIN_SECONDS)

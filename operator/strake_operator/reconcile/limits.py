@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
@@ -19,6 +19,16 @@ ENDING_SECONDS = 80
 """What a Job gets beyond its deadline: the grace period of its pod, and what a lost node gets."""
 SIDECAR_SECONDS = 30
 """How long a pod may go on beside a builder that ended: containers that others put there need not end."""
+FIRST_RETRY_SECONDS = 10
+LAST_RETRY_SECONDS = 300
+"""How long the next pod waits after one that was taken away, and the longest that it grows to: the kubelet's
+convention for containers. What refuses a pod or takes it away is rarely over in the same second."""
+
+
+def retry_delay(attempt: int) -> timedelta:
+    """Return how long to wait after an attempt, counted from 1, before the next: 10, 20, 40 … seconds."""
+    doublings = min(attempt - 1, LAST_RETRY_SECONDS.bit_length())
+    return timedelta(seconds=min(FIRST_RETRY_SECONDS << doublings, LAST_RETRY_SECONDS))
 
 
 def is_lost(pod: Pod, now: datetime) -> bool:
@@ -43,7 +53,7 @@ def seconds_kept(run: BuilderRun, status: ImageBuildStatus, keep: float, now: da
 
 
 def seconds_since(moment: str | None, now: datetime) -> float:
-    """Return how long ago a timestamp of the status is; 0 without one."""
+    """Return how long ago a timestamp of the status is; negative for one that is to come, 0 without one."""
     return 0.0 if moment is None else (now - datetime.fromisoformat(moment)).total_seconds()
 
 

@@ -19,6 +19,7 @@ from strake_api.events import (
     StepStarted,
     Warned,
 )
+from strake_api.log_lines import PHASES
 from strake_api.reasons import ProgressReason
 from strake_api.status import Phase
 
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from strake_api.events import Event
 
 _PHASES = {
-    ProgressReason.FETCHING_SOURCE: (Phase.FETCHING, "fetching the source"),
-    ProgressReason.PULLING_BASE: (Phase.PULLING, "pulling base images"),
-    ProgressReason.BUILDING: (Phase.BUILDING, "building"),
-    ProgressReason.PUSHING: (Phase.PUSHING, "pushing"),
+    ProgressReason.FETCHING_SOURCE: Phase.FETCHING,
+    ProgressReason.PULLING_BASE: Phase.PULLING,
+    ProgressReason.BUILDING: Phase.BUILDING,
+    ProgressReason.PUSHING: Phase.PUSHING,
 }
 
 
@@ -50,7 +51,7 @@ class Progress:
         """Return the progress after one more event."""
         match event:
             case PhaseStarted():
-                phase, text = _PHASES.get(event.phase, (self.phase, self.text))
+                phase, text = _PHASES.get(event.phase, self.phase), PHASES.get(event.phase, self.text)
                 return replace(self, phase=phase, reason=event.phase, text=text)
             case Planned():
                 return replace(self, total=event.steps)

@@ -17,11 +17,11 @@ from strake_operator.reconcile.decide import (
     StartRun,
     StopRun,
     decide,
-    refused,
-    unavailable,
 )
+from strake_operator.reconcile.limits import retry_delay
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running, Waiting
 from strake_operator.reconcile.progress import Progress
+from strake_operator.reconcile.refusal import refused, unavailable
 from tests.unit.strake_operator.builders import (
     DIGEST,
     FAILURE,
@@ -146,28 +146,52 @@ def test_a_failing_step_is_final():
 
 
 def test_an_eviction_is_tried_again_and_then_given_up():
-    status = started()
-    for attempt in (1, 2):
+    status, now = started(), NOW
+    for attempt, seconds in ((1, 10), (2, 20)):
         evicted = run(job=f"job-{attempt}", attempt=attempt, pod=pod(phase="Failed", disrupted="drain"))
-        decision = decided(evicted, status=status)
+        decision = decided(evicted, status=status, now=now)
         assert decision.actions == (StopRun(f"job-{attempt}"),)
         assert decision.status_first
+        assert decision.look_again == seconds
         # The operator may be killed before, between and after the two: each time the same comes next.
         for left in ((evicted,), (replace(evicted, deleting=True),), ()):
-            again = decided(*left, status=decision.status)
+            stops = tuple(StopRun(each.job) for each in left if not each.deleting)
+            early = decided(*left, status=decision.status, now=now + timedelta(seconds=seconds - 1))
+            assert (early.actions, early.look_again, early.status) == (stops, 1, decision.status)
+            again = decided(*left, status=decision.status, now=now + timedelta(seconds=seconds))
             start = StartRun(job_name("hello", "uid-1", 1, attempt + 1), 1, attempt + 1)
-            assert again.actions[-1] == start
-            assert again.actions[:-1] == tuple(StopRun(each.job) for each in left if not each.deleting)
+            assert again.actions == (*stops, start)
             assert truths(again.status) == UNDER_WAY
-        status = again.status
-    last = decided(run(attempt=3, pod=pod(phase="Failed", disrupted="drain")), status=status)
+            assert again.status.progress.startswith(f"starting again after {seconds} s: ")
+            assert again.status.next_attempt_time is None
+        status, now = again.status, now + timedelta(seconds=seconds)
+    last = decided(run(attempt=3, pod=pod(phase="Failed", disrupted="drain")), status=status, now=now)
     assert last.actions == ()
     assert last.status.failure.reason == "Evicted"
 
 
+def test_delays_between_attempts_grow_and_end_growing():
+    seconds = [retry_delay(attempt).total_seconds() for attempt in (1, 2, 3, 5, 6, 7, 1000)]
+    assert seconds == [10, 20, 40, 160, 300, 300, 300]
+
+
+def test_a_changed_spec_does_not_wait_for_the_next_attempt():
+    waiting = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
+    assert waiting.next_attempt_time is not None
+    fresh = decided(status=waiting, generation=2)
+    assert isinstance(fresh.actions[0], StartRun)
+    assert fresh.status.next_attempt_time is None
+
+
+def test_the_next_attempt_is_adopted_by_an_operator_that_did_not_see_its_start():
+    waiting = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
+    adopted = decided(run(job="second", attempt=2), status=waiting).status
+    assert (adopted.job, adopted.attempts, adopted.next_attempt_time) == ("second", 2, None)
+
+
 def test_an_old_attempt_that_lingers_does_not_count():
     status = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
-    status = decided(status=status).status
+    status = decided(status=status, now=NOW + timedelta(seconds=10)).status
     both = decided(run(deleting=True), run(job="second", attempt=2), status=status)
     assert both.status.job == "second"
     assert both.status.phase is Phase.BUILDING
@@ -248,6 +272,7 @@ def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
     decision = decided(waiting, status=blocked_status(waiting), now=LATER)
     assert truths(decision.status) == FAILED
     assert decision.actions == (StopRun("stuck"),)
+    assert decision.status_first
     assert 'Secret "registry-push" does not exist' in decision.status.failure.message
     assert "create it" in decision.status.failure.message
 
@@ -338,6 +363,7 @@ def test_a_deadline_is_kept_whatever_the_node_does(stuck):
     decision = decide(seen(stuck, status=started()), SETTINGS, FAR)
     assert decision.status.failure.reason == "TimedOut"
     assert decision.actions == (StopRun("x"),)
+    assert decision.status_first
 
 
 def test_a_time_out_keeps_what_the_build_waited_for():

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import pytest
 
-from strake_api.events import Planned, StepStarted, format_event
 from strake_operator.errors import ClusterError
 from strake_operator.handlers import follower as module
 from strake_operator.handlers.follower import Follower
-from tests.unit.strake_operator.builders import NOW
 
-PLANNED = format_event(Planned(time=NOW, steps=5)).encode()
+PLANNED = b"2026-01-02T00:00:00.000000001Z == steps: 5"
+STARTED = b"2026-01-02T00:00:01.000000000Z #1/5 [0] RUN a"
+CACHED = b"2026-01-02T00:00:02.000000000Z #2/5 [0] RUN b  CACHED"
 
 
 @pytest.fixture
@@ -50,8 +49,7 @@ def test_a_log_is_read_once_and_again_after_a_break(quick):
 
 def test_a_log_that_ends_while_its_pod_runs_is_read_on(quick):
     """An API server, a proxy or the client itself ends long connections, without an error."""
-    second = format_event(StepStarted(time=NOW + timedelta(seconds=1), step=1, line=1, instruction="RUN a"))
-    logs = [[PLANNED], [PLANNED], [PLANNED, second.encode()]]
+    logs = [[PLANNED], [PLANNED], [PLANNED, STARTED]]
 
     async def lines(namespace, pod):
         for line in logs.pop(0) if len(logs) > 1 else logs[0]:
@@ -81,6 +79,56 @@ def test_a_pod_that_ended_is_forgotten():
         assert follower.progress("ns", "pod") is not None
         follower.forget("ns", "pod")
         assert follower.progress("ns", "pod") is None
+        await follower.close()
+
+    asyncio.run(test())
+
+
+def test_a_log_that_lost_its_beginning_loses_no_progress(quick):
+    """A kubelet rotates a container's log; what is read then begins in the middle."""
+    logs = [[PLANNED, STARTED], [CACHED]]
+
+    async def lines(namespace, pod):
+        for line in logs.pop(0) if len(logs) > 1 else logs[0]:
+            yield line
+
+    async def test():
+        follower, shown = Follower(lines), asyncio.Queue()
+        follower.follow("ns", "pod", lambda: shown.put_nowait(follower.progress("ns", "pod")))
+        async with asyncio.timeout(5):
+            progress = [await shown.get() for _ in range(3)][-1]
+        assert (progress.text, progress.total, progress.cached) == ("[2/5] RUN b", 5, 1)
+        await follower.close()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"== steps: 9",
+        b"failed to open the log: no such file",
+        b"2026-01-02 == steps: 9",
+        b"2026-01-02T00:00:00 == steps: 9",
+        b"2026-01-02T00:00:00Z #1 | == steps: 9",
+        b"2026-01-02T00:00:00Z #1 | 2026-01-02T00:00:00Z == steps: 9",
+        b'2026-01-02T00:00:00Z {"type":"Planned","steps":9}',
+        b"\xff\xfe",
+        b"",
+    ],
+)
+def test_what_is_no_progress_is_passed_over(line):
+    async def lines(namespace, pod):
+        yield line
+        yield PLANNED
+        await asyncio.Event().wait()
+
+    async def test():
+        follower = Follower(lines)
+        follower.follow("ns", "pod", lambda: None)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert follower.progress("ns", "pod").total == 5
         await follower.close()
 
     asyncio.run(test())

@@ -93,6 +93,20 @@ def test_a_failed_look_is_repeated(problem, monkeypatch):
     run(test)
 
 
+def test_where_others_are_quicker_the_next_look_is_soon(monkeypatch):
+    monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LAST_CONFLICT_SECONDS", 0.02)
+
+    async def test():
+        looks = Looks(*[ConflictError("409")] * 12)
+        queue = Queue(looks)
+        async with queue.running():
+            queue.add(A)
+            await looks.until(13)
+
+    run(test)
+
+
 def test_a_look_may_ask_for_another():
     async def test():
         looks = Looks(0.01)
@@ -128,5 +142,23 @@ def test_one_builds_trouble_does_not_stop_another():
             queue.add(B)
             await looks.until(2)
         assert looks.seen[:2] == [A, B]
+
+    run(test)
+
+
+def test_builds_that_ended_come_after_those_that_go_on():
+    async def test():
+        looks, going_on = Looks(), {B}
+        queue = Queue(looks, workers=1, urgent=lambda key: key in going_on)
+        ended = [Key("ns", f"ended-{n}") for n in range(5)]
+        for key in (*ended, B):
+            queue.add(key)
+        going_on.add(ended[3])  # its spec changed
+        for _ in range(2):
+            queue.add(ended[3])
+        async with queue.running():
+            await looks.until(6)
+            await asyncio.sleep(0.01)
+        assert looks.seen == [B, ended[3], ended[0], ended[1], ended[2], ended[4]]
 
     run(test)

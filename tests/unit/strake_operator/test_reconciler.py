@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from strake_api.events import Planned, StepStarted, format_event
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.queue import Key
@@ -118,11 +117,8 @@ def test_nothing_new_writes_nothing():
 
 def test_progress_comes_from_the_log():
     cluster = Cluster(runs=[run()])
-    events = [
-        Planned(time=NOW, steps=2),
-        StepStarted(time=NOW, step=1, line=2, instruction="RUN make"),
-    ]
-    look(cluster, [b"not an event", *(format_event(event).encode() for event in events)])
+    lines = ["no line of a log", f"{NOW.isoformat()} == steps: 2", f"{NOW.isoformat()} #1/2 [0] RUN make"]
+    look(cluster, [line.encode() for line in lines])
     assert cluster.status.progress == "[1/2] RUN make"
 
 

@@ -106,9 +106,21 @@ def test_pods_of_a_deleted_build_of_the_name():
 def test_rivals_share_a_destination_and_a_namespace():
     watched = Watched()
     mine = ("r.example/a:1", "r.example/b:1")
-    watched.build("team", "hello", mine)
-    watched.build("team", "other", ("r.example/b:1",))
-    watched.build("elsewhere", "other", mine)
+    watched.build("team", "hello", mine, ended=False)
+    watched.build("team", "other", ("r.example/b:1",), ended=False)
+    watched.build("elsewhere", "other", mine, ended=False)
     assert watched.rivals(build(), mine) == (("r.example/b:1", "other"),)
-    watched.build("team", "other", None)
+    watched.build("team", "other", None, ended=False)
     assert watched.rivals(build(), mine) == ()
+
+
+def test_which_builds_go_on():
+    watched = Watched()
+    assert not watched.is_open("team", "hello")
+    watched.build("team", "hello", (), ended=False)
+    assert watched.is_open("team", "hello")
+    watched.build("team", "hello", (), ended=True)
+    assert not watched.is_open("team", "hello")
+    watched.build("team", "hello", (), ended=False)
+    watched.build("team", "hello", None, ended=False)
+    assert not watched.is_open("team", "hello")

@@ -21,7 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
     parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="(default: text)")
+    parser.add_argument(
+        "--log-format",
+        choices=("text", "pod", "json"),
+        default="text",
+        help="pod: text on standard output, with a line for each event (default: text)",
+    )
     add_max_unpacked_flag(parser)
     parser.set_defaults(handler=execute)
 

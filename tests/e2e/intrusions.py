@@ -1,0 +1,117 @@
+"""What others do to a namespace's pods: nodes that do not answer, containers that policies add."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+from tests.cluster.kubectl import apply, get, kubectl
+from tests.e2e.builds import UID, pods, status_of, until
+
+PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+
+
+@contextmanager
+def cluster_wide(*objects):
+    """Have objects in the cluster, whose namespace is none, for as long as the context lasts."""
+    apply(list(objects))
+    try:
+        yield
+    finally:
+        for each in objects:
+            kubectl("delete", each["kind"], each["metadata"]["name"], "--ignore-not-found", "--wait=false")
+
+
+@contextmanager
+def injected(namespace, name, expression, *, sign):
+    """Have a policy change the namespace's new pods for as long as the context lasts.
+
+    Args:
+        expression: a list of JSONPatch, in CEL.
+        sign: what a changed pod has in its JSON.
+    """
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [PODS],
+            },
+            "failurePolicy": "Fail",
+            "reinvocationPolicy": "Never",
+            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name},
+    }
+    with cluster_wide(policy, binding):
+        # An API server takes a while to go by a new policy.
+        until(lambda: sign in probe(namespace), "the policy to be in force", lambda: probe(namespace))
+        yield
+
+
+@contextmanager
+def ghost_node(namespace):
+    """Have a node without a kubelet that the namespace's pods go to: tests say what it would."""
+    name = f"ghost-{namespace}"
+    room = {"cpu": "8", "memory": "16Gi", "pods": "20", "ephemeral-storage": "100Gi"}
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "ghost": name}},
+        "spec": {"taints": [{"key": "ghost", "value": name, "effect": "NoSchedule"}]},
+        "status": {
+            "capacity": room,
+            "allocatable": room,
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
+    expression = (
+        f'[JSONPatch{{op: "add", path: "/spec/nodeSelector/ghost", value: "{name}"}},'
+        ' JSONPatch{op: "add", path: "/spec/tolerations/-",'
+        ' value: Object.spec.tolerations{operator: "Exists"}}]'
+    )
+    with cluster_wide(node), injected(namespace, name, expression, sign=name):
+        yield
+
+
+def probe(namespace):
+    """Return what the API server would make of a pod."""
+    spec = {
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "x", "operator": "Exists"}],
+        "containers": [{"name": "c", "image": "c"}],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
+    return kubectl("create", "-n", namespace, "--dry-run=server", "-o", "json", "-f", "-", manifest=pod)
+
+
+def bound_pod(namespace, but=()):
+    """Wait for a builder pod on its node; return its name."""
+    found: list[str] = []
+
+    def bound() -> bool:
+        items = get("pods", "-n", namespace, "-l", UID)["items"]
+        found[:] = [each["metadata"]["name"] for each in items if each["spec"].get("nodeName")]
+        found[:] = [each for each in found if each not in but]
+        return bool(found)
+
+    until(bound, "a pod on its node", lambda: [pods(namespace), status_of(namespace)])
+    return found[0]
+
+
+def report(namespace, pod, **status):
+    """Say what the pod's kubelet would."""
+    patch = json.dumps({"status": status})
+    kubectl("patch", "pod", pod, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
+
+
+def builder(**state):
+    shown = {"name": "builder", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+    return [{**shown, "state": state}]
