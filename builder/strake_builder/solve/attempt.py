@@ -27,8 +27,9 @@ from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
+from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.caching.outlines import Outlines
-from strake_builder.solve.caching.results import CacheUse, StepResults
+from strake_builder.solve.caching.results import StepResults
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes, opener
@@ -248,7 +249,8 @@ class Attempt:
             yield from base.layers
         if self._results is not None:
             for stage in evaluated.chain(evaluated.plan.target):
-                yield from (step.layer for step in self._results.leading(stage) if step.layer is not None)
+                hits = self._results.selection.hits[stage]
+                yield from (hit.layer for hit in hits if hit.layer is not None)
 
     def _push_layers(self, layers: Iterable[StoredLayer]) -> list[Future[None]]:
         """Begin to bring layers to the destinations; a destination that refuses one stops the steps."""

@@ -44,6 +44,7 @@ from strake_builder.solve.images.export import layer_format
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import destinations_of, platform_of
@@ -131,7 +132,7 @@ class Build:
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pushes) if is_checked else []
             images = BaseImages(clients.pulling, pulls, planned.meant_stage)
-            evaluated = evaluate_all(planned, images)
+            evaluated = evaluate_all(*resolve_bases(planned, images))
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)

@@ -102,7 +102,7 @@ class StageExecutor:
         """
         tools, steps = self._tools, self._evaluated.steps
         layers, records = list(base.layers), list(base.records)
-        known = deque(tools.results.leading(self._stage.index) if tools.results else ())
+        known = deque(tools.results.selection.hits[self._stage.index] if tools.results else ())
         self._prepare(base, tuple(known))
         for position, step in enumerate(steps):
             tools.cancellation.check()

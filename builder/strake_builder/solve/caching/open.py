@@ -17,7 +17,7 @@ from strake_builder.cache.usage import Usage, prune
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequest
 from strake_builder.frontend.model.planned import BuildPlan
-from strake_builder.solve.caching.results import CacheUse
+from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once

@@ -26,7 +26,8 @@ from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from strake_builder.solve.caching.results import CacheUse, diff_ids
+from strake_builder.solve.caching.lookup import CacheUse
+from strake_builder.solve.caching.results import diff_ids
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.workspace.workspace import Workspace
@@ -84,7 +85,7 @@ class Outlines:
             ground: how many of them are below the steps after the last RUN.
             steps: by position in the stage.
         """
-        if not self._use.reads or stage in self._use.fresh_stages:
+        if not self._use.reads_for(stage):
             return {}
         stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
         writing = {at: step for at, step in steps.items() if not isinstance(step, RunStep)}
@@ -154,8 +155,7 @@ class Outlines:
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by whoever needs it
         if len(packed) <= _LARGEST:
-            for cache in self._use.caches:
-                cache.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
+            self._use.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 
 
 def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:
