@@ -28,8 +28,10 @@ from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
 from strake_builder.solve.caching.lookup import CacheUse
-from strake_builder.solve.caching.outlines import Outlines
-from strake_builder.solve.caching.results import StepResults
+from strake_builder.solve.caching.no_cache import NoOutlines, NoStepResults
+from strake_builder.solve.caching.outlines import CachedOutlines
+from strake_builder.solve.caching.results import CachedStepResults
+from strake_builder.solve.caching.step_caching import StepCaching
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes, opener
@@ -44,6 +46,7 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.stage import StageTools
 from strake_builder.solve.stages import StageRuns
 from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_builder.solve.steps.execute import RunTools, StepExecutor
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
 from strake_builder.solve.steps.remote import RemoteSources
@@ -75,7 +78,7 @@ class BuildParts:
         exports: where layers are written.
         keeping: where results are put into caches.
         pushes: where blobs are brought to the destinations.
-        caches: the step caches, None without any.
+        caches: the step caches.
         form: how layers are written.
         reporter: hears of progress.
         phases: are told where the build is.
@@ -97,7 +100,7 @@ class BuildParts:
     exports: Executor
     keeping: Executor
     pushes: Executor
-    caches: CacheUse | None
+    caches: CacheUse
     form: LayerFormat
     reporter: Reporter
     phases: Phases
@@ -119,12 +122,11 @@ class Attempt:
         self._whole = whole
         self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
-        self._results: StepResults | None = None
-        self._outlines: Outlines | None = None
+        self._caching = StepCaching(NoStepResults(parts.evaluated), NoOutlines(), keeps_layers=False)
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
-        self._makes_image = parts.inputs.image or parts.caches is not None
+        self._makes_image = parts.inputs.image or parts.caches.enabled
         self._cancellation.on_cancel(self._end_transfers)
 
     def run(self) -> FinishedImage | None:
@@ -137,18 +139,10 @@ class Attempt:
         with parts.phases.entered(ProgressReason.BUILDING, "build"):
             runs = StageRuns(parts.evaluated, self._cancellation, parts.inputs.jobs, image=self._makes_image)
             origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
-            if parts.caches is None:  # with caches, it may be that nothing must run
+            if parts.caches.enabled:
+                self._caching = self._look_up(origins)
+            else:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)
-            else:
-                parts.remote.prefetch(parts.evaluated.steps)
-                inputs = StepInputs(origins, parts.images, parts.remote, parts.digests)
-                keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
-                self._results = StepResults(
-                    parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping
-                )
-                self._outlines = Outlines(
-                    parts.workspace, parts.store, parts.caches, parts.keeping, parts.reporter
-                )
             tools = self._tools(origins)
             early = self._push_layers(self._known_layers()) if parts.inputs.push else []
             self._stage_result = runs.run(tools)
@@ -157,30 +151,39 @@ class Attempt:
             self._write_files(image)
             if image is not None and parts.inputs.push:
                 self._push(image, early)
-        if self._results is not None and self._outlines is not None:
-            self._results.finish()
-            self._outlines.finish()
+        self._caching.finish()
         return image
 
     def broken_layers(self) -> tuple[StoredLayer, ...]:
         """Return the cached layers of this attempt that are not what their entries say."""
-        used = self._results.used if self._results is not None else ()
-        return tuple(broken_layers(used, self._parts.clients.pulling))
+        return tuple(broken_layers(self._caching.results.used, self._parts.clients.pulling))
 
     def counts(self) -> StepCounts:
         """Return how the steps ended."""
         files = sum(not isinstance(step, ConfigStep) for step in self._parts.evaluated.steps)
-        run = self._results.run if self._results is not None else files
+        run = self._caching.results.run
         return StepCounts(total=len(self._parts.evaluated.steps), run=run, cached=files - run)
 
     def _end_transfers(self) -> None:
         """End what is on its way to or from registries, if this failure is the build's."""
         reason = self._cancellation.reason
-        if reason is not None and self._parts.caches is None:
+        if reason is not None and not self._parts.caches.enabled:
             self._whole.cancel(reason)
         elif not isinstance(reason, NOT_FINAL):
             self._parts.clients.abandon()
             self._parts.remote.stop()
+
+    def _look_up(self, origins: FileOrigins) -> StepCaching:
+        """Find out which steps the caches have, before any runs."""
+        parts = self._parts
+        parts.remote.prefetch(parts.evaluated.steps)
+        inputs = StepInputs(origins, parts.images, parts.remote, parts.digests)
+        keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
+        return StepCaching(
+            CachedStepResults(parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping),
+            CachedOutlines(parts.workspace, parts.store, parts.caches, parts.keeping, parts.reporter),
+            keeps_layers=True,
+        )
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace = self._parts, self._parts.workspace
@@ -193,26 +196,27 @@ class Attempt:
         self._cancellation.on_cancel(crun.stop)
         pusher = parts.pusher if parts.inputs.push else None
         return StageTools(
+            steps=StepExecutor(
+                workspace,
+                origins,
+                parts.remote,
+                RunTools(crun, MountMaker(workspace, parts.inputs, origins), self._foreign),
+                parts.reporter,
+                parts.inputs.max_unpacked,
+            ),
             workspace=workspace,
             store=parts.store,
-            origins=origins,
-            mounts=MountMaker(workspace, parts.inputs, origins),
-            crun=crun,
             exporter=LayerExporter(
                 workspace,
                 parts.exports,
                 self._cancellation,
                 pusher,
                 parts.form,
-                self._whole if self._results is not None else None,
+                self._whole if parts.caches.enabled else None,
             ),
+            caching=self._caching,
             reporter=parts.reporter,
             cancellation=self._cancellation,
-            foreign=self._foreign,
-            remote=parts.remote,
-            results=self._results,
-            outlines=self._outlines,
-            max_unpacked=parts.inputs.max_unpacked,
         )
 
     def _finish(self) -> FinishedImage:
@@ -247,10 +251,9 @@ class Attempt:
         base = evaluated.base_of(evaluated.plan.target)
         if base is not None:
             yield from base.layers
-        if self._results is not None:
-            for stage in evaluated.chain(evaluated.plan.target):
-                hits = self._results.selection.hits[stage]
-                yield from (hit.layer for hit in hits if hit.layer is not None)
+        for stage in evaluated.chain(evaluated.plan.target):
+            hits = self._caching.results.selection.hits[stage]
+            yield from (hit.layer for hit in hits if hit.layer is not None)
 
     def _push_layers(self, layers: Iterable[StoredLayer]) -> list[Future[None]]:
         """Begin to bring layers to the destinations; a destination that refuses one stops the steps."""

@@ -22,11 +22,13 @@ class CacheUse:
         caches: where results are looked for, in this order, and kept.
         reads: whether results are looked for.
         fresh_stages: indices of stages whose results are not looked for.
+        enabled: whether results have keys at all; the build may keep them in its image only.
     """
 
     caches: tuple[StepCache, ...]
     reads: bool = True
     fresh_stages: frozenset[int] = frozenset()
+    enabled: bool = True
 
     def reads_for(self, stage: int) -> bool:
         """Say whether results of a stage's steps are looked for."""
@@ -57,3 +59,7 @@ class CacheUse:
         """Keep a result under keys in every cache."""
         for cache in self.caches:
             cache.store(keys, result)
+
+
+NO_CACHE: Final = CacheUse((), reads=False, enabled=False)
+"""Of a build that neither uses nor keeps results."""

@@ -17,7 +17,7 @@ from strake_builder.cache.usage import Usage, prune
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequest
 from strake_builder.frontend.model.planned import BuildPlan
-from strake_builder.solve.caching.lookup import CacheUse
+from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
@@ -65,8 +65,8 @@ def open_caches(
     clients: tuple[RegistryClient, BaseImages],
     plan: BuildPlan,
     warn: Warn,
-) -> CacheUse | None:
-    """Return the step caches of a build, None where it has none.
+) -> CacheUse:
+    """Return the step caches of a build, `NO_CACHE` where it has none.
 
     Args:
         request: names repository and images.
@@ -82,7 +82,7 @@ def open_caches(
     asked, caches = request.cache, list[StepCache]()
     pushing, images = clients
     if not asked.enabled:
-        return None
+        return NO_CACHE
     if inputs.cache_directory is not None and usage is not None:
         caches.append(LocalCache(inputs.cache_directory, usage, warn))
     if asked.repository is not None:
@@ -102,7 +102,7 @@ def open_caches(
         caches.append(InlineCache(text, _loader(images, text, plan.platform), warn))
     fresh = frozenset(_stage(plan, name) for name in asked.fresh_stages)
     if not caches and not asked.inline:
-        return None
+        return NO_CACHE
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 

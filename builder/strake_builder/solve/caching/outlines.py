@@ -53,8 +53,8 @@ class StandIn:
     layers: int
 
 
-class Outlines:
-    """The outlines of one build. Thread-safe.
+class CachedOutlines:
+    """`Outlines` where there is a cache. Thread-safe.
 
     Args:
         workspace: where they are made and unpacked.
@@ -77,14 +77,7 @@ class Outlines:
     def of_stage(
         self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
     ) -> dict[int, StandIn]:
-        """Return outlines for the steps that a stage has left to run; none at all if one is missing.
-
-        Args:
-            stage: its index.
-            layers: below the first of the steps, bottom first.
-            ground: how many of them are below the steps after the last RUN.
-            steps: by position in the stage.
-        """
+        """Return outlines for the last steps of a stage; see `Outlines`."""
         if not self._use.reads_for(stage):
             return {}
         stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
@@ -112,15 +105,7 @@ class Outlines:
         directories: tuple[str, ...],
         upper: str,
     ) -> None:
-        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
-
-        Args:
-            step: what ran.
-            layers: that it ran over, bottom first.
-            ground: how many of them are below the steps after the last RUN.
-            directories: the layers, unpacked.
-            upper: what the step wrote.
-        """
+        """Keep the outlines of a step; see `Outlines`."""
         if not isinstance(step, RunStep):
             for count in {ground, len(layers)} - {0}:
                 work = partial(self._keep, step, layers[:count], directories[:count][::-1], upper)

@@ -20,8 +20,8 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_oci.spec.digest import DiffID, Digest
 
 
-class StepResults:
-    """The cached results of one build's steps. Thread-safe.
+class CachedStepResults:
+    """`StepResults` where there is a cache. Thread-safe.
 
     Args:
         build: the build.
@@ -58,15 +58,13 @@ class StepResults:
         ]
 
     def definition_key(self, stage: int, position: int) -> Key | None:
-        """Return the definition key of a step by its position in its stage."""
+        """Return the definition key of a step; see `StepResults`."""
         return self._definitions[stage].steps[position]
 
     def by_content(
         self, stage: StagePlan, step: FileStep, below: tuple[ImageLayer, ...]
     ) -> CachedStep | None:
-        """Look for the result of a step whose stages are built, by the content that it stands on.
-
-        Waits for the diff IDs of the layers below, unless nothing can be found anyhow.
+        """Look for the result of a step by content; see `StepResults`.
 
         Raises:
             BuildError: a layer below cannot be written.
@@ -92,7 +90,7 @@ class StepResults:
         layer: StepLayer,
         created: datetime,
     ) -> None:
-        """Keep what a step came to, when its layer is written; nothing is waited for."""
+        """Keep the result of a step; see `StepResults`."""
         definition = self.definition_key(stage.index, position)
         with self._lock:
             self.run += 1
