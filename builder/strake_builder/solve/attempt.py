@@ -61,7 +61,7 @@ class Attempt:
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
-        self._makes_image = parts.requested.inputs.image or parts.caches.enabled
+        self._makes_image = parts.requested.inputs.outputs.image or parts.caches.enabled
         self._clients = parts.registries.clients
         self._push = ImagePush(
             parts.registries.pusher, self._clients.pulling, parts.pools.push, self._cancellation
@@ -84,13 +84,13 @@ class Attempt:
             else:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)
             tools = self._tools(origins)
-            if inputs.push:
+            if inputs.outputs.push:
                 self._push.begin(self._known_layers())
             self._stage_result = runs.run(tools)
         with phases.entered(ProgressReason.PUSHING, "push"):
             image = self._finish() if self._makes_image else None
             self._write_files(image)
-            if image is not None and inputs.push:
+            if image is not None and inputs.outputs.push:
                 self._push.finish(image)
         self._caching.finish()
         return image
@@ -130,18 +130,18 @@ class Attempt:
         parts, workspace, inputs = self._parts, self._parts.workspace, self._parts.requested.inputs
         crun = Crun(
             workspace.runtime_directory(),
-            program=inputs.runtime,
+            program=inputs.run.runtime,
             pivot_root=not pivot_root_refused(),
             recursive=not mount_setattr_refused(),
         )
         self._cancellation.on_cancel(crun.stop)
-        pusher = parts.registries.pusher if inputs.push else None
+        pusher = parts.registries.pusher if inputs.outputs.push else None
         return StageTools(
             steps=StepExecutor(
                 workspace,
                 origins,
                 parts.sources.remote,
-                RunTools(crun, MountMaker(workspace, inputs, origins), self._foreign),
+                RunTools(crun, MountMaker(workspace, inputs.run, inputs.cache.path, origins), self._foreign),
                 parts.progress.reporter,
                 inputs.max_unpacked,
             ),
@@ -180,11 +180,11 @@ class Attempt:
             self._clients.pulling,
             parts.progress.reporter,
             requested.destinations,
-            requested.inputs.file_mask,
+            requested.inputs.outputs.file_mask,
             self._cancellation.check,
             requested.request.epoch,
         )
-        outputs.write(requested.inputs.files, image, self._stage_result.layers)
+        outputs.write(requested.inputs.outputs.files, image, self._stage_result.layers)
 
     def _known_layers(self) -> Iterable[StoredLayer]:
         """Yield the layers of the image that are known before any step runs."""

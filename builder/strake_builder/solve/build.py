@@ -90,14 +90,14 @@ class Build:
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
+                scratch, credentials = workspace.directory("context"), self._inputs.credentials.git
                 unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
                 context = fetch_context(self._request.source, scratch, unpack, credentials, self._sources)
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(
                     self._request, self._requested.platform, context, dockerfile, self._reporter
                 )
-                work, cache = self._request.work_directory, self._inputs.cache_directory
+                work, cache = self._request.work_directory, self._inputs.cache.path
                 files = files.without(own_patterns(files.directory, work, cache))
             parts = self._parts(workspace, planned, files, scope)
             report_lint(parts.evaluated, files, self._reporter)
@@ -113,16 +113,16 @@ class Build:
         self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
-        usage = cache_usage(self._inputs, scope)
+        usage = cache_usage(self._inputs.cache, scope)
         clients = scope.enter_context(
-            RegistryClients(self._inputs.registries, self._inputs, self._reporter.warn)
+            RegistryClients(self._inputs.registries, self._inputs.credentials, self._reporter.warn)
         )
         self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
         pusher = Pusher(clients.pushing, clients.pulling, self._requested.destinations, self._reporter)
-        is_checked = self._inputs.push and not self._request.output.skip_push_permission_check
+        is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
             images = BaseImages(clients.pulling, pools.pull, planned.meant_stage)
@@ -132,7 +132,7 @@ class Build:
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
             for right in rights:
                 right.result()
-        warn, downloads = self._reporter.warn, open_downloads(self._inputs, usage, self._sources)
+        warn, downloads = self._reporter.warn, open_downloads(self._inputs.cache, usage, self._sources)
         remote = RemoteSources(workspace, downloads, pools.pull, self._sources)
         return BuildParts(
             requested=self._requested,
@@ -166,9 +166,9 @@ class Build:
         )
 
     def _layers_directory(self, workspace: Workspace) -> str:
-        if self._inputs.cache_directory is None:
+        if self._inputs.cache.path is None:
             return workspace.directory(LAYERS)
-        return os.path.join(self._inputs.cache_directory, LAYERS)
+        return os.path.join(self._inputs.cache.path, LAYERS)
 
     def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage | None]:
         """Build; when a cached layer turns out broken, say so and build without it."""

@@ -38,14 +38,14 @@ class Requested:
             InvalidRequest: it has no destination to push to, or a wrong one, or a wrong platform.
         """
         destinations = _destinations_of(request)
-        if inputs.push and not destinations:
+        if inputs.outputs.push and not destinations:
             raise InvalidRequest("the request has no destination", hint="name at least one")
         return cls(request, inputs, _platform_of(request), destinations)
 
     @property
     def pushed_to(self) -> tuple[Reference, ...]:
         """The destinations that the image is pushed to."""
-        return self.destinations if self.inputs.push else ()
+        return self.destinations if self.inputs.outputs.push else ()
 
 
 def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
