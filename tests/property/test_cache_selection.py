@@ -14,7 +14,7 @@ from tests.unit.strake_builder.solve.builds import build_of, key, keys_of, resul
 
 @st.composite
 def builds(draw) -> EvaluatedBuild:
-    """Draw a Dockerfile of some stages that stand on, and copy from, those before them."""
+    """Draw a Dockerfile of some stages over, and with files of, those before them."""
     lines = []
     for stage in range(draw(st.integers(1, 6))):
         earlier = [f"s{number}" for number in range(stage)]

@@ -16,7 +16,7 @@ CREATED = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def build_of(text: str) -> EvaluatedBuild:
-    """Evaluate a Dockerfile whose stages stand on scratch and on each other."""
+    """Evaluate a Dockerfile whose stages are over scratch or each other."""
     return evaluate_all(planned(text), {})
 
 
