@@ -6,102 +6,41 @@ A second attempt is made only when a cached layer turned out broken after it was
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from typing import Final
 
 from strake_api.reasons import ProgressReason
-from strake_api.request import BuildRequest
 from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
-from strake_builder.context.filtered import ContextFiles
-from strake_builder.errors import BaseImageError, BuildError, OutputError
+from strake_builder.errors import BaseImageError, OutputError
 from strake_builder.frontend.model.steps import ConfigStep
-from strake_builder.layers.blobs import PulledLayer, StoredLayer
+from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
-from strake_builder.output.push import Pusher
-from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused
 from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
-from strake_builder.solve.caching.outlines import Outlines
-from strake_builder.solve.caching.results import CacheUse, StepResults
+from strake_builder.solve.caching.no_cache import NoOutlines, NoStepResults
+from strake_builder.solve.caching.outlines import CachedOutlines
+from strake_builder.solve.caching.results import CachedStepResults
+from strake_builder.solve.caching.step_caching import StepCaching
 from strake_builder.solve.cancellation import Cancellation
-from strake_builder.solve.clients import RegistryClients
-from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes, opener
-from strake_builder.solve.images.base import BaseImages
-from strake_builder.solve.images.export import LayerExporter
+from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes
+from strake_builder.solve.images.export import LayerExporter, layer_format
 from strake_builder.solve.images.outputs import FileOutputs
+from strake_builder.solve.images.push import ImagePush
 from strake_builder.solve.images.stage_result import StageResult
-from strake_builder.solve.images.store import LayerStore
-from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.phases import Phases
-from strake_builder.solve.planning.evaluation import EvaluatedBuild
+from strake_builder.solve.parts import BuildParts
 from strake_builder.solve.stage import StageTools
 from strake_builder.solve.stages import StageRuns
 from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_builder.solve.steps.execute import RunTools, StepExecutor
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
-from strake_builder.solve.steps.remote import RemoteSources
-from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.digest import Digest
-from strake_oci.spec.platform import Platform
-from strake_oci.spec.reference import Reference
 
 NOT_FINAL: Final = (BaseImageError, OutputError)
 """What ends an attempt that used a cache, but not the build: a broken layer of the cache may be to blame."""
-
-
-@dataclass(frozen=True, slots=True)
-class BuildParts:
-    """What every attempt at a build works with.
-
-    Attributes:
-        request: what to build.
-        inputs: secrets and places.
-        platform: to build for.
-        destinations: where the image goes.
-        evaluated: the build with nothing left to find out.
-        files: the context.
-        workspace: where everything is made.
-        images: knows images.
-        store: unpacks layers.
-        clients: talk to registries.
-        pusher: writes to the destinations.
-        exports: where layers are written.
-        keeping: where results are put into caches.
-        pushes: where blobs are brought to the destinations.
-        caches: the step caches, None without any.
-        form: how layers are written.
-        reporter: hears of progress.
-        phases: are told where the build is.
-        remote: fetches what ADD names.
-        digests: remembers those of files that steps read.
-    """
-
-    request: BuildRequest
-    inputs: BuildInputs
-    platform: Platform
-    destinations: tuple[Reference, ...]
-    evaluated: EvaluatedBuild
-    files: ContextFiles
-    workspace: Workspace
-    images: BaseImages
-    store: LayerStore
-    clients: RegistryClients
-    pusher: Pusher
-    exports: Executor
-    keeping: Executor
-    pushes: Executor
-    caches: CacheUse | None
-    form: LayerFormat
-    reporter: Reporter
-    phases: Phases
-    remote: RemoteSources
-    digests: FileDigests
 
 
 class Attempt:
@@ -118,12 +57,15 @@ class Attempt:
         self._whole = whole
         self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
-        self._results: StepResults | None = None
-        self._outlines: Outlines | None = None
+        self._caching = StepCaching(NoStepResults(parts.evaluated), NoOutlines(), keeps_layers=False)
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
-        self._makes_image = parts.inputs.image or parts.caches is not None
+        self._makes_image = parts.requested.inputs.outputs.image or parts.caches.enabled
+        self._clients = parts.registries.clients
+        self._push = ImagePush(
+            parts.registries.pusher, self._clients.pulling, parts.pools.push, self._cancellation
+        )
         self._cancellation.on_cancel(self._end_transfers)
 
     def run(self) -> FinishedImage | None:
@@ -132,86 +74,90 @@ class Attempt:
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
-        parts = self._parts
-        with parts.phases.entered(ProgressReason.BUILDING, "build"):
-            runs = StageRuns(parts.evaluated, self._cancellation, parts.inputs.jobs, image=self._makes_image)
-            origins = FileOrigins(parts.workspace, parts.files, parts.store, parts.images, runs.layers)
-            if parts.caches is None:  # with caches, it may be that nothing must run
+        parts, inputs, phases = self._parts, self._parts.requested.inputs, self._parts.progress.phases
+        with phases.entered(ProgressReason.BUILDING, "build"):
+            runs = StageRuns(parts.evaluated, self._cancellation, inputs.jobs, image=self._makes_image)
+            sources = parts.sources
+            origins = FileOrigins(parts.workspace, sources.context, parts.store, sources.images, runs.layers)
+            if parts.caches.enabled:
+                self._caching = self._look_up(origins)
+            else:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)
-            else:
-                parts.remote.prefetch(parts.evaluated.steps)
-                inputs = StepInputs(origins, parts.images, parts.remote, parts.digests)
-                keys = StepKeys(parts.evaluated, inputs, _form(parts.form))
-                self._results = StepResults(
-                    parts.evaluated, keys, parts.caches, self._distrusted, parts.keeping
-                )
-                self._outlines = Outlines(
-                    parts.workspace, parts.store, parts.caches, parts.keeping, parts.reporter
-                )
             tools = self._tools(origins)
-            early = self._push_layers(self._known_layers()) if parts.inputs.push else []
+            if inputs.outputs.push:
+                self._push.begin(self._known_layers())
             self._stage_result = runs.run(tools)
-        with parts.phases.entered(ProgressReason.PUSHING, "push"):
+        with phases.entered(ProgressReason.PUSHING, "push"):
             image = self._finish() if self._makes_image else None
             self._write_files(image)
-            if image is not None and parts.inputs.push:
-                self._push(image, early)
-        if self._results is not None and self._outlines is not None:
-            self._results.finish()
-            self._outlines.finish()
+            if image is not None and inputs.outputs.push:
+                self._push.finish(image)
+        self._caching.finish()
         return image
 
     def broken_layers(self) -> tuple[StoredLayer, ...]:
         """Return the cached layers of this attempt that are not what their entries say."""
-        used = self._results.used if self._results is not None else ()
-        return tuple(broken_layers(used, self._parts.clients.pulling))
+        return tuple(broken_layers(self._caching.results.used, self._clients.pulling))
 
     def counts(self) -> StepCounts:
         """Return how the steps ended."""
         files = sum(not isinstance(step, ConfigStep) for step in self._parts.evaluated.steps)
-        run = self._results.run if self._results is not None else files
+        run = self._caching.results.run
         return StepCounts(total=len(self._parts.evaluated.steps), run=run, cached=files - run)
 
     def _end_transfers(self) -> None:
         """End what is on its way to or from registries, if this failure is the build's."""
         reason = self._cancellation.reason
-        if reason is not None and self._parts.caches is None:
+        if reason is not None and not self._parts.caches.enabled:
             self._whole.cancel(reason)
         elif not isinstance(reason, NOT_FINAL):
-            self._parts.clients.abandon()
-            self._parts.remote.stop()
+            self._clients.abandon()
+            self._parts.sources.remote.stop()
+
+    def _look_up(self, origins: FileOrigins) -> StepCaching:
+        """Find out which steps the caches have, before any runs."""
+        parts, sources, pool = self._parts, self._parts.sources, self._parts.pools.cache
+        sources.remote.prefetch(parts.evaluated.steps)
+        inputs = StepInputs(origins, sources.images, sources.remote, sources.digests)
+        keys = StepKeys(parts.evaluated, inputs, _form(layer_format(parts.requested.request)))
+        return StepCaching(
+            CachedStepResults(parts.evaluated, keys, parts.caches, self._distrusted, pool),
+            CachedOutlines(parts.workspace, parts.store, parts.caches, pool, parts.progress.reporter),
+            keeps_layers=True,
+        )
 
     def _tools(self, origins: FileOrigins) -> StageTools:
-        parts, workspace = self._parts, self._parts.workspace
+        parts, workspace, inputs = self._parts, self._parts.workspace, self._parts.requested.inputs
         crun = Crun(
             workspace.runtime_directory(),
-            program=parts.inputs.runtime,
+            program=inputs.run.runtime,
             pivot_root=not pivot_root_refused(),
             recursive=not mount_setattr_refused(),
         )
         self._cancellation.on_cancel(crun.stop)
-        pusher = parts.pusher if parts.inputs.push else None
+        pusher = parts.registries.pusher if inputs.outputs.push else None
         return StageTools(
+            steps=StepExecutor(
+                workspace,
+                origins,
+                parts.sources.remote,
+                RunTools(crun, MountMaker(workspace, inputs.run, inputs.cache.path, origins), self._foreign),
+                parts.progress.reporter,
+                inputs.max_unpacked,
+            ),
             workspace=workspace,
             store=parts.store,
-            origins=origins,
-            mounts=MountMaker(workspace, parts.inputs, origins),
-            crun=crun,
             exporter=LayerExporter(
                 workspace,
-                parts.exports,
+                parts.pools.export,
                 self._cancellation,
                 pusher,
-                parts.form,
-                self._whole if self._results is not None else None,
+                layer_format(parts.requested.request),
+                self._whole if parts.caches.enabled else None,
             ),
-            reporter=parts.reporter,
+            caching=self._caching,
+            reporter=parts.progress.reporter,
             cancellation=self._cancellation,
-            foreign=self._foreign,
-            remote=parts.remote,
-            results=self._results,
-            outlines=self._outlines,
-            max_unpacked=parts.inputs.max_unpacked,
         )
 
     def _finish(self) -> FinishedImage:
@@ -222,23 +168,23 @@ class Attempt:
             self._stage_result,
             evaluated.stages[target],
             base.config if base else None,
-            self._parts.platform,
-            image_notes(self._parts.request),
+            self._parts.requested.platform,
+            image_notes(self._parts.requested.request),
         )
 
     def _write_files(self, image: FinishedImage | None) -> None:
-        parts = self._parts
+        parts, requested = self._parts, self._parts.requested
         outputs = FileOutputs(
             parts.workspace,
             parts.store,
-            parts.clients.pulling,
-            parts.reporter,
-            parts.destinations,
-            parts.inputs.file_mask,
+            self._clients.pulling,
+            parts.progress.reporter,
+            requested.destinations,
+            requested.inputs.outputs.file_mask,
             self._cancellation.check,
-            parts.request.epoch,
+            requested.request.epoch,
         )
-        outputs.write(parts.inputs.files, image, self._stage_result.layers)
+        outputs.write(requested.inputs.outputs.files, image, self._stage_result.layers)
 
     def _known_layers(self) -> Iterable[StoredLayer]:
         """Yield the layers of the image that are known before any step runs."""
@@ -246,35 +192,9 @@ class Attempt:
         base = evaluated.base_of(evaluated.plan.target)
         if base is not None:
             yield from base.layers
-        if self._results is not None:
-            for stage in evaluated.chain(evaluated.plan.target):
-                yield from (step.layer for step in self._results.leading(stage) if step.layer is not None)
-
-    def _push_layers(self, layers: Iterable[StoredLayer]) -> list[Future[None]]:
-        """Begin to bring layers to the destinations; a destination that refuses one stops the steps."""
-        pusher = self._parts.pusher
-
-        def bring(layer: StoredLayer) -> None:
-            try:
-                if isinstance(layer, PulledLayer):
-                    pusher.copy_blob(layer.repository, layer.descriptor)
-                else:
-                    pusher.push_blob(layer.descriptor, opener(layer, self._parts.clients.pulling))
-            except BuildError as error:
-                self._cancellation.cancel(error)
-                raise
-
-        return [self._parts.pushes.submit(bring, layer) for layer in layers]
-
-    def _push(self, image: FinishedImage, early: list[Future[None]]) -> None:
-        for push in early:
-            push.result()
-        for push in self._push_layers(image.layers):
-            push.result()
-        self._cancellation.check()
-        self._parts.pusher.push_manifest(
-            image.config, image.config_descriptor, image.manifest, image.media_type
-        )
+        for stage in evaluated.chain(evaluated.plan.target):
+            hits = self._caching.results.selection.hits[stage]
+            yield from (hit.layer for hit in hits if hit.layer is not None)
 
 
 def _form(form: LayerFormat) -> Value:

@@ -27,26 +27,27 @@ from strake_builder import interrupt
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
-from strake_builder.errors import BuildTimedOut, InvalidRequest
+from strake_builder.errors import BuildTimedOut
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
-from strake_builder.solve.attempt import NOT_FINAL, Attempt, BuildParts
+from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.caching.open import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.context_archive import unpack_context
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
 from strake_builder.solve.images.base import BaseImages
-from strake_builder.solve.images.export import layer_format
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
-from strake_builder.solve.planning.requested import destinations_of, platform_of
+from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.http.cancellation import Stopping
@@ -73,10 +74,7 @@ class Build:
         self._inputs = inputs
         self._reporter = reporter
         self._cancellation = cancellation
-        self._destinations = destinations_of(request)
-        if inputs.push and not self._destinations:
-            raise InvalidRequest("the request has no destination", hint="name at least one")
-        self._platform = platform_of(request)
+        self._requested = Requested.of(request, inputs)
         self._phases = Phases(reporter, cancellation)
         self._sources = Stopping()
         cancellation.on_cancel(self._sources.stop)
@@ -92,12 +90,14 @@ class Build:
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                scratch, credentials = workspace.directory("context"), self._inputs.git_credentials
+                scratch, credentials = workspace.directory("context"), self._inputs.credentials.git
                 unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
                 context = fetch_context(self._request.source, scratch, unpack, credentials, self._sources)
                 dockerfile = self._inputs.dockerfile_path
-                planned, files = read_plan(self._request, self._platform, context, dockerfile, self._reporter)
-                work, cache = self._request.work_directory, self._inputs.cache_directory
+                planned, files = read_plan(
+                    self._request, self._requested.platform, context, dockerfile, self._reporter
+                )
+                work, cache = self._request.work_directory, self._inputs.cache.path
                 files = files.without(own_patterns(files.directory, work, cache))
             parts = self._parts(workspace, planned, files, scope)
             report_lint(parts.evaluated, files, self._reporter)
@@ -113,69 +113,62 @@ class Build:
         self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
-        usage = cache_usage(self._inputs, scope)
+        usage = cache_usage(self._inputs.cache, scope)
         clients = scope.enter_context(
-            RegistryClients(self._inputs.registries, self._inputs, self._reporter.warn)
+            RegistryClients(self._inputs.registries, self._inputs.credentials, self._reporter.warn)
         )
         self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
-        pulls, keeping, exports, pushes = (
-            scope.enter_context(
-                ThreadPoolExecutor(count, name, interrupt.interrupt_thread, (self._cancellation.check,))
-            )
-            for name, count in _POOLS.items()
-        )
+        pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        pusher = Pusher(clients.pushing, clients.pulling, self._destinations, self._reporter)
-        is_checked = self._inputs.push and not self._request.output.skip_push_permission_check
+        pusher = Pusher(clients.pushing, clients.pulling, self._requested.destinations, self._reporter)
+        is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
-            rights = pusher.check_rights(pushes) if is_checked else []
-            images = BaseImages(clients.pulling, pulls, planned.meant_stage)
-            evaluated = evaluate_all(planned, images)
+            rights = pusher.check_rights(pools.push) if is_checked else []
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage)
+            evaluated = evaluate_all(*resolve_bases(planned, images))
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
             for right in rights:
                 right.result()
-        warn = self._reporter.warn
+        warn, downloads = self._reporter.warn, open_downloads(self._inputs.cache, usage, self._sources)
+        remote = RemoteSources(workspace, downloads, pools.pull, self._sources)
         return BuildParts(
-            request=self._request,
-            inputs=self._inputs,
-            platform=self._platform,
-            destinations=self._destinations,
+            requested=self._requested,
             evaluated=evaluated,
-            files=files,
             workspace=workspace,
-            images=images,
             store=LayerStore(
                 self._layers_directory(workspace),
                 clients.pulling,
-                pulls,
+                pools.pull,
                 self._reporter,
                 usage,
                 self._inputs.max_unpacked,
             ),
-            clients=clients,
-            pusher=pusher,
-            exports=exports,
-            keeping=keeping,
-            pushes=pushes,
+            sources=StepSources(files, images, remote, digests),
+            registries=Registries(clients, pusher),
             caches=open_caches(
                 self._request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
             ),
-            form=layer_format(self._request),
-            reporter=self._reporter,
-            phases=self._phases,
-            remote=RemoteSources(
-                workspace, open_downloads(self._inputs, usage, self._sources), pulls, self._sources
-            ),
-            digests=digests,
+            pools=pools,
+            progress=Progress(self._reporter, self._phases),
+        )
+
+    def _pools(self, scope: contextlib.ExitStack) -> Pools:
+        return Pools(
+            **{
+                name: scope.enter_context(
+                    ThreadPoolExecutor(count, name, interrupt.interrupt_thread, (self._cancellation.check,))
+                )
+                for name, count in _POOLS.items()
+            }
         )
 
     def _layers_directory(self, workspace: Workspace) -> str:
-        if self._inputs.cache_directory is None:
+        if self._inputs.cache.path is None:
             return workspace.directory(LAYERS)
-        return os.path.join(self._inputs.cache_directory, LAYERS)
+        return os.path.join(self._inputs.cache.path, LAYERS)
 
     def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage | None]:
         """Build; when a cached layer turns out broken, say so and build without it."""
@@ -198,22 +191,21 @@ class Build:
 
     def _result(self, parts: BuildParts, steps: StepCounts, context: FetchedContext) -> BuildSucceeded:
         return BuildSucceeded(
-            platform=str(self._platform),
+            platform=str(self._requested.platform),
             source_revision=context.revision,
             base_images=tuple(
                 BaseImage(reference=i.reference, digest=str(i.descriptor.digest))
-                for i in parts.images.resolved()
+                for i in parts.sources.images.resolved()
             ),
             steps=steps,
             durations=self._phases.durations(),
             warnings=tuple(self._reporter.warnings),
-            sizes=Sizes(pushed=parts.pusher.sent),
+            sizes=Sizes(pushed=parts.registries.pusher.sent),
         )
 
     def _with_image(self, result: BuildSucceeded, image: FinishedImage) -> BuildSucceeded:
         digest = Digest.sha256(image.manifest)
-        pushed = self._destinations if self._inputs.push else ()
-        repositories = dict.fromkeys(str(d.repository) for d in pushed)
+        repositories = dict.fromkeys(str(d.repository) for d in self._requested.pushed_to)
         return result.model_copy(
             update={
                 "digest": str(digest),

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Final, Self
 
-from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.inputs import BuildCredentials
 from strake_oci.http.settings import ClientSettings
 from strake_oci.registry.client import RegistryClient
 
@@ -24,7 +24,7 @@ class RegistryClients:
 
     Args:
         settings: how registries are reached.
-        inputs: have the credentials.
+        credentials: open them.
         warn: hears of mirrors that serve something else than they should.
 
     Attributes:
@@ -33,10 +33,12 @@ class RegistryClients:
         caching: reads and writes the cache's repository.
     """
 
-    def __init__(self, settings: ClientSettings, inputs: BuildInputs, warn: Callable[[str], None]) -> None:
-        self.pulling = RegistryClient(settings, inputs.pull_credentials, warn=warn)
-        self.pushing = RegistryClient(settings, inputs.push_credentials, warn=warn)
-        self.caching = RegistryClient(settings, inputs.push_credentials, warn=warn)
+    def __init__(
+        self, settings: ClientSettings, credentials: BuildCredentials, warn: Callable[[str], None]
+    ) -> None:
+        self.pulling = RegistryClient(settings, credentials.pull, warn=warn)
+        self.pushing = RegistryClient(settings, credentials.push, warn=warn)
+        self.caching = RegistryClient(settings, credentials.push, warn=warn)
         self._last = threading.Timer(KEEPING, self.caching.stop)
         self._last.daemon = True
         self._lock = threading.Lock()

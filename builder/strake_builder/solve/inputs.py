@@ -15,46 +15,89 @@ from strake_oci.http.settings import ClientSettings
 
 
 @dataclass(frozen=True, slots=True)
-class BuildInputs:
-    """Credentials, secrets and places.
+class BuildCredentials:
+    """What opens registries and git servers.
 
     Attributes:
-        pull_credentials: for base images.
-        push_credentials: for destinations.
-        git_credentials: for the server of a context in git.
-        registries: how they are reached.
+        pull: for base images.
+        push: for destinations, and for the cache's repository.
+        git: for the server of a context in git.
+    """
+
+    pull: CredentialSource = field(default_factory=NoCredentials)
+    push: CredentialSource = field(default_factory=NoCredentials)
+    git: GitCredentials | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """What RUN is given.
+
+    Attributes:
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
-        cache_directory: where unpacked layers, results of steps and cache mounts outlive the build; None
-            keeps them for the build only.
-        cache_limit: bytes of unpacked layers and results to keep there; None keeps all.
-        max_unpacked: bytes that a layer, or an archive, may take on disk.
-        dockerfile_path: a Dockerfile outside the context, in place of the request's.
-        jobs: stages that execute a step at the same time. More than processors, since steps wait for the
-            network too.
-        runtime: the OCI runtime for RUN.
-        rootfs: how root file systems are made.
-        push: whether the image goes to its destinations; else they only name it.
-        image: whether the image is wanted, if only for its digest; else only its files are, and without a
-            cache no layer is written.
-        files: where the image goes besides registries.
+        runtime: the OCI runtime.
+    """
+
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh_sockets: Mapping[str, str] = field(default_factory=dict)
+    runtime: str = "crun"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheDirectory:
+    """Where unpacked layers, results of steps and cache mounts outlive the build.
+
+    Attributes:
+        path: the directory; None keeps them for the build only.
+        limit: bytes of unpacked layers and results to keep there; None keeps all.
+    """
+
+    path: str | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutputs:
+    """What becomes of the image.
+
+    Attributes:
+        push: whether it goes to its destinations; else they only name it.
+        image: whether it is wanted, if only for its digest; else only its files are, and without a cache
+            no layer is written.
+        files: where it goes besides registries.
         file_mask: permission bits that files written for the user do not get.
     """
 
-    pull_credentials: CredentialSource = field(default_factory=NoCredentials)
-    push_credentials: CredentialSource = field(default_factory=NoCredentials)
-    git_credentials: GitCredentials | None = None
-    registries: ClientSettings = field(default_factory=ClientSettings)
-    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    ssh_sockets: Mapping[str, str] = field(default_factory=dict)
-    cache_directory: str | None = None
-    cache_limit: int | None = None
-    max_unpacked: int = MAX_UNPACKED
-    dockerfile_path: str | None = None
-    jobs: int = max(4, os.cpu_count() or 4)
-    runtime: str = "crun"
-    rootfs: RootfsKind = "auto"
     push: bool = True
     image: bool = True
     files: tuple[FileTarget, ...] = ()
     file_mask: int = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class BuildInputs:
+    """Credentials, secrets and places.
+
+    Attributes:
+        credentials: for registries and git servers.
+        registries: how they are reached.
+        run: for RUN.
+        dockerfile_path: a Dockerfile outside the context, in place of the request's.
+        cache: the cache directory.
+        max_unpacked: bytes that a layer, or an archive, may take on disk.
+        jobs: stages that execute a step at the same time. More than processors, since steps wait for the
+            network too.
+        rootfs: how root file systems are made.
+        outputs: what becomes of the image.
+    """
+
+    credentials: BuildCredentials = field(default_factory=BuildCredentials)
+    registries: ClientSettings = field(default_factory=ClientSettings)
+    run: RunInputs = field(default_factory=RunInputs)
+    dockerfile_path: str | None = None
+    cache: CacheDirectory = field(default_factory=CacheDirectory)
+    max_unpacked: int = MAX_UNPACKED
+    jobs: int = max(4, os.cpu_count() or 4)
+    rootfs: RootfsKind = "auto"
+    outputs: ImageOutputs = field(default_factory=ImageOutputs)

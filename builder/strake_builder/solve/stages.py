@@ -52,7 +52,7 @@ class StageRuns:
         numbers = self._build.numbers()
         threads = []
         for stage in self._build.plan.stages:
-            if tools.results is not None and stage.index not in tools.results.needed:
+            if stage.index not in tools.caching.results.selection.needed:
                 continue
             executor = StageExecutor(
                 tools,

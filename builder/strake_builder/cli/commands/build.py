@@ -107,7 +107,13 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
 
     from strake_api.request import BuildArg, BuildRequest, Cache
     from strake_builder.context.git_credentials import git_credentials_from
-    from strake_builder.solve.inputs import BuildInputs
+    from strake_builder.solve.inputs import (
+        BuildCredentials,
+        BuildInputs,
+        CacheDirectory,
+        ImageOutputs,
+        RunInputs,
+    )
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
@@ -133,23 +139,29 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
-        git_credentials=git_credentials_from(os.environ),
-        pull_credentials=credentials,
-        push_credentials=credentials,
+        credentials=BuildCredentials(
+            git=git_credentials_from(os.environ), pull=credentials, push=credentials
+        ),
         registries=read_registries(arguments),
-        secrets=read_secrets(arguments.secret),
-        ssh_sockets=read_ssh(arguments.ssh),
+        run=RunInputs(
+            secrets=read_secrets(arguments.secret),
+            ssh_sockets=read_ssh(arguments.ssh),
+            runtime=arguments.runtime,
+        ),
         dockerfile_path=_dockerfile_path(arguments),
-        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
-        cache_limit=read_cache_limit(arguments),
+        cache=CacheDirectory(
+            path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+            limit=read_cache_limit(arguments),
+        ),
         max_unpacked=read_max_unpacked(arguments),
         jobs=arguments.jobs,
-        runtime=arguments.runtime,
         rootfs=arguments.rootfs,
-        push=outputs.push,
-        image=not outputs.only_trees or bool(result_files(arguments)),
-        files=outputs.files,
-        file_mask=mask,
+        outputs=ImageOutputs(
+            push=outputs.push,
+            image=not outputs.only_trees or bool(result_files(arguments)),
+            files=outputs.files,
+            file_mask=mask,
+        ),
     )
 
 

@@ -49,7 +49,7 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli import ca_bundle
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.context.git_credentials import mounted_git_credentials
-    from strake_builder.solve.inputs import BuildInputs
+    from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     try:
         request = BuildRequest.model_validate_json(Path(path).read_bytes())
@@ -62,9 +62,11 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     git = request.source.git.credentials if request.source.git is not None else None
     push = mounted_credentials(request.registries.push_config)
     return request, BuildInputs(
-        git_credentials=mounted_git_credentials(git) if git is not None else None,
-        pull_credentials=_pull_credentials(request, push),
-        push_credentials=push,
+        credentials=BuildCredentials(
+            git=mounted_git_credentials(git) if git is not None else None,
+            pull=_pull_credentials(request, push),
+            push=push,
+        ),
         registries=requested_access(request.registries),
         max_unpacked=max_unpacked,
     )

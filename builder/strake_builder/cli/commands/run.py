@@ -66,7 +66,12 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     from strake_api.conversion import build_request
     from strake_api.request import BuildRequest, InlineSource, Registries, Source
     from strake_builder.context.git_credentials import git_credentials_from
-    from strake_builder.solve.inputs import BuildInputs
+    from strake_builder.solve.inputs import (
+        BuildCredentials,
+        BuildInputs,
+        CacheDirectory,
+        RunInputs,
+    )
     from strake_oci.credentials.sources import cloud_credentials, default_credentials
     from strake_oci.errors import CredentialError
 
@@ -91,17 +96,21 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     except CredentialError as error:
         raise InvalidRequest(error.message, hint=error.hint) from error
     return request, BuildInputs(
-        git_credentials=git_credentials_from(os.environ),
-        pull_credentials=credentials,
-        push_credentials=credentials,
+        credentials=BuildCredentials(
+            git=git_credentials_from(os.environ), pull=credentials, push=credentials
+        ),
         registries=read_registries(arguments),
-        secrets=read_secrets(arguments.secret),
-        ssh_sockets=read_ssh(arguments.ssh),
-        cache_directory=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
-        cache_limit=read_cache_limit(arguments),
+        run=RunInputs(
+            secrets=read_secrets(arguments.secret),
+            ssh_sockets=read_ssh(arguments.ssh),
+            runtime=arguments.runtime,
+        ),
+        cache=CacheDirectory(
+            path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
+            limit=read_cache_limit(arguments),
+        ),
         max_unpacked=read_max_unpacked(arguments),
         jobs=arguments.jobs,
-        runtime=arguments.runtime,
         rootfs=arguments.rootfs,
     )
 

@@ -34,6 +34,8 @@ class Overlay:
             (ext4, xfs, btrfs, tmpfs; not overlay itself).
     """
 
+    makes_mounts: Final = True
+
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._links = os.path.join(directory, "l")

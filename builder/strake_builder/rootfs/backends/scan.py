@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.diff.differences import check_first_layer, write_differences
@@ -46,6 +47,8 @@ class Scan:
     Args:
         directory: an existing directory.
     """
+
+    makes_mounts: Final = False
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

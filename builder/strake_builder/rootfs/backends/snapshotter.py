@@ -59,6 +59,11 @@ class Snapshot:
 class Snapshotter(Protocol):
     """Makes roots out of layers. Thread-safe. Layers are given bottom first; none at all is an empty root."""
 
+    @property
+    def makes_mounts(self) -> bool:
+        """Whether it needs mounts, and so the right to make some."""
+        ...
+
     def mounted(self, layers: Sequence[str], name: str) -> AbstractContextManager[Snapshot]:
         """Make a new writable root over layers for the time of the context.
 

@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from strake_builder.cache.definitions import FileStep, definition_of
 from strake_builder.cache.keys import Key, Value, layers_state, occurrence_key, state_after, step_key
 from strake_builder.frontend.model.planned import StageBase, StagePlan
 from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep
 from strake_builder.solve.caching.inputs import StepInputs, Unknowable
+from strake_builder.solve.caching.selection import StageKeys
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_oci.spec.digest import DiffID
-
-
-@dataclass(frozen=True, slots=True)
-class StageKeys:
-    """The definition keys of a stage.
-
-    Attributes:
-        steps: by position in the stage; None for a step that only changes the configuration, and from
-            the first step on whose result cannot be foretold.
-        state: the definition state of the finished stage, None where it cannot be foretold.
-    """
-
-    steps: tuple[Key | None, ...]
-    state: Key | None
 
 
 class StepKeys:

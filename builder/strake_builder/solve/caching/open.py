@@ -17,9 +17,9 @@ from strake_builder.cache.usage import Usage, prune
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequest
 from strake_builder.frontend.model.planned import BuildPlan
-from strake_builder.solve.caching.results import CacheUse
+from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
 from strake_builder.solve.images.base import BaseImages
-from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.inputs import BuildInputs, CacheDirectory
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
 from strake_oci.errors import InvalidValueError
 from strake_oci.http.cancellation import Stopping
@@ -33,13 +33,13 @@ USAGE: Final = "usage"
 DOWNLOADS: Final = "downloads"
 
 
-def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | None:
+def cache_usage(cache: CacheDirectory, scope: contextlib.ExitStack) -> Usage | None:
     """Return who uses what of the cache directory, None without one; it is pruned when the scope ends.
 
     Raises:
         InvalidRequest: the directory cannot be used.
     """
-    directory = inputs.cache_directory
+    directory = cache.path
     if directory is None:
         return None
     try:
@@ -53,8 +53,8 @@ def cache_usage(inputs: BuildInputs, scope: contextlib.ExitStack) -> Usage | Non
             hint="name another with --cache-dir",
         ) from error
     usage_directory = os.path.join(directory, USAGE)
-    if inputs.cache_limit is not None:
-        scope.callback(prune, usage_directory, inputs.cache_limit, lambda name: _remove(directory, name))
+    if cache.limit is not None:
+        scope.callback(prune, usage_directory, cache.limit, lambda name: _remove(directory, name))
     return scope.enter_context(Usage(usage_directory))
 
 
@@ -65,8 +65,8 @@ def open_caches(
     clients: tuple[RegistryClient, BaseImages],
     plan: BuildPlan,
     warn: Warn,
-) -> CacheUse | None:
-    """Return the step caches of a build, None where it has none.
+) -> CacheUse:
+    """Return the step caches of a build, `NO_CACHE` where it has none.
 
     Args:
         request: names repository and images.
@@ -82,9 +82,9 @@ def open_caches(
     asked, caches = request.cache, list[StepCache]()
     pushing, images = clients
     if not asked.enabled:
-        return None
-    if inputs.cache_directory is not None and usage is not None:
-        caches.append(LocalCache(inputs.cache_directory, usage, warn))
+        return NO_CACHE
+    if inputs.cache.path is not None and usage is not None:
+        caches.append(LocalCache(inputs.cache.path, usage, warn))
     if asked.repository is not None:
         siblings = tuple(Reference.parse(text).repository for text in request.output.destinations)
         caches.append(
@@ -94,7 +94,7 @@ def open_caches(
                 timedelta(seconds=asked.ttl_seconds),
                 warn,
                 writes=asked.writes,
-                siblings=siblings if inputs.push else (),
+                siblings=siblings if inputs.outputs.push else (),
             )
         )
     for text in asked.images:
@@ -102,15 +102,15 @@ def open_caches(
         caches.append(InlineCache(text, _loader(images, text, plan.platform), warn))
     fresh = frozenset(_stage(plan, name) for name in asked.fresh_stages)
     if not caches and not asked.inline:
-        return None
+        return NO_CACHE
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
-def open_downloads(inputs: BuildInputs, usage: Usage | None, stopping: Stopping) -> Downloads:
+def open_downloads(cache: CacheDirectory, usage: Usage | None, stopping: Stopping) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
-    if inputs.cache_directory is None or usage is None:
+    if cache.path is None or usage is None:
         return Downloads(stopping=stopping)
-    return Downloads(os.path.join(inputs.cache_directory, DOWNLOADS), usage.hold, stopping)
+    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, stopping)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:

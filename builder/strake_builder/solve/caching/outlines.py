@@ -26,7 +26,8 @@ from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from strake_builder.solve.caching.results import CacheUse, diff_ids
+from strake_builder.solve.caching.lookup import CacheUse
+from strake_builder.solve.caching.results import diff_ids
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.workspace.workspace import Workspace
@@ -52,8 +53,8 @@ class StandIn:
     layers: int
 
 
-class Outlines:
-    """The outlines of one build. Thread-safe.
+class CachedOutlines:
+    """`Outlines` where there is a cache. Thread-safe.
 
     Args:
         workspace: where they are made and unpacked.
@@ -76,15 +77,8 @@ class Outlines:
     def of_stage(
         self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
     ) -> dict[int, StandIn]:
-        """Return outlines for the steps that a stage has left to run; none at all if one is missing.
-
-        Args:
-            stage: its index.
-            layers: below the first of the steps, bottom first.
-            ground: how many of them are below the steps after the last RUN.
-            steps: by position in the stage.
-        """
-        if not self._use.reads or stage in self._use.fresh_stages:
+        """Return outlines for the last steps of a stage; see `Outlines`."""
+        if not self._use.reads_for(stage):
             return {}
         stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
         writing = {at: step for at, step in steps.items() if not isinstance(step, RunStep)}
@@ -111,15 +105,7 @@ class Outlines:
         directories: tuple[str, ...],
         upper: str,
     ) -> None:
-        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
-
-        Args:
-            step: what ran.
-            layers: that it ran over, bottom first.
-            ground: how many of them are below the steps after the last RUN.
-            directories: the layers, unpacked.
-            upper: what the step wrote.
-        """
+        """Keep the outlines of a step; see `Outlines`."""
         if not isinstance(step, RunStep):
             for count in {ground, len(layers)} - {0}:
                 work = partial(self._keep, step, layers[:count], directories[:count][::-1], upper)
@@ -154,8 +140,7 @@ class Outlines:
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by whoever needs it
         if len(packed) <= _LARGEST:
-            for cache in self._use.caches:
-                cache.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
+            self._use.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 
 
 def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:

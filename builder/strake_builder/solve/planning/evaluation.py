@@ -1,15 +1,16 @@
-"""Evaluates all stages before anything runs: their bases are asked for at once, the rest is arithmetic."""
+"""Evaluates all stages before anything runs: arithmetic over a plan and its base images, without I/O."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from strake_builder.errors import Location
-from strake_builder.frontend.evaluate import BaseImage, evaluate, trigger_needs
+from strake_builder.frontend.evaluate import BaseImage, evaluate
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import BuildPlan, ImageBase, ScratchBase, StageBase, StagePlan
 from strake_builder.frontend.model.steps import Step
-from strake_builder.solve.images.base import BaseImages, PulledImage
+from strake_builder.solve.images.base import PulledImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class EvaluatedBuild:
     """
 
     plan: BuildPlan
-    stages: dict[int, EvaluatedStage]
-    images: dict[int, PulledImage]
+    stages: Mapping[int, EvaluatedStage]
+    images: Mapping[int, PulledImage]
 
     def base_of(self, index: int) -> PulledImage | None:
         """Return the image at the bottom of a stage, None where that is scratch."""
@@ -54,49 +55,30 @@ class EvaluatedBuild:
         return tuple(step for stage in self.plan.stages for step in self.stages[stage.index].steps)
 
 
-def evaluate_all(plan: BuildPlan, images: BaseImages) -> EvaluatedBuild:
-    """Resolve base images and evaluate every needed stage.
+def evaluate_all(plan: BuildPlan, images: Mapping[int, PulledImage]) -> EvaluatedBuild:
+    """Evaluate every needed stage.
+
+    Args:
+        plan: the plan, with what triggers of base images need added.
+        images: base images by stage index.
 
     Raises:
-        BaseImageError: an image cannot be resolved.
         DockerfileError: an instruction cannot be carried out.
     """
-    _request_all(plan, images)
-    pulled: dict[int, PulledImage] = {}
-    grown = True
-    while grown:  # a trigger may need a stage that nothing else needed
-        grown = False
-        for stage in plan.stages:
-            if isinstance(stage.base, ImageBase) and stage.index not in pulled:
-                image = images.get(stage.base.reference, stage.base.platform, location(plan, stage))
-                pulled[stage.index] = image
-                stages, references = trigger_needs(plan, stage, image.config.config)
-                if stages or references:
-                    plan = plan.also_needing(stage.index, stages, references)
-                    _request_all(plan, images)
-                    grown = True
     evaluated: dict[int, EvaluatedStage] = {}
     for stage in plan.stages:
         match stage.base:
             case ImageBase():
-                config = pulled[stage.index].config
+                config = images[stage.index].config
                 evaluated[stage.index] = evaluate(plan, stage, BaseImage(config.config, config.author))
             case StageBase(below):
                 evaluated[stage.index] = evaluate(plan, stage, evaluated[below])
             case ScratchBase():
                 evaluated[stage.index] = evaluate(plan, stage, None)
-    return EvaluatedBuild(plan, evaluated, pulled)
+    return EvaluatedBuild(plan, evaluated, images)
 
 
 def location(plan: BuildPlan, stage: StagePlan) -> Location:
     """Return where a stage's FROM stands."""
     position = stage.from_.position
     return Location(plan.dockerfile.source.filename, position.span.first, position.text)
-
-
-def _request_all(plan: BuildPlan, images: BaseImages) -> None:
-    for stage in plan.stages:
-        if isinstance(stage.base, ImageBase):
-            images.request(stage.base.reference, stage.base.platform)
-        for reference in stage.images:
-            images.request(reference, stage.platform)

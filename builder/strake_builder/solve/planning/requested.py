@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Self
+
 from strake_api.request import BuildRequest
 from strake_builder.errors import InvalidRequest
+from strake_builder.solve.inputs import BuildInputs
 from strake_oci.errors import InvalidValueError
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
 
 
-def destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What is to be built.
+
+    Attributes:
+        request: the request.
+        inputs: what the build is given besides.
+        platform: to build for.
+        destinations: where the image goes, or what it is called where it is not pushed.
+    """
+
+    request: BuildRequest
+    inputs: BuildInputs
+    platform: Platform
+    destinations: tuple[Reference, ...]
+
+    @classmethod
+    def of(cls, request: BuildRequest, inputs: BuildInputs) -> Self:
+        """Check a request.
+
+        Raises:
+            InvalidRequest: it has no destination to push to, or a wrong one, or a wrong platform.
+        """
+        destinations = _destinations_of(request)
+        if inputs.outputs.push and not destinations:
+            raise InvalidRequest("the request has no destination", hint="name at least one")
+        return cls(request, inputs, _platform_of(request), destinations)
+
+    @property
+    def pushed_to(self) -> tuple[Reference, ...]:
+        """The destinations that the image is pushed to."""
+        return self.destinations if self.inputs.outputs.push else ()
+
+
+def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
     """Return where the image goes, each with a tag.
 
     Raises:
@@ -32,7 +70,7 @@ def destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
     return tuple(references)
 
 
-def platform_of(request: BuildRequest) -> Platform:
+def _platform_of(request: BuildRequest) -> Platform:
     """Return the platform to build for.
 
     Raises:

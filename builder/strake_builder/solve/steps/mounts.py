@@ -29,7 +29,7 @@ from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
-from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.inputs import RunInputs
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.platform import Platform
@@ -43,15 +43,18 @@ class MountMaker:
 
     Args:
         workspace: where temporary directories are made.
-        inputs: secrets, agent sockets, the place of caches.
+        inputs: secrets and agent sockets.
+        cache_directory: where cache mounts outlive the build; None keeps them in the workspace.
         origins: opens stages, images and the context.
     """
 
-    def __init__(self, workspace: Workspace, inputs: BuildInputs, origins: FileOrigins) -> None:
+    def __init__(
+        self, workspace: Workspace, inputs: RunInputs, cache_directory: str | None, origins: FileOrigins
+    ) -> None:
         self._workspace = workspace
         self._inputs = inputs
         self._origins = origins
-        self._caches = os.path.join(inputs.cache_directory or workspace.path, "mounts")
+        self._caches = os.path.join(cache_directory or workspace.path, "mounts")
         os.makedirs(self._caches, mode=0o700, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()

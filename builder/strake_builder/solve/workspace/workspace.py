@@ -15,7 +15,6 @@ from typing import Final, Self
 
 from strake_builder.context.own_files import WORKSPACE_PREFIX
 from strake_builder.errors import InvalidRequest
-from strake_builder.rootfs.backends.scan import Scan
 from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.mounts import syscalls
@@ -96,7 +95,7 @@ class Workspace:
 
     def _new_memory_directory(self) -> str:
         path = os.path.join(self.path, _MEMORY)
-        if isinstance(self.roots, Scan):
+        if not self.roots.makes_mounts:
             shared = make_shared_memory(_MEMORY_PREFIX)
             os.symlink(shared, path)
             self._open.callback(remove_tree, shared)

@@ -1,0 +1,130 @@
+"""What executing the steps of a build asks of its caches, with a cache and without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from strake_builder.cache.definitions import FileStep
+from strake_builder.cache.keys import Key
+from strake_builder.cache.step_cache import CachedStep
+from strake_builder.frontend.model.planned import StagePlan
+from strake_builder.layers.blobs import StoredLayer
+from strake_builder.solve.caching.outlines import StandIn
+from strake_builder.solve.caching.selection import Selection
+from strake_builder.solve.images.layers import ImageLayer, StepLayer
+
+
+class StepResults(Protocol):
+    """The results of a build's steps: those that a cache has, and those that it is to keep. Thread-safe."""
+
+    @property
+    def selection(self) -> Selection:
+        """The steps that need not execute, as far as that is known before any does."""
+        ...
+
+    @property
+    def run(self) -> int:
+        """Steps that were executed so far."""
+        ...
+
+    @property
+    def used(self) -> tuple[StoredLayer, ...]:
+        """The layers that came from a cache."""
+        ...
+
+    def definition_key(self, stage: int, position: int, /) -> Key | None:
+        """Return the definition key of a step by its position in its stage, None where it has none."""
+        ...
+
+    def by_content(
+        self, stage: StagePlan, step: FileStep, below: tuple[ImageLayer, ...], /
+    ) -> CachedStep | None:
+        """Look for the result of a step whose stages are built, by the content that it is executed over.
+
+        Waits for the diff IDs of the layers below, unless nothing can be found anyhow.
+
+        Raises:
+            BuildError: a layer below cannot be written.
+        """
+        ...
+
+    def keep(
+        self,
+        stage: StagePlan,
+        position: int,
+        step: FileStep,
+        below: tuple[ImageLayer, ...],
+        layer: StepLayer,
+        created: datetime,
+        /,
+    ) -> None:
+        """Keep the result of a step that was executed, when its layer is written; nothing is waited for."""
+        ...
+
+    def finish(self) -> None:
+        """Wait until everything is kept."""
+        ...
+
+
+class Outlines(Protocol):
+    """What stands in for the layers below a stage's last steps (`solve.caching.outlines`). Thread-safe."""
+
+    def of_stage(
+        self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep], /
+    ) -> dict[int, StandIn]:
+        """Return outlines for the steps that a stage has left to run; none at all if one is missing.
+
+        Args:
+            stage: its index.
+            layers: below the first of the steps, bottom first.
+            ground: how many of them are below the steps after the last RUN.
+            steps: by position in the stage.
+        """
+        ...
+
+    def keep(
+        self,
+        step: FileStep,
+        layers: tuple[ImageLayer, ...],
+        ground: int,
+        directories: tuple[str, ...],
+        upper: str,
+        /,
+    ) -> None:
+        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
+
+        Args:
+            step: what ran.
+            layers: that it ran over, bottom first.
+            ground: how many of them are below the steps after the last RUN.
+            directories: the layers, unpacked.
+            upper: what the step wrote.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Wait until everything is kept."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepCaching:
+    """The caches of one attempt at a build, as its steps see them.
+
+    Attributes:
+        results: of the steps.
+        outlines: of the layers below them.
+        keeps_layers: whether a step's layer is written though no image has it: a cache may keep it.
+    """
+
+    results: StepResults
+    outlines: Outlines
+    keeps_layers: bool
+
+    def finish(self) -> None:
+        """Wait until everything is kept."""
+        self.results.finish()
+        self.outlines.finish()

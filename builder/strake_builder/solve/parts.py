@@ -1,0 +1,107 @@
+"""What every attempt at a build works with, by what it is for."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+from strake_builder.context.filtered import ContextFiles
+from strake_builder.output.push import Pusher
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.solve.caching.lookup import CacheUse
+from strake_builder.solve.clients import RegistryClients
+from strake_builder.solve.images.base import BaseImages
+from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.evaluation import EvaluatedBuild
+from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class StepSources:
+    """What steps read from, besides other stages.
+
+    Attributes:
+        context: the build context.
+        images: knows images.
+        remote: fetches what ADD names.
+        digests: remembers those of files that steps read.
+    """
+
+    context: ContextFiles
+    images: BaseImages
+    remote: RemoteSources
+    digests: FileDigests
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """How registries are talked to.
+
+    Attributes:
+        clients: talk to them.
+        pusher: writes to the destinations.
+    """
+
+    clients: RegistryClients
+    pusher: Pusher
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The threads of background work.
+
+    Attributes:
+        pull: manifests are resolved, layers unpacked and files downloaded here.
+        cache: results are put into caches here.
+        export: layers are written here.
+        push: blobs are brought to the destinations here.
+    """
+
+    pull: Executor
+    cache: Executor
+    export: Executor
+    push: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where progress is told.
+
+    Attributes:
+        reporter: hears of steps, transfers and warnings.
+        phases: times the phases of the build.
+    """
+
+    reporter: Reporter
+    phases: Phases
+
+
+@dataclass(frozen=True, slots=True)
+class BuildParts:
+    """The parts of a build that outlive an attempt.
+
+    Attributes:
+        requested: what to build.
+        evaluated: its stages, with nothing left to find out.
+        workspace: where everything is made.
+        store: unpacks layers.
+        sources: what steps read.
+        registries: pull and push.
+        caches: the step caches.
+        pools: threads.
+        progress: is told of everything.
+    """
+
+    requested: Requested
+    evaluated: EvaluatedBuild
+    workspace: Workspace
+    store: LayerStore
+    sources: StepSources
+    registries: Registries
+    caches: CacheUse
+    pools: Pools
+    progress: Progress
