@@ -14,7 +14,6 @@ The way of a step, from the plan to a pushed blob:
 from __future__ import annotations
 
 import contextlib
-import errno
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ from datetime import UTC, datetime
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.step_cache import CachedStep
-from strake_builder.errors import BuildError, Location, OutOfDisk, RunStepFailed, StepError, redact
+from strake_builder.errors import BuildError, Location, RunStepFailed, StepError, redact
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import StagePlan
 from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep, RunStep
@@ -39,6 +38,7 @@ from strake_builder.solve.images.stage_result import StageResult, StepRecord
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.steps.execute import StepExecutor
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_builder.unforeseen import from_os_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,13 +224,7 @@ def _located(error: Exception, step: FileStep) -> Exception:
     origin = step.origin
     location = Location(origin.file, origin.span.first, redact(origin.text))
     if isinstance(error, OSError):
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return OutOfDisk(
-                "the work directory is full",
-                hint="give the builder more ephemeral storage",
-                location=location,
-            )
-        return StepError(f"{error.strerror or error}", location=location)
+        error = from_os_error(error, "the instruction cannot be executed", StepError)
     if isinstance(error, BuildError) and error.location is None:
         error.location = location
     return error
