@@ -1,6 +1,6 @@
 """The cluster's cache repository, for builds that name none: one for each namespace.
 
-Whoever may write to a cache repository decides what is in the images of those who read it. So the template
+A user who may write to a cache repository decides what is in the images of those who read it. So the template
 must hold `{namespace}`: builds of one namespace share their Secrets anyway, those of two trust each other in
 nothing.
 """
@@ -43,8 +43,8 @@ class CacheTemplate:
         """
         if _NAMESPACE not in text:
             raise SettingsError(
-                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: whoever "
-                "can write to a cache decides what is in images built with it: each namespace has its own"
+                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: a tenant "
+                "that can write to a cache decides what is in images built with it: each namespace has its own"
             )
         made = cls(text).repository(_LONGEST_NAMESPACE)
         if not A_REPOSITORY.holds(made) or len(made) > _LONGEST_REPOSITORY:

@@ -32,11 +32,11 @@ async def serve(settings: Settings, registries: RegistriesSource, liveness: str)
             cluster,
             follower,
             settings,
-            lambda key: queue.add_after(key, PROGRESS_SECONDS),
+            lambda key: queue.requeue_after(key, PROGRESS_SECONDS),
             registries=registries,
             watched=watched,
         )
-        queue = Queue(reconciler.look, urgent=lambda key: watched.is_open(key.namespace, key.name))
+        queue = Queue(reconciler.reconcile, urgent=lambda key: watched.is_open(key.namespace, key.name))
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
         register(registry, kopf_settings, queue, watched)

@@ -241,13 +241,13 @@ def _conditions(
         old = before.get(kind)
         changed = old is None or old.status != truth
         # The words go where somebody looks for them: on Ready, and on what is true.
-        said = message if truth == "True" or kind is ConditionType.READY else ""
+        shown = message if truth == "True" or kind is ConditionType.READY else ""
         made.append(
             Condition(
                 type=kind,
                 status=truth,
                 reason=reason,
-                message=said,
+                message=shown,
                 last_transition_time=timestamp(now) if old is None or changed else old.last_transition_time,
                 observed_generation=status.observed_generation,
             )

@@ -54,15 +54,15 @@ def test_the_deadline_of_a_build_is_kept(namespace, ghost):
     # The clock of this operator is ahead by the timeout, and by what Job and node get to end the pod.
     late = timedelta(seconds=60 + 60 + 80 + 1)
 
-    async def look(cluster):
+    async def reconcile(cluster):
         follower = Follower(cluster.log_lines)
         settings = Settings(builder_image="unused")
         clock = lambda: datetime.now(UTC) + late  # noqa: E731 - an argument
         reconciler = Reconciler(cluster, follower, settings, lambda _: None, clock)
-        await reconciler.look(Key(namespace, "app"))
+        await reconciler.reconcile(Key(namespace, "app"))
         await follower.close()
 
-    asyncio.run(connected(look))
+    asyncio.run(connected(reconcile))
     status = finished(namespace)
     assert status["failure"]["reason"] == "TimedOut"
     assert "its node did not end it" in status["failure"]["message"]

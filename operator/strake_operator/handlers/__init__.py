@@ -1,7 +1,7 @@
-"""What happens when something changes in the cluster: look, decide, act.
+"""What happens when something changes in the cluster: observe, decide, act.
 
-watch        kopf's event handlers: each names a build to look at
-queue        builds to look at, each once, one at a time
-reconciler   look → decide → act, for one build
+watch        kopf's event handlers: each names a build to reconcile
+queue        builds to reconcile, each once, one at a time
+reconciler   observe → decide → act, for one build
 follower     reads the logs of running builders for their progress
 """

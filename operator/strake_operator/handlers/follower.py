@@ -40,7 +40,7 @@ class Follower:
         self._last: dict[tuple[str, str], datetime] = {}
 
     def progress(self, namespace: str, pod: str) -> Progress | None:
-        """Return what a pod's log has said so far."""
+        """Return the progress that a pod's log tells so far."""
         return self._progress.get((namespace, pod))
 
     def follow(self, namespace: str, pod: str, changed: Callable[[], None]) -> None:

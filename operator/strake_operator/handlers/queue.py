@@ -1,7 +1,7 @@
-"""Builds that need a look: each at most once in the queue, and never looked at by two workers.
+"""Builds to reconcile: each at most once in the queue, and never reconciled by two workers at a time.
 
-The handlers only name a build here; what happened to it is found out by looking (level-triggered), so
-that events may be lost, doubled or out of order. A look that fails is repeated, later each time. Builds
+The handlers only name a build here; what happened to it is found out by the reconcile (level-triggered), so
+that events may be lost, doubled or out of order. A reconcile that fails is requeued with backoff. Builds
 that ended come after those that go on: what is tidied up, for thousands at once after a restart, keeps no
 new build waiting.
 """
@@ -40,8 +40,8 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Place:
-    """Where a build waits: the lowest comes first."""
+class _Position:
+    """The position of a build in the queue: the lowest comes first."""
 
     rank: int
     number: int
@@ -49,26 +49,26 @@ class _Place:
 
 
 class Queue:
-    """Builds to look at.
+    """Builds to reconcile.
 
     Args:
-        look: Looks at a build; returns after how many seconds to look again, if at all.
-        workers: How many builds are looked at at the same time.
+        reconcile: Reconciles a build; returns after how many seconds to requeue it, if at all.
+        workers: How many builds are reconciled at the same time.
         urgent: Tells whether a build comes before others, when it is added; all are alike by default.
     """
 
     def __init__(
         self,
-        look: Callable[[Key], Awaitable[float | None]],
+        reconcile: Callable[[Key], Awaitable[float | None]],
         *,
         workers: int = 8,
         urgent: Callable[[Key], bool] = lambda _: True,
     ) -> None:
-        self._look = look
+        self._reconcile = reconcile
         self._workers = workers
         self._urgent = urgent
-        self._waiting: asyncio.PriorityQueue[_Place] = asyncio.PriorityQueue()
-        self._queued: dict[Key, _Place] = {}
+        self._waiting: asyncio.PriorityQueue[_Position] = asyncio.PriorityQueue()
+        self._queued: dict[Key, _Position] = {}
         self._count = itertools.count()
         self._running: set[Key] = set()
         self._again: set[Key] = set()
@@ -76,20 +76,20 @@ class Queue:
         self._failures: dict[Key, int] = {}
 
     def add(self, key: Key) -> None:
-        """Have a build looked at as soon as a worker is free."""
+        """Have a build reconciled as soon as a worker is free."""
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key in self._running:
             self._again.add(key)
         else:
-            place = _Place(0 if self._urgent(key) else 1, next(self._count), key)
+            position = _Position(0 if self._urgent(key) else 1, next(self._count), key)
             queued = self._queued.get(key)
-            if queued is None or place.rank < queued.rank:
-                self._queued[key] = place
-                self._waiting.put_nowait(place)
+            if queued is None or position.rank < queued.rank:
+                self._queued[key] = position
+                self._waiting.put_nowait(position)
 
-    def add_after(self, key: Key, seconds: float) -> None:
-        """Have a build looked at after some time, or earlier if something asks for it earlier."""
+    def requeue_after(self, key: Key, seconds: float) -> None:
+        """Have a build reconciled after some time, or earlier if something asks for it earlier."""
         loop = asyncio.get_running_loop()
         timer = self._timers.get(key)
         if timer is not None:
@@ -113,25 +113,25 @@ class Queue:
 
     async def _work(self) -> None:
         while True:
-            place = await self._waiting.get()
-            key = place.key
-            if self._queued.get(key) is not place:
-                continue  # it became urgent, and was looked at from its better place
+            position = await self._waiting.get()
+            key = position.key
+            if self._queued.get(key) is not position:
+                continue  # it became urgent, and was reconciled from its better position
             del self._queued[key]
             self._running.add(key)
             try:
-                await self._look_at(key)
+                await self._reconcile_one(key)
             finally:
                 self._running.discard(key)
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
 
-    async def _look_at(self, key: Key) -> None:
+    async def _reconcile_one(self, key: Key) -> None:
         try:
-            again = await self._look(key)
+            again = await self._reconcile(key)
         except ConflictError:
-            # Somebody changed the build between look and write: look at what it is now. Once at once; what
+            # Somebody changed the build between read and write: reconcile what it is now. Once at once; what
             # goes on like this is retried as any other failure.
             if key in self._failures:
                 self._retry(key, "it, or a quota of its namespace, keeps changing", LAST_CONFLICT_SECONDS)
@@ -142,15 +142,15 @@ class Queue:
             self._retry(key, str(error))
         except Exception:
             # A mistake of ours must not end the worker, and with it every eighth build.
-            logger.exception("looking at ImageBuild %s failed", key)
+            logger.exception("reconciling ImageBuild %s failed", key)
             self._retry(key, "internal error")
         else:
             self._failures.pop(key, None)
             if again is not None:
-                self.add_after(key, again)
+                self.requeue_after(key, again)
 
     def _retry(self, key: Key, why: str, longest: float = LAST_RETRY_SECONDS) -> None:
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(FIRST_RETRY_SECONDS * 2 ** (failures - 1), longest)
-        logger.warning("ImageBuild %s: %s; looking again in %.1f s", key, why, delay)
-        self.add_after(key, delay)
+        logger.warning("ImageBuild %s: %s; requeued in %.1f s", key, why, delay)
+        self.requeue_after(key, delay)

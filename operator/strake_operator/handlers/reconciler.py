@@ -1,4 +1,4 @@
-"""One look at one build: read the cluster, decide, act, write the status."""
+"""One reconcile of one build: read the cluster, decide, act, write the status."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Reconciler:
         progressed: Called with a build's key when its log shows progress.
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
-        watched: What the watches said; None has every look read the cluster.
+        watched: What the watches know; None has every reconcile read the cluster.
     """
 
     def __init__(
@@ -76,11 +76,11 @@ class Reconciler:
         self._registries = registries
         self._watched = watched
 
-    async def look(self, key: Key) -> float | None:
-        """Look at a build once; return after how many seconds to look again, if at all.
+    async def reconcile(self, key: Key) -> float | None:
+        """Reconcile a build once; return after how many seconds to requeue it, if at all.
 
         Raises:
-            ClusterError: The API server did not do what was asked; look again later.
+            ClusterError: The API server did not do what was asked; requeue it.
         """
         try:
             build = await self._cluster.build(key.namespace, key.name)
@@ -104,10 +104,10 @@ class Reconciler:
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
             await self._report(build, decision)
-        return decision.look_again
+        return decision.requeue_after
 
     async def _decide(self, key: Key, build: Build) -> tuple[Observation, Decision]:
-        """Decide from what the watches said, and again from a fresh read where it is for good."""
+        """Decide from what the watches know, and again from a fresh read where it is for good."""
         if self._watched is not None:
             seen = self._observe(key, build, self._watched.runs(build))
             decision = decide(seen, self._settings, self._clock())

@@ -1,4 +1,4 @@
-"""kopf's event handlers: whatever changes, the build it belongs to gets a look.
+"""kopf's event handlers: whatever changes, its build is reconciled.
 
 Event handlers keep no state on the objects (no annotations, no finalizers): a deleted ImageBuild goes
 at once, whether the operator runs or not.

@@ -68,7 +68,7 @@ class Cluster:
 
     Args:
         api: The connections.
-        watched: What the watches said.
+        watched: What the watches know.
         log_seconds: How long a log is read over one connection.
     """
 

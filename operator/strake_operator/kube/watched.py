@@ -1,4 +1,4 @@
-"""What the watches said of Jobs, pods and warnings: read by most looks instead of the API server.
+"""What the watches know of Jobs, pods and warnings: read by most reconciles instead of the API server.
 
 It may lag behind, and miss deletions that happened while a watch was broken. So it tells where a build
 is; whatever is decided for good is decided from a fresh read, which replaces what is kept here.
@@ -145,7 +145,7 @@ class Watched:
         return tuple(sorted(found, key=lambda problem: problem.last.timestamp() if problem.last else 0.0))
 
     def replace(self, build: Build, jobs: Iterable[Object], pods: Iterable[Object]) -> None:
-        """Keep what a fresh read found of an ImageBuild instead of what the watches said."""
+        """Keep what a fresh read found of an ImageBuild instead of what the watches know."""
         owner = (build.namespace, build.name)
         for kept, fresh in ((self._jobs, jobs), (self._pods, pods)):
             others = {name: each for name, each in kept.get(owner, {}).items() if _uid(each) != build.uid}

@@ -99,8 +99,8 @@ def with_proxy_arguments(args: tuple[BuildArg, ...], proxy: Proxy) -> tuple[Buil
     Docker's client does so with the proxies of its config file. RUN steps see them in their environment;
     image, history and cache keys do not have them.
     """
-    said = {argument.name.upper() for argument in args}
+    given = {argument.name.upper() for argument in args}
     return (
         *args,
-        *(BuildArg(name=n, value=value) for n, value in proxy.variables.items() if n not in said),
+        *(BuildArg(name=n, value=value) for n, value in proxy.variables.items() if n not in given),
     )

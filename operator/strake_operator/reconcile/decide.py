@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from strake_operator.settings import Settings
 
 AGAIN_SECONDS = 15.0
-"""How soon to look again at what the watches tell in most cases, but need not."""
+"""How soon to requeue for what the watches tell in most cases, but need not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +73,11 @@ Action = StartRun | StopRun | DropPod
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do, in this order: the actions, then the status, then a look after `look_again` seconds."""
+    """What to do, in this order: actions, status, a requeue after `requeue_after` seconds."""
 
     status: ImageBuildStatus
     actions: tuple[Action, ...] = ()
-    look_again: float | None = None
+    requeue_after: float | None = None
     status_first: bool = False
     """Whether the status is written before the actions, since it says whose doing they are."""
 

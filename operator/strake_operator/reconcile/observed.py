@@ -117,7 +117,7 @@ class Observation:
     build: Build
     runs: tuple[BuilderRun, ...]
     progress: Progress | None
-    """What the newest run's log has said so far."""
+    """The progress that the newest run's log tells so far."""
     predecessors: tuple[Pod, ...] = ()
     """Pods that still run for a deleted ImageBuild of the same name."""
     rivals: tuple[tuple[str, str], ...] = ()

@@ -47,9 +47,9 @@ def read_registries(path: str, insecure: Iterable[str] = ()) -> tuple[PlatformRe
     """
     # A ConfigMap's files are links into a directory that is replaced as a whole: all come from the same one.
     file = os.path.realpath(path) if path else ""
-    said = _document(file, path) if path else {}
+    given = _document(file, path) if path else {}
     try:
-        found = PlatformRegistries.model_validate(said)
+        found = PlatformRegistries.model_validate(given)
     except ValidationError as error:
         raise _mistake(path, error) from error
     whole = found.to_dict()
@@ -70,7 +70,7 @@ def read_registries(path: str, insecure: Iterable[str] = ()) -> tuple[PlatformRe
 def _document(file: str, path: str) -> dict[str, Any]:
     text = _content(file, f"{FILE_VARIABLE} {path}")
     try:
-        said = yaml.load(text, _UniqueKeys)  # noqa: S506 - derived from the safe loader
+        given = yaml.load(text, _UniqueKeys)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -78,13 +78,13 @@ def _document(file: str, path: str) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # Of a value with a tag that it does not fit (!!int x) PyYAML raises what happens to come.
         raise SettingsError(f"{FILE_VARIABLE} {path}: it is no YAML: {error}") from error
-    if said is None:
+    if given is None:
         return {}
-    if not isinstance(said, dict):
+    if not isinstance(given, dict):
         raise SettingsError(
             f"{FILE_VARIABLE} {path}: it must be a mapping with the keys registries and proxy"
         )
-    return said
+    return given
 
 
 def _content(file: str, what: str) -> str:
@@ -105,13 +105,13 @@ def _content(file: str, what: str) -> str:
 def _add_insecure(hosts: dict[str, Any], insecure: Iterable[str]) -> None:
     """Add registries that the environment names."""
     for host in insecure:
-        said = {**hosts.get(host, {}), "insecure": True}
+        given = {**hosts.get(host, {}), "insecure": True}
         try:
-            PlatformRegistries.model_validate({"registries": {host: said}})
+            PlatformRegistries.model_validate({"registries": {host: given}})
         except ValidationError as error:
             why = error.errors()[0]["msg"].removeprefix(_RULE)
             raise SettingsError(f"{INSECURE_VARIABLE}: {host}: {why}") from error
-        hosts[host] = said
+        hosts[host] = given
 
 
 def _mistake(path: str, error: ValidationError) -> SettingsError:

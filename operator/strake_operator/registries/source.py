@@ -1,7 +1,7 @@
 """The platform's file as it is now. Kubernetes changes a mounted ConfigMap under a running operator.
 
-It is looked at when a run starts, and not watched: the settings of a run that goes on never change. A file
-that turned bad stops nobody: what it said before holds until it is mended, and the log says so.
+It is read when a run starts, and not watched: the settings of a run that goes on never change. A file
+that turned bad stops nobody: its settings before hold until it is mended, and the log says so.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def test_a_finished_generation_is_left_alone():
     assert decide(seen(status=status), SETTINGS, LATER) == Decision(status)
     decision = decide(seen(run(finished=True), status=status), SETTINGS, LATER)
     assert (decision.status, decision.actions) == (status, ())
-    assert decision.look_again == SETTINGS.keep_seconds - 300
+    assert decision.requeue_after == SETTINGS.keep_seconds - 300
 
 
 def test_a_failing_step_is_final():
@@ -152,12 +152,12 @@ def test_an_eviction_is_tried_again_and_then_given_up():
         decision = decided(evicted, status=status, now=now)
         assert decision.actions == (StopRun(f"job-{attempt}"),)
         assert decision.status_first
-        assert decision.look_again == seconds
+        assert decision.requeue_after == seconds
         # The operator may be killed before, between and after the two: each time the same comes next.
         for left in ((evicted,), (replace(evicted, deleting=True),), ()):
             stops = tuple(StopRun(each.job) for each in left if not each.deleting)
             early = decided(*left, status=decision.status, now=now + timedelta(seconds=seconds - 1))
-            assert (early.actions, early.look_again, early.status) == (stops, 1, decision.status)
+            assert (early.actions, early.requeue_after, early.status) == (stops, 1, decision.status)
             again = decided(*left, status=decision.status, now=now + timedelta(seconds=seconds))
             start = StartRun(job_name("hello", "uid-1", 1, attempt + 1), 1, attempt + 1)
             assert again.actions == (*stops, start)
@@ -212,14 +212,14 @@ def test_a_deleted_job_is_a_cancelled_build():
 def test_a_job_that_somebody_deletes_is_waited_for(dying):
     decision = decided(dying, status=started())
     assert truths(decision.status) == UNDER_WAY
-    assert decision.look_again
+    assert decision.requeue_after
 
 
 def test_a_changed_spec_stops_the_old_run_first():
     old = run(job="old")
     decision = decided(old, status=started(), generation=2)
     assert decision.actions == (StopRun("old"),)
-    assert decision.look_again
+    assert decision.requeue_after
     assert decision.status.observed_generation == 2
 
     waiting = decided(replace(old, deleting=True), status=decision.status, generation=2)
@@ -264,7 +264,7 @@ def test_a_missing_secret_gets_some_time_to_appear():
     decision = decided(waiting, status=started())
     assert truths(decision.status) == UNDER_WAY
     assert reason(decision.status) == "SecretNotFound"
-    assert 0 < decision.look_again <= SETTINGS.grace_seconds + 1
+    assert 0 < decision.requeue_after <= SETTINGS.grace_seconds + 1
 
 
 def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
@@ -348,7 +348,7 @@ def test_a_broken_webhook_is_waited_for_and_its_words_are_shown():
 
 def test_nothing_that_waits_is_looked_at_before_its_time():
     for waiting in (run(pod=None), run(pod=None, problems=(QUOTA,)), run(pod=pod(None, unschedulable="0/1"))):
-        assert decided(waiting, status=started()).look_again > 600
+        assert decided(waiting, status=started()).requeue_after > 600
 
 
 FAR = NOW + timedelta(hours=1, minutes=3)
@@ -420,7 +420,7 @@ def test_a_sidecar_does_not_keep_a_pod():
     over = run(job="x", pod=pod(ended(SUCCESS.to_json(), exit_code=0)))
     soon = decide(seen(over, status=succeeded()), SETTINGS, NOW)
     assert soon.actions == ()
-    later = decide(seen(over, status=succeeded()), SETTINGS, NOW + timedelta(seconds=soon.look_again))
+    later = decide(seen(over, status=succeeded()), SETTINGS, NOW + timedelta(seconds=soon.requeue_after))
     assert later.actions == (StopRun("x"),)
 
 
@@ -440,7 +440,7 @@ def test_what_is_invalid_is_final():
 def test_a_refusal_for_quota_is_tried_again():
     words = "configmaps is forbidden: exceeded quota: few"
     decision = refused(seen(), words, SETTINGS, NOW, forbidden=True)
-    assert decision.look_again
+    assert decision.requeue_after
     assert truths(decision.status) == UNDER_WAY
     assert not decision.status.attempts
 
@@ -458,4 +458,4 @@ def test_a_cluster_in_trouble_is_waited_for():
     decision = unavailable(seen(), "failed calling webhook: connection refused", NOW)
     assert (reason(decision.status), decision.status.attempts) == ("ClusterUnavailable", 0)
     assert "connection refused" in decision.status.progress
-    assert decision.look_again
+    assert decision.requeue_after

@@ -184,7 +184,7 @@ def test_a_run_starts_with_what_the_file_says_now(tmp_path):
     async def start(registries) -> list[str]:
         follower = Follower(None)
         reconciler = Reconciler(Recorder(), follower, SETTINGS, [].append, lambda: NOW, registries=registries)
-        await reconciler.look(KEY)
+        await reconciler.reconcile(KEY)
         await follower.close()
         request = BuildRequest.model_validate_json(made[-2]["data"]["request.json"])
         return list(request.registries.hosts)

@@ -124,9 +124,9 @@ def test_the_earlier_of_two_times_counts():
         looks = Looks()
         queue = Queue(looks)
         async with queue.running():
-            queue.add_after(A, 60)
-            queue.add_after(A, 0.01)
-            queue.add_after(A, 30)
+            queue.requeue_after(A, 60)
+            queue.requeue_after(A, 0.01)
+            queue.requeue_after(A, 30)
             await looks.until(1)
         assert looks.seen == [A]
 

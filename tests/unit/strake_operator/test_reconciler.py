@@ -57,7 +57,7 @@ class Cluster:
         self._do("announce", (kind, reason))
 
 
-def look(cluster, lines=None, watched=None):
+def reconcile(cluster, lines=None, watched=None):
     async def silent(namespace, pod):
         for line in lines or ():
             yield line
@@ -66,11 +66,11 @@ def look(cluster, lines=None, watched=None):
         progressed = []
         follower = Follower(silent)
         reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
-        again = await reconciler.look(KEY)
+        again = await reconciler.reconcile(KEY)
         for _ in range(10):
             await asyncio.sleep(0)
         if progressed:
-            again = await reconciler.look(KEY)
+            again = await reconciler.reconcile(KEY)
         await follower.close()
         return again
 
@@ -79,7 +79,7 @@ def look(cluster, lines=None, watched=None):
 
 def test_a_run_is_created_before_the_status_names_it():
     cluster = Cluster()
-    look(cluster)
+    reconcile(cluster)
     assert cluster.done == [
         ("create", "ConfigMap"),
         ("create", "Job"),
@@ -90,7 +90,7 @@ def test_a_run_is_created_before_the_status_names_it():
 
 def test_a_build_that_is_gone_is_forgotten():
     cluster = Cluster(NotFoundError("gone"))
-    assert look(cluster) is None
+    assert reconcile(cluster) is None
     assert cluster.done == []
 
 
@@ -100,31 +100,31 @@ def test_a_build_that_is_gone_is_forgotten():
 )
 def test_a_result_is_harvested_and_announced(result, phase, announced):
     cluster = Cluster(runs=[run(pod=pod(ended(result.to_json())))])
-    look(cluster)
+    reconcile(cluster)
     assert ("status", phase) in cluster.done
     assert cluster.done[-1] == ("announce", announced)
 
 
 def test_nothing_new_writes_nothing():
     first = Cluster()
-    look(first)
+    reconcile(first)
     second = Cluster(build(first.status), [run(job=first.status.job, pod=None)])
-    look(second)
+    reconcile(second)
     third = Cluster(build(second.status or first.status), [run(job=first.status.job, pod=None)])
-    look(third)
+    reconcile(third)
     assert third.done == []
 
 
 def test_progress_comes_from_the_log():
     cluster = Cluster(runs=[run()])
     lines = ["no line of a log", f"{NOW.isoformat()} == steps: 2", f"{NOW.isoformat()} #1/2 [0] RUN make"]
-    look(cluster, [line.encode() for line in lines])
+    reconcile(cluster, [line.encode() for line in lines])
     assert cluster.status.progress == "[1/2] RUN make"
 
 
 def test_what_the_cluster_refuses_fails_the_build():
     cluster = Cluster(create=RefusedError("creating Job team/x: spec.resources: invalid"))
-    look(cluster)
+    reconcile(cluster)
     assert cluster.status.failure.reason == "InvalidRequest"
     assert "spec.resources" in cluster.status.failure.message
     assert [what for what, _ in cluster.done][:2] == ["delete", "status"]
@@ -133,7 +133,7 @@ def test_what_the_cluster_refuses_fails_the_build():
 @pytest.mark.parametrize("problem", [ClusterError("503"), ConflictError("409")], ids=repr)
 def test_trouble_with_the_api_server_is_for_the_queue(problem):
     with pytest.raises(type(problem)):
-        look(Cluster(status=problem))
+        reconcile(Cluster(status=problem))
 
 
 class Watched:
@@ -154,38 +154,38 @@ class Watched:
 
 def test_a_build_that_goes_on_costs_no_reads():
     started = Cluster()
-    look(started)
+    reconcile(started)
     waiting = run(job=started.status.job, pod=None)
     cluster = Cluster(build(started.status))
-    look(cluster, watched=Watched(waiting))
+    reconcile(cluster, watched=Watched(waiting))
     assert cluster.reads == 0
 
 
 def test_a_job_that_the_watch_has_not_brought_yet_is_no_deleted_one():
     started = Cluster()
-    look(started)
+    reconcile(started)
     cluster = Cluster(build(started.status), [run(job=started.status.job)])
-    look(cluster, watched=Watched())
+    reconcile(cluster, watched=Watched())
     assert cluster.status.phase == "Building"
 
 
 def test_a_webhook_that_is_down_leaves_words_and_starts_later():
     cluster = Cluster(create=ClusterError("creating ConfigMap: failed calling webhook"))
-    assert look(cluster)
+    assert reconcile(cluster)
     assert "failed calling webhook" in cluster.status.progress
     assert cluster.status.phase == "Pending"
     later = Cluster(build(cluster.status))
-    look(later)
+    reconcile(later)
     assert ("create", "Job") in later.done
 
 
 def test_a_quota_that_others_use_at_the_same_time_is_for_the_queue():
     with pytest.raises(ConflictError):
-        look(Cluster(create=ConflictError("Operation cannot be fulfilled on resourcequotas")))
+        reconcile(Cluster(create=ConflictError("Operation cannot be fulfilled on resourcequotas")))
 
 
 def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
     """Killed between the two, the operator must not take the Job's end for somebody else's doing."""
     cluster = Cluster(runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
-    look(cluster)
+    reconcile(cluster)
     assert [what for what, _ in cluster.done] == ["status", "delete"]
