@@ -43,8 +43,8 @@ class CacheTemplate:
         """
         if _NAMESPACE not in text:
             raise SettingsError(
-                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: a tenant who "
-                "can write to a cache decides what is in images built with it; each namespace has its own"
+                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: a tenant "
+                "who can write to a cache decides what is in images built with it; each namespace has its own"
             )
         made = cls(text).repository(_LONGEST_NAMESPACE)
         if not A_REPOSITORY.holds(made) or len(made) > _LONGEST_REPOSITORY:

@@ -1,7 +1,7 @@
 """A build's registry clients, and how they end with it.
 
 Nobody waits for a registry when the build has failed or was stopped: it may be silent for minutes. Only what
-steps came to before one failed is worth a little patience, since the next build need not run them again.
+steps made before one failed is worth a little patience, since the next build need not run them again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from strake_oci.http.settings import ClientSettings
 from strake_oci.registry.client import RegistryClient
 
 KEEPING: Final = 10.0
-"""Seconds after a failure that a cache's repository has to take what steps came to."""
+"""Seconds after a failure that a cache's repository has to take step results."""
 
 
 class RegistryClients:

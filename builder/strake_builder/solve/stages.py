@@ -1,4 +1,4 @@
-"""Runs the stages of a build, each in a thread of its own, as soon as what it stands on is ready."""
+"""Runs the stages of a build, each in a thread of its own, as soon as its base is ready."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class StageRuns:
         except BuildError as error:
             self._cancellation.cancel(error)
             future.set_exception(error)
-        except Exception as error:  # noqa: BLE001 - whoever waits for the stage must hear of it
+        except Exception as error:  # noqa: BLE001 - those who wait for the stage must hear of it
             self._cancellation.cancel(InternalError(f"{type(error).__name__}: {error}"))
             future.set_exception(error)
 

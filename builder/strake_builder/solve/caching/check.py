@@ -20,7 +20,7 @@ _CHUNK = 1 << 20
 
 
 def broken_layers(layers: Iterable[StoredLayer], client: RegistryClient) -> Iterator[StoredLayer]:
-    """Yield the layers that are not there, or have other digests than are said of them.
+    """Yield the layers that are not there, or have other digests than their entries name.
 
     One that a registry cannot say anything about counts as broken, and so does, unasked, everything else
     in its repository: a build can do without a cache, not with half of one.

@@ -39,7 +39,7 @@ class StepKeys:
         Args:
             stage: the step's.
             step: the step.
-            below: diff IDs of the layers that it stands on.
+            below: diff IDs of its lower layers.
         """
         try:
             inputs = self._inputs.by_content(step, stage.platform)

@@ -2,7 +2,7 @@
 
 Where a RUN follows, the layers are needed anyhow. Where none does, the most frequent change of all, another
 source under the same dependencies, costs a small document of the cache for each step in place of a download
-of everything that it stands on. The documents are written when a step ran over the real layers.
+of all its lower layers. The documents are written when a step ran over the real layers.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class CachedOutlines:
         writing = {at: step for at, step in steps.items() if not isinstance(step, RunStep)}
         if len(stored) < len(layers) or len(writing) < len(steps) or not ground or self._store.has(stored):
             return {}
-        # The first stands on layers that are known; the others on its own, too, which is not made yet.
+        # The first is over layers that are known; the others over its own, too, which is not made yet.
         counts = [len(layers)] + [ground] * (len(steps) - 1)
         keys = [
             _key(step, diff_ids(layers[:count])) for step, count in zip(writing.values(), counts, strict=True)
@@ -138,7 +138,7 @@ class CachedOutlines:
             members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
             write_blob(tar_stream(members), packed.extend)
         except (UnfitForOutlineError, BuildError):
-            return  # a layer that cannot be written is reported by whoever needs it
+            return  # a layer that cannot be written is reported by its reader
         if len(packed) <= _LARGEST:
             self._use.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 

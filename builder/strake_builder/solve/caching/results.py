@@ -100,7 +100,7 @@ class CachedStepResults:
                 blob = layer.blob.result() if layer.blob is not None else None
                 found = (definition, self._keys.by_content(stage, step, diff_ids(below)))
             except BuildError:
-                return  # the layer could not be written, which whoever needs it reports
+                return  # the layer could not be written, which its reader reports
             keys = tuple(dict.fromkeys(key for key in found if key is not None))
             occurrence = self._keys.occurrence(stage, step)
             if keys:

@@ -1,4 +1,4 @@
-"""Puts the finished image together: config, history and manifest, from what the steps came to."""
+"""Puts the finished image together: config, history and manifest, from the step results."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def finish_image(
     Args:
         result: of the target stage.
         evaluated: the target stage, for its configuration.
-        base: config of the image that everything stands on, None for scratch.
+        base: config of the base image, None for scratch.
         platform: of the image.
         notes: what else the image says.
 
@@ -161,7 +161,7 @@ def _stamps(
 ) -> list[str | None]:
     """Return the time of each step, and last that of the image.
 
-    A step that only changes the configuration has the time of what it stands on, so that an image whose
+    A step that only changes the configuration has the time of its base, so that an image whose
     steps all come from a cache, or that only adds to a configuration, is the same image every time. With
     nothing at all below it there is no time.
     """

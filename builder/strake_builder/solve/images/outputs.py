@@ -81,7 +81,7 @@ class FileOutputs:
                     assert_never(target)
 
     def _local(self, image: FinishedImage | None) -> LocalImage:
-        assert image is not None, "whoever wants a layout or an archive wants the image"  # noqa: S101 - narrows the type
+        assert image is not None, "a layout or an archive wants the image"  # noqa: S101 - narrows the type
         return LocalImage(
             (
                 (image.config_descriptor, from_bytes(image.config)),

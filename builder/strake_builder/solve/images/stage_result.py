@@ -1,4 +1,4 @@
-"""What a stage came to."""
+"""The result of a stage."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class StageResult:
-    """What a stage came to, with everything below it.
+    """The result of a stage, with that of its base.
 
     Attributes:
         layers: bottom first, those of the base included.

@@ -1,7 +1,7 @@
 """Writes an image's files without the image: into a directory, or into a tar archive.
 
 A directory is for its user, who runs what is in it: whatever the image says, nothing in it belongs to
-somebody else, has set-user-ID bits or capabilities, or is a device. An archive tells everything; whoever
+somebody else, has set-user-ID bits or capabilities, or is a device. An archive tells everything; a user who
 unpacks it decides.
 """
 

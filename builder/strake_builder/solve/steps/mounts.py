@@ -240,7 +240,7 @@ class MountMaker:
 
 
 class Prepared:
-    """What a step's mounts came to.
+    """The mounts of a step, made.
 
     Attributes:
         mounts: for the sandbox, in order.

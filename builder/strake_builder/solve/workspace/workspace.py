@@ -32,7 +32,7 @@ _MEMORY_PREFIX: Final = "strake-memory-"
 class Workspace:
     """A directory of one build, removed when the context ends. Thread-safe.
 
-    Nobody else may enter it: images have programs in them that run as root for whoever starts them.
+    Nobody else may enter it: images have programs in them that run as root.
 
     Args:
         parent: where to make it; made where it is missing.
