@@ -31,7 +31,7 @@ _LOG_SHOWN: Final = 2000
 _LONGEST: Final = 1800
 
 
-class BuildFailed(Exception):
+class BuildFailedError(Exception):
     """A builder ended with another status than zero; the message has the end of its output."""
 
 
@@ -85,7 +85,7 @@ def measure(
         seconds = time.monotonic() - started
     cost = Cost(seconds, _used(daemons) - used, memory.peak, registry.moved().since(moved))
     if process.returncode:
-        raise BuildFailed(output.decode(errors="replace")[-_LOG_SHOWN:])
+        raise BuildFailedError(output.decode(errors="replace")[-_LOG_SHOWN:])
     return cost
 
 

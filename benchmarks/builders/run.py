@@ -14,7 +14,7 @@ from typing import Final
 
 from benchmarks.builders.cases import Before, Case, base_dockerfile
 from benchmarks.builders.disk import fresh_disk
-from benchmarks.builders.measure import BuildFailed, Cost, measure
+from benchmarks.builders.measure import BuildFailedError, Cost, measure
 from benchmarks.builders.peers import Builder, Order, Running, Strake
 from benchmarks.builders.registry import CountedRegistry, counted_registry
 
@@ -49,7 +49,7 @@ def run_case(case: Case, builders: Sequence[Builder], settings: Settings) -> dic
                     continue
                 try:
                     costs[builder.name].append(_build(case, base, builder, registry, number, settings))
-                except BuildFailed as error:
+                except BuildFailedError as error:
                     failed.add(builder.name)
                     print(f"{case.title}: {builder.name} failed:\n{error}", file=sys.stderr, flush=True)
     return {name: None if name in failed else _best(made) for name, made in costs.items()}

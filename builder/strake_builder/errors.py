@@ -1,21 +1,21 @@
 """Everything that the builder tells a person went wrong, in one tree.
 
     BuildError                   reason          exit status
-    ├── InvalidRequest           InvalidRequest        2   the manifest or the flags contradict themselves
+    ├── InvalidRequestError      InvalidRequest        2   the manifest or the flags contradict themselves
     ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (see frontend.errors)
     ├── SourceError              SourceFetchFailed     4   the context cannot be fetched or read
     ├── BaseImageError           BaseImagePullFailed   5   a base image cannot be resolved, pulled or unpacked
     │   └── LayerError           (layers.errors)
     ├── StepError                StepFailed            6   an instruction failed while it ran
     │   ├── PathError            (rootfs.errors)
-    │   └── RunStepFailed        RunStepFailed         7   a RUN command ended with another status than zero
+    │   └── RunStepError         RunStepFailed         7   a RUN command ended with another status than zero
     ├── OutputError              PushFailed            8   the image cannot be written or pushed
-    │   └── PushUnauthorized     PushUnauthorized      9   … because of its credentials
-    ├── BuildTimedOut            TimedOut             10   the build's time limit passed
-    ├── OutOfDisk                OutOfDisk            11   the work directory is full
-    ├── OutOfMemory              OutOfMemory          12   the kernel killed a step at the memory limit
-    ├── UnsupportedHere          Unsupported          13   this machine lacks what the build needs
-    ├── BuildCancelled           Cancelled           143   somebody asked the build to stop
+    │   └── PushUnauthorizedError PushUnauthorized     9   … because of its credentials
+    ├── BuildTimeoutError        TimedOut             10   the build's time limit passed
+    ├── OutOfDiskError           OutOfDisk            11   the work directory is full
+    ├── OutOfMemoryError         OutOfMemory          12   the kernel killed a step at the memory limit
+    ├── UnsupportedError         Unsupported          13   this machine lacks what the build needs
+    ├── BuildCancelledError      Cancelled           143   somebody asked the build to stop
     └── InternalError            InternalError         1   Strake itself is wrong
 
 Only the command line turns one of these into an exit status. The reasons are those that the
@@ -92,7 +92,7 @@ class BuildError(Exception):
         return visible("\n".join(lines))
 
 
-class InvalidRequest(BuildError):
+class InvalidRequestError(BuildError):
     """The manifest or the flags contradict themselves."""
 
     reason = FailureReason.INVALID_REQUEST
@@ -127,7 +127,7 @@ class StepError(BuildError):
     exit_status = 6
 
 
-class RunStepFailed(StepError):
+class RunStepError(StepError):
     """A RUN command ended with another status than zero.
 
     Args:
@@ -169,42 +169,42 @@ class OutputError(BuildError):
     exit_status = 8
 
 
-class PushUnauthorized(OutputError):
+class PushUnauthorizedError(OutputError):
     """A destination refused the credentials."""
 
     reason = FailureReason.PUSH_UNAUTHORIZED
     exit_status = 9
 
 
-class BuildTimedOut(BuildError):
+class BuildTimeoutError(BuildError):
     """The build's time limit passed."""
 
     reason = FailureReason.TIMED_OUT
     exit_status = 10
 
 
-class OutOfDisk(BuildError):
+class OutOfDiskError(BuildError):
     """The work directory is full."""
 
     reason = FailureReason.OUT_OF_DISK
     exit_status = 11
 
 
-class OutOfMemory(BuildError):
+class OutOfMemoryError(BuildError):
     """The kernel killed a step at the memory limit."""
 
     reason = FailureReason.OUT_OF_MEMORY
     exit_status = 12
 
 
-class UnsupportedHere(BuildError):
+class UnsupportedError(BuildError):
     """This machine lacks what the build needs."""
 
     reason = FailureReason.UNSUPPORTED
     exit_status = 13
 
 
-class BuildCancelled(BuildError):
+class BuildCancelledError(BuildError):
     """Somebody asked the build to stop."""
 
     reason = FailureReason.CANCELLED

@@ -13,7 +13,13 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-from strake_builder.errors import BuildError, InternalError, OutOfDisk, OutOfMemory, UnsupportedHere
+from strake_builder.errors import (
+    BuildError,
+    InternalError,
+    OutOfDiskError,
+    OutOfMemoryError,
+    UnsupportedError,
+)
 
 DEBUG: Final = "STRAKE_DEBUG"
 """The variable of the environment that has tracebacks printed: they may show values, so only on request."""
@@ -32,19 +38,19 @@ def from_os_error(error: OSError, what: str, otherwise: type[BuildError] = Inter
     reason = f"{what}: {error.strerror or error}"
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
-            return OutOfDisk(
+            return OutOfDiskError(
                 f"{what}: the work directory is full", hint="give the builder more ephemeral storage"
             )
         case errno.EMFILE | errno.ENFILE:
-            return UnsupportedHere(reason, hint="raise the limit of open files (ulimit -n)")
+            return UnsupportedError(reason, hint="raise the limit of open files (ulimit -n)")
         case errno.ENOMEM:
-            return OutOfMemory(reason, hint="give the builder more memory")
+            return OutOfMemoryError(reason, hint="give the builder more memory")
         case errno.EIO:
-            return UnsupportedHere(
+            return UnsupportedError(
                 reason, hint="the disk fails: see the machine's kernel log, or choose another with --work-dir"
             )
         case errno.EROFS:
-            return UnsupportedHere(reason, hint="choose a directory that can be written, with --work-dir")
+            return UnsupportedError(reason, hint="choose a directory that can be written, with --work-dir")
         case _:
             pass
     named = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, parse, plan
+from strake_builder.frontend import BaseImage, DockerfileRefusedError, evaluate, parse, plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
@@ -113,7 +113,7 @@ def test_is_left_to_the_execution(name):
 @pytest.mark.parametrize("name", sorted(REFUSED))
 def test_is_refused_with_place_and_code(name):
     message, line, code = REFUSED[name]
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         build(CASES[name])
     (problem,) = caught.value.problems
     assert (problem.line, problem.code) == (line, code)

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.faults.registry import Exchange, Fault
+    from tests.faults.registry import Exchange, FaultError
 
 
 def sometimes(
     act: Callable[[Exchange], bool | None], *, method: str, path: str, times: int, skip: int = 0
-) -> Fault:
+) -> FaultError:
     """Act on the requests of a method whose path matches, so many times, after letting some pass."""
     count = 0
     lock = threading.Lock()
@@ -43,7 +43,7 @@ def status(
     times: int = 1,
     skip: int = 0,
     **headers: str,
-) -> Fault:
+) -> FaultError:
     """Answer with a status instead of doing anything; the body is read, so that the connection lives on."""
 
     def act(exchange: Exchange) -> None:
@@ -54,7 +54,7 @@ def status(
     return sometimes(act, method=method, path=path, times=times, skip=skip)
 
 
-def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) -> Fault:
+def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) -> FaultError:
     """Do what was asked, then say that it failed."""
 
     def act(exchange: Exchange) -> None:
@@ -68,7 +68,7 @@ def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) 
     return sometimes(act, method=method, path=path, times=times)
 
 
-def drop_download(*, after: int, times: int = 1, path: str = "/blobs/sha256") -> Fault:
+def drop_download(*, after: int, times: int = 1, path: str = "/blobs/sha256") -> FaultError:
     """Announce the whole blob, send some bytes of what was asked for, and hang up."""
 
     def act(exchange: Exchange) -> None:
@@ -86,7 +86,7 @@ def drop_download(*, after: int, times: int = 1, path: str = "/blobs/sha256") ->
     return sometimes(act, method="GET", path=path, times=times)
 
 
-def drop_upload(*, after: int, times: int = 1, method: str = "PATCH|PUT") -> Fault:
+def drop_upload(*, after: int, times: int = 1, method: str = "PATCH|PUT") -> FaultError:
     """Take some bytes of an upload and hang up."""
 
     def act(exchange: Exchange) -> None:
@@ -104,21 +104,21 @@ def drop_upload(*, after: int, times: int = 1, method: str = "PATCH|PUT") -> Fau
     return sometimes(act, method=method, path="/blobs/uploads/", times=times)
 
 
-def hang_up(*, method: str, path: str = "", times: int = 1) -> Fault:
+def hang_up(*, method: str, path: str = "", times: int = 1) -> FaultError:
     """Break the connection without an answer."""
     return sometimes(lambda exchange: exchange.hang_up(), method=method, path=path, times=times)
 
 
 def send(
     body: bytes, *, method: str = "GET", path: str = "", times: int = 10**9, code: int = 200, **headers: str
-) -> Fault:
+) -> FaultError:
     """Answer with a body of the test's choice."""
     return sometimes(
         lambda exchange: exchange.reply(code, body, **headers), method=method, path=path, times=times
     )
 
 
-def lie_about_offset(offset: int, *, times: int = 1) -> Fault:
+def lie_about_offset(offset: int, *, times: int = 1) -> FaultError:
     """Claim that an upload has got so far."""
     return sometimes(
         lambda exchange: exchange.reply(204, Location=exchange.path, Range=f"0-{offset - 1}"),
@@ -128,7 +128,7 @@ def lie_about_offset(offset: int, *, times: int = 1) -> Fault:
     )
 
 
-def forget_uploads(*, method: str = "PATCH|PUT", times: int = 1) -> Fault:
+def forget_uploads(*, method: str = "PATCH|PUT", times: int = 1) -> FaultError:
     """Lose the upload and say so."""
 
     def act(exchange: Exchange) -> None:
@@ -140,14 +140,14 @@ def forget_uploads(*, method: str = "PATCH|PUT", times: int = 1) -> Fault:
     return sometimes(act, method=method, path="/blobs/uploads/", times=times)
 
 
-def redirect(target: str, *, path: str = "/blobs/sha256", times: int = 10**9, code: int = 307) -> Fault:
+def redirect(target: str, *, path: str = "/blobs/sha256", times: int = 10**9, code: int = 307) -> FaultError:
     """Send GET and HEAD elsewhere."""
     return sometimes(
         lambda exchange: exchange.reply(code, Location=target), method="GET|HEAD", path=path, times=times
     )
 
 
-def rename_status(usual: int, code: int, *, method: str, path: str = "") -> Fault:
+def rename_status(usual: int, code: int, *, method: str, path: str = "") -> FaultError:
     """Do what was asked, and report success with another status than the specification's."""
 
     def act(exchange: Exchange) -> None:
@@ -163,7 +163,7 @@ def rename_status(usual: int, code: int, *, method: str, path: str = "") -> Faul
     return sometimes(act, method=method, path=path, times=10**9)
 
 
-def move_to_query(query: str, *, method: str, path: str, code: int = 307) -> Fault:
+def move_to_query(query: str, *, method: str, path: str, code: int = 307) -> FaultError:
     """Redirect a request to the same URL with a query, and serve it there."""
 
     def act(exchange: Exchange) -> bool:
@@ -178,7 +178,7 @@ def move_to_query(query: str, *, method: str, path: str, code: int = 307) -> Fau
     return sometimes(act, method=method, path=path, times=10**9)
 
 
-def refuse_lengthless() -> Fault:
+def refuse_lengthless() -> FaultError:
     """Insist on Content-Length, as some proxies do."""
 
     def act(exchange: Exchange) -> bool:
@@ -192,7 +192,7 @@ def refuse_lengthless() -> Fault:
     return sometimes(act, method="PATCH|PUT", path="/blobs/uploads/", times=10**9)
 
 
-def refuse_bodies_over(limit: int) -> Fault:
+def refuse_bodies_over(limit: int) -> FaultError:
     """Take no body above a size, as proxies do."""
 
     def act(exchange: Exchange) -> bool:
@@ -206,7 +206,7 @@ def refuse_bodies_over(limit: int) -> Fault:
     return sometimes(act, method="PATCH|PUT", path="/blobs/uploads/", times=10**9)
 
 
-def endless(*, path: str, method: str = "GET") -> Fault:
+def endless(*, path: str, method: str = "GET") -> FaultError:
     """Send a body that never ends."""
 
     def act(exchange: Exchange) -> None:
@@ -220,7 +220,7 @@ def endless(*, path: str, method: str = "GET") -> Fault:
     return sometimes(act, method=method, path=path, times=10**9)
 
 
-def raw(start: bytes, piece: bytes, *, pause: float = 0.0) -> Fault:
+def raw(start: bytes, piece: bytes, *, pause: float = 0.0) -> FaultError:
     """Send bytes that are no answer yet, and the same piece again and again after them."""
 
     def act(exchange: Exchange) -> None:
@@ -269,7 +269,7 @@ class Tokens:
         self.dead = self.issued
 
 
-def drip(body: bytes, *, path: str, method: str = "GET") -> Fault:
+def drip(body: bytes, *, path: str, method: str = "GET") -> FaultError:
     """Send a body byte by byte."""
 
     def act(exchange: Exchange) -> None:

@@ -24,7 +24,7 @@ from strake_oci.registry import ClientSettings, RegistryClient, RetryPolicy
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
-Fault = Callable[["Exchange"], bool]
+FaultError = Callable[["Exchange"], bool]
 """Gets a request; returns True if it has dealt with it, False to let the registry answer."""
 
 FAST = RetryPolicy(attempts=5, base=0.001, cap=0.01, deadline=20, jitter=0)
@@ -245,7 +245,7 @@ class FaultyRegistry:
 
     def __init__(self) -> None:
         self.store = Store()
-        self.faults: list[Fault] = []
+        self.faults: list[FaultError] = []
         self.seen: list[Seen] = []
         self.connections = 0
         self.ignore_range = False
@@ -255,7 +255,7 @@ class FaultyRegistry:
         self._server.registry = self
         self.host = f"localhost:{self._server.server_address[1]}"
 
-    def add(self, *faults: Fault) -> None:
+    def add(self, *faults: FaultError) -> None:
         self.faults.extend(faults)
 
     def repository(self, path: str = "team/app") -> Repository:

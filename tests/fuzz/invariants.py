@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, parse, plan
+from strake_builder.frontend import BaseImage, DockerfileRefusedError, evaluate, parse, plan
 from strake_builder.frontend.lint import as_json, as_sarif, as_text, lint_plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import ImageBase, StageBase
@@ -22,7 +22,7 @@ def check(text: str) -> bool:
     """Raise AssertionError, or whatever leaks, if an invariant is broken; tell whether the file is sound."""
     try:
         dockerfile = parse(text)
-    except DockerfileRefused as refused:
+    except DockerfileRefusedError as refused:
         _check_message(refused, text)
         return False
     printed = to_text(dockerfile)
@@ -31,7 +31,7 @@ def check(text: str) -> bool:
     assert to_text(again) == printed, "printing is not stable"
     try:
         _carry_out(dockerfile)
-    except DockerfileRefused as refused:
+    except DockerfileRefusedError as refused:
         _check_message(refused, text)
         return False
     return True
@@ -65,7 +65,7 @@ def _carry_out(dockerfile: Dockerfile) -> None:
         render(warnings)
 
 
-def _check_message(refused: DockerfileRefused, text: str) -> None:
+def _check_message(refused: DockerfileRefusedError, text: str) -> None:
     assert refused.problems
     lines = text.count("\n") + 1
     for problem in refused.problems:

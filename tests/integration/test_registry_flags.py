@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_oci.registry import Mirror
 from strake_oci.registry.images import RegistryImages
 from tests.fixtures.images import make_image
@@ -131,6 +131,6 @@ def test_mirrors_are_asked_in_the_order_of_the_flags():
     ],
 )
 def test_what_is_wrong_is_said(words, said):
-    with pytest.raises(InvalidRequest) as raised:
+    with pytest.raises(InvalidRequestError) as raised:
         read(*words)
     assert said in str(raised.value)

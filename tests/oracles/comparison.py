@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from strake_builder.frontend import BaseImage, DockerfileRefused, Problem, evaluate, parse, plan
+from strake_builder.frontend import BaseImage, DockerfileRefusedError, Problem, evaluate, parse, plan
 from strake_builder.frontend.lint import lint_plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import BuildPlan, ImageBase, ScratchBase, StageBase
@@ -145,7 +145,7 @@ def run_theirs(
 
 def deliberate(ours: Any) -> bool:
     """Tell whether Strake refuses for a reason on the list of STRICTER."""
-    if not isinstance(ours, DockerfileRefused):
+    if not isinstance(ours, DockerfileRefusedError):
         return False
     return all(any(applies(problem) for applies in STRICTER.values()) for problem in ours.problems)
 
@@ -185,7 +185,7 @@ def run_ours(
     build_args: dict[str, str],
     target: str,
     images: Mapping[str, RuntimeConfig] = IMAGES,
-) -> dict[str, Any] | str | DockerfileRefused:
+) -> dict[str, Any] | str | DockerfileRefusedError:
     """Return what Strake makes of a file, or its error."""
     try:
         dockerfile = parse(text)
@@ -218,7 +218,7 @@ def run_ours(
                 ),
             ]
         warnings = lint_plan(planned, all_stages=False, base_configs=images, ignore=None)
-    except DockerfileRefused as refused:
+    except DockerfileRefusedError as refused:
         return refused
     result = done[planned.target]
     chain = _chain(planned)

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from strake_builder.frontend import DockerfileRefused, parse, plan
+from strake_builder.frontend import DockerfileRefusedError, parse, plan
 from strake_builder.frontend.model.planned import ImageBase
 from strake_oci.spec.image import RuntimeConfig
 from tests.oracles.comparison import AMD64, Difference, compare
@@ -38,7 +38,7 @@ def images(text: str) -> dict[str, RuntimeConfig]:
     """Return an image for every name that a file has for one; none where it is no Dockerfile."""
     try:
         planned = plan(parse(text), target=None, build_args={}, platform=AMD64, build_platform=AMD64)
-    except DockerfileRefused:
+    except DockerfileRefusedError:
         return {}
     named = {image for stage in planned.every_stage for image in stage.images}
     named |= {stage.base.reference for stage in planned.every_stage if isinstance(stage.base, ImageBase)}

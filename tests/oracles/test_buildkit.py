@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.model.chmod import apply_mode
 from strake_builder.frontend.patterns import glob
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
@@ -73,7 +73,7 @@ def test_words_are_expanded_alike(buildkit, escape, raw):
         theirs = buildkit.ask("word", text=text, escape=escape, env=VARIABLES, raw=raw).get("ok")
         try:
             found = lexer.expand(text, VARIABLES)
-        except Fault:
+        except FaultError:
             assert theirs is None, text
             continue
         understood += 1
@@ -99,7 +99,7 @@ def test_paths_are_ignored_alike(buildkit):
         theirs = buildkit.ask("ignore", patterns=patterns, paths=wanted).get("ok")
         try:
             matcher = IgnoreMatcher(patterns)
-        except Fault:
+        except FaultError:
             assert theirs is None or any(_found_late(pattern) for pattern in patterns), patterns
             continue
         assert [matcher.ignores(path) for path in wanted] == theirs, (patterns, wanted)
@@ -122,7 +122,7 @@ def test_wildcards_match_alike(buildkit):
         theirs = buildkit.ask("glob", text=pattern, paths=names).get("ok")
         try:
             ours = [glob.element_matches(pattern, name) for name in names]
-        except Fault:
+        except FaultError:
             assert theirs is None or _found_late(pattern), pattern
             continue
         assert ours == theirs, (pattern, names)
@@ -133,6 +133,6 @@ def test_modes_are_applied_alike(buildkit):
         theirs = buildkit.ask("mode", text=text, mode=mode, is_dir=is_directory).get("ok")
         try:
             ours = f"{apply_mode(mode, text, is_directory=is_directory):o}"
-        except Fault:
+        except FaultError:
             ours = None
         assert ours == theirs, (text, mode, is_directory)

@@ -11,7 +11,7 @@ import random
 import pytest
 from e2b_dockerfile_utils import DockerfileSyntaxError, PatternMatcher, ShellLex, parse_dockerfile_ast
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.logical_lines import LineReader
@@ -90,7 +90,7 @@ def test_paths_are_ignored_alike():
         try:
             matcher = IgnoreMatcher(patterns)
             other = PatternMatcher(patterns)
-        except (Fault, ValueError):
+        except (FaultError, ValueError):
             continue
         # The port lets a pattern count for what is below a directory although BuildKit's walk would
         # not have tried it there, which can only show with exceptions; and it takes "/" off the start

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused, parse, plan
+from strake_builder.frontend import DockerfileRefusedError, parse, plan
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_oci.spec.platform import Platform
 from tests.property.frontend_refusals import attempt
@@ -49,7 +49,7 @@ def test_ten_megabytes_are_read_or_refused(shape):
 @pytest.mark.timeout(60)
 def test_a_hundred_thousand_nested_substitutions_are_refused():
     text = "FROM " + "${a:-" * 100_000 + "b" + "}" * 100_000
-    with pytest.raises(DockerfileRefused, match="nested more than 100 deep"):
+    with pytest.raises(DockerfileRefusedError, match="nested more than 100 deep"):
         plan(parse(text), target=None, build_args={}, platform=AMD64, build_platform=AMD64)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strake_builder.cli.flags.output_option import OutputOption, parse_output
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 KINDS = st.sampled_from(["local", "tar", "oci", "docker", "image", "registry", "x", ""])
 NAMES = st.sampled_from(
@@ -22,7 +22,7 @@ FIELDS = st.lists(st.tuples(NAMES, VALUES), max_size=5)
 def answer(text: str) -> OutputOption | str:
     try:
         return parse_output(text)
-    except InvalidRequest as error:
+    except InvalidRequestError as error:
         return error.message
 
 

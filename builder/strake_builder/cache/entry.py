@@ -30,7 +30,7 @@ KEYS: Final = "dev.strake.cache.keys"
 OUTLINE: Final = "dev.strake.cache.outline"
 
 
-class UnsoundEntry(Exception):
+class UnsoundEntryError(Exception):
     """A document that is no entry, or not the one that was asked for; the message says why."""
 
 
@@ -65,18 +65,18 @@ def read_entry(data: bytes, key: Key, media_type: str = "") -> Entry:
     """Read the manifest that was found under a key.
 
     Raises:
-        UnsoundEntry: it is something else, of another key, or damaged.
+        UnsoundEntryError: it is something else, of another key, or damaged.
     """
     try:
         manifest = parse(data, media_type)
     except OCIError as error:
-        raise UnsoundEntry(error.message) from error
+        raise UnsoundEntryError(error.message) from error
     if not isinstance(manifest, Manifest) or manifest.artifact_type != ARTIFACT_TYPE:
-        raise UnsoundEntry("it is no cached step")
+        raise UnsoundEntryError("it is no cached step")
     if key.hex not in manifest.annotations.get(KEYS, "").split(","):
-        raise UnsoundEntry("it belongs to another key")
+        raise UnsoundEntryError("it belongs to another key")
     if len(manifest.layers) != 1:
-        raise UnsoundEntry(f"it has {len(manifest.layers)} layers")
+        raise UnsoundEntryError(f"it has {len(manifest.layers)} layers")
     created = read_timestamp(manifest.annotations.get(CREATED, ""))
     return Entry(_layer(manifest), created, _outline(manifest))
 
@@ -86,33 +86,33 @@ def _outline(manifest: Manifest) -> bytes | None:
     try:
         return None if text is None else b64decode(text, validate=True)
     except ValueError as error:
-        raise UnsoundEntry(f"its outline is none: {error}") from error
+        raise UnsoundEntryError(f"its outline is none: {error}") from error
 
 
 def _layer(manifest: Manifest) -> tuple[Descriptor, DiffID] | None:
     layer = manifest.layers[0]
     if layer.media_type == mediatype.OCI_EMPTY:
         if layer.digest != EMPTY.digest:
-            raise UnsoundEntry("its empty layer is not empty")
+            raise UnsoundEntryError("its empty layer is not empty")
         return None
     if mediatype.layer_compression(layer.media_type) is None:
-        raise UnsoundEntry(f"its layer is of the kind {layer.media_type[:80]}")
+        raise UnsoundEntryError(f"its layer is of the kind {layer.media_type[:80]}")
     try:
         return layer, DiffID(Digest.parse(manifest.annotations.get(DIFF_ID, "")))
     except InvalidDigestError as error:
-        raise UnsoundEntry(f"its diff ID is none: {error.message}") from error
+        raise UnsoundEntryError(f"its diff ID is none: {error.message}") from error
 
 
 def read_timestamp(text: str) -> datetime:
     """Read a time in RFC 3339.
 
     Raises:
-        UnsoundEntry: it is something else.
+        UnsoundEntryError: it is something else.
     """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise UnsoundEntry(f"its time {text[:40]!r} is none") from error
+        raise UnsoundEntryError(f"its time {text[:40]!r} is none") from error
     if moment.tzinfo is None:
-        raise UnsoundEntry(f"its time {text[:40]!r} has no zone")
+        raise UnsoundEntryError(f"its time {text[:40]!r} has no zone")
     return moment.astimezone(UTC)

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from strake_builder.cache.entry import UnsoundEntry, read_timestamp
+from strake_builder.cache.entry import UnsoundEntryError, read_timestamp
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer
@@ -75,7 +75,7 @@ class InlineCache:
         try:
             source = self._load()
             return _read_note(source) if source is not None else {}
-        except (OCIError, UnsoundEntry) as error:
+        except (OCIError, UnsoundEntryError) as error:
             self._warn(f"{self.name} cannot be used as a cache: {error}")
             return {}
 
@@ -101,11 +101,11 @@ def _read_note(source: InlineSource) -> dict[Key, CachedStep]:
     try:
         notes = TypeAdapter(list[_NoteModel]).validate_json(text)
     except ValidationError as error:
-        raise UnsoundEntry(f"its note is damaged: {error.errors()[0]['msg']}") from error
+        raise UnsoundEntryError(f"its note is damaged: {error.errors()[0]['msg']}") from error
     known: dict[Key, CachedStep] = {}
     for note in notes:
         if note.layer is not None and note.layer >= len(source.layers):
-            raise UnsoundEntry("its note speaks of layers that it does not have")
+            raise UnsoundEntryError("its note speaks of layers that it does not have")
         layer = source.layers[note.layer] if note.layer is not None else None
         result = CachedStep(layer, read_timestamp(note.created))
         known.update((Key(key), result) for key in note.keys)

@@ -17,7 +17,7 @@ import tempfile
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_entry
+from strake_builder.cache.entry import Entry, UnsoundEntryError, read_entry, write_entry
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.cache.usage import Usage
@@ -61,7 +61,7 @@ class LocalCache:
         try:
             entry = read_entry(data, key)
             return CachedStep(self._layer(entry), entry.created, entry.outline)
-        except UnsoundEntry as error:
+        except UnsoundEntryError as error:
             if str(error):
                 self._warn(f"an entry of {self.name} is left out: {error}")
             with contextlib.suppress(OSError):
@@ -78,9 +78,9 @@ class LocalCache:
         try:
             size = os.stat(path, follow_symlinks=False).st_size
         except OSError as error:
-            raise UnsoundEntry from error  # pruned: nothing to tell anybody
+            raise UnsoundEntryError from error  # pruned: nothing to tell anybody
         if size != descriptor.size:
-            raise UnsoundEntry(f"its blob has {size} bytes, not {descriptor.size}")
+            raise UnsoundEntryError(f"its blob has {size} bytes, not {descriptor.size}")
         return WrittenLayer(descriptor, diff_id, path)
 
     def store(self, keys: tuple[Key, ...], result: CachedStep) -> None:

@@ -11,7 +11,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from strake_builder.cache.entry import Entry, UnsoundEntry, read_entry, write_entry
+from strake_builder.cache.entry import Entry, UnsoundEntryError, read_entry, write_entry
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
@@ -69,7 +69,7 @@ class RegistryCache:
             entry = read_entry(data, key, descriptor.media_type)
         except NotFoundError:
             return None
-        except UnsoundEntry as error:
+        except UnsoundEntryError as error:
             self._warn(f"an entry of {self.name} is left out: {error}")
             return None
         except OCIError as error:

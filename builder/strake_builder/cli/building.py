@@ -11,7 +11,7 @@ from strake_api.events import Finished
 from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
-from strake_builder.errors import BuildError, RunStepFailed
+from strake_builder.errors import BuildError, RunStepError
 from strake_builder.progress.reporter import Reporter, Sink
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
@@ -92,8 +92,8 @@ def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFaile
         file=location.file if location else None,
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
-        exit_code=error.exit_code if isinstance(error, RunStepFailed) else None,
-        log_tail=error.log_tail if isinstance(error, RunStepFailed) else (),
+        exit_code=error.exit_code if isinstance(error, RunStepError) else None,
+        log_tail=error.log_tail if isinstance(error, RunStepError) else (),
         warnings=warnings,
     )
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import STANDARD_OUTPUT
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def parse_location(text: str) -> ImageLocation:
     """Read an image's name, or one of the forms for directories and files.
 
     Raises:
-        InvalidRequest: it is neither.
+        InvalidRequestError: it is neither.
     """
     from strake_oci.errors import InvalidValueError
     from strake_oci.spec.reference import Reference
@@ -64,31 +64,33 @@ def parse_location(text: str) -> ImageLocation:
     if colon and kind in _FORMS:
         path, _, name = rest.partition(":")
         if not path:
-            raise InvalidRequest(f"{text!r} has no path", hint=f"write {_FORMS[kind]}")
+            raise InvalidRequestError(f"{text!r} has no path", hint=f"write {_FORMS[kind]}")
         return ImageLocation(kind, path, name)
     try:
         return ImageLocation("", reference=Reference.parse(text.removeprefix("docker://")).with_default_tag())
     except InvalidValueError as error:
         forms = ", ".join(_FORMS.values())
-        raise InvalidRequest(error.message, hint=error.hint or f"name an image, or write {forms}") from error
+        raise InvalidRequestError(
+            error.message, hint=error.hint or f"name an image, or write {forms}"
+        ) from error
 
 
 def check_destination(place: ImageLocation) -> None:
     """Refuse what an image cannot be copied to.
 
     Raises:
-        InvalidRequest: with what to write instead.
+        InvalidRequestError: with what to write instead.
     """
     if place.reference is not None and place.reference.digest is not None:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"the destination {place} has a digest", hint="name a tag; the digest is the source's"
         )
     if place.kind == DOCKER and not place.name:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             "an archive for docker load needs a name for the image", hint=f"write {_FORMS[DOCKER]}"
         )
     if place.path == STANDARD_OUTPUT and os.isatty(1):
-        raise InvalidRequest("an archive does not go to a terminal", hint="redirect it, or name a file")
+        raise InvalidRequestError("an archive does not go to a terminal", hint="redirect it, or name a file")
 
 
 def open_source(place: ImageLocation, client: RegistryClient) -> tuple[ImageReader, str]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_oci.errors import InvalidValueError
 from strake_oci.http.settings import ClientSettings, Mirror, RegistrySettings
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
@@ -26,7 +26,7 @@ _HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
 class RegistrySettingsBuilder:
     """Settings so far, by registry. `where` is the flag or field that they come from, for errors.
 
-    Every method raises InvalidRequest where its host is none.
+    Every method raises InvalidRequestError where its host is none.
     """
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class RegistrySettingsBuilder:
         """Add mirrors, after those that are known.
 
         Raises:
-            InvalidRequest: one of them is none.
+            InvalidRequestError: one of them is none.
         """
         named = list(self._of(where, host).mirrors)
         for place in places:
@@ -63,7 +63,7 @@ class RegistrySettingsBuilder:
                 named.append(Mirror.parse(place))
             except InvalidValueError as error:
                 hint = error.hint or "write HOST=MIRROR[/PREFIX], without https://"
-                raise InvalidRequest(f"{where} {host}={place}: {error.message}", hint=hint) from error
+                raise InvalidRequestError(f"{where} {host}={place}: {error.message}", hint=hint) from error
         self._change(where, host, mirrors=tuple(named), mirrors_only=only)
 
     def _of(self, where: str, host: str) -> RegistrySettings:
@@ -79,7 +79,7 @@ def _spelled(where: str, text: str) -> str:
         Repository(text, "x")
     except InvalidValueError as error:
         hint = "write HOST or HOST:PORT, without https://"
-        raise InvalidRequest(f"{where}: {error.message}", hint=hint) from error
+        raise InvalidRequestError(f"{where}: {error.message}", hint=hint) from error
     return DEFAULT_REGISTRY if text in _HUB_HOSTS else text
 
 
@@ -87,7 +87,7 @@ def requested_access(registries: Registries) -> ClientSettings:
     """Return what a request says.
 
     Raises:
-        InvalidRequest: a host is none.
+        InvalidRequestError: a host is none.
     """
     builder = RegistrySettingsBuilder()
     for host, access in registries.hosts.items():

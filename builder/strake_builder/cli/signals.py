@@ -13,7 +13,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.errors import BuildCancelled
+from strake_builder.errors import BuildCancelledError
 
 if TYPE_CHECKING:
     from strake_builder.solve.cancellation import Cancellation
@@ -48,6 +48,6 @@ def _cancel(reading: int, cancellation: Cancellation, once: bool) -> None:
             if once and is_second:
                 os._exit(128 + number)
             is_second = True
-            reason = BuildCancelled(f"stopped by {signal.Signals(number).name}")
+            reason = BuildCancelledError(f"stopped by {signal.Signals(number).name}")
             # A callback may wait, and the next signal must not wait for it.
             threading.Thread(target=cancellation.cancel, args=[reason], daemon=True).start()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from strake_builder.cli.signals import STOPPING
-from strake_builder.errors import BuildError, UnsupportedHere
+from strake_builder.errors import BuildError, UnsupportedError
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.unforeseen import internal_error
 
@@ -45,7 +45,7 @@ def run_supervised(work: Callable[[], int], report: Callable[[BuildError], int])
         sys.stderr.flush()
         with _explained("cannot start the process that builds"):
             child = os.fork()
-    except UnsupportedHere as error:
+    except UnsupportedError as error:
         return report(error)
     if child == 0:
         os._exit(_child(work, report))
@@ -76,13 +76,13 @@ def _explained(what: str, hint: str = _HINT) -> Iterator[None]:
     """Turn the kernel's refusal into a sentence.
 
     Raises:
-        UnsupportedHere: the kernel refuses it here.
+        UnsupportedError: the kernel refuses it here.
     """
     try:
         yield
     except OSError as error:
         limit = "; a limit of /proc/sys/user is used up" if error.errno == errno.ENOSPC else ""
-        raise UnsupportedHere(f"{what}: {error.strerror}{limit}", hint=hint) from error
+        raise UnsupportedError(f"{what}: {error.strerror}{limit}", hint=hint) from error
 
 
 def _own_mounts() -> None:

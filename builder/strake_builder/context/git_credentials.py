@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 _USER: Final = "x-access-token"
 """Who a token without a user name belongs to: GitHub wants this name or any, GitLab any."""
@@ -29,7 +29,8 @@ class GitCredentials:
     """A user name and a password, or token.
 
     Raises:
-        InvalidRequest: one of them has a line break or a null character, which git's protocol cannot carry.
+        InvalidRequestError: one of them has a line break or a null character, which git's protocol
+            cannot carry.
     """
 
     username: str
@@ -37,7 +38,9 @@ class GitCredentials:
 
     def __post_init__(self) -> None:
         if any(character in self.username + self.password for character in "\n\r\0"):
-            raise InvalidRequest("the git credentials have more than one line", hint="one line each, no more")
+            raise InvalidRequestError(
+                "the git credentials have more than one line", hint="one line each, no more"
+            )
 
     def variables(self, url: str) -> dict[str, str]:
         """Return the environment that makes git use them for a URL's server, over https alone."""
@@ -60,11 +63,11 @@ def mounted_git_credentials(directory: str) -> GitCredentials:
     """Return the credentials in a mounted Secret of type kubernetes.io/basic-auth.
 
     Raises:
-        InvalidRequest: there is no password in it.
+        InvalidRequestError: there is no password in it.
     """
     password = _line(directory, "password")
     if not password:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             "the Secret of source.git has no password",
             hint="its type is kubernetes.io/basic-auth; a token is the password",
         )
@@ -84,4 +87,4 @@ def _line(directory: str, key: str) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"cannot read {key} of the Secret of source.git: {error}") from error
+        raise InvalidRequestError(f"cannot read {key} of the Secret of source.git: {error}") from error

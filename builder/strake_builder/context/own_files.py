@@ -10,7 +10,7 @@ import os
 import re
 from typing import Final
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 WORKSPACE_PREFIX: Final = "strake-build-"
 """How every workspace, and the lock beside it, is named."""
@@ -29,13 +29,14 @@ def own_patterns(context: str, work_directory: str, cache_directory: str | None)
         cache_directory: what outlives a build, if anything does.
 
     Raises:
-        InvalidRequest: the cache directory is the context itself: what is the cache's cannot be told there.
+        InvalidRequestError: the cache directory is the context itself, where its files cannot be told
+            apart.
     """
     work = _inside(context, work_directory)
     patterns = [] if work is None else [_escaped(work) if work else f"{WORKSPACE_PREFIX}*"]
     if cache_directory is not None and (cache := _inside(context, cache_directory)) is not None:
         if not cache:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 "the cache directory is the context itself", hint="name a directory in it, or outside"
             )
         patterns.append(_escaped(cache))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.reading.directives import parse_directive
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class CheckOptions:
             if directive is not None and directive.name == "check":
                 try:
                     more = parse_check_options(directive.value)
-                except Fault:
+                except FaultError:
                     return self
                 return CheckOptions(self.skip | more.skip, self.experimental | more.experimental, self.error)
         return self
@@ -53,7 +53,7 @@ def parse_check_options(text: str) -> CheckOptions:
     """Read the value of a check directive, up to the first space, as BuildKit does.
 
     Raises:
-        Fault: An option is not known or has a value that it cannot have.
+        FaultError: An option is not known or has a value that it cannot have.
     """
     text = text.partition(" ")[0]
     skip: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ def parse_check_options(text: str) -> CheckOptions:
             case "error" if value.strip() in _TRUE | _FALSE:
                 error = value.strip() in _TRUE
             case _:
-                raise Fault(
+                raise FaultError(
                     Code.INVALID_CHECK_OPTION,
                     f"invalid check option {part[:60]!r}",
                     hint="write # check=skip=Rule,Rule;error=true, without spaces",

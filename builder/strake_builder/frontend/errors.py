@@ -1,13 +1,13 @@
 """Everything that the frontend raises.
 
     DockerfileError                 (strake_builder.errors) a user can fix it in the Dockerfile
-    ├── Fault                       something is wrong with a piece of text; the caller knows where it stands
-    └── DockerfileRefused           the Dockerfile is refused; lists every problem found, by position
+    ├── FaultError                  something is wrong with a piece of text; the caller knows where it stands
+    └── DockerfileRefusedError      the Dockerfile is refused; lists every problem found, by position
         ├── DockerfileSyntaxError   the text is no Dockerfile
         ├── PlanError               stages, target and arguments do not fit together
         └── EvaluationError         an instruction cannot be carried out on its base
 
-The pure helpers (words, patterns, modes, ignore files) raise `Fault`. Parsing, planning and evaluating
+The pure helpers (words, patterns, modes, ignore files) raise `FaultError`. Parsing, planning and evaluating
 turn faults into problems with a position. `Code` is stable: scripts may rely on it.
 """
 
@@ -70,7 +70,7 @@ class Code(StrEnum):
     INVALID_CHECK_OPTION = "invalid-check-option"
 
 
-class Fault(DockerfileError):
+class FaultError(DockerfileError):
     """Something is wrong with a piece of text.
 
     Args:
@@ -111,7 +111,7 @@ class Problem:
     source_line: str
 
     @classmethod
-    def at(cls, source: SourceText, span: Span, fault: Fault, instruction: str = "") -> Problem:
+    def at(cls, source: SourceText, span: Span, fault: FaultError, instruction: str = "") -> Problem:
         """Give a fault its position."""
         line, column = source.locate(span, fault.needle)
         return cls(
@@ -135,7 +135,7 @@ class Problem:
         return f"{head}\n{number} | {shown}\n{' ' * len(number)} | {caret}^"
 
 
-class DockerfileRefused(DockerfileError):
+class DockerfileRefusedError(DockerfileError):
     """The Dockerfile is refused.
 
     Args:
@@ -162,15 +162,15 @@ class DockerfileRefused(DockerfileError):
         return visible(f"error: the Dockerfile is refused\n{self}")
 
 
-class DockerfileSyntaxError(DockerfileRefused):
+class DockerfileSyntaxError(DockerfileRefusedError):
     """The text is no Dockerfile."""
 
 
-class PlanError(DockerfileRefused):
+class PlanError(DockerfileRefusedError):
     """Stages, target and arguments do not fit together."""
 
 
-class EvaluationError(DockerfileRefused):
+class EvaluationError(DockerfileRefusedError):
     """An instruction cannot be carried out on its base."""
 
 

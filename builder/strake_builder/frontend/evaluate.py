@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from strake_builder.frontend.errors import Code, EvaluationError, Fault, Problem
+from strake_builder.frontend.errors import Code, EvaluationError, FaultError, Problem
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import DEFAULT_PATH, StageState, variables_of
@@ -80,7 +80,7 @@ def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageSt
     try:
         triggers = parse_triggers(_triggers_of(base), from_.span)
         _check_count(len(triggers) + len(stage.instructions))
-    except Fault as fault:
+    except FaultError as fault:
         raise EvaluationError([Problem.at(source, from_.span, fault, from_.text)]) from fault
     steps: list[Step] = []
     problems: list[Problem] = []
@@ -91,7 +91,7 @@ def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageSt
             step = carry_out(state, instruction, origin)
             state.spend(len(step.created_by or ""), position)
             steps.append(step)
-        except Fault as fault:
+        except FaultError as fault:
             problems.append(Problem.at(source, position.span, fault, position.text))
             if fault.code == Code.TOO_LARGE or len(problems) >= _MAX_PROBLEMS:
                 break
@@ -131,7 +131,7 @@ def trigger_needs(
     try:
         needs, faults = needs_of(parse_triggers(config.on_build, from_.span), stage_names(plan.dockerfile))
         found = [fault for _, fault in faults] + _later(needs.stages, stage.index)
-    except Fault as fault:
+    except FaultError as fault:
         found = [fault]
     if found:
         source = plan.dockerfile.source
@@ -139,9 +139,9 @@ def trigger_needs(
     return frozenset(needs.stages), frozenset(needs.images)
 
 
-def _later(stages: Iterable[int], index: int) -> list[Fault]:
+def _later(stages: Iterable[int], index: int) -> list[FaultError]:
     return [
-        Fault(
+        FaultError(
             Code.STAGE_ORDER, f"an ONBUILD trigger of the base needs stage {other}, which is not built before"
         )
         for other in stages
@@ -151,7 +151,7 @@ def _later(stages: Iterable[int], index: int) -> list[Fault]:
 
 def _check_count(instructions: int) -> None:
     if instructions > _MAX_INSTRUCTIONS:
-        raise Fault(Code.TOO_LARGE, f"a stage may have {_MAX_INSTRUCTIONS} instructions at most")
+        raise FaultError(Code.TOO_LARGE, f"a stage may have {_MAX_INSTRUCTIONS} instructions at most")
 
 
 def _begin(plan: BuildPlan, base: KnownBase) -> StageState:

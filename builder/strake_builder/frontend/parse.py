@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.check_options import parse_check_options
-from strake_builder.frontend.errors import Code, DockerfileSyntaxError, Fault, Problem
+from strake_builder.frontend.errors import Code, DockerfileSyntaxError, FaultError, Problem
 from strake_builder.frontend.model.syntax import Arg, Dockerfile, From, Instruction, Position, StageSyntax
 from strake_builder.frontend.reading import arguments, instruction_parser, step_parser
 from strake_builder.frontend.reading.instruction_parser import Request
@@ -87,7 +87,7 @@ def parse_instruction(line: LogicalLine, keyword: str, rest: str, escape: str) -
     """Parse one logical line, given its keyword and what stands behind it.
 
     Raises:
-        Fault: It is no instruction.
+        FaultError: It is no instruction.
     """
     position = Position(keyword, line.span, line.text.strip(SPACE), line.comments, line.heredocs)
     flags, rest = arguments.split_flags(rest, escape)
@@ -96,7 +96,7 @@ def parse_instruction(line: LogicalLine, keyword: str, rest: str, escape: str) -
         return _parse_onbuild(request, line, escape)
     parser = _PARSERS.get(keyword.lower())
     if parser is None:
-        raise Fault(
+        raise FaultError(
             Code.UNKNOWN_INSTRUCTION,
             f"unknown instruction: {keyword[:60]}",
             hint=did_you_mean(keyword.upper(), (name.upper() for name in sorted(arguments.KEYWORDS)))
@@ -135,17 +135,17 @@ class _Document:
         try:
             self.check_count()
             self.position(parse_instruction(line, keyword, rest, self.reader.directives.escape))
-        except Fault as fault:
+        except FaultError as fault:
             self.problems.append(Problem.at(self.source, line.span, fault, line.text))
 
     def check_count(self) -> None:
         if self.count > _MAX_INSTRUCTIONS:
-            raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_INSTRUCTIONS} instructions")
+            raise FaultError(Code.TOO_LARGE, f"the file has more than {_MAX_INSTRUCTIONS} instructions")
 
     def position(self, parsed: Parsed) -> None:
         match parsed:
             case From() if len(self.stages) >= _MAX_STAGES:
-                raise Fault(Code.TOO_LARGE, f"the file has more than {_MAX_STAGES} stages")
+                raise FaultError(Code.TOO_LARGE, f"the file has more than {_MAX_STAGES} stages")
             case From():
                 self.stages.append((parsed, []))
             case _ if self.stages:
@@ -155,7 +155,7 @@ class _Document:
             case _ if self.any_from:
                 pass  # its FROM is refused already
             case _:
-                raise Fault(
+                raise FaultError(
                     Code.BEFORE_FROM,
                     f"{parsed.position.keyword} stands before the first FROM",
                     hint="only ARG may; every other instruction belongs to a stage, which FROM begins",
@@ -167,7 +167,7 @@ class _Document:
             if directive.name == "check":
                 try:
                     parse_check_options(directive.value)
-                except Fault as fault:
+                except FaultError as fault:
                     self.problems.append(Problem.at(self.source, Span(directive.line, directive.line), fault))
 
     def check_characters(self, text: str) -> None:
@@ -175,7 +175,7 @@ class _Document:
         position = text.find("\0")
         if position >= 0:
             line = text.count("\n", 0, position) + 1
-            fault = Fault(Code.INVALID_ARGUMENT, "the file holds a NUL character", needle="\0")
+            fault = FaultError(Code.INVALID_ARGUMENT, "the file holds a NUL character", needle="\0")
             fault.hint = "is it a text file?"
             self.problems.append(Problem.at(self.source, Span(line, line), fault))
 
@@ -184,9 +184,9 @@ class _Document:
             return
         empty = not any(line.strip() for line in self.source.lines)
         fault = (
-            Fault(Code.EMPTY_FILE, "the Dockerfile is empty")
+            FaultError(Code.EMPTY_FILE, "the Dockerfile is empty")
             if empty
-            else Fault(Code.NO_STAGE, "the Dockerfile contains no stages to build")
+            else FaultError(Code.NO_STAGE, "the Dockerfile contains no stages to build")
         )
         fault.hint = "begin with FROM and a base image, or FROM scratch"
         last = max(1, len(self.source.lines))

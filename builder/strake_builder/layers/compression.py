@@ -13,7 +13,7 @@ import zlib
 from typing import IO, Final, Protocol, cast
 
 from strake_builder import interrupt
-from strake_builder.layers.errors import MalformedLayer, UnknownCompression
+from strake_builder.layers.errors import MalformedLayerError, UnknownCompressionError
 from strake_builder.layers.format import GZIP_LEVEL, ZSTD_LEVEL
 from strake_oci.images import Readable
 from strake_oci.spec.mediatype import Compression
@@ -99,8 +99,8 @@ class DecompressedStream:
         source: the packed bytes.
 
     Raises:
-        UnknownCompression: the first bytes belong to a format that is known but not supported.
-        MalformedLayer: while reading, when the packed bytes are damaged or end early.
+        UnknownCompressionError: the first bytes belong to a format that is known but not supported.
+        MalformedLayerError: while reading, when the packed bytes are damaged or end early.
 
     Attributes:
         is_packed: whether the first bytes are those of a compressed stream.
@@ -116,7 +116,7 @@ class DecompressedStream:
         try:
             data = self._plain.read(size)
         except _damage() as error:
-            raise MalformedLayer(f"the compressed stream is damaged: {error}") from error
+            raise MalformedLayerError(f"the compressed stream is damaged: {error}") from error
         if not data:
             while self._source.read(_CHUNK):
                 pass
@@ -191,7 +191,7 @@ def _reader(source: _Peeked) -> Readable:
 
         return lzma.LZMAFile(cast("IO[bytes]", source))
     if head.startswith(b"\x04\x22\x4d\x18"):
-        raise UnknownCompression("the stream is compressed with lz4, which images do not use")
+        raise UnknownCompressionError("the stream is compressed with lz4, which images do not use")
     return source
 
 

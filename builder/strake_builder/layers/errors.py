@@ -1,9 +1,9 @@
 """What can be wrong with a layer's bytes.
 
 LayerError
-├── MalformedLayer     the archive does not follow the tar format
-├── UnknownCompression the stream is none of gzip, zstd, plain tar
-└── TooLarge           what is packed in it takes more room than it may
+├── MalformedLayerError      the archive does not follow the tar format
+├── UnknownCompressionError  the stream is none of gzip, zstd, plain tar
+└── TooLargeError            what is packed in it takes more room than it may
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ class LayerError(BaseImageError):
     """A layer cannot be read."""
 
 
-class MalformedLayer(LayerError):
+class MalformedLayerError(LayerError):
     """The archive does not follow the tar format, or breaks one of this reader's limits."""
 
 
-class UnknownCompression(LayerError):
+class UnknownCompressionError(LayerError):
     """The stream is compressed in a way that is not supported."""
 
 
-class TooLarge(LayerError):
+class TooLargeError(LayerError):
     """What is packed in the archive takes more room on disk than one archive may."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.sparse_maps import SPARSE, RepeatedRecords
 
 MAX_RECORDS: Final = 10_000
@@ -37,7 +37,8 @@ class PaxRecords:
             shared: it is a global header. A sparse map in one counts for nothing: it is of one file.
 
         Raises:
-            MalformedLayer: the records are malformed, or too many or too large together with those in force.
+            MalformedLayerError: the records are malformed, or too many or too large together with those
+                in force.
         """
         found = _parse(data)
         if shared:
@@ -46,9 +47,9 @@ class PaxRecords:
         else:
             self._next_size += _update(self._next, found)
         if len(self._next) + len(self._shared) > MAX_RECORDS:
-            raise MalformedLayer(f"more than {MAX_RECORDS} PAX records are in force for one member")
+            raise MalformedLayerError(f"more than {MAX_RECORDS} PAX records are in force for one member")
         if self._next_size + self._shared_size > self._limit:
-            raise MalformedLayer(f"PAX records of one member exceed the limit of {self._limit} bytes")
+            raise MalformedLayerError(f"PAX records of one member exceed the limit of {self._limit} bytes")
 
     def in_force(self) -> dict[bytes, bytes]:
         """Return the records for the next member, and forget those that are for no other."""
@@ -74,11 +75,11 @@ def _parse(data: bytes) -> dict[bytes, bytes]:
     while at < len(data) and data[at] != 0:
         space = data.find(b" ", at, at + 10)
         if space < 0 or not data[at:space].isdigit():
-            raise MalformedLayer("a PAX record has no length")
+            raise MalformedLayerError("a PAX record has no length")
         length = int(data[at:space])
         record = data[space + 1 : at + length]
         if at + length > len(data) or not record.endswith(b"\n") or b"=" not in record:
-            raise MalformedLayer("a PAX record does not fit its length")
+            raise MalformedLayerError("a PAX record does not fit its length")
         key, _, value = record[:-1].partition(b"=")
         if not repeated.take(key, value):
             records[key] = value

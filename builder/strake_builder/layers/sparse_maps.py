@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.layers.errors import MalformedLayer, shown
+from strake_builder.layers.errors import MalformedLayerError, shown
 
 SPARSE: Final = b"GNU.sparse."
 """Prefix of the PAX records of a sparse file."""
@@ -39,12 +39,12 @@ class RepeatedRecords:
         """Take a record; return whether it was one of these.
 
         Raises:
-            MalformedLayer: it is not the one that is due.
+            MalformedLayerError: it is not the one that is due.
         """
         if key not in _PAIR:
             return False
         if key != _PAIR[len(self._values) % 2] or b"," in value:
-            raise MalformedLayer("the records of a sparse map are not in order")
+            raise MalformedLayerError("the records of a sparse map are not in order")
         self._values.append(value)
         return True
 
@@ -58,7 +58,7 @@ def version(records: Mapping[bytes, bytes], path: bytes) -> int | None:
     """Return the major version of a member's sparse format: 0, 1, or None where it is not sparse.
 
     Raises:
-        MalformedLayer: it is of a version that nobody has written yet.
+        MalformedLayerError: it is of a version that nobody has written yet.
     """
     major, minor = records.get(SPARSE + b"major", b""), records.get(SPARSE + b"minor", b"")
     if not major and not minor:  # 0.0 and 0.1 do not always say so
@@ -68,7 +68,7 @@ def version(records: Mapping[bytes, bytes], path: bytes) -> int | None:
     if (major, minor) == (b"1", b"0"):
         return 1
     text = f"{major[:20].decode(errors='replace')}.{minor[:20].decode(errors='replace')}"
-    raise MalformedLayer(f"{shown(path)}: the sparse format {text} is not known")
+    raise MalformedLayerError(f"{shown(path)}: the sparse format {text} is not known")
 
 
 def real_size(records: Mapping[bytes, bytes], stored: int, path: bytes) -> int:
@@ -87,12 +87,12 @@ def map_of_records(records: Mapping[bytes, bytes], size: int, stored: int, path:
         path: to name in errors.
 
     Raises:
-        MalformedLayer: it is malformed.
+        MalformedLayerError: it is malformed.
     """
     parts = text.split(b",") if (text := records.get(_MAP)) else []
     count = _decimal(records.get(SPARSE + b"numblocks", b""), path)
     if len(parts) != 2 * count:
-        raise MalformedLayer(f"{shown(path)}: the sparse map has not the number of parts that it names")
+        raise MalformedLayerError(f"{shown(path)}: the sparse map has not the number of parts that it names")
     return extents((_decimal(part, path) for part in parts), size, stored, path)
 
 
@@ -102,14 +102,14 @@ def map_of_content(
     """Return the map of a member in format 1.0, which is decimal text before its data.
 
     Args:
-        read: returns the next block of the content, and raises `MalformedLayer` at its end.
+        read: returns the next block of the content, and raises `MalformedLayerError` at its end.
         size: of the file.
         stored: bytes of the content, the map included.
         limit: bytes of text that are read at most.
         path: to name in errors.
 
     Raises:
-        MalformedLayer: it is malformed.
+        MalformedLayerError: it is malformed.
     """
     text, lines, needed = bytearray(), 0, 1
     while lines < needed:
@@ -117,7 +117,7 @@ def map_of_content(
         text += block
         lines += block.count(b"\n")
         if len(text) > limit:
-            raise MalformedLayer(f"{shown(path)}: the sparse map exceeds the limit of {limit} bytes")
+            raise MalformedLayerError(f"{shown(path)}: the sparse map exceeds the limit of {limit} bytes")
         if lines and needed == 1:
             needed = 1 + 2 * _decimal(bytes(text[: text.index(b"\n")]), path)
     numbers = (_decimal(line, path) for line in bytes(text).split(b"\n")[1:needed])
@@ -134,20 +134,20 @@ def extents(numbers: Iterable[int], size: int, stored: int, path: bytes) -> tupl
         path: to name in errors.
 
     Raises:
-        MalformedLayer: they overlap, are out of order or beyond the size, or are not all of the data.
+        MalformedLayerError: they overlap, are out of order or beyond the size, or are not all of the data.
     """
     found, end, total = [], 0, 0
     for offset, length in _pairs(numbers):
         if offset < end or offset + length > size:
-            raise MalformedLayer(f"{shown(path)}: the sparse map is not in order")
+            raise MalformedLayerError(f"{shown(path)}: the sparse map is not in order")
         end = offset + length
         total += length
         if total > stored:
-            raise MalformedLayer(f"{shown(path)}: the sparse map promises more data than there is")
+            raise MalformedLayerError(f"{shown(path)}: the sparse map promises more data than there is")
         if length:
             found.append(Extent(offset, length))
     if total != stored:
-        raise MalformedLayer(f"{shown(path)}: the sparse map leaves data without an offset")
+        raise MalformedLayerError(f"{shown(path)}: the sparse map leaves data without an offset")
     return tuple(found)
 
 
@@ -158,5 +158,7 @@ def _pairs(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def _decimal(text: bytes, path: bytes) -> int:
     if not text.isdigit() or len(text) > _DIGITS:
-        raise MalformedLayer(f"{shown(path)}: the sparse map holds {shown(text[:40])} instead of a number")
+        raise MalformedLayerError(
+            f"{shown(path)}: the sparse map holds {shown(text[:40])} instead of a number"
+        )
     return int(text)

@@ -14,7 +14,7 @@ from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer, shown
+from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.pax_records import PaxRecords
 from strake_builder.layers.sparse_maps import (
     SPARSE,
@@ -61,7 +61,7 @@ class Content:
         interrupt.check()
         data = self._source.read(min(size, self._left, _CHUNK))  # it is memory that is asked for
         if not data:
-            raise MalformedLayer(f"the archive ends {self._left} bytes before its member does")
+            raise MalformedLayerError(f"the archive ends {self._left} bytes before its member does")
         self._left -= len(data)
         return data
 
@@ -81,7 +81,7 @@ def read_members(source: Readable) -> Iterator[tuple[Entry, Content]]:
     for the caller to judge. The archive's root itself comes as the empty path.
 
     Raises:
-        MalformedLayer: bad checksum, truncated stream, an oversized extension or a bad number.
+        MalformedLayerError: bad checksum, truncated stream, an oversized extension or a bad number.
     """
     longs: dict[bytes, bytes] = {}
     pax = PaxRecords(MAX_EXTENSION)
@@ -156,7 +156,7 @@ def _read_block(source: Readable) -> bytes | None:
     while 0 < len(block) < BLOCK:
         more = source.read(BLOCK - len(block))
         if not more:
-            raise MalformedLayer("the archive ends inside a header")
+            raise MalformedLayerError("the archive ends inside a header")
         block += more
     if not block or not block.strip(b"\0"):
         while source.read(_CHUNK):
@@ -164,7 +164,7 @@ def _read_block(source: Readable) -> bytes | None:
         return None
     stored = _parse_number(block[148:156])
     if stored != sum(block) - sum(block[148:156]) + 8 * 0x20:
-        raise MalformedLayer("a header's checksum is wrong: this is no tar archive, or a damaged one")
+        raise MalformedLayerError("a header's checksum is wrong: this is no tar archive, or a damaged one")
     return block
 
 
@@ -173,7 +173,7 @@ def _read_exactly(source: Readable, size: int) -> bytes:
     while size:
         data = source.read(size)
         if not data:
-            raise MalformedLayer("the archive ends early")
+            raise MalformedLayerError("the archive ends early")
         parts.append(data)
         size -= len(data)
     return b"".join(parts)
@@ -182,7 +182,7 @@ def _read_exactly(source: Readable, size: int) -> bytes:
 def _read_extension(source: Readable, block: bytes) -> bytes:
     size = _parse_number(block[124:136])
     if size > MAX_EXTENSION:
-        raise MalformedLayer(f"an extension header of {size} bytes exceeds the limit of {MAX_EXTENSION}")
+        raise MalformedLayerError(f"an extension header of {size} bytes exceeds the limit of {MAX_EXTENSION}")
     data = _read_exactly(source, size)
     _read_exactly(source, -size % BLOCK)
     return data
@@ -193,7 +193,7 @@ def _parse_number(field: bytes) -> int:
     if field[0] & 0x80:
         value = int.from_bytes(field, "big", signed=False) & ((1 << (8 * len(field) - 1)) - 1)
         if field[0] & 0x40:
-            raise MalformedLayer("a header holds a negative number")
+            raise MalformedLayerError("a header holds a negative number")
         return value
     text = field.strip(b" \0")
     if not text:
@@ -201,7 +201,7 @@ def _parse_number(field: bytes) -> int:
     try:
         return int(text, 8)
     except ValueError:
-        raise MalformedLayer(f"a header holds {shown(field)} where a number should be") from None
+        raise MalformedLayerError(f"a header holds {shown(field)} where a number should be") from None
 
 
 def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
@@ -209,7 +209,7 @@ def _int(records: dict[bytes, bytes], key: bytes, field: bytes) -> int:
     if not value:  # an empty one takes back a global one
         return _parse_number(field)
     if not value.isdigit() or len(value) > 20:  # noqa: PLR2004 - digits of 2^64
-        raise MalformedLayer(f"the PAX record {key.decode()} holds {shown(value)}")
+        raise MalformedLayerError(f"the PAX record {key.decode()} holds {shown(value)}")
     return int(value)
 
 
@@ -219,7 +219,7 @@ def _mtime(records: dict[bytes, bytes], block: bytes) -> int:
         return _parse_number(block[136:148]) if not block[136] & 0x40 else 0
     seconds = value.partition(b".")[0]
     if not seconds.lstrip(b"-").isdigit() or len(seconds) > 20:  # noqa: PLR2004 - digits of 2^64
-        raise MalformedLayer(f"the PAX record mtime holds {shown(value)}")
+        raise MalformedLayerError(f"the PAX record mtime holds {shown(value)}")
     return max(int(seconds), 0)
 
 
@@ -238,7 +238,7 @@ def _old_sparse(source: Readable, block: bytes, entry: Entry, stored: int) -> tu
         numbers += [_parse_number(extension[at : at + 12]) for at in range(0, 504, 12)]
         more = extension[504]
         if len(numbers) * 12 > MAX_EXTENSION:
-            raise MalformedLayer(f"{shown(entry.path)}: the sparse map exceeds its limit")
+            raise MalformedLayerError(f"{shown(entry.path)}: the sparse map exceeds its limit")
     while numbers[-2:] == [0, 0]:  # room that is not used
         del numbers[-2:]
     return replace(entry, size=size), Content(source, stored, extents(numbers, size, stored, entry.path))
@@ -249,7 +249,7 @@ def _pax_sparse(
 ) -> tuple[Entry, Content]:
     """GNU's later sparse formats: the map is in PAX records (0.0, 0.1) or before the content (1.0)."""
     if entry.type is not EntryType.FILE:
-        raise MalformedLayer(f"{shown(entry.path)} has a sparse map, and is no file")
+        raise MalformedLayerError(f"{shown(entry.path)} has a sparse map, and is no file")
     content, size = Content(source, stored), real_size(records, stored, entry.path)
     if major:
         content.extents = map_of_content(

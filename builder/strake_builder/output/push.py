@@ -13,7 +13,7 @@ from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final
 
-from strake_builder.errors import OutputError, PushUnauthorized
+from strake_builder.errors import OutputError, PushUnauthorizedError
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
@@ -180,7 +180,7 @@ class _explained:  # noqa: N801 - reads as the statement it is
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, (UnauthorizedError, DeniedError, CredentialError)):
-            raise PushUnauthorized(
+            raise PushUnauthorizedError(
                 f"cannot push to {self._repository}: {error.message}", hint=error.hint
             ) from error
         if isinstance(error, OCIError):

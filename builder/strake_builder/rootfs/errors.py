@@ -1,9 +1,9 @@
 """What can be wrong with a path inside a root file system.
 
 PathError
-├── NotInRoot          nothing is there
-├── NotADirectory      a component that must be a directory is something else
-└── TooManyLinks       symbolic links lead in a circle
+├── NotInRootError           nothing is there
+├── ParentNotDirectoryError  a component that must be a directory is something else
+└── TooManyLinksError        symbolic links lead in a circle
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ class PathError(StepError):
     """A path inside a root file system cannot be used."""
 
 
-class NotInRoot(PathError):
+class NotInRootError(PathError):
     """Nothing is at the path."""
 
 
-class NotADirectory(PathError):
+class ParentNotDirectoryError(PathError):
     """A component that must be a directory is something else."""
 
 
-class TooManyLinks(PathError):
+class TooManyLinksError(PathError):
     """Symbolic links lead in a circle, or through more than 255 of them."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.diff.changes import Change
 from strake_builder.rootfs.files.lookup import lstat_or_none
@@ -158,7 +158,7 @@ class Outline:
         """Unpack an outline into an empty directory.
 
         Raises:
-            MalformedLayer: it is none, or damaged.
+            MalformedLayerError: it is none, or damaged.
             OSError: the file system refused.
         """
         unread: set[bytes] = set()
@@ -182,7 +182,7 @@ def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Con
     for number, (member, content) in enumerate(read_members(source)):
         size += member.size
         if number > _MEMBERS + len(_ACCOUNTS) or size > _CONTENT:
-            raise MalformedLayer("it is too large for an outline")
+            raise MalformedLayerError("it is too large for an outline")
         mark = member.xattrs.get(_UNREAD)
         if mark is None:
             yield member, content
@@ -190,7 +190,7 @@ def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Con
         entry = replace(member, xattrs={n: v for n, v in member.xattrs.items() if n != _UNREAD})
         if entry.type is EntryType.FILE:
             if not (mark.isdigit() and len(mark) <= _SIZE_DIGITS):
-                raise MalformedLayer("an outline has a file without its size")
+                raise MalformedLayerError("an outline has a file without its size")
             entry = replace(entry, size=int(mark))
         unread.add(entry.path)
         yield entry, Content(source, 0, extents=())

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from strake_builder.errors import InternalError, UnsupportedHere
+from strake_builder.errors import InternalError, UnsupportedError
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
 from strake_builder.sandbox.process import Network, Process
 from strake_builder.sandbox.socket_filter import filtered, socket_filter
@@ -64,7 +64,7 @@ class Crun:
     ) -> None:
         found = shutil.which(program)
         if found is None:
-            raise UnsupportedHere(
+            raise UnsupportedError(
                 f"the OCI runtime {program} is not installed",
                 hint="RUN needs it: install the package crun, or use Strake's builder image",
             )

@@ -28,7 +28,7 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from strake_builder.errors import UnsupportedHere
+from strake_builder.errors import UnsupportedError
 
 _Result = TypeVar("_Result")
 
@@ -124,7 +124,7 @@ def filtered(program: bytes, start: Callable[[], _Result]) -> _Result:
     Nothing is filtered on a machine that is not one of `FILTERED_MACHINES`.
 
     Raises:
-        UnsupportedHere: the kernel does not take filters, or not from this process.
+        UnsupportedError: the kernel does not take filters, or not from this process.
     """
 
     def act() -> _Result:
@@ -144,7 +144,7 @@ def _set_filter(program: bytes) -> None:
     head = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
     mode_filter = 1
     if libc.syscall(number, mode_filter, 0, head) < 0:
-        raise UnsupportedHere(
+        raise UnsupportedError(
             f"cannot keep steps from raw sockets: seccomp: {os.strerror(ctypes.get_errno())}",
             hint="the kernel needs CONFIG_SECCOMP_FILTER, the builder CAP_SYS_ADMIN in its user namespace",
         )

@@ -27,7 +27,7 @@ from strake_builder import interrupt
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
-from strake_builder.errors import BuildTimedOut
+from strake_builder.errors import BuildTimeoutError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
@@ -222,7 +222,7 @@ class Build:
         if seconds is None:
             yield
             return
-        error = BuildTimedOut(f"the build did not finish within {seconds} s", hint="raise the timeout")
+        error = BuildTimeoutError(f"the build did not finish within {seconds} s", hint="raise the timeout")
         timer = threading.Timer(seconds, self._cancellation.cancel, [error])
         timer.daemon = True
         timer.start()

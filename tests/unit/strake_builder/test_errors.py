@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from strake_builder.errors import BaseImageError, Location, RunStepFailed, StepError
-from strake_builder.frontend import DockerfileRefused, Problem
+from strake_builder.errors import BaseImageError, Location, RunStepError, StepError
+from strake_builder.frontend import DockerfileRefusedError, Problem
 from strake_builder.frontend.errors import Code
 
 PLACE = Location("Dockerfile", 7, "COPY missing /\nsecond line")
@@ -22,14 +22,14 @@ def test_where_in_the_dockerfile():
 
 def test_a_command_s_last_twenty_lines_come_first():
     tail = tuple(f"line {number}" for number in range(30))
-    shown = RunStepFailed("ended with 1", exit_code=1, log_tail=tail, location=PLACE).for_terminal()
+    shown = RunStepError("ended with 1", exit_code=1, log_tail=tail, location=PLACE).for_terminal()
     lines = shown.splitlines()
     assert lines[:3] == ["", "the end of its output:", "  line 10"]
     assert lines[21:] == ["  line 29", "", "     7 | COPY missing /", "error: Dockerfile:7: ended with 1"]
 
 
 def test_a_command_that_printed_nothing():
-    assert RunStepFailed("ended with 1", exit_code=1).for_terminal() == "error: ended with 1"
+    assert RunStepError("ended with 1", exit_code=1).for_terminal() == "error: ended with 1"
 
 
 def test_all_problems_of_a_dockerfile():
@@ -37,6 +37,6 @@ def test_all_problems_of_a_dockerfile():
         Problem(Code.UNKNOWN_INSTRUCTION, f"no instruction {name}", "", "Dockerfile", line, 1, "", name)
         for line, name in enumerate(("FRM", "RNU"), 1)
     ]
-    shown = DockerfileRefused(problems).for_terminal()
+    shown = DockerfileRefusedError(problems).for_terminal()
     assert shown.startswith("error: the Dockerfile is refused\nDockerfile:1:1: no instruction FRM")
     assert "Dockerfile:2:1: no instruction RNU" in shown

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder import interrupt
-from strake_builder.errors import BuildCancelled
+from strake_builder.errors import BuildCancelledError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
@@ -46,7 +46,7 @@ class Stop:
     def __call__(self) -> None:
         self.left -= 1
         if self.left < 0:
-            raise BuildCancelled("stopped by the test")
+            raise BuildCancelledError("stopped by the test")
 
 
 @pytest.fixture
@@ -132,13 +132,13 @@ def list_names(source: Path, tmp_path: Path) -> None:
     [copy, digest, write_layer, compare_with_lower, apply, record, find_differences, check, list_names],
 )
 def test_every_entry_of_a_tree_is_a_place_to_stop(tree, tmp_path, work):
-    with interrupt.interrupted_by(Stop(MANY - 1)), pytest.raises(BuildCancelled):
+    with interrupt.interrupted_by(Stop(MANY - 1)), pytest.raises(BuildCancelledError):
         work(tree, tmp_path)
 
 
 @pytest.mark.parametrize("work", [copy, copy_one, digest, write_layer, compare_with_lower, apply])
 def test_a_large_file_is_left_in_the_middle(large, tmp_path, work):
-    with interrupt.interrupted_by(Stop(7)), pytest.raises(BuildCancelled):
+    with interrupt.interrupted_by(Stop(7)), pytest.raises(BuildCancelledError):
         work(large, tmp_path)
 
 
@@ -152,7 +152,7 @@ def test_the_content_of_a_file_is_left_soon(large, tmp_path, monkeypatch, way):
     target = tmp_path / "target"
     with open(large / "file", "rb") as reader, open(target, "wb") as writer:
         size = 0 if way == "of no known size" else LARGE
-        with interrupt.interrupted_by(Stop(3)), pytest.raises(BuildCancelled):
+        with interrupt.interrupted_by(Stop(3)), pytest.raises(BuildCancelledError):
             copy_content(reader.fileno(), writer.fileno(), size)
     assert target.stat().st_size <= 4 * interrupt.PIECE
 
@@ -166,7 +166,7 @@ def test_a_file_of_many_small_runs_of_data(tmp_path):
         open(tmp_path / "source", "rb") as reader,
         open(tmp_path / "target", "wb") as writer,
         interrupt.interrupted_by(Stop(10)),
-        pytest.raises(BuildCancelled),
+        pytest.raises(BuildCancelledError),
     ):
         copy_content(reader.fileno(), writer.fileno(), 20 * MIB)
 
@@ -185,20 +185,20 @@ def as_archive(data: bytes, tmp_path: Path) -> None:
 class TestUnpacking:
     def test_many_members(self, tmp_path, unpack):
         data = archive(*[0] * MANY)
-        with interrupt.interrupted_by(Stop(MANY - 1)), pytest.raises(BuildCancelled):
+        with interrupt.interrupted_by(Stop(MANY - 1)), pytest.raises(BuildCancelledError):
             unpack(data, tmp_path)
         assert len(os.listdir(tmp_path / "unpacked")) < MANY
 
     def test_a_large_member(self, tmp_path, unpack):
         data = archive(LARGE)
-        with interrupt.interrupted_by(Stop(20)), pytest.raises(BuildCancelled):
+        with interrupt.interrupted_by(Stop(20)), pytest.raises(BuildCancelledError):
             unpack(data, tmp_path)
         assert (tmp_path / "unpacked/member-0").stat().st_size < LARGE // 2
 
     def test_a_stream_that_is_long_and_holds_nothing(self, tmp_path, unpack):
         """The thread that reads ahead must look, since the one that unpacks waits for it."""
         data = gzip.compress(archive(0)) + gzip.compress(b"") * (4 * MIB // 20)
-        with interrupt.interrupted_by(Stop(12)), pytest.raises(BuildCancelled):
+        with interrupt.interrupted_by(Stop(12)), pytest.raises(BuildCancelledError):
             unpack(data, tmp_path)
 
 
@@ -208,13 +208,13 @@ def test_what_waits_to_be_compressed_is_left(tmp_path):
 
     def stream():
         yield bytes(8 * MIB)
-        raise BuildCancelled("stopped by the test")
+        raise BuildCancelledError("stopped by the test")
 
     def write(data: bytes) -> None:
         go.wait(0.2)
         written.append(len(data))
 
-    with pytest.raises(BuildCancelled):
+    with pytest.raises(BuildCancelledError):
         write_blob(stream(), write, LayerFormat(Compression.NONE))
     assert len(written) < 8
 
@@ -226,19 +226,19 @@ class TestThreads:
         with interrupt.interrupted_by(stop):
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(interrupt.check).result()
-            with pytest.raises(BuildCancelled):
+            with pytest.raises(BuildCancelledError):
                 interrupt.check()
         interrupt.check()
 
     def test_a_pool_is_stopped_as_a_whole(self):
         with ThreadPoolExecutor(2, "pool", interrupt.interrupt_thread, (Stop(0),)) as pool:
             for _ in range(4):
-                with pytest.raises(BuildCancelled):
+                with pytest.raises(BuildCancelledError):
                     pool.submit(interrupt.check).result()
 
     def test_inside_there_may_be_another(self):
         with interrupt.interrupted_by(Stop(0)):
             with interrupt.interrupted_by(Stop(1)):
                 interrupt.check()
-            with pytest.raises(BuildCancelled):
+            with pytest.raises(BuildCancelledError):
                 interrupt.check()

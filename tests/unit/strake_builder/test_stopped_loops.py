@@ -10,7 +10,7 @@ import pytest
 
 from strake_builder import interrupt
 from strake_builder.context.download import check_file
-from strake_builder.errors import BuildCancelled
+from strake_builder.errors import BuildCancelledError
 from strake_builder.layers.hashed import HashedStream
 from strake_builder.rootfs.diff.tree_state import record_tree
 from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
@@ -125,9 +125,9 @@ LOOPS = [
 def test_a_stopped_loop_ends(tree, tmp_path, loop):
     out = tmp_path / "out"
     out.mkdir()
-    cancellation, reason = Cancellation(), BuildCancelled("stopped by SIGTERM")
+    cancellation, reason = Cancellation(), BuildCancelledError("stopped by SIGTERM")
     cancellation.cancel(reason)
-    with interrupt.interrupted_by(cancellation.check), pytest.raises(BuildCancelled) as raised:
+    with interrupt.interrupted_by(cancellation.check), pytest.raises(BuildCancelledError) as raised:
         loop(tree, out)
     assert raised.value is reason
     assert sum(entry.stat().st_blocks * 512 for entry in out.rglob("*") if entry.is_file()) <= 64 << 20

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from strake_builder.errors import InternalError, OutOfDisk, OutOfMemory, StepError, UnsupportedHere
+from strake_builder.errors import InternalError, OutOfDiskError, OutOfMemoryError, StepError, UnsupportedError
 from strake_builder.frontend import parse
 from strake_builder.unforeseen import DEBUG, from_os_error, internal_error
 
@@ -15,13 +15,13 @@ from strake_builder.unforeseen import DEBUG, from_os_error, internal_error
 @pytest.mark.parametrize(
     ("number", "kind", "hint"),
     [
-        (errno.ENOSPC, OutOfDisk, "ephemeral storage"),
-        (errno.EDQUOT, OutOfDisk, "ephemeral storage"),
-        (errno.EMFILE, UnsupportedHere, "open files"),
-        (errno.ENFILE, UnsupportedHere, "open files"),
-        (errno.EIO, UnsupportedHere, "disk fails"),
-        (errno.EROFS, UnsupportedHere, "--work-dir"),
-        (errno.ENOMEM, OutOfMemory, "memory"),
+        (errno.ENOSPC, OutOfDiskError, "ephemeral storage"),
+        (errno.EDQUOT, OutOfDiskError, "ephemeral storage"),
+        (errno.EMFILE, UnsupportedError, "open files"),
+        (errno.ENFILE, UnsupportedError, "open files"),
+        (errno.EIO, UnsupportedError, "disk fails"),
+        (errno.EROFS, UnsupportedError, "--work-dir"),
+        (errno.ENOMEM, OutOfMemoryError, "memory"),
         (errno.ELOOP, InternalError, ""),
     ],
 )
@@ -30,7 +30,7 @@ def test_a_refusal_of_the_system(number, kind, hint):
     assert type(error) is kind
     assert error.message.startswith("cannot unpack the layer 1: ")
     assert hint in error.hint
-    assert (kind is OutOfDisk) == ("full" in error.message)
+    assert (kind is OutOfDiskError) == ("full" in error.message)
 
 
 def test_what_is_no_resource_is_what_the_caller_says():

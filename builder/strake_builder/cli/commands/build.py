@@ -21,7 +21,7 @@ from strake_builder.cli.flags.registry import read_registries
 from strake_builder.cli.flags.sizes import read_max_unpacked
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import problems
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest, Source
@@ -135,9 +135,9 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         )
         credentials = default_credentials(then=cloud_credentials())
     except ValidationError as error:
-        raise InvalidRequest(problems(error)) from error
+        raise InvalidRequestError(problems(error)) from error
     except CredentialError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error
     return request, BuildInputs(
         credentials=BuildCredentials(
             git=git_credentials_from(os.environ), pull=credentials, push=credentials
@@ -178,7 +178,7 @@ def _source(text: str) -> Source:
     path = text.removeprefix("dir://")
     if "://" in path:
         scheme = path.partition("://")[0]
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"contexts from {scheme}:// are not supported",
             hint="use a directory, git+https://…, or tar://stdin behind a program that fetches it",
         )

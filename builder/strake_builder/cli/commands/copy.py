@@ -22,9 +22,9 @@ from strake_builder.cli.image_locations import (
 from strake_builder.errors import (
     BaseImageError,
     BuildError,
-    InvalidRequest,
+    InvalidRequestError,
     OutputError,
-    PushUnauthorized,
+    PushUnauthorizedError,
 )
 from strake_builder.output.targets import STANDARD_OUTPUT
 from strake_builder.progress.transfer import Transfer
@@ -110,7 +110,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     try:
         credentials = default_credentials(then=cloud_credentials())
     except CredentialError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error
     with (
         RegistryClient(settings, credentials, warn=lambda text: _say(f"warning: {text}")) as client,
         _explained(source, destination),
@@ -140,7 +140,7 @@ def _platform(text: str | None, destination: ImageLocation) -> Platform | None:
     try:
         return Platform.parse(text)
     except InvalidPlatformError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error
 
 
 class _ProgressWriter:
@@ -209,7 +209,7 @@ def _explained(source: ImageLocation, destination: ImageLocation) -> Iterator[No
         kind: type[BuildError] = BaseImageError
         if isinstance(error, RegistryError) and _is_about(error.context, destination, source):
             refused = isinstance(error, (UnauthorizedError, DeniedError))
-            kind = PushUnauthorized if refused else OutputError
+            kind = PushUnauthorizedError if refused else OutputError
         elif isinstance(error, LayoutError) and source.reference is not None:
             kind = OutputError
         raise kind(f"cannot copy {source}: {error.account}", hint=error.hint) from error

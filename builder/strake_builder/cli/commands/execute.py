@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
 from strake_builder.cli.validation import problems
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
@@ -54,9 +54,9 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     try:
         request = BuildRequest.model_validate_json(Path(path).read_bytes())
     except OSError as error:
-        raise InvalidRequest(f"cannot read the request {path}: {error.strerror}") from error
+        raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
     except ValidationError as error:
-        raise InvalidRequest(f"the request {path} is not valid: {problems(error)}") from error
+        raise InvalidRequestError(f"the request {path} is not valid: {problems(error)}") from error
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
     git = request.source.git.credentials if request.source.git is not None else None
@@ -90,7 +90,7 @@ def mounted_credentials(path: str | None) -> Credentials:
     """Return the credentials of a mounted Docker config file, and of the pod's identity in a cloud.
 
     Raises:
-        InvalidRequest: a file is there and cannot be read.
+        InvalidRequestError: a file is there and cannot be read.
     """
     from strake_oci.credentials.sources import Credentials, cloud_credentials
     from strake_oci.errors import CredentialError
@@ -99,4 +99,4 @@ def mounted_credentials(path: str | None) -> Credentials:
     try:
         return Credentials.from_files(files, then=cloud_credentials())
     except CredentialError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error

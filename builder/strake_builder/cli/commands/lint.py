@@ -13,7 +13,7 @@ from strake_builder.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from strake_builder.frontend.errors import DockerfileRefused
+    from strake_builder.frontend.errors import DockerfileRefusedError
     from strake_builder.frontend.lint import LintWarning
 
 _EXAMPLES: Final = """\
@@ -44,11 +44,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_lint(arguments: argparse.Namespace) -> int:
     """Check a Dockerfile; return the exit status."""
-    from strake_builder.frontend.errors import DockerfileRefused
+    from strake_builder.frontend.errors import DockerfileRefusedError
 
     try:
         warnings, fails = _check(arguments)
-    except DockerfileRefused as refused:
+    except DockerfileRefusedError as refused:
         _print((), refused, arguments.format)
         return refused.exit_status
     except BuildError as error:
@@ -77,7 +77,7 @@ def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool
     return warnings, fails_on_warnings(dockerfile)
 
 
-def _print(warnings: Sequence[LintWarning], refused: DockerfileRefused | None, form: str) -> None:
+def _print(warnings: Sequence[LintWarning], refused: DockerfileRefusedError | None, form: str) -> None:
     from strake_builder.frontend.lint import as_json, as_sarif, as_text
 
     if form == "json":

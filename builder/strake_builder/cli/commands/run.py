@@ -13,7 +13,7 @@ from strake_builder.cli.flags.cache import read_cache, read_cache_limit
 from strake_builder.cli.flags.registry import read_registries
 from strake_builder.cli.flags.sizes import read_max_unpacked
 from strake_builder.cli.validation import problems
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuild
@@ -92,9 +92,9 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
         credentials = default_credentials(then=cloud_credentials())
     except ValidationError as error:
-        raise InvalidRequest(problems(error)) from error
+        raise InvalidRequestError(problems(error)) from error
     except CredentialError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error
     return request, BuildInputs(
         credentials=BuildCredentials(
             git=git_credentials_from(os.environ), pull=credentials, push=credentials
@@ -121,13 +121,13 @@ def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
     try:
         content = Path(filename).read_text(encoding="utf-8") if text is None else text
         if len(content) > _SIZE_LIMIT:
-            raise InvalidRequest(f"{filename} is larger than {_SIZE_LIMIT >> 20} MiB")
+            raise InvalidRequestError(f"{filename} is larger than {_SIZE_LIMIT >> 20} MiB")
         return [document for document in yaml.safe_load_all(content) if isinstance(document, dict)]
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"cannot read {filename}: {error}") from error
+        raise InvalidRequestError(f"cannot read {filename}: {error}") from error
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
         # Of a value with a tag that it does not fit (!!int x) PyYAML raises what happens to come.
-        raise InvalidRequest(f"{filename} is no YAML: {error}") from error
+        raise InvalidRequestError(f"{filename} is no YAML: {error}") from error
 
 
 def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
@@ -137,17 +137,17 @@ def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
 
     found = [document for document in documents if document.get("kind") == "ImageBuild"]
     if len(found) != 1:
-        raise InvalidRequest(f"{filename} has {len(found)} ImageBuild manifests, expected one")
+        raise InvalidRequestError(f"{filename} has {len(found)} ImageBuild manifests, expected one")
     try:
         return ImageBuild.model_validate(found[0])
     except ValidationError as error:
-        raise InvalidRequest(f"{filename} is not valid: {problems(error)}") from error
+        raise InvalidRequestError(f"{filename} is not valid: {problems(error)}") from error
 
 
 def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:
     for document in documents:
         if document.get("kind") == "ConfigMap" and document.get("metadata", {}).get("name") == name:
             return {str(key): str(value) for key, value in (document.get("data") or {}).items()}
-    raise InvalidRequest(
+    raise InvalidRequestError(
         f"the ConfigMap {name!r} is not in the file", hint="add it as a further document, separated by ---"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 HELP = "a value for an ARG; without =VALUE that of the environment's variable, if it is set"
 
@@ -21,13 +21,15 @@ def build_arguments(given: Iterable[str], environment: Mapping[str, str] = os.en
         environment: variables by name.
 
     Raises:
-        InvalidRequest: a name is empty.
+        InvalidRequestError: a name is empty.
     """
     found = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not name:
-            raise InvalidRequest(f"--build-arg {text!r} has no name", hint="write NAME=VALUE, or NAME alone")
+            raise InvalidRequestError(
+                f"--build-arg {text!r} has no name", hint="write NAME=VALUE, or NAME alone"
+            )
         if equals or name in environment:
             found[name] = value if equals else environment[name]
     return found

@@ -10,7 +10,7 @@ from typing import Final
 from strake_builder.cli.flags.cache import add_cache_flags
 from strake_builder.cli.flags.registry import add_registry_flags
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"
 _DEFAULT_WORK: Final = "/var/tmp/strake-{uid}"  # noqa: S108 - refused where somebody else made it first
@@ -81,7 +81,7 @@ def read_secrets(texts: list[str]) -> dict[str, bytes]:
     """Return the secrets that `--secret` names, by id.
 
     Raises:
-        InvalidRequest: a flag is malformed, or its file or variable is not there.
+        InvalidRequestError: a flag is malformed, or its file or variable is not there.
     """
     secrets = {}
     for text in texts:
@@ -90,7 +90,7 @@ def read_secrets(texts: list[str]) -> dict[str, bytes]:
         source, variable = fields.get("src") or fields.get("source"), fields.get("env")
         unknown = fields.keys() - {"id", "src", "source", "env", "type"}
         if not name or unknown:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"--secret {text!r} is not understood", hint="write id=ID,src=FILE or id=ID,env=NAME"
             )
         try:
@@ -99,9 +99,9 @@ def read_secrets(texts: list[str]) -> dict[str, bytes]:
             else:
                 secrets[name] = Path(source or name).read_bytes()
         except KeyError:
-            raise InvalidRequest(f"--secret {name}: the variable {variable} is not set") from None
+            raise InvalidRequestError(f"--secret {name}: the variable {variable} is not set") from None
         except OSError as error:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"--secret {name}: cannot read {source or name}: {error.strerror}"
             ) from error
     return secrets
@@ -111,14 +111,14 @@ def read_ssh(texts: list[str]) -> dict[str, str]:
     """Return the agent sockets that `--ssh` names, by id.
 
     Raises:
-        InvalidRequest: no socket is named and none is in the environment.
+        InvalidRequestError: no socket is named and none is in the environment.
     """
     sockets = {}
     for text in texts:
         name, _, path = text.partition("=")
         socket = path or os.environ.get("SSH_AUTH_SOCK", "")
         if not socket:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"--ssh {name}: no agent runs here", hint="start ssh-agent, or write ID=SOCKET"
             )
         sockets[name] = os.path.realpath(socket)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.sizes import read_size
 from strake_builder.cli.flags.switches import add_switch, boolean
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import Cache
@@ -92,7 +92,7 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         base: what holds where no flag says anything.
 
     Raises:
-        InvalidRequest: a flag is malformed, or two contradict each other.
+        InvalidRequestError: a flag is malformed, or two contradict each other.
     """
     given = {
         "repository": arguments.cache_repo or _beside_destination(arguments, destinations, base),
@@ -107,7 +107,7 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         "writes": arguments.no_push_cache,
     }
     if arguments.cache is False and (given["repository"] or given["images"] or given["inline"]):
-        raise InvalidRequest("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
+        raise InvalidRequestError("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
     changes: dict[str, object] = {field: value for field, value in given.items() if value}
     changes.update((field, False) for field, off in switched_off.items() if off)
     if arguments.cache or arguments.cache_dir or given["repository"] or given["images"] or given["inline"]:
@@ -123,7 +123,7 @@ def _beside_destination(
     if not arguments.cache or elsewhere:
         return None
     if not destinations:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
         )
     return f"{_without_tag(destinations[0])}/cache"
@@ -133,7 +133,7 @@ def read_cache_limit(arguments: argparse.Namespace) -> int:
     """Return the bytes that `--cache-max-size` allows.
 
     Raises:
-        InvalidRequest: it is no size.
+        InvalidRequestError: it is no size.
     """
     return read_size(arguments.cache_max_size, "--cache-max-size")
 
@@ -143,7 +143,7 @@ def _seconds(text: str) -> int:
     if _DURATION.fullmatch(text):
         total = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
     if not total:
-        raise InvalidRequest(f"--cache-ttl {text!r} is no duration", hint="such as 6h, 90m or 14d")
+        raise InvalidRequestError(f"--cache-ttl {text!r} is no duration", hint="such as 6h, 90m or 14d")
     return total
 
 

@@ -15,7 +15,7 @@ import posixpath
 from typing import Final
 
 from strake_builder.cli.flags.switches import add_switch
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 _TRIED_AGAIN: Final = "what may succeed later is tried again in any case"
 _OWN_FILES: Final = "nothing of the builder's own files can get into an image; what steps write stays in it"
@@ -80,11 +80,11 @@ def translate(arguments: argparse.Namespace) -> list[str]:
     """Translate kaniko's flags into Strake's; return what a person should know.
 
     Raises:
-        InvalidRequest: a flag is malformed, fits nothing, or asks for what Strake does not do.
+        InvalidRequestError: a flag is malformed, fits nothing, or asks for what Strake does not do.
     """
     for flag, hint in _REFUSED_SWITCHES.items():
         if _given(arguments, flag):
-            raise InvalidRequest(f"{flag} is not supported", hint=hint)
+            raise InvalidRequestError(f"{flag} is not supported", hint=hint)
     _translate_context(arguments)
     if arguments.insecure:
         arguments.insecure_registry = [*arguments.insecure_registry, *_pushed_to(arguments)]
@@ -110,12 +110,12 @@ def _translate_context(arguments: argparse.Namespace) -> None:
     ref, _, path = fragment.rpartition("#")[2].partition(":")
     if arguments.git is not None:
         if not is_git:
-            raise InvalidRequest("--git: the context is no git repository")
+            raise InvalidRequestError("--git: the context is no git repository")
         ref = ref or _branch(arguments.git)
     sub_path: str | None = arguments.context_sub_path
     if sub_path is not None:
         if ".." in sub_path.split("/"):
-            raise InvalidRequest(f"--context-sub-path {sub_path!r} leads out of the context")
+            raise InvalidRequestError(f"--context-sub-path {sub_path!r} leads out of the context")
         path = posixpath.join(path, sub_path.strip("/"))
     if is_git:
         context = f"{url}#{ref}:{path}" if path else f"{url}#{ref}" if ref else url
@@ -127,9 +127,11 @@ def _translate_context(arguments: argparse.Namespace) -> None:
 def _branch(text: str) -> str:
     fields = dict(part.partition("=")[::2] for part in text.split(","))
     if unknown := fields.keys() - _GIT_FIELDS:
-        raise InvalidRequest(f"--git: {min(unknown)!r} is not understood", hint="write branch=NAME")
+        raise InvalidRequestError(f"--git: {min(unknown)!r} is not understood", hint="write branch=NAME")
     if fields.get("insecure-skip-tls", "false") != "false":
-        raise InvalidRequest("--git: certificates are always verified", hint="$GIT_SSL_CAINFO names a CA")
+        raise InvalidRequestError(
+            "--git: certificates are always verified", hint="$GIT_SSL_CAINFO names a CA"
+        )
     return fields.get("branch", "")
 
 
@@ -141,4 +143,4 @@ def _pushed_to(arguments: argparse.Namespace) -> list[str]:
     try:
         return list(dict.fromkeys(Reference.parse(place).repository.registry for place in places))
     except OCIError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.cli.flags.output_option import OutputOption, absolute, parse_output, read_compression
 from strake_builder.cli.flags.switches import add_switch
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import (
     STANDARD_OUTPUT,
     ArchiveTarget,
@@ -146,7 +146,7 @@ def read_outputs(arguments: argparse.Namespace) -> Outputs:
     """Return what the flags say together.
 
     Raises:
-        InvalidRequest: one is malformed, or two contradict each other, or the image goes nowhere.
+        InvalidRequestError: one is malformed, or two contradict each other, or the image goes nowhere.
         ValidationError: the form contradicts itself.
     """
     from strake_api.request import Output
@@ -178,18 +178,20 @@ def _refuse_nowhere(
 ) -> None:
     if not destinations and not files and not arguments.no_push:
         hint = "push with --destination IMAGE, write files with --output, or check the build with --no-push"
-        raise InvalidRequest("no destination: the image goes nowhere", hint=hint)
+        raise InvalidRequestError("no destination: the image goes nowhere", hint=hint)
     for target in files:
         if isinstance(target, ArchiveTarget) and target.docker and not (target.names or destinations):
             hint = "name it with --destination IMAGE and --no-push, or with name=IMAGE in --output"
-            raise InvalidRequest("an archive for docker load needs a name for the image", hint=hint)
+            raise InvalidRequestError("an archive for docker load needs a name for the image", hint=hint)
     taken = [target.path for target in files]
     if twice := next((path for path in taken if taken.count(path) > 1), None):
-        raise InvalidRequest(f"two outputs go to {twice}", hint="give each a place of its own")
+        raise InvalidRequestError(f"two outputs go to {twice}", hint="give each a place of its own")
     if STANDARD_OUTPUT in taken and arguments.log_format == "json":
-        raise InvalidRequest("the standard output has the events of --log-format json", hint="name a file")
+        raise InvalidRequestError(
+            "the standard output has the events of --log-format json", hint="name a file"
+        )
     if STANDARD_OUTPUT in taken and os.isatty(1):
-        raise InvalidRequest("an archive does not go to a terminal", hint="redirect it, or name a file")
+        raise InvalidRequestError("an archive does not go to a terminal", hint="redirect it, or name a file")
 
 
 def _flags_form(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -223,7 +225,7 @@ def _merged(forms: list[Mapping[str, Any]]) -> dict[str, Any]:
 def _agree(given: dict[str, Any], name: str, value: object, shown: str) -> None:
     if given.setdefault(name, value) != value:
         hint = "an image has one form, wherever it goes"
-        raise InvalidRequest(f"{shown} is given as {given[name]!r} and as {value!r}", hint=hint)
+        raise InvalidRequestError(f"{shown} is given as {given[name]!r} and as {value!r}", hint=hint)
 
 
 def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
@@ -231,7 +233,7 @@ def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise InvalidRequest(f"{flag} {text!r} is not understood", hint="write NAME=VALUE")
+            raise InvalidRequestError(f"{flag} {text!r} is not understood", hint="write NAME=VALUE")
         pairs[name] = value
     return pairs
 
@@ -244,4 +246,4 @@ def _epoch(text: str | None) -> int | None:
     try:
         return parse_epoch(text)
     except ValueError as error:
-        raise InvalidRequest(f"--source-date-epoch: {error}") from error
+        raise InvalidRequestError(f"--source-date-epoch: {error}") from error

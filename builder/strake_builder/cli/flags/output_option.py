@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import (
     STANDARD_OUTPUT,
     ArchiveTarget,
@@ -53,20 +53,20 @@ def parse_output(text: str) -> OutputOption:
     """Read one `--output`.
 
     Raises:
-        InvalidRequest: it is malformed, or has a field that its type does not know.
+        InvalidRequestError: it is malformed, or has a field that its type does not know.
     """
     fields = _fields(text)
     kind = fields.pop("type", "")
     if kind not in _KNOWN:
         reason = f"the type {kind!r} is not known" if kind else "it has no type"
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"--output {text!r}: {reason}", hint=f"type is one of {', '.join(sorted(_KNOWN))}"
         )
     known = _KNOWN[kind]
     for name in fields:
         if name not in known and not (name.startswith(_ANNOTATION) and known > _FORM):
             more = " and annotation.NAME" if known > _FORM else ""
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"--output {text!r}: type={kind} has no field {name!r}",
                 hint=f"it has {', '.join(sorted(known))}{more}",
             )
@@ -79,7 +79,7 @@ def _fields(text: str) -> dict[str, str]:
     try:
         (row,) = csv.reader([text], strict=True)
     except (csv.Error, ValueError):
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"--output {text!r} is not understood", hint="write type=…,dest=… (quote a field with a comma)"
         ) from None
     fields: dict[str, str] = {}
@@ -88,7 +88,7 @@ def _fields(text: str) -> dict[str, str]:
         name = name.strip().lower() if not name.startswith(_ANNOTATION) else name
         if not equals or not name or name in fields:
             wrong = "is given twice" if name in fields else "is not NAME=VALUE"
-            raise InvalidRequest(f"--output {text!r}: {part!r} {wrong}")
+            raise InvalidRequestError(f"--output {text!r}: {part!r} {wrong}")
         fields[name] = value
     return fields
 
@@ -172,8 +172,8 @@ class _Reading:
             raise self._wrong(f"{name} is true or false, not {text!r}", "")
         return _BOOLEANS[text.lower()]
 
-    def _wrong(self, what: str, hint: str) -> InvalidRequest:
-        return InvalidRequest(f"--output {self.text!r}: {what}", hint=hint)
+    def _wrong(self, what: str, hint: str) -> InvalidRequestError:
+        return InvalidRequestError(f"--output {self.text!r}: {what}", hint=hint)
 
 
 def absolute(path: str) -> str:
@@ -185,10 +185,10 @@ def read_compression(text: str, flag: str) -> str:
     """Return a compression under its own name; BuildKit calls none `uncompressed`.
 
     Raises:
-        InvalidRequest: there is no such compression; the message names the flag.
+        InvalidRequestError: there is no such compression; the message names the flag.
     """
     name = "none" if text == "uncompressed" else text
     if name not in {"gzip", "zstd", "none"}:
         hint = "it is gzip, zstd or none"
-        raise InvalidRequest(f"{flag}: the compression {text!r} is not known", hint=hint)
+        raise InvalidRequestError(f"{flag}: the compression {text!r} is not known", hint=hint)
     return name

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.switches import add_switch
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_builder.cli.registry_access import RegistrySettingsBuilder
@@ -57,7 +57,7 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
         *insecure: more registries that are spoken to over plain HTTP.
 
     Raises:
-        InvalidRequest: a flag is malformed, or names a file that is not there.
+        InvalidRequestError: a flag is malformed, or names a file that is not there.
     """
     from strake_builder.cli.registry_access import RegistrySettingsBuilder
 
@@ -89,7 +89,7 @@ def _read_mirrors(arguments: argparse.Namespace, builder: RegistrySettingsBuilde
     maps = [*arguments.registry_map, *(f"docker.io={mirror}" for mirror in arguments.registry_mirror)]
     if only and not maps:
         hint = "name mirrors with --registry-map or --registry-mirror"
-        raise InvalidRequest("--skip-default-registry-fallback: there are no mirrors", hint=hint)
+        raise InvalidRequestError("--skip-default-registry-fallback: there are no mirrors", hint=hint)
     for text in maps:
         host, places = _pair("--registry-map", text, "MIRROR[/PREFIX]")
         builder.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
@@ -98,12 +98,12 @@ def _read_mirrors(arguments: argparse.Namespace, builder: RegistrySettingsBuilde
 def _pair(flag: str, text: str, value: str) -> tuple[str, str]:
     host, _, rest = text.partition("=")
     if not rest:
-        raise InvalidRequest(f"{flag} {text!r} is not understood", hint=f"write {flag} HOST={value}")
+        raise InvalidRequestError(f"{flag} {text!r} is not understood", hint=f"write {flag} HOST={value}")
     return host, rest
 
 
 def _file(flag: str, path: str) -> Path:
     found = Path(os.path.abspath(path))
     if not found.is_file():
-        raise InvalidRequest(f"{flag}: there is no file {path}")
+        raise InvalidRequestError(f"{flag}: there is no file {path}")
     return found

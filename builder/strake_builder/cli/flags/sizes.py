@@ -7,7 +7,7 @@ import os
 from typing import Final
 
 from strake_api.values.size import parse_size
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
 MAX_UNPACKED_DEFAULT: Final = "64GiB"
@@ -22,12 +22,12 @@ def read_size(text: str, name: str) -> int:
         name: the flag or variable that it comes from.
 
     Raises:
-        InvalidRequest: it is no size.
+        InvalidRequestError: it is no size.
     """
     try:
         return parse_size(text)
     except ValueError as error:
-        raise InvalidRequest(f"{name} {text!r} is no size", hint="such as 500MiB or 20GiB") from error
+        raise InvalidRequestError(f"{name} {text!r} is no size", hint="such as 500MiB or 20GiB") from error
 
 
 def add_max_unpacked_flag(parser: argparse._ActionsContainer) -> None:
@@ -45,12 +45,12 @@ def read_max_unpacked(arguments: argparse.Namespace) -> int:
     """Return the bytes that `--max-unpacked-size`, or else its variable, allows.
 
     Raises:
-        InvalidRequest: it is no size, or none at all.
+        InvalidRequestError: it is no size, or none at all.
     """
     text, name = arguments.max_unpacked_size, "--max-unpacked-size"
     if text is None:
         text, name = os.environ.get(MAX_UNPACKED_VARIABLE) or MAX_UNPACKED_DEFAULT, MAX_UNPACKED_VARIABLE
     size = read_size(text, name)
     if not size:
-        raise InvalidRequest(f"{name} {text!r} leaves no room at all", hint="such as 500MiB or 20GiB")
+        raise InvalidRequestError(f"{name} {text!r} leaves no room at all", hint="such as 500MiB or 20GiB")
     return size

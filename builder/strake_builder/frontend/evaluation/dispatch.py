@@ -24,7 +24,7 @@ def carry_out(state: StageState, instruction: Instruction, origin: Origin) -> St
         origin: Where it stands.
 
     Raises:
-        Fault: It cannot be carried out.
+        FaultError: It cannot be carried out.
     """
     match instruction:
         case Run():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.go_text import quote
 from strake_builder.frontend.evaluation.sources import add_source, check_checksum, copy_source
@@ -111,7 +111,7 @@ def _ownership(chown: str, *, link: bool) -> Ownership | None:
         return None
     ownership = parse_chown(chown)
     if link and ownership.needs_names:
-        raise Fault(
+        raise FaultError(
             Code.INVALID_FLAG,
             f"--chown={chown[:60]}: user and group names can't be resolved when used with --link",
             hint="use numbers, --chown=uid:gid, or take --link away",
@@ -124,7 +124,7 @@ def _files(state: StageState, instruction: Copy | Add) -> tuple[HeredocFile, ...
     files = []
     for doc in instruction.contents:
         if "/" in doc.name or doc.name in (".", ".."):
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_HEREDOC,
                 f"{doc.name[:60]!r} cannot be the name of a file",
                 hint="a heredoc's delimiter names the file it becomes",

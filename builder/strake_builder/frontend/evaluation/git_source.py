@@ -6,7 +6,7 @@ import re
 from typing import Final, Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.model.steps import GitSource
 
@@ -34,7 +34,7 @@ def parse_git(text: str, *, checksum: str = "", keep_git_dir: bool | None = None
         keep_git_dir: `--keep-git-dir`.
 
     Raises:
-        Fault: It is one, and its query is not understood or contradicts the flags.
+        FaultError: It is one, and its query is not understood or contradicts the flags.
     """
     split = _split(text)
     if split is None:
@@ -49,7 +49,7 @@ def parse_git(text: str, *, checksum: str = "", keep_git_dir: bool | None = None
         raise found.invalid(f"checksum mismatch: {checksum!r} and {wanted!r}")
     pinned = checksum or wanted
     if pinned and not _COMMIT.match(pinned):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_CHECKSUM,
             f"invalid commit {pinned[:80]!r} for a Git source",
             hint="write a commit in lower-case hexadecimal digits",
@@ -109,8 +109,8 @@ class _Query:
                 raise self.invalid(f"query {key!r} has no value")
             self._values[key] = value
 
-    def invalid(self, message: str) -> Fault:
-        return Fault(Code.INVALID_SOURCE, f"{message} in a Git URL", needle=self._text)
+    def invalid(self, message: str) -> FaultError:
+        return FaultError(Code.INVALID_SOURCE, f"{message} in a Git URL", needle=self._text)
 
     def get(self, key: str) -> str | None:
         return self._values.get(key)

@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import go_text
 from strake_builder.frontend.evaluation.ports import parse_port
 from strake_builder.frontend.evaluation.signals import check_signal
@@ -53,7 +53,7 @@ def apply(state: StageState, instruction: Metadata) -> str:  # noqa: C901 one li
     """Carry out one instruction.
 
     Raises:
-        Fault: A value is invalid, or a word cannot be expanded.
+        FaultError: A value is invalid, or a word cannot be expanded.
     """
     match instruction:
         case Arg():
@@ -233,7 +233,7 @@ def expose(state: StageState, instruction: Expose) -> str:
                 state.note("ExposeInvalidFormat", message, instruction.position)
             state.ports += spec.last - spec.first + 1
             if state.ports > _MAX_PORTS:
-                raise Fault(Code.TOO_LARGE, f"the stage names more than {_MAX_PORTS} ports")
+                raise FaultError(Code.TOO_LARGE, f"the stage names more than {_MAX_PORTS} ports")
             ports += spec.ports()
     state.change(exposed_ports=tuple(sorted({*state.config.exposed_ports, *ports})))
     return f"EXPOSE {go_text.plain_list(ports)}"
@@ -243,7 +243,7 @@ def volume(state: StageState, instruction: Volume) -> str:
     """VOLUME."""
     paths = [state.expand(path, instruction.position) for path in instruction.paths]
     if not all(paths):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_ARGUMENT,
             "a VOLUME can not be an empty string",
             hint="a variable in it is empty or not set",

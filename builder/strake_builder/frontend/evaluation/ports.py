@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 
 _PROTOCOLS: Final = frozenset({"tcp", "udp", "sctp"})
 _MAX_PORT: Final = 65535
@@ -42,7 +42,7 @@ def parse_port(text: str) -> PortSpec:
     """Read one argument.
 
     Raises:
-        Fault: It is no port, range, protocol or address.
+        FaultError: It is no port, range, protocol or address.
     """
     *mapping, container = text.split(":")
     host = mapping.pop() if mapping else ""
@@ -86,5 +86,5 @@ def _number(text: str, digits: str) -> int:
     return int(digits)
 
 
-def _invalid(text: str, why: str, hint: str = "write EXPOSE 8080 or EXPOSE 53/udp") -> Fault:
-    return Fault(Code.INVALID_PORT, f"invalid port {text[:60]!r}: {why}", hint=hint, needle=text)
+def _invalid(text: str, why: str, hint: str = "write EXPOSE 8080 or EXPOSE 53/udp") -> FaultError:
+    return FaultError(Code.INVALID_PORT, f"invalid port {text[:60]!r}: {why}", hint=hint, needle=text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.model.steps import (
     BindMount,
@@ -56,7 +56,7 @@ def _command(state: StageState, instruction: Run) -> tuple[Command, tuple[Heredo
     match instruction.form:
         case ExecForm(args):
             if not args:
-                raise Fault(Code.MISSING_ARGUMENT, "RUN [] names no program", needle="[")
+                raise FaultError(Code.MISSING_ARGUMENT, "RUN [] names no program", needle="[")
             return ExecCommand(args), ()
         case ShellForm(text):
             script, files = _script(instruction, text)
@@ -79,7 +79,9 @@ def _script(instruction: Run, text: str) -> tuple[str, tuple[HeredocFile, ...]]:
     if not body.startswith("#!"):
         return body, ()
     if "/" in doc.name or doc.name in (".", ".."):
-        raise Fault(Code.INVALID_HEREDOC, f"{doc.name[:60]!r} cannot be the name of a script", needle="<<")
+        raise FaultError(
+            Code.INVALID_HEREDOC, f"{doc.name[:60]!r} cannot be the name of a script", needle="<<"
+        )
     return _PIPES + doc.name, (HeredocFile(doc.name, body),)
 
 
@@ -136,7 +138,7 @@ def _secret(spec: MountSpec, directory: str) -> SecretMount:
         base = posixpath.basename(name.rstrip("/"))
         if base in ("", ".", ".."):
             message = f"{name[:60]!r} cannot be the name of a secret's file"
-            raise Fault(Code.INVALID_MOUNT, message, hint="give it a target", needle="--mount")
+            raise FaultError(Code.INVALID_MOUNT, message, hint="give it a target", needle="--mount")
         target = f"/run/secrets/{base}"
     return SecretMount(
         id=name,
@@ -152,7 +154,7 @@ def _secret(spec: MountSpec, directory: str) -> SecretMount:
 def _target(spec: MountSpec, directory: str) -> str:
     target = paths.clean(posixpath.join(directory or "/", spec.target))
     if target == "/":
-        raise Fault(
+        raise FaultError(
             Code.INVALID_MOUNT,
             f"invalid mount target {spec.target or '/'!r}",
             hint="write target=/path; the root itself cannot be mounted over",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.text.suggest import did_you_mean
 
 _NAMES: Final = frozenset(
@@ -24,11 +24,11 @@ def check_signal(text: str) -> None:
     """Refuse what is no signal. Any number but 0 is one.
 
     Raises:
-        Fault: It is neither a number nor the name of a signal.
+        FaultError: It is neither a number nor the name of a signal.
     """
     name = text.upper().removeprefix("SIG")
     if not (int(text) if _NUMBER.match(text) else name in _NAMES):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_SIGNAL,
             f"invalid signal: {text[:40]!r}",
             hint=did_you_mean(name, sorted(_NAMES)) or "write a name such as SIGTERM, or a number",

@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.git_source import parse_git
 from strake_builder.frontend.model.steps import GitSource, PathSource, UrlSource
@@ -21,13 +21,13 @@ def copy_source(text: str, *, parents: bool) -> PathSource:
     """Read a source of COPY.
 
     Raises:
-        Fault: It is a URL or a Git repository, which only ADD takes.
+        FaultError: It is a URL or a Git repository, which only ADD takes.
     """
     hint = "use ADD for it, or RUN with curl or git"
     if parse_git(text) is not None:
-        raise Fault(Code.INVALID_SOURCE, "source can't be a git ref for COPY", hint=hint, needle=text)
+        raise FaultError(Code.INVALID_SOURCE, "source can't be a git ref for COPY", hint=hint, needle=text)
     if is_url(text):
-        raise Fault(Code.INVALID_SOURCE, "source can't be a URL for COPY", hint=hint, needle=text)
+        raise FaultError(Code.INVALID_SOURCE, "source can't be a URL for COPY", hint=hint, needle=text)
     return path_source(text, parents=parents)
 
 
@@ -35,14 +35,14 @@ def add_source(text: str, *, checksum: str, keep_git_dir: bool | None) -> PathSo
     """Read a source of ADD.
 
     Raises:
-        Fault: A Git URL contradicts the flags, or the checksum is malformed.
+        FaultError: A Git URL contradicts the flags, or the checksum is malformed.
     """
     git = parse_git(text, checksum=checksum, keep_git_dir=keep_git_dir)
     if git is not None:
         return git
     if is_url(text):
         if checksum and not _DIGEST.match(checksum):
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_CHECKSUM,
                 f"invalid checksum {checksum[:80]!r}",
                 hint="write --checksum=sha256: and 64 lower-case hexadecimal digits",
@@ -56,7 +56,7 @@ def path_source(text: str, *, parents: bool) -> PathSource:
     """Read a local path. With `parents`, "/./" marks where the kept directories begin.
 
     Raises:
-        Fault: It is a malformed pattern.
+        FaultError: It is a malformed pattern.
     """
     if has_wildcards(text):
         check_pattern(text)
@@ -80,7 +80,7 @@ def check_checksum(checksum: str, sources: tuple[str, ...]) -> None:
     """Refuse `--checksum` where it cannot mean anything.
 
     Raises:
-        Fault: There is not exactly one source, or it is a local path.
+        FaultError: There is not exactly one source, or it is a local path.
     """
     if not checksum:
         return
@@ -90,7 +90,7 @@ def check_checksum(checksum: str, sources: tuple[str, ...]) -> None:
         message, hint = "checksum requires HTTP(S) or Git sources", "take --checksum away"
     else:
         return
-    raise Fault(Code.INVALID_CHECKSUM, message, hint=hint, needle="--checksum")
+    raise FaultError(Code.INVALID_CHECKSUM, message, hint=hint, needle="--checksum")
 
 
 def _filename(url: str) -> str:

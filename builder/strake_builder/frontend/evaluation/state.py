@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.model.findings import Finding
 from strake_builder.frontend.text.suggest import nearest
 from strake_builder.frontend.words.lexer import Expansion, WordLexer
@@ -81,7 +81,7 @@ class StageState:
         """Expand variables as they stand before the instruction's own line.
 
         Raises:
-            Fault: See `WordLexer.expand`; or the stage's budget is spent.
+            FaultError: See `WordLexer.expand`; or the stage's budget is spent.
         """
         return self._expand(self.lexer, text, position).text
 
@@ -106,12 +106,12 @@ class StageState:
         """Take from the budget for text that the file does not hold itself.
 
         Raises:
-            Fault: It is spent: instructions that repeat long values would fill the memory.
+            FaultError: It is spent: instructions that repeat long values would fill the memory.
         """
         self.spent += max(0, characters)
         if self.spent > _MAX_TEXT:
             message = f"expanding the stage's instructions makes more than {_MAX_TEXT} characters"
-            raise Fault(Code.TOO_LARGE, message, needle=position.keyword)
+            raise FaultError(Code.TOO_LARGE, message, needle=position.keyword)
 
     def _note_unset(self, names: frozenset[str], position: Position) -> None:
         for name in sorted(names - self.arguments.keys() - NO_VARIABLES):
@@ -129,7 +129,7 @@ class StageState:
         """Set a variable.
 
         Raises:
-            Fault: There are too many.
+            FaultError: There are too many.
         """
         self.values.pop(name, None)
         self.values[name] = value
@@ -154,10 +154,10 @@ def check_count(what: str, things: Sized) -> None:
     """Bound what every later step's configuration repeats.
 
     Raises:
-        Fault: There are more than 2,000.
+        FaultError: There are more than 2,000.
     """
     if len(things) > _MAX_THINGS:
-        raise Fault(Code.TOO_LARGE, f"the stage has more than {_MAX_THINGS} {what}")
+        raise FaultError(Code.TOO_LARGE, f"the stage has more than {_MAX_THINGS} {what}")
 
 
 def variables_of(config: RuntimeConfig) -> Mapping[str, str]:

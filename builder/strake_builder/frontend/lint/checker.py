@@ -74,7 +74,7 @@ def lint(
         The warnings in the order of the file, without those that the file switches off.
 
     Raises:
-        DockerfileRefused: The file cannot be planned or evaluated at all.
+        DockerfileRefusedError: The file cannot be planned or evaluated at all.
     """
     here = platform or host()
     planned = plan(dockerfile, target=target, build_args=build_args or {}, platform=here, build_platform=here)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_builder.frontend.errors import Fault
+from strake_builder.frontend.errors import FaultError
 from strake_builder.frontend.model.findings import Finding
 from strake_builder.frontend.planning.arguments_scope import global_arguments, platform_arguments
 from strake_builder.frontend.reading.needs import check_reference
@@ -79,7 +79,7 @@ def _default_bases(plan: BuildPlan, lexer: WordLexer) -> Iterator[tuple[From, st
         values = global_arguments(plan.dockerfile.global_args, lexer, predefined, {})
         for stage in plan.every_stage:
             yield stage.from_, lexer.word(stage.from_.base, values)
-    except Fault:
+    except FaultError:
         # A default that only a build argument makes valid; then there is nothing to say about bases.
         return
 
@@ -87,6 +87,6 @@ def _default_bases(plan: BuildPlan, lexer: WordLexer) -> Iterator[tuple[From, st
 def _is_reference(text: str) -> bool:
     try:
         check_reference(text, "")
-    except Fault:
+    except FaultError:
         return False
     return True

@@ -10,7 +10,7 @@ from strake_api.text import visible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from strake_builder.frontend.errors import DockerfileRefused
+    from strake_builder.frontend.errors import DockerfileRefusedError
     from strake_builder.frontend.lint.checker import LintWarning
 
 _MAX_SHOWN_LINES: Final = 12
@@ -33,7 +33,7 @@ def _paragraph(warning: LintWarning) -> str:
     return "\n".join((head, f"    {warning.rule.url}", *shown)) + "\n"
 
 
-def as_json(warnings: Sequence[LintWarning], refused: DockerfileRefused | None = None) -> str:
+def as_json(warnings: Sequence[LintWarning], refused: DockerfileRefusedError | None = None) -> str:
     """Return a JSON document.
 
     Args:
@@ -76,7 +76,7 @@ def as_json(warnings: Sequence[LintWarning], refused: DockerfileRefused | None =
 
 
 def as_sarif(
-    warnings: Sequence[LintWarning], refused: DockerfileRefused | None = None, *, version: str
+    warnings: Sequence[LintWarning], refused: DockerfileRefusedError | None = None, *, version: str
 ) -> str:
     """Return a SARIF log, for code scanning.
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 
 _STANDARD: Final = 0o6777
 _ALL: Final = 0o7777
@@ -37,7 +37,7 @@ def check_mode(text: str) -> None:
     """Refuse what is no mode.
 
     Raises:
-        Fault: It is neither an octal number up to 07777 nor a symbolic mode.
+        FaultError: It is neither an octal number up to 07777 nor a symbolic mode.
     """
     if not _is_octal(text):
         _parse(text)
@@ -52,7 +52,7 @@ def apply_mode(mode: int, text: str, *, is_directory: bool) -> int:
         is_directory: Whether it is a directory, for which `X` always sets execution.
 
     Raises:
-        Fault: As `check_mode`.
+        FaultError: As `check_mode`.
     """
     if _is_octal(text):
         return int(text, 8)
@@ -166,8 +166,8 @@ def _execute(who: int, conditional: int, changes: list[_Change]) -> None:
         changes.append(_Change("X", (who & conditional) if who else conditional))
 
 
-def _invalid(text: str) -> Fault:
-    return Fault(
+def _invalid(text: str) -> FaultError:
+    return FaultError(
         Code.INVALID_MODE,
         f"invalid chmod parameter: {text[:60]!r}",
         hint="write an octal number up to 07777, or a symbolic mode such as u=rwX,go=rX",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 
 
 def has_wildcards(path: str) -> bool:
@@ -35,7 +35,7 @@ def matches(pattern: str, path: str) -> bool:
     """Tell whether all of a relative path matches a pattern of as many elements.
 
     Raises:
-        Fault: The pattern is malformed.
+        FaultError: The pattern is malformed.
     """
     patterns, names = pattern.split("/"), path.split("/")
     return len(patterns) == len(names) and all(map(element_matches, patterns, names))
@@ -45,7 +45,7 @@ def element_matches(pattern: str, name: str) -> bool:
     """Tell whether one path element matches one pattern element.
 
     Raises:
-        Fault: The pattern is malformed.
+        FaultError: The pattern is malformed.
     """
     return compile_element(pattern).fullmatch(name) is not None
 
@@ -55,7 +55,7 @@ def compile_element(pattern: str) -> re.Pattern[str]:
     r"""Compile `*`, `?`, `[a-z]`, `[^a-z]` and `\c`.
 
     Raises:
-        Fault: A class is not closed or empty, or a backslash ends the pattern.
+        FaultError: A class is not closed or empty, or a backslash ends the pattern.
     """
     out: list[str] = []
     position = 0
@@ -101,7 +101,7 @@ def check_pattern(pattern: str) -> None:
     r"""Refuse a pattern that is malformed, as Go's filepath.Match does.
 
     Raises:
-        Fault: A class is not closed or empty, or a backslash ends the pattern.
+        FaultError: A class is not closed or empty, or a backslash ends the pattern.
     """
     position = 0
     while position < len(pattern):
@@ -124,7 +124,7 @@ def read_class(pattern: str, position: int, *, path_element: bool = False) -> tu
         path_element: The text matched holds no "/"; otherwise a negated class matches it.
 
     Raises:
-        Fault: It is malformed.
+        FaultError: It is malformed.
     """
     negated = pattern.startswith("^", position)
     position += negated
@@ -157,8 +157,8 @@ def _class_char(pattern: str, position: int) -> tuple[str, int]:
     return char, position + 1
 
 
-def _bad(pattern: str) -> Fault:
-    return Fault(
+def _bad(pattern: str) -> FaultError:
+    return FaultError(
         Code.INVALID_PATTERN,
         f"syntax error in pattern {pattern[:80]!r}",
         hint="close [ with ], or write \\[ for the character itself",

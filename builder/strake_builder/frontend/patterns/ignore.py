@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.patterns import path_pattern
 from strake_builder.frontend.patterns.glob import check_pattern, element_matches
 from strake_builder.frontend.text.whitespace import SPACE
@@ -97,7 +97,7 @@ class IgnoreMatcher:
         patterns: In order; "!" in front of one makes it an exception.
 
     Raises:
-        Fault: A pattern is malformed.
+        FaultError: A pattern is malformed.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
@@ -109,7 +109,7 @@ class IgnoreMatcher:
         """Make the matcher of an ignore file.
 
         Raises:
-            Fault: A pattern is malformed; the message names it.
+            FaultError: A pattern is malformed; the message names it.
         """
         return cls(read_patterns(text))
 
@@ -189,9 +189,9 @@ def _runs(patterns: Iterable[str]) -> tuple[_Run, ...]:
         exception = pattern.startswith("!")
         pattern = pattern.removeprefix("!")
         if not pattern:
-            raise Fault(Code.INVALID_PATTERN, 'illegal exclusion pattern: "!"', needle="!")
+            raise FaultError(Code.INVALID_PATTERN, 'illegal exclusion pattern: "!"', needle="!")
         if len(pattern) > _MAX_PATTERN:
-            raise Fault(Code.TOO_LARGE, f"an ignore pattern is longer than {_MAX_PATTERN} characters")
+            raise FaultError(Code.TOO_LARGE, f"an ignore pattern is longer than {_MAX_PATTERN} characters")
         check_pattern(pattern)
         if not groups or groups[-1][0] != exception:
             groups.append((exception, []))

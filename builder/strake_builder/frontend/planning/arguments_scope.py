@@ -50,7 +50,7 @@ def global_arguments(
     """Return the arguments in force in FROM lines.
 
     Raises:
-        Fault: A default cannot be expanded.
+        FaultError: A default cannot be expanded.
     """
     values = dict(predefined)
     for line in lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault, Problem
+from strake_builder.frontend.errors import Code, FaultError, Problem
 from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import StageState
 from strake_builder.frontend.model.steps import Origin
@@ -35,7 +35,7 @@ def early_problems(plan: BuildPlan) -> list[Problem]:
                 _check(
                     state, instruction, Origin(plan.dockerfile.source.filename, position.span, position.text)
                 )
-            except Fault as fault:
+            except FaultError as fault:
                 found.append(Problem.at(plan.dockerfile.source, position.span, fault, position.text))
                 if fault.code == Code.TOO_LARGE:
                     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from strake_builder.frontend.errors import Code, Fault, PlanError, Problem
+from strake_builder.frontend.errors import Code, FaultError, PlanError, Problem
 from strake_builder.frontend.model.planned import (
     Base,
     BuildPlan,
@@ -86,7 +86,7 @@ class _Planner:
     global_args: dict[str, str] = field(default_factory=dict)
     links: dict[int, dict[int, Instruction]] = field(default_factory=dict)
 
-    def report(self, fault: Fault, span: Span, text: str) -> None:
+    def report(self, fault: FaultError, span: Span, text: str) -> None:
         self.problems.append(Problem.at(self.dockerfile.source, span, fault, text))
 
     def refuse(self) -> None:
@@ -103,7 +103,7 @@ class _Planner:
                 self.global_args = arguments_scope.global_arguments(
                     [line], self.lexer, self.global_args, self.build_args
                 )
-            except Fault as fault:
+            except FaultError as fault:
                 self.report(fault, line.position.span, line.position.text)
         names = needs.stage_names(self.dockerfile)
         seen: dict[str, int] = {}
@@ -130,7 +130,7 @@ class _Planner:
                 platform = parent.platform
                 triggers = (i.trigger for i in parent.instructions if isinstance(i, OnBuild))
                 instructions = [*parse_triggers(triggers, from_.position.span), *instructions]
-        except Fault as fault:
+        except FaultError as fault:
             self.report(fault, from_.position.span, from_.position.text)
         wanted, faults = needs.needs_of(instructions, names)
         for instruction, found in faults:
@@ -154,11 +154,13 @@ class _Planner:
         if not text:
             hint = f"declare the argument with a default: {', '.join(sorted(self.global_args)[:5])} exist"
             message = f"empty platform value from expression {from_.platform[:60]}"
-            raise Fault(Code.INVALID_PLATFORM, message, hint=hint, needle="--platform")
+            raise FaultError(Code.INVALID_PLATFORM, message, hint=hint, needle="--platform")
         try:
             return Platform.parse(text)
         except InvalidPlatformError as error:
-            raise Fault(Code.INVALID_PLATFORM, error.message, hint=error.hint, needle="--platform") from error
+            raise FaultError(
+                Code.INVALID_PLATFORM, error.message, hint=error.hint, needle="--platform"
+            ) from error
 
     def base(self, from_: From, seen: Mapping[str, int], platform: Platform) -> Base:
         expansion = self.lexer.expand(from_.base, self.global_args)
@@ -166,7 +168,7 @@ class _Planner:
             names = ", ".join(f"ARG {name}" for name in sorted(expansion.unmatched))
             hint = f"declare {names} above the first FROM, or pass --build-arg" if names else ""
             message = f"base name ({from_.base[:60]}) should not be blank"
-            raise Fault(Code.BLANK_BASE, message, hint=hint, needle=from_.base)
+            raise FaultError(Code.BLANK_BASE, message, hint=hint, needle=from_.base)
         index = seen.get(expansion.text.lower())
         if index is not None:
             return StageBase(index)
@@ -183,7 +185,7 @@ class _Planner:
                 return stage.index
         names = [stage.name for stage in stages if stage.name]
         listed = f"the stages are {', '.join(names[:20])}" if names else "no stage of the file has a name"
-        fault = Fault(
+        fault = FaultError(
             Code.UNKNOWN_TARGET,
             f"target stage {target[:60]!r} could not be found",
             hint=did_you_mean(target, names, ignore_case=True) or listed,
@@ -198,7 +200,7 @@ class _Planner:
         for index in sorted(self.in_circles()):
             later = [needed for needed in self.links[index] if needed >= index]
             if later:
-                fault = Fault(
+                fault = FaultError(
                     Code.CIRCULAR,
                     f"circular dependency: stage {stages[index].label!r} needs itself",
                     hint="move what both need into a stage of its own",
@@ -210,7 +212,7 @@ class _Planner:
         for stage in self.reachable(stages, target):
             for needed, instruction in self.links[stage].items():
                 if needed > stage:
-                    fault = Fault(
+                    fault = FaultError(
                         Code.STAGE_ORDER,
                         f"stage {stages[stage].label!r} needs {stages[needed].label!r}, which comes after it",
                         hint=f"move {stages[needed].label!r} above {stages[stage].label!r}",

@@ -9,7 +9,7 @@ import json
 import re
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.text.whitespace import ARGUMENT_SPACE, SPACE
 
 KEYWORDS: Final = frozenset(
@@ -88,7 +88,7 @@ def parse_json_strings(text: str) -> tuple[str, ...] | None:
     """Read a JSON array of strings, None when the text is no JSON array.
 
     Raises:
-        Fault: It is a JSON array with something else than strings in it.
+        FaultError: It is a JSON array with something else than strings in it.
     """
     text = text.lstrip(SPACE)
     if not text.startswith("["):
@@ -98,14 +98,14 @@ def parse_json_strings(text: str) -> tuple[str, ...] | None:
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(value, str) for value in values):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_JSON,
             "a JSON array here must consist of strings only",
             hint='put every element in double quotes, as in ["program", "8080"]',
             needle="[",
         )
     if any("\0" in value for value in values):
-        raise Fault(Code.INVALID_JSON, "a NUL character cannot be part of an argument", needle="\\u0000")
+        raise FaultError(Code.INVALID_JSON, "a NUL character cannot be part of an argument", needle="\\u0000")
     # Go's decoder replaces what is no Unicode character.
     return tuple(_SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value) for value in values)
 
@@ -119,7 +119,7 @@ def is_exec_form(text: str, escape: str) -> bool:
     rest = split_flags(text, escape)[1]
     try:
         return parse_json_strings(rest) is not None
-    except Fault:
+    except FaultError:
         return False
 
 
@@ -154,11 +154,11 @@ def split_assignments(text: str, escape: str, keyword: str) -> list[tuple[str, s
     """Read `name=value …` or the old form `name value`: (name, value, is old form).
 
     Raises:
-        Fault: A word has no "=", a name is empty, or the old form has no value.
+        FaultError: A word has no "=", a name is empty, or the old form has no value.
     """
     words = split_words(text, escape)
     if not words:
-        raise Fault(
+        raise FaultError(
             Code.MISSING_ARGUMENT,
             f"{keyword} requires at least one argument",
             hint=f"write {keyword} name=value",
@@ -166,7 +166,7 @@ def split_assignments(text: str, escape: str, keyword: str) -> list[tuple[str, s
     if "=" not in words[0]:
         name, *rest = _SEPARATOR.split(text, maxsplit=1)
         if not rest:
-            raise Fault(
+            raise FaultError(
                 Code.MISSING_ARGUMENT,
                 f"{keyword} must have two arguments",
                 hint=f"write {keyword} {name}=value",
@@ -177,13 +177,13 @@ def split_assignments(text: str, escape: str, keyword: str) -> list[tuple[str, s
     for word in words:
         name, equals, value = word.partition("=")
         if not equals:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_ASSIGNMENT,
                 f"can't find = in {word[:80]!r}; it must be of the form name=value",
                 hint="put a value with spaces in double quotes",
                 needle=word,
             )
         if not name:
-            raise Fault(Code.INVALID_ASSIGNMENT, f"{keyword} names can not be blank", needle=word)
+            raise FaultError(Code.INVALID_ASSIGNMENT, f"{keyword} names can not be blank", needle=word)
         pairs.append((name, value, False))
     return pairs

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.model.syntax import Directive
 from strake_builder.frontend.text.whitespace import SPACE
 
@@ -36,7 +36,7 @@ class DirectiveReader:
         """Take a line, leading white space and line ending removed; tell whether it is a directive.
 
         Raises:
-            Fault: A directive is given twice, or `escape` is neither a backslash nor a backtick.
+            FaultError: A directive is given twice, or `escape` is neither a backslash nor a backtick.
         """
         if self.done:
             return False
@@ -45,9 +45,9 @@ class DirectiveReader:
             self.done = True
             return False
         if any(d.name == directive.name for d in self.found):
-            raise Fault(Code.DIRECTIVE, f"only one {directive.name} parser directive can be used")
+            raise FaultError(Code.DIRECTIVE, f"only one {directive.name} parser directive can be used")
         if directive.name == "escape" and directive.value not in ("\\", "`"):
-            raise Fault(
+            raise FaultError(
                 Code.DIRECTIVE,
                 f"invalid escape character {directive.value!r}",
                 hint="use a backslash or a backtick",

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 
 _UNITS: Final = {
     "ns": 1,
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> int:
     """Return nanoseconds (Go's time.ParseDuration).
 
     Raises:
-        Fault: The text is no duration, or one that 64 bits cannot hold.
+        FaultError: The text is no duration, or one that 64 bits cannot hold.
     """
     sign = -1 if text.startswith("-") else 1
     rest = text[1:] if text[:1] in ("-", "+") else text
@@ -43,7 +43,7 @@ def parse_duration(text: str) -> int:
         total += int(number * _UNITS[match[3]])
         position = match.end()
     if not rest or position < len(rest) or total > _MAX:
-        raise Fault(
+        raise FaultError(
             Code.INVALID_FLAG,
             f"invalid duration {text[:_MAX_TEXT]!r}",
             hint="write a number with a unit: 30s, 1m30s, 500ms",

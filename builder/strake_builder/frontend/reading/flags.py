@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Flags:
         words: What stands before its arguments.
 
     Raises:
-        Fault: A flag is unknown, given twice, lacks its value or has one that is no boolean.
+        FaultError: A flag is unknown, given twice, lacks its value or has one that is no boolean.
     """
 
     def __init__(self, known: Mapping[str, Kind], words: Iterable[str]) -> None:
@@ -37,14 +37,14 @@ class Flags:
             name, equals, value = word.removeprefix("--").partition("=")
             kind = known.get(name)
             if kind is None:
-                raise Fault(
+                raise FaultError(
                     Code.UNKNOWN_FLAG,
                     f"unknown flag: --{name}",
                     hint=did_you_mean(f"--{name}", [f"--{flag}" for flag in known]) or _list(known),
                     needle=f"--{name}",
                 )
             if name in self._values and kind is not Kind.VALUES:
-                raise Fault(
+                raise FaultError(
                     Code.INVALID_FLAG,
                     f"duplicate flag specified: --{name}",
                     needle=f"--{name}",
@@ -53,7 +53,7 @@ class Flags:
             if kind is Kind.SWITCH:
                 value = _boolean(name, value, given=bool(equals))
             elif not equals:
-                raise Fault(
+                raise FaultError(
                     Code.INVALID_FLAG,
                     f"missing a value on flag: --{name}",
                     hint=f"write --{name}=…, without spaces around the equals sign",
@@ -80,7 +80,7 @@ def _boolean(name: str, value: str, *, given: bool) -> str:
         return "true"
     if value.lower() == "false":
         return "false"
-    raise Fault(
+    raise FaultError(
         Code.INVALID_FLAG,
         f"expecting boolean value for flag --{name}, not: {value!r}",
         hint="use true or false",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.words.lexer import WordLexer
 
 # The escape directive plays no part here: BuildKit reads heredoc words with a backslash.
@@ -38,7 +38,7 @@ def parse_heredoc_word(word: str) -> HeredocWord | None:
     """Read one word, None when it announces no heredoc.
 
     Raises:
-        Fault: The delimiter has a quote that is not closed.
+        FaultError: The delimiter has a quote that is not closed.
     """
     match = _WORD.match(word)
     if match is None:
@@ -49,7 +49,9 @@ def parse_heredoc_word(word: str) -> HeredocWord | None:
         return None
     raw = _RAW_NAME.expand(rest, {}).words
     if len(raw) != 1:
-        raise Fault(Code.INVALID_HEREDOC, f"heredoc delimiter {rest!r} cannot be understood", needle=rest)
+        raise FaultError(
+            Code.INVALID_HEREDOC, f"heredoc delimiter {rest!r} cannot be understood", needle=rest
+        )
     return HeredocWord(
         name=names[0],
         expand=_quotes(names[0]) == _quotes(raw[0]),
@@ -62,7 +64,7 @@ def heredoc_word_or_none(word: str) -> HeredocWord | None:
     """Read one word, None when it announces no heredoc or cannot be understood."""
     try:
         return parse_heredoc_word(word)
-    except Fault:
+    except FaultError:
         return None
 
 
@@ -72,13 +74,13 @@ def heredoc_words(line: str) -> list[HeredocWord]:
     A line whose quotes are not balanced announces none: it is left to the shell.
 
     Raises:
-        Fault: A delimiter has a quote that is not closed.
+        FaultError: A delimiter has a quote that is not closed.
     """
     if "<<" not in line:
         return []
     try:
         words = _LINE.expand(line, {}).words
-    except Fault:
+    except FaultError:
         return []
     return [found for word in words if (found := parse_heredoc_word(word))]
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.model.syntax import (
     Arg,
     ArgDefinition,
@@ -73,7 +73,7 @@ class Request:
         """Return everything behind the keyword, which must not be nothing."""
         self.no_flags()
         if not self.rest:
-            raise Fault(Code.MISSING_ARGUMENT, f"{self.name} requires exactly one argument")
+            raise FaultError(Code.MISSING_ARGUMENT, f"{self.name} requires exactly one argument")
         return self.rest
 
     def command(self) -> CommandForm:
@@ -101,7 +101,7 @@ def parse_from(request: Request) -> From:
         return From(request.position, words[0], flags.value("platform"))
     if len(words) != _FROM_AS or words[1].lower() != "as":
         code = Code.MISSING_ARGUMENT if not words else Code.INVALID_ARGUMENT
-        raise Fault(
+        raise FaultError(
             code,
             "FROM requires either one or three arguments",
             hint="write FROM image, or FROM image AS name",
@@ -110,7 +110,7 @@ def parse_from(request: Request) -> From:
     base, as_keyword, written = words
     name = written.lower()
     if not _STAGE_NAME.match(name):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_STAGE_NAME,
             f"invalid name for build stage: {written[:80]!r}",
             hint="it must start with a letter and consist of letters, digits, '-', '_' and '.'",
@@ -124,12 +124,12 @@ def parse_arg(request: Request) -> Arg:
     request.no_flags()
     words = arguments.split_words(request.rest, request.escape)
     if not words:
-        raise Fault(Code.MISSING_ARGUMENT, "ARG requires at least one argument")
+        raise FaultError(Code.MISSING_ARGUMENT, "ARG requires at least one argument")
     definitions = []
     for word in words:
         name, equals, default = word.partition("=")
         if not name:
-            raise Fault(Code.INVALID_ASSIGNMENT, "ARG names can not be blank", needle=word)
+            raise FaultError(Code.INVALID_ASSIGNMENT, "ARG names can not be blank", needle=word)
         definitions.append(ArgDefinition(name, default if equals else None))
     return Arg(request.position, tuple(definitions))
 
@@ -163,14 +163,14 @@ def parse_shell(request: Request) -> Shell:
         case ExecForm(args) if args:
             return Shell(request.position, args)
         case ShellForm(text) if text:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_ARGUMENT,
                 "SHELL requires the arguments to be in JSON form",
                 hint='write SHELL ["/bin/bash", "-c"]',
                 needle=text[:20],
             )
         case _:
-            raise Fault(Code.MISSING_ARGUMENT, "SHELL requires at least one argument")
+            raise FaultError(Code.MISSING_ARGUMENT, "SHELL requires at least one argument")
 
 
 def parse_expose(request: Request) -> Expose:
@@ -178,7 +178,9 @@ def parse_expose(request: Request) -> Expose:
     request.no_flags()
     ports = arguments.split_spaces(request.rest)
     if not ports:
-        raise Fault(Code.MISSING_ARGUMENT, "EXPOSE requires at least one argument", hint="write EXPOSE 8080")
+        raise FaultError(
+            Code.MISSING_ARGUMENT, "EXPOSE requires at least one argument", hint="write EXPOSE 8080"
+        )
     return Expose(request.position, tuple(sorted(ports)))
 
 
@@ -187,9 +189,9 @@ def parse_volume(request: Request) -> Volume:
     request.no_flags()
     paths = tuple(path.strip(SPACE) for path in request.words())
     if not paths:
-        raise Fault(Code.MISSING_ARGUMENT, "VOLUME requires at least one argument")
+        raise FaultError(Code.MISSING_ARGUMENT, "VOLUME requires at least one argument")
     if not all(paths):
-        raise Fault(Code.INVALID_ARGUMENT, "a VOLUME can not be an empty string", needle='""')
+        raise FaultError(Code.INVALID_ARGUMENT, "a VOLUME can not be an empty string", needle='""')
     return Volume(request.position, paths)
 
 
@@ -218,7 +220,7 @@ def parse_healthcheck(request: Request) -> Healthcheck:
     flags = Flags(_HEALTH_FLAGS, request.flags)
     kind, command = _first_word(request.rest)
     if not kind:
-        raise Fault(
+        raise FaultError(
             Code.MISSING_ARGUMENT,
             "HEALTHCHECK requires at least one argument",
             hint="write HEALTHCHECK CMD …, or HEALTHCHECK NONE",
@@ -231,17 +233,19 @@ def parse_healthcheck(request: Request) -> Healthcheck:
     retries = _retries(flags.value("retries"))
     match kind.upper():
         case "NONE" if command:
-            raise Fault(Code.TOO_MANY_ARGUMENTS, "HEALTHCHECK NONE takes no arguments", needle=command[:20])
+            raise FaultError(
+                Code.TOO_MANY_ARGUMENTS, "HEALTHCHECK NONE takes no arguments", needle=command[:20]
+            )
         case "NONE":
             return Healthcheck(request.position, ("NONE",))
         case "CMD":
             args = arguments.parse_json_strings(command)
             if args == () or not command:
-                raise Fault(Code.MISSING_ARGUMENT, "Missing command after HEALTHCHECK CMD")
+                raise FaultError(Code.MISSING_ARGUMENT, "Missing command after HEALTHCHECK CMD")
             test = ("CMD-SHELL", command) if args is None else ("CMD", *args)
             return Healthcheck(request.position, test, retries=retries, **times)
         case _:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_ARGUMENT,
                 f"unknown type {kind[:40]!r} in HEALTHCHECK",
                 hint="try HEALTHCHECK CMD …",
@@ -257,7 +261,7 @@ def _first_word(text: str) -> tuple[str, str]:
 def _interval(name: str, text: str | None) -> int:
     value = parse_duration(text) if text else 0
     if value and value < _MILLISECOND:
-        raise Fault(
+        raise FaultError(
             Code.INVALID_FLAG,
             f"--{name} cannot be less than 1ms",
             needle=f"--{name}",
@@ -270,9 +274,11 @@ def _retries(text: str | None) -> int:
     if not text:
         return 0
     if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or abs(int(text)) > _MAX_RETRIES:
-        raise Fault(Code.INVALID_FLAG, f"--retries must be a number, not {text[:40]!r}", needle="--retries")
+        raise FaultError(
+            Code.INVALID_FLAG, f"--retries must be a number, not {text[:40]!r}", needle="--retries"
+        )
     if int(text) < 0:
-        raise Fault(Code.INVALID_FLAG, f"--retries cannot be negative ({text})", needle="--retries")
+        raise FaultError(Code.INVALID_FLAG, f"--retries cannot be negative ({text})", needle="--retries")
     return int(text)
 
 
@@ -287,13 +293,15 @@ def parse_onbuild(request: Request, keyword: str, line: str) -> OnBuild:
     request.no_flags()
     trigger = keyword.upper()
     if not trigger:
-        raise Fault(Code.MISSING_ARGUMENT, "ONBUILD requires at least one argument")
+        raise FaultError(Code.MISSING_ARGUMENT, "ONBUILD requires at least one argument")
     if trigger == "ONBUILD":
-        raise Fault(
+        raise FaultError(
             Code.INVALID_TRIGGER, "chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", needle=keyword
         )
     if trigger in ("MAINTAINER", "FROM"):
-        raise Fault(Code.INVALID_TRIGGER, f"{trigger} isn't allowed as an ONBUILD trigger", needle=keyword)
+        raise FaultError(
+            Code.INVALID_TRIGGER, f"{trigger} isn't allowed as an ONBUILD trigger", needle=keyword
+        )
     text = re.sub(r"\A[\t\n\f\r ]*onbuild[\t\n\f\r ]*", "", line, flags=re.IGNORECASE)
     bodies = "".join(f"\n{doc.body}{doc.name}" for doc in request.position.heredocs)
     return OnBuild(request.position, text + bodies)

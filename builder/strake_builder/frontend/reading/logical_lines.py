@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault, Problem
+from strake_builder.frontend.errors import Code, FaultError, Problem
 from strake_builder.frontend.model.syntax import Heredoc
 from strake_builder.frontend.reading.arguments import KEYWORDS, is_exec_form, split_keyword
 from strake_builder.frontend.reading.directives import DirectiveReader
@@ -94,7 +94,7 @@ class LineReader:
         try:
             if self.directives.read(body, self.number):
                 return
-        except Fault as fault:
+        except FaultError as fault:
             self.directives.done = True
             self.problems.append(Problem.at(self.source, Span(self.number, self.number), fault))
         # BuildKit cuts the first character of the line as it stands, which for an indented comment
@@ -137,12 +137,12 @@ class LineReader:
             return ()
         try:
             words = heredoc_words(text)
-        except Fault as fault:
+        except FaultError as fault:
             self.problems.append(Problem.at(self.source, Span(first, self.number), fault, text))
             return ()
         found: list[Heredoc] = []
         if len(words) > _MAX_HEREDOCS:
-            many = Fault(Code.TOO_LARGE, f"an instruction may have {_MAX_HEREDOCS} heredocs at most")
+            many = FaultError(Code.TOO_LARGE, f"an instruction may have {_MAX_HEREDOCS} heredocs at most")
             self.problems.append(Problem.at(self.source, Span(first, self.number), many, text))
             return ()
         for word in words:
@@ -169,7 +169,7 @@ class LineReader:
         return None
 
     def _unterminated(self, word: HeredocWord, span: Span, text: str) -> Problem:
-        fault = Fault(
+        fault = FaultError(
             Code.UNTERMINATED_HEREDOC,
             f"unterminated heredoc: no line consists of {word.name!r} alone",
             hint="the closing line may not be indented"

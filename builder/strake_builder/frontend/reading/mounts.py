@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_mount(text: str) -> None:
     """Refuse what is wrong whatever the variables are.
 
     Raises:
-        Fault: The quotes are not balanced, or `from` has a variable in it.
+        FaultError: The quotes are not balanced, or `from` has a variable in it.
     """
     mount_from(text)
 
@@ -69,14 +69,14 @@ def mount_from(text: str) -> str:
     """Return the stage or image that a mount names, "" for none.
 
     Raises:
-        Fault: As `check_mount`.
+        FaultError: As `check_mount`.
     """
     found = ""
     for field in split_fields(text):
         key, equals, value = field.partition("=")
         if equals and key.lower() == "from":
             if "$" in value[:-1]:
-                raise Fault(
+                raise FaultError(
                     Code.INVALID_MOUNT,
                     "'from' doesn't support variable expansion",
                     hint="define a stage with FROM $… AS name above, and mount from that name",
@@ -90,7 +90,7 @@ def split_fields(text: str) -> list[str]:
     """Split at commas; a field in double quotes may hold commas, and a doubled quote in it.
 
     Raises:
-        Fault: A quote stands inside a field that does not start with one, or is not closed.
+        FaultError: A quote stands inside a field that does not start with one, or is not closed.
     """
     fields: list[str] = []
     position = 0
@@ -113,7 +113,7 @@ def split_fields(text: str) -> list[str]:
         position += 1
         if position == len(text):
             return [*fields, ""]
-    raise Fault(
+    raise FaultError(
         Code.INVALID_MOUNT, "failed to parse csv mounts: a double quote is out of place", needle="--mount"
     )
 
@@ -126,7 +126,7 @@ def parse_mount(text: str, expand: Callable[[str], str]) -> MountSpec:
         expand: Expands variables in the value of one field.
 
     Raises:
-        Fault: A key or value is not known or does not go with the mount's type.
+        FaultError: A key or value is not known or does not go with the mount's type.
     """
     spec = MountSpec()
     for field in split_fields(text):
@@ -152,7 +152,7 @@ def _set_switch(spec: MountSpec, key: str, field: str) -> None:
             _only(spec, key, "secret", "ssh")
             spec.required = True
         case _:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_MOUNT,
                 f"invalid field {field[:60]!r} must be a key=value pair",
                 hint=did_you_mean(key, _KEYS),
@@ -181,7 +181,7 @@ def _set(spec: MountSpec, key: str, value: str, field: str) -> None:
         case "mode" | "uid" | "gid":
             setattr(spec, key, _number(key, value))
         case _:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_MOUNT,
                 f"unexpected key {key[:60]!r} in {field[:60]!r}",
                 hint=did_you_mean(key, _KEYS) or "known keys: " + ", ".join(_KEYS[:14]),
@@ -212,8 +212,8 @@ def _check_secret(spec: MountSpec) -> None:
         raise _invalid("a secret mount cannot have both source and id", "source", "keep id")
 
 
-def _invalid(message: str, needle: str, hint: str = "") -> Fault:
-    return Fault(Code.INVALID_MOUNT, message, hint=hint, needle=needle)
+def _invalid(message: str, needle: str, hint: str = "") -> FaultError:
+    return FaultError(Code.INVALID_MOUNT, message, hint=hint, needle=needle)
 
 
 def _only(spec: MountSpec, key: str, *types: str) -> None:

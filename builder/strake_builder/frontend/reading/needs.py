@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.model.steps import FileOrigin, FromContext, FromImage, FromScratch, FromStage
 from strake_builder.frontend.model.syntax import Copy, Run
 from strake_builder.frontend.reading.mounts import mount_from
@@ -48,13 +48,13 @@ class StageNames:
         """Return whose files a COPY copies.
 
         Raises:
-            Fault: `--from` has a variable, or names no stage and no image.
+            FaultError: `--from` has a variable, or names no stage and no image.
         """
         name = instruction.from_
         if name is None:
             return FromContext()
         if WordLexer(self.escape).word(name, {}) != name:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_FLAG,
                 "variable expansion is not supported for --from",
                 hint="define a stage with FROM $… AS name above, and copy from that name",
@@ -63,7 +63,7 @@ class StageNames:
         if _INDEX.match(name):
             index = int(name)
             if not 0 <= index < self.count:
-                raise Fault(
+                raise FaultError(
                     Code.UNKNOWN_STAGE,
                     f"invalid stage index {index}",
                     hint=f"the file has {self.count} stages, counted from 0",
@@ -76,7 +76,7 @@ class StageNames:
         """Return whose files `--mount=from=name` mounts; "" is the context. Numbers do not count.
 
         Raises:
-            Fault: The name is that of no stage and can be no image's.
+            FaultError: The name is that of no stage and can be no image's.
         """
         return self.named_origin(name, "from=") if name else FromContext()
 
@@ -95,20 +95,20 @@ def check_reference(name: str, needle: str) -> None:
     """Refuse what can be no image's name.
 
     Raises:
-        Fault: It breaks the grammar of references.
+        FaultError: It breaks the grammar of references.
     """
     try:
         Reference.parse(name)
     except InvalidReferenceError as error:
-        raise Fault(Code.INVALID_REFERENCE, error.message, hint=error.hint, needle=needle) from error
+        raise FaultError(Code.INVALID_REFERENCE, error.message, hint=error.hint, needle=needle) from error
 
 
 def needs_of(
     instructions: Iterable[Instruction], names: StageNames
-) -> tuple[Needs, list[tuple[Instruction, Fault]]]:
+) -> tuple[Needs, list[tuple[Instruction, FaultError]]]:
     """Collect the needs of instructions, and what is wrong with some of them."""
     needs = Needs()
-    faults: list[tuple[Instruction, Fault]] = []
+    faults: list[tuple[Instruction, FaultError]] = []
     for instruction in instructions:
         try:
             for origin in _origins(instruction, names):
@@ -119,7 +119,7 @@ def needs_of(
                         needs.images.add(reference)
                     case FromContext() | FromScratch():
                         pass
-        except Fault as fault:
+        except FaultError as fault:
             faults.append((instruction, fault))
     return needs, faults
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.model.syntax import Add, Copy, Heredoc, Run
 from strake_builder.frontend.reading.flags import Flags, Kind
 from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
@@ -46,7 +46,7 @@ def parse_run(request: Request) -> Run:
     for mount in mounts:
         check_mount(mount)
     if flags.values("device"):
-        raise Fault(
+        raise FaultError(
             Code.UNSUPPORTED,
             "RUN --device is not supported",
             hint="builds run without access to the node's devices; take the flag away",
@@ -69,7 +69,7 @@ def _network(value: str | None) -> Literal["default", "none", "host"]:
             return value
         case _:
             names = ("default", "none", "host")
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_FLAG,
                 f"invalid network mode {value[:40]!r}",
                 hint=did_you_mean(value, names) or "use default, none or host",
@@ -84,7 +84,7 @@ def _security(value: str | None) -> Literal["sandbox", "insecure"]:
         case "sandbox" | "insecure":
             return value
         case _:
-            raise Fault(
+            raise FaultError(
                 Code.INVALID_FLAG,
                 f"security {value[:40]!r} is not valid",
                 hint="use sandbox or insecure",
@@ -134,7 +134,7 @@ def _sources(request: Request) -> tuple[tuple[str, ...], tuple[Heredoc, ...], st
     words = request.words()
     if len(words) < 2:  # noqa: PLR2004 a source and a destination
         given = "only one was provided" if words else "none was provided"
-        raise Fault(
+        raise FaultError(
             Code.MISSING_ARGUMENT,
             f"{request.name} requires at least two arguments, but {given}",
             hint=f"write {request.name} source destination",
@@ -142,7 +142,7 @@ def _sources(request: Request) -> tuple[tuple[str, ...], tuple[Heredoc, ...], st
         )
     *sources, destination = words
     if heredoc_word_or_none(destination):
-        raise Fault(
+        raise FaultError(
             Code.INVALID_HEREDOC,
             f"{request.name} cannot accept a heredoc as a destination",
             hint="the destination comes last",

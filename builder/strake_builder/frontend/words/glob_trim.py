@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 
 _MAX_PATTERN: Final = 10_000
 _MAX_RESULT: Final = 1 << 21
@@ -64,7 +64,7 @@ class TrimPattern:
         r"""Read a pattern. A backslash escapes `*`, `?` and itself, and vanishes before `}` and `/`.
 
         Raises:
-            Fault: Another character is escaped, or the pattern is longer than 10,000 characters.
+            FaultError: Another character is escaped, or the pattern is longer than 10,000 characters.
         """
         return cls(tuple(_piece(parts) for parts in _split(text)))
 
@@ -107,7 +107,7 @@ class TrimPattern:
 
 def _split(text: str) -> list[list[str | None]]:
     if len(text) > _MAX_PATTERN:
-        raise Fault(
+        raise FaultError(
             Code.TOO_LARGE,
             f"a pattern of {len(text)} characters in a substitution; {_MAX_PATTERN} are allowed",
         )
@@ -125,7 +125,7 @@ def _split(text: str) -> list[list[str | None]]:
             if escaped in ("}", "/"):
                 continue
             if escaped not in ("*", "?", "\\") or not escaped:
-                raise Fault(
+                raise FaultError(
                     Code.SUBSTITUTION,
                     f"invalid escape '\\{escaped}' in the pattern {text[:80]!r} of a substitution",
                     hint="only *, ? and \\ can be escaped there",
@@ -167,7 +167,7 @@ def replace(pattern: str, value: str, replacement: str, *, every: bool) -> str:
         pieces += (value[copied:begin], replacement)
         added += len(replacement)
         if added > _MAX_RESULT:
-            raise Fault(Code.TOO_LARGE, f"a substitution makes more than {_MAX_RESULT} characters")
+            raise FaultError(Code.TOO_LARGE, f"a substitution makes more than {_MAX_RESULT} characters")
         copied = end
         position = end if end > begin else begin + 1
         if not every:

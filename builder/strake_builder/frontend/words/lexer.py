@@ -57,7 +57,7 @@ class WordLexer:
         """Expand a text.
 
         Raises:
-            Fault: A quote or brace is not closed, a substitution is malformed or too deep, or a
+            FaultError: A quote or brace is not closed, a substitution is malformed or too deep, or a
                 variable that must be set (`${x:?}`) is not.
         """
         if not any(char in text for char in ("$", "'", '"', self.escape, "<")):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.frontend.errors import Code, Fault
+from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.text.whitespace import SPACE
 from strake_builder.frontend.words import glob_trim
 
@@ -117,7 +117,7 @@ class WordScan:
                 words.add(piece)
             out.append(piece)
         if stop is not None:
-            raise Fault(
+            raise FaultError(
                 Code.SUBSTITUTION,
                 f"unexpected end of statement while looking for matching {stop}",
                 needle="${",
@@ -168,8 +168,8 @@ class WordScan:
             return escape + following if raw_escapes else following
         return escape * 2 if raw_escapes and (not self.lexer.raw_quotes or pattern) else escape
 
-    def _unclosed(self, what: str, mark: str) -> Fault:
-        return Fault(
+    def _unclosed(self, what: str, mark: str) -> FaultError:
+        return FaultError(
             Code.SUBSTITUTION,
             f"unexpected end of statement while looking for matching {what}",
             hint=f"close it, or write {self.lexer.escape}{mark} for the character itself",
@@ -207,7 +207,7 @@ class WordScan:
     def _grow(self, value: str) -> str:
         self.grown += len(value)
         if self.grown > MAX_GROWTH:
-            raise Fault(
+            raise FaultError(
                 Code.TOO_LARGE,
                 f"expanding variables makes this text longer by more than {MAX_GROWTH} characters",
                 needle="$",
@@ -228,7 +228,7 @@ class WordScan:
         self.position += 1
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise Fault(
+            raise FaultError(
                 Code.SUBSTITUTION, f"substitutions are nested more than {MAX_DEPTH} deep", needle="${" * 3
             )
         result = self._braced(begin)
@@ -279,7 +279,7 @@ class WordScan:
             case "?":
                 if missing or value is None:
                     what = "is not allowed to be unset" if value is None else "is not allowed to be empty"
-                    raise Fault(
+                    raise FaultError(
                         Code.REQUIRED_VARIABLE,
                         f"{name}: {word or what}",
                         hint=f"pass --build-arg {name}=…, with an ARG {name} in scope",
@@ -309,17 +309,17 @@ class WordScan:
     def _operand(self, stop: str, begin: int, *, raw_escapes: bool, pattern: bool) -> str:
         try:
             return self.until(stop, raw_escapes=raw_escapes, pattern=pattern)[0]
-        except Fault as fault:
+        except FaultError as fault:
             if self._peek() or fault.code is not Code.SUBSTITUTION:
                 raise
             raise self._missing(stop, begin) from fault
 
-    def _missing(self, char: str, begin: int) -> Fault:
+    def _missing(self, char: str, begin: int) -> FaultError:
         return self._bad(begin, f"missing '{char}'")
 
-    def _bad(self, begin: int, message: str) -> Fault:
+    def _bad(self, begin: int, message: str) -> FaultError:
         shown = self.text[begin : begin + 40]
-        return Fault(
+        return FaultError(
             Code.SUBSTITUTION,
             f"syntax error: {message} in {shown!r}",
             hint=f"write {self.lexer.escape}$ for a dollar sign",

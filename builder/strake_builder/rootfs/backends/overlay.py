@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from strake_builder.errors import UnsupportedHere
+from strake_builder.errors import UnsupportedError
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.mounts import syscalls
@@ -92,12 +92,12 @@ class Overlay:
         if upper and work:
             options += f",upperdir={_escape(upper)},workdir={_escape(work)}"
         if len(os.fsencode(options)) > _OPTIONS_LIMIT:
-            raise UnsupportedHere(f"{len(lowers)} layers are more than one overlay mount takes")
+            raise UnsupportedError(f"{len(lowers)} layers are more than one overlay mount takes")
         flags = syscalls.MS_NODEV | (0 if upper else syscalls.MS_RDONLY)
         try:
             syscalls.mount(b"overlay", os.fsencode(root), b"overlay", flags, os.fsencode(options))
         except OSError as error:
-            raise UnsupportedHere(
+            raise UnsupportedError(
                 f"cannot mount an overlay in {self._directory}: {error.strerror}",
                 hint="the work directory must be on ext4, xfs, btrfs or tmpfs (in a pod: an emptyDir), "
                 "and the builder needs CAP_SYS_ADMIN in its user namespace",

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Literal, assert_never
 
-from strake_builder.errors import UnsupportedHere
+from strake_builder.errors import UnsupportedError
 from strake_builder.rootfs.backends.overlay import Overlay
 from strake_builder.rootfs.backends.scan import Scan
 from strake_builder.rootfs.backends.snapshotter import Snapshotter
@@ -38,7 +38,7 @@ def open_snapshotter(kind: RootfsKind, directory: str, warn: Callable[[str], Non
             assert_never(kind)
 
 
-def _overlay_refusal(directory: str) -> UnsupportedHere | None:
+def _overlay_refusal(directory: str) -> UnsupportedError | None:
     """Mount one overlay over nothing; return why the kernel refused, if it did."""
     trial = os.path.join(directory, "trial")
     os.mkdir(trial)
@@ -46,7 +46,7 @@ def _overlay_refusal(directory: str) -> UnsupportedHere | None:
     try:
         with overlay.mounted((), "root"):
             return None
-    except UnsupportedHere as error:
+    except UnsupportedError as error:
         return error
     finally:
         overlay.close()

@@ -72,7 +72,7 @@ class Snapshotter(Protocol):
             name: a directory name that nothing else has.
 
         Raises:
-            UnsupportedHere: it cannot be made here, with what to change.
+            UnsupportedError: it cannot be made here, with what to change.
             OSError: the file system refused, for example because it is full.
         """
         ...
@@ -81,7 +81,7 @@ class Snapshotter(Protocol):
         """Yield a directory that shows layers, to be read and never written to, in the context.
 
         Raises:
-            UnsupportedHere: as `mounted`.
+            UnsupportedError: as `mounted`.
             OSError: as `mounted`.
         """
         ...
@@ -90,7 +90,7 @@ class Snapshotter(Protocol):
         """Yield something that looks like a directory and can be written to; what is written is lost.
 
         Raises:
-            UnsupportedHere: as `mounted`.
+            UnsupportedError: as `mounted`.
             OSError: as `mounted`.
         """
         ...

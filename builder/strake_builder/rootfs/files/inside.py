@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
 
-from strake_builder.rootfs.errors import NotADirectory, NotInRoot, PathError, TooManyLinks
+from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError, PathError, TooManyLinksError
 
 MAX_LINKS: Final = 255
 """Symbolic links on the way to one path, as containerd's continuity counts them."""
@@ -100,9 +100,9 @@ class Root:
             create: make missing parent directories so; without it they are an error.
 
         Raises:
-            NotInRoot: a parent directory is missing.
-            NotADirectory: a parent is something else.
-            TooManyLinks: links lead in a circle.
+            NotInRootError: a parent directory is missing.
+            ParentNotDirectoryError: a parent is something else.
+            TooManyLinksError: links lead in a circle.
         """
         walk = _Walk(self._fd, path, create)
         try:
@@ -137,7 +137,7 @@ class Root:
         try:
             with self.at(path, follow=follow) as location:
                 return location.stat
-        except (NotInRoot, NotADirectory):
+        except (NotInRootError, ParentNotDirectoryError):
             return None
 
     def resolve(self, path: bytes) -> bytes:
@@ -167,7 +167,7 @@ class Root:
                 fd = os.open(
                     location.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=location.directory
                 )
-        except (NotInRoot, NotADirectory):
+        except (NotInRootError, ParentNotDirectoryError):
             return None
         with os.fdopen(fd, "rb") as file:
             return file.read(limit)
@@ -259,13 +259,13 @@ class _Walk:
             return
         os.close(fd)
         if not stat.S_ISLNK(mode):
-            raise NotADirectory(f"{self._at(part)} is not a directory")
+            raise ParentNotDirectoryError(f"{self._at(part)} is not a directory")
         self._follow(os.readlink(part, dir_fd=self._fds[-1]))
 
     def _follow(self, target: bytes) -> None:
         self._links += 1
         if self._links > MAX_LINKS:
-            raise TooManyLinks(
+            raise TooManyLinksError(
                 f"/{self._asked.lstrip(b'/').decode(errors='replace')}: too many symbolic links"
             )
         if target.startswith(b"/"):
@@ -276,7 +276,7 @@ class _Walk:
 
     def _make(self, part: bytes) -> int:
         if self._create is None:
-            raise NotInRoot(f"{self._at(part)} does not exist")
+            raise NotInRootError(f"{self._at(part)} does not exist")
         new = self._create
         path = b"/".join([*self._names, part])
         if new.maker is not None and new.maker(self._fds[-1], part, path):

@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import Final
 
-from strake_builder.errors import UnsupportedHere
+from strake_builder.errors import UnsupportedError
 from strake_builder.rootfs.mounts import syscalls
 
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - what is made in it gets a random name and mode 0700
@@ -32,10 +32,10 @@ def make_shared_memory(prefix: str, *, location: str = SHARED_MEMORY) -> str:
         location: where shared memory is.
 
     Raises:
-        UnsupportedHere: it is not in memory here.
+        UnsupportedError: it is not in memory here.
     """
     if file_system_type(location) not in _MEMORY_TYPES:
-        raise UnsupportedHere(
+        raise UnsupportedError(
             f"secrets need a place in memory, and {location} is none",
             hint="mount a tmpfs there (in a pod: an emptyDir with medium: Memory), or use --rootfs overlay",
         )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.rootfs.errors import NotADirectory, PathError
+from strake_builder.rootfs.errors import ParentNotDirectoryError, PathError
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -88,7 +88,7 @@ def _make(root: Root, point: MountPoint, times: dict[bytes, tuple[int, int]]) ->
 def _require_directory(root: Root, target: bytes) -> None:
     found = root.stat(target, follow=False)
     if found is not None and not stat.S_ISDIR(found.st_mode):
-        raise NotADirectory(
+        raise ParentNotDirectoryError(
             f"{target.decode()} is a link or a file in this image, and a step needs its own there",
             hint="make it a directory, or leave it out of the base image",
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from strake_builder.layers.entry import Entry
-from strake_builder.layers.errors import TooLarge
+from strake_builder.layers.errors import TooLargeError
 from strake_builder.layers.tar_reader import Content
 
 MAX_UNPACKED: Final = 64 << 30
@@ -37,7 +37,7 @@ class Allowance:
         """Count a member that is about to be unpacked.
 
         Raises:
-            TooLarge: there is no room for it.
+            TooLargeError: there is no room for it.
         """
         data = entry.size if content.extents is None else sum(extent.size for extent in content.extents)
         self.take(ENTRY + data + sum(map(len, entry.xattrs.values())), entry.path)
@@ -46,11 +46,11 @@ class Allowance:
         """Count bytes that are about to be written for a path.
 
         Raises:
-            TooLarge: there is no room for them.
+            TooLargeError: there is no room for them.
         """
         self._left -= size
         if self._left < 0:
-            raise TooLarge(
+            raise TooLargeError(
                 f"it takes more than {_shown(self._limit)} unpacked, which {repr(path[:200])[1:]} exceeds",
                 hint="if that is as it should be, raise --max-unpacked-size or STRAKE_MAX_UNPACKED_SIZE",
             )

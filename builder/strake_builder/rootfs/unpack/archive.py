@@ -41,8 +41,8 @@ def unpack_layer(
         limit: bytes that it may take on disk, see `Allowance`.
 
     Raises:
-        MalformedLayer: the stream is damaged or a member tries to leave the root.
-        TooLarge: it takes more room than it may.
+        MalformedLayerError: the stream is damaged or a member tries to leave the root.
+        TooLargeError: it takes more room than it may.
         OSError: the file system refused, for example because it is full.
     """
     return unpack_members(

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.rootfs.errors import NotADirectory
+from strake_builder.rootfs.errors import ParentNotDirectoryError
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
@@ -109,7 +109,7 @@ class CopyUp:
         """Make the directory or link that is below at a path; return whether there is one.
 
         Raises:
-            NotADirectory: something else is there.
+            ParentNotDirectoryError: something else is there.
         """
         found = None if self._is_hidden(path) else self._stack.find(path)
         if found is None:
@@ -119,7 +119,9 @@ class CopyUp:
             os.chown(name, found.stat.st_uid, found.stat.st_gid, dir_fd=parent, follow_symlinks=False)
             return True
         if not stat.S_ISDIR(found.stat.st_mode):
-            raise NotADirectory(f"/{path[:200].decode(errors='replace')} is a file in a lower layer")
+            raise ParentNotDirectoryError(
+                f"/{path[:200].decode(errors='replace')} is a file in a lower layer"
+            )
         os.mkdir(name, 0o700, dir_fd=parent)
         source = os.open(found.where, OPEN_DIRECTORY)
         try:

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer, shown
+from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.tar_reader import Content, normalise
-from strake_builder.rootfs.errors import NotInRoot, PathError
+from strake_builder.rootfs.errors import NotInRootError, PathError
 from strake_builder.rootfs.files.clone import is_whiteout
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
@@ -108,15 +108,15 @@ class LayerApplier:
         """Apply the next member.
 
         Raises:
-            MalformedLayer: it is damaged, or tries to leave the root.
-            TooLarge: there is no room for it in what the archive may take.
+            MalformedLayerError: it is damaged, or tries to leave the root.
+            TooLargeError: there is no room for it in what the archive may take.
             OSError: the disk is full or broken.
         """
         self._entries += 1
         check_numbers(entry)
         self._allowance.member(entry, content)
         if self._layer and b".." in entry.path.split(b"/"):
-            raise MalformedLayer(f"the member {shown(entry.path)} climbs out of the layer")
+            raise MalformedLayerError(f"the member {shown(entry.path)} climbs out of the layer")
         if self._layer and entry.is_aufs_data and not self._is_aufs_link(entry):
             return
         try:
@@ -131,13 +131,13 @@ class LayerApplier:
                 if replaces:
                     self._forget()
         except PathError as error:
-            raise MalformedLayer(f"cannot unpack {shown(entry.path)}: {error.message}") from error
+            raise MalformedLayerError(f"cannot unpack {shown(entry.path)}: {error.message}") from error
         except OverflowError as error:
-            raise MalformedLayer(f"{shown(entry.path)} has a number that is out of range") from error
+            raise MalformedLayerError(f"{shown(entry.path)} has a number that is out of range") from error
         except OSError as error:
             if error.errno in _DISK_TROUBLE:
                 raise
-            raise MalformedLayer(f"cannot unpack {shown(entry.path)}: {error.strerror}") from error
+            raise MalformedLayerError(f"cannot unpack {shown(entry.path)}: {error.strerror}") from error
 
     def _is_aufs_link(self, entry: Entry) -> bool:
         """Say whether hard links of the layer may name a file of AUFS's: it is kept until they are made."""
@@ -218,7 +218,7 @@ class LayerApplier:
                 return
             name = entry.name[len(WHITEOUT_PREFIX) :]
             if name in {b"", b".", b".."}:
-                raise MalformedLayer(f"{shown(entry.path)} is a whiteout of nothing")
+                raise MalformedLayerError(f"{shown(entry.path)} is a whiteout of nothing")
             path = location.path[: -len(entry.name)] + name
             found = stat_at(location.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
@@ -272,7 +272,7 @@ class LayerApplier:
     def _hard_link(self, location: ResolvedPath, entry: Entry) -> bool:
         """Make another name of a file; return whether the member's metadata are to be set."""
         if self._layer and b".." in entry.target.split(b"/"):
-            raise MalformedLayer(f"the hard link {shown(entry.path)} climbs out of the layer")
+            raise MalformedLayerError(f"the hard link {shown(entry.path)} climbs out of the layer")
         create = self._new if self._below is not None else None
         try:
             with self._root.at(entry.target, follow=False, create=create) as target:
@@ -282,7 +282,7 @@ class LayerApplier:
                     kept_aside = self._aufs_links and normalise(entry.target).startswith(AUFS_LINKS + b"/")
                     return not kept_aside and not stat.S_ISLNK(found.st_mode)
                 missing = target.stat is None
-        except NotInRoot:
+        except NotInRootError:
             missing = True
         except PathError:
             missing = False
@@ -290,7 +290,7 @@ class LayerApplier:
             self._links_open = True
             return False
         names = f"{shown(entry.path)} names {shown(entry.target)}"
-        raise MalformedLayer(f"the hard link {names}, which is no file before it")
+        raise MalformedLayerError(f"the hard link {names}, which is no file before it")
 
     def _find_file(self, target: ResolvedPath) -> os.stat_result | None:
         """Return the file that a hard link names, brought up from the lower layers where they have it."""
@@ -304,7 +304,7 @@ class LayerApplier:
 
     def _device(self, location: ResolvedPath, entry: Entry) -> bool:
         if self._layer and entry.device == (0, 0) and entry.type is EntryType.CHAR_DEVICE:
-            raise MalformedLayer(f"{shown(entry.path)} poses as overlay's whiteout")
+            raise MalformedLayerError(f"{shown(entry.path)} poses as overlay's whiteout")
         made = make_device(location, entry)
         self._left_out += not made
         return made

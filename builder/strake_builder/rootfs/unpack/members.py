@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer, shown
+from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.tar_reader import Content
 from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
@@ -28,18 +28,18 @@ def check_numbers(entry: Entry) -> None:
     """Refuse an entry with a number that the system cannot take.
 
     Raises:
-        MalformedLayer: a user, a group or a time is out of range.
+        MalformedLayerError: a user, a group or a time is out of range.
     """
     if max(entry.uid, entry.gid) > _ID_MAX or entry.mtime > _TIME_MAX:
         numbers = f"the user {entry.uid}, the group {entry.gid} and the time {entry.mtime}"
-        raise MalformedLayer(f"{shown(entry.path)} has {numbers}, one of which no system has")
+        raise MalformedLayerError(f"{shown(entry.path)} has {numbers}, one of which no system has")
 
 
 def make_file(location: ResolvedPath, entry: Entry, content: Content) -> None:
     """Write a regular file with its metadata.
 
     Raises:
-        MalformedLayer: its content ends early.
+        MalformedLayerError: its content ends early.
         OSError: as the system calls.
     """
     fd = os.open(location.name, _CREATE, entry.mode & 0o777, dir_fd=location.directory)
@@ -103,6 +103,6 @@ def _write_sparse(fd: int, entry: Entry, content: Content) -> None:
         while left:
             data = content.read(left)
             if not data:
-                raise MalformedLayer(f"{shown(entry.path)} ends before its sparse map does")
+                raise MalformedLayerError(f"{shown(entry.path)} ends before its sparse map does")
             write_all(fd, data)
             left -= len(data)

@@ -39,7 +39,7 @@ from strake_builder.solve.steps.sources import filtered, find_sources
 from strake_oci.spec.platform import Platform
 
 
-class Unknowable(Exception):
+class UnknowableError(Exception):
     """What a step reads cannot be told before it is read."""
 
 
@@ -80,13 +80,13 @@ class StepInputs:
         """Return the inputs of a step, stages by the state that their definition leads to.
 
         Raises:
-            Unknowable: a stage has none, or a source cannot be had.
+            UnknowableError: a stage has none, or a source cannot be had.
         """
 
         def stage(index: int, _: _Read) -> Value:
             state = stages.get(index)
             if state is None:
-                raise Unknowable
+                raise UnknowableError
             return ("stage", state.hex)
 
         return self._inputs(step, platform, stage)
@@ -95,7 +95,7 @@ class StepInputs:
         """Return the inputs of a step whose stages are built, stages by what is read of them.
 
         Raises:
-            Unknowable: a source cannot be had.
+            UnknowableError: a source cannot be had.
         """
         return self._inputs(step, platform, lambda _, read: self._digest(read, platform))
 
@@ -103,7 +103,7 @@ class StepInputs:
         """Return the inputs of a step, every stage being like any other.
 
         Raises:
-            Unknowable: as `by_content`.
+            UnknowableError: as `by_content`.
         """
         return self._inputs(step, platform, lambda _, __: "stage")
 
@@ -123,7 +123,7 @@ class StepInputs:
             file = self._sources.file(source)
             return ("download", file.sha256(), file.modified)
         except (BuildError, OSError) as error:
-            raise Unknowable from error
+            raise UnknowableError from error
 
     def _input(self, read: _Read, platform: Platform, stage: Callable[[int, _Read], Value]) -> Value:
         match read.origin:
@@ -143,7 +143,7 @@ class StepInputs:
         """Return the digest of everything that a read covers.
 
         Raises:
-            Unknowable: something is missing or cannot be read: executing the step will say what.
+            UnknowableError: something is missing or cannot be read: executing the step will say what.
         """
         options = CopyOptions(owner=(0, 0) if read.owned else None)
         digests: list[Value] = []
@@ -156,10 +156,10 @@ class StepInputs:
                         chosen = filtered(options, view, source, path, read.excludes)
                         digest = content_digest(root, path, chosen, self._files)
                         if digest is None:
-                            raise Unknowable
+                            raise UnknowableError
                         digests.append((path, digest))
         except (BuildError, OSError) as error:
-            raise Unknowable from error
+            raise UnknowableError from error
         return ("files", tuple(digests))
 
 

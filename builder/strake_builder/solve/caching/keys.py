@@ -6,7 +6,7 @@ from strake_builder.cache.definitions import FileStep, definition_of
 from strake_builder.cache.keys import Key, Value, layers_state, occurrence_key, state_after, step_key
 from strake_builder.frontend.model.planned import StageBase, StagePlan
 from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep
-from strake_builder.solve.caching.inputs import StepInputs, Unknowable
+from strake_builder.solve.caching.inputs import StepInputs, UnknowableError
 from strake_builder.solve.caching.selection import StageKeys
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_oci.spec.digest import DiffID
@@ -43,7 +43,7 @@ class StepKeys:
         """
         try:
             inputs = self._inputs.by_content(step, stage.platform)
-        except Unknowable:
+        except UnknowableError:
             return None
         return step_key(_below(step, layers_state(below)), self._definition(stage, step), inputs)
 
@@ -51,7 +51,7 @@ class StepKeys:
         """Return the key that says whether a step was ever cached, whatever it stood on."""
         try:
             inputs = self._inputs.without_stages(step, stage.platform)
-        except Unknowable:
+        except UnknowableError:
             return None
         return occurrence_key(self._definition(stage, step), inputs)
 
@@ -64,7 +64,7 @@ class StepKeys:
             if not isinstance(step, ConfigStep) and state is not None:
                 try:
                     inputs = self._inputs.by_definition(step, stage.platform, states)
-                except Unknowable:
+                except UnknowableError:
                     state = None
                 else:
                     key = step_key(_below(step, state), self._definition(stage, step), inputs)

@@ -15,7 +15,7 @@ from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
 from strake_builder.context.downloads import Downloads, remove_download
-from strake_builder.errors import BaseImageError, InvalidRequest
+from strake_builder.errors import BaseImageError, InvalidRequestError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
 from strake_builder.solve.images.base import BaseImages
@@ -37,7 +37,7 @@ def cache_usage(cache: CacheDirectory, scope: contextlib.ExitStack) -> Usage | N
     """Return who uses what of the cache directory, None without one; it is pruned when the scope ends.
 
     Raises:
-        InvalidRequest: the directory cannot be used.
+        InvalidRequestError: the directory cannot be used.
     """
     directory = cache.path
     if directory is None:
@@ -48,7 +48,7 @@ def cache_usage(cache: CacheDirectory, scope: contextlib.ExitStack) -> Usage | N
             os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
         remove_abandoned(os.path.join(directory, LAYERS))
     except OSError as error:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"cannot use the cache directory {directory}: {error.filename}: {error.strerror}",
             hint="name another with --cache-dir",
         ) from error
@@ -77,7 +77,7 @@ def open_caches(
         warn: hears of what a cache cannot do.
 
     Raises:
-        InvalidRequest: a name is no reference, or there is no stage of a name.
+        InvalidRequestError: a name is no reference, or there is no stage of a name.
     """
     asked, caches = request.cache, list[StepCache]()
     pushing, images = clients
@@ -119,14 +119,16 @@ def _stage(plan: BuildPlan, name: str) -> int:
         return int(name)
     if stage is None:
         known = ", ".join(s.name for s in plan.every_stage if s.name) or "none has a name"
-        raise InvalidRequest(f"there is no stage {name!r} to run without the cache", hint=f"stages: {known}")
+        raise InvalidRequestError(
+            f"there is no stage {name!r} to run without the cache", hint=f"stages: {known}"
+        )
     return stage.index
 
 
 def _repository(text: str) -> Repository:
     reference = _reference(text)
     if reference.tag is not None or reference.digest is not None:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"the cache repository {text!r} has a tag or digest", hint="name the repository alone"
         )
     return reference.repository
@@ -136,7 +138,7 @@ def _reference(text: str) -> Reference:
     try:
         return Reference.parse(text)
     except InvalidValueError as error:
-        raise InvalidRequest(f"the cache {text!r} is no reference: {error.message}") from error
+        raise InvalidRequestError(f"the cache {text!r} is no reference: {error.message}") from error
 
 
 def _loader(images: BaseImages, text: str, platform: Platform) -> Callable[[], InlineSource | None]:

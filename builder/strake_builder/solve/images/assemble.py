@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from strake_api.request import BuildRequest
 from strake_builder.cache.inline import ANNOTATION, inline_note
 from strake_builder.cache.keys import Key
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.solve.images.layers import PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
@@ -188,11 +188,12 @@ def refuse_unnamed_layers(layers: tuple[PulledLayer, ...], *, docker: bool) -> N
     """Refuse a base image whose layers have no name in the family of media types that is asked for.
 
     Raises:
-        InvalidRequest: the layers are zstd's and the family is Docker's, which has no media type for them.
+        InvalidRequestError: the layers are zstd's and the family is Docker's, which has no media
+            type for them.
     """
     for layer in layers:
         if docker and mediatype.layer_compression(layer.descriptor.media_type) is Compression.ZSTD:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"the base image {layer.repository} has zstd layers, for which Docker has no media type",
                 hint="use OCI media types",
             )

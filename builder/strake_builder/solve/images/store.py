@@ -23,7 +23,7 @@ from strake_builder.cache.usage import Usage
 from strake_builder.errors import BaseImageError
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.compression import DecompressedStream
-from strake_builder.layers.errors import LayerError, MalformedLayer
+from strake_builder.layers.errors import LayerError, MalformedLayerError
 from strake_builder.layers.hashed import HashedStream
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
@@ -89,7 +89,7 @@ class LayerStore:
 
         Raises:
             BaseImageError: a layer cannot be pulled, or is not what its digest or diff ID says.
-            OutOfDisk: the work directory is full.
+            OutOfDiskError: the work directory is full.
         """
         self.prefetch(layers)
         directories: list[str] = []
@@ -112,7 +112,7 @@ class LayerStore:
         None where one of them depends on what is below: it can only be had from `directories`.
 
         Raises:
-            BaseImageError, OutOfDisk: as `directories`.
+            BaseImageError, OutOfDiskError: as `directories`.
         """
         directories = [
             layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
@@ -201,11 +201,13 @@ class LayerStore:
         except OCIError as error:
             raise BaseImageError(f"cannot pull {what}: {error.account}", hint=error.hint) from error
         except LayerError as error:
-            raise MalformedLayer(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
+            raise MalformedLayerError(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
         except OSError as error:
             raise from_os_error(error, f"cannot unpack {what}") from error
         if stream.hasher.digest() != layer.diff_id:
-            raise MalformedLayer(f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}")
+            raise MalformedLayerError(
+                f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}"
+            )
         if unpacked.devices_left_out:
             count = unpacked.devices_left_out
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from strake_api.request import BuildRequest
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs
 from strake_oci.errors import InvalidValueError
 from strake_oci.spec.platform import Platform
@@ -35,11 +35,11 @@ class Requested:
         """Check a request.
 
         Raises:
-            InvalidRequest: it has no destination to push to, or a wrong one, or a wrong platform.
+            InvalidRequestError: it has no destination to push to, or a wrong one, or a wrong platform.
         """
         destinations = _destinations_of(request)
         if inputs.outputs.push and not destinations:
-            raise InvalidRequest("the request has no destination", hint="name at least one")
+            raise InvalidRequestError("the request has no destination", hint="name at least one")
         return cls(request, inputs, _platform_of(request), destinations)
 
     @property
@@ -52,18 +52,18 @@ def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
     """Return where the image goes, each with a tag.
 
     Raises:
-        InvalidRequest: a destination is no reference, or has a digest.
+        InvalidRequestError: a destination is no reference, or has a digest.
     """
     references = []
     for text in request.output.destinations:
         try:
             reference = Reference.parse(text).with_default_tag()
         except InvalidValueError as error:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"the destination {text!r} is no image reference: {error.message}"
             ) from error
         if reference.digest is not None:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"the destination {text!r} has a digest, which only the build can say", hint="name a tag"
             )
         references.append(reference)
@@ -74,19 +74,21 @@ def _platform_of(request: BuildRequest) -> Platform:
     """Return the platform to build for.
 
     Raises:
-        InvalidRequest: it is none, or none that can be built for.
+        InvalidRequestError: it is none, or none that can be built for.
     """
     if request.platform is None:
         return host_platform()
     if "," in request.platform:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"a build is for one platform, not for {request.platform}",
             hint="build each platform under a tag of its own, and join them in an index",
         )
     try:
         wanted = Platform.parse(request.platform)
     except InvalidValueError as error:
-        raise InvalidRequest(error.message, hint=error.hint) from error
+        raise InvalidRequestError(error.message, hint=error.hint) from error
     if wanted.os != "linux":
-        raise InvalidRequest(f"images for {wanted} cannot be built here", hint="only those for Linux can")
+        raise InvalidRequestError(
+            f"images for {wanted} cannot be built here", hint="only those for Linux can"
+        )
     return wanted

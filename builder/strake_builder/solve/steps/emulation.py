@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 
-from strake_builder.errors import Location, UnsupportedHere
+from strake_builder.errors import Location, UnsupportedError
 from strake_builder.frontend.model.steps import RunStep
 from strake_builder.sandbox.emulation import Foreign, runs_here
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
@@ -32,7 +32,7 @@ class ForeignPrograms:
         """Make sure that programs of a platform run here.
 
         Raises:
-            UnsupportedHere: they do not.
+            UnsupportedError: they do not.
         """
         architecture = platform.architecture
         with self._lock:
@@ -43,11 +43,11 @@ class ForeignPrograms:
             return
         here = host_platform()
         if found is Foreign.EMULATOR_OUTSIDE:
-            raise UnsupportedHere(
+            raise UnsupportedError(
                 f"the emulator for {platform} is not registered for use in containers",
                 hint="register it with binfmt_misc's flag F: it is then opened before a step's root hides it",
             )
-        raise UnsupportedHere(
+        raise UnsupportedError(
             f"this machine is {here} and does not run programs for {platform}",
             hint="let RUN be of this platform (FROM --platform=$BUILDPLATFORM), build on a node of its own, "
             "or have an emulator registered with binfmt_misc and its flag F (Debian: qemu-user-static)",
@@ -57,14 +57,14 @@ class ForeignPrograms:
         """Make sure that every RUN of a build can be carried out.
 
         Raises:
-            UnsupportedHere: one cannot, with its location.
+            UnsupportedError: one cannot, with its location.
         """
         for stage in evaluated.plan.stages:
             for step in evaluated.stages[stage.index].steps:
                 if isinstance(step, RunStep):
                     try:
                         self.require(stage.platform)
-                    except UnsupportedHere as error:
+                    except UnsupportedError as error:
                         position = step.origin
                         error.location = Location(position.file, position.span.first, position.text)
                         raise

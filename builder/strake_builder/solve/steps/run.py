@@ -8,7 +8,7 @@ import os
 import shlex
 from typing import Final
 
-from strake_builder.errors import OutOfDisk, OutOfMemory, RunStepFailed, StepError, redact
+from strake_builder.errors import OutOfDiskError, OutOfMemoryError, RunStepError, StepError, redact
 from strake_builder.frontend.model.steps import RunStep
 from strake_builder.rootfs.files.accounts import Account, find_account, split_user
 from strake_builder.rootfs.files.inside import NewDirectory, Root
@@ -50,8 +50,8 @@ def execute_run(
         sink: gets its output.
 
     Raises:
-        RunStepFailed: the command ended with another status than zero.
-        OutOfDisk: it did, or could not be started, and there was no room left.
+        RunStepError: the command ended with another status than zero.
+        OutOfDiskError: it did, or could not be started, and there was no room left.
         StepError: it could not be started: user, mount or program missing.
     """
     if step.security == "insecure":
@@ -73,7 +73,7 @@ def execute_run(
         outcome = crun.run(process, root_path, sink)
         room.look()
     if outcome.status == _KILLED and oom_kills() > killed_before:
-        raise OutOfMemory(
+        raise OutOfMemoryError(
             f"the command {_shown(step)} was killed: the memory limit is reached",
             hint="raise spec.resources.limits.memory, or do less at a time",
         )
@@ -81,7 +81,7 @@ def execute_run(
         happened = f"ended with exit code {outcome.status}"
         if outcome.runtime_message:
             happened = f"could not be started: {outcome.runtime_message}"
-        raise OutOfDisk(
+        raise OutOfDiskError(
             f"the command {_shown(step)} {happened}: the work directory is full",
             hint="give the builder more ephemeral storage",
         )
@@ -123,13 +123,13 @@ def _raise_for(outcome: Outcome, step: RunStep) -> None:
         return
     shown = _shown(step)
     if outcome.runtime_message:
-        raise RunStepFailed(
+        raise RunStepError(
             f"cannot start {shown}: {outcome.runtime_message}",
             exit_code=outcome.status,
             log_tail=outcome.tail,
             hint=_start_hint(outcome.runtime_message),
         )
-    raise RunStepFailed(
+    raise RunStepError(
         f"the command {shown} ended with exit code {outcome.status}",
         exit_code=outcome.status,
         log_tail=outcome.tail,

@@ -17,7 +17,7 @@ from strake_builder.context.filtered import ContextFilter
 from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import PathSource
 from strake_builder.frontend.patterns import glob
-from strake_builder.rootfs.errors import NotADirectory, NotInRoot
+from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError
 from strake_builder.rootfs.files.copy import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.steps.file_origins import OriginView
@@ -48,7 +48,7 @@ def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) ->
     try:
         with root.directory(base) as fd:
             names = sorted(os.fsencode(name) for name in os.listdir(f"/proc/self/fd/{fd}"))
-    except (NotInRoot, NotADirectory):
+    except (NotInRootError, ParentNotDirectoryError):
         return
     for name in names:
         interrupt.check()

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _UID_MAP = Path("/proc/self/uid_map")
@@ -26,7 +26,7 @@ def prepare_work_directory(path: str) -> str:
     A volume of a pod belongs to the builder and can be written to by everybody; it gets the sticky bit.
 
     Raises:
-        InvalidRequest: somebody else could replace what is made in it.
+        InvalidRequestError: somebody else could replace what is made in it.
         OSError: it cannot be made.
     """
     _make(path)
@@ -77,12 +77,12 @@ def _unmapped_owner() -> tuple[int, ...]:
 def _check(directory: str, found: os.stat_result, asked: str, trusted: set[int]) -> None:
     hint = "choose another with --work-dir, which no other user can write to"
     if found.st_uid not in trusted:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"the work directory {asked} is not safe: {directory} belongs to user {found.st_uid}", hint=hint
         )
     # A group that is named after its one user is no other user (Debian's and Fedora's umask of 002).
     others = stat.S_IWOTH if found.st_gid == found.st_uid else _OTHERS
     if found.st_mode & others and not found.st_mode & stat.S_ISVTX:
-        raise InvalidRequest(
+        raise InvalidRequestError(
             f"the work directory {asked} is not safe: other users can write to {directory}", hint=hint
         )

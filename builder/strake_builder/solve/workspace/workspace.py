@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from strake_builder.context.own_files import WORKSPACE_PREFIX
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.mounts import syscalls
@@ -53,7 +53,7 @@ class Workspace:
             remove_abandoned(parent, WORKSPACE_PREFIX, _remove_shared_memory)
             self._scratch = make_scratch(parent, WORKSPACE_PREFIX)
         except OSError as error:
-            raise InvalidRequest(
+            raise InvalidRequestError(
                 f"cannot make a work directory in {parent}: {error.strerror}",
                 hint="choose another with --work-dir",
             ) from error
@@ -86,7 +86,7 @@ class Workspace:
         """Return a directory whose files are in memory only and that nobody else may enter: for secrets.
 
         Raises:
-            UnsupportedHere: there is no place in memory without a mount, which `scan` does not make.
+            UnsupportedError: there is no place in memory without a mount, which `scan` does not make.
         """
         with self._guard:
             if self._memory is None:

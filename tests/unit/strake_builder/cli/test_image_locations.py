@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.cli.image_locations import check_destination, parse_location
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_images_in_registries(text, shown):
     ],
 )
 def test_what_is_no_place(text, words):
-    with pytest.raises(InvalidRequest) as raised:
+    with pytest.raises(InvalidRequestError) as raised:
         parse_location(text)
     assert words in str(raised.value)
 
@@ -62,6 +62,6 @@ def test_what_is_no_place(text, words):
     ],
 )
 def test_what_is_no_destination(text, words):
-    with pytest.raises(InvalidRequest) as raised:
+    with pytest.raises(InvalidRequestError) as raised:
         check_destination(parse_location(text))
     assert words in str(raised.value)

@@ -9,7 +9,7 @@ from strake_builder.context.git_credentials import (
     git_credentials_from,
     mounted_git_credentials,
 )
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 KNOWN = GitCredentials("me", "secret")
 
@@ -59,7 +59,7 @@ def test_variables(variables, found):
 def test_secrets_that_are_none(tmp_path, files, complaint):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    with pytest.raises(InvalidRequest, match=complaint):
+    with pytest.raises(InvalidRequestError, match=complaint):
         mounted_git_credentials(str(tmp_path))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 
 def seen(context, work, cache=None, patterns=()) -> set[str]:
@@ -65,5 +65,5 @@ def test_a_cache_directory_in_the_context(tmp_path):
     (tmp_path / "cache/layers").mkdir(parents=True)
     (tmp_path / "file").touch()
     assert seen(tmp_path, "/elsewhere", tmp_path / "cache") == {"file"}
-    with pytest.raises(InvalidRequest, match="cache directory is the context"):
+    with pytest.raises(InvalidRequestError, match="cache directory is the context"):
         own_patterns(str(tmp_path), "/elsewhere", str(tmp_path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused, parse
+from strake_builder.frontend import DockerfileRefusedError, parse
 from strake_builder.frontend.errors import Code
 from strake_builder.frontend.lint import RULES, as_text, lint
 from strake_builder.frontend.reading import step_parser
@@ -42,7 +42,7 @@ def test_every_rule_is_listed():
 
 
 def test_the_message_shown_is_the_one_given():
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         parse("FROM a\n\n\nRUN --mont=type=cache,target=/root/.cache make\n")
     assert str(caught.value) in DOCKERFILE
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import BaseImage, DockerfileRefused, evaluate, trigger_needs
+from strake_builder.frontend import BaseImage, DockerfileRefusedError, evaluate, trigger_needs
 from strake_builder.frontend.model.chown import Ownership
 from strake_builder.frontend.model.steps import (
     AddStep,
@@ -26,7 +26,7 @@ from tests.unit.strake_builder.frontend.stages import PATH, evaluated, planned, 
 
 
 def refused(text: str, **options) -> str:
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         evaluated(text, **options)
     return str(caught.value)
 
@@ -296,10 +296,10 @@ class TestTriggers:
 
     def test_need_of_a_later_stage_is_refused(self):
         plan = planned("FROM base AS a\nFROM base AS b\n")
-        with pytest.raises(DockerfileRefused, match="not built before"):
+        with pytest.raises(DockerfileRefusedError, match="not built before"):
             trigger_needs(plan, plan.every_stage[0], RuntimeConfig(on_build=("COPY --from=b /a /b",)))
 
     def test_by_the_thousand_are_refused(self):
         plan = planned("FROM base\n")
-        with pytest.raises(DockerfileRefused, match="1000 are allowed"):
+        with pytest.raises(DockerfileRefusedError, match="1000 are allowed"):
             evaluate(plan, plan.target_stage, BaseImage(RuntimeConfig(on_build=("ENV a=b",) * 1001)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused
+from strake_builder.frontend import DockerfileRefusedError
 from tests.unit.strake_builder.frontend.stages import evaluated
 
 LONG = "ENV v=" + "x" * 900_000 + "\n"
@@ -27,7 +27,7 @@ FILES = {
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("kind", sorted(FILES))
 def test_growth_is_bounded(kind):
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         evaluated("FROM base\n" + FILES[kind])
     (problem,) = caught.value.problems
     assert str(problem.code) == "too-large"
@@ -41,6 +41,6 @@ def test_configurations_share_what_they_have_in_common():
 
 
 def test_mistakes_of_a_stage_are_reported_together():
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         evaluated('FROM base\nENV p=x\nEXPOSE $p\nENV a="${b:?}"\nSTOPSIGNAL $p\nRUN y\n')
     assert [problem.line for problem in caught.value.problems] == [3, 4, 5]

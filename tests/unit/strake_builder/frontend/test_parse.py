@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.errors import DockerfileError
-from strake_builder.frontend import DockerfileRefused, parse
+from strake_builder.frontend import DockerfileRefusedError, parse
 from strake_builder.frontend.model.syntax import Cmd, Copy, ExecForm, Run, ShellForm
 from strake_builder.frontend.text.source import Span
 
 
-def refused(text: str) -> DockerfileRefused:
+def refused(text: str) -> DockerfileRefusedError:
     with pytest.raises(DockerfileError) as caught:
         parse(text, "build/Dockerfile")
-    assert isinstance(caught.value, DockerfileRefused)
+    assert isinstance(caught.value, DockerfileRefusedError)
     return caught.value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused
+from strake_builder.frontend import DockerfileRefusedError
 from strake_builder.frontend.model.steps import (
     BindMount,
     CacheMount,
@@ -107,6 +107,6 @@ def test_stage_is_found_by_name_and_not_by_number():
     ],
 )
 def test_mistake_is_refused_with_what_to_write(value, says):
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         mounts(value)
     assert says in str(caught.value)

@@ -11,7 +11,7 @@ import zstandard
 
 from strake_builder.layers.compression import DecompressedStream, compressor
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.layers.errors import MalformedLayer, UnknownCompression
+from strake_builder.layers.errors import MalformedLayerError, UnknownCompressionError
 from strake_builder.layers.tar_reader import read_members
 from strake_builder.layers.tar_writer import encode_header
 from strake_oci.spec.mediatype import Compression
@@ -66,7 +66,7 @@ def test_nothing_comes_back_as_nothing(form):
 @pytest.mark.parametrize("form", ["gzip", "bzip2", "xz"])
 def test_a_stream_that_ends_early_is_refused(form):
     packed = PACKED[form](DATA)
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         read_all(DecompressedStream(io.BytesIO(packed[: len(packed) // 2])))
 
 
@@ -74,7 +74,7 @@ def test_a_zstd_stream_that_ends_early_makes_a_truncated_archive():
     """The library does not tell; whoever reads a tar stream or checks a digest does."""
     archive = encode_header(Entry(b"f", EntryType.FILE, size=len(DATA))) + DATA
     packed = PACKED["zstd"](archive)
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         for _ in read_members(DecompressedStream(io.BytesIO(packed[: len(packed) // 2]))):
             pass
 
@@ -83,7 +83,7 @@ def test_a_zstd_stream_that_ends_early_makes_a_truncated_archive():
 def test_a_damaged_stream_is_refused(form):
     packed = bytearray(PACKED[form](DATA))
     packed[len(packed) // 2] ^= 0xFF
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         read_all(DecompressedStream(io.BytesIO(packed)))
 
 
@@ -117,7 +117,7 @@ def test_zstd_with_the_longest_window_that_the_tool_reads_comes_back():
 
 
 def test_a_window_that_would_take_too_much_memory_is_refused():
-    with pytest.raises(MalformedLayer, match="memory"):
+    with pytest.raises(MalformedLayerError, match="memory"):
         DecompressedStream(io.BytesIO(long_window(28))).read(1000)
 
 
@@ -133,7 +133,7 @@ def test_whoever_unpacks_needs_little_memory_at_any_level():
 
 
 def test_lz4_is_named():
-    with pytest.raises(UnknownCompression, match="lz4"):
+    with pytest.raises(UnknownCompressionError, match="lz4"):
         DecompressedStream(io.BytesIO(b"\x04\x22\x4d\x18rest"))
 
 

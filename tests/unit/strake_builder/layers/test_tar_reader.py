@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from strake_builder.layers.entry import EntryType
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import MAX_EXTENSION, read_members
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, padding
 
@@ -183,7 +183,7 @@ def test_a_sparse_map_for_all_members_is_no_map():
     ],
 )
 def test_hostile_sparse_maps_are_refused(records, message):
-    with pytest.raises(MalformedLayer, match=message):
+    with pytest.raises(MalformedLayerError, match=message):
         members(sparse(records, b"abc"))
 
 
@@ -203,7 +203,7 @@ def test_hostile_sparse_maps_are_refused(records, message):
 )
 def test_hostile_sparse_maps_before_content_are_refused(text):
     version = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9")]
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         members(sparse(version, text + padding(len(text)) + b"abc"))
 
 
@@ -212,7 +212,7 @@ def test_a_sparse_map_that_would_fill_memory_is_refused_soon(line):
     version = [("GNU.sparse.major", "1"), ("GNU.sparse.minor", "0"), ("GNU.sparse.realsize", "9")]
     text = (b"999999999\n" + line * (4 * MAX_EXTENSION))[: 2 * MAX_EXTENSION]
     started = time.process_time()
-    with pytest.raises(MalformedLayer, match="limit"):
+    with pytest.raises(MalformedLayerError, match="limit"):
         members(sparse(version, text))
     assert time.process_time() - started < 5
 
@@ -222,7 +222,7 @@ def test_records_that_would_fill_memory_together_are_refused(flag):
     value = b"v" * 500_000
     bodies = [b"500010 k%d=" % n + value[:-1] + b"\n" for n in range(3)]
     assert len(bodies[0]) == 500_010
-    with pytest.raises(MalformedLayer, match="limit"):
+    with pytest.raises(MalformedLayerError, match="limit"):
         members(b"".join(_raw(flag, len(body), body) for body in bodies))
 
 
@@ -255,7 +255,7 @@ def _raw(type_flag: bytes, size: int, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("flag", [b"x", b"g", b"L", b"K"])
 def test_an_extension_that_would_fill_memory_is_refused(flag):
-    with pytest.raises(MalformedLayer, match="limit"):
+    with pytest.raises(MalformedLayerError, match="limit"):
         members(_raw(flag, MAX_EXTENSION + 1, b""))
 
 
@@ -286,7 +286,7 @@ def test_global_records_of_ever_new_keys_are_refused(value, words):
     source = Many(value)
     tracemalloc.start()
     try:
-        with pytest.raises(MalformedLayer, match=words):
+        with pytest.raises(MalformedLayerError, match=words):
             list(read_members(source))
         _, peak = tracemalloc.get_traced_memory()
     finally:
@@ -315,7 +315,7 @@ def test_an_empty_record_takes_back_a_global_one():
     "body", [b"no length\n", b"999 a=b\n", b"5 a=b", b"8 abcdef\n", b"-1 a=b\n", b"9" * 40 + b" a=b\n"]
 )
 def test_malformed_pax_records_are_refused(body):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         members(_raw(b"x", len(body), body) + END_OF_ARCHIVE)
 
 
@@ -323,26 +323,26 @@ def test_malformed_pax_records_are_refused(body):
 def test_bad_numbers_in_pax_records_are_refused(record):
     body = b"%d %s\n" % (len(record) + 4 if len(record) + 4 > 9 else len(record) + 3, record)
     assert int(body.split()[0]) == len(body)
-    with pytest.raises(MalformedLayer, match="PAX record"):
+    with pytest.raises(MalformedLayerError, match="PAX record"):
         members(_raw(b"x", len(body), body) + made_by_tarfile((info("f"), b"")))
 
 
 @pytest.mark.parametrize("keep", [1, 511, 512 + 3, 512 + 600])
 def test_a_truncated_archive_is_refused(keep):
     data = made_by_tarfile((info("f"), b"z" * 1000))
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         members(data[:keep])
 
 
 def test_noise_is_refused():
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         members(b"\x01" * 4096)
 
 
 def test_a_negative_number_is_refused():
     header = bytearray(made_by_tarfile((info("f"), b""))[:512])
     header[108:116] = b"\xff" * 8
-    with pytest.raises(MalformedLayer, match="negative"):
+    with pytest.raises(MalformedLayerError, match="negative"):
         members(bytes(_with_checksum(header)))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
 from tests.fixtures.tar_members import DIR
@@ -128,7 +128,7 @@ def test_what_cannot_be_told_in_little_is_not_told(below, make):
 def test_a_hostile_outline_is_refused(tmp_path, members):
     target = tmp_path / "outline"
     target.mkdir()
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         Outline.unpack(archive(*members), str(target))
     assert [p.name for p in tmp_path.iterdir()] == ["outline"]
 

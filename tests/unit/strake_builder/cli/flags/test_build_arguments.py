@@ -6,7 +6,7 @@ import pytest
 
 from strake_builder.cli.flags.build_arguments import build_arguments
 from strake_builder.cli.main import main
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_values_come_from_the_flag_or_the_environment(given, found):
 
 @pytest.mark.parametrize("text", ["", "=", "=value"])
 def test_a_name_is_needed(text):
-    with pytest.raises(InvalidRequest, match=r"has no name.*NAME"):
+    with pytest.raises(InvalidRequestError, match=r"has no name.*NAME"):
         build_arguments([text], {})
 
 

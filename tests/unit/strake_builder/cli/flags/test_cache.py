@@ -8,7 +8,7 @@ import pytest
 
 from strake_api.request import Cache
 from strake_builder.cli.flags.cache import add_cache_flags, read_cache, read_cache_limit
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 
 def parsed(*flags: str) -> argparse.Namespace:
@@ -63,7 +63,7 @@ def test_a_ttl_is_a_duration(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "0h", "soon", "5", "-1h", "1h 2m"])
 def test_a_ttl_that_is_none_is_refused(text):
-    with pytest.raises(InvalidRequest, match="is no duration"):
+    with pytest.raises(InvalidRequestError, match="is no duration"):
         read(f"--cache-ttl={text}")
 
 
@@ -84,12 +84,12 @@ def test_a_limit_is_a_size(text, size):
 
 @pytest.mark.parametrize("text", ["", "much", "1.5GB", "-1", "1PB"])
 def test_a_limit_that_is_none_is_refused(text):
-    with pytest.raises(InvalidRequest, match="is no size"):
+    with pytest.raises(InvalidRequestError, match="is no size"):
         read_cache_limit(parsed(f"--cache-max-size={text}"))
 
 
 def test_flags_that_contradict_each_other_are_refused():
-    with pytest.raises(InvalidRequest, match="contradicts"):
+    with pytest.raises(InvalidRequestError, match="contradicts"):
         read("--cache=false", "--cache-repo", "r.example/c")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from strake_builder.cli.commands import build
 from strake_builder.cli.flags import kaniko
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -82,7 +82,7 @@ def test_git_is_pulled_as_the_environment_says(monkeypatch):
     ],
 )
 def test_what_is_refused(words, complaint):
-    with pytest.raises(InvalidRequest, match=complaint):
+    with pytest.raises(InvalidRequestError, match=complaint):
         translated(*words)
 
 

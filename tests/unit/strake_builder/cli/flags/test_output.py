@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from strake_builder.cli.commands import build
 from strake_builder.cli.flags.output import add_output_flags, read_outputs, takes_standard_output
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget, TreeTarget
 
 
@@ -94,7 +94,7 @@ def test_the_form_comes_from_flags_and_outputs_alike():
     ],
 )
 def test_what_is_refused(words, said):
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         read_outputs(parsed(*words))
     assert said in str(refused.value)
 
@@ -115,12 +115,12 @@ def test_forms_that_contradict_themselves(words, said):
 
 
 def test_a_number_that_no_format_has_names_its_field():
-    with pytest.raises(InvalidRequest, match="compression_level: Input should be greater"):
+    with pytest.raises(InvalidRequestError, match="compression_level: Input should be greater"):
         request("-d", "a", "--compression-level", "-1")
 
 
 def test_an_inline_cache_needs_a_manifest_with_annotations():
-    with pytest.raises(InvalidRequest, match="inline cache needs OCI"):
+    with pytest.raises(InvalidRequestError, match="inline cache needs OCI"):
         request("-d", "a", "--cache-inline", "--media-types", "docker")
 
 
@@ -153,7 +153,7 @@ def test_which_time_counts(words, variable, epoch, argument, monkeypatch):
 
 def test_a_variable_that_is_no_time_is_refused(monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "today")
-    with pytest.raises(InvalidRequest, match="SOURCE_DATE_EPOCH is a whole number"):
+    with pytest.raises(InvalidRequestError, match="SOURCE_DATE_EPOCH is a whole number"):
         request("-d", "a")
 
 

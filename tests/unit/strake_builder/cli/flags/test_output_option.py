@@ -7,7 +7,7 @@ import os
 import pytest
 
 from strake_builder.cli.flags.output_option import OutputOption, parse_output
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget, TreeArchiveTarget, TreeTarget
 from strake_oci.spec.reference import Reference
 
@@ -85,7 +85,7 @@ def test_what_it_means(text, meant):
     ],
 )
 def test_what_is_refused(text, words):
-    with pytest.raises(InvalidRequest) as refused:
+    with pytest.raises(InvalidRequestError) as refused:
         parse_output(text)
     assert words in str(refused.value)
     assert text in str(refused.value)

@@ -13,7 +13,7 @@ from strake_builder.cli.flags.sizes import (
     read_max_unpacked,
     read_size,
 )
-from strake_builder.errors import InvalidRequest
+from strake_builder.errors import InvalidRequestError
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 
 
@@ -36,8 +36,8 @@ def test_the_flag_counts_before_the_variable(monkeypatch):
 
 @pytest.mark.parametrize(("text", "words"), [("much", "is no size"), ("0", "leaves no room")])
 def test_what_is_no_ceiling_is_refused(monkeypatch, text, words):
-    with pytest.raises(InvalidRequest, match=f"--max-unpacked-size '{text}' {words}"):
+    with pytest.raises(InvalidRequestError, match=f"--max-unpacked-size '{text}' {words}"):
         read("--max-unpacked-size", text)
     monkeypatch.setenv(MAX_UNPACKED_VARIABLE, text)
-    with pytest.raises(InvalidRequest, match=f"{MAX_UNPACKED_VARIABLE} '{text}' {words}"):
+    with pytest.raises(InvalidRequestError, match=f"{MAX_UNPACKED_VARIABLE} '{text}' {words}"):
         read()

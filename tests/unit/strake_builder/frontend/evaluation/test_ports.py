@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.evaluation.ports import parse_port
 
 
@@ -46,5 +46,5 @@ def test_port(text, ports, mapping):
     ],
 )
 def test_no_port(text):
-    with pytest.raises(Fault, match="invalid port"):
+    with pytest.raises(FaultError, match="invalid port"):
         parse_port(text)

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused, parse
+from strake_builder.frontend import DockerfileRefusedError, parse
 from strake_builder.frontend.lint import RULES, as_json, as_sarif, as_text, fails_on_warnings, lint
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_oci.spec.image import RuntimeConfig
@@ -115,7 +115,7 @@ def test_json_has_the_form_of_docker_build_check():
 
 
 def test_refusals_stand_in_json_and_sarif():
-    with pytest.raises(DockerfileRefused) as caught:
+    with pytest.raises(DockerfileRefusedError) as caught:
         parse("FROM base\nRUNN x\n")
     assert json.loads(as_json((), caught.value))["buildError"]["problems"][0]["line"] == 2
     (run,) = json.loads(as_sarif((), caught.value, version="1"))["runs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.model.chmod import apply_mode, check_mode
 
 
@@ -39,5 +39,5 @@ def test_no_mode_is_refused(text):
     if text in ("u+", "+"):
         check_mode(text)  # changes nothing, as for chmod(1)
         return
-    with pytest.raises(Fault, match="invalid chmod parameter"):
+    with pytest.raises(FaultError, match="invalid chmod parameter"):
         check_mode(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.patterns.glob import element_matches, has_wildcards, matches, split_wildcards
 
 
@@ -34,7 +34,7 @@ def test_match_needs_as_many_elements():
 )
 def test_classes_are_those_of_go(pattern, name):
     if pattern in ("[]a]", "[a-]"):
-        with pytest.raises(Fault):
+        with pytest.raises(FaultError):
             element_matches(pattern, name)
         return
     assert element_matches(pattern, name) is (pattern != "[z-a]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
 
 
@@ -83,7 +83,7 @@ def test_directory_that_is_not_ignored_is_entered():
 
 @pytest.mark.parametrize("pattern", ["[", "[a", "a\\", "[]", "!", "[-]", "x" * 5000])
 def test_malformed_pattern_is_refused(pattern):
-    with pytest.raises(Fault):
+    with pytest.raises(FaultError):
         IgnoreMatcher.parse(pattern)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import DockerfileRefused
+from strake_builder.frontend import DockerfileRefusedError
 from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
 from strake_oci.spec.platform import Platform
 from tests.unit.strake_builder.frontend.stages import AMD64, planned
@@ -12,8 +12,8 @@ from tests.unit.strake_builder.frontend.stages import AMD64, planned
 THREE = "FROM x AS a\nRUN 1\nFROM a AS b\nRUN 2\nFROM y AS c\nCOPY --from=a /1 /1\n"
 
 
-def refused(text: str, **options) -> DockerfileRefused:
-    with pytest.raises(DockerfileRefused) as caught:
+def refused(text: str, **options) -> DockerfileRefusedError:
+    with pytest.raises(DockerfileRefusedError) as caught:
         planned(text, **options)
     return caught.value
 

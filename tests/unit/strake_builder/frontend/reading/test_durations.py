@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.reading.durations import parse_duration
 
 
@@ -31,5 +31,5 @@ def test_duration(text, nanoseconds):
     "text", ["", "5", "s", ".s", "1x", "1s ", "--1s", "9" * 30 + "h", "1s" * 40, "1d", "\u0661s"]
 )
 def test_no_duration(text):
-    with pytest.raises(Fault, match="invalid duration"):
+    with pytest.raises(FaultError, match="invalid duration"):
         parse_duration(text)

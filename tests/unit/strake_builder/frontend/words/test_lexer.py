@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.frontend import Fault
+from strake_builder.frontend import FaultError
 from strake_builder.frontend.words.lexer import WordLexer
 
 
@@ -35,7 +35,7 @@ def test_hostile_words_are_refused_or_read_at_once(text):
 def outcome(text: str) -> str:
     try:
         return WordLexer().word(text, {"a": "x"})
-    except Fault as fault:
+    except FaultError as fault:
         return str(fault)
 
 
@@ -63,12 +63,12 @@ def test_hostile_patterns_that_fit_are_matched_at_once(operator, left):
 
 
 def test_replacing_cannot_fill_memory():
-    with pytest.raises(Fault, match="more than"):
+    with pytest.raises(FaultError, match="more than"):
         WordLexer().word("${v//a/" + "x" * 1000 + "}", {"v": "a" * 1_000_000})
 
 
 def test_unclosed_quote_says_how_to_write_one():
-    with pytest.raises(Fault) as caught:
+    with pytest.raises(FaultError) as caught:
         WordLexer().word('a"b', {})
     assert '\\"' in caught.value.hint
 

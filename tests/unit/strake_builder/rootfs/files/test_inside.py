@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from strake_builder.rootfs.errors import NotADirectory, NotInRoot, PathError, TooManyLinks
+from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError, PathError, TooManyLinksError
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 
 
@@ -56,7 +56,7 @@ def test_a_link_out_of_the_root_finds_nothing(root, target):
 
 def test_the_real_path_of_the_outside_is_inside_too(root, tmp_path):
     make_link(root, "ln", str(tmp_path / "secrets"))
-    with pytest.raises(NotInRoot), root.at(b"ln/new"):
+    with pytest.raises(NotInRootError), root.at(b"ln/new"):
         pass
 
 
@@ -78,7 +78,7 @@ def test_what_is_missing_stays_in_a_resolved_path(root, path, resolved):
 def test_circles_are_refused(root):
     make_link(root, "a", "b")
     make_link(root, "b", "a")
-    with pytest.raises(TooManyLinks), root.at(b"a/x"):
+    with pytest.raises(TooManyLinksError), root.at(b"a/x"):
         pass
 
 
@@ -87,7 +87,7 @@ def test_a_chain_of_links_is_followed_up_to_a_limit(root):
     for number in range(1, 300):
         make_link(root, f"l{number}", f"l{number - 1}")
     assert root.read_file(b"l200/passwd", 100) == b"inside"
-    with pytest.raises(TooManyLinks), root.at(b"l299/passwd"):
+    with pytest.raises(TooManyLinksError), root.at(b"l299/passwd"):
         pass
 
 
@@ -110,7 +110,10 @@ def test_directories_are_made_where_a_link_leads(root):
 
 
 def test_a_file_on_the_way_is_an_error(root):
-    with pytest.raises(NotADirectory, match="/etc/passwd is not a directory"), root.at(b"etc/passwd/x"):
+    with (
+        pytest.raises(ParentNotDirectoryError, match="/etc/passwd is not a directory"),
+        root.at(b"etc/passwd/x"),
+    ):
         pass
 
 

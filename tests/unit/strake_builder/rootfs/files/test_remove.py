@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder import interrupt
-from strake_builder.errors import BuildCancelled
+from strake_builder.errors import BuildCancelledError
 from strake_builder.rootfs.files.remove import remove_entry, remove_tree
 from strake_builder.rootfs.mounts import syscalls
 from tests.fixtures.isolated import isolated
@@ -69,7 +69,7 @@ class TestStopped:
         _tree(tmp_path / "tree", 1000)
         directory = os.open(tmp_path, os.O_RDONLY)
         try:
-            with interrupt.interrupted_by(stop), pytest.raises(BuildCancelled):
+            with interrupt.interrupted_by(stop), pytest.raises(BuildCancelledError):
                 remove_entry(directory, b"tree")
         finally:
             os.close(directory)
@@ -82,7 +82,7 @@ class TestStopped:
 
 
 def stop() -> None:
-    raise BuildCancelled("stopped")
+    raise BuildCancelledError("stopped")
 
 
 @pytest.mark.parametrize("files", [1, 1000])

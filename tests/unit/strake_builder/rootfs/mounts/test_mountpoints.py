@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from strake_builder.rootfs.errors import NotADirectory
+from strake_builder.rootfs.errors import ParentNotDirectoryError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.mountpoints import MountPoint, mount_points
 
@@ -38,7 +38,7 @@ def test_a_point_that_must_be_no_link_is_refused_as_one(root, tmp_path, target):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "dev").symlink_to(target)
     with (
-        pytest.raises(NotADirectory, match="/dev is a link"),
+        pytest.raises(ParentNotDirectoryError, match="/dev is a link"),
         mount_points(root, [MountPoint(b"/dev", True, False)]),
     ):
         pass

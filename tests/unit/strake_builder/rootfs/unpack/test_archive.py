@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
@@ -61,7 +61,7 @@ def test_metadata_comes_out_as_it_went_in(layer):
 
 @pytest.mark.parametrize("name", ["../victim", "a/../../victim", "a/b/../../../victim", ".."])
 def test_a_layer_that_climbs_is_refused(layer, name):
-    with pytest.raises(MalformedLayer, match="climbs out"):
+    with pytest.raises(MalformedLayerError, match="climbs out"):
         unpack(layer, member(name, b"hacked"))
 
 
@@ -95,12 +95,12 @@ def test_a_directory_over_a_link_does_not_reach_its_target(layer):
 
 @pytest.mark.parametrize("target", ["../victim", "../../victim", "a/../../victim"])
 def test_a_hard_link_out_is_refused(layer, target):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("hl", type=LNK, linkname=target))
 
 
 def test_a_hard_link_through_a_link_out_is_refused(layer, tmp_path):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(
             layer,
             member("up", type=SYM, linkname=str(tmp_path)),
@@ -111,7 +111,7 @@ def test_a_hard_link_through_a_link_out_is_refused(layer, tmp_path):
 
 @pytest.mark.parametrize("target", ["missing", "d"])
 def test_a_hard_link_to_nothing_or_a_directory_is_refused(layer, target):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("d", type=DIR), member("hl", type=LNK, linkname=target), lowest=True)
 
 
@@ -163,7 +163,7 @@ def test_what_aufs_keeps_for_itself_is_no_part_of_a_layer(layer, lowest, tmp_pat
 
 
 def test_a_link_to_what_aufs_has_not_kept_is_refused(layer):
-    with pytest.raises(MalformedLayer, match="no file before it"):
+    with pytest.raises(MalformedLayerError, match="no file before it"):
         unpack(layer, member("f", type=LNK, linkname=".wh..wh.plnk/7.1"), lowest=True)
 
 
@@ -200,12 +200,12 @@ def test_a_member_of_an_archive_goes_through_a_link_that_stays(layer):
 
 @pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "d/.wh..."])
 def test_a_whiteout_of_nothing_is_refused(layer, name):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("d", type=DIR), member(name))
 
 
 def test_a_device_that_poses_as_a_whiteout_is_refused(layer):
-    with pytest.raises(MalformedLayer, match="whiteout"):
+    with pytest.raises(MalformedLayerError, match="whiteout"):
         unpack(layer, member("x", type=CHR, devmajor=0, devminor=0))
 
 
@@ -232,7 +232,7 @@ def test_clashing_types_the_last_one_wins(layer):
 
 
 def test_a_file_in_place_of_a_parent_is_refused(layer):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack_layer(archive(member("f", b"1"), member("f/x", b"2")), str(layer), lowest=True)
 
 
@@ -252,7 +252,7 @@ def test_a_parent_that_is_replaced_in_between_is_resolved_anew(layer):
 def test_nothing_stays_open(layer):
     before = len(os.listdir("/proc/self/fd"))
     unpack(layer, member("a/b", b"1"), member("a/c", b"2"))
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("a/b", b"1"), member("a/../..", b"2"))
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -262,7 +262,7 @@ def test_nothing_stays_open(layer):
 )
 @pytest.mark.parametrize("kind", [tarfile.REGTYPE, DIR, FIFO, SYM])
 def test_numbers_that_no_system_has_are_refused(layer, record, kind):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("x", type=kind, linkname="y", pax_headers=record))
 
 
@@ -279,7 +279,7 @@ def test_odd_names(layer):
 
 
 def test_a_name_too_long_for_the_file_system_is_our_error(layer):
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         unpack(layer, member("x" * 256, b"1"))
 
 

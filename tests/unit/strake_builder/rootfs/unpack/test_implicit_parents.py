@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.layers.errors import MalformedLayer
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
@@ -122,7 +122,7 @@ def test_a_lower_link_out_leads_nowhere_else(stack, target):
 
 def test_a_file_below_in_place_of_a_directory_is_refused(stack):
     stack.add(member("f", b"1"))
-    with pytest.raises(MalformedLayer, match="is a file in a lower layer"):
+    with pytest.raises(MalformedLayerError, match="is a file in a lower layer"):
         stack.add(member("f/x", b"2"))
 
 
@@ -176,7 +176,7 @@ def test_a_hard_link_to_what_is_not_there_is_refused(stack, tmp_path, target):
         member("hidden/f", b"1"),
         member("up", type=SYM, linkname=str(tmp_path)),
     )
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         stack.add(
             member(".wh.gone"),
             member("hidden/.wh..wh..opq"),
@@ -189,7 +189,7 @@ def test_a_link_in_place_of_a_directory_of_a_lower_layer_is_not_followed_on_the_
     """The middle layer hides the lowest one's link by a directory; the lookup must not go through the link."""
     stack.add(member("d", type=SYM, linkname=str(tmp_path)))
     stack.add(member("d", type=DIR, mode=0o755))
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         stack.add(member("hl", type=LNK, linkname="d/victim"))
 
 
@@ -203,7 +203,7 @@ def test_nothing_stays_open(stack):
     before = len(os.listdir("/proc/self/fd"))
     stack.add(member("d/f", b"1"))
     stack.add(member("d/g", b"1"), member("hl", type=LNK, linkname="d/f"))
-    with pytest.raises(MalformedLayer):
+    with pytest.raises(MalformedLayerError):
         stack.add(member("hl", type=LNK, linkname="d/missing"))
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from strake_builder.errors import BuildCancelled, OutOfDisk
+from strake_builder.errors import BuildCancelledError, OutOfDiskError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.solve.cancellation import Cancellation
@@ -44,8 +44,8 @@ def test_a_stop_ends_a_layer_that_is_being_written(tmp_path, upper):
         written = tmp_path / "blobs/layer"
         while not (written.exists() and written.stat().st_size):
             assert not future.done()
-        cancellation.cancel(BuildCancelled("stopped by SIGTERM"))
-        with pytest.raises(BuildCancelled):
+        cancellation.cancel(BuildCancelledError("stopped by SIGTERM"))
+        with pytest.raises(BuildCancelledError):
             future.result()
     assert written.stat().st_size < size
 
@@ -54,7 +54,7 @@ def test_a_failed_step_does_not_end_a_layer_that_a_cache_wants(tmp_path, upper):
     (upper / "file").write_bytes(os.urandom(3 << 20))
     whole = Cancellation()
     attempt = Cancellation(whole)
-    attempt.cancel(OutOfDisk("a step failed"))
+    attempt.cancel(OutOfDiskError("a step failed"))
     with ThreadPoolExecutor(1) as pool:
         layer = exporter(tmp_path, pool, attempt, whole).export(snapshot(upper)).result()
     assert layer is not None

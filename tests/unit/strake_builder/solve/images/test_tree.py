@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from strake_builder.errors import BuildCancelled, BuildError, OutputError
+from strake_builder.errors import BuildCancelledError, BuildError, OutputError
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.solve.images.tree import write_tree, write_tree_archive
 
@@ -40,7 +40,7 @@ def go_on() -> None:
 
 
 def stop() -> None:
-    raise BuildCancelled("stopped by SIGTERM")
+    raise BuildCancelledError("stopped by SIGTERM")
 
 
 @pytest.mark.parametrize("write", [write_tree, write_tree_archive])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder import interrupt
-from strake_builder.errors import BuildCancelled
+from strake_builder.errors import BuildCancelledError
 from strake_builder.solve.workspace.scratch import (
     make_scratch,
     remove_abandoned,
@@ -31,7 +31,7 @@ def fill(directory: str | Path, files: int = MANY) -> None:
 
 
 def stop() -> None:
-    raise BuildCancelled("stopped")
+    raise BuildCancelledError("stopped")
 
 
 def test_it_is_gone_afterwards(tmp_path):
@@ -98,7 +98,7 @@ class TestSlowDisk:
     def test_a_build_that_is_stopped_removes_nothing_of_others(self, tmp_path):
         abandoned = isolated(lambda: make_scratch(str(tmp_path), ".x-").path)
         fill(abandoned)
-        with interrupt.interrupted_by(stop), pytest.raises(BuildCancelled):
+        with interrupt.interrupted_by(stop), pytest.raises(BuildCancelledError):
             remove_abandoned(str(tmp_path))
         assert sorted(os.listdir(tmp_path)) == sorted(os.path.basename(abandoned) + s for s in ("", ".lock"))
 

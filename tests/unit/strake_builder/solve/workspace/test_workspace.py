@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.errors import BuildCancelled, BuildTimedOut, InvalidRequest, UnsupportedHere
+from strake_builder.errors import (
+    BuildCancelledError,
+    BuildTimeoutError,
+    InvalidRequestError,
+    UnsupportedError,
+)
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.rootfs.mounts.memory_directory import file_system_type, make_shared_memory
 from strake_builder.solve.cancellation import Cancellation
@@ -32,10 +37,10 @@ def test_it_is_gone_after_an_error_too(tmp_path):
 
 def test_it_is_gone_where_root_file_systems_cannot_be_made(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
-        raise UnsupportedHere("no overlay here")
+        raise UnsupportedError("no overlay here")
 
     monkeypatch.setattr(workspace, "open_snapshotter", refuse)
-    with pytest.raises(UnsupportedHere):
+    with pytest.raises(UnsupportedError):
         Workspace(str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
@@ -82,7 +87,7 @@ def test_many_that_begin_and_end_at_once_leave_nothing_and_lose_nothing(tmp_path
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InvalidRequest, match="work directory"):
+    with pytest.raises(InvalidRequestError, match="work directory"):
         Workspace(str(tmp_path / "file/inside"))
 
 
@@ -100,9 +105,9 @@ def test_secrets_lie_in_memory(tmp_path):
 def test_the_first_reason_counts():
     cancellation = Cancellation()
     cancellation.check()
-    cancellation.cancel(BuildCancelled("first"))
-    cancellation.cancel(BuildTimedOut("second"))
-    with pytest.raises(BuildCancelled, match="first"):
+    cancellation.cancel(BuildCancelledError("first"))
+    cancellation.cancel(BuildTimeoutError("second"))
+    with pytest.raises(BuildCancelledError, match="first"):
         cancellation.check()
 
 
@@ -110,7 +115,7 @@ def test_whoever_wants_to_know_is_told_early_or_late():
     told = []
     cancellation = Cancellation()
     cancellation.on_cancel(lambda: told.append("early"))
-    cancellation.cancel(BuildCancelled("x"))
+    cancellation.cancel(BuildCancelledError("x"))
     cancellation.on_cancel(lambda: told.append("late"))
     assert told == ["early", "late"]
 
@@ -155,7 +160,7 @@ def test_a_workspace_that_lies_about_its_shared_memory_takes_nothing_along(tmp_p
 
 
 def test_shared_memory_that_is_a_disk_gets_no_secret(tmp_path):
-    with pytest.raises(UnsupportedHere, match="secrets need a place in memory"):
+    with pytest.raises(UnsupportedError, match="secrets need a place in memory"):
         make_shared_memory("strake-memory-", location=str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
