@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -33,7 +33,7 @@ from strake_oci.http.failures import connection_error
 from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
-from strake_oci.http.url_policy import check_url, join
+from strake_oci.http.url_policy import check_url, join, origin, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -278,19 +278,6 @@ class _Pool:
     unix_socket: Path | None
     proxy: str | None = field(repr=False)
     tls_wanted: bool
-
-
-def redacted(url: str) -> str:
-    """Return a URL without user, query and fragment: what may be shown."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port: what two URLs share if a secret for one may go to the other."""
-    parts = urlsplit(url)
-    return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def _may_follow(request: Request, status: int, target: str) -> bool:

@@ -11,13 +11,26 @@ from __future__ import annotations
 import ipaddress
 import socket
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from strake_oci.errors import ProtocolError
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
     from strake_oci.http.settings import Endpoint
+
+
+def redacted(url: str) -> str:
+    """Return a URL without user, query and fragment: what may be shown."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port: what two URLs share if a secret for one may go to the other."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or ""), parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def join(base: str, target: str, context: ErrorContext, *, what: str) -> str:

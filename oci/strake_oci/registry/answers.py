@@ -26,7 +26,7 @@ from strake_oci.errors import (
     UnauthorizedError,
     UploadInvalidError,
 )
-from strake_oci.http.transport import redacted
+from strake_oci.http.url_policy import redacted
 from strake_oci.registry.retry import parse_retry_after
 from strake_oci.spec.reference import DEFAULT_REGISTRY
 from strake_oci.spec.wire import Text, WireModel, decode

@@ -18,8 +18,7 @@ from strake_oci.errors import (
 )
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.settings import ClientSettings, Endpoint, Mirror, RegistrySettings
-from strake_oci.http.transport import origin, redacted
-from strake_oci.http.url_policy import check_url
+from strake_oci.http.url_policy import check_url, origin, redacted
 from strake_oci.registry.auth.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
 from strake_oci.registry.blobs.replay_buffer import ReplayWindow, WindowPassedError
 from strake_oci.registry.retry import Retrier, RetryPolicy, parse_retry_after

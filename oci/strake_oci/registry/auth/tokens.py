@@ -14,8 +14,8 @@ from urllib.parse import urlencode, urlsplit
 from pydantic import Field
 
 from strake_oci.errors import ErrorContext, InvalidDocumentError, ProtocolError, SizeExceededError
-from strake_oci.http.transport import Request, redacted
-from strake_oci.http.url_policy import check_url
+from strake_oci.http.transport import Request
+from strake_oci.http.url_policy import check_url, redacted
 from strake_oci.registry.answers import refusal, refuse_encoding
 from strake_oci.spec.wire import Text, WireModel, decode
 from strake_oci.ttl_cache import TTLCache
