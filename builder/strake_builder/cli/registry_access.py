@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.errors import InvalidRequestError
 from strake_oci.errors import InvalidValueError
-from strake_oci.http.settings import ClientSettings, Mirror, RegistrySettings
+from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_oci.errors import ErrorContext, OCIError
 from strake_oci.http.cancellation import Stopping
-from strake_oci.http.settings import ClientSettings, Endpoint
+from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
 from strake_oci.images import Readable
+from strake_oci.registry.settings import ClientSettings
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""

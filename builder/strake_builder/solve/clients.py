@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Final, Self
 
 from strake_builder.solve.inputs import BuildCredentials
-from strake_oci.http.settings import ClientSettings
 from strake_oci.registry.client import RegistryClient
+from strake_oci.registry.settings import ClientSettings
 
 KEEPING: Final = 10.0
 """Seconds after a failure that a cache's repository has to take step results."""

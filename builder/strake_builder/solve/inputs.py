@@ -11,7 +11,7 @@ from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_oci.credentials import CredentialSource, NoCredentials
-from strake_oci.http.settings import ClientSettings
+from strake_oci.registry.settings import ClientSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from strake_oci.errors import ClientCertificateError, ErrorContext, TLSError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from strake_oci.http.settings import Endpoint
+    from strake_oci.http.endpoint import Endpoint
 
 
 def ssl_context(endpoint: Endpoint) -> ssl.SSLContext:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from strake_oci.http.settings import ClientSettings, Endpoint, TLSSettings
+    from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -181,7 +181,7 @@ class Transport:
         stopping: What else stops it.
     """
 
-    def __init__(self, settings: ClientSettings, stopping: Stopping | None = None) -> None:
+    def __init__(self, settings: TransportSettings, stopping: Stopping | None = None) -> None:
         self._settings = settings
         self._pools: dict[_Pool, httpx.HTTPTransport] = {}
         self._lock = threading.Lock()

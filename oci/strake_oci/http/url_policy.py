@@ -17,7 +17,7 @@ from strake_oci.errors import ProtocolError
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
-    from strake_oci.http.settings import Endpoint
+    from strake_oci.http.endpoint import Endpoint
 
 
 def redacted(url: str) -> str:

@@ -13,9 +13,10 @@
 | `network`, `failures` | sockets, why they break |
 """
 
-from strake_oci.http.settings import ClientSettings, Mirror, RegistrySettings, Timeouts, TLSSettings
+from strake_oci.http.endpoint import Timeouts, TLSSettings
 from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.retry import NO_RETRIES, RetryPolicy
+from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
 
 __all__ = [
     "NO_RETRIES",

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self
 
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.errors import RejectedError
-from strake_oci.http.settings import ClientSettings
 from strake_oci.http.transport import Transport
 from strake_oci.registry import manifests, referrers
 from strake_oci.registry.auth.authorizer import Authorizer
@@ -25,6 +24,7 @@ from strake_oci.registry.blobs.upload import MOUNT_REFUSED, Mount, UploadSession
 from strake_oci.registry.mirrors import MIRROR_DEADLINE, MirrorRecord, PullSources
 from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
+from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import parse

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from strake_oci.http.settings import Endpoint
+    from strake_oci.http.endpoint import Endpoint
     from strake_oci.http.transport import Answer, Transport
     from strake_oci.registry.auth.authorizer import Authorizer
     from strake_oci.registry.retry import Retrier

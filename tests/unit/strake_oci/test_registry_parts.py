@@ -16,12 +16,13 @@ from strake_oci.errors import (
     ServerError,
     TLSError,
 )
+from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.proxy import proxy_for
-from strake_oci.http.settings import ClientSettings, Endpoint, Mirror, RegistrySettings
 from strake_oci.http.url_policy import check_url, origin, redacted
 from strake_oci.registry.auth.challenge import Scope, merge_scopes, parse_challenges, parse_scopes
 from strake_oci.registry.blobs.replay_buffer import ReplayWindow, WindowPassedError
 from strake_oci.registry.retry import Retrier, RetryPolicy, parse_retry_after
+from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
 from strake_oci.spec.reference import Repository
 
 

@@ -41,8 +41,8 @@ def login(arguments: argparse.Namespace) -> int:
     from strake_oci.credentials.login import save_login
     from strake_oci.credentials.sources import DockerConfigSource, config_path
     from strake_oci.errors import OCIError
-    from strake_oci.http.settings import ClientSettings
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.registry.settings import ClientSettings
 
     username = arguments.username or input("Username: ")
     if arguments.password_stdin:

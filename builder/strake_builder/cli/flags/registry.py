@@ -12,7 +12,7 @@ from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_builder.cli.registry_access import RegistrySettingsBuilder
-    from strake_oci.http.settings import ClientSettings
+    from strake_oci.registry.settings import ClientSettings
 
 
 def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = False) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_oci.credentials import Credential, CredentialSource
-    from strake_oci.http.settings import Endpoint
+    from strake_oci.http.endpoint import Endpoint
     from strake_oci.registry.auth.challenge import Scope
     from strake_oci.spec.reference import Repository
 

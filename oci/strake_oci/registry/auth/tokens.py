@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from strake_oci.credentials import Credential
-    from strake_oci.http.settings import Endpoint
+    from strake_oci.http.endpoint import Endpoint
     from strake_oci.http.transport import Answer, Transport
     from strake_oci.registry.auth.challenge import Challenge, Scope
 

@@ -1,8 +1,4 @@
-"""What a user can say about registries: how to reach them, whom to trust, where else to look.
-
-Plain values without behaviour that does I/O. `Endpoint` is what the rest of the package talks to: one base
-URL with the settings that hold for it.
-"""
+"""What a user can set for registries: how to reach them, whom to trust, where else to look."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidValueError
+from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
 
 if TYPE_CHECKING:
@@ -17,45 +14,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DOCKER_HUB_HOST: Final = "registry-1.docker.io"
-
-
-@dataclass(frozen=True, slots=True)
-class TLSSettings:
-    """Whom a registry's certificate is checked against, and what is shown to it.
-
-    Attributes:
-        ca_files: PEM files trusted in addition to the system's.
-        ca_data: The same, as PEM itself.
-        client_certificate: PEM file shown to the registry. It is not looked at before it is needed.
-        client_key: Its key, if not in the same file.
-        client_hint: What to try where that certificate cannot be used; "" speaks of the files.
-        verify: False accepts any certificate: for test beds only.
-    """
-
-    ca_files: tuple[Path, ...] = ()
-    ca_data: tuple[str, ...] = ()
-    client_certificate: Path | None = None
-    client_key: Path | None = None
-    client_hint: str = ""
-    verify: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Seconds that each phase of a request may take.
-
-    Attributes:
-        connect: Until the connection stands, TLS included.
-        read: Between two arrivals of data.
-        commit: As read, for the answer to what was sent: a registry that commits a large upload is silent
-            meanwhile.
-        write: For the network to take a piece of data.
-    """
-
-    connect: float = 15.0
-    read: float = 120.0
-    commit: float = 300.0
-    write: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +60,7 @@ class RegistrySettings:
     """
 
     plain_http: bool = False
-    tls: TLSSettings = TLSSettings()
+    tls: TLSSettings = field(default_factory=TLSSettings)
     mirrors: tuple[Mirror, ...] = ()
     mirrors_only: bool = False
     location: str = ""
@@ -110,24 +68,16 @@ class RegistrySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSettings:
+class ClientSettings(TransportSettings):
     """What holds for a client.
 
     Attributes:
         registries: By host and port, as references spell them.
         default: For registries that are not named.
-        timeouts: Per phase.
-        user_agent: What the client calls itself.
-        max_connections: Open at a time, over all registries.
-        trust_env: Take proxies from HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
     """
 
     registries: Mapping[str, RegistrySettings] = field(default_factory=dict)
     default: RegistrySettings = RegistrySettings()
-    timeouts: Timeouts = Timeouts()
-    user_agent: str = "strake"
-    max_connections: int = 32
-    trust_env: bool = True
 
     @staticmethod
     def insecure(*registries: str, user_agent: str = "strake") -> ClientSettings:
@@ -155,29 +105,3 @@ class ClientSettings:
         settings = self.of(repository.registry)
         mirrored = tuple(mirror.repository(repository) for mirror in settings.mirrors)
         return mirrored if mirrored and settings.mirrors_only else (*mirrored, repository)
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a registry is reached, and on what terms.
-
-    Attributes:
-        registry: Host and port as references spell them; credentials are looked up by it.
-        base: "https://host:port": what comes before "/v2/".
-        tls: Trust.
-        unix_socket: Connect to this socket instead of the network.
-    """
-
-    registry: str
-    base: str
-    tls: TLSSettings = TLSSettings()
-    unix_socket: Path | None = None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the connection is not protected by TLS."""
-        return self.base.startswith("http://")
-
-    def url(self, repository: Repository, tail: str) -> str:
-        """Return the URL of something in a repository."""
-        return f"{self.base}/v2/{repository.path}/{tail}"
