@@ -20,6 +20,7 @@ lint: $(VENV)/.ready ## Check style, types and the architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/vulture
 
 format: $(VENV)/.ready ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix-only .

@@ -72,7 +72,6 @@ def regex_of(parts: list[Token]) -> str:
     """Return a regular expression that needs no more than quadratic time, given one `**` at most."""
     out: list[str] = []
     chunk: list[str] = []
-    stars = 0
 
     def flush() -> None:
         # All stars of an element but the last take as little as will do, for good.
@@ -93,7 +92,6 @@ def regex_of(parts: list[Token]) -> str:
             case Wild.STAR:
                 if chunk[-1:] != ["\0"]:
                     chunk.append("\0")
-                stars += 1
             case One(regex):
                 chunk.append(regex)
     flush()
