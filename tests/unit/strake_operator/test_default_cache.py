@@ -16,7 +16,7 @@ from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.decide import decide
 from strake_operator.registries.document import PlatformRegistries
 from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SPEC, ended, pod, run, seen
-from tests.unit.strake_operator.test_manifests import RUN
+from tests.unit.strake_operator.manifests.test_manifests import RUN
 
 DEFAULT = replace(SETTINGS, default_cache=CacheTemplate.parse("r.example:5000/cache/{namespace}", "VARIABLE"))
 NAMESPACES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)

@@ -9,7 +9,7 @@ import pytest
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
-from tests.unit.strake_operator.test_manifests import RUN
+from tests.unit.strake_operator.manifests.test_manifests import RUN
 
 
 def pod_for(platform, settings=SETTINGS):
