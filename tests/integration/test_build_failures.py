@@ -182,7 +182,7 @@ def test_a_base_image_that_does_not_fit_is_told_as_such(builder):
     try:
         done = builder.run()
         assert done.returncode == 11, done.stderr
-        assert "No space left" in done.stderr
+        assert "the work directory is full" in done.stderr
     finally:
         subprocess.run(["umount", builder.work], check=True)
 
