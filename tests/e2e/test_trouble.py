@@ -156,6 +156,8 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
     assert status_of(namespace) == status
 
 
+# The test cluster's certificate is nobody's; kubectl and the operator's pod do not complain of that.
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
     """The API server answers 409 where it cannot count an object in time: its reason is Conflict."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
