@@ -90,7 +90,7 @@ def stop_when(builder, begun, *flags: str, stdin: int | None = None) -> None:
         while not begun():
             assert process.poll() is None, lines
             assert time.monotonic() < limit, lines
-            time.sleep(0.01)
+            time.sleep(0.01)  # between looks: the build comes so far in its own time
         sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
         status = process.wait(60)
@@ -181,7 +181,7 @@ def test_a_build_that_is_killed_leaves_a_cache_that_the_next_one_tidies_up(build
     try:
         while not (cache / "layers").exists() or entries(cache / "layers") < 900:
             assert process.poll() is None
-            time.sleep(0.01)
+            time.sleep(0.01)  # between looks: the build comes so far in its own time
     finally:
         process.kill()
         process.communicate()

@@ -32,6 +32,7 @@ def test_a_missing_program_ends_the_run_before_the_first_test(workers):
 
 @WAYS
 def test_a_skipped_test_fails_the_run(tmp_path, workers):
+    # The skip is what is tested: the run that has it must fail.
     (tmp_path / "test_it.py").write_text("import pytest\ndef test_it():\n    pytest.skip('not today')\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     words = ("-p", "tests.conftest", "-c", f"{tmp_path}/pytest.ini", f"{tmp_path}/test_it.py")

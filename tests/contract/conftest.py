@@ -1,0 +1,15 @@
+"""What several contract suites share."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fixtures.snapshots import KINDS, layer_of
+
+
+@pytest.fixture(params=KINDS)
+def step(request, tmp_path):
+    """Run a step on a backend: `step(layers, act)`."""
+    work = tmp_path / "work"
+    work.mkdir()
+    return lambda below, act, **options: layer_of(request.param, work, below, act, **options)
