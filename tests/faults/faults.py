@@ -59,6 +59,7 @@ def fail_after_doing(code: int, *, method: str, path: str = "", times: int = 1) 
 
     def act(exchange: Exchange) -> None:
         really = exchange.reply
+        # The fault is in one answer of one exchange, so its method is replaced: hence the silenced check.
         exchange.reply = lambda *_args, **_headers: really(code, b"")  # type: ignore[method-assign]
         try:
             exchange.serve()
@@ -152,6 +153,7 @@ def rename_status(usual: int, code: int, *, method: str, path: str = "") -> Faul
 
     def act(exchange: Exchange) -> None:
         really = exchange.reply
+        # The fault is in one answer of one exchange, so its method is replaced: hence the silenced check.
         exchange.reply = lambda status, *rest, **headers: really(  # type: ignore[method-assign]
             code if status == usual else status, *rest, **headers
         )
