@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from strake_builder.isolation.chroot import Chroot
-from strake_builder.isolation.container_root import runs_in_place
-from strake_builder.isolation.spawner import Command, Spawner
+from strake_builder.isolation.chroot.container_root import runs_in_place
+from strake_builder.isolation.chroot.sandbox import Chroot
+from strake_builder.isolation.processes.spawner import Command, Spawner
 from strake_builder.isolation.ways import Isolation
 from strake_builder.rootfs.backends.snapshotter import Snapshotter
 from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused

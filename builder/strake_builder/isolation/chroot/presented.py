@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import StepError, UnsupportedError
-from strake_builder.isolation.container_root import HOME, KEPT
-from strake_builder.isolation.renamed import Renamed
+from strake_builder.isolation.chroot.container_root import HOME, KEPT
+from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.remove import remove_tree
 
 ASIDE: Final = f"{HOME}/aside"

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 from strake_builder.errors import UnsupportedError
-from strake_builder.isolation.renamed import Renamed
+from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from strake_builder.errors import InternalError, StepError
-from strake_builder.isolation.placed import placed
-from strake_builder.isolation.presented import presented
-from strake_builder.isolation.renamed import Renamed
-from strake_builder.isolation.spawner import Command, Spawned, Spawner
+from strake_builder.isolation.chroot.placed import placed
+from strake_builder.isolation.chroot.presented import presented
+from strake_builder.isolation.chroot.renamed import Renamed
+from strake_builder.isolation.processes.spawner import Command, Spawned, Spawner
 from strake_builder.rootfs.mounts.device_nodes import DEVICES
 from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
