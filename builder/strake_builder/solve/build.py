@@ -108,9 +108,9 @@ class Build:
             return result if image is None else self._with_image(result, image)
 
     def _workspace(self) -> Workspace:
-        inputs, directory = self._inputs, self._request.work_directory
-        rootfs = check_work_directory(inputs.confinement.isolation, inputs.rootfs, directory)
-        return Workspace(directory, rootfs=rootfs, warn=self._reporter.warn)
+        isolation, directory = self._inputs.confinement.isolation, self._request.work_directory
+        rootfs = check_work_directory(isolation, self._inputs.rootfs, directory)
+        return Workspace(directory, rootfs=rootfs, may_mount=isolation.makes_mounts, warn=self._reporter.warn)
 
     def _parts(
         self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack
