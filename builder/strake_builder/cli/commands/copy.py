@@ -95,9 +95,8 @@ def run_copy(arguments: argparse.Namespace) -> int:
 
 def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
     """Copy; return the digest, and where to print it."""
+    from strake_builder.cli.registry_credentials import user_credentials
     from strake_oci.copying import copy_image
-    from strake_oci.credentials.sources import cloud_credentials, default_credentials
-    from strake_oci.errors import CredentialError
     from strake_oci.registry.client import RegistryClient
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
@@ -107,10 +106,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     platform = _platform(arguments.platform, destination)
     insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
     settings = read_registries(arguments, *insecure)
-    try:
-        credentials = default_credentials(then=cloud_credentials())
-    except CredentialError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error
+    credentials = user_credentials()
     with (
         RegistryClient(settings, credentials, warn=lambda text: _say(f"warning: {text}")) as client,
         _explained(source, destination),
