@@ -13,6 +13,7 @@ their JSON |
 `image_writer` and `file_upload` are what they share, `layout_index` has their names |
 | `copying` | `copy_image`: from any store to any other |
 | `credentials` | Docker's config, helper programs, clouds, login and logout |
-| `verify`, `remembered` | checked readers; values that expire |
+| `verify`, `ttl_cache` | checked readers; values that expire |
+| `cancellation` | ends what is under way |
 | `errors` | the tree of everything that is raised |
 """

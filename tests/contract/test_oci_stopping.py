@@ -14,7 +14,7 @@ import pytest
 
 from strake_oci.copying import copy_image
 from strake_oci.errors import DigestMismatchError, MirrorError, NotFoundError, OCIError, StoppedError
-from strake_oci.http.cancellation import LAST_WORDS
+from strake_oci.http.last_words import LAST_WORDS
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy, TLSSettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor

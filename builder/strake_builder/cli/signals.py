@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from strake_builder.errors import BuildCancelledError
 
 if TYPE_CHECKING:
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
 
 STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """The signals that ask a command to end."""

@@ -25,7 +25,7 @@ from strake_builder.context.download import (
     download,
     download_if_changed,
 )
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 
 _META_MAX: Final = 8192
 _PREFIX: Final = "download-"
@@ -40,16 +40,16 @@ class Downloads:
     Args:
         directory: where files are kept; made where it is missing. None keeps nothing.
         hold: told of what is used in the directory.
-        stopping: ends what is under way.
+        cancellation: ends what is under way.
     """
 
     def __init__(
         self,
         directory: str | None = None,
         hold: Hold = lambda _name, _size: None,
-        stopping: Stopping | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
-        self._stopping = stopping
+        self._cancellation = cancellation
         self._directory = directory
         self._hold = hold
         if directory is not None:
@@ -69,7 +69,7 @@ class Downloads:
             OSError: the file cannot be written.
         """
         if self._directory is None:
-            return download(url, path, checksum, limit, self._stopping).modified
+            return download(url, path, checksum, limit, self._cancellation).modified
         place = os.path.join(
             self._directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
         )
@@ -77,15 +77,15 @@ class Downloads:
         kept = _read(place)
         got = None
         if kept is None or kept.size > limit:
-            got, kept = download(url, path, checksum, limit, self._stopping), None
+            got, kept = download(url, path, checksum, limit, self._cancellation), None
         elif checksum != f"sha256:{kept.sha256}":
-            got = download_if_changed(url, path, checksum, kept.validators, limit, self._stopping)
+            got = download_if_changed(url, path, checksum, kept.validators, limit, self._cancellation)
         if got is None:
             if kept is not None and _take(place, kept, path):
                 if checksum is not None:
                     check_file(url, path, checksum)
                 return kept.modified
-            got = download(url, path, checksum, limit, self._stopping)
+            got = download(url, path, checksum, limit, self._cancellation)
         self._keep(self._directory, place, path, got)
         return got.modified
 

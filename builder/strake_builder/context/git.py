@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
-from strake_oci.http.cancellation import Stopping, interruptible
+from strake_oci.cancellation import Cancellation
 
 _GIT_SECONDS: Final = 600
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -53,7 +53,7 @@ class GitPlace:
     own_identity: bool = False
 
 
-def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None) -> str:
+def check_out(place: GitPlace, directory: str, cancellation: Cancellation | None = None) -> str:
     """Fetch one commit without history into an empty directory and return its full hash.
 
     A server that refuses a bare commit hash gets a full fetch.
@@ -61,13 +61,13 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
     Args:
         place: what to fetch.
         directory: where to.
-        stopping: ends it.
+        cancellation: ends it.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
     """
     url, ref = _checked(place)
-    git = partial(_git, stopping, directory)
+    git = partial(_git, cancellation or Cancellation(), directory)
     access = place.credentials.variables(url) if place.credentials else {}
     ask = partial(git, shown=url, access=access, own_identity=place.own_identity)
     git("init", "--quiet", "--initial-branch=main", ".")
@@ -87,14 +87,14 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
     return revision
 
 
-def resolve_ref(place: GitPlace, stopping: Stopping | None = None) -> str:
+def resolve_ref(place: GitPlace, cancellation: Cancellation | None = None) -> str:
     """Return the full hash of the commit that a ref stands for, without fetching it.
 
     Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
 
     Args:
         place: where to ask.
-        stopping: ends it.
+        cancellation: ends it.
 
     Raises:
         SourceError: the remote does not answer, or has no such ref.
@@ -102,7 +102,8 @@ def resolve_ref(place: GitPlace, stopping: Stopping | None = None) -> str:
     url, ref = _checked(place)
     if _COMMIT.fullmatch(ref):
         return ref
-    listed = _git(stopping, "/", "ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
+    ask = partial(_git, cancellation or Cancellation(), "/")
+    listed = ask("ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
@@ -125,7 +126,7 @@ def _checked(place: GitPlace) -> tuple[str, str]:
 
 
 def _git(
-    stopping: Stopping | None,
+    cancellation: Cancellation,
     directory: str,
     *arguments: str,
     shown: str = "",
@@ -157,7 +158,7 @@ def _git(
         )
     except FileNotFoundError:
         raise SourceError("git is not installed", hint="install git, or use Strake's builder image") from None
-    with process, interruptible(stopping, partial(_kill, process)):
+    with process, cancellation.ending(partial(_kill, process)):
         try:
             out, err = process.communicate(timeout=_GIT_SECONDS)
         except subprocess.TimeoutExpired:

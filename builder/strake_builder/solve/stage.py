@@ -31,7 +31,6 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.solve.caching.outlines import StandIn
 from strake_builder.solve.caching.step_caching import StepCaching
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.export import LayerExporter
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
@@ -39,6 +38,7 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.steps.execute import StepExecutor
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_builder.unforeseen import from_os_error
+from strake_oci.cancellation import Cancellation
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import ssl
 import httpcore
 import pytest
 
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 from strake_oci.http.network import LimitedBackend
 from tests.fixtures.registry import free_port
 from tests.fixtures.silence import deaf_port
@@ -17,7 +17,7 @@ from tests.fixtures.silence import deaf_port
 
 @pytest.fixture
 def backend():
-    return LimitedBackend(Stopping())
+    return LimitedBackend(Cancellation())
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from strake_builder.progress.transfer_lines import TransferLines
 from strake_builder.unforeseen import internal_error
 
 if TYPE_CHECKING:
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
     from strake_oci.errors import ErrorContext
     from strake_oci.images import ImageWriter, Readable
     from strake_oci.spec.descriptor import Descriptor
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run_copy(arguments: argparse.Namespace) -> int:
     """Copy; return the exit status."""
     from strake_builder.cli.signals import cancel_on_signal
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
 
     cancellation = Cancellation()
     cancel_on_signal(cancellation, once=True)
@@ -88,7 +88,8 @@ def run_copy(arguments: argparse.Namespace) -> int:
     else:
         stream.write(f"{digest}\n")
         return 0
-    reason = cancellation.reason or reason  # what breaks because it was stopped is not why it failed
+    if isinstance(cancellation.reason, BuildError):
+        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
     sys.stderr.write(reason.for_terminal() + "\n")
     return reason.exit_status
 
@@ -108,10 +109,11 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     settings = read_registries(arguments, *insecure)
     credentials = user_credentials()
     with (
-        RegistryClient(settings, credentials, warn=lambda text: _say(f"warning: {text}")) as client,
+        RegistryClient(
+            settings, credentials, warn=lambda text: _say(f"warning: {text}"), cancellation=cancellation
+        ) as client,
         _explained(source, destination),
     ):
-        cancellation.on_cancel(client.stop)
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
             told = _ProgressWriter(writer, str(destination))

@@ -16,10 +16,10 @@ from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.diff.changes import tar_stream
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.layers import WrittenLayer
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_builder.unforeseen import from_os_error
+from strake_oci.cancellation import Cancellation
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.mediatype import Compression
 from strake_oci.spec.reference import Repository
