@@ -108,9 +108,15 @@ def test_taking_back_waits_for_the_call_that_is_under_way(cancellation):
 
 
 def test_a_callback_may_take_itself_back(cancellation):
-    taken = []
-    taken.append(cancellation.on_cancel(lambda _: taken[0]()))
+    order = []
+
+    def once(_reason: Exception) -> None:
+        take_back()
+        order.append("taken back")
+
+    take_back = cancellation.on_cancel(once)
     cancellation.cancel(FIRST)
+    assert order == ["taken back"]
 
 
 def test_a_wait_ends_with_the_cancellation(cancellation):
