@@ -92,9 +92,9 @@ def main() -> None:
             for tool in order[number % 3 :] + order[: number % 3]:
                 with (
                     running_registry(program=distribution()) as target,
-                    delayed(target.host, one_way) as place,
+                    delayed(target.host, one_way) as near,
                 ):
-                    command = commands(f"{far}/bench/index:1", f"{place}/bench/index:1")[tool]
+                    command = commands(f"{far}/bench/index:1", f"{near}/bench/index:1")[tool]
                     if tool == "skopeo":
                         command.insert(2, "--all")
                     walls.setdefault(tool, []).append(measured(command).wall)

@@ -1,4 +1,4 @@
-"""What every place where images live must do: registries, layouts, archives, memory."""
+"""What every store of images must do: registries, layouts, archives, memory."""
 
 from __future__ import annotations
 
@@ -74,157 +74,157 @@ def in_archive(tmp_path):
 
 
 @pytest.fixture(params=[in_registry, in_current_registry, in_layout, in_memory, in_archive])
-def place(request, tmp_path):
+def store(request, tmp_path):
     with request.param(tmp_path) as made:
         yield made
 
 
-def test_image_comes_back_as_it_was_written(place):
+def test_image_comes_back_as_it_was_written(store):
     image = make_image()
-    image.write(place, "v1")
-    found = place.resolve("v1")
+    image.write(store, "v1")
+    found = store.resolve("v1")
     assert found == image.descriptor
-    assert place.manifest(found) == image.data
+    assert store.manifest(found) == image.data
     for descriptor, data in image.blobs:
-        with place.open_blob(descriptor) as blob:
+        with store.open_blob(descriptor) as blob:
             assert blob.read() == data
 
 
-def test_empty_blob(place):
+def test_empty_blob(store):
     empty = Descriptor.of("application/octet-stream", b"")
-    place.push_blob(empty, io.BytesIO)
-    with place.open_blob(empty) as blob:
+    store.push_blob(empty, io.BytesIO)
+    with store.open_blob(empty) as blob:
         assert blob.read(10) == b""
 
 
-def test_digest_names_an_image(place):
+def test_digest_names_an_image(store):
     image = make_image(b"layer")
-    image.write(place, "v1")
-    assert place.resolve(str(image.descriptor.digest)).digest == image.descriptor.digest
+    image.write(store, "v1")
+    assert store.resolve(str(image.descriptor.digest)).digest == image.descriptor.digest
 
 
-def test_tag_moves(place):
+def test_tag_moves(store):
     first, second = make_image(b"one"), make_image(b"two")
-    first.write(place, "v1")
-    second.write(place, "v1")
-    assert place.resolve("v1") == second.descriptor
-    assert place.resolve(str(first.descriptor.digest)).digest == first.descriptor.digest
+    first.write(store, "v1")
+    second.write(store, "v1")
+    assert store.resolve("v1") == second.descriptor
+    assert store.resolve(str(first.descriptor.digest)).digest == first.descriptor.digest
 
 
-def test_absent_things_are_errors(place):
-    make_image(b"layer").write(place, "v1")
+def test_absent_things_are_errors(store):
+    make_image(b"layer").write(store, "v1")
     nothing = Descriptor.of("application/octet-stream", b"never written")
-    assert not place.has_blob(nothing.digest)
+    assert not store.has_blob(nothing.digest)
     with pytest.raises(OCIError):
-        place.resolve("v2")
-    with pytest.raises(OCIError), place.open_blob(nothing) as blob:
+        store.resolve("v2")
+    with pytest.raises(OCIError), store.open_blob(nothing) as blob:
         blob.read()
     with pytest.raises(OCIError):
-        place.manifest(nothing)
+        store.manifest(nothing)
 
 
-def test_blob_is_written_once(place):
+def test_blob_is_written_once(store):
     data = os.urandom(1000)
     descriptor = Descriptor.of("application/octet-stream", data)
-    assert place.push_blob(descriptor, lambda: io.BytesIO(data))
-    assert not place.push_blob(descriptor, lambda: io.BytesIO(data))
-    assert place.has_blob(descriptor.digest)
+    assert store.push_blob(descriptor, lambda: io.BytesIO(data))
+    assert not store.push_blob(descriptor, lambda: io.BytesIO(data))
+    assert store.has_blob(descriptor.digest)
 
 
-def test_source_that_is_not_what_it_should_be(place):
+def test_source_that_is_not_what_it_should_be(store):
     data = os.urandom(1000)
     descriptor = Descriptor.of("application/octet-stream", data)
     for wrong in (data[:-1], bytes([data[0] ^ 1]) + data[1:]):
         with pytest.raises(OCIError):
-            place.push_blob(descriptor, lambda wrong=wrong: io.BytesIO(wrong))
-        assert not place.has_blob(descriptor.digest)
+            store.push_blob(descriptor, lambda wrong=wrong: io.BytesIO(wrong))
+        assert not store.has_blob(descriptor.digest)
 
 
-def test_manifest_of_another_size_than_is_said(place):
+def test_manifest_of_another_size_than_is_said(store):
     image = make_image(b"layer")
-    image.write(place, "v1")
+    image.write(store, "v1")
     with pytest.raises(OCIError, match="bytes, expected"):
-        place.manifest(replace(image.descriptor, size=image.descriptor.size + 1))
+        store.manifest(replace(image.descriptor, size=image.descriptor.size + 1))
 
 
 @pytest.mark.parametrize("size", [0, 10, 300_000, 5_000_000])
-def test_stream_of_unknown_length(place, size):
+def test_stream_of_unknown_length(store, size):
     data = os.urandom(size)
     counted = []
-    with place.start_upload(counted.append) as upload:
+    with store.start_upload(counted.append) as upload:
         for start in range(0, size, 70_000):
             upload.write(data[start : start + 70_000])
         descriptor = upload.commit(Digest.sha256(data), "application/x-test")
     assert descriptor == Descriptor.of("application/x-test", data)
     assert sum(counted) == size
-    with place.open_blob(descriptor) as blob:
+    with store.open_blob(descriptor) as blob:
         assert blob.read() == data
 
 
-def test_stream_with_the_wrong_digest(place):
+def test_stream_with_the_wrong_digest(store):
     wrong = Digest.sha256(b"something else")
-    with place.start_upload() as upload:
+    with store.start_upload() as upload:
         upload.write(b"content")
         with pytest.raises(OCIError):
             upload.commit(wrong)
-    assert not place.has_blob(wrong)
+    assert not store.has_blob(wrong)
 
 
-def test_stream_given_up_leaves_nothing(place):
+def test_stream_given_up_leaves_nothing(store):
     data = os.urandom(3_000_000)
-    with place.start_upload() as upload:
+    with store.start_upload() as upload:
         upload.write(data)
-    assert not place.has_blob(Digest.sha256(data))
+    assert not store.has_blob(Digest.sha256(data))
 
 
-def test_reader_serves_small_reads(place):
+def test_reader_serves_small_reads(store):
     data = os.urandom(10_000)
     descriptor = Descriptor.of("application/octet-stream", data)
-    place.push_blob(descriptor, lambda: io.BytesIO(data))
+    store.push_blob(descriptor, lambda: io.BytesIO(data))
     counted = []
-    with place.open_blob(descriptor, counted.append) as blob:
+    with store.open_blob(descriptor, counted.append) as blob:
         assert b"".join(iter(lambda: blob.read(7), b"")) == data
         assert blob.read(7) == b""
     assert sum(counted) == len(data)
 
 
-def test_index_is_copied_whole(place):
+def test_index_is_copied_whole(store):
     index = make_index("linux/amd64", "linux/arm64", "linux/arm/v7")
     source = MemoryImages()
     index.write(source, "all")
-    assert copy_image(source, "all", place, "copied") == index.descriptor
+    assert copy_image(source, "all", store, "copied") == index.descriptor
     back = MemoryImages()
-    copy_image(place, "copied", back, "back")
+    copy_image(store, "copied", back, "back")
     for descriptor, data in index.all_blobs:
         with back.open_blob(descriptor) as blob:
             assert blob.read() == data
 
 
-def test_one_platform_of_an_index(place):
+def test_one_platform_of_an_index(store):
     index = make_index("linux/amd64", "linux/arm64")
     source = MemoryImages()
     index.write(source, "all")
-    copied = copy_image(source, "all", place, "arm", platform=Platform.parse("linux/arm64"))
+    copied = copy_image(source, "all", store, "arm", platform=Platform.parse("linux/arm64"))
     assert copied == index.children[1].descriptor
-    assert not place.has_blob(index.children[0].blobs[1][0].digest)
+    assert not store.has_blob(index.children[0].blobs[1][0].digest)
 
 
-def test_docker_image_keeps_its_kind(place):
+def test_docker_image_keeps_its_kind(store):
     image = make_image(b"layer", docker=True)
     source = MemoryImages()
     image.write(source, "d")
-    copy_image(source, "d", place, "d")
-    assert place.resolve("d") == image.descriptor
+    copy_image(source, "d", store, "d")
+    assert store.resolve("d") == image.descriptor
 
 
-def test_sha512_names_content_too(place):
+def test_sha512_names_content_too(store):
     data = os.urandom(1000)
     digest = Digest.parse("sha512:" + hashlib.sha512(data).hexdigest())
     descriptor = Descriptor("application/octet-stream", digest, len(data))
-    assert place.push_blob(descriptor, lambda: io.BytesIO(data))
-    with place.start_upload() as upload:
+    assert store.push_blob(descriptor, lambda: io.BytesIO(data))
+    with store.start_upload() as upload:
         upload.write(b"something else")
         with pytest.raises(OCIError):
             upload.commit(digest.of(b"another thing"))
-    with place.open_blob(descriptor) as blob:
+    with store.open_blob(descriptor) as blob:
         assert blob.read() == data

@@ -1,4 +1,4 @@
-"""Names of one file on every rootfs backend; where overlay parts them, that is said here."""
+"""Names of one file on every rootfs backend; where overlay parts them, the test says so."""
 
 from __future__ import annotations
 

@@ -79,16 +79,16 @@ def _own_image(target: str, key: str, say: Callable[[str], None]) -> str:
     reference = Reference.parse(f"{REGISTRY}/strake/{target}:{key}")
     kept = cache_directory() / f"strake-{target}-{key}"
     with RegistryClient(ClientSettings.insecure(REGISTRY)) as client:
-        place = RegistryImages(client, reference.repository)
+        images = RegistryImages(client, reference.repository)
         if not kept.exists():
             say(f"strake build --target {target} … (half a minute)")
             _build(target, reference)
             scratch = kept.with_name(f".{kept.name}")
             shutil.rmtree(scratch, ignore_errors=True)
-            copy_image(place, key, Layout(scratch, create=True), "latest")
+            copy_image(images, key, Layout(scratch, create=True), "latest")
             _forget_others(target)
             scratch.rename(kept)
-        digest = copy_image(Layout(kept), "latest", place, key).digest
+        digest = copy_image(Layout(kept), "latest", images, key).digest
     say(f"{target}: {reference.repository}@{digest}")
     return f"{reference.repository}@{digest}"
 

@@ -142,33 +142,33 @@ def tags(cached: Cached) -> list[str]:
 
 def test_an_image_under_the_tag_of_a_step_is_a_miss(repository):
     """Whoever can push to a cache repository can put anything under a tag."""
-    place = repository.builder.registry.repository(f"{repository.builder.name}/cache")
+    target = repository.builder.registry.repository(f"{repository.builder.name}/cache")
     source = Reference.parse(repository.builder.destination)
     with repository.builder.registry.client() as client:
         descriptor, image = client.manifest(source.repository, source.tag)
         for reference in json.loads(image)["layers"] + [json.loads(image)["config"]]:
-            copy(client, source, place, reference)
+            copy(client, source, target, reference)
         for tag in tags(repository):
-            client.push_manifest(Reference(place, tag=tag), image, descriptor.media_type)
+            client.push_manifest(Reference(target, tag=tag), image, descriptor.media_type)
     again = repository.build()
     assert (again.status, len(again.ran)) == (0, 2)
     assert [w for w in again.warnings if "it is no cached step" in w]
     assert is_right(repository.builder)
 
 
-def copy(client, source, place, reference) -> None:
+def copy(client, source, target, reference) -> None:
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
 
     descriptor = Descriptor(reference["mediaType"], Digest.parse(reference["digest"]), reference["size"])
-    client.copy_blob(source.repository, place, descriptor)
+    client.copy_blob(source.repository, target, descriptor)
 
 
 def test_an_entry_that_lies_about_its_layer_is_found_out(repository):
     """The layer of one step under the diff ID of another, in a manifest that is sound otherwise."""
-    place = repository.builder.registry.repository(f"{repository.builder.name}/cache")
+    target = repository.builder.registry.repository(f"{repository.builder.name}/cache")
     with repository.builder.registry.client() as client:
-        entries = {tag: client.manifest(place, tag) for tag in tags(repository)}
+        entries = {tag: client.manifest(target, tag) for tag in tags(repository)}
         layers = {
             json.loads(data)["layers"][0]["digest"]: json.loads(data)["layers"]
             for _, data in entries.values()
@@ -178,7 +178,7 @@ def test_an_entry_that_lies_about_its_layer_is_found_out(repository):
             document = json.loads(data)
             document["layers"] = second if document["layers"] == first else first
             changed = json.dumps(document).encode()
-            client.push_manifest(Reference(place, tag=tag), changed, descriptor.media_type)
+            client.push_manifest(Reference(target, tag=tag), changed, descriptor.media_type)
     repository.builder.context(AFTER)
     again = repository.build()
     assert again.status == 0, again

@@ -73,10 +73,10 @@ def test_a_builder_may_be_killed_at_any_moment(builder, tmp_path):
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(moments.uniform(0, whole))
         process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
+        _, log = process.communicate()
         await_nobody(victim)
-        assert "Traceback" not in said
-        assert process.returncode in {0, -signal.SIGKILL}, said
+        assert "Traceback" not in log
+        assert process.returncode in {0, -signal.SIGKILL}, log
         if victim.tags():
             finished += 1
             assert is_whole(victim)
@@ -87,8 +87,8 @@ def test_a_builder_may_be_killed_at_any_moment(builder, tmp_path):
     assert builder.left_behind() == [], "the next build tidies up"
 
 
-def on_a_disk_of(megabytes: int, place: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command while `place` is a file system of so many MB, in a mount namespace of its own."""
+def on_a_disk_of(megabytes: int, directory: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command while `directory` is a file system of so many MB, in a mount namespace of its own."""
     script = 'mount -t tmpfs -o size="$0"m tmpfs "$1" && shift && "$@"; status=$?; ls -A "$PLACE" >&3; exit $status'
     reader, writer = os.pipe()
     done = subprocess.run(
@@ -99,13 +99,13 @@ def on_a_disk_of(megabytes: int, place: Path, command: list[str]) -> subprocess.
             "-c",
             f"exec 3>&{writer}; {script}",
             str(megabytes),
-            str(place),
+            str(directory),
             *command,
         ],
         capture_output=True,
         text=True,
         pass_fds=[writer],
-        env={**Builder.environment(), "PLACE": str(place)},
+        env={**Builder.environment(), "PLACE": str(directory)},
         timeout=120,
     )
     os.close(writer)
@@ -143,7 +143,7 @@ def test_a_disk_may_be_full_at_any_point(builder):
 
 @pytest.fixture
 def failing(tmp_path):
-    """A registry with a base image that does as it is told, and a builder that pushes to it."""
+    """A registry with a base image that fails as it is asked to, and a builder that pushes to it."""
     with FaultyRegistry() as registry:
         push_image("tiny", f"{registry.host}/library/busybox:1")
         yield Builder(registry, tmp_path, "result/app")
@@ -151,12 +151,12 @@ def failing(tmp_path):
 
 def image_is_whole(builder: Builder) -> bool:
     """Say whether every part of the image is there and right."""
-    place = Reference.parse(builder.destination)
+    directory = Reference.parse(builder.destination)
     with builder.registry.client() as client:
-        descriptor, data = client.manifest(place.repository, place.tag)
+        descriptor, data = client.manifest(directory.repository, directory.tag)
         manifest = parse(data, descriptor.media_type)
         assert isinstance(manifest, Manifest)
-        flatten(client, place.repository, place.tag)
+        flatten(client, directory.repository, directory.tag)
         return is_whole(builder)
 
 

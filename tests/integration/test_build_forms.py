@@ -92,8 +92,8 @@ def test_archives_of_every_compression_are_read_by_others(builder, tmp_path, kin
     source = f"{'oci' if kind == 'oci' else 'docker'}-archive:{tmp_path}/image.tar"
     subprocess.run(["skopeo", "copy", source, f"dir:{tmp_path}/copy"], capture_output=True, check=True)
     config = json.loads((tmp_path / "copy/manifest.json").read_text())["config"]["digest"]
-    said = json.loads((tmp_path / "copy" / config.removeprefix("sha256:")).read_text())
-    assert len(said["rootfs"]["diff_ids"]) == 2
+    configuration = json.loads((tmp_path / "copy" / config.removeprefix("sha256:")).read_text())
+    assert len(configuration["rootfs"]["diff_ids"]) == 2
 
 
 def test_labels_and_annotations(builder):

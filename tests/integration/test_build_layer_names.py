@@ -150,9 +150,9 @@ def test_the_context_belongs_to_root_in_a_mount_in_every_form(builder, form, tmp
         os.chown(path, 1234, 4321)
     flags = []
     if form != "ignored":
-        place, how = (tmp_path / "c.tar", "w") if form == "archive" else (tmp_path / "c.tar.gz", "w:gz")
-        with tarfile.open(place, how) as tar:
+        path, how = (tmp_path / "c.tar", "w") if form == "archive" else (tmp_path / "c.tar.gz", "w:gz")
+        with tarfile.open(path, how) as tar:
             tar.add(context, ".")
-        flags = ["--context", f"tar://{place}"]
+        flags = ["--context", f"tar://{path}"]
     done = builder.run(*flags)
     assert done.returncode == 0, done.stderr

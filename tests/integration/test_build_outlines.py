@@ -98,7 +98,7 @@ def built_without_caches(builder: Builder) -> str:
 
 
 def rebuilt(cached: Cached) -> tuple[Outcome, list[str]]:
-    """Build again; return what it said, and the requests for layers of the RUN and of what is below it."""
+    """Build again; return its log, and the requests for layers of the RUN and of what is under it."""
     builder = cached.builder
     ground = layers(builder)[:2]
     before = len(builder.registry.requests())

@@ -62,10 +62,12 @@ def test_what_this_machine_runs_runs(tmp_path):
 @pytest.mark.parametrize("architecture", _MACHINES)
 def test_every_program_is_one_of_its_architecture(architecture, tmp_path):
     (tmp_path / "prog").write_bytes(_MACHINES[architecture].program())
-    said = subprocess.run(["readelf", "-hl", tmp_path / "prog"], capture_output=True, text=True, check=True)
-    assert "EXEC (Executable file)" in said.stdout
-    assert "R E" in said.stdout
-    assert not said.stderr
+    headers = subprocess.run(
+        ["readelf", "-hl", tmp_path / "prog"], capture_output=True, text=True, check=True
+    )
+    assert "EXEC (Executable file)" in headers.stdout
+    assert "R E" in headers.stdout
+    assert not headers.stderr
 
 
 @pytest.mark.usefixtures("program")
@@ -85,9 +87,9 @@ def test_with_one_it_goes_through_it(builder, tmp_path):
     command = builder.command("--platform", f"linux/{OTHER}", "--no-push", "--metadata-file", str(result))
     done = emulated(tmp_path, "F", *command)
     assert done.returncode == 0, done.stderr
-    said = json.loads(result.read_text())
-    assert said["platform"] == f"linux/{OTHER}"
-    assert said["layers"] == 2  # the emulator has touched the program
+    document = json.loads(result.read_text())
+    assert document["platform"] == f"linux/{OTHER}"
+    assert document["layers"] == 2  # the emulator has touched the program
 
 
 @pytest.mark.usefixtures("program")

@@ -1,4 +1,4 @@
-"""A destination that would not take the image is told before any work is done."""
+"""A destination that would not take the image is reported before any work is done."""
 
 from __future__ import annotations
 

@@ -78,8 +78,8 @@ class Place:
 
 
 @pytest.fixture
-def places(builder, tmp_path):
-    """Two places that differ in directory, file system, times and the order in which things were made."""
+def contexts(builder, tmp_path):
+    """Two contexts that differ in directory, file system, times and the order in which things were made."""
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed/in the archive").write_text("x")
     subprocess.run(["tar", "-C", tmp_path / "packed", "-cf", tmp_path / "archive.tar", "."], check=True)
@@ -104,15 +104,15 @@ def places(builder, tmp_path):
     ],
     ids=["reproducible", "flag", "environment"],
 )
-def test_the_same_inputs_give_the_same_image(places, compression, flags, environment):
-    one, other = places
+def test_the_same_inputs_give_the_same_image(contexts, compression, flags, environment):
+    one, other = contexts
     first = one.digest("--compression", compression, *flags, **environment)
     second = other.digest("--compression", compression, *flags, mask=0o077, **environment)
     assert first == second
 
 
-def test_the_compression_does_not_change_what_a_layer_is(places):
-    one, other = places
+def test_the_compression_does_not_change_what_a_layer_is(contexts):
+    one, other = contexts
     forms = [one.digest("--reproducible", "--compression", name) for name in ("gzip", "zstd")]
     forms.append(other.digest("--reproducible", "--compression", "none", "--media-types", "docker"))
     assert len({digest for digest, _ in forms}) == 3
@@ -166,8 +166,8 @@ def test_a_dockerfile_sees_the_epoch_if_it_asks(builder):
     assert "is used by no ARG" not in done.stderr
 
 
-def test_what_a_cache_knows_gives_the_same_image(builder, places):
-    one, other = places
+def test_what_a_cache_knows_gives_the_same_image(builder, contexts):
+    one, other = contexts
     cache = ("--cache-dir", str(builder.directory / "cache"))
     fresh = one.digest("--reproducible")
     filled = one.digest("--reproducible", *cache)
@@ -175,8 +175,8 @@ def test_what_a_cache_knows_gives_the_same_image(builder, places):
     assert fresh == filled == cached
 
 
-def test_a_cache_keeps_forms_apart(builder, places):
-    one, _ = places
+def test_a_cache_keeps_forms_apart(builder, contexts):
+    one, _ = contexts
     cache = ("--cache-dir", str(builder.directory / "cache"))
     forms = [("--compression", "zstd"), (), ("--source-date-epoch", "99"), ("--media-types", "docker")]
     alone = [one.digest("--reproducible", *form) for form in forms]

@@ -60,15 +60,17 @@ def test_its_way_to_the_registry_can_be_followed(builder, epoch):
 @pytest.mark.usefixtures("context")
 def test_it_is_uploaded_once_a_registry_and_mounted_for_the_rest(builder):
     with running_registry() as other:
-        places = [
+        destinations = [
             builder.destination,
             f"{builder.registry.host}/{builder.name}-second:1",
             f"{other.host}/a:1",
         ]
-        flags = [word for place in places[1:] for word in ("--destination", place)]
+        flags = [word for destination in destinations[1:] for word in ("--destination", destination)]
         done = builder.run("--insecure-registry", other.host, *flags)
         assert done.returncode == 0, done.stderr
-        for registry, destination in zip([builder.registry, builder.registry, other], places, strict=True):
+        for registry, destination in zip(
+            [builder.registry, builder.registry, other], destinations, strict=True
+        ):
             with registry.client() as client:
                 assert content_of(layer_of(client, destination)) == CONTENT
         ours = [line for line in builder.registry.requests() if f"/v2/{builder.name}" in line]

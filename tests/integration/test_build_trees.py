@@ -205,7 +205,7 @@ def test_a_build_that_is_stopped_stops_writing(builder):
     process.terminate()
     while piece := process.stdout.read1(1 << 16):
         written += len(piece)
-    _, said = process.communicate(timeout=30)
-    assert process.returncode == 143, said
+    _, log = process.communicate(timeout=30)
+    assert process.returncode == 143, log
     assert written < 512 << 20
     assert builder.left_behind() == []

@@ -122,12 +122,12 @@ def test_a_step_finds_neither_the_token_nor_its_variables(pod, ecr):
     pod, _ = pod
     done = pod.execute(ATTACK.replace("PATH", str(pod.token).lstrip("/")), token=TOKEN)
     assert done.returncode == 0, done.stderr
-    said = done.stdout + done.stderr
-    lines = [line.partition(" | ")[2] for line in said.splitlines() if " | " in line]
+    output = done.stdout + done.stderr
+    lines = [line.partition(" | ")[2] for line in output.splitlines() if " | " in line]
     assert [line for line in lines if line.startswith("PATH=")], "the environment was printed"
     assert not [line for line in lines if line == TOKEN]
     assert not [line for line in lines if line.startswith(("AWS_", "HTTP_PROXY"))]
     found = [line for line in lines if line.startswith("FOUND ") and "No such file" not in line]
     assert found == []
     for secret in ("ecr-role", "AKIAROLE"):
-        assert secret not in said
+        assert secret not in output

@@ -52,13 +52,13 @@ def put(registry, image, path, tag="1"):
     return f"{registry.host}/{path}:{tag}"
 
 
-def check(place, name, image):
-    """Make sure that a place has an image whole."""
-    found = place.resolve(name)
+def check(store, name, image):
+    """Make sure that a store has an image whole."""
+    found = store.resolve(name)
     assert found.digest == image.descriptor.digest
-    assert place.manifest(found) == image.data
+    assert store.manifest(found) == image.data
     for descriptor, data in image.all_blobs:
-        with place.open_blob(descriptor) as blob:
+        with store.open_blob(descriptor) as blob:
             assert blob.read() == data
 
 
@@ -166,12 +166,12 @@ class TestFailures:
 
     def test_source_that_stops_half_way_leaves_no_tag(self, broken, target, tmp_path):
         broken.add(faults.send(b"x" * self.layer.size, path=self.layer.digest.encoded))
-        for place in (
+        for destination in (
             f"{target.host}/half/way:1",
             f"oci:{tmp_path}/layout:1",
             f"oci-archive:{tmp_path}/a.tar:1",
         ):
-            done = copy(f"{broken.host}/team/app:1", place, "--insecure")
+            done = copy(f"{broken.host}/team/app:1", destination, "--insecure")
             assert done.returncode == 5, done.stderr
             assert f"error: cannot copy {broken.host}/team/app:1: blob from" in done.stderr
             assert done.stdout == ""
@@ -191,13 +191,13 @@ class TestFailures:
             assert running.poll() is None
             time.sleep(0.01)  # between looks: the copy needs the processor to come so far
         running.send_signal(number)
-        _, said = running.communicate(timeout=20)
+        _, log = running.communicate(timeout=20)
         assert running.returncode == 143
-        assert f"error: stopped by {number.name}" in said
+        assert f"error: stopped by {number.name}" in log
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
-        ("words", "status", "said"),
+        ("words", "status", "message"),
         [
             (["A", "b"], 2, "lower-case"),
             (["a", "docker-archive:b.tar"], 2, "write docker-archive:FILE:IMAGE"),
@@ -215,12 +215,12 @@ class TestFailures:
             (["HERE/team/e:1", "HERE/x:1"], 5, "does not speak TLS"),
         ],
     )
-    def test_what_is_wrong_is_said(self, source, words, status, said):
+    def test_what_is_wrong_is_said(self, source, words, status, message):
         put(source, make_index("linux/amd64"), "team/e")
         here, nowhere = source.host, f"localhost:{free_port()}"
         done = copy(*(word.replace("NOWHERE", nowhere).replace("HERE", here) for word in words))
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_credentials_are_dockers_and_their_lack_is_told(self, source, tmp_path):

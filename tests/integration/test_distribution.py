@@ -40,9 +40,9 @@ def made(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def programs(made, tmp_path_factory) -> Path:
     """The programs of an environment in which the sdist's wheel is installed."""
-    place = tmp_path_factory.mktemp("environment")
-    venv.create(place, symlinks=True, with_pip=False)
-    python = place / "bin/python"
+    environment = tmp_path_factory.mktemp("environment")
+    venv.create(environment, symlinks=True, with_pip=False)
+    python = environment / "bin/python"
     _pip(python, "install", "--no-index", "--no-deps", str(made["wheel of the sdist"]))
     command = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())

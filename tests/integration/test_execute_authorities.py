@@ -34,7 +34,7 @@ def execute(builder, directory, **request) -> dict:
         env=builder.environment(),
         timeout=60,
     )
-    return {**json.loads((directory / "result.json").read_text()), "said": done.stderr}
+    return {**json.loads((directory / "result.json").read_text()), "log": done.stderr}
 
 
 DOCKERFILE = """\
@@ -57,7 +57,7 @@ def test_git_downloads_and_registries_trust_it(builder, tmp_path, certificates, 
         assert refused["reason"] == "SourceFetchFailed"
         assert "certificate" in refused["message"]
         done = execute(builder, tmp_path, **request, ca=certificates.ca.read_text())
-        assert "digest" in done, done["said"]
+        assert "digest" in done, done["log"]
         assert "/download" in web.asked
 
 

@@ -164,7 +164,7 @@ def test_an_archive_that_ends_early_is_told_as_such(builder, context):
 
 
 def test_an_archive_that_unpacks_to_more_than_there_is_fills_no_other_disk(builder, context):
-    """A gzip bomb meets the end of the work directory, and is told as such."""
+    """A gzip bomb meets the end of the work directory, and is reported as such."""
     with tarfile.open(context / "a.tar.gz", "w:gz", compresslevel=1) as tar:
         bomb = member("zeros")
         bomb.size = 200 << 20

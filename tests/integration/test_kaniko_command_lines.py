@@ -57,17 +57,17 @@ def test_a_line_of_a_pipeline(builder, destination, tmp_path):
         *("--ignore-path=/busybox", f"--digest-file={tmp_path}/digest", "--cache-ttl=6h"),
         cwd=tmp_path,
     )
-    said = done.stderr.decode()
-    assert done.returncode == 0, said
+    log = done.stderr.decode()
+    assert done.returncode == 0, log
     assert builder.built().paths.keys() >= {"/hello"}
     assert (tmp_path / "digest").read_text().startswith("sha256:")
     for flag in ("--cleanup", "--snapshot-mode", "--push-retry", "--ignore-path"):
-        assert f"note: {flag} is not needed" in said
+        assert f"note: {flag} is not needed" in log
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz"])
 def test_context_in_an_archive(builder, destination, tmp_path, mode):
-    place = archive(
+    context = archive(
         tmp_path / "context.tar",
         file("Dockerfile", "FROM scratch\nCOPY . /c/\n"),
         file("deep/down/hello", "hi"),
@@ -75,7 +75,7 @@ def test_context_in_an_archive(builder, destination, tmp_path, mode):
         file("secret", "x"),
         mode=mode,
     )
-    done = run(builder, "--context", place, "--destination", destination, "--insecure")
+    done = run(builder, "--context", context, "--destination", destination, "--insecure")
     assert done.returncode == 0, done.stderr
     paths = builder.built().paths
     assert "/c/deep/down/hello" in paths
@@ -83,8 +83,8 @@ def test_context_in_an_archive(builder, destination, tmp_path, mode):
 
 
 def test_context_on_standard_input(builder, destination, tmp_path):
-    place = archive(tmp_path / "c.tgz", file("Dockerfile", "FROM scratch\nCOPY a /\n"), file("a", "A"))
-    with open(place.removeprefix("tar://"), "rb") as stdin:
+    context = archive(tmp_path / "c.tgz", file("Dockerfile", "FROM scratch\nCOPY a /\n"), file("a", "A"))
+    with open(context.removeprefix("tar://"), "rb") as stdin:
         done = run(builder, "-c", "tar://stdin", "-d", destination, "--insecure", stdin=stdin)
     assert done.returncode == 0, done.stderr
     assert "/a" in builder.built().paths
@@ -94,7 +94,7 @@ def test_an_archive_cannot_leave_its_directory(builder, destination, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "kept").write_text(OUTSIDE)
-    place = archive(
+    context = archive(
         tmp_path / "c.tar",
         file("Dockerfile", "FROM scratch\nCOPY . /c/\n"),
         link("up", str(outside)),
@@ -102,7 +102,7 @@ def test_an_archive_cannot_leave_its_directory(builder, destination, tmp_path):
         file("../../../../../../.." + str(outside) + "/new", "x"),
         link("hard", str(outside / "kept"), tarfile.LNKTYPE),
     )
-    done = run(builder, "-c", place, "-o", str(tmp_path / "out"))
+    done = run(builder, "-c", context, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert [each.name for each in outside.iterdir()] == ["kept"]
     assert (outside / "kept").read_text() == OUTSIDE
@@ -126,9 +126,9 @@ def test_what_is_no_archive(builder, destination, tmp_path, content, status, why
     assert why in done.stderr
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/c.tgz", "gs://bucket/c.tgz", "https://x.example/c.tgz"])
-def test_contexts_that_are_not_supported_say_what_is(builder, destination, place):
-    done = run(builder, "-c", place, "-d", destination)
+@pytest.mark.parametrize("context", ["s3://bucket/c.tgz", "gs://bucket/c.tgz", "https://x.example/c.tgz"])
+def test_contexts_that_are_not_supported_say_what_is(builder, destination, context):
+    done = run(builder, "-c", context, "-d", destination)
     assert done.returncode == 2
     assert b"are not supported" in done.stderr
     assert b"tar://stdin" in done.stderr

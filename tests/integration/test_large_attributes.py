@@ -1,4 +1,4 @@
-"""Extended attributes that the work directory's file system does not take: not a full disk, and told by name."""
+"""Extended attributes that the work directory's file system does not take: not a full disk, and named."""
 
 from __future__ import annotations
 

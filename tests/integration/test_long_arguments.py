@@ -1,4 +1,4 @@
-"""What the kernel does not take of a RUN's arguments is told in a sentence, with a way that works."""
+"""What the kernel does not take of a RUN's arguments is reported in a sentence, with a way that works."""
 
 from __future__ import annotations
 

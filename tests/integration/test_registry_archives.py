@@ -78,9 +78,9 @@ def test_we_read_skopeos_layouts_and_archives(tmp_path, registry, tar_layer):  #
         source,
         f"oci-archive:{tmp_path / 'app.tar'}:v1",
     )
-    for place in (Layout(tmp_path / "layout"), LayoutArchive(tmp_path / "app.tar")):
-        assert place.resolve("v1") == image.descriptor
-        copy_image(place, "v1", MemoryImages(), "v1")
+    for store in (Layout(tmp_path / "layout"), LayoutArchive(tmp_path / "app.tar")):
+        assert store.resolve("v1") == image.descriptor
+        copy_image(store, "v1", MemoryImages(), "v1")
 
 
 def test_docker_archive_refuses_an_index(tmp_path):

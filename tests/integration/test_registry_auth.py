@@ -1,4 +1,4 @@
-"""Authentication against real registries: what is sent, how often, and what people are told."""
+"""Authentication against real registries: what is sent, how often, and what people read."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def credentials(tmp_path, registry):
 def test_one_token_serves_many_threads(registry, tokens, credentials):
     images = [make_image(bytes([number])) for number in range(8)]
     with registry.client(credentials=credentials) as client, ThreadPoolExecutor(8) as pool:
-        place = RegistryImages(client, registry.repository("team/app"))
-        list(pool.map(lambda image: image.write(place, None), images))
+        store = RegistryImages(client, registry.repository("team/app"))
+        list(pool.map(lambda image: image.write(store, None), images))
     scopes = [parameters["scope"] for _, parameters in tokens.asked]
     assert sorted(scopes) == [["repository:team/app:pull"], ["repository:team/app:pull,push"]]
 
@@ -67,8 +67,8 @@ def test_expired_token_is_renewed(certificates):
 
 def test_token_that_the_registry_refuses_is_replaced(registry, tokens, credentials):
     with registry.client(credentials=credentials) as client:
-        place = RegistryImages(client, registry.repository("team/app"))
-        make_image(b"one").write(place, "1")
+        store = RegistryImages(client, registry.repository("team/app"))
+        make_image(b"one").write(store, "1")
         tokens.lifetime = -100  # what is handed out from here on is dead when it comes
         with pytest.raises(UnauthorizedError):
             make_image(b"two").write(RegistryImages(client, registry.repository("other/app")), "1")
@@ -91,9 +91,9 @@ def test_mount_asks_for_both_repositories_in_one_token(registry, tokens, credent
 def test_anonymous_push_says_that_no_credential_was_found(registry, monkeypatch, tmp_path):
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     with registry.client(credentials=default_credentials(), retry=NO_RETRIES) as client:
-        place = RegistryImages(client, registry.repository("team/app"))
+        store = RegistryImages(client, registry.repository("team/app"))
         with pytest.raises((UnauthorizedError, DeniedError)) as raised:
-            make_image(b"x").write(place, "1")
+            make_image(b"x").write(store, "1")
     assert f"no credentials for {registry.host}" in str(raised.value)
     assert "strake login" in str(raised.value)
 

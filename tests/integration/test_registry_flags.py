@@ -119,7 +119,7 @@ def test_mirrors_are_asked_in_the_order_of_the_flags():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--insecure-registry", "http://a.io"], "without https://"),
         (["--registry-map", "a.io"], "write --registry-map HOST=MIRROR"),
@@ -130,7 +130,7 @@ def test_mirrors_are_asked_in_the_order_of_the_flags():
         (["--skip-default-registry-fallback"], "there are no mirrors"),
     ],
 )
-def test_what_is_wrong_is_said(words, said):
+def test_what_is_wrong_is_said(words, message):
     with pytest.raises(InvalidRequestError) as raised:
         read(*words)
-    assert said in str(raised.value)
+    assert message in str(raised.value)

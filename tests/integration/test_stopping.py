@@ -89,12 +89,12 @@ class TestBuild:
         process = quiet.start("--insecure-registry", base_registry.host, *cache)
         assert silence.fallen.wait(30)
         begun = gate.opened()
-        _, said = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 7
-        assert "exit code 9" in said
-        assert "Dockerfile:3" in said
-        assert silence.host not in said.partition("error: ")[2], "the broken connection is not to blame"
+        assert "exit code 9" in log
+        assert "Dockerfile:3" in log
+        assert silence.host not in log.partition("error: ")[2], "the broken connection is not to blame"
         assert not base_registry_tags(base_registry, quiet)
         if cache:
             silence.speak()
@@ -111,10 +111,10 @@ class TestBuild:
         silence.fall(up=1 << 20)
         assert silence.fallen.wait(30)
         begun = gate.opened()
-        _, said = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=60)
         assert time.monotonic() - begun < KEEPING + SOON
         assert process.returncode == 7
-        assert "warning" not in said
+        assert "warning" not in log
 
     def test_a_step_fails_while_another_stage_waits_for_its_base(self, base_registry, silence, quiet, gate):
         push_image("base", f"{silence.host}/library/debian:12")
@@ -131,10 +131,10 @@ class TestBuild:
         process = quiet.start("--insecure-registry", base_registry.host)
         assert silence.fallen.wait(30)
         begun = gate.opened()
-        _, said = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
-        assert process.returncode == 7, said
-        assert "exit code 9" in said
+        assert process.returncode == 7, log
+        assert "exit code 9" in log
 
     @pytest.mark.parametrize("phase", ["in a step", "in the push"])
     def test_a_signal_comes_while_a_layer_is_on_its_way(self, base_registry, silence, quiet, gate, phase):
@@ -145,10 +145,10 @@ class TestBuild:
         assert silence.fallen.wait(30)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 143
-        assert "stopped by SIGTERM" in said
+        assert "stopped by SIGTERM" in log
 
     def test_the_timeout_passes_while_a_registry_is_silent(self, base_registry, silence, quiet):
         dockerfile(quiet, tiny(base_registry), "FROM BASE", "COPY large /")
@@ -190,10 +190,10 @@ class TestCopy:
         assert silence.fallen.wait(30)
         begun = time.monotonic()
         process.send_signal(number)
-        out, said = process.communicate(timeout=30)
+        out, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
         assert (process.returncode, out) == (143, "")
-        assert f"error: stopped by {signal.Signals(number).name}" in said
+        assert f"error: stopped by {signal.Signals(number).name}" in log
         with base_registry.client() as client, pytest.raises(NotFoundError):
             client.resolve(base_registry.repository(f"stopping/copy-{number}").tag("1"))
         assert not list((tmp_path / "layout").rglob(".upload-*"))
@@ -231,10 +231,10 @@ class TestSources:
         with self.await_reader(mute):
             begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            _, said = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
-        assert process.returncode == 143, said
-        assert "stopped by SIGTERM" in said
+        assert process.returncode == 143, log
+        assert "stopped by SIGTERM" in log
         assert not self.processes(mute)
         assert builder.left_behind() == []
 
@@ -251,8 +251,8 @@ class TestSources:
         )
         with self.await_reader(mute):
             begun = gate.opened()
-            _, said = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=30)
         assert time.monotonic() - begun < SOON
-        assert process.returncode == 7, said
-        assert "exit code 9" in said
+        assert process.returncode == 7, log
+        assert "exit code 9" in log
         assert not self.processes(mute)

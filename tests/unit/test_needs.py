@@ -1,4 +1,4 @@
-"""What tests need: told for every test, and chosen by."""
+"""What tests need: known for every test, and chosen by."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tests.needs import MARKERS, PLACES, needs
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_every_place_is_there(place):
-    folder, _, beginning = place.rpartition("/")
+@pytest.mark.parametrize("path", PLACES)
+def test_every_place_is_there(path):
+    folder, _, beginning = path.rpartition("/")
     assert list((TESTS / folder).glob(f"{beginning}*"))
 
 

@@ -42,10 +42,10 @@ def test_everything_comes_before_what_refers_to_it():
     index.write(source, "v1")
     counted = []
     copy_image(source, "v1", target, "v1", on_bytes=counted.append)
-    place = {digest: position for position, digest in enumerate(target.order)}
+    positions = {digest: position for position, digest in enumerate(target.order)}
     for child in index.children:
-        assert place[child.descriptor.digest] < place[index.descriptor.digest]
-        assert all(place[blob.digest] < place[child.descriptor.digest] for blob, _ in child.blobs)
+        assert positions[child.descriptor.digest] < positions[index.descriptor.digest]
+        assert all(positions[blob.digest] < positions[child.descriptor.digest] for blob, _ in child.blobs)
     assert sum(counted) == sum(len(data) for _, data in index.all_blobs)
 
 
@@ -134,9 +134,9 @@ def test_an_index_in_an_index_comes_before_it_wherever_it_is_listed():
     outer = Index((inner.descriptor, image, middle_is))
     top = source.push_manifest(outer.serialize(), outer.media_type, "v1")
     copy_image(source, "v1", target, "v1")
-    place = {digest: position for position, digest in enumerate(target.order)}
+    positions = {digest: position for position, digest in enumerate(target.order)}
     order = [each.digest for each in (image, inner.descriptor, middle_is, top)]
-    assert order == sorted(order, key=place.__getitem__)
+    assert order == sorted(order, key=positions.__getitem__)
 
 
 def test_a_platform_is_not_looked_for_without_end():

@@ -18,7 +18,7 @@ MARK = "SCHILY.xattr.user.strake.unread"
 
 
 class Below:
-    """A layer that a step stands on, and what the step wrote."""
+    """A layer under a step, and what the step wrote."""
 
     def __init__(self, location: Path) -> None:
         self.at = location
