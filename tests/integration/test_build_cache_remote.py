@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from strake_builder.context.git import GitPlace, resolve_ref
+from strake_builder.context.git import GitCommit, resolve_ref
 from strake_builder.errors import SourceError
 from tests.fixtures.cached_builds import Cached, flags_of, holds
 from tests.fixtures.git_repository import repository
@@ -119,7 +119,7 @@ def test_refs_mean_what_git_means_by_them(repository):
     repository.git("tag", "v2")
 
     def resolved(ref: str) -> str:
-        return resolve_ref(GitPlace(repository.url, ref))
+        return resolve_ref(GitCommit(repository.url, ref))
 
     assert resolved("main") == resolved("HEAD") == resolved("") == second
     assert resolved("v1") == resolved("refs/tags/v1") == first, "an annotated tag is the commit it is of"
@@ -134,6 +134,6 @@ def test_refs_mean_what_git_means_by_them(repository):
 @pytest.mark.parametrize("url", ["--upload-pack=touch /tmp/x", "ext::sh -c true", "file:///etc"])
 def test_resolving_cannot_command_git(url):
     with pytest.raises(SourceError):
-        resolve_ref(GitPlace(url, "main"))
+        resolve_ref(GitCommit(url, "main"))
     with pytest.raises(SourceError):
-        resolve_ref(GitPlace("https://git.example/a", "--upload-pack=x"))
+        resolve_ref(GitCommit("https://git.example/a", "--upload-pack=x"))

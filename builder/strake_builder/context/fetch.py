@@ -13,7 +13,7 @@ from typing import Final, assert_never
 
 from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
 from strake_builder import interrupt
-from strake_builder.context.git import GitPlace, check_out, redact_url
+from strake_builder.context.git import GitCommit, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
@@ -120,8 +120,8 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 def _fetch_git(
     source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation | None
 ) -> FetchedContext:
-    place = GitPlace(source.url, source.ref, credentials=credentials, own_identity=True)
-    revision = check_out(place, directory, cancellation)
+    wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
+    revision = check_out(wanted, directory, cancellation)
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

@@ -34,7 +34,7 @@ _NOBODY: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class GitPlace:
+class GitCommit:
     """What to check out.
 
     Attributes:
@@ -53,23 +53,23 @@ class GitPlace:
     own_identity: bool = False
 
 
-def check_out(place: GitPlace, directory: str, cancellation: Cancellation | None = None) -> str:
+def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | None = None) -> str:
     """Fetch one commit without history into an empty directory and return its full hash.
 
     A server that refuses a bare commit hash gets a full fetch.
 
     Args:
-        place: what to fetch.
+        wanted: what to fetch.
         directory: where to.
         cancellation: ends it.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
     """
-    url, ref = _checked(place)
+    url, ref = _checked(wanted)
     git = partial(_git, cancellation or Cancellation(), directory)
-    access = place.credentials.variables(url) if place.credentials else {}
-    ask = partial(git, shown=url, access=access, own_identity=place.own_identity)
+    access = wanted.credentials.variables(url) if wanted.credentials else {}
+    ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
     git("init", "--quiet", "--initial-branch=main", ".")
     try:
         ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
@@ -80,26 +80,26 @@ def check_out(place: GitPlace, directory: str, cancellation: Cancellation | None
         git("update-ref", "FETCH_HEAD", ref)
     git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     revision = git("rev-parse", "HEAD").strip()
-    if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
+    if wanted.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
         submodules = ("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
         git(*submodules, shown=url, access=access)
     return revision
 
 
-def resolve_ref(place: GitPlace, cancellation: Cancellation | None = None) -> str:
+def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> str:
     """Return the full hash of the commit that a ref stands for, without fetching it.
 
     Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
 
     Args:
-        place: where to ask.
+        wanted: where to ask.
         cancellation: ends it.
 
     Raises:
         SourceError: the remote does not answer, or has no such ref.
     """
-    url, ref = _checked(place)
+    url, ref = _checked(wanted)
     if _COMMIT.fullmatch(ref):
         return ref
     ask = partial(_git, cancellation or Cancellation(), "/")
@@ -112,9 +112,9 @@ def resolve_ref(place: GitPlace, cancellation: Cancellation | None = None) -> st
     raise SourceError(f"{redact_url(url)} has no branch or tag {ref!r}", hint="check the ref")
 
 
-def _checked(place: GitPlace) -> tuple[str, str]:
+def _checked(wanted: GitCommit) -> tuple[str, str]:
     """Return URL and ref, neither of which git can take for an option or a helper program."""
-    url, ref = place.url, place.ref or "HEAD"
+    url, ref = wanted.url, wanted.ref or "HEAD"
     if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
         raise SourceError(
             f"{redact_url(url)} is not a git URL that can be fetched",

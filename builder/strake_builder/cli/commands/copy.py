@@ -1,4 +1,4 @@
-"""`strake copy`: an image as it is, from one place to another."""
+"""`strake copy`: an image as it is, from one store to another."""
 
 from __future__ import annotations
 
@@ -116,11 +116,11 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     ):
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
-            told = _ProgressWriter(writer, str(destination))
+            reporting = _ProgressWriter(writer, str(destination))
             copied = copy_image(
                 reader,
                 name,
-                told,
+                reporting,
                 tag,
                 platform=platform,
                 on_bytes=lambda _: cancellation.check(),
@@ -144,9 +144,9 @@ def _platform(text: str | None, destination: ImageLocation) -> Platform | None:
 class _ProgressWriter:
     """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
 
-    def __init__(self, writer: ImageWriter, place: str) -> None:
+    def __init__(self, writer: ImageWriter, destination: str) -> None:
         self._writer = writer
-        self._place = place
+        self._destination = destination
         self._lines = TransferLines()
         self._lock = threading.Lock()
         self.has_blob = writer.has_blob
@@ -162,7 +162,7 @@ class _ProgressWriter:
 
         def tell(done: int) -> None:
             with self._lock:
-                _say(self._lines.pushing(self._place, digest, done, size))
+                _say(self._lines.pushing(self._destination, digest, done, size))
 
         transfer = Transfer(tell)
 
@@ -182,7 +182,7 @@ class _ProgressWriter:
 
     def _say_pushed(self, digest: str, size: int, *, sent: bool) -> None:
         with self._lock:
-            _say(self._lines.pushed(self._place, digest, size, transferred=sent))
+            _say(self._lines.pushed(self._destination, digest, size, transferred=sent))
 
 
 def _say(line: str) -> None:

@@ -139,8 +139,8 @@ def _pushed_to(arguments: argparse.Namespace) -> list[str]:
     from strake_oci.errors import OCIError
     from strake_oci.spec.reference import Reference
 
-    places = [*(arguments.destination or ()), *([arguments.cache_repo] if arguments.cache_repo else ())]
+    names = [*(arguments.destination or ()), *([arguments.cache_repo] if arguments.cache_repo else ())]
     try:
-        return list(dict.fromkeys(Reference.parse(place).repository.registry for place in places))
+        return list(dict.fromkeys(Reference.parse(name).repository.registry for name in names))
     except OCIError as error:
         raise InvalidRequestError(error.message, hint=error.hint) from error

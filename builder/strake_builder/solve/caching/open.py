@@ -73,7 +73,7 @@ def open_caches(
         inputs: names the directory.
         usage: of the directory.
         clients: writes to the repository; reads images.
-        plan: its stages may be told to run anew.
+        plan: its stages may have to run anew.
         warn: hears of what a cache cannot do.
 
     Raises:

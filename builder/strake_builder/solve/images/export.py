@@ -42,7 +42,7 @@ class LayerExporter:
     Args:
         workspace: where blobs are kept.
         pool: where they are written.
-        cancellation: told of the first failure, so that no further step runs for nothing.
+        cancellation: cancelled by the first failure, so that no further step runs for nothing.
         pusher: pushes each blob as soon as it is written; None keeps them local.
         form: how layers are written.
         until: stops the layers that are being written; `cancellation` where None. With a cache the layers

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git import GitPlace, check_out, resolve_ref
+from strake_builder.context.git import GitCommit, check_out, resolve_ref
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
@@ -94,13 +94,13 @@ class RemoteSources:
         """
         return self._commit(source).result()
 
-    def check_out(self, place: GitPlace, directory: str) -> str:
+    def check_out(self, wanted: GitCommit, directory: str) -> str:
         """Fetch one commit's files into an empty directory and return its full hash.
 
         Raises:
             SourceError: it cannot be fetched.
         """
-        return check_out(place, directory, self._cancellation)
+        return check_out(wanted, directory, self._cancellation)
 
     def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""
@@ -130,8 +130,8 @@ class RemoteSources:
         key = (source.remote, source.ref)
         with self._lock:
             if key not in self._commits:
-                place = GitPlace(source.remote, source.ref)
-                self._commits[key] = self._pool.submit(resolve_ref, place, self._cancellation)
+                wanted = GitCommit(source.remote, source.ref)
+                self._commits[key] = self._pool.submit(resolve_ref, wanted, self._cancellation)
             return self._commits[key]
 
 
