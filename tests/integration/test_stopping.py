@@ -103,7 +103,7 @@ class TestBuild:
             assert again.cached == ["COPY large /"]
 
     def test_a_step_fails_while_a_cache_does_not_answer(self, base_registry, silence, builder, gate):
-        """What the steps before it came to may be worth a moment; not more."""
+        """The results of the steps before it may be worth a moment; not more."""
         builder.context(f"FROM TINY\nCOPY large /\nRUN {gate.step}; exit 9")
         (builder.directory / "context/large").write_bytes(LARGE)
         flags = ("--insecure-registry", silence.host, "--cache-repo", f"{silence.host}/{builder.name}/cache")
