@@ -113,9 +113,9 @@ def test_a_deep_context_is_copied(builder, context):
     fd = os.open(context, os.O_RDONLY)
     for _ in range(400):
         os.mkdir("deep", dir_fd=fd)
-        below = os.open("deep", os.O_RDONLY, dir_fd=fd)
+        inner = os.open("deep", os.O_RDONLY, dir_fd=fd)
         os.close(fd)
-        fd = below
+        fd = inner
     os.close(fd)
     done = builder.run()
     assert done.returncode == 0, done.stderr
