@@ -11,11 +11,13 @@ from dataclasses import replace
 import pytest
 
 from strake_oci.copying import copy_image
-from strake_oci.errors import OCIError
+from strake_oci.errors import MirrorError, OCIError
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import Platform
+from strake_oci.spec.reference import Repository
+from strake_oci.spec.wire import MAX_MANIFEST
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
@@ -138,6 +140,39 @@ def test_source_that_is_not_what_it_should_be(store):
         with pytest.raises(OCIError):
             store.push_blob(descriptor, lambda wrong=wrong: io.BytesIO(wrong))
         assert not store.has_blob(descriptor.digest)
+
+
+def test_source_that_a_mirror_spoiled_is_read_again(store):
+    data = os.urandom(1000)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    counted, opened = [], []
+
+    def open_source():
+        opened.append(True)
+        return SpoiledAtFirst(data) if len(opened) == 1 else io.BytesIO(data)
+
+    assert store.push_blob(descriptor, open_source, counted.append)
+    assert len(opened) == 2
+    assert sum(counted) == len(data)
+    with store.open_blob(descriptor) as blob:
+        assert blob.read() == data
+
+
+class SpoiledAtFirst(io.BytesIO):
+    """Content of a mirror that turns out, at its end, not to be what it should be."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell() >= 500:
+            raise MirrorError(OCIError("it is something else"), [Repository.parse("mirror.example/app")])
+        return super().read(500)
+
+
+def test_manifest_that_is_too_long_is_not_read(store):
+    data = bytes(MAX_MANIFEST + 1)
+    descriptor = Descriptor.of("application/octet-stream", data)
+    store.push_blob(descriptor, lambda: io.BytesIO(data))
+    with pytest.raises(OCIError):
+        store.manifest(descriptor)
 
 
 def test_manifest_of_another_size_than_is_said(store):
