@@ -61,18 +61,18 @@ def flatten(client, repository, identifier) -> Flat:
 
 def apply_layer(flat: Flat, stream) -> None:
     """Lay one layer over what is there, whiteouts first in effect: they hide lower layers only."""
-    lower_paths = set(flat.paths)
+    below = set(flat.paths)
     own: set[str] = set()
     with tarfile.open(fileobj=stream, mode="r|*", errorlevel=2) as tar:
         for member in tar:
             path = os.path.normpath("/" + member.name)
             parent, name = os.path.split(path)
             if name == ".wh..wh..opq":
-                _remove(flat, parent, lower_paths - own, inside=True)
+                _remove(flat, parent, below - own, inside=True)
             elif name.startswith(".wh."):
                 hidden = os.path.join(parent, name[4:])
-                assert hidden in lower_paths, f"a whiteout of {hidden}, which no lower layer has"
-                _remove(flat, hidden, lower_paths - own, inside=False)
+                assert hidden in below, f"a whiteout of {hidden}, which no lower layer has"
+                _remove(flat, hidden, below - own, inside=False)
             else:
                 own.add(path)
                 _add(flat, path, member, tar)
