@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 
 from strake_api.models.document import Document, ShownText, TolerantDocument
 from strake_api.reasons import ProgressReason
-from strake_api.result import BuildResult, DigestText
+from strake_api.result import BuildResult, DigestText, Isolation
 
 
 class _Event(TolerantDocument):
@@ -27,6 +27,13 @@ class PhaseStarted(_Event):
     type: Literal["PhaseStarted"] = "PhaseStarted"
     phase: ProgressReason
     """FetchingSource, PullingBase, Building or Pushing."""
+
+
+class IsolationChosen(_Event):
+    """How steps are kept apart from the machine, found out before anything else."""
+
+    type: Literal["IsolationChosen"] = "IsolationChosen"
+    isolation: Isolation
 
 
 class Planned(_Event):
@@ -135,7 +142,8 @@ class Finished(_Event):
 
 
 Event = (
-    PhaseStarted
+    IsolationChosen
+    | PhaseStarted
     | Planned
     | StepStarted
     | StepCached

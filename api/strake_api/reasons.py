@@ -73,6 +73,8 @@ class FailureReason(StrEnum):
     """The spec contradicts itself in a way that only shows while building."""
     UNSUPPORTED = "Unsupported"
     """The node lacks what the build needs, for example user namespaces."""
+    ISOLATION_UNAVAILABLE = "IsolationUnavailable"
+    """The way of isolation that was asked for cannot be had on this node."""
     INTERNAL_ERROR = "InternalError"
     """Strake itself failed: worth a report."""
 

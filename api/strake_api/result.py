@@ -70,10 +70,26 @@ class BuildWarning(Document):
     line: int | None = None
 
 
+IsolationKind = Literal["root", "nested", "chroot"]
+"""Ways of keeping steps apart from the machine, the strictest first: see `docs/isolation.md`."""
+
+
+class Isolation(Document):
+    """How the build's steps were kept apart, and why not better."""
+
+    kind: IsolationKind
+    own_proc: bool = True
+    """Whether steps had a /proc and process IDs of their own; else those of the builder's container."""
+    reason: ShownText | None = None
+    """Why no stricter way was to be had; null where none was tried."""
+
+
 class _Outcome(Document):
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildResult"] = "BuildResult"
     platform: str | None = None
+    isolation: Isolation | None = None
+    """Null where the build ended before a way was chosen."""
     source_revision: str | None = None
     """The full commit hash, for a source that has one."""
     base_images: tuple[BaseImage, ...] = ()
@@ -167,6 +183,9 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
     while result.base_images:
         result = result.model_copy(update={"base_images": result.base_images[:-1]})
         yield result
+    if result.isolation is not None and result.isolation.reason is not None:
+        short = result.isolation.model_copy(update={"reason": None})
+        result = result.model_copy(update={"isolation": short})
     yield result.model_copy(update={"source_revision": None, "platform": None})
 
 

@@ -15,6 +15,7 @@
     ├── OutOfDiskError           OutOfDisk            11   the work directory is full
     ├── OutOfMemoryError         OutOfMemory          12   the kernel killed a step at the memory limit
     ├── UnsupportedError         Unsupported          13   this machine lacks what the build needs
+    │   └── IsolationError       IsolationUnavailable 13   … the isolation that was asked for
     ├── BuildCancelledError      Cancelled           143   somebody asked the build to stop
     └── InternalError            InternalError         1   Strake itself is wrong
 
@@ -202,6 +203,12 @@ class UnsupportedError(BuildError):
 
     reason = FailureReason.UNSUPPORTED
     exit_status = 13
+
+
+class IsolationError(UnsupportedError):
+    """The way of isolation that was asked for cannot be had here."""
+
+    reason = FailureReason.ISOLATION_UNAVAILABLE
 
 
 class BuildCancelledError(BuildError):

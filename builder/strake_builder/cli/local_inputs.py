@@ -43,7 +43,6 @@ def local_inputs(
         run=RunInputs(
             secrets=read_secrets(arguments.secret),
             ssh_sockets=read_ssh(arguments.ssh),
-            runtime=arguments.runtime,
         ),
         dockerfile_path=dockerfile_path,
         cache=CacheDirectory(

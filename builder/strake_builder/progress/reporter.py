@@ -9,6 +9,7 @@ from typing import Final
 
 from strake_api.events import (
     Event,
+    IsolationChosen,
     LayerPushed,
     OutputLine,
     PhaseStarted,
@@ -22,7 +23,7 @@ from strake_api.events import (
     Warned,
 )
 from strake_api.reasons import ProgressReason
-from strake_api.result import BuildWarning
+from strake_api.result import BuildWarning, Isolation
 from strake_builder.errors import redact
 
 Sink = Callable[[Event], None]
@@ -50,6 +51,10 @@ class Reporter:
         """Pass an event on."""
         with self._lock:
             self._sink(event)
+
+    def isolation(self, isolation: Isolation) -> None:
+        """It is settled how steps are kept apart."""
+        self.emit(IsolationChosen(time=_now(), isolation=isolation))
 
     def phase(self, phase: ProgressReason) -> None:
         """The build as a whole entered another phase."""

@@ -9,6 +9,7 @@ from typing import Final, TextIO, assert_never
 from strake_api.events import (
     Event,
     Finished,
+    IsolationChosen,
     LayerPushed,
     OutputLine,
     PhaseStarted,
@@ -23,7 +24,7 @@ from strake_api.events import (
 )
 from strake_api.events import format_event as format_json
 from strake_api.log_lines import LINE_BYTES, phase_line, steps_line
-from strake_api.result import BuildFailed, BuildSucceeded
+from strake_api.result import BuildFailed, BuildSucceeded, Isolation
 from strake_builder.progress.transfer_lines import TransferLines
 
 _LONG: Final = 1.0
@@ -79,7 +80,7 @@ class TextSink:
             case Warned():
                 where = f"{event.file}:{event.line}: " if event.file and event.line else ""
                 return f"warning: {where}{event.message}"
-            case PhaseStarted() | Finished():
+            case PhaseStarted() | Finished() | IsolationChosen():
                 return ""
             case _:
                 assert_never(event)
@@ -103,6 +104,8 @@ class LogSink(TextSink):
         match event:
             case PhaseStarted():
                 return phase_line(event.phase)
+            case IsolationChosen():
+                return _isolation_line(event.isolation)
             case Planned():
                 super()._line(event)
                 return steps_line(event.steps)
@@ -112,6 +115,12 @@ class LogSink(TextSink):
                 return _end(event.result)
             case _:
                 return super()._line(event)
+
+
+def _isolation_line(isolation: Isolation) -> str:
+    proc = "" if isolation.own_proc else ", with the container's /proc"
+    reason = f": {isolation.reason}" if isolation.reason else ""
+    return f"== isolation {isolation.kind}{proc}{reason}"
 
 
 def _end(result: BuildSucceeded | BuildFailed) -> str:

@@ -89,6 +89,8 @@ def build(arguments: argparse.Namespace) -> int:
     return run_build(
         lambda: _prepare(arguments, mask),
         log_format=arguments.log_format,
+        isolation=arguments.isolation,
+        runtime=arguments.runtime,
         finished=lambda result: _finished(arguments, result, mask),
     )
 

@@ -49,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     return run_build(
         lambda: _prepare(arguments, text),
         log_format=arguments.log_format,
+        isolation=arguments.isolation,
+        runtime=arguments.runtime,
         finished=None if arguments.log_format == "json" else _finished,
     )
 
