@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.oracles.vocabulary import (
+from tests.oracles.texts.vocabulary import (
     COMMANDS,
     FLAGS,
     FORMS,
