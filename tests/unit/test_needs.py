@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ TESTS = Path(__file__).resolve().parents[1]
 def test_every_place_is_there(path):
     folder, _, beginning = path.rpartition("/")
     assert list((TESTS / folder).glob(f"{beginning}*"))
+
+
+def test_no_folder_is_passed_over(request):
+    """pytest leaves out folders with the names of build products, without a word."""
+    passed_over = request.config.getini("norecursedirs")
+    folders = {folder.name for path in TESTS.rglob("test_*.py") for folder in path.relative_to(TESTS).parents}
+    assert not [name for name in folders if any(fnmatch(name, pattern) for pattern in passed_over)]
 
 
 def test_every_need_has_a_marker():
