@@ -40,7 +40,7 @@ PLACES = {
 }
 """Beginning of a path in tests/ → what every test there needs."""
 IMPORTS = {
-    "tests.fixtures.go_tools": "go",
+    "tests.fixtures.building.go_tools": "go",
     "tests.oracles.go_oracle": "go",
 }
 """Module → what tests need that use something of it."""

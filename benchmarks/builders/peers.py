@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from benchmarks.builders.installed import installed_strake
 
-from tests.fixtures.go_tools import built
+from tests.fixtures.building.go_tools import built
 
 _STARTING_SECONDS: Final = 30
 _BUILDKIT: Final = "github.com/moby/buildkit/cmd"

@@ -22,7 +22,7 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
 
 EXPECTED = Path(__file__).parent / "expected"

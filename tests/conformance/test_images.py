@@ -17,7 +17,7 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
-from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 EXPECTED = Path(__file__).parent / "expected"

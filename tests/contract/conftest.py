@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.snapshots import KINDS, layer_of
+from tests.fixtures.content.snapshots import KINDS, layer_of
 
 
 @pytest.fixture(params=KINDS)

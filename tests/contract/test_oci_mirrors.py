@@ -24,8 +24,8 @@ from strake_oci.verify import despite_mirrors
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL
 from tests.faults.registry import FAST, FaultyRegistry
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import free_port, running_registry
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import free_port, running_registry
 
 MANIFEST = b'{"schemaVersion":2}'
 PLAIN = RegistrySettings(plain_http=True)

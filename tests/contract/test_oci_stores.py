@@ -22,9 +22,9 @@ from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.memory import MemoryImages
-from tests.fixtures.go_tools import distribution
-from tests.fixtures.images import make_image, make_index
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.go_tools import distribution
+from tests.fixtures.content.images import make_image, make_index
+from tests.fixtures.servers.registry import running_registry
 
 
 @contextlib.contextmanager

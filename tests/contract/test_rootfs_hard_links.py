@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.fixtures.snapshots import KINDS, layer_of, make_layer
+from tests.fixtures.content.snapshots import KINDS, layer_of, make_layer
 
 LINK = b"1"
 

@@ -18,7 +18,7 @@ from strake_builder.layers.blobs import PulledLayer, WrittenLayer
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.registry import registry
+from tests.fixtures.servers.registry import registry
 
 __all__ = ["registry"]
 

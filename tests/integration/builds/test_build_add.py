@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from tests.fixtures.git_repository import repository
+from tests.fixtures.content.git_repository import repository
 
 __all__ = ["repository"]
 

@@ -20,8 +20,8 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.flatten import flatten
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.builds import Builder
-from tests.fixtures.cached_builds import holds
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.cached_builds import holds
 from tests.images.push import push_image
 
 KILLS = 50

@@ -7,8 +7,8 @@ import tarfile
 
 import pytest
 
-from tests.fixtures.hostile_images import HostileImages, layer
-from tests.fixtures.tar_members import DIR, LNK, member
+from tests.fixtures.content.hostile_images import HostileImages, layer
+from tests.fixtures.content.tar_members import DIR, LNK, member
 
 KINDS = ("overlay", "scan")
 

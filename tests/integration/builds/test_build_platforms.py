@@ -11,7 +11,7 @@ import pytest
 
 from strake_builder.sandbox.emulation import _MACHINES, Foreign, runs_here
 from strake_oci.spec.platform import host
-from tests.fixtures.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE
 
 OTHER = "arm64" if host().architecture == "amd64" else "amd64"
 REGISTER = r"""

@@ -17,7 +17,7 @@ from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import parse
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
-from tests.fixtures.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE
 
 DOCKERFILE = """FROM TINY AS made
 RUN mkdir /made && for n in 9 3 7 1; do head -c 300000 /bin/busybox > /made/$n; done && ln /made/3 /made/linked

@@ -15,7 +15,7 @@ from strake_oci.spec.manifest import parse
 from strake_oci.spec.reference import Reference
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 
 CONTENT = os.urandom(9 << 20)
 

@@ -10,8 +10,8 @@ import tarfile
 import pytest
 
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.file_systems import ext4
-from tests.fixtures.hostile_images import HostileImages
+from tests.fixtures.building.file_systems import ext4
+from tests.fixtures.content.hostile_images import HostileImages
 
 VALUE = "x" * 20_000
 TOLD = "the extended attribute 'user.large' of 'file' (20,000 bytes) is larger than the file system"

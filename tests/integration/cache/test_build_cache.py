@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.fixtures.builds import Builder
-from tests.fixtures.cached_builds import Cached, flags_of, holds, outcome
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.cached_builds import Cached, flags_of, holds, outcome
 
 
 @pytest.fixture(params=["directory", "repository", "image"])

@@ -10,8 +10,8 @@ import pytest
 from strake_oci.spec.reference import Reference
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.builds import Builder
-from tests.fixtures.cached_builds import Cached, Outcome, flags_of, holds
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.cached_builds import Cached, Outcome, flags_of, holds
 
 TEXT = "FROM TINY\nRUN echo 1 > /1\nRUN echo 2 > /2"
 AFTER = f"{TEXT}\nRUN cat /1 /2 > /3"

@@ -11,8 +11,8 @@ import pytest
 
 from strake_builder.context.git import GitCommit, resolve_ref
 from strake_builder.errors import SourceError
-from tests.fixtures.cached_builds import Cached, flags_of, holds
-from tests.fixtures.git_repository import repository
+from tests.fixtures.building.cached_builds import Cached, flags_of, holds
+from tests.fixtures.content.git_repository import repository
 
 __all__ = ["repository"]
 

@@ -17,8 +17,8 @@ from strake_builder.cache.entry import OUTLINE
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
-from tests.fixtures.builds import Builder
-from tests.fixtures.cached_builds import Cached, Outcome, flags_of, holds
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.cached_builds import Cached, Outcome, flags_of, holds
 
 EPOCH = "1700000000"
 """Fixed times make two builds comparable that ran at different ones."""

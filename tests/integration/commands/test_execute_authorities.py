@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from tests.fixtures.certificates import make_certificates
-from tests.fixtures.https import make_repository, running_web_server
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.certificates import make_certificates
+from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.registry import running_registry
 
 
 @pytest.fixture

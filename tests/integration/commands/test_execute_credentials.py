@@ -10,8 +10,8 @@ import uuid
 import pytest
 
 from strake_oci.credentials import Credential
-from tests.fixtures.builds import STRAKE
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
 
 USER, PASSWORD = "builder", "s3cret-words"

@@ -12,9 +12,9 @@ import pytest
 
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
 from strake_oci.spec.reference import Reference
-from tests.fixtures.builds import Builder
-from tests.fixtures.certificates import Certificates
-from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.servers.certificates import Certificates
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.builds import STRAKE
-from tests.fixtures.git_server import running_git_server
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.git_server import running_git_server
 
 PASSWORD = "developers-own"
 

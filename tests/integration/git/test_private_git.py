@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.certificates import make_certificates
-from tests.fixtures.git_server import running_git_server
+from tests.fixtures.servers.certificates import make_certificates
+from tests.fixtures.servers.git_server import running_git_server
 
 STRAKE = Path(sys.executable).parent / "strake"
 PASSWORD = "correct horse $(touch /tmp/pwned) \"battery' `staple`"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 
 STEP = "a step has run"
 

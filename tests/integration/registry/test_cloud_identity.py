@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.builds import STRAKE
-from tests.fixtures.clouds import AWS, running_cloud
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.clouds import AWS, running_cloud
+from tests.fixtures.servers.registry import running_registry
 
 PLAIN = {"insecure": True}
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"

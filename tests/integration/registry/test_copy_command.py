@@ -21,8 +21,8 @@ from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.images import make_image, make_index
-from tests.fixtures.registry import free_port, running_registry
+from tests.fixtures.content.images import make_image, make_index
+from tests.fixtures.servers.registry import free_port, running_registry
 
 STRAKE = Path(sys.executable).parent / "strake"
 PLATFORMS = ("linux/amd64", "linux/arm64")

@@ -9,7 +9,7 @@ import pytest
 
 from strake_oci.stores.layout import Layout
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE
 from tests.images.push import push_image
 
 

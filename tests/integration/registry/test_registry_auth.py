@@ -13,9 +13,9 @@ from strake_oci.credentials import Credentials, default_credentials
 from strake_oci.errors import DeniedError, UnauthorizedError
 from strake_oci.registry import NO_RETRIES, ClientSettings, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import running_registry
-from tests.fixtures.token_server import running_token_server
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import running_registry
+from tests.fixtures.servers.token_server import running_token_server
 
 USER, PASSWORD = "builder", "s3cret-words"
 

@@ -16,7 +16,7 @@ import threading
 
 import pytest
 
-from tests.fixtures.clouds import AWS, Azure, Google, running_cloud
+from tests.fixtures.servers.clouds import AWS, Azure, Google, running_cloud
 
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 LOOKUP = """

@@ -14,8 +14,8 @@ from strake_builder.cli.flags.registry import add_registry_flags, read_registrie
 from strake_builder.errors import InvalidRequestError
 from strake_oci.registry import Mirror
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import running_registry
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import running_registry
 
 STRAKE = Path(sys.executable).parent / "strake"
 

@@ -23,9 +23,9 @@ from strake_oci.registry import (
 )
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Repository
-from tests.fixtures.images import make_image
-from tests.fixtures.proxy import pump, running_proxy, serving
-from tests.fixtures.registry import free_port, running_registry
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.proxy import pump, running_proxy, serving
+from tests.fixtures.servers.registry import free_port, running_registry
 
 
 @pytest.fixture(scope="module")

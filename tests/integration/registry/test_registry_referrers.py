@@ -16,9 +16,9 @@ from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Index
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.go_tools import distribution
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import DEBIAN_REGISTRY, running_registry
+from tests.fixtures.building.go_tools import distribution
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import DEBIAN_REGISTRY, running_registry
 
 
 @pytest.fixture(scope="module", params=["Debian", "current"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from strake_oci.spec.platform import host
-from tests.fixtures.call_programs import call_program, call_program_32, number
+from tests.fixtures.building.call_programs import call_program, call_program_32, number
 
 MOUNTS = (
     "--mount=type=cache,target=/cache --mount=type=tmpfs,target=/tmpfs --mount=type=bind,target=/bind,rw "

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from strake_oci.spec.platform import host
-from tests.fixtures.call_programs import (
+from tests.fixtures.building.call_programs import (
     OPENED,
     call_program,
     call_program_32,

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.hostile_images import HostileImages, diff_id, layer
-from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
+from tests.fixtures.content.hostile_images import HostileImages, diff_id, layer
+from tests.fixtures.content.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
 BROKEN = 5
 """Exit status for a base image that cannot be used."""

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from tests.fixtures.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE
 
 MASKED = 'mount -t tmpfs none /proc/fs && exec unshare --user --map-root-user --mount "$@"'
 LIMITED = 'echo 0 > /proc/sys/user/{0}; exec "$@"'

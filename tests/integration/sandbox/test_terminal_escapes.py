@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.fixtures.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE
 
 TITLE = "\x1b]0;owned\x07"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

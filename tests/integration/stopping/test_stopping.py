@@ -16,10 +16,10 @@ import pytest
 from strake_builder.solve.clients import KEEPING
 from strake_oci.errors import NotFoundError
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.builds import Builder
-from tests.fixtures.cached_builds import Cached
-from tests.fixtures.images import make_image
-from tests.fixtures.silence import Silence
+from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.cached_builds import Cached
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.silence import Silence
 from tests.images.push import push_image
 
 STRAKE = Path(sys.executable).parent / "strake"

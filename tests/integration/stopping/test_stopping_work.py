@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.hostile_images import HostileImages
-from tests.fixtures.slow_removal import slow_programs
+from tests.fixtures.building.slow_removal import slow_programs
+from tests.fixtures.content.hostile_images import HostileImages
 
 SOON = 6.0
 """Seconds from the cause to the end of the process, on a machine that is busy: one is enough. Whatever is

@@ -6,8 +6,8 @@ import os
 
 from strake_builder.rootfs.backends.overlay import Overlay
 from strake_builder.rootfs.files.remove import remove_tree
-from tests.fixtures.isolated import isolated
-from tests.fixtures.snapshots import layer_of, make_layer, names
+from tests.fixtures.building.isolated import isolated
+from tests.fixtures.content.snapshots import layer_of, make_layer, names
 
 
 def work_directory(tmp_path):

@@ -9,7 +9,7 @@ import tarfile
 import pytest
 
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.hostile_images import HostileImages
+from tests.fixtures.content.hostile_images import HostileImages
 
 MIB = 1 << 20
 BLOCK = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.cached_builds import holds
+from tests.fixtures.building.cached_builds import holds
 
 
 def built_twice(builder, *flags):

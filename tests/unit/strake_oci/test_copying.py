@@ -17,7 +17,7 @@ from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.layout_index import blob_path
 from strake_oci.stores.memory import MemoryImages
-from tests.fixtures.images import make_image, make_index
+from tests.fixtures.content.images import make_image, make_index
 
 
 class Recording(MemoryImages):

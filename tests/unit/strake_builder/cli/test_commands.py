@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 
 STRAKE = Path(sys.executable).parent / "strake"
 

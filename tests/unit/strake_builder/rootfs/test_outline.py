@@ -11,7 +11,7 @@ import pytest
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from tests.fixtures.tar_members import DIR
+from tests.fixtures.content.tar_members import DIR
 from tests.unit.strake_builder.rootfs.unpack.test_archive import archive, member
 
 MARK = "SCHILY.xattr.user.strake.unread"

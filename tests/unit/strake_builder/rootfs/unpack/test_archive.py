@@ -13,7 +13,7 @@ from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
-from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
+from tests.fixtures.content.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
 
 def archive(*members) -> io.BytesIO:

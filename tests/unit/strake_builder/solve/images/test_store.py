@@ -20,7 +20,7 @@ from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import DiffID, Digest
 from tests.faults.registry import FAST, FaultyRegistry
-from tests.fixtures.tar_members import member
+from tests.fixtures.content.tar_members import member
 
 
 def layer_of(content: bytes) -> tuple[bytes, Digest]:

@@ -14,7 +14,7 @@ from strake_builder.rootfs.mounts import syscalls
 from strake_builder.rootfs.mounts.memory_directory import file_system_type, make_shared_memory
 from strake_builder.solve.workspace import workspace
 from strake_builder.solve.workspace.workspace import Workspace
-from tests.fixtures.isolated import isolated
+from tests.fixtures.building.isolated import isolated
 
 
 def test_it_is_gone_afterwards(tmp_path):
