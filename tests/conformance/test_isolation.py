@@ -16,7 +16,7 @@ from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
 from tests.conformance.test_images import Bases, bases, changed_paths, config_of, expected_of, expected_paths
-from tests.fixtures.containers import Container, Kind
+from tests.fixtures.building.containers import Container, Kind
 
 __all__ = ["bases"]
 WAYS = MappingProxyType(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.stores.layout import Layout
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 from tests.images.layouts import cache_directory, image_layout
 from tests.images.push import push_image
 

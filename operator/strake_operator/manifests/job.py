@@ -7,7 +7,6 @@ cannot do it, instead of running it with less isolation.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from strake_api.values.duration import parse_duration
@@ -73,9 +72,7 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     volumes, mounts = _volumes(run, spec)
-    # A cache that the build did not ask for keeps no build from starting.
-    asked = paths.request_for(spec, run.namespace, replace(settings, default_cache=None))
-    certificates, certificate_mounts = certificate_volumes(asked)
+    certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
     return {
         "restartPolicy": "Never",
         "hostUsers": False,

@@ -1,4 +1,4 @@
-"""The build's place on disk: one directory that everything is made in and that is gone afterwards.
+"""The build's work directory: one that everything is made in and that is gone afterwards.
 
 What a builder leaves that was killed, or had no time (`solve.scratch`), the next build in the same place
 removes, with the directory in shared memory that it may have.
@@ -38,7 +38,7 @@ class Workspace:
         parent: where to make it; made where it is missing.
         rootfs: how root file systems are made.
         may_mount: whether the build has mounts of its own, which end with it.
-        warn: told of what deserves a look.
+        warn: called with what deserves a look.
 
     Attributes:
         path: the directory.
