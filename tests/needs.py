@@ -31,6 +31,7 @@ PLACES = {
     "oracles/test_directory.py": ("go",),
     "oracles/test_names.py": ("go",),
     "unit/strake_builder/cli/test_commands.py": ("root",),
+    "unit/strake_builder/isolation/chroot": ("root",),
     "unit/strake_builder/rootfs": ("root",),
     "unit/strake_builder/sandbox/test_socket_filter.py": ("root",),
     "unit/strake_builder/solve/images": ("root",),

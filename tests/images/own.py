@@ -7,6 +7,7 @@ it: a second demo or test run of the same tree does not build it again.
 from __future__ import annotations
 
 import fcntl
+import functools
 import hashlib
 import os
 import shutil
@@ -101,8 +102,9 @@ def own_manifest() -> tuple[Manifest, Path]:
     return found, path
 
 
+@functools.cache
 def sources_key() -> str:
-    """Return a hash of everything that Strake's images are made of."""
+    """Return a hash of everything that Strake's images are made of, as it was when this process first asked."""
     found = hashlib.sha256(Layout(image_layout("python")).resolve("latest").digest.encoded.encode())
     for file in _files():
         found.update(f"{file.relative_to(ROOT)}\0{file.stat().st_mode}\0{file.stat().st_size}\0".encode())

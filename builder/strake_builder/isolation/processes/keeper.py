@@ -20,6 +20,9 @@ from strake_builder.sandbox.socket_filter import set_filter
 
 TERMINATE: Final = b"T"
 KILL: Final = b"K"
+_DEFAULTS: Final = frozenset(
+    {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGCHLD}
+)
 _LOOK: Final = 50
 """Milliseconds between two looks at a leader."""
 _NOT_FOUND: Final = 127
@@ -50,9 +53,10 @@ def keep(command: dict[str, Any], streams: Streams, answer: int, control: int) -
         answer: gets a JSON object: `status`, negative for a signal, and `refusal` if it could not be started.
         control: brings orders; when its other end is closed, the builder is gone and the step ends.
     """
-    syscalls.die_with_parent(signal.SIGKILL)
     syscalls.adopt_orphans()
     reader, writer = os.pipe()
+    # Ignored here, a signal would be lost until the child has its default; blocked, it waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _DEFAULTS)
     child = os.fork()
     if child == 0:
         _become(command, streams, writer)
@@ -110,8 +114,9 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
     status = _NOT_STARTED
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        for number in _DEFAULTS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _DEFAULTS)
         refusal = _arrange(streams, refusal)
         os.umask(command["umask"])
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
