@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from strake_builder.isolation.processes.capabilities import drop_all_but_a_containers
+from strake_builder.isolation.processes.limits import process_limit
 from strake_builder.isolation.processes.orphans import end_children, kill_children
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.sandbox.socket_filter import set_filter
@@ -120,6 +121,7 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         refusal = _arrange(streams, refusal)
         os.umask(command["umask"])
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (process_limit(), process_limit()))
         if command["root"] is not None:
             os.chroot(command["root"])
         os.chdir(command["directory"])
