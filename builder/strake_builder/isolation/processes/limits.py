@@ -1,4 +1,4 @@
-"""How many processes a step may have: a fork bomb must end, and a container may have a lower limit already."""
+"""How many processes a step may have: a fork bomb must end, and a container may have a lower limit."""
 
 from __future__ import annotations
 
