@@ -128,7 +128,7 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         if command["user"] is not None:
             uid, gid, groups = command["user"]
             drop_all_but_a_containers()
-            os.setgroups(groups)
+            _set_groups(groups)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
         if command["socket_filter"]:
@@ -142,6 +142,15 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         os.write(refusal, f"{command['argv'][0]}: {error.strerror}".encode(errors="replace"))
     finally:
         os._exit(status)
+
+
+def _set_groups(groups: list[int]) -> None:
+    try:
+        os.setgroups(groups)
+    except PermissionError:
+        # A user namespace of one ID has no groups to give up; setgroups(2) is denied there for good.
+        if groups:
+            raise
 
 
 def _arrange(streams: Streams, refusal: int) -> int:
