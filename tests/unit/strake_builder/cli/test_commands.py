@@ -50,6 +50,14 @@ def test_wrong_words_are_status_2(words):
     assert "usage:" in done.stderr
 
 
+def test_flags_without_a_command_are_those_of_build(tmp_path):
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    done = strake(f"--context=dir://{tmp_path}", "--dockerfile=Dockerfile", "--no-push", "--nonsense")
+    assert done.returncode == 2
+    assert "usage: strake build" in done.stderr
+    assert strake("--version").stdout.startswith("strake ")
+
+
 def test_lint_finds_and_can_fail(tmp_path):
     (tmp_path / "Dockerfile").write_text("FROM scratch as x\nMAINTAINER me\n")
     done = strake("lint", "--context", tmp_path)
