@@ -205,12 +205,21 @@ def _stop(*, keep_logs: bool = False) -> None:
 
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() or _members():
+    while _runs(pid) or _members():
         for process in _started:
             process.poll()
         if time.monotonic() > deadline:
             raise ClusterError(f"processes {_members() or pid} of the cluster do not end")
         time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process has not ended. Where who started it is gone, it may stay as a zombie for a while."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def _members() -> list[int]:

@@ -6,7 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.conftest import TINY
 
@@ -57,7 +58,7 @@ def building(namespace: str, needle: str, name: str = "app") -> dict[str, Any]:
 
 
 def status_of(namespace: str, name: str = "app") -> dict[str, Any]:
-    return get("imagebuild", name, "-n", namespace).get("status", {})
+    return read("imagebuilds", namespace, name).get("status", {})
 
 
 def conditions(status: dict[str, Any]) -> dict[str, str]:
@@ -66,11 +67,11 @@ def conditions(status: dict[str, Any]) -> dict[str, str]:
 
 def pods(namespace: str) -> list[str]:
     """Return the names of the builder pods."""
-    return [each["metadata"]["name"] for each in get("pods", "-n", namespace, "-l", UID)["items"]]
+    return [each["metadata"]["name"] for each in read("pods", namespace, labels=UID)["items"]]
 
 
 def jobs(namespace: str) -> list[str]:
-    return [each["metadata"]["name"] for each in get("jobs", "-n", namespace, "-l", UID)["items"]]
+    return [each["metadata"]["name"] for each in read("jobs", namespace, labels=UID)["items"]]
 
 
 def run_image(namespace: str, image: str, *command: str) -> str:
@@ -91,4 +92,4 @@ def until(holds: Callable[[], bool], what: str, look: Callable[[], Any]) -> None
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
-        time.sleep(0.2)
+        time.sleep(0.1)

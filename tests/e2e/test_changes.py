@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.demo.installation import NAMESPACE, install
-from tests.demo.own_images import own_images
+from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (
     build,
     building,
@@ -61,6 +62,7 @@ def test_a_deleted_job_cancels_the_build(namespace):
     assert finished(namespace)["failure"]["reason"] == "Cancelled"
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_restarted_operator_adopts_and_finishes(namespace):
     apply(manifest(STEADY), namespace)
     before = building(namespace, "sleep 8")
@@ -72,6 +74,7 @@ def test_a_restarted_operator_adopts_and_finishes(namespace):
     assert pods(namespace) == [pod]
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_build_that_ended_without_an_operator_is_harvested(namespace):
     apply(manifest(STEADY), namespace)
     status = building(namespace, "sleep 8")
@@ -102,7 +105,8 @@ def kill_operator():
     )  # fmt: skip
 
 
-def test_installing_again_changes_nothing(namespace):
+@pytest.mark.usefixtures("alone")
+def test_installing_again_changes_nothing(platform, namespace):
     """`kubectl apply -k deploy/` is what people repeat: the second time must not be refused."""
-    install(own_images(lambda _: None), STRAKE_GRACE_SECONDS="4")
+    platform.install()
     assert build(namespace, "FROM TINY\nRUN true\n")["phase"] == "Succeeded"

@@ -12,6 +12,7 @@ import pytest
 from kubernetes import client, config
 
 from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.objects import read
 from tests.cluster.settings import KUBECONFIG, REGISTRY
 from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
 from tests.e2e.conftest import TINY
@@ -147,7 +148,7 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
         failed = []
 
         def gone() -> bool:
-            items = get("jobs", "-n", namespace, "-l", UID)["items"]
+            items = read("jobs", namespace, labels=UID)["items"]
             failed.extend(each for each in items if each["status"].get("failed"))
             return not items and pods(namespace) == []
 
@@ -158,6 +159,7 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
 
 # The test cluster's certificate is nobody's; kubectl and the operator's pod do not complain of that.
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.usefixtures("alone")  # the API server counts conflicts of all namespaces
 def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
     """The API server answers 409 where it cannot count an object in time: its reason is Conflict."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
@@ -233,7 +235,7 @@ def test_delete_and_apply_never_run_at_the_same_time(namespace):
     together = []
 
     def ended() -> bool:
-        items = get("pods", "-n", namespace, "-l", UID)["items"]
+        items = read("pods", namespace, labels=UID)["items"]
         now = [
             each["metadata"]["name"] for each in items if each["status"]["phase"] in {"Pending", "Running"}
         ]

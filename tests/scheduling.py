@@ -1,0 +1,40 @@
+"""Which worker of pytest-xdist runs which test, and in what order.
+
+The tests of a file stay together, since they share fixtures, and a worker takes the next file when it is done with one.
+What mostly waits (builds in the test cluster) begins first, so that it overlaps with what computes. Files of many short
+tests come last: they fill what is left.
+"""
+
+from __future__ import annotations
+
+from xdist.scheduler import LoadScopeScheduling
+
+ALONE = {
+    "tests/e2e/test_changes.py": "operator",
+    "tests/e2e/test_default_cache.py": "operator",
+    "tests/e2e/test_private_git.py": "operator",
+    "tests/e2e/test_registries.py": "operator",
+}
+"""Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
+SUITES = ("integration", "e2e", "conformance", "contract", "property", "oracles", "fuzz", "unit")
+"""The order in which the others begin. Those of e2e do when the operator is free again."""
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
+    """Gives whole files to workers, in the order of the collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return ALONE.get(file, file)
+
+
+def place(path: str) -> int:
+    """Return a number to sort tests by.
+
+    Args:
+        path: A test's file, from the root of the repository, with slashes.
+    """
+    suite = path.removeprefix("tests/").partition("/")[0]
+    if path in ALONE:
+        return -1
+    return SUITES.index(suite) if suite in SUITES else len(SUITES)
