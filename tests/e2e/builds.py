@@ -65,6 +65,11 @@ def conditions(status: dict[str, Any]) -> dict[str, str]:
     return {each["type"]: each["status"] for each in status.get("conditions", [])}
 
 
+def ready(status: dict[str, Any]) -> dict[str, str]:
+    """Return the condition Ready; an empty one before there is any."""
+    return next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
+
+
 def pods(namespace: str) -> list[str]:
     """Return the names of the builder pods."""
     return [each["metadata"]["name"] for each in read("pods", namespace, labels=UID)["items"]]

@@ -32,20 +32,31 @@ class Platform:
     def __init__(self, run: SharedRun, images: dict[str, str]) -> None:
         self._run = run
         self._images = images
+        self._registries: Mapping[str, str] | None = None
+        self._settings = {
+            "STRAKE_GRACE_SECONDS": "4"
+        }  # what is missing is given up on sooner than a person wants
 
-    def install(self, *, registries: Mapping[str, str] | None = None, **settings: str) -> None:
-        """Install Strake, or change its settings."""
-        # What is missing is given up on sooner than a person would want.
-        install(self._images, registries=registries, STRAKE_GRACE_SECONDS="4", **settings)
+    def install(self) -> None:
+        """Install Strake, or change its settings to those that it should have."""
+        install(self._images, registries=self._registries, **self._settings)
 
     @contextlib.contextmanager
     def changed(self, *, registries: Mapping[str, str] | None = None, **settings: str) -> Iterator[None]:
-        """Have other settings, and no other worker's test meanwhile; as before afterwards."""
+        """Have other settings, and no other worker's test meanwhile; as before afterwards.
+
+        Args:
+            registries: Files of the ConfigMap about registries; None for those that are there.
+            **settings: Of the operator, beside those that it has.
+        """
+        before = self._registries, self._settings
         with self.alone():
-            self.install(registries=registries, **settings)
+            self._registries, self._settings = registries or self._registries, self._settings | settings
             try:
+                self.install()
                 yield
             finally:
+                self._registries, self._settings = before
                 self.install()
 
     def alone(self) -> contextlib.AbstractContextManager[None]:

@@ -79,6 +79,13 @@ def company(platform, tmp_path_factory):
             yield company
 
 
+@pytest.fixture
+def patient(platform, company):
+    """An operator that waits as long as the slowest machine takes."""
+    with platform.changed(STRAKE_GRACE_SECONDS="100"):
+        yield
+
+
 def make_secret(company: Company, namespace: str) -> None:
     files = (f"--cert={company.certificates.client}", f"--key={company.certificates.client_key}")
     kubectl("create", "secret", "tls", SECRET, "-n", namespace, *files)
@@ -137,7 +144,7 @@ def test_a_base_image_without_the_certificate_says_so_too(company, namespace):
     assert f"kubectl create secret tls {SECRET} --cert=FILE --key=FILE" in failure["message"]
 
 
-def test_a_certificate_that_appears_late_is_not_too_late(company, namespace):
+def test_a_certificate_that_appears_late_is_not_too_late(company, patient, namespace):
     output = {"destinations": [f"{company.private.host}/{namespace}/late:1"]}
     apply(manifest(BASE, output=output), namespace)
     until(lambda: pods(namespace), "a pod", lambda: status_of(namespace))

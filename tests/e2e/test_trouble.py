@@ -13,8 +13,19 @@ from kubernetes import client, config
 
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.objects import read
-from tests.cluster.settings import KUBECONFIG, REGISTRY
-from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
+from tests.cluster.settings import KUBECONFIG
+from tests.e2e.builds import (
+    UID,
+    building,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    ready,
+    status_of,
+    until,
+)
 from tests.e2e.conftest import TINY
 from tests.e2e.intrusions import bound_pod, builder, cluster_wide, ghost_node, injected, report
 
@@ -60,10 +71,6 @@ def test_a_webhook_that_is_down_is_named_and_waited_for(namespace, group, resour
     assert finished(namespace)["phase"] == "Succeeded"
 
 
-def ready(status):
-    return next(each for each in status["conditions"] if each["type"] == "Ready")
-
-
 def test_a_limit_range_that_admits_no_builder(namespace):
     limits = [{"type": "Container", "min": {"memory": "1Gi"}}]
     apply(
@@ -83,20 +90,6 @@ def test_a_quota_that_wants_limits(namespace):
     apply(manifest(QUICK), namespace)
     building(namespace, "must specify limits.memory")
     assert finished(namespace)["failure"]["reason"] == "PolicyDenied"
-
-
-def test_a_secret_that_comes_late(namespace):
-    apply(manifest(QUICK, pushSecret={"name": "late"}), namespace)
-    until(
-        lambda: ready(status_of(namespace)).get("reason") == "SecretNotFound",
-        "word of the Secret",
-        lambda: status_of(namespace),
-    )
-    kubectl(
-        "create", "secret", "docker-registry", "late", "-n", namespace,
-        f"--docker-server={REGISTRY}", "--docker-username=a", "--docker-password=b",
-    )  # fmt: skip
-    assert finished(namespace)["phase"] == "Succeeded"
 
 
 @pytest.fixture

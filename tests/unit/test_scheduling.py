@@ -1,0 +1,39 @@
+"""Who runs which test when `make test` has several workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.scheduling import ALONE, SUITES, ByFile, place
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("file", ALONE)
+def test_every_file_is_there(file):
+    assert (TESTS.parent / file).exists()
+
+
+def test_every_suite_has_its_turn():
+    found = {each.relative_to(TESTS).parts[0] for each in TESTS.rglob("test_*.py")}
+    assert found == set(SUITES)
+
+
+def test_who_needs_the_operator_alone_is_in_the_table():
+    """Others, which use it, come later: they would wait for it."""
+    asking = {
+        f"tests/e2e/{each.name}"
+        for each in (TESTS / "e2e").glob("test_*.py")
+        if "platform.changed(" in each.read_text()
+    }
+    assert asking
+    assert asking <= set(ALONE)
+    assert all(place(each) < place("tests/e2e/test_cache.py") for each in asking)
+
+
+def test_a_file_stays_together_and_the_operator_is_with_one_worker(request):
+    scheduling = ByFile.__new__(ByFile)
+    assert scheduling._split_scope("tests/unit/test_a.py::TestB::test_c[x::y]") == "tests/unit/test_a.py"
+    assert {scheduling._split_scope(f"{each}::test_c") for each in ALONE} == {"operator"}
