@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -57,8 +58,8 @@ class _Workers:
         node.workerinput[_DIRECTORY] = str(node.config.stash[_RUN].directory)
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        _prepare([each.partition("::")[0] for each in ids])
+    def pytest_xdist_node_collection_finished(self, node, ids: list[str]) -> None:
+        _prepare(node.config, ids)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node) -> None:
@@ -66,7 +67,48 @@ class _Workers:
         told += [line for line in getattr(node, "workeroutput", {}).get(_OUTPUT, []) if line not in told]
 
 
+class _Cluster:
+    """Stops the test cluster, where this run started it, when no test needs it any more: it computes, also idle.
+
+    Its own program does it: it takes more imports than a run without a cluster needs.
+    """
+
+    def __init__(self, run: SharedRun) -> None:
+        self._run = run
+        self._waiting: set[str] = set()
+        self._stopping: subprocess.Popen[bytes] | None = None
+
+    def needed_by(self, tests: Iterable[str]) -> None:
+        """Compile what is missing, before time is taken of the tests that need it."""
+        needing = {each for each in tests if each.startswith("tests/e2e/")}
+        if needing - self._waiting:
+            self._waiting |= needing
+            assert self._command("binaries").wait() == 0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown" and report.nodeid in self._waiting:
+            self._waiting.remove(report.nodeid)
+            if not self._waiting:
+                self._stop()
+
+    def end(self) -> None:
+        """Leave nothing of the run."""
+        self._stop()
+        assert self._stopping is None or self._stopping.wait() == 0, "the test cluster was not stopped"
+        self._run.end()
+
+    def _stop(self) -> None:
+        if self._stopping is None and self._run.noted(CLUSTER):
+            self._stopping = self._command("down")
+
+    @staticmethod
+    def _command(word: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.cluster", word]
+        return subprocess.Popen(command, cwd=_TESTS.parent, stdout=subprocess.DEVNULL)
+
+
 _SKIPS = pytest.StashKey[_Skips]()
+_CLUSTER = pytest.StashKey[_Cluster]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,21 +120,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_UNDECLARED] = []
     config.stash[_RUN] = SharedRun(getattr(config, "workerinput", {}).get(_DIRECTORY))
     if not _is_worker(config):
-        config.add_cleanup(lambda: _end(config.stash[_RUN]))
+        config.stash[_CLUSTER] = _Cluster(config.stash[_RUN])
+        config.pluginmanager.register(config.stash[_CLUSTER], "strake-cluster")
+        config.add_cleanup(config.stash[_CLUSTER].end)
     _started.watch()
-
-
-def _end(run: SharedRun) -> None:
-    """Stop what the run started for all its processes."""
-    if run.noted(CLUSTER):
-        _cluster("down")
-    run.end()
-
-
-def _cluster(command: str) -> None:
-    """Have the test cluster's own program do something: it takes more imports than a run without a cluster needs."""
-    program = [sys.executable, "-m", "tests.cluster", command]
-    subprocess.run(program, cwd=_TESTS.parent, stdout=subprocess.DEVNULL, check=True)
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +136,7 @@ def shared_run(request: pytest.FixtureRequest) -> SharedRun:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; in a worker, bring them into the order in which they begin."""
     if _is_worker(config):
-        items.sort(key=lambda item: place(_file(item)))
+        items.sort(key=lambda item: place(item.nodeid.partition("::")[0]))
     for item in items:
         if item.path.is_relative_to(_TESTS):
             path = item.path.relative_to(_TESTS).as_posix()
@@ -119,10 +150,6 @@ def _origins(item: pytest.Item) -> set[str]:
     return {str(getattr(each, "__module__", None) or getattr(each, "__name__", "")) for each in held}
 
 
-def _file(item: pytest.Item) -> str:
-    return item.nodeid.partition("::")[0]
-
-
 def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
@@ -130,16 +157,15 @@ def _is_worker(config: pytest.Config) -> bool:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """One sentence before the first test, where a program is missing."""
     if not session.config.option.collectonly and not _is_worker(session.config):
-        _prepare([_file(item) for item in session.items])
+        _prepare(session.config, [item.nodeid for item in session.items])
 
 
-def _prepare(files: list[str]) -> None:
-    """Make sure that there are the programs which tests need, before time is taken. Unit tests start next to none."""
-    if any(not each.startswith("tests/unit/") for each in files) and (missing := missing_packages()):
+def _prepare(config: pytest.Config, tests: list[str]) -> None:
+    """Make sure that there are the programs which tests need. Unit tests start next to none."""
+    if any(not each.startswith("tests/unit/") for each in tests) and (missing := missing_packages()):
         reason = f"missing Debian packages: {' '.join(missing)} (`make setup` installs them)"
         pytest.exit(f"error: {reason}", returncode=pytest.ExitCode.USAGE_ERROR)
-    if any(each.startswith("tests/e2e/") for each in files):
-        _cluster("binaries")
+    config.stash[_CLUSTER].needed_by(tests)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
