@@ -17,15 +17,19 @@ ALONE = {
     "tests/e2e/test_registries.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
-SUITES = ("integration", "e2e", "conformance", "contract", "property", "oracles", "fuzz", "unit")
+BY_PARAMETER = frozenset({"tests/conformance/test_images.py"})
+"""Files that take so long that two workers share them: by a test's last parameter, with which it shares what is cached."""
+SUITES = ("conformance", "integration", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin. Those of e2e do when the operator is free again."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """Gives whole files to workers, in the order of the collection."""
+    """Gives files to workers, in the order of the collection."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file in BY_PARAMETER:
+            return f"{file}-{nodeid.rpartition('-')[2]}"
         return ALONE.get(file, file)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduling import ALONE, SUITES, ByFile, place
+from tests.scheduling import ALONE, BY_PARAMETER, SUITES, ByFile, place
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("file", ALONE)
+@pytest.mark.parametrize("file", [*ALONE, *BY_PARAMETER])
 def test_every_file_is_there(file):
     assert (TESTS.parent / file).exists()
 
@@ -33,7 +33,17 @@ def test_who_needs_the_operator_alone_is_in_the_table():
     assert all(place(each) < place("tests/e2e/test_cache.py") for each in asking)
 
 
-def test_a_file_stays_together_and_the_operator_is_with_one_worker(request):
-    scheduling = ByFile.__new__(ByFile)
-    assert scheduling._split_scope("tests/unit/test_a.py::TestB::test_c[x::y]") == "tests/unit/test_a.py"
-    assert {scheduling._split_scope(f"{each}::test_c") for each in ALONE} == {"operator"}
+def unit(test):
+    """Return the name of what a worker runs in one go, the test among it."""
+    return ByFile.__new__(ByFile)._split_scope(test)
+
+
+def test_a_file_stays_together_and_the_operator_is_with_one_worker():
+    assert unit("tests/unit/test_a.py::TestB::test_c[x::y]") == "tests/unit/test_a.py"
+    assert {unit(f"{each}::test_c") for each in ALONE} == {"operator"}
+
+
+def test_a_long_file_is_shared_by_what_its_tests_share():
+    file = "tests/conformance/test_images.py"
+    found = [unit(f"{file}::test_a[{each}]") for each in ("one-overlay", "two-overlay", "one-scan")]
+    assert found[0] == found[1] != found[2]
