@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,15 @@ from tests.images.push import push_image
 
 TINY = f"{REGISTRY}/tiny:1"
 OPERATOR = "operator"
+SECONDS = 900
+"""What a test may take, in which it may wait for Strake's own images, or for another that has the operator alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this directory their time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(SECONDS))
 
 
 class Platform:
