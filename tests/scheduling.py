@@ -19,6 +19,8 @@ ALONE = {
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = frozenset({"tests/conformance/test_images.py"})
 """Files that take so long that two workers share them: by a test's last parameter, with which it shares what is cached."""
+LONG = frozenset({"tests/e2e/test_lost_node.py", "tests/e2e/test_trouble.py"})
+"""Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
 SUITES = ("conformance", "integration", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin. Those of e2e do when the operator is free again."""
 
@@ -33,13 +35,13 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no t
         return ALONE.get(file, file)
 
 
-def place(path: str) -> int:
-    """Return a number to sort tests by.
+def place(path: str) -> tuple[int, bool]:
+    """Return a key to sort tests by.
 
     Args:
         path: A test's file, from the root of the repository, with slashes.
     """
     suite = path.removeprefix("tests/").partition("/")[0]
     if path in ALONE:
-        return -1
-    return SUITES.index(suite) if suite in SUITES else len(SUITES)
+        return -1, False
+    return SUITES.index(suite) if suite in SUITES else len(SUITES), path not in LONG

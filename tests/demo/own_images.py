@@ -1,7 +1,8 @@
 """Strake's own images, built by Strake from this source tree and pushed to the test cluster's registry.
 
 The built image is kept as an OCI layout beside the base images, under a key made of everything that
-goes into it: a second demo or test run of the same tree only pushes it.
+goes into it: a second demo or test run of the same tree only pushes it. Of another tree it builds what
+differs: results of steps (what pip installed) are kept as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
-from tests.cluster.settings import DIR, REGISTRY
+from tests.cluster.settings import CACHE, DIR, REGISTRY
 from tests.images.layouts import cache_directory
 from tests.images.push import push_image
 
@@ -108,6 +109,7 @@ def _build(target: str, reference: Reference) -> None:
     ]
     command += [f"--build-arg=BASE={PYTHON_IMAGE}", f"--destination={reference}"]
     command += [f"--insecure-registry={REGISTRY}", f"--work-dir={DIR}/strake-work/{target}"]
+    command += [f"--cache-dir={CACHE}/steps", "--cache-max-size=2GiB"]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ
     )

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduling import ALONE, BY_PARAMETER, SUITES, ByFile, place
+from tests.scheduling import ALONE, BY_PARAMETER, LONG, SUITES, ByFile, place
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("file", [*ALONE, *BY_PARAMETER])
+@pytest.mark.parametrize("file", [*ALONE, *BY_PARAMETER, *LONG])
 def test_every_file_is_there(file):
     assert (TESTS.parent / file).exists()
 
@@ -30,7 +30,7 @@ def test_who_needs_the_operator_alone_is_in_the_table():
     }
     assert asking
     assert asking <= set(ALONE)
-    assert all(place(each) < place("tests/e2e/test_cache.py") for each in asking)
+    assert all(place(each) < place(other) for each in asking for other in (*LONG, "tests/e2e/test_cache.py"))
 
 
 def unit(test):
