@@ -17,9 +17,9 @@ ALONE = {
     "tests/e2e/test_registries.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
-BY_PARAMETER = frozenset({"tests/conformance/test_images.py"})
+BY_PARAMETER = ("tests/conformance/test_images.py",)
 """Files that take so long that two workers share them: by a test's last parameter, with which it shares what is cached."""
-LONG = frozenset({"tests/e2e/test_lost_node.py", "tests/e2e/test_trouble.py"})
+LONG = ("tests/e2e/test_lost_node.py", "tests/e2e/test_trouble.py")
 """Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
 SUITES = ("conformance", "integration", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin. Those of e2e do when the operator is free again."""
