@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
+# Two more than processors: some tests wait, for builds in the test cluster and for time-outs.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
 .PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
@@ -42,7 +44,7 @@ demo-down: $(VENV)/.ready ## Remove what `make demo` started
 	$(BIN)/python -m tests.demo down
 
 test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit ARGS='-x -k copy'
-	$(BIN)/pytest $(T) $(ARGS)
+	$(BIN)/pytest $(or $(T),-n $(WORKERS)) $(ARGS)
 
 conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation
 	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance $(ARGS)

@@ -145,6 +145,8 @@ def _build(target: str, scratch: Path) -> None:
             f"--build-arg=BASE={base}",
             f"--insecure-registry={registry.host}",
             f"--work-dir={scratch}/work",
+            f"--cache-dir={cache_directory().parent}/steps",
+            "--cache-max-size=2GiB",
             f"--output=type=oci,dest={scratch}/layout,tar=false",
         ]
         done = subprocess.run(
