@@ -15,6 +15,12 @@ rm -rf /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /var/cach
 tar --create --one-file-system --exclude=./proc --exclude=./sys --exclude=./dev --exclude=./run --exclude=./tmp \
     --exclude=./image --exclude=./busybox --exclude=".$home" --directory=/ . | tar --extract --directory="$target"
 
+# What installs packages, and what no program of the builder's asks for.
+( cd "$target" && rm -rf boot home media mnt opt/strake/lib/python3*/site-packages/pip* \
+    opt/strake/lib/python3*/site-packages/setuptools* srv usr/bin/perl* usr/bin/scalar usr/games usr/include \
+    usr/lib/apt usr/lib/dpkg usr/lib/git-core/scalar usr/lib/python3/dist-packages usr/lib/*-linux-gnu/perl* \
+    usr/lib/systemd usr/share/perl* usr/share/python-wheels usr/share/zoneinfo var )
+
 libraries=""
 for directory in usr/local/lib "lib/$(uname -m)-linux-gnu" "usr/lib/$(uname -m)-linux-gnu"; do
     libraries="$libraries${libraries:+:}$target/$directory"
