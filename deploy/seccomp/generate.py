@@ -1,4 +1,4 @@
-"""Write strake-builder.json anew: what nested builder pods may ask of the kernel, on nodes that filter every pod.
+"""Write strake-builder.json anew: what nested builder pods may ask of a kernel, where nodes filter all pods.
 
 python deploy/seccomp/generate.py                   write it, for amd64 and arm64
 python deploy/seccomp/generate.py --check           say whether it is up to date (exit status 1 if not)

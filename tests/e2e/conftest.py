@@ -18,6 +18,10 @@ from tests.images.push import push_image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+BASELINE = (
+    "pod-security.kubernetes.io/enforce=baseline",
+    "pod-security.kubernetes.io/enforce-version=latest",
+)
 TINY = f"{REGISTRY}/tiny:1"
 
 
@@ -38,8 +42,9 @@ def platform() -> Iterator[None]:
 
 @pytest.fixture
 def namespace(platform) -> Iterator[str]:
-    """A namespace of the test's own."""
+    """A namespace of the test's own, which enforces Pod Security baseline as a platform team would."""
     name = f"e2e-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
+    kubectl("label", "namespace", name, *BASELINE)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")

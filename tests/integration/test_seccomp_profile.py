@@ -31,7 +31,7 @@ def contained(tmp_path):
             for name in SYSTEM
             if Path("/", name).exists()
         ]
-        capabilities = dict.fromkeys(("bounding", "effective", "permitted"), list(CAPABILITIES))
+        capabilities = dict.fromkeys(("bounding", "effective", "permitted"), CAPABILITIES)
         config = {
             "ociVersion": "1.0.2",
             "root": {"path": str(root)},

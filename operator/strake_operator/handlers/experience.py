@@ -20,12 +20,11 @@ class Experience:
 
     def __init__(self, setting: IsolationSetting) -> None:
         self._setting = setting
-        self._lessons: dict[tuple[str | None, str], tuple[datetime, Lesson]] = {}
+        self._lessons: dict[tuple[str, str | None], tuple[datetime, Lesson]] = {}
 
     def note(self, lesson: Lesson, now: datetime) -> None:
-        """Keep a lesson; it replaces an older one of the same node or namespace."""
-        place = (lesson.node, "") if lesson.node is not None else (None, lesson.namespace)
-        self._lessons[place] = (now, lesson)
+        """Keep a lesson; it replaces an older one of the same namespace and node."""
+        self._lessons[lesson.namespace, lesson.node] = (now, lesson)
 
     def beginning(self, namespace: str, now: datetime) -> Beginning:
         """Return the form that a run in a namespace begins with."""

@@ -2,8 +2,11 @@
 
 A node that once gave no nested pod is not asked by every build again. Which node a pod goes to is the
 scheduler's choice, so a run begins with the best form that any node gave lately: on a worse node it comes to
-that node's form by itself. What a namespace's rules refuse holds whatever the node. All of it is a matter of
-seconds, kept in memory, and forgotten after a time, since nodes and rules are mended.
+that node's form by itself. What a namespace's rules refuse holds whatever the node.
+
+Each namespace learns for itself: its rules may change pods so that a good node seems to refuse them, and
+nobody makes the builds of others less strict. All of it is a matter of seconds, kept in memory, and forgotten
+after a time, since nodes and rules are mended.
 """
 
 from __future__ import annotations
@@ -26,10 +29,10 @@ LONGEST_REASON: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """The strictest form that a node or a namespace gives, as far as it was tried."""
+    """The strictest form that a node gives to the pods of a namespace, as far as it was tried."""
 
     node: str | None
-    """Whose lesson it is; None where the namespace's rules decided, whatever the node."""
+    """None where the namespace's rules decided, whatever the node."""
     namespace: str
     form: PodForm
     why: str | None = None
@@ -53,13 +56,13 @@ def beginning(lessons: Iterable[Lesson], namespace: str, setting: IsolationSetti
     """Return the form that a run in a namespace begins with.
 
     Args:
-        lessons: What was learned lately; at most one of a node, and one of a namespace.
+        lessons: What was learned lately, of all namespaces; at most one of a node and a namespace.
         namespace: Where the run is to start.
         setting: What the platform allows: what it does not is no choice.
     """
-    allowed = [each for each in lessons if is_allowed(each.form, setting)]
-    nodes = [each for each in allowed if each.node is not None]
-    rules = [each for each in allowed if each.node is None and each.namespace == namespace]
+    own = [each for each in lessons if each.namespace == namespace and is_allowed(each.form, setting)]
+    nodes = [each for each in own if each.node is not None]
+    rules = [each for each in own if each.node is None]
     why = f"the platform sets {ISOLATION_VARIABLE}=chroot" if setting == "chroot" else None
     found = [Beginning(first_form(setting), why)]
     if nodes:

@@ -50,6 +50,12 @@ def test_a_rule_holds_in_its_namespace_whatever_the_node():
     assert begins(*lessons, namespace="other") is PodForm.NESTED
 
 
+def test_no_namespace_makes_the_builds_of_another_less_strict():
+    assert begins(node("a", PodForm.HOST_USERS), rule("team", PodForm.CHROOT), namespace="other") is (
+        PodForm.NESTED
+    )
+
+
 def test_what_the_platform_does_not_allow_is_not_learned():
     assert begins(node("a", PodForm.CHROOT), setting="nested") is PodForm.NESTED
     assert begins(node("a", PodForm.NESTED, None), setting="chroot") is PodForm.CHROOT
