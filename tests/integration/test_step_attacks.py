@@ -159,7 +159,7 @@ NO_MOUNT_SETATTR = """\
 import errno, os, struct, sys
 from strake_builder.sandbox import socket_filter
 lines = [(0x20, 0, 0, 0), (0x15, 0, 1, 442), (0x06, 0, 0, 0x50000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)]
-socket_filter._set_filter(b"".join(struct.pack("=HBBI", *line) for line in lines))
+socket_filter.set_filter(b"".join(struct.pack("=HBBI", *line) for line in lines))
 os.execv(sys.argv[1], sys.argv[1:])
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from strake_api.events import Finished
 from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
+from strake_api.result import Isolation as IsolationUsed
 from strake_builder.errors import BuildError, RunStepError
+from strake_builder.isolation.sandboxes import Confinement
+from strake_builder.isolation.ways import Isolation
 from strake_builder.progress.reporter import Reporter, Sink
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
@@ -26,6 +30,7 @@ Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 
 def build_and_report(
     prepare: Prepare,
+    confinement: Confinement,
     cancellation: Cancellation,
     *,
     log_format: str,
@@ -34,7 +39,10 @@ def build_and_report(
 ) -> int:
     """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
     reporter = Reporter(_sink(log_format))
-    status, result, error = _build(prepare, reporter, cancellation)
+    used = _used(confinement.isolation)
+    reporter.isolation(used)
+    status, result, error = _build(prepare, confinement, reporter, cancellation)
+    result = result.model_copy(update={"isolation": used})
     reporter.emit(Finished(time=datetime.now(UTC), result=result))
     if result_path is not None:
         _write_result(result_path, result)
@@ -48,6 +56,10 @@ def build_and_report(
     elif log_format == "text" and error is not None:
         sys.stderr.write(error.for_terminal() + "\n")
     return status
+
+
+def _used(isolation: Isolation) -> IsolationUsed:
+    return IsolationUsed(kind=isolation.way, own_proc=isolation.own_proc, reason=isolation.reason or None)
 
 
 def _sink(log_format: str) -> Sink:
@@ -65,11 +77,11 @@ def report_unstarted(error: BuildError, result_path: str | None) -> int:
 
 
 def _build(
-    prepare: Prepare, reporter: Reporter, cancellation: Cancellation
+    prepare: Prepare, confinement: Confinement, reporter: Reporter, cancellation: Cancellation
 ) -> tuple[int, BuildSucceeded | BuildFailed, BuildError | None]:
     try:
         request, inputs = prepare()
-        result = Build(request, inputs, reporter, cancellation).run()
+        result = Build(request, replace(inputs, confinement=confinement), reporter, cancellation).run()
     except BuildError as error:
         reason = (
             cancellation.reason or error

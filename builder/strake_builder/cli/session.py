@@ -17,12 +17,15 @@ from strake_builder.solve.cancellation import Cancellation
 if TYPE_CHECKING:
     from strake_api.result import BuildSucceeded
     from strake_builder.cli.building import Prepare
+    from strake_builder.isolation.ways import Isolation, Wanted
 
 
 def run_build(
     prepare: Prepare,
     *,
     log_format: str,
+    isolation: Wanted = "auto",
+    runtime: str = "crun",
     result_path: str | None = None,
     finished: Callable[[BuildSucceeded], None] | None = None,
 ) -> int:
@@ -30,13 +33,20 @@ def run_build(
 
     Args:
         prepare: makes the request; its errors are reported like the build's.
+        isolation: the way that steps are isolated.
+        runtime: the OCI runtime, where one is needed.
         log_format: "text", "json", or "pod" for the log of a builder pod.
         result_path: where the result document goes, cut to the size of a termination message.
         finished: called with the result of a build that succeeded.
     """
-    from strake_builder.cli.supervise import run_supervised
+    from strake_builder.isolation.supervise import run_supervised
 
-    def work() -> int:
+    def work(chosen: Isolation) -> int:
+        from strake_builder.isolation.sandboxes import Confinement
+        from strake_builder.isolation.spawner import Spawner
+
+        spawner = None if chosen.own_proc else Spawner()
+        confinement = Confinement(chosen, spawner, runtime)
         cancellation = Cancellation()
         cancel_on_signal(cancellation)
         from strake_builder.cli.building import build_and_report
@@ -44,7 +54,12 @@ def run_build(
         gc.freeze()  # what was imported stays: looking for garbage passes over it
         gc.enable()
         return build_and_report(
-            prepare, cancellation, log_format=log_format, result_path=result_path, finished=finished
+            prepare,
+            confinement,
+            cancellation,
+            log_format=log_format,
+            result_path=result_path,
+            finished=finished,
         )
 
     def report(error: BuildError) -> int:
@@ -52,4 +67,4 @@ def run_build(
 
         return report_unstarted(error, result_path)
 
-    return run_supervised(work, report)
+    return run_supervised(work, report, isolation)

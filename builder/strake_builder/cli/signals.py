@@ -11,15 +11,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from strake_builder.errors import BuildCancelledError
+from strake_builder.isolation.supervise import STOPPING
 
 if TYPE_CHECKING:
     from strake_builder.solve.cancellation import Cancellation
-
-STOPPING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""The signals that ask a command to end."""
 
 
 def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:

@@ -13,16 +13,16 @@ import shutil
 import subprocess
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from strake_builder.errors import InternalError, UnsupportedError
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
 from strake_builder.sandbox.process import Network, Process
 from strake_builder.sandbox.socket_filter import filtered, socket_filter
-from strake_builder.sandbox.spec import runtime_spec
+from strake_builder.sandbox.spec import ORDINARY, Surroundings, runtime_spec
 
 _GRACE_SECONDS: Final = 3.0
 """A step without a handler ignores SIGTERM, being the first process of its namespace: most wait it out."""
@@ -48,6 +48,43 @@ class Outcome:
     runtime_message: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """The runtime's process.
+
+    Attributes:
+        command: program and arguments.
+        environment: all of it.
+        socket_filter: what it, and with it the step, may open: see `sandbox/socket_filter.py`.
+        pid_file: where it writes the process ID of the step.
+    """
+
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    socket_filter: bytes
+    pid_file: str
+
+
+class Child(Protocol):
+    """A process that was started."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """As `subprocess.Popen.wait`."""
+        ...
+
+    def poll(self) -> int | None:
+        """As `subprocess.Popen.poll`."""
+        ...
+
+    def kill(self) -> None:
+        """As `subprocess.Popen.kill`."""
+        ...
+
+
+Start = Callable[[Runtime, int, int, int], Child]
+"""(process, its standard output, its standard error, a descriptor to pass on) → started."""
+
+
 class Crun:
     """Runs processes in bundles under one directory.
 
@@ -56,11 +93,20 @@ class Crun:
         program: the runtime.
         pivot_root: whether pivot_root(2) is allowed; a pod's default seccomp profile refuses it,
             and the runtime then moves the mount and changes its root instead.
-        recursive: whether mount_setattr(2) is there, to restrict what is mounted inside a bind.
+        surroundings: what the kernel allows here.
+        start: starts the runtime, in place of a child of the builder itself.
     """
 
+    mounts_devices: Final = True
+
     def __init__(
-        self, directory: str, *, program: str = "crun", pivot_root: bool = True, recursive: bool = True
+        self,
+        directory: str,
+        *,
+        program: str = "crun",
+        pivot_root: bool = True,
+        surroundings: Surroundings = ORDINARY,
+        start: Start | None = None,
     ) -> None:
         found = shutil.which(program)
         if found is None:
@@ -71,10 +117,14 @@ class Crun:
         self._program = found
         self._directory = directory
         self._pivot_root = pivot_root
-        self._recursive = recursive
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._surroundings = surroundings
+        self._start = start or _start_filtered
+        self._running: dict[str, Child] = {}
         self._lock = threading.Lock()
         self._stopped = False
+
+    def refuse(self, process: Process) -> None:
+        """Every process can be had: namespaces give whatever it needs."""
 
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end, passing its output on line by line.
@@ -91,30 +141,30 @@ class Crun:
         bundle = Path(self._directory, name)
         bundle.mkdir(mode=0o700)
         try:
-            spec = runtime_spec(process, root, recursive=self._recursive)
+            spec = runtime_spec(process, root, self._surroundings)
             (bundle / "config.json").write_bytes(os.fsencode(json.dumps(spec, ensure_ascii=False)))
             sockets = socket_filter(
                 own_network=process.network is Network.NONE, by_pointer=process.makes_sockets_by_pointer
             )
-            return self._run_bundle(name, bundle, sockets, sink)
+            return self._run_bundle(name, str(bundle), sockets, sink)
         finally:
             shutil.rmtree(bundle, ignore_errors=True)
 
-    def _run_bundle(self, name: str, bundle: Path, sockets: bytes, sink: LineSink) -> Outcome:
+    def _run_bundle(self, name: str, bundle: str, sockets: bytes, sink: LineSink) -> Outcome:
         lines = OutputLines(sink)
         with _log_in_memory() as log:
-            command = self._command("run", log, "--bundle", str(bundle), *self._run_flags(), name)
-            return self._run_logged(name, command, sockets, lines, log)
+            pid_file = os.path.join(bundle, "pid")
+            flags = ["--bundle", bundle, "--pid-file", pid_file, *self._run_flags()]
+            command = tuple(self._command("run", log, *flags, name))
+            return self._run_logged(name, Runtime(command, _environment(), sockets, pid_file), lines, log)
 
-    def _run_logged(
-        self, name: str, command: list[str], sockets: bytes, lines: OutputLines, log: int
-    ) -> Outcome:
+    def _run_logged(self, name: str, runtime: Runtime, lines: OutputLines, log: int) -> Outcome:
         with self._lock:
             if self._stopped:
                 raise InternalError("the sandbox is stopped")
             out, out_writer = os.pipe()
             err, err_writer = os.pipe()
-            child = filtered(sockets, lambda: _start(command, out_writer, err_writer, log))
+            child = self._start(runtime, out_writer, err_writer, log)
             self._running[name] = child
         os.close(out_writer)
         os.close(err_writer)
@@ -150,7 +200,7 @@ class Crun:
                 child.kill()
 
     @staticmethod
-    def _await(running: dict[str, subprocess.Popen[bytes]], seconds: float) -> None:
+    def _await(running: dict[str, Child], seconds: float) -> None:
         for child in running.values():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(seconds)
@@ -173,15 +223,22 @@ class Crun:
         return ["--no-new-keyring"] if self._pivot_root else ["--no-new-keyring", "--no-pivot"]
 
 
-def _start(command: list[str], out: int, err: int, log: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=out,
-        stderr=err,
-        env={"PATH": os.environ.get("PATH", os.defpath)},
-        pass_fds=[log],
-        start_new_session=True,
+def _environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath)}
+
+
+def _start_filtered(runtime: Runtime, out: int, err: int, log: int) -> subprocess.Popen[bytes]:
+    return filtered(
+        runtime.socket_filter,
+        lambda: subprocess.Popen(
+            runtime.command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=runtime.environment,
+            pass_fds=[log],
+            start_new_session=True,
+        ),
     )
 
 

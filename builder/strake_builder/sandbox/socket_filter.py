@@ -128,14 +128,19 @@ def filtered(program: bytes, start: Callable[[], _Result]) -> _Result:
     """
 
     def act() -> _Result:
-        _set_filter(program)
+        set_filter(program)
         return start()
 
     with concurrent.futures.ThreadPoolExecutor(1, "filtered") as thread:
         return thread.submit(act).result()
 
 
-def _set_filter(program: bytes) -> None:
+def set_filter(program: bytes) -> None:
+    """Set a filter for the calling thread and what it starts; nothing on a machine without one.
+
+    Raises:
+        UnsupportedError: the kernel does not take filters, or not from this process.
+    """
     number = _SYS_SECCOMP.get(os.uname().machine)
     if number is None:
         return

@@ -8,6 +8,7 @@ config-linux.md.
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from strake_builder.sandbox.process import Bind, Device, Network, Process, SandboxMount, Tmpfs
@@ -56,13 +57,33 @@ RUNTIME_TARGETS: Final = ("/proc", "/dev", "/sys")
 """Directories that the runtime mounts over in every sandbox."""
 
 
-def runtime_spec(process: Process, root: str, *, recursive: bool = True) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the kernel allows the builder, which decides how a step is kept apart.
+
+    Attributes:
+        recursive: what is mounted inside a bind can be restricted as the bind itself (Linux 5.12 and newer).
+        own_proc: a /proc can be mounted; else a step has the builder's process IDs, and its /proc.
+        devices_open: a device node opens the machine's device where a file system is not mounted `nodev`;
+            in a user namespace it never does.
+    """
+
+    recursive: bool = True
+    own_proc: bool = True
+    devices_open: bool = True
+
+
+ORDINARY: Final = Surroundings()
+"""Those of a machine with a new kernel, where the builder is root."""
+
+
+def runtime_spec(process: Process, root: str, surroundings: Surroundings = ORDINARY) -> dict[str, Any]:
     """Return the `config.json` of a bundle that runs a process in a root.
 
     Args:
         process: what to run.
         root: absolute path of the root file system; it stays writable.
-        recursive: restrict what is mounted inside a bind as the bind itself (Linux 5.12 and newer).
+        surroundings: what the kernel allows.
     """
     identity = process.identity
     calls = seccomp()
@@ -85,10 +106,13 @@ def runtime_spec(process: Process, root: str, *, recursive: bool = True) -> dict
             "noNewPrivileges": False,
             "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
         },
-        "mounts": [*_runtime_mounts(), *(_mount(mount, recursive) for mount in process.mounts)],
-        "hooks": {"createContainer": [_without_devices(root)]},
+        "mounts": [
+            *_runtime_mounts(own_proc=surroundings.own_proc),
+            *(_mount(mount, surroundings.recursive) for mount in process.mounts),
+        ],
+        **({"hooks": {"createContainer": [_without_devices(root)]}} if surroundings.devices_open else {}),
         "linux": {
-            "namespaces": _namespaces(process.network),
+            "namespaces": _namespaces(process.network, own_proc=surroundings.own_proc),
             "maskedPaths": list(MASKED_PATHS),
             "readonlyPaths": list(READ_ONLY_PATHS),
             **({"seccomp": calls} if calls is not None else {}),
@@ -124,8 +148,8 @@ def _lacks_raw_sockets(process: Process) -> bool:
     return process.network is Network.BUILDER and not is_seen
 
 
-def _namespaces(network: Network) -> list[dict[str, str]]:
-    kinds = ["pid", "ipc", "uts", "mount"]
+def _namespaces(network: Network, *, own_proc: bool) -> list[dict[str, str]]:
+    kinds = [*(["pid"] if own_proc else []), "ipc", "uts", "mount"]
     match network:
         case Network.BUILDER:
             pass
@@ -136,10 +160,12 @@ def _namespaces(network: Network) -> list[dict[str, str]]:
     return [{"type": kind} for kind in kinds]
 
 
-def _runtime_mounts() -> list[dict[str, Any]]:
+def _runtime_mounts(*, own_proc: bool) -> list[dict[str, Any]]:
     safe = ["nosuid", "noexec", "nodev"]
+    proc = {"type": "proc", "source": "proc", "options": safe}
+    bound = {"type": "bind", "source": "/proc", "options": ["rbind", *safe]}
     return [
-        {"destination": "/proc", "type": "proc", "source": "proc", "options": safe},
+        {"destination": "/proc", **(proc if own_proc else bound)},
         {
             "destination": "/dev",
             "type": "tmpfs",

@@ -13,10 +13,9 @@ from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
 from strake_builder.errors import BaseImageError, OutputError
 from strake_builder.frontend.model.steps import ConfigStep
+from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
-from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused
-from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
@@ -128,20 +127,22 @@ class Attempt:
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace, inputs = self._parts, self._parts.workspace, self._parts.requested.inputs
-        crun = Crun(
+        sandbox = open_sandbox(
+            inputs.confinement,
             workspace.runtime_directory(),
-            program=inputs.run.runtime,
-            pivot_root=not pivot_root_refused(),
-            recursive=not mount_setattr_refused(),
+            self._paths_in_use(),
+            parts.progress.reporter.warn,
         )
-        self._cancellation.on_cancel(crun.stop)
+        self._cancellation.on_cancel(sandbox.stop)
         pusher = parts.registries.pusher if inputs.outputs.push else None
         return StageTools(
             steps=StepExecutor(
                 workspace,
                 origins,
                 parts.sources.remote,
-                RunTools(crun, MountMaker(workspace, inputs.run, inputs.cache.path, origins), self._foreign),
+                RunTools(
+                    sandbox, MountMaker(workspace, inputs.run, inputs.cache.path, origins), self._foreign
+                ),
                 parts.progress.reporter,
                 inputs.max_unpacked,
             ),
@@ -159,6 +160,12 @@ class Attempt:
             reporter=parts.progress.reporter,
             cancellation=self._cancellation,
         )
+
+    def _paths_in_use(self) -> tuple[str, ...]:
+        requested = self._parts.requested
+        source = requested.request.source.directory
+        paths = (source.path if source else None, requested.inputs.cache.path)
+        return (*filter(None, paths), *requested.inputs.run.ssh_sockets.values())
 
     def _finish(self) -> FinishedImage:
         evaluated = self._parts.evaluated

@@ -49,6 +49,7 @@ from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.http.cancellation import Stopping
 from strake_oci.spec.digest import Digest
@@ -107,7 +108,9 @@ class Build:
             return result if image is None else self._with_image(result, image)
 
     def _workspace(self) -> Workspace:
-        return Workspace(self._request.work_directory, rootfs=self._inputs.rootfs, warn=self._reporter.warn)
+        inputs, directory = self._inputs, self._request.work_directory
+        rootfs = check_work_directory(inputs.confinement.isolation, inputs.rootfs, directory)
+        return Workspace(directory, rootfs=rootfs, warn=self._reporter.warn)
 
     def _parts(
         self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack

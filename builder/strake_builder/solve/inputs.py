@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
@@ -36,12 +37,10 @@ class RunInputs:
     Attributes:
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
-        runtime: the OCI runtime.
     """
 
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
-    runtime: str = "crun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +82,7 @@ class BuildInputs:
         credentials: for registries and git servers.
         registries: how they are reached.
         run: for RUN.
+        confinement: how the processes of RUN are confined.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         cache: the cache directory.
         max_unpacked: bytes that a layer, or an archive, may take on disk.
@@ -95,6 +95,7 @@ class BuildInputs:
     credentials: BuildCredentials = field(default_factory=BuildCredentials)
     registries: ClientSettings = field(default_factory=ClientSettings)
     run: RunInputs = field(default_factory=RunInputs)
+    confinement: Confinement = field(default_factory=Confinement)
     dockerfile_path: str | None = None
     cache: CacheDirectory = field(default_factory=CacheDirectory)
     max_unpacked: int = MAX_UNPACKED

@@ -91,6 +91,8 @@ def build(arguments: argparse.Namespace) -> int:
     return run_build(
         lambda: _prepare(arguments, mask),
         log_format=arguments.log_format,
+        isolation=arguments.isolation,
+        runtime=arguments.runtime,
         finished=lambda result: _finished(arguments, result, mask),
     )
 
@@ -146,7 +148,6 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         run=RunInputs(
             secrets=read_secrets(arguments.secret),
             ssh_sockets=read_ssh(arguments.ssh),
-            runtime=arguments.runtime,
         ),
         dockerfile_path=_dockerfile_path(arguments),
         cache=CacheDirectory(

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
 from strake_builder.cli.validation import problems
 from strake_builder.errors import InvalidRequestError
@@ -27,6 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="pod: text on standard output, with a line for each event (default: text)",
     )
+    add_isolation_flag(parser)
     add_max_unpacked_flag(parser)
     parser.set_defaults(handler=execute)
 
@@ -38,6 +40,7 @@ def execute(arguments: argparse.Namespace) -> int:
     return run_build(
         lambda: _prepare(arguments.request, read_max_unpacked(arguments)),
         log_format=arguments.log_format,
+        isolation=arguments.isolation,
         result_path=arguments.result,
     )
 

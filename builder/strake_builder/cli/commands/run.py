@@ -51,6 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     return run_build(
         lambda: _prepare(arguments, text),
         log_format=arguments.log_format,
+        isolation=arguments.isolation,
+        runtime=arguments.runtime,
         finished=None if arguments.log_format == "json" else _finished,
     )
 
@@ -103,7 +105,6 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         run=RunInputs(
             secrets=read_secrets(arguments.secret),
             ssh_sockets=read_ssh(arguments.ssh),
-            runtime=arguments.runtime,
         ),
         cache=CacheDirectory(
             path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from strake_builder.cli.flags.cache import add_cache_flags
+from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.registry import add_registry_flags
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag
 from strake_builder.errors import InvalidRequestError
@@ -51,6 +52,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
         "where the kernel allows it)",
     )
+    add_isolation_flag(place)
     add_max_unpacked_flag(place)
     add_registry_flags(parser)
     add_cache_flags(parser)

@@ -20,9 +20,10 @@ from typing import Final
 
 from strake_builder.rootfs.mounts import syscalls
 
-_DEVICES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+DEVICES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 )
+"""Name in /dev, major and minor number."""
 _OPTIONS: Final = b"mode=0755,size=64k,nr_inodes=16"
 
 
@@ -39,7 +40,7 @@ def device_nodes(directory: str) -> Iterator[dict[str, str]]:
     flags = syscalls.MS_NOSUID | syscalls.MS_NOEXEC
     syscalls.mount(b"tmpfs", os.fsencode(directory), b"tmpfs", flags, _OPTIONS)
     try:
-        yield {f"/dev/{name}": _node(directory, name) for name in _DEVICES}
+        yield {f"/dev/{name}": _node(directory, name) for name in DEVICES}
     finally:
         syscalls.unmount(os.fsencode(directory))
 
@@ -52,7 +53,7 @@ def _node(directory: str, name: str) -> str:
     """
     path = os.path.join(directory, name)
     try:
-        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*_DEVICES[name]))
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*DEVICES[name]))
     except PermissionError:
         return f"/dev/{name}"
     os.chmod(path, 0o666)

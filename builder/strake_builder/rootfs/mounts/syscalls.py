@@ -15,8 +15,11 @@ MS_REC: Final = 0x4000
 MS_PRIVATE: Final = 0x40000
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWUSER: Final = 0x10000000
 _MNT_DETACH: Final = 0x2
 _PR_SET_PDEATHSIG: Final = 1
+_PR_CAPBSET_DROP: Final = 24
+_PR_SET_CHILD_SUBREAPER: Final = 36
 _KEYCTL_JOIN_SESSION_KEYRING: Final = 1
 _SYS_KEYCTL: Final = {"x86_64": 250, "aarch64": 219}
 _SYS_MOUNT_SETATTR: Final = 442
@@ -62,6 +65,16 @@ def leave_session_keyring() -> None:
 def die_with_parent(signal: int) -> None:
     """Ask the kernel to send this process a signal when its parent ends (PR_SET_PDEATHSIG)."""
     _check(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0), None)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends (PR_SET_CHILD_SUBREAPER)."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), None)
+
+
+def drop_from_bounding_set(capability: int) -> bool:
+    """Take a capability from what this process and its children can ever have; say whether it is gone."""
+    return bool(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0)
 
 
 def pivot_root_refused() -> bool:

@@ -7,11 +7,11 @@ from typing import assert_never
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.frontend.model.steps import AddStep, CopyStep, RunStep, WorkdirStep
+from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.accounts import find_owner
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.files.remove import remove_tree
-from strake_builder.sandbox.crun import Crun
 from strake_builder.solve.steps.add import AddPlaces, execute_add
 from strake_builder.solve.steps.copy import execute_copy, resolve_owner
 from strake_builder.solve.steps.emulation import ForeignPrograms
@@ -28,12 +28,12 @@ class RunTools:
     """What RUN needs.
 
     Attributes:
-        crun: runs its process.
+        sandbox: runs its process.
         mounts: prepares its mounts.
         foreign: knows which platforms' programs run here.
     """
 
-    crun: Crun
+    sandbox: Sandbox
     mounts: MountMaker
     foreign: ForeignPrograms
 
@@ -102,7 +102,7 @@ class StepExecutor:
 
         self.run.foreign.require(platform)
         room = self.workspace.room
-        execute_run(step, root_path, platform, self.run.crun, self.run.mounts, room, sink)
+        execute_run(step, root_path, platform, self.run.sandbox, self.run.mounts, room, sink)
 
     def _add(self, step: AddStep, platform: Platform, root: Root) -> None:
         owner = resolve_owner(step.chown, root)

@@ -10,11 +10,12 @@ from typing import Final
 
 from strake_builder.errors import OutOfDiskError, OutOfMemoryError, RunStepError, StepError, redact
 from strake_builder.frontend.model.steps import RunStep
+from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.rootfs.files.accounts import Account, find_account, split_user
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.mounts.mountpoints import MountPoint, mount_points
 from strake_builder.sandbox.argument_sizes import refuse_long_arguments
-from strake_builder.sandbox.crun import Crun, Outcome
+from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.memory import oom_kills
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
@@ -33,7 +34,7 @@ def execute_run(
     step: RunStep,
     root_path: str,
     platform: Platform,
-    crun: Crun,
+    sandbox: Sandbox,
     mounts: MountMaker,
     room: DiskRoom,
     sink: LineSink,
@@ -44,7 +45,7 @@ def execute_run(
         step: what to run.
         root_path: the root file system.
         platform: of the stage, for mounts from images.
-        crun: runs the process.
+        sandbox: runs the process.
         mounts: prepares its mounts.
         room: of the work directory.
         sink: gets its output.
@@ -60,7 +61,8 @@ def execute_run(
         prepared = mounts.prepare(step.mounts, platform, scope)
         mounts.network_files(prepared)
         mounts.scripts(step.files, prepared)
-        mounts.devices(prepared, scope)
+        if sandbox.mounts_devices:
+            mounts.devices(prepared, scope)
         user, group = split_user(step.user)
         account = find_account(root, user, group)
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
@@ -69,8 +71,9 @@ def execute_run(
         killed_before = oom_kills()
         process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
         refuse_long_arguments(process)
+        sandbox.refuse(process)
         started = room.look()
-        outcome = crun.run(process, root_path, sink)
+        outcome = sandbox.run(process, root_path, sink)
         room.look()
     if outcome.status == _KILLED and oom_kills() > killed_before:
         raise OutOfMemoryError(

@@ -1,7 +1,7 @@
 """What the runtime is told: a container's ordinary powers and not one more."""
 
 from strake_builder.sandbox.process import Bind, Device, Identity, Network, Process, Tmpfs
-from strake_builder.sandbox.spec import runtime_spec
+from strake_builder.sandbox.spec import Surroundings, runtime_spec
 
 
 def spec(**fields):
@@ -60,8 +60,8 @@ def test_only_the_runtimes_devices_are_where_devices_open():
 def test_binds_without_mount_setattr():
     """Linux before 5.12: what is mounted inside keeps its own access, and the bind itself is as it should be."""
     binds = (Bind("/src", "/a"), Bind("/src", "/b", read_only=False))
-    first, second = runtime_spec(Process(("sh",), mounts=binds), "/root-of-step", recursive=False)["mounts"][
-        -2:
-    ]
+    first, second = runtime_spec(
+        Process(("sh",), mounts=binds), "/root-of-step", Surroundings(recursive=False)
+    )["mounts"][-2:]
     assert first["options"] == ["rbind", "nosuid", "nodev", "ro"]
     assert second["options"] == ["rbind", "nosuid", "nodev", "rw"]

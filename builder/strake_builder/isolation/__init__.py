@@ -1,0 +1,1 @@
+"""How steps are kept apart from the machine: three ways, the strictest that can be had here."""

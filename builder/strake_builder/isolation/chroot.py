@@ -1,0 +1,158 @@
+"""Runs RUN steps without a namespace: at the container's root, or confined to their tree by chroot(2)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from strake_builder.errors import InternalError, StepError
+from strake_builder.isolation.placed import placed
+from strake_builder.isolation.presented import presented
+from strake_builder.isolation.spawner import Command, Spawned, Spawner
+from strake_builder.rootfs.mounts.device_nodes import DEVICES
+from strake_builder.sandbox.crun import Outcome
+from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
+from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount
+
+_GRACE_SECONDS: Final = 3.0
+
+
+class Chroot:
+    """Runs processes in roots. Thread-safe.
+
+    Args:
+        directory: an existing directory on the file system of the roots.
+        spawner: starts them.
+        warn: told of what deserves a look.
+        in_use: paths that the builder works with; None where roots stay where they are. Else a root is
+            moved to the container's own for the time of a step, which then has that to itself: one step at
+            a time.
+    """
+
+    mounts_devices: Final = False
+
+    def __init__(
+        self,
+        directory: str,
+        spawner: Spawner,
+        warn: Callable[[str], None],
+        in_use: Sequence[str] | None,
+    ) -> None:
+        self._directory = directory
+        self._spawner = spawner
+        self._warn = warn
+        self._in_use = in_use
+        self._in_place = in_use is not None
+        self._root = threading.Lock()
+        self._lock = threading.Lock()
+        self._running: set[Spawned] = set()
+        self._stopped = False
+
+    def refuse(self, process: Process) -> None:
+        """Make sure that a process can be had as it must be.
+
+        Raises:
+            StepError: it needs what only namespaces give.
+        """
+        if process.network is Network.NONE:
+            raise StepError(
+                "RUN --network=none cannot be had in the isolation chroot: no network can be taken away",
+                hint="leave it out, or let the builder have user namespaces (--isolation nested)",
+            )
+
+    def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
+        """Run a process to its end, passing its output on line by line.
+
+        Args:
+            process: what to run.
+            root: absolute path of its root file system.
+            sink: gets each line.
+
+        Raises:
+            StepError: the process needs what only namespaces give.
+            InternalError: the sandbox was stopped before the process began.
+        """
+        self.refuse(process)
+        with contextlib.ExitStack() as scope:
+            path = scope.enter_context(self._shown(root))
+            mounts = process.mounts if self._in_place else (*self._devices(scope), *process.mounts)
+            scope.enter_context(placed(mounts, path, shares_root=self._in_place))
+            identity = process.identity
+            environment = tuple(
+                (name, value) for name, _, value in (e.partition("=") for e in process.environment)
+            )
+            command = Command(
+                argv=process.argv,
+                environment=environment,
+                directory=process.working_dir,
+                root=None if self._in_place else path,
+                user=(identity.uid, identity.gid, identity.groups),
+            )
+            return self._run(command, OutputLines(sink))
+
+    def _devices(self, scope: contextlib.ExitStack) -> tuple[SandboxMount, ...]:
+        """Return a /dev for a tree that has none of the container's."""
+        directory = scope.enter_context(tempfile.TemporaryDirectory(prefix="dev-", dir=self._directory))
+        os.chmod(directory, 0o755)
+        os.mkdir(os.path.join(directory, "shm"))
+        os.chmod(os.path.join(directory, "shm"), 0o1777)
+        try:
+            for name, numbers in DEVICES.items():
+                path = os.path.join(directory, name)
+                os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*numbers))
+                os.chmod(path, 0o666)
+        except PermissionError:
+            self._warn(
+                "RUN steps have no /dev/null here: the container may not make device nodes (CAP_MKNOD)"
+            )
+        return (Bind(directory, "/dev", read_only=False),)
+
+    @contextlib.contextmanager
+    def _shown(self, root: str) -> Iterator[str]:
+        if self._in_use is None:
+            yield root
+            return
+        with self._root, presented(root, self._in_use, self._warn) as path:
+            yield path
+
+    def _run(self, command: Command, lines: OutputLines) -> Outcome:
+        out, out_writer = os.pipe()
+        err, err_writer = os.pipe()
+        try:
+            with self._lock:
+                if self._stopped:
+                    raise InternalError("the sandbox is stopped")
+                child = self._spawner.start(command, out_writer, err_writer)
+                self._running.add(child)
+        finally:
+            os.close(out_writer)
+            os.close(err_writer)
+        try:
+            pump(out, err, lines)
+            status = child.wait()
+        finally:
+            with self._lock:
+                self._running.discard(child)
+        return Outcome(status if status >= 0 else 128 - status, lines.tail, child.refusal)
+
+    def stop(self, grace: float = _GRACE_SECONDS) -> None:
+        """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
+
+        Args:
+            grace: seconds between the two.
+        """
+        with self._lock:
+            self._stopped = True
+            running = list(self._running)
+        for order in (Spawned.terminate, Spawned.kill):
+            for child in running:
+                order(child)
+            for child in running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(grace)

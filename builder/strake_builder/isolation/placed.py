@@ -1,0 +1,130 @@
+"""Puts what a RUN mounts into a step's root without a mount: by renaming, copying or linking it.
+
+    a cache, a scratch bind, /etc/hosts     renamed to its target and back; a link if it is on a volume
+    a read-only bind, a heredoc's script    a copy, which the step could write to, in vain
+    a secret, an agent's socket             a link to where it is, so that a secret is never on a disk
+    tmpfs                                   an empty directory
+    a device                                nothing: the container's /dev is there
+
+What was at the target is put aside and comes back. A directory that something is put into keeps its time of
+modification, so that the step's layer does not show it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Final, assert_never
+
+from strake_builder.errors import UnsupportedError
+from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.remove import remove_entry
+from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
+
+_MEMORY: Final = "/dev/shm"  # noqa: S108 - where secrets are (rootfs/mounts/memory_directory.py)
+_OLD: Final = b".strake-%d"
+
+
+@contextlib.contextmanager
+def placed(mounts: Sequence[SandboxMount], root_path: str, *, shares_root: bool) -> Iterator[None]:
+    """Put mounts into a root for the time of the context.
+
+    Args:
+        mounts: in order.
+        root_path: the step's root.
+        shares_root: whether the step sees the builder's paths, so that a link to one leads somewhere.
+
+    Raises:
+        UnsupportedError: a mount needs a link, and the step could not follow it.
+        PathError: a target cannot be made.
+    """
+    with Root(root_path) as root, contextlib.ExitStack() as scope:
+        for number, mount in enumerate(mounts):
+            match mount:
+                case Device():
+                    continue
+                case Bind() | Tmpfs():
+                    scope.enter_context(_placed(root, mount, number, shares_root=shares_root))
+                case _:
+                    assert_never(mount)
+        yield
+
+
+@contextlib.contextmanager
+def _placed(root: Root, mount: Bind | Tmpfs, number: int, *, shares_root: bool) -> Iterator[None]:
+    target = root.resolve(mount.target.encode(errors="surrogateescape"))
+    with root.at(target, follow=False, create=NewDirectory()) as location:
+        old = _OLD % number
+        with _same_times(location.directory):
+            if location.stat is not None:
+                os.rename(location.name, old, src_dir_fd=location.directory, dst_dir_fd=location.directory)
+            is_renamed = _put(mount, root, location, shares_root=shares_root)
+        try:
+            yield
+        finally:
+            with _same_times(location.directory):
+                if is_renamed and isinstance(mount, Bind):
+                    _bring_back(location, mount)
+                remove_entry(location.directory, location.name)
+                if location.stat is not None:
+                    os.rename(
+                        old, location.name, src_dir_fd=location.directory, dst_dir_fd=location.directory
+                    )
+
+
+def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root: bool) -> bool:
+    """Put something where nothing is; say whether it was renamed."""
+    if isinstance(mount, Tmpfs):
+        os.mkdir(location.name, dir_fd=location.directory)
+        os.chmod(location.name, 0o1777, dir_fd=location.directory)
+        return False
+    found = os.stat(mount.source, follow_symlinks=False)
+    if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_MEMORY + "/"):
+        _link(mount, location, shares_root=shares_root)
+        return False
+    if mount.read_only:
+        with Root(os.path.dirname(mount.source)) as source:
+            name = os.fsencode(os.path.basename(mount.source))
+            copy_path(source, name, root, b"/" + location.path, CopyOptions())
+        return False
+    try:
+        os.rename(mount.source, location.name, dst_dir_fd=location.directory)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EBUSY}:
+            raise
+        _link(mount, location, shares_root=shares_root)
+        return False
+    return True
+
+
+def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
+    if not shares_root:
+        raise UnsupportedError(
+            f"the mount at {mount.target} cannot be had where nothing can be mounted",
+            hint="use Strake's builder image, whose root is free for the step, or --isolation nested",
+        )
+    os.symlink(os.path.realpath(mount.source), location.name, dir_fd=location.directory)
+
+
+def _bring_back(location: ResolvedPath, mount: Bind) -> None:
+    """Rename what the step wrote to back to where it is kept; a directory that the step removed is empty."""
+    try:
+        os.rename(location.name, mount.source, src_dir_fd=location.directory)
+    except FileNotFoundError:
+        if not mount.is_file:
+            os.mkdir(mount.source)
+
+
+@contextlib.contextmanager
+def _same_times(directory: int) -> Iterator[None]:
+    """Keep the times of an open directory in which something is renamed."""
+    path = f"/proc/self/fd/{directory}"
+    found = os.stat(path)
+    try:
+        yield
+    finally:
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -1,0 +1,174 @@
+"""Moves a step's tree to the container's root for the time of the step, by renaming what is in both.
+
+    /                      before      during the step       after
+    /etc, /tmp, …          container   the tree's            container
+    HOME/aside/N/                      the container's
+    HOME/work/…/root/      the tree    what HOME hides       the tree
+
+/proc, /dev, /sys and HOME stay. Volumes stay, too: without the right to mount, nothing takes them away, so
+a step sees them. A tree that has something else of the same name cannot be presented.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from strake_builder.errors import StepError, UnsupportedError
+from strake_builder.isolation.container_root import HOME, KEPT
+from strake_builder.rootfs.files.remove import remove_tree
+
+ASIDE: Final = f"{HOME}/aside"
+_MOVED: Final = "container"
+_TREE: Final = "tree"
+_STAYING: Final = "staying"
+_LOCK: Final = "lock"
+
+
+@contextlib.contextmanager
+def presented(
+    tree: str, in_use: Sequence[str], warn: Callable[[str], None], root: str = "/"
+) -> Iterator[str]:
+    """Show a tree at the container's root for the time of the context; one at a time in a container.
+
+    Args:
+        tree: a directory on the root's file system.
+        in_use: absolute paths that the builder works with; they stay, and the step sees them.
+        warn: told which volumes the step sees.
+        root: the container's root.
+
+    Raises:
+        StepError: the tree has a name that a volume or the container's image has, too.
+        UnsupportedError: the tree is on another file system.
+    """
+    with _root_locked():
+        restore_all(root)
+        aside = tempfile.mkdtemp(prefix="step-", dir=ASIDE)
+        try:
+            _present(tree, _top_names(in_use), aside, warn, root)
+            yield root
+        finally:
+            restore(aside, root)
+
+
+@contextlib.contextmanager
+def _root_locked() -> Iterator[None]:
+    """Have the container's root alone: other builds may run in the same container."""
+    os.makedirs(ASIDE, mode=0o700, exist_ok=True)
+    fd = os.open(os.path.join(ASIDE, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _present(tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[str], None], root: str) -> None:
+    os.mkdir(os.path.join(aside, _MOVED))
+    os.symlink(tree, os.path.join(aside, _TREE))
+    top = os.fsencode(root)
+    staying = _clear(top, os.path.join(os.fsencode(aside), _MOVED.encode()), in_use)
+    _check(os.fsencode(tree), staying)
+    shown = ", ".join(sorted(f"/{os.fsdecode(name)}" for name in staying))
+    if shown:
+        warn(
+            f"RUN steps see {shown} of the builder's container, and what they write there is no part of"
+            " the image: the isolation chroot has no mounts that could hide volumes"
+        )
+    Path(aside, _STAYING).write_bytes(b"\0".join(staying))
+    _move_all(os.fsencode(tree), top, staying)
+
+
+def restore(aside: str, root: str = "/") -> None:
+    """Bring a tree back from the container's root, and what the container has there.
+
+    Also for what a builder that was killed left behind: what is done already is not done again.
+    """
+    top, staying = os.fsencode(root), Path(aside, _STAYING)
+    if staying.exists():  # else the tree was not moved yet
+        tree = os.fsencode(os.readlink(os.path.join(aside, _TREE)))
+        os.makedirs(tree, exist_ok=True)
+        _move_all(top, tree, frozenset(staying.read_bytes().split(b"\0")))
+        staying.unlink()
+    moved = os.path.join(aside, _MOVED)
+    if os.path.isdir(moved):
+        _move_all(os.fsencode(moved), top, frozenset())
+    remove_tree(aside)
+
+
+def restore_all(root: str = "/") -> None:
+    """Bring back what builders that were killed left at the container's root, which is locked."""
+    for name in os.listdir(ASIDE):
+        if name != _LOCK:
+            restore(os.path.join(ASIDE, name), root)
+
+
+def tidy_root() -> None:
+    """Bring the container's root back after a builder that was killed."""
+    if os.path.isdir(ASIDE):
+        with _root_locked():
+            restore_all()
+
+
+def _top_names(paths: Sequence[str]) -> frozenset[bytes]:
+    return frozenset(os.fsencode(path).split(b"/")[1] for path in paths) - KEPT
+
+
+def _clear(top: bytes, aside: bytes, in_use: frozenset[bytes]) -> frozenset[bytes]:
+    """Move aside what the container has at its root; return the names that stay."""
+    staying = set(_volumes(top) | in_use)
+    for name in set(os.listdir(top)) - KEPT - staying:
+        try:
+            os.rename(os.path.join(top, name), os.path.join(aside, name))
+        except OSError as error:
+            # A directory of the container's image: overlay renames only what is wholly in its upper layer.
+            if error.errno not in {errno.EXDEV, errno.EBUSY}:
+                raise
+            staying.add(name)
+    return frozenset(staying)
+
+
+def _check(tree: bytes, staying: frozenset[bytes]) -> None:
+    names = set(os.listdir(tree))
+    for name in sorted(names & staying):
+        shown = os.fsdecode(name)
+        raise StepError(
+            f"the step's image has /{shown}, and so has the builder's container, as a volume or in its image",
+            hint=f"mount what is at /{shown} in the builder's container somewhere else, for example at"
+            f" {HOME}/{shown}, or let it have --isolation nested",
+        )
+    if HOME[1:].encode() in names:
+        raise StepError(
+            f"the step's image has {HOME}, which is the builder's own directory",
+            hint="run the builder with --isolation nested, or use another directory in the image",
+        )
+
+
+def _move_all(source: bytes, target: bytes, staying: frozenset[bytes]) -> None:
+    for name in set(os.listdir(source)) - KEPT - staying:
+        try:
+            os.rename(os.path.join(source, name), os.path.join(target, name))
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                raise UnsupportedError(
+                    "the work directory is not on the file system of the container's root",
+                    hint=f"in this isolation it must be: leave --work-dir out, or name one under {HOME}",
+                ) from error
+            raise
+
+
+def _volumes(top: bytes) -> frozenset[bytes]:
+    """Return the names at the root that something is mounted at."""
+    found = set()
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            path = line.split()[4]
+            if os.path.dirname(path) == top and path != top:
+                found.add(os.path.basename(path).replace(b"\\040", b" "))
+    return frozenset(found - KEPT)
