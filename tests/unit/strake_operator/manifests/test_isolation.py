@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 
 import pytest
 
+from strake_builder.cli.commands import execute
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
@@ -44,6 +46,14 @@ def test_every_form_passes_baseline(form):
     assert pod["securityContext"].get("seccompProfile", {}).get("type") in {None, "RuntimeDefault"}
     if security.get("procMount") == "Unmasked":
         assert pod["hostUsers"] is False, "baseline allows it in a user namespace alone"
+
+
+@pytest.mark.parametrize("form", PodForm)
+def test_the_builder_understands_what_it_is_told(form):
+    parser = argparse.ArgumentParser()
+    execute.configure(parser)
+    command, *flags = container_of(form)["args"]
+    assert (command, parser.parse_args(flags).isolation) == ("execute", form.kind)
 
 
 @pytest.mark.parametrize("form", PodForm)
