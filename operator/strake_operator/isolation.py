@@ -22,9 +22,16 @@ IsolationSetting = Literal["auto", "nested", "chroot"]
 """What the platform asks for: the best that can be had, or one kind and no other."""
 ISOLATION_VARIABLE: Final = "STRAKE_ISOLATION"
 
-_USER_NAMESPACES = re.compile(r"hostUsers|user ?namespace|userns|id-?mapped|idmap|uid_?map", re.IGNORECASE)
-_PROC = re.compile(r"procMount|mount(ing)?( src=)? ?\"?proc\"?\b|/proc\b.*not permitted", re.IGNORECASE)
-_FILTERS = re.compile(r"seccomp|apparmor", re.IGNORECASE)
+# Words count where they are whole ones: a build, a namespace or an image may be named after each. Fields of a
+# pod have capital letters, which no name has.
+_BEGINS, _ENDS = r"(?<![-.\w/\"'])", r"(?![-.\w/\"'])"
+_USER_NAMESPACES = re.compile(
+    rf"[hH]ostUsers|[uU]ser ?namespace|MOUNT_ATTR_IDMAP|{_BEGINS}(userns|id-?mapped|idmap|uid_map){_ENDS}"
+)
+_PROC = re.compile(
+    r"procMount|mount(ing)? (src=)?\"?proc\"?[ ,]|mount(ing)? .{0,80}/proc\b.{0,80}not permitted", re.DOTALL
+)
+_FILTERS = re.compile(rf"seccompProfile|{_BEGINS}([sS]eccomp|[aA]pp[aA]rmor){_ENDS}")
 _ANY_POD = re.compile(r"runAsNonRoot|allowPrivilegeEscalation|runAsUser")
 """What Pod Security `restricted` asks for and no builder can do without."""
 

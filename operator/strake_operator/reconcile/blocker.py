@@ -26,8 +26,7 @@ _MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECA
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _NOT_CREATED = "FailedCreate"
-_NOT_MADE = {"FailedCreatePodSandBox", "Failed"}
-"""The kubelet's words for a pod's sandbox or a container that its runtime cannot make."""
+_NO_SANDBOX = "FailedCreatePodSandBox"
 _TEMPORARY = re.compile(
     r"Internal error occurred|failed calling webhook|timed out|timeout|Too Many Requests|unavailable"
     r"|status unknown for quota|Operation cannot be fulfilled|object is being deleted",
@@ -68,7 +67,7 @@ def blocker(run: BuilderRun) -> Blocker | None:
             return Blocker(failure, problem.last)
         if problem.reason == _NOT_CREATED and _QUOTA not in problem.message:
             return _not_created(problem)
-        if problem.reason in _NOT_MADE and is_about_isolation(problem.message):
+        if problem.reason == _NO_SANDBOX and is_about_isolation(problem.message):
             return _not_started(problem.message, problem.last)
     pod = run.pod
     if pod is not None and isinstance(pod.container, Waiting):

@@ -66,6 +66,24 @@ def test_other_words(words):
     assert not is_about_isolation(words)
 
 
+@pytest.mark.parametrize(
+    "name", ["userns", "seccomp", "apparmor", "idmap", "proc", "hostusers", "user-namespaces"]
+)
+@pytest.mark.parametrize(
+    "words",
+    [
+        'pods "{0}-4f1c2a-1-hostusers-x7k2q" is forbidden: maximum memory usage per Container is 2Gi',
+        'pods "x" is forbidden: error looking up service account {0}/builder: serviceaccount "{0}" not found',
+        "creating Job {0}/{0}-4f1c2a-1: the object is too large",
+        'Failed to create pod sandbox: network: no address for pod "{0}/{0}-4f1c2a-1-x7k2q"',
+        'Back-off pulling image "registry.example/{0}:1"',
+        'secret "{0}" not found',
+    ],
+)
+def test_names_that_sound_like_it(words, name):
+    assert not is_about_isolation(words.format(name))
+
+
 @pytest.mark.parametrize("words", NO_USER_NAMESPACES)
 @pytest.mark.parametrize("form", [PodForm.NESTED, PodForm.MASKED, PodForm.CHROOT])
 def test_without_user_namespaces_there_are_the_hosts(form, words):
