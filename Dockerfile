@@ -1,6 +1,7 @@
 # Strake's own images, built by Strake: `strake build --target builder …` and `--target operator`.
 #
-# BASE must have Python 3.11 or later with venv and pip, a shell and mount(8). crun and git are installed where it lacks them.
+# BASE must be a Debian with Python 3.11 or later, venv and pip. crun, git, patchelf and busybox are installed
+# where it lacks them.
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS python
@@ -41,10 +42,29 @@ COPY --from=operator-environment /opt/strake /opt/strake
 USER 65532:65532
 ENTRYPOINT ["/opt/strake/bin/strake-operator"]
 
-FROM python AS builder
-RUN command -v crun git >/dev/null || { \
-      apt-get update && apt-get install --yes --no-install-recommends ca-certificates crun git openssh-client \
+# Everything of the builder's lies under /strake, so that the root is free for the image that is built, where
+# steps run at the container's own root (docs/isolation.md). So programs must find loader and libraries there.
+FROM python AS userland
+RUN command -v crun git patchelf busybox >/dev/null || { \
+      apt-get update && apt-get install --yes --no-install-recommends \
+        busybox-static ca-certificates crun git openssh-client patchelf uidmap \
       && rm -rf /var/lib/apt/lists/*; }
 COPY --from=builder-environment /opt/strake /opt/strake
-ENV PATH=/opt/strake/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-ENTRYPOINT ["/opt/strake/bin/strake"]
+RUN --mount=type=bind,source=deploy/image,target=/image sh /image/relocate.sh /strake/root
+
+FROM scratch AS builder
+COPY --from=userland /strake /strake
+ENV PATH=/strake:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    HOME=/root \
+    TMPDIR=/strake/tmp \
+    STRAKE_WORK_DIR=/strake/work \
+    SSL_CERT_FILE=/strake/root/etc/ssl/certs/ca-certificates.crt \
+    GIT_EXEC_PATH=/strake/root/usr/lib/git-core \
+    GIT_TEMPLATE_DIR=/strake/root/usr/share/git-core/templates \
+    GIT_SSL_CAINFO=/strake/root/etc/ssl/certs/ca-certificates.crt
+ENTRYPOINT ["/strake/strake"]
+
+# With a shell, for CI systems that run scripts in the builder's container.
+FROM builder AS debug
+COPY --from=userland /busybox /busybox
+ENV PATH=/strake:/busybox:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -41,6 +41,7 @@ _INPUTS = (
     "oci",
     "builder",
     "operator",
+    "deploy/image",
 )
 
 

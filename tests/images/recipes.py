@@ -137,7 +137,11 @@ def _debian_inputs(packages: list[str], *files: Path) -> Callable[[], bytes]:
 
 
 _BASE_PACKAGES = ["ca-certificates"]
-_PYTHON_PACKAGES = [*_BASE_PACKAGES, "crun", "git", "python3", "python3-pip", "python3-venv"]
+_PYTHON_PACKAGES = [
+    *_BASE_PACKAGES,
+    *("busybox-static", "crun", "git", "openssh-client", "patchelf", "uidmap"),
+    *("python3", "python3-pip", "python3-venv"),
+]
 
 RECIPES = {
     recipe.name: recipe

@@ -42,8 +42,8 @@ def run_build(
     from strake_builder.isolation.supervise import run_supervised
 
     def work(chosen: Isolation) -> int:
+        from strake_builder.isolation.processes.spawner import Spawner
         from strake_builder.isolation.sandboxes import Confinement
-        from strake_builder.isolation.spawner import Spawner
 
         spawner = None if chosen.own_proc else Spawner()
         confinement = Confinement(chosen, spawner, runtime)

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from strake_builder.errors import IsolationError
 from strake_builder.isolation import namespaces
-from strake_builder.isolation.container_root import container_refusal
+from strake_builder.isolation.chroot.container_root import container_refusal
 from strake_builder.isolation.ways import WAYS, Isolation, Refusal, Wanted, Way
 from strake_builder.rootfs.mounts import syscalls
 

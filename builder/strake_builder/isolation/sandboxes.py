@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, assert_never
 
-from strake_builder.isolation.chroot import Chroot
-from strake_builder.isolation.container_root import runs_in_place
-from strake_builder.isolation.spawner import Command, Spawner
+from strake_builder.isolation.chroot.container_root import runs_in_place
+from strake_builder.isolation.chroot.sandbox import Chroot
+from strake_builder.isolation.processes.spawner import Command, Spawner
 from strake_builder.isolation.ways import Isolation
+from strake_builder.rootfs.backends.snapshotter import Snapshotter
 from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused
 from strake_builder.sandbox.crun import Child, Crun, Outcome, Runtime
 from strake_builder.sandbox.output_lines import LineSink
@@ -63,13 +64,18 @@ class Confinement:
 
 
 def open_sandbox(
-    confinement: Confinement, directory: str, in_use: Sequence[str], warn: Callable[[str], None]
+    confinement: Confinement,
+    directory: str,
+    roots: Snapshotter,
+    in_use: Sequence[str],
+    warn: Callable[[str], None],
 ) -> Sandbox:
     """Return what runs steps.
 
     Args:
         confinement: how they are confined.
         directory: an existing directory, for what it writes down.
+        roots: makes the roots that steps run in.
         in_use: paths that the builder works with, which must not be moved away.
         warn: told of what deserves a look.
     """
@@ -90,7 +96,7 @@ def open_sandbox(
         case "chroot":
             if spawner is None:
                 raise ValueError("chroot needs a spawner")
-            return Chroot(directory, spawner, warn, in_use if runs_in_place() else None)
+            return Chroot(directory, spawner, warn, roots.adopt, in_use if runs_in_place() else None)
         case _:
             assert_never(isolation.way)
 

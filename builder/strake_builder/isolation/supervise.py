@@ -17,8 +17,8 @@ from typing import Final
 from strake_builder.errors import BuildError, IsolationError
 from strake_builder.isolation import namespaces
 from strake_builder.isolation.choice import choose
-from strake_builder.isolation.container_root import runs_in_place
-from strake_builder.isolation.orphans import end_children
+from strake_builder.isolation.chroot.container_root import runs_in_place
+from strake_builder.isolation.processes.orphans import end_children
 from strake_builder.isolation.ways import Isolation, Wanted
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.unforeseen import internal_error
@@ -56,7 +56,7 @@ def run_supervised(work: Work, report: Callable[[BuildError], int], wanted: Want
     if not isolation.own_proc:
         end_children()
     if isolation.way == "chroot" and runs_in_place():
-        from strake_builder.isolation.presented import tidy_root
+        from strake_builder.isolation.chroot.presented import tidy_root
 
         tidy_root()
     return status

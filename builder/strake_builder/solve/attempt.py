@@ -130,6 +130,7 @@ class Attempt:
         sandbox = open_sandbox(
             inputs.confinement,
             workspace.runtime_directory(),
+            workspace.roots,
             self._paths_in_use(),
             parts.progress.reporter.warn,
         )

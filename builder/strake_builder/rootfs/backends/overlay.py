@@ -64,6 +64,9 @@ class Overlay:
             yield Snapshot(root, upper, lowers)
         remove_tree(work)
 
+    def adopt(self, root: str, paths: Sequence[bytes]) -> None:
+        """As `Snapshotter.adopt`: where steps are mounted in, nothing is renamed."""
+
     @contextlib.contextmanager
     def view(self, layers: Sequence[str], name: str) -> Iterator[str]:
         """As `Snapshotter.view`, mounted read-only. A single layer needs no mount."""

@@ -53,6 +53,7 @@ class Scan:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._trees: list[_Tree] = []
+        self._watched: dict[str, TreeState] = {}
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -82,14 +83,25 @@ class Scan:
         try:
             with _brought_up_to(tree, wanted, home) as before:
                 await_later_times(home, before.record.newest)
+                self._watched[tree.path] = before
                 yield Snapshot(tree.path, upper, tuple(reversed(wanted)))
                 tree.state = write_differences(tree.path, before, upper, home)
         except BaseException:
             remove_tree(tree.path)
             raise
+        finally:
+            self._watched.pop(tree.path, None)
         tree.holds = (*wanted, upper)
         with self._lock:
             self._trees.append(tree)
+
+    def adopt(self, root: str, paths: Sequence[bytes]) -> None:
+        """As `Snapshotter.adopt`."""
+        with self._lock:
+            before = self._watched.get(root)
+        if before is not None:
+            for path in paths:
+                before.adopt(root, path)
 
     @contextlib.contextmanager
     def view(self, layers: Sequence[str], name: str) -> Iterator[str]:

@@ -77,6 +77,15 @@ class Snapshotter(Protocol):
         """
         ...
 
+    def adopt(self, root: str, paths: Sequence[bytes]) -> None:
+        """Take what is at paths of a mounted root for unchanged: the builder renamed it, to and fro.
+
+        Args:
+            root: of a snapshot whose context has not ended.
+            paths: relative to it.
+        """
+        ...
+
     def view(self, layers: Sequence[str], name: str) -> AbstractContextManager[str]:
         """Yield a directory that shows layers, to be read and never written to, in the context.
 

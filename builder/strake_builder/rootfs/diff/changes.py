@@ -19,6 +19,7 @@ from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.files.whiteout import is_whiteout
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
@@ -105,7 +106,7 @@ class _Walk:
             for name in sorted_names(where, self._scratch):
                 interrupt.check()
                 found = os.lstat(where + name)
-                if not _is_socket(found):
+                if is_whiteout(found) or not _is_socket(found):
                     yield prefix + name, found
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -119,7 +120,7 @@ class _Walk:
         mode = found.st_mode
         where = os.path.join(self._upper, path)
         parent, _, name = path.rpartition(b"/")
-        if stat.S_ISCHR(mode) and found.st_rdev == 0:
+        if is_whiteout(found):
             name = WHITEOUT_PREFIX + name
             return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
         _check_name(path, name)

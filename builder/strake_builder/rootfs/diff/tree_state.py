@@ -11,6 +11,7 @@ directory among them are.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import struct
@@ -149,6 +150,15 @@ class TreeRecord:
                 at = end
             data = data[at:]
 
+    def rewrite(self, listed: Listed, name: bytes, found: os.stat_result) -> None:
+        """Replace what is known of a member, if there is one of that name."""
+        at = listed.offset
+        for member_name, _ in self.members(listed):
+            if member_name == name:
+                os.pwrite(self._file.fileno(), _packed(found, name)[: _RECORD.size], at)
+                return
+            at += _MEMBER.size + len(member_name)
+
     def directories(self, listed: Listed) -> Iterator[tuple[bytes, Member]]:
         """Yield the members that are directories."""
         if listed.directories:
@@ -221,6 +231,25 @@ class TreeState:
     def close(self) -> None:
         """Forget it."""
         self.record.close()
+
+    def adopt(self, root: str, path: bytes) -> None:
+        """Take what is at a path now for what was there: its ctime has moved, and nothing else.
+
+        Args:
+            root: the tree.
+            path: relative to it; what is not there, or was not, is left alone.
+        """
+        *parents, name = path.split(b"/")
+        listed = self.top
+        for parent in parents:
+            numbers = (m.number for found, m in self.record.directories(listed) if found == parent)
+            number = next(numbers, None)
+            if number is None:
+                return
+            listed = self.record.children(listed, number)
+        with contextlib.suppress(FileNotFoundError):
+            found = os.stat(os.path.join(os.fsencode(root), path), follow_symlinks=False)
+            self.record.rewrite(listed, name, found)
 
     def __enter__(self) -> Self:
         return self

@@ -87,11 +87,6 @@ def clone_directory_metadata(source: int, target: int) -> None:
     os.utime(target, ns=(found.st_mtime_ns, found.st_mtime_ns))
 
 
-def is_whiteout(found: os.stat_result) -> bool:
-    """Say whether something is overlay's mark for a path that a layer takes away."""
-    return stat.S_ISCHR(found.st_mode) and not found.st_rdev
-
-
 def _regular(source: int, name: bytes, found: os.stat_result, target: int) -> None:
     reader = os.open(name, _READ, dir_fd=source)
     try:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from strake_builder.rootfs.files.clone import is_whiteout
 from strake_builder.rootfs.files.lookup import lstat_or_none
+from strake_builder.rootfs.files.whiteout import is_whiteout
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 _REMEMBERED: Final = 4096

@@ -12,11 +12,12 @@ import stat
 from collections.abc import Iterator
 
 from strake_builder import interrupt
-from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata, is_whiteout
+from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.remove import remove_entry
+from strake_builder.rootfs.files.whiteout import is_whiteout
 from strake_builder.rootfs.spill.names import Names, sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
 

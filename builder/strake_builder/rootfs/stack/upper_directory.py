@@ -7,13 +7,13 @@ it, since the walk has it open then.
 from __future__ import annotations
 
 import os
-import stat
 from types import TracebackType
 from typing import Self
 
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.whiteout import make_whiteout
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 
 
@@ -71,7 +71,7 @@ class UpperDirectory:
 
     def whiteout(self, name: bytes) -> None:
         """Write that a name of the walk's current directory is gone."""
-        os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=self._current())
+        make_whiteout(name, self._current())
 
     def _current(self) -> int:
         """Return the counterpart of the walk's current directory, made with its parents if missing."""

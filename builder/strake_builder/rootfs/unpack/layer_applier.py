@@ -18,11 +18,11 @@ from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PR
 from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.tar_reader import Content, normalise
 from strake_builder.rootfs.errors import NotInRootError, PathError
-from strake_builder.rootfs.files.clone import is_whiteout
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.remove import remove_entry
+from strake_builder.rootfs.files.whiteout import is_whiteout, make_whiteout
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.allowance import ENTRY, MAX_UNPACKED, Allowance
@@ -223,7 +223,7 @@ class LayerApplier:
             found = stat_at(location.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
             if found is None:
-                os.mknod(name, stat.S_IFCHR, os.makedev(0, 0), dir_fd=location.directory)
+                make_whiteout(name, location.directory)
             elif stat.S_ISDIR(found.st_mode):
                 with self._root.directory(path) as fd:
                     self._hide(fd, path)

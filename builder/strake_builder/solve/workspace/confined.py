@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strake_builder.errors import InvalidRequestError
-from strake_builder.isolation.container_root import HOME, runs_in_place
+from strake_builder.isolation.chroot.container_root import HOME, runs_in_place
 from strake_builder.isolation.ways import Isolation
 from strake_builder.rootfs.backends.selection import RootfsKind
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from strake_builder.isolation.capabilities import drop_all_but_a_containers
-from strake_builder.isolation.orphans import end_children, kill_children
+from strake_builder.isolation.processes.capabilities import drop_all_but_a_containers
+from strake_builder.isolation.processes.orphans import end_children, kill_children
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.sandbox.socket_filter import set_filter
 

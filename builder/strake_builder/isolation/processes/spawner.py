@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, NoReturn
 
-from strake_builder.isolation import keeper
+from strake_builder.isolation.processes import keeper
 from strake_builder.rootfs.mounts import syscalls
 
 _DESCRIPTORS: Final = 16

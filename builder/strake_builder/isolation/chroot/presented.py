@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import StepError, UnsupportedError
-from strake_builder.isolation.container_root import HOME, KEPT
+from strake_builder.isolation.chroot.container_root import HOME, KEPT
+from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.remove import remove_tree
 
 ASIDE: Final = f"{HOME}/aside"
@@ -33,13 +34,14 @@ _LOCK: Final = "lock"
 
 @contextlib.contextmanager
 def presented(
-    tree: str, in_use: Sequence[str], warn: Callable[[str], None], root: str = "/"
+    tree: str, in_use: Sequence[str], renamed: Renamed, warn: Callable[[str], None], root: str = "/"
 ) -> Iterator[str]:
     """Show a tree at the container's root for the time of the context; one at a time in a container.
 
     Args:
         tree: a directory on the root's file system.
         in_use: absolute paths that the builder works with; they stay, and the step sees them.
+        renamed: told of what is moved.
         warn: told which volumes the step sees.
         root: the container's root.
 
@@ -52,7 +54,12 @@ def presented(
         aside = tempfile.mkdtemp(prefix="step-", dir=ASIDE)
         try:
             _present(tree, _top_names(in_use), aside, warn, root)
+            moved = [name for name in os.listdir(os.fsencode(root)) if name not in KEPT]
+            for name in moved:
+                renamed.away(name, None, os.path.join(os.fsencode(root), name))
             yield root
+            for name in set(moved).intersection(os.listdir(os.fsencode(root))):
+                renamed.back(name, None, os.path.join(os.fsencode(root), name))
         finally:
             restore(aside, root)
 

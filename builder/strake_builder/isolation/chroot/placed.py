@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
 from strake_builder.errors import UnsupportedError
+from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry
@@ -30,12 +31,15 @@ _OLD: Final = b".strake-%d"
 
 
 @contextlib.contextmanager
-def placed(mounts: Sequence[SandboxMount], root_path: str, *, shares_root: bool) -> Iterator[None]:
+def placed(
+    mounts: Sequence[SandboxMount], root_path: str, renamed: Renamed, *, shares_root: bool
+) -> Iterator[None]:
     """Put mounts into a root for the time of the context.
 
     Args:
         mounts: in order.
         root_path: the step's root.
+        renamed: told of what is put aside.
         shares_root: whether the step sees the builder's paths, so that a link to one leads somewhere.
 
     Raises:
@@ -48,20 +52,23 @@ def placed(mounts: Sequence[SandboxMount], root_path: str, *, shares_root: bool)
                 case Device():
                     continue
                 case Bind() | Tmpfs():
-                    scope.enter_context(_placed(root, mount, number, shares_root=shares_root))
+                    scope.enter_context(_placed(root, mount, _OLD % number, renamed, shares_root=shares_root))
                 case _:
                     assert_never(mount)
         yield
 
 
 @contextlib.contextmanager
-def _placed(root: Root, mount: Bind | Tmpfs, number: int, *, shares_root: bool) -> Iterator[None]:
+def _placed(
+    root: Root, mount: Bind | Tmpfs, old: bytes, renamed: Renamed, *, shares_root: bool
+) -> Iterator[None]:
     target = root.resolve(mount.target.encode(errors="surrogateescape"))
     with root.at(target, follow=False, create=NewDirectory()) as location:
-        old = _OLD % number
+        parent = location.directory
         with _same_times(location.directory):
             if location.stat is not None:
-                os.rename(location.name, old, src_dir_fd=location.directory, dst_dir_fd=location.directory)
+                os.rename(location.name, old, src_dir_fd=parent, dst_dir_fd=parent)
+                renamed.away(location.path, parent, old)
             is_renamed = _put(mount, root, location, shares_root=shares_root)
         try:
             yield
@@ -69,11 +76,10 @@ def _placed(root: Root, mount: Bind | Tmpfs, number: int, *, shares_root: bool) 
             with _same_times(location.directory):
                 if is_renamed and isinstance(mount, Bind):
                     _bring_back(location, mount)
-                remove_entry(location.directory, location.name)
+                remove_entry(parent, location.name)
                 if location.stat is not None:
-                    os.rename(
-                        old, location.name, src_dir_fd=location.directory, dst_dir_fd=location.directory
-                    )
+                    renamed.back(location.path, parent, old)
+                    os.rename(old, location.name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root: bool) -> bool:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from strake_builder.errors import InternalError, StepError
-from strake_builder.isolation.placed import placed
-from strake_builder.isolation.presented import presented
-from strake_builder.isolation.spawner import Command, Spawned, Spawner
+from strake_builder.isolation.chroot.placed import placed
+from strake_builder.isolation.chroot.presented import presented
+from strake_builder.isolation.chroot.renamed import Renamed
+from strake_builder.isolation.processes.spawner import Command, Spawned, Spawner
 from strake_builder.rootfs.mounts.device_nodes import DEVICES
 from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
@@ -30,6 +31,7 @@ class Chroot:
         directory: an existing directory on the file system of the roots.
         spawner: starts them.
         warn: told of what deserves a look.
+        adopt: told of paths in a root that were renamed to and fro, and not touched (`Snapshotter.adopt`).
         in_use: paths that the builder works with; None where roots stay where they are. Else a root is
             moved to the container's own for the time of a step, which then has that to itself: one step at
             a time.
@@ -42,11 +44,13 @@ class Chroot:
         directory: str,
         spawner: Spawner,
         warn: Callable[[str], None],
+        adopt: Callable[[str, Sequence[bytes]], None],
         in_use: Sequence[str] | None,
     ) -> None:
         self._directory = directory
         self._spawner = spawner
         self._warn = warn
+        self._adopt = adopt
         self._in_use = in_use
         self._in_place = in_use is not None
         self._root = threading.Lock()
@@ -79,10 +83,12 @@ class Chroot:
             InternalError: the sandbox was stopped before the process began.
         """
         self.refuse(process)
+        renamed = Renamed()
         with contextlib.ExitStack() as scope:
-            path = scope.enter_context(self._shown(root))
+            scope.callback(lambda: self._adopt(root, renamed.untouched()))
+            path = scope.enter_context(self._shown(root, renamed))
             mounts = process.mounts if self._in_place else (*self._devices(scope), *process.mounts)
-            scope.enter_context(placed(mounts, path, shares_root=self._in_place))
+            scope.enter_context(placed(mounts, path, renamed, shares_root=self._in_place))
             identity = process.identity
             environment = tuple(
                 (name, value) for name, _, value in (e.partition("=") for e in process.environment)
@@ -114,11 +120,11 @@ class Chroot:
         return (Bind(directory, "/dev", read_only=False),)
 
     @contextlib.contextmanager
-    def _shown(self, root: str) -> Iterator[str]:
+    def _shown(self, root: str, renamed: Renamed) -> Iterator[str]:
         if self._in_use is None:
             yield root
             return
-        with self._root, presented(root, self._in_use, self._warn) as path:
+        with self._root, presented(root, self._in_use, renamed, self._warn) as path:
             yield path
 
     def _run(self, command: Command, lines: OutputLines) -> Outcome:

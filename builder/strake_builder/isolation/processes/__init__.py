@@ -1,0 +1,1 @@
+"""Starts the processes of steps where no PID namespace ends them, and ends them."""
