@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     from strake_operator.settings import Settings
 
 
+# Volume, and what is written to of a root that is read-only: TMPDIR of the image and where libraries look anyway.
+_SCRATCH = (
+    ("work", paths.WORK_DIRECTORY),
+    ("run", "/run"),
+    ("tmp", "/tmp", paths.TEMPORARY_DIRECTORY),  # noqa: S108 - the pod's own
+)
+
+
 def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     """Return the Job of a run."""
     return {
@@ -99,9 +107,9 @@ def _volumes(
     mounts: list[Manifest] = [{"name": "request", "mountPath": paths.REQUEST_DIRECTORY, "readOnly": True}]
     if run.form.kind == "nested":
         # In a chroot the container's own root takes all of it: a volume would be in a base image's way.
-        for name, path in (("work", paths.WORK_DIRECTORY), ("run", "/run"), ("tmp", "/tmp")):  # noqa: S108 - the pod's own
+        for name, *places in _SCRATCH:
             volumes.append({"name": name, "emptyDir": empty_directory(resources)})
-            mounts.append({"name": name, "mountPath": path})
+            mounts += [{"name": name, "mountPath": path} for path in places]
     for name, secret, directory in (
         ("push", spec.push_secret, paths.PUSH_DIRECTORY),
         ("pull", spec.pull_secret, paths.PULL_DIRECTORY),

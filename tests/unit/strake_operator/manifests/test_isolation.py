@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,7 @@ from strake_operator.manifests.request import request_for
 from strake_operator.names import FORM_ANNOTATION, FORM_LABEL
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
+ROOT = Path(__file__).parents[4]
 # Pod Security Standards, Baseline, "Capabilities".
 ALLOWED = {
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
@@ -69,6 +72,17 @@ def test_a_nested_pod():
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert "seccompProfile" not in pod["securityContext"], "RuntimeDefault refuses a second user namespace"
     assert "--isolation=nested" in container["args"]
+
+
+def test_what_a_nested_builder_writes_to_is_a_volume():
+    """Its root is read-only; where its image has scratch files the Dockerfile says."""
+    variables = dict(re.findall(r"(TMPDIR|STRAKE_WORK_DIR)=(\S+)", (ROOT / "Dockerfile").read_text()))
+    mounts = {
+        mount["mountPath"]
+        for mount in container_of(PodForm.NESTED)["volumeMounts"]
+        if not mount.get("readOnly")
+    }
+    assert {*variables.values(), "/tmp", "/run"} <= mounts
 
 
 def test_a_nested_pod_with_the_runtimes_proc():
