@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from strake_operator.settings import Settings
 
 
-# Volume, and what is written to of a root that is read-only: TMPDIR of the image and where libraries look anyway.
+# Volumes, and where the builder writes on a root that is read-only: its TMPDIR, and where libraries look.
 _SCRATCH = (
     ("work", paths.WORK_DIRECTORY),
     ("run", "/run"),
