@@ -191,7 +191,8 @@ class Reconciler:
             action.form,
             action.why,
         )
-        logger.info("ImageBuild %s/%s: starting Job %s", build.namespace, build.name, action.job)
+        why = f" ({action.why})" if action.why else ""
+        logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
         settings = self._settings
         if self._registries is not None:
             settings = replace(settings, registries=self._registries.current())
@@ -205,7 +206,7 @@ class Reconciler:
             before.job,
             before.observed_generation,
         ):
-            await self._cluster.announce(build, "Normal", "Started", f"started Job {status.job}", moment)
+            await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
             for warning in status.warnings or ():
                 await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
         if (status.phase, status.observed_generation) == (before.phase, before.observed_generation):
@@ -218,6 +219,13 @@ class Reconciler:
             await self._cluster.announce(
                 build, "Warning", status.failure.reason, status.failure.message + where, moment
             )
+
+
+def _started(status: ImageBuildStatus) -> str:
+    """Return what is told of a Job, with the reason where its pod is isolated less than it might be."""
+    isolation = status.isolation
+    less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
+    return f"started Job {status.job}{less}"
 
 
 def _ends(build: Build, decision: Decision) -> bool:

@@ -25,6 +25,7 @@ class Cluster:
         self.done: list[tuple[str, object]] = []
         self.status, self.reads = None, 0
         self.made: list[str] = []
+        self.told: list[str] = []
 
     def _do(self, what, detail=None):
         if (failure := self.failures.get(what)) is not None:
@@ -59,6 +60,7 @@ class Cluster:
 
     async def announce(self, _build, kind, reason, message, moment):
         self._do("announce", (kind, reason))
+        self.told.append(message)
 
 
 def reconcile(cluster, lines=None, watched=None):
@@ -235,6 +237,9 @@ def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     looked_at(reconciler, cluster)
     assert ("delete", "first") in cluster.done
     assert cluster.status.job.endswith("-chroot")
+    assert cluster.told[-1] == (
+        f"started Job {cluster.status.job}, isolated by chroot: on node n1: seccomp"
+    ), "kubectl describe shows it"
     cluster.the_build, cluster.found = build(name="other"), ()
     looked_at(reconciler, cluster, "other")
     assert cluster.status.job.endswith("-chroot")
