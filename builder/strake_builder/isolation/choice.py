@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, assert_never
 
 from strake_builder.errors import IsolationError
@@ -26,14 +25,6 @@ _HINTS: Final[dict[Way, str]] = {
     " allow user namespaces (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)",
     "chroot": "run as root of a container whose root file system can be written to",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """What a trial was doing when it was refused."""
-
-    doing: str
-    error: OSError
 
 
 def choose(wanted: Wanted) -> Isolation:
