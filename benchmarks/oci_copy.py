@@ -30,9 +30,9 @@ from strake_oci.spec.digest import DiffID, Hasher
 from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Manifest
 from strake_oci.spec.platform import Platform
-from tests.fixtures.go_tools import crane, distribution
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.fixtures.building.go_tools import crane, distribution
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 
 
 @dataclass(frozen=True)

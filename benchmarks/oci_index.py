@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from benchmarks.oci_copy import commands, measured
 
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.go_tools import distribution
-from tests.fixtures.images import make_index
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.go_tools import distribution
+from tests.fixtures.content.images import make_index
+from tests.fixtures.servers.registry import running_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,9 +92,9 @@ def main() -> None:
             for tool in order[number % 3 :] + order[: number % 3]:
                 with (
                     running_registry(program=distribution()) as target,
-                    delayed(target.host, one_way) as place,
+                    delayed(target.host, one_way) as near,
                 ):
-                    command = commands(f"{far}/bench/index:1", f"{place}/bench/index:1")[tool]
+                    command = commands(f"{far}/bench/index:1", f"{near}/bench/index:1")[tool]
                     if tool == "skopeo":
                         command.insert(2, "--all")
                     walls.setdefault(tool, []).append(measured(command).wall)

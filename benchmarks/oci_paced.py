@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from benchmarks.oci_copy import Run, commands, measured, push_large
 
 from strake_oci.registry.images import RegistryImages
-from tests.fixtures.go_tools import distribution
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.go_tools import distribution
+from tests.fixtures.servers.registry import running_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

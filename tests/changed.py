@@ -47,11 +47,11 @@ def affected(changed: Iterable[str], root: Path = ROOT) -> list[str]:
 
 def _mirrors(name: str, root: Path) -> set[Path]:
     """Return the unit tests of a source file; where it has none of its own, those of the nearest directory with any."""
-    place = root / "tests/unit" / name
-    own = place.with_name(f"test_{place.name}")
+    path = root / "tests/unit" / name
+    own = path.with_name(f"test_{path.name}")
     if own.exists():
         return {own}
-    folder = next(each for each in place.parents if each.is_dir())
+    folder = next(each for each in path.parents if each.is_dir())
     return {folder} if folder != root / "tests/unit" else set()
 
 

@@ -5,7 +5,7 @@
     go          Go, and the modules that a helper program is compiled from
     cluster     the test cluster
 
-It is told by where a test is and by what its module imports. `pytest -m "not root"` and
+It follows from where a test is and by what its module imports. `pytest -m "not root"` and
 the like choose by it; `make unit` runs what needs nothing.
 """
 
@@ -31,6 +31,7 @@ PLACES = {
     "oracles/test_directory.py": ("go",),
     "oracles/test_names.py": ("go",),
     "unit/strake_builder/cli/test_commands.py": ("root",),
+    "unit/strake_builder/isolation/chroot": ("root",),
     "unit/strake_builder/rootfs": ("root",),
     "unit/strake_builder/sandbox/test_socket_filter.py": ("root",),
     "unit/strake_builder/solve/images": ("root",),
@@ -40,7 +41,7 @@ PLACES = {
 }
 """Beginning of a path in tests/ → what every test there needs."""
 IMPORTS = {
-    "tests.fixtures.go_tools": "go",
+    "tests.fixtures.building.go_tools": "go",
     "tests.oracles.go_oracle": "go",
 }
 """Module → what tests need that use something of it."""
@@ -53,5 +54,5 @@ def needs(path: str, origins: Iterable[str]) -> frozenset[str]:
         path: The test's file, from tests/, with slashes.
         origins: The modules that define what the test's own module holds.
     """
-    by_place = {need for place, wanted in PLACES.items() if path.startswith(place) for need in wanted}
-    return frozenset(by_place | {IMPORTS[name] for name in origins if name in IMPORTS})
+    by_path = {need for prefix, wanted in PLACES.items() if path.startswith(prefix) for need in wanted}
+    return frozenset(by_path | {IMPORTS[name] for name in origins if name in IMPORTS})

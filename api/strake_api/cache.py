@@ -54,7 +54,7 @@ class BuildCache(Document):
     inline: bool = False
     """Note in the image which steps its layers are, so that a later build can name it in `images`."""
     no_cache: bool = False
-    """Run every step anew; what they come to is kept."""
+    """Run every step anew; the results are kept."""
     no_cache_filter: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
     ] = ()

@@ -131,7 +131,7 @@ class Cache(Document):
     inline: bool = False
     """Note in the image which steps its layers are, so that a later build can name it in `images`."""
     reads: bool = True
-    """Whether results are looked for; what steps come to is kept either way."""
+    """Whether results are looked for; results are kept either way."""
     writes: bool = True
     """Whether results are put into the repository."""
     fresh_stages: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 from benchmarks.builders.installed import installed_strake
 
-from tests.fixtures.go_tools import built
+from tests.fixtures.building.go_tools import built
 
 _STARTING_SECONDS: Final = 30
 _BUILDKIT: Final = "github.com/moby/buildkit/cmd"
@@ -193,15 +193,15 @@ class Buildah:
         yield Running(state)
 
     def command(self, running: Running, order: Order) -> list[str]:  # noqa: D102 - see Builder
-        place = f"--root {running.state}/storage --runroot {running.state}/run --storage-driver overlay"
+        storage = f"--root {running.state}/storage --runroot {running.state}/run --storage-driver overlay"
         flags = "--layers --jobs 4 --tls-verify=false -q"
         if order.cache_to:
             flags += f" --cache-to {order.cache_to}"
         if order.cache_from:
             flags += f" --cache-from {order.cache_from}"
         script = (
-            f"buildah {place} build {flags} -t {order.destination} {order.context} "
-            f"&& buildah {place} push -q --tls-verify=false {order.destination}"
+            f"buildah {storage} build {flags} -t {order.destination} {order.context} "
+            f"&& buildah {storage} push -q --tls-verify=false {order.destination}"
         )
         # what it leaves mounted ends with its namespace
         return ["unshare", "--mount", "sh", "-c", script]

@@ -9,10 +9,11 @@ It knows no Dockerfile and no Kubernetes, so that it can stand on its own.
 their JSON |
 | `images` | the protocols of image stores |
 | `registry` | … a registry; `RegistryClient` is the way in |
-| `layout`, `archive`, `archive_reader`, `memory` | … a directory, a tar, memory; `layout_index` has their
-names |
+| `layout`, `archive`, `archive_reader`, `memory` | … a directory, a tar, memory; `layout_reader`,
+`image_writer` and `file_upload` are what they share, `layout_index` has their names |
 | `copying` | `copy_image`: from any store to any other |
 | `credentials` | Docker's config, helper programs, clouds, login and logout |
-| `verify`, `remembered` | checked readers; values that expire |
+| `verify`, `ttl_cache` | checked readers; values that expire |
+| `cancellation` | ends what is under way |
 | `errors` | the tree of everything that is raised |
 """

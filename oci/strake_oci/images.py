@@ -1,4 +1,4 @@
-"""PullSources where images live, by what they can do: the two protocols that `copying` needs.
+"""Where images live, by what can be done there: the two protocols that `copying` needs.
 
 Implementations: `registry.images.RegistryImages`, `layout.Layout`, `archive` (tar files) and
 `memory.MemoryImages`; one contract test suite runs against all of them.
@@ -105,6 +105,6 @@ class ImageWriter(Protocol):
         """Write a manifest or index, and let a tag point to it.
 
         Raises:
-            OCIError: The place cannot be written.
+            OCIError: The store cannot be written.
         """
         ...

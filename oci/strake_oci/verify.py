@@ -1,8 +1,9 @@
-"""Readers that do not let wrong content through, for content that comes from anywhere but a registry."""
+"""Readers that do not let wrong content through, and copies that do not either."""
 
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from strake_oci.errors import DigestMismatchError, MirrorError, SizeExceededError, SizeMismatchError
@@ -32,7 +33,38 @@ class Source(Protocol):
         ...
 
 
-class VerifyingReader(io.RawIOBase):
+class CheckedReader(io.RawIOBase):
+    """A binary file whose content is checked while it is read: all follows from reading a piece."""
+
+    @abstractmethod
+    def _read(self, size: int) -> bytes:
+        """Return at most so many bytes, and b"" only at the end of verified content."""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return at most `size` bytes, and b"" only at the end of verified content.
+
+        Without a size, the whole rest is returned: only for blobs that are known to be small.
+
+        Raises:
+            DigestMismatchError, SizeExceededError, SizeMismatchError: It is not what it should be.
+        """
+        if size is None or size < 0:
+            return b"".join(iter(lambda: self._read(PIECE), b""))
+        return self._read(size)
+
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+        """Fill the buffer with what there is, at least one byte unless at the end."""
+        view = memoryview(buffer).cast("B")
+        data = self._read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+class VerifyingReader(CheckedReader):
     """A binary file that is checked while it is read: the last piece is handed out only if all is right.
 
     Args:
@@ -53,18 +85,7 @@ class VerifyingReader(io.RawIOBase):
         self._on_bytes = on_bytes
         self._checked = False
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return at most `size` bytes, and b"" only at the end of verified content.
-
-        Raises:
-            DigestMismatchError, SizeExceededError, SizeMismatchError: It is not what it should be.
-        """
-        if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(PIECE), b""))
+    def _read(self, size: int) -> bytes:
         piece = (self._raw.read(size) or b"") if size else b""
         self._hasher.update(piece)
         if self._on_bytes and piece:
@@ -72,13 +93,6 @@ class VerifyingReader(io.RawIOBase):
         if self._hasher.size >= self.descriptor.size or (size and not piece):
             self._check()
         return piece
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        """Fill the buffer with what there is."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         """Close the file."""

@@ -11,7 +11,7 @@ from tests.cluster.lifecycle import environment
 
 
 class KubectlError(Exception):
-    """kubectl ended with a status other than zero; the message is what it said."""
+    """kubectl ended with a status other than zero; the message is its standard error."""
 
 
 def kubectl(*arguments: str, manifest: Any = None, timeout: float = 120) -> str:

@@ -162,11 +162,13 @@ def _wait_for_node(programs: Path, supervisor: subprocess.Popen[bytes]) -> None:
 
 def _wait(supervisor: subprocess.Popen[bytes], problem, component: str) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while (said := problem()) is not None:
+    while (found := problem()) is not None:
         if supervisor.poll() is not None:
             raise ClusterError(_explain(f"the cluster's supervisor ended with {supervisor.returncode}"))
         if time.monotonic() > deadline:
-            raise ClusterError(_explain(f"{component} was not ready after {START_SECONDS} s: {said.strip()}"))
+            raise ClusterError(
+                _explain(f"{component} was not ready after {START_SECONDS} s: {found.strip()}")
+            )
         time.sleep(0.1)
 
 

@@ -1,4 +1,4 @@
-"""What the machine must have, said in one clear sentence where it does not."""
+"""What the machine must have, in one clear sentence where it does not."""
 
 from __future__ import annotations
 

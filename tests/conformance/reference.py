@@ -22,7 +22,7 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -96,20 +96,20 @@ def result(image: Flat, bases: dict[str, Flat]) -> dict[str, object]:
         ),
         None,
     )
-    below = bases[base] if base else Flat(image.config, 0)
+    flat_base = bases[base] if base else Flat(image.config, 0)
     config = json.loads(image.config.serialize())["config"]
     config = {key: value for key, value in config.items() if value not in (None, "", [], {})}
     if "Env" in config:
         config["Env"] = sorted(config["Env"])
-    changed = {p: f for p, f in sorted(image.paths.items()) if compared(p) and below.paths.get(p) != f}
+    changed = {p: f for p, f in sorted(image.paths.items()) if compared(p) and flat_base.paths.get(p) != f}
     groups = {group for group in image.link_groups() if group & set(changed)}
     return {
         "outcome": "success",
         "base": base,
-        "layers_on_base": image.layers - below.layers,
+        "layers_on_base": image.layers - flat_base.layers,
         "config": config,
         "changed": changed,
-        "removed": sorted(p for p in below.paths if p not in image.paths and compared(p)),
+        "removed": sorted(p for p in flat_base.paths if p not in image.paths and compared(p)),
         "hard_links": sorted(sorted(group) for group in groups),
     }
 

@@ -17,7 +17,7 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
-from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -25,7 +25,7 @@ STRAKE = Path(sys.executable).parent / "strake"
 KINDS = ("overlay", "scan")
 OTHERWISE: dict[tuple[str, str], dict] = {
     # One file under two names stays one file: overlay parts the names when it copies one of them up, and
-    # the reference stands on overlay. On a plain file system, writing to /h/1 writes to /h/2 as well.
+    # the reference uses overlay. On a plain file system, writing to /h/1 writes to /h/2 as well.
     ("scan", "hardlinks_across_layers"): {
         "content": {"/h/2": b"a\nb\n", "/h/3": b"a\nb\n"},
         "hard_links": [["/h/2", "/h/3"]],

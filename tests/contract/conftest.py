@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.snapshots import KINDS, layer_of
+from tests.fixtures.content.snapshots import KINDS, layer_of
 
 
 @pytest.fixture(params=KINDS)
@@ -12,4 +12,4 @@ def step(request, tmp_path):
     """Run a step on a backend: `step(layers, act)`."""
     work = tmp_path / "work"
     work.mkdir()
-    return lambda below, act, **options: layer_of(request.param, work, below, act, **options)
+    return lambda lowers, act, **options: layer_of(request.param, work, lowers, act, **options)

@@ -15,11 +15,11 @@ from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from tests.faults.moves import always_in_parts
-from tests.fixtures.certificates import certificates
-from tests.fixtures.go_tools import distribution
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import DEBIAN_REGISTRY, running_registry
-from tests.fixtures.token_server import running_token_server
+from tests.fixtures.building.go_tools import distribution
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.certificates import certificates
+from tests.fixtures.servers.registry import DEBIAN_REGISTRY, running_registry
+from tests.fixtures.servers.token_server import running_token_server
 
 __all__ = ["certificates"]
 

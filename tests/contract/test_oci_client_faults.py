@@ -24,7 +24,7 @@ from strake_oci.spec.reference import Repository
 from tests.faults import faults, moves
 from tests.faults.moves import LARGE, SMALL, pull
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.images import make_image
+from tests.fixtures.content.images import make_image
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from strake_oci.spec.digest import Digest
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL, pull, push, stored, stream
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.images import make_image
+from tests.fixtures.content.images import make_image
 
 
 @pytest.fixture

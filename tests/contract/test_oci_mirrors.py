@@ -1,4 +1,4 @@
-"""Mirrors that fail, lie or cannot be reached: whoever pulls gets what was asked for, from somebody."""
+"""Mirrors that fail, lie or cannot be reached: a pull gets what was asked for, from somebody."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from strake_oci.verify import despite_mirrors
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL
 from tests.faults.registry import FAST, FaultyRegistry
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import free_port, running_registry
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import free_port, running_registry
 
 MANIFEST = b'{"schemaVersion":2}'
 PLAIN = RegistrySettings(plain_http=True)
@@ -45,9 +45,9 @@ def mirror():
 
 @pytest.fixture
 def client(registry, mirror):
-    for place in (registry, mirror):
-        place.put_blob(LARGE)
-        place.put_manifest(MANIFEST, mediatype.OCI_MANIFEST, "1")
+    for server in (registry, mirror):
+        server.put_blob(LARGE)
+        server.put_manifest(MANIFEST, mediatype.OCI_MANIFEST, "1")
     with mirrored(registry.host, mirror.host) as made:
         yield made
 
@@ -119,13 +119,13 @@ class TestPassedOver:
         with mirrored(registry.host, dead) as client:
             client._record = MirrorRecord(lambda: now[0])
             assert read(client, registry) == LARGE
-            assert places(client, registry.repository()) == [registry.host]
+            assert sources(client, registry.repository()) == [registry.host]
             assert read(client, registry) == LARGE
             now[0] += UNREACHED + 1
-            assert places(client, registry.repository()) == [dead, registry.host]
+            assert sources(client, registry.repository()) == [dead, registry.host]
 
 
-def places(client, repository):
+def sources(client, repository):
     asked = client._sources(repository)
     return [session.repository.registry for session in (*asked.mirrors, asked.last)]
 
@@ -197,12 +197,12 @@ class TestLies:
                 mirror.add(faults.send(wrong(LARGE), path="/blobs/"))
             case _:
                 mirror.add(faults.endless(path="/blobs/"))
-        told = []
-        with mirrored(registry.host, mirror.host, warn=told.append) as client:
+        warnings = []
+        with mirrored(registry.host, mirror.host, warn=warnings.append) as client:
             for _ in range(3):
                 client.manifest(registry.repository(), Digest.sha256(MANIFEST))
                 assert despite_mirrors(lambda: read(client, registry)) == LARGE
-        (warning,) = told
+        (warning,) = warnings
         assert f"the mirror {mirror.host}/team/app does not serve what it should" in warning
         digest = Digest.sha256(MANIFEST if lie == "a manifest" else LARGE)
         assert str(digest) in warning
@@ -211,18 +211,18 @@ class TestLies:
     def test_nothing_is_told_of_mirrors_that_are_only_away(self, registry, mirror):
         registry.put_blob(LARGE)
         mirror.add(faults.status(503, method="GET", times=99))
-        told = []
-        with mirrored(registry.host, f"localhost:{free_port()}", mirror.host, warn=told.append) as client:
+        warnings = []
+        with mirrored(registry.host, f"localhost:{free_port()}", mirror.host, warn=warnings.append) as client:
             assert read(client, registry) == LARGE
-        assert not told
+        assert not warnings
 
     def test_only_mirrors_and_all_of_them_lie(self, registry, mirror):
         with (
             FaultyRegistry() as second,
             mirrored(registry.host, mirror.host, second.host, only=True) as client,
         ):
-            for place in (mirror, second):
-                place.store.blobs["team/app", str(Digest.sha256(LARGE))] = wrong(LARGE)
+            for server in (mirror, second):
+                server.store.blobs["team/app", str(Digest.sha256(LARGE))] = wrong(LARGE)
             with pytest.raises(MirrorError):
                 read(client, registry)
             for _ in range(2):
@@ -254,9 +254,9 @@ class TestCopies:
     @pytest.fixture
     def image(self, source, lying):
         made = make_image()
-        for place in (source, lying):
-            with place.client() as client:
-                made.write(RegistryImages(client, place.repository("team/app")), "1")
+        for server in (source, lying):
+            with server.client() as client:
+                made.write(RegistryImages(client, server.repository("team/app")), "1")
         layer = made.blobs[-1][0].digest.encoded
         path = lying.root / "docker/registry/v2/blobs/sha256" / layer[:2] / layer / "data"
         path.write_bytes(wrong(path.read_bytes()))

@@ -14,7 +14,7 @@ import pytest
 
 from strake_oci.copying import copy_image
 from strake_oci.errors import DigestMismatchError, MirrorError, NotFoundError, OCIError, StoppedError
-from strake_oci.http.cancellation import LAST_WORDS
+from strake_oci.http.last_words import LAST_WORDS
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy, TLSSettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor
@@ -22,10 +22,10 @@ from strake_oci.spec.reference import Repository
 from tests.faults import faults
 from tests.faults.moves import always_in_parts
 from tests.faults.registry import FaultyRegistry
-from tests.fixtures.certificates import certificates
-from tests.fixtures.images import make_image
-from tests.fixtures.registry import running_registry
-from tests.fixtures.silence import Silence, deaf_port, mute_port
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.certificates import certificates
+from tests.fixtures.servers.registry import running_registry
+from tests.fixtures.servers.silence import Silence, deaf_port, mute_port
 
 __all__ = ["certificates"]
 

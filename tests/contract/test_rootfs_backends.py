@@ -11,7 +11,7 @@ import stat
 
 import pytest
 
-from tests.fixtures.snapshots import make_layer, names
+from tests.fixtures.content.snapshots import make_layer, names
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_bind_service, effective
 

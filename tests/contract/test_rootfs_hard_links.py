@@ -1,4 +1,4 @@
-"""Names of one file on every rootfs backend; where overlay parts them, that is said here."""
+"""Names of one file on every rootfs backend; where overlay parts them, the test says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.fixtures.snapshots import KINDS, layer_of, make_layer
+from tests.fixtures.content.snapshots import KINDS, layer_of, make_layer
 
 LINK = b"1"
 

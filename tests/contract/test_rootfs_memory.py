@@ -8,7 +8,7 @@ import tempfile
 import pytest
 
 from strake_builder.rootfs.mounts.memory_directory import SHARED_MEMORY
-from tests.fixtures.many_entries import peak_memory
+from tests.fixtures.content.many_entries import peak_memory
 
 FEW, MANY = 4_000, 40_000
 SLACK = 4 << 20

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from strake_builder.rootfs.backends.selection import open_snapshotter
 from strake_builder.rootfs.unpack.archive import unpack_layer
-from tests.fixtures.hostile_images import layer
-from tests.fixtures.isolated import isolated
-from tests.fixtures.snapshots import KINDS, layer_of, make_layer, names, tree_of
-from tests.fixtures.tar_members import member
+from tests.fixtures.building.isolated import isolated
+from tests.fixtures.content.hostile_images import layer
+from tests.fixtures.content.snapshots import KINDS, layer_of, make_layer, names, tree_of
+from tests.fixtures.content.tar_members import member
 
 NAMES = ("a", "b", "c")
 MEMBERS = {

@@ -12,10 +12,10 @@ import pytest
 from strake_builder.rootfs.backends.selection import open_snapshotter
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from tests.contract.test_rootfs_backends import write
-from tests.fixtures.hostile_images import layer
-from tests.fixtures.isolated import isolated
-from tests.fixtures.snapshots import KINDS, make_layer, names
-from tests.fixtures.tar_members import DIR, member
+from tests.fixtures.building.isolated import isolated
+from tests.fixtures.content.hostile_images import layer
+from tests.fixtures.content.snapshots import KINDS, make_layer, names
+from tests.fixtures.content.tar_members import DIR, member
 
 
 def test_a_sparse_file_stays_small_on_disk(step, tmp_path):

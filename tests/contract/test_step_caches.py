@@ -18,7 +18,7 @@ from strake_builder.layers.blobs import PulledLayer, WrittenLayer
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import DiffID, Digest
-from tests.fixtures.registry import registry
+from tests.fixtures.servers.registry import registry
 
 __all__ = ["registry"]
 
@@ -26,7 +26,7 @@ KEY, OTHER, THIRD = (key_of(name) for name in ("one", "two", "three"))
 NOW = datetime.now(UTC).replace(microsecond=123456)
 
 
-class Place:
+class CacheOfOneKind:
     """A cache of one kind; `open` gives it anew, as the next build finds it."""
 
     def __init__(self, kind, tmp_path, registry, scope) -> None:
@@ -38,14 +38,14 @@ class Place:
             usage = self.scope.enter_context(Usage(str(self.directory / "usage")))
             return LocalCache(str(self.directory), usage, self.warnings.append)
         client = self.scope.enter_context(self.registry.client())
-        place = self.registry.repository(f"cache/{self.directory.parent.name}".lower())
-        return RegistryCache(client, place, timedelta(days=1), self.warnings.append)
+        repository = self.registry.repository(f"cache/{self.directory.parent.name}".lower())
+        return RegistryCache(client, repository, timedelta(days=1), self.warnings.append)
 
 
 @pytest.fixture(params=["directory", "repository"])
-def place(request, tmp_path, registry):
+def cached(request, tmp_path, registry):
     with contextlib.ExitStack() as scope:
-        yield Place(request.param, tmp_path, registry, scope)
+        yield CacheOfOneKind(request.param, tmp_path, registry, scope)
 
 
 @pytest.fixture
@@ -62,67 +62,67 @@ def written(tmp_path, content: bytes) -> WrittenLayer:
     )
 
 
-def read(place, layer) -> bytes:
+def read(cached, layer) -> bytes:
     if isinstance(layer, WrittenLayer):
         with open(layer.path, "rb") as file:
             return file.read()
     assert isinstance(layer, PulledLayer)
-    with place.registry.client() as client, client.open_blob(layer.repository, layer.descriptor) as blob:
+    with cached.registry.client() as client, client.open_blob(layer.repository, layer.descriptor) as blob:
         return b"".join(iter(lambda: blob.read(1 << 16), b""))
 
 
-def test_nothing_is_found_where_nothing_was_kept(place):
-    assert place.open().lookup(KEY) is None
-    assert place.warnings == []
+def test_nothing_is_found_where_nothing_was_kept(cached):
+    assert cached.open().lookup(KEY) is None
+    assert cached.warnings == []
 
 
-def test_what_is_kept_is_found_by_the_next_build(place, layer, tmp_path):
-    place.open().store((KEY,), CachedStep(layer, NOW))
+def test_what_is_kept_is_found_by_the_next_build(cached, layer, tmp_path):
+    cached.open().store((KEY,), CachedStep(layer, NOW))
     (tmp_path / "blob-7").unlink()  # the build's own directory is gone by then
-    found = place.open().lookup(KEY)
+    found = cached.open().lookup(KEY)
     assert (found.layer.descriptor, found.layer.diff_id, found.created) == (
         layer.descriptor,
         layer.diff_id,
         NOW,
     )
-    assert gzip.decompress(read(place, found.layer)) == b"a layer"
+    assert gzip.decompress(read(cached, found.layer)) == b"a layer"
 
 
-def test_every_key_finds_the_same(place, layer):
-    cache = place.open()
+def test_every_key_finds_the_same(cached, layer):
+    cache = cached.open()
     cache.store((KEY, OTHER), CachedStep(layer, NOW))
     assert cache.lookup(KEY) == cache.lookup(OTHER)
     assert cache.lookup(THIRD) is None
 
 
-def test_a_step_that_changed_nothing_is_a_result_too(place):
-    cache = place.open()
+def test_a_step_that_changed_nothing_is_a_result_too(cached):
+    cache = cached.open()
     cache.store((KEY,), CachedStep(None, NOW))
-    assert place.open().lookup(KEY) == CachedStep(None, NOW)
+    assert cached.open().lookup(KEY) == CachedStep(None, NOW)
 
 
-def test_an_outline_is_kept_in_the_entry_itself(place):
+def test_an_outline_is_kept_in_the_entry_itself(cached):
     outline = CachedStep(None, NOW, bytes(range(256)) * 256)
-    place.open().store((KEY,), outline)
-    assert place.open().lookup(KEY) == outline
+    cached.open().store((KEY,), outline)
+    assert cached.open().lookup(KEY) == outline
 
 
-def test_the_last_result_counts(place, tmp_path, layer):
-    cache = place.open()
+def test_the_last_result_counts(cached, tmp_path, layer):
+    cache = cached.open()
     cache.store((KEY,), CachedStep(layer, NOW))
     newer = written(tmp_path, b"another layer")
     cache.store((KEY,), CachedStep(newer, NOW))
-    assert place.open().lookup(KEY).layer.descriptor == newer.descriptor
+    assert cached.open().lookup(KEY).layer.descriptor == newer.descriptor
 
 
-def test_keeping_twice_is_keeping_once(place, layer):
+def test_keeping_twice_is_keeping_once(cached, layer):
     for _ in range(2):
-        place.open().store((KEY,), CachedStep(layer, NOW))
-    assert place.open().lookup(KEY).layer.descriptor == layer.descriptor
+        cached.open().store((KEY,), CachedStep(layer, NOW))
+    assert cached.open().lookup(KEY).layer.descriptor == layer.descriptor
 
 
-def test_many_threads_keep_and_find(place, tmp_path):
-    cache = place.open()
+def test_many_threads_keep_and_find(cached, tmp_path):
+    cache = cached.open()
     layers = [written(tmp_path, b"x" * (1000 + number)) for number in range(8)]
 
     def both(number: int):
@@ -134,4 +134,4 @@ def test_many_threads_keep_and_find(place, tmp_path):
         found = list(pool.map(both, range(8)))
     assert [f.layer.descriptor for f in found] == [layer.descriptor for layer in layers]
     assert cache.lookup(KEY).layer.descriptor in {layer.descriptor for layer in layers}
-    assert place.warnings == []
+    assert cached.warnings == []

@@ -1,4 +1,4 @@
-"""Tells whoever watches what happens and how long it took."""
+"""Tells the audience what happens and how long it took."""
 
 from __future__ import annotations
 

@@ -29,10 +29,10 @@ def test_other_sources_are_copied_by_a_new_pod_that_pulls_no_layer(namespace):
         status = finished(namespace, name=name)
         return status, kubectl("logs", f"job/{status['job']}", "-n", namespace)
 
-    first, said = built("first", "one\n")
-    assert ": pulled " in said
-    second, said = built("second", "two\n")
+    first, log = built("first", "one\n")
+    assert ": pulled " in log
+    second, log = built("second", "two\n")
     assert (second["phase"], second["steps"]["cached"]) == ("Succeeded", 1)
-    assert ": pulled " not in said
+    assert ": pulled " not in log
     assert second["digest"] != first["digest"]
     assert run_image(namespace, second["image"], "cat", "/src/main") == "two\n"

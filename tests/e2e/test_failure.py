@@ -99,7 +99,7 @@ def test_a_namespace_that_admits_no_builders(namespace):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"source": {}}, "exactly one of git, configMap or inline"),
         ({"source": {"inline": {"other": "x"}}}, "holds no file of the name"),
@@ -127,8 +127,8 @@ def test_a_namespace_that_admits_no_builders(namespace):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_mistakes_are_refused_at_apply(namespace, change, said):
-    with pytest.raises(KubectlError, match=said) as caught:
+def test_mistakes_are_refused_at_apply(namespace, change, message):
+    with pytest.raises(KubectlError, match=message) as caught:
         # As kubectl apply, which has a limit of its own for large objects.
         kubectl("create", "-n", namespace, "-f", "-", manifest=manifest("FROM TINY\n", **change))
     assert "index out of bounds" not in str(caught.value)

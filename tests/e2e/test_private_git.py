@@ -11,8 +11,8 @@ from tests.cluster.settings import NODE_IP
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
 from tests.e2e.builds import build, manifest, run_image
-from tests.fixtures.certificates import make_certificates
-from tests.fixtures.git_server import running_git_server
+from tests.fixtures.servers.certificates import make_certificates
+from tests.fixtures.servers.git_server import running_git_server
 
 TOKEN = "nobody-else-knows-this"
 SECRET = "git-token"

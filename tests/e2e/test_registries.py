@@ -17,10 +17,10 @@ from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE, install
 from tests.demo.own_images import own_images
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
-from tests.fixtures.certificates import Certificates, make_certificates
-from tests.fixtures.https import make_repository, running_web_server
-from tests.fixtures.proxy import Proxy, running_proxy
-from tests.fixtures.registry import LocalRegistry, running_registry
+from tests.fixtures.servers.certificates import Certificates, make_certificates
+from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.proxy import Proxy, running_proxy
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.layouts import image_layout
 
 SECRET = "registry-client"

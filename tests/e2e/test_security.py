@@ -18,7 +18,7 @@ ACCOUNT = f"system:serviceaccount:{NAMESPACE}:strake-operator"
 def may(verb: str, what: str) -> bool:
     resource, _, subresource = what.partition("/")
     try:
-        said = kubectl(
+        answer = kubectl(
             "auth",
             "can-i",
             verb,
@@ -27,7 +27,7 @@ def may(verb: str, what: str) -> bool:
             f"--as={ACCOUNT}",
             "--all-namespaces",
         )
-        return said.strip() == "yes"
+        return answer.strip() == "yes"
     except KubectlError:
         return False
 

@@ -15,8 +15,8 @@ import traceback
 from pathlib import Path
 
 from tests.fuzz.invariants import check
-from tests.oracles.corpus import CORPUS
-from tests.oracles.generator import Generator
+from tests.oracles.texts.corpus import CORPUS
+from tests.oracles.texts.generator import Generator
 
 FINDINGS = Path(__file__).parent / "findings"
 SNIPPETS = (

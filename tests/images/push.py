@@ -21,8 +21,8 @@ def push_image(name: str, reference: str, credentials: CredentialSource | None =
     target = Reference.parse(reference)
     layout = Layout(image_layout(name))
     with RegistryClient(ClientSettings.insecure(target.repository.registry), credentials) as client:
-        place = RegistryImages(client, target.repository)
-        return str(copy_image(layout, "latest", place, target.tag).digest)
+        images = RegistryImages(client, target.repository)
+        return str(copy_image(layout, "latest", images, target.tag).digest)
 
 
 if __name__ == "__main__":

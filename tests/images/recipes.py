@@ -2,7 +2,7 @@
 
     tiny     a static busybox, root only
     base     Debian 12, minbase
-    python   Debian 12 with Python 3.11, crun and git: Strake's own image stands on it
+    python   Debian 12 with Python 3.11, crun and git: the base of Strake's own image
     pause    one static program that waits, for the test cluster's pod sandboxes
 
 A recipe writes one uncompressed layer. The same recipe and the same Debian packages give the same
@@ -51,7 +51,7 @@ class Recipe:
     """Bytes that change when the content may change: part of the cache key."""
     config: RuntimeConfig
     expected: str
-    """A word on how long it takes, for whoever waits."""
+    """A word on how long it takes, for those who wait."""
 
     def key(self) -> str:
         """A short hash of everything that the image is made of, this file among it: a kept image is never stale."""

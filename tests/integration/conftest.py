@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.fixtures.builds import base_registry, builder
-from tests.fixtures.certificates import certificates
-from tests.fixtures.registry import running_registry
+from tests.fixtures.building.builds import base_registry, builder
+from tests.fixtures.servers.certificates import certificates
+from tests.fixtures.servers.registry import running_registry
 
 __all__ = ["base_registry", "builder", "certificates"]
 

@@ -234,7 +234,7 @@ def run_ours(
 
 
 def _chain(planned: BuildPlan) -> list[int]:
-    """Return the target and the stages that it stands on, lowest first."""
+    """Return the target and the stages that it builds on, lowest first."""
     found = [planned.target]
     while isinstance(base := planned.every_stage[found[0]].base, StageBase):
         found.insert(0, base.index)

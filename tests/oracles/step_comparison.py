@@ -1,4 +1,4 @@
-"""What the executor is told, in one form for both sides: arguments, environment, mounts, copies, owners."""
+"""What the executor is given, in one form for both sides: arguments, environment, mounts, copies, owners."""
 
 from __future__ import annotations
 

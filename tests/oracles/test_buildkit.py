@@ -12,10 +12,10 @@ from strake_builder.frontend.patterns import glob
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
 from strake_builder.frontend.words.lexer import WordLexer
 from tests.oracles.comparison import compare, run_ours
-from tests.oracles.corpus import CORPUS
 from tests.oracles.disagreements import DIFFERENT_FILES, DIFFERENT_PATTERNS, DIFFERENT_WORDS
-from tests.oracles.drawn_texts import ignore_patterns, modes, paths, substitutions
-from tests.oracles.generator import dockerfiles
+from tests.oracles.texts.corpus import CORPUS
+from tests.oracles.texts.drawn_texts import ignore_patterns, modes, paths, substitutions
+from tests.oracles.texts.generator import dockerfiles
 
 VARIABLES = {"A": "xaxbx", "B": "", "a": "a/b c*d?", "x": "\\x\n?y"}
 

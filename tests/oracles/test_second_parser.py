@@ -17,9 +17,9 @@ from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.logical_lines import LineReader
 from strake_builder.frontend.text.source import SourceText, split_lines
 from strake_builder.frontend.words.lexer import WordLexer
-from tests.oracles.corpus import CORPUS
-from tests.oracles.drawn_texts import ignore_patterns, paths, substitutions
-from tests.oracles.generator import dockerfiles
+from tests.oracles.texts.corpus import CORPUS
+from tests.oracles.texts.drawn_texts import ignore_patterns, paths, substitutions
+from tests.oracles.texts.generator import dockerfiles
 
 VARIABLES = {"A": "xaxbx", "B": "", "a": "a/b c*d?", "x": "y"}
 

@@ -12,7 +12,7 @@ from strake_builder.frontend.reading.durations import parse_duration
 from strake_builder.frontend.reading.keywords import split_keywords
 from strake_builder.frontend.reading.mounts import parse_mount
 from tests.fuzz.invariants import check, meaning
-from tests.oracles.generator import Generator
+from tests.oracles.texts.generator import Generator
 from tests.property.frontend_refusals import attempt
 
 TEXT = st.text(st.one_of(st.sampled_from(" \t\n\\`#<>E\"'$ABC{}[]=,-:"), st.characters()))

@@ -44,8 +44,8 @@ def outcome(file, text: str) -> PlatformRegistries | None:
     try:
         return read_registries(str(file))[0]
     except SettingsError as error:
-        said = str(error)
-    assert said.startswith(f"STRAKE_REGISTRIES_FILE {file}: ")
+        message = str(error)
+    assert message.startswith(f"STRAKE_REGISTRIES_FILE {file}: ")
     return None
 
 

@@ -1,5 +1,5 @@
 """Fixtures of the unit tests."""
 
-from tests.fixtures.certificates import certificates
+from tests.fixtures.servers.certificates import certificates
 
 __all__ = ["certificates"]

@@ -1,7 +1,8 @@
-"""What tests need: told for every test, and chosen by."""
+"""What tests need: known for every test, and chosen by."""
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,17 @@ from tests.needs import MARKERS, PLACES, needs
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_every_place_is_there(place):
-    folder, _, beginning = place.rpartition("/")
+@pytest.mark.parametrize("path", PLACES)
+def test_every_place_is_there(path):
+    folder, _, beginning = path.rpartition("/")
     assert list((TESTS / folder).glob(f"{beginning}*"))
+
+
+def test_no_folder_is_passed_over(request):
+    """pytest leaves out folders with the names of build products, without a word."""
+    passed_over = request.config.getini("norecursedirs")
+    folders = {folder.name for path in TESTS.rglob("test_*.py") for folder in path.relative_to(TESTS).parents}
+    assert not [name for name in folders if any(fnmatch(name, pattern) for pattern in passed_over)]
 
 
 def test_every_need_has_a_marker():
@@ -26,7 +34,7 @@ def test_every_need_has_a_marker():
     [
         ("unit/strake_api/test_text.py", (), set()),
         ("unit/strake_builder/rootfs/files/test_copy.py", (), {"root"}),
-        ("contract/test_oci_client.py", ("tests.fixtures.go_tools",), {"registry", "go"}),
+        ("contract/test_oci_client.py", ("tests.fixtures.building.go_tools",), {"registry", "go"}),
         ("e2e/test_cache.py", (), {"root", "registry", "go", "cluster"}),
     ],
 )

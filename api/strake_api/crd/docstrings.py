@@ -34,15 +34,15 @@ class DescribedSchema(GenerateJsonSchema):
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """Return what stands below the fields of a model and of the models it derives from."""
+    """Return the docstrings of the fields of a model and of the models it derives from."""
     found: dict[str, str] = {}
     for cls in reversed(model.__mro__):
         if cls.__module__.partition(".")[0] != __name__.partition(".")[0]:
             continue
         tree = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
         assert isinstance(tree, ast.ClassDef)  # noqa: S101 - the source of a class is one
-        for field, below in zip(tree.body, tree.body[1:], strict=False):
-            match field, below:
+        for field, following in zip(tree.body, tree.body[1:], strict=False):
+            match field, following:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                     found[name] = inspect.cleandoc(text)
                 case _:

@@ -1,1 +1,1 @@
-"""Results of steps by what they were made from: keys, and the places that keep them."""
+"""Results of steps by what they were made from: keys, and the stores that keep them."""

@@ -99,7 +99,7 @@ def _path(source: PathSource) -> Value:
 
 
 def _origin(origin: FileOrigin) -> Value:
-    """Return the kind of an origin; which stage or image it is, is told by the step's inputs."""
+    """Return the kind of an origin; the step's inputs tell which stage or image it is."""
     match origin:
         case FromContext():
             return "context"
@@ -119,8 +119,8 @@ def _mount(mount: Mount) -> Value:
             return ("bind", _origin(mount.source), mount.path, mount.target, mount.read_only)
         case CacheMount():
             owner = (mount.mode, mount.uid, mount.gid)
-            place = (mount.id, mount.target, _origin(mount.source), mount.path)
-            return ("cache", place, mount.sharing, owner, mount.owned, mount.read_only)
+            identity = (mount.id, mount.target, _origin(mount.source), mount.path)
+            return ("cache", identity, mount.sharing, owner, mount.owned, mount.read_only)
         case TmpfsMount():
             return ("tmpfs", mount.target, mount.size, mount.read_only)
         case SecretMount():

@@ -1,10 +1,10 @@
 """Cache keys: what a step's result depends on, hashed without ambiguity.
 
 A key is the SHA-256 of a value in which every part carries its type and its length, so that no two
-different values are the same bytes. Two kinds of state can stand below a step:
+different values are the same bytes. The state under a step is of one of two kinds:
 
 - a *definition* state, known before anything runs: the base image's layers and the steps above them;
-- a *content* state, known once the layers below are: their diff IDs.
+- a *content* state, known once the lower layers are: their diff IDs.
 
 A step has one key over each. The first finds the results of a build in which nothing changed; the
 second finds those of a build in which something changed and made no difference.
@@ -73,7 +73,7 @@ def step_key(state: Key | None, definition: Value, inputs: tuple[Value, ...]) ->
     """Return the key of a step.
 
     Args:
-        state: what lies below it; None where the result does not depend on that (`--link`).
+        state: of what it runs over; None where the result does not depend on that (`--link`).
         definition: the instruction, with nothing left to expand.
         inputs: what the files that it reads are, in the order of the definition.
     """
@@ -86,13 +86,13 @@ def state_after(state: Key, key: Key) -> Key:
 
 
 def occurrence_key(definition: Value, inputs: tuple[Value, ...]) -> Key:
-    """Return the key under which it is noted that a step was cached at all, whatever lay below it.
+    """Return the key under which it is noted that a step was cached at all, whatever it ran over.
 
     Where there is no such note, no content key can be a hit, and nothing needs to be waited for.
     """
     return key_of("occurrence", definition, inputs)
 
 
-def outline_key(below: tuple[DiffID, ...], destination: str, *, accounts: bool) -> Key:
-    """Return the key of what a COPY must know of the layers below it (`rootfs.outline`)."""
-    return key_of("outline", layers_state(below).hex, destination, accounts)
+def outline_key(lowers: tuple[DiffID, ...], destination: str, *, accounts: bool) -> Key:
+    """Return the key of what a COPY must know of its lower layers (`rootfs.outline`)."""
+    return key_of("outline", layers_state(lowers).hex, destination, accounts)

@@ -1,4 +1,4 @@
-"""What a place that keeps results of steps can do, whether it is a directory, a repository or an image.
+"""What a store of step results can do, whether it is a directory, a repository or an image.
 
 An entry is written once, under several keys that all mean the same result. A lookup gets
 where its layer lies, not the layer: a build that only needs the image's manifest never reads it.
@@ -28,7 +28,7 @@ class CachedStep:
     Attributes:
         layer: what it changed, and where that lies; None where it changed nothing.
         created: when the step ended, in UTC.
-        outline: in place of a layer, what a step must know of those below it (`rootfs.outline`): a tar
+        outline: in place of a layer, what a step must know of its lower layers (`rootfs.outline`): a tar
             stream, gzipped, of some kB.
     """
 

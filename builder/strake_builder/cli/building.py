@@ -19,9 +19,9 @@ from strake_builder.isolation.ways import Isolation
 from strake_builder.progress.reporter import Reporter, Sink
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.unforeseen import from_os_error, internal_error
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ClientCertificateError
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
@@ -83,9 +83,8 @@ def _build(
         request, inputs = prepare()
         result = Build(request, replace(inputs, confinement=confinement), reporter, cancellation).run()
     except BuildError as error:
-        reason = (
-            cancellation.reason or error
-        )  # what breaks because the build was stopped is not why it failed
+        stopped = cancellation.reason  # what breaks because the build was stopped is not why it failed
+        reason = stopped if isinstance(stopped, BuildError) else error
         return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
     except OSError as error:
         refused = from_os_error(error, "the build cannot go on")

@@ -1,4 +1,4 @@
-"""Names of places for images, as `strake copy` takes them: registries, layouts, archives."""
+"""Names of image locations, as `strake copy` takes them: registries, layouts, archives."""
 
 from __future__ import annotations
 
@@ -75,38 +75,38 @@ def parse_location(text: str) -> ImageLocation:
         ) from error
 
 
-def check_destination(place: ImageLocation) -> None:
+def check_destination(location: ImageLocation) -> None:
     """Refuse what an image cannot be copied to.
 
     Raises:
         InvalidRequestError: with what to write instead.
     """
-    if place.reference is not None and place.reference.digest is not None:
+    if location.reference is not None and location.reference.digest is not None:
         raise InvalidRequestError(
-            f"the destination {place} has a digest", hint="name a tag; the digest is the source's"
+            f"the destination {location} has a digest", hint="name a tag; the digest is the source's"
         )
-    if place.kind == DOCKER and not place.name:
+    if location.kind == DOCKER and not location.name:
         raise InvalidRequestError(
             "an archive for docker load needs a name for the image", hint=f"write {_FORMS[DOCKER]}"
         )
-    if place.path == STANDARD_OUTPUT and os.isatty(1):
+    if location.path == STANDARD_OUTPUT and os.isatty(1):
         raise InvalidRequestError("an archive does not go to a terminal", hint="redirect it, or name a file")
 
 
-def open_source(place: ImageLocation, client: RegistryClient) -> tuple[ImageReader, str]:
+def open_source(location: ImageLocation, client: RegistryClient) -> tuple[ImageReader, str]:
     """Return where to read, and what the image is called there; empty for the only one there is."""
     from strake_oci.registry.images import RegistryImages
     from strake_oci.stores.archive_reader import LayoutArchive
     from strake_oci.stores.layout import Layout
 
-    if place.reference is not None:
-        return RegistryImages(client, place.reference.repository), place.reference.identifier
-    return (Layout if place.kind == "oci" else LayoutArchive)(place.path), place.name
+    if location.reference is not None:
+        return RegistryImages(client, location.reference.repository), location.reference.identifier
+    return (Layout if location.kind == "oci" else LayoutArchive)(location.path), location.name
 
 
 @contextmanager
 def open_destination(
-    place: ImageLocation, client: RegistryClient, source: ImageLocation
+    location: ImageLocation, client: RegistryClient, source: ImageLocation
 ) -> Iterator[tuple[ImageWriter, str]]:
     """Give where to write, and the tag or name to write under; a file appears when the context ends well.
 
@@ -118,16 +118,16 @@ def open_destination(
     from strake_oci.stores.archive import ArchiveWriter
     from strake_oci.stores.layout import Layout
 
-    if place.reference is not None:
+    if location.reference is not None:
         mount_from = source.reference.repository if source.reference else None
-        images = RegistryImages(client, place.reference.repository, mount_from)
-        yield images, place.reference.tag or "latest"
-    elif place.kind == "oci":
-        yield Layout(place.path, create=True), place.name or "latest"
+        images = RegistryImages(client, location.reference.repository, mount_from)
+        yield images, location.reference.tag or "latest"
+    elif location.kind == "oci":
+        yield Layout(location.path, create=True), location.name or "latest"
     else:
         mask = os.umask(0)
         os.umask(mask)
-        docker = place.kind == DOCKER
-        name = str(parse_location(place.name)) if docker else place.name or "latest"
-        with new_file(place.path, mask) as file, ArchiveWriter(file, docker=docker) as archive:
+        docker = location.kind == DOCKER
+        name = str(parse_location(location.name)) if docker else location.name or "latest"
+        with new_file(location.path, mask) as file, ArchiveWriter(file, docker=docker) as archive:
             yield archive, name

@@ -20,6 +20,8 @@ _COMMANDS: Final = {
     "logout": ("login", "forget credentials for a registry"),
 }
 
+_OWN_FLAGS: Final = frozenset({"-h", "--help", "--version"})
+
 EPILOG: Final = """\
 exit status:
     0  the image is at every destination
@@ -34,7 +36,7 @@ exit status:
    12  out of memory              13  this machine lacks what the build needs
   143  stopped by a signal
 
-`strake COMMAND --help` tells more.
+`strake COMMAND --help` tells more. Flags without a command are those of `build`.
 """
 
 
@@ -62,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
+    if words and words[0].startswith("-") and words[0] not in _OWN_FLAGS:
+        words = ["build", *words]  # as kaniko's executor, which has no commands, is called
     parser = argparse.ArgumentParser(
         prog="strake",
         description="Builds container images, without a Docker daemon.",

@@ -51,19 +51,19 @@ class RegistrySettingsBuilder:
         data = (*known.ca_data, pem) if pem else known.ca_data
         self.trust(where, host, ca_files=files, ca_data=data)
 
-    def mirror(self, where: str, host: str, places: Iterable[str], *, only: bool) -> None:
+    def mirror(self, where: str, host: str, mirrors: Iterable[str], *, only: bool) -> None:
         """Add mirrors, after those that are known.
 
         Raises:
             InvalidRequestError: one of them is none.
         """
         named = list(self._of(where, host).mirrors)
-        for place in places:
+        for mirror in mirrors:
             try:
-                named.append(Mirror.parse(place))
+                named.append(Mirror.parse(mirror))
             except InvalidValueError as error:
                 hint = error.hint or "write HOST=MIRROR[/PREFIX], without https://"
-                raise InvalidRequestError(f"{where} {host}={place}: {error.message}", hint=hint) from error
+                raise InvalidRequestError(f"{where} {host}={mirror}: {error.message}", hint=hint) from error
         self._change(where, host, mirrors=tuple(named), mirrors_only=only)
 
     def _of(self, where: str, host: str) -> RegistrySettings:

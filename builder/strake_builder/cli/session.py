@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from strake_builder.cli.signals import cancel_on_signal
 from strake_builder.errors import BuildError
-from strake_builder.solve.cancellation import Cancellation
+from strake_oci.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from strake_api.result import BuildSucceeded

@@ -17,7 +17,7 @@ from strake_builder.errors import BuildCancelledError
 from strake_builder.isolation.supervise import STOPPING
 
 if TYPE_CHECKING:
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
 
 
 def cancel_on_signal(cancellation: Cancellation, *, once: bool = False) -> None:

@@ -14,8 +14,8 @@ from strake_builder.context.git import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ErrorContext, OCIError
-from strake_oci.http.cancellation import Stopping
 from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
 from strake_oci.images import Readable
@@ -68,7 +68,7 @@ def download(
     path: str,
     checksum: str | None,
     limit: int = SIZE_LIMIT,
-    stopping: Stopping | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Download:
     """Download a URL into a new file.
 
@@ -77,13 +77,13 @@ def download(
         path: the file to make.
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
         limit: bytes at most.
-        stopping: ends it.
+        cancellation: ends it.
 
     Raises:
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
-    found = download_if_changed(url, path, checksum, Validators(), limit, stopping)
+    found = download_if_changed(url, path, checksum, Validators(), limit, cancellation)
     if found is None:
         raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
     return found
@@ -95,7 +95,7 @@ def download_if_changed(
     checksum: str | None,
     known: Validators,
     limit: int = SIZE_LIMIT,
-    stopping: Stopping | None = None,
+    cancellation: Cancellation | None = None,
 ) -> Download | None:
     """Download a URL into a new file, unless the server says that it is as known; then return None.
 
@@ -105,7 +105,7 @@ def download_if_changed(
         checksum: likewise.
         known: the validators that the server sent with the file before.
         limit: likewise.
-        stopping: likewise.
+        cancellation: likewise.
 
     Raises:
         SourceError: as `download`.
@@ -116,7 +116,7 @@ def download_if_changed(
     headers = {name: value for name, value in named.items() if value}
     digests = _Digests(checksum)
     try:
-        with closing(Transport(ClientSettings(), stopping)) as transport:
+        with closing(Transport(ClientSettings(), cancellation)) as transport:
             endpoint = Endpoint(shown, url)
             context = ErrorContext(registry=shown, operation="downloading")
             with transport.send(endpoint, Request("GET", url, headers), context) as answer:

@@ -25,7 +25,7 @@ from strake_builder.context.download import (
     download,
     download_if_changed,
 )
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 
 _META_MAX: Final = 8192
 _PREFIX: Final = "download-"
@@ -35,21 +35,21 @@ Hold = Callable[[str, int | None], None]
 
 
 class Downloads:
-    """Downloads files, and keeps them where there is a place for it. Thread-safe, and safe between builds.
+    """Downloads files, and keeps them if there is a directory for it. Thread-safe, and safe between builds.
 
     Args:
         directory: where files are kept; made where it is missing. None keeps nothing.
-        hold: told of what is used in the directory.
-        stopping: ends what is under way.
+        hold: called with what is used in the directory.
+        cancellation: ends what is under way.
     """
 
     def __init__(
         self,
         directory: str | None = None,
         hold: Hold = lambda _name, _size: None,
-        stopping: Stopping | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
-        self._stopping = stopping
+        self._cancellation = cancellation
         self._directory = directory
         self._hold = hold
         if directory is not None:
@@ -69,27 +69,27 @@ class Downloads:
             OSError: the file cannot be written.
         """
         if self._directory is None:
-            return download(url, path, checksum, limit, self._stopping).modified
-        place = os.path.join(
+            return download(url, path, checksum, limit, self._cancellation).modified
+        entry = os.path.join(
             self._directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
         )
-        self._hold(_PREFIX + os.path.basename(place), None)
-        kept = _read(place)
+        self._hold(_PREFIX + os.path.basename(entry), None)
+        kept = _read(entry)
         got = None
         if kept is None or kept.size > limit:
-            got, kept = download(url, path, checksum, limit, self._stopping), None
+            got, kept = download(url, path, checksum, limit, self._cancellation), None
         elif checksum != f"sha256:{kept.sha256}":
-            got = download_if_changed(url, path, checksum, kept.validators, limit, self._stopping)
+            got = download_if_changed(url, path, checksum, kept.validators, limit, self._cancellation)
         if got is None:
-            if kept is not None and _take(place, kept, path):
+            if kept is not None and _take(entry, kept, path):
                 if checksum is not None:
                     check_file(url, path, checksum)
                 return kept.modified
-            got = download(url, path, checksum, limit, self._stopping)
-        self._keep(self._directory, place, path, got)
+            got = download(url, path, checksum, limit, self._cancellation)
+        self._keep(self._directory, entry, path, got)
         return got.modified
 
-    def _keep(self, directory: str, place: str, path: str, got: Download) -> None:
+    def _keep(self, directory: str, entry: str, path: str, got: Download) -> None:
         """Keep a download; that this fails is no reason for a build to."""
         with (
             contextlib.suppress(OSError),
@@ -99,13 +99,13 @@ class Downloads:
             _link_or_copy(path, content)
             with open(meta, "w", encoding="utf-8") as file:
                 json.dump(asdict(got), file)
-            os.replace(content, place)
-            os.replace(meta, f"{place}.json")
-            self._hold(_PREFIX + os.path.basename(place), got.size)
+            os.replace(content, entry)
+            os.replace(meta, f"{entry}.json")
+            self._hold(_PREFIX + os.path.basename(entry), got.size)
 
 
 def remove_download(directory: str, name: str) -> bool:
-    """Remove what is kept under a name that a `Hold` was told; say whether the name is of that kind."""
+    """Remove what is kept under a name that `Hold` was given; say whether the name is of that kind."""
     if not name.startswith(_PREFIX):
         return False
     for path in (f"{name.removeprefix(_PREFIX)}.json", name.removeprefix(_PREFIX)):
@@ -114,10 +114,10 @@ def remove_download(directory: str, name: str) -> bool:
     return True
 
 
-def _read(place: str) -> Download | None:
+def _read(entry: str) -> Download | None:
     """Return what is known of a kept file, None where nothing or nonsense is."""
     try:
-        with open(f"{place}.json", "rb") as file:
+        with open(f"{entry}.json", "rb") as file:
             found = json.loads(file.read(_META_MAX))
         validators = Validators(str(found["validators"]["etag"]), str(found["validators"]["last_modified"]))
         return Download(str(found["sha256"]), int(found["size"]), validators)
@@ -125,10 +125,10 @@ def _read(place: str) -> Download | None:
         return None
 
 
-def _take(place: str, kept: Download, path: str) -> bool:
+def _take(entry: str, kept: Download, path: str) -> bool:
     """Make a kept file the file that is wanted; say whether it still is what was kept."""
     try:
-        _link_or_copy(place, path)
+        _link_or_copy(entry, path)
     except FileNotFoundError:
         return False
     if check_file("", path, None) == kept.sha256:

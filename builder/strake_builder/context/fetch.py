@@ -13,10 +13,10 @@ from typing import Final, assert_never
 
 from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
 from strake_builder import interrupt
-from strake_builder.context.git import GitPlace, check_out, redact_url
+from strake_builder.context.git import GitCommit, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 from strake_oci.images import Readable
 
 _KUBELET_DATA: Final = "..data"
@@ -43,7 +43,7 @@ def fetch_context(
     scratch: str,
     unpack: Callable[[Readable, str], None],
     credentials: GitCredentials | None = None,
-    stopping: Stopping | None = None,
+    cancellation: Cancellation | None = None,
 ) -> FetchedContext:
     """Bring a context to a directory.
 
@@ -52,7 +52,7 @@ def fetch_context(
         scratch: an existing empty directory to put it into where it is not local.
         unpack: unpacks an archive into a directory.
         credentials: for a git server.
-        stopping: ends a fetch.
+        cancellation: ends a fetch.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
@@ -77,7 +77,7 @@ def fetch_context(
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
         case GitSource():
-            return _fetch_git(chosen, scratch, credentials, stopping)
+            return _fetch_git(chosen, scratch, credentials, cancellation)
         case _:
             assert_never(chosen)
 
@@ -118,10 +118,10 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 
 
 def _fetch_git(
-    source: GitSource, directory: str, credentials: GitCredentials | None, stopping: Stopping | None
+    source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation | None
 ) -> FetchedContext:
-    place = GitPlace(source.url, source.ref, credentials=credentials, own_identity=True)
-    revision = check_out(place, directory, stopping)
+    wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
+    revision = check_out(wanted, directory, cancellation)
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
-from strake_oci.http.cancellation import Stopping, interruptible
+from strake_oci.cancellation import Cancellation
 
 _GIT_SECONDS: Final = 600
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -34,7 +34,7 @@ _NOBODY: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class GitPlace:
+class GitCommit:
     """What to check out.
 
     Attributes:
@@ -53,23 +53,23 @@ class GitPlace:
     own_identity: bool = False
 
 
-def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None) -> str:
+def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | None = None) -> str:
     """Fetch one commit without history into an empty directory and return its full hash.
 
     A server that refuses a bare commit hash gets a full fetch.
 
     Args:
-        place: what to fetch.
+        wanted: what to fetch.
         directory: where to.
-        stopping: ends it.
+        cancellation: ends it.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
     """
-    url, ref = _checked(place)
-    git = partial(_git, stopping, directory)
-    access = place.credentials.variables(url) if place.credentials else {}
-    ask = partial(git, shown=url, access=access, own_identity=place.own_identity)
+    url, ref = _checked(wanted)
+    git = partial(_git, cancellation or Cancellation(), directory)
+    access = wanted.credentials.variables(url) if wanted.credentials else {}
+    ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
     git("init", "--quiet", "--initial-branch=main", ".")
     try:
         ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
@@ -80,29 +80,30 @@ def check_out(place: GitPlace, directory: str, stopping: Stopping | None = None)
         git("update-ref", "FETCH_HEAD", ref)
     git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     revision = git("rev-parse", "HEAD").strip()
-    if place.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
+    if wanted.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
         submodules = ("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
         git(*submodules, shown=url, access=access)
     return revision
 
 
-def resolve_ref(place: GitPlace, stopping: Stopping | None = None) -> str:
+def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> str:
     """Return the full hash of the commit that a ref stands for, without fetching it.
 
     Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
 
     Args:
-        place: where to ask.
-        stopping: ends it.
+        wanted: where to ask.
+        cancellation: ends it.
 
     Raises:
         SourceError: the remote does not answer, or has no such ref.
     """
-    url, ref = _checked(place)
+    url, ref = _checked(wanted)
     if _COMMIT.fullmatch(ref):
         return ref
-    listed = _git(stopping, "/", "ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
+    ask = partial(_git, cancellation or Cancellation(), "/")
+    listed = ask("ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
@@ -111,9 +112,9 @@ def resolve_ref(place: GitPlace, stopping: Stopping | None = None) -> str:
     raise SourceError(f"{redact_url(url)} has no branch or tag {ref!r}", hint="check the ref")
 
 
-def _checked(place: GitPlace) -> tuple[str, str]:
+def _checked(wanted: GitCommit) -> tuple[str, str]:
     """Return URL and ref, neither of which git can take for an option or a helper program."""
-    url, ref = place.url, place.ref or "HEAD"
+    url, ref = wanted.url, wanted.ref or "HEAD"
     if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
         raise SourceError(
             f"{redact_url(url)} is not a git URL that can be fetched",
@@ -125,7 +126,7 @@ def _checked(place: GitPlace) -> tuple[str, str]:
 
 
 def _git(
-    stopping: Stopping | None,
+    cancellation: Cancellation,
     directory: str,
     *arguments: str,
     shown: str = "",
@@ -157,7 +158,7 @@ def _git(
         )
     except FileNotFoundError:
         raise SourceError("git is not installed", hint="install git, or use Strake's builder image") from None
-    with process, interruptible(stopping, partial(_kill, process)):
+    with process, cancellation.ending(partial(_kill, process)):
         try:
             out, err = process.communicate(timeout=_GIT_SECONDS)
         except subprocess.TimeoutExpired:

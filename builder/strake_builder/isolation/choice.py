@@ -39,11 +39,11 @@ def choose(wanted: Wanted) -> Isolation:
         if isinstance(found, Isolation):
             return found
         refused.append(found)
-    what = "no way of isolation" if wanted == "auto" else f"the isolation {wanted}"
+    what = "no way of isolation can" if wanted == "auto" else f"the isolation {wanted} cannot"
     reasons = "; ".join(
         each.message if wanted != "auto" else f"{each.way}: {each.message}" for each in refused
     )
-    raise IsolationError(f"{what} can be had here: {reasons}", hint=_HINTS[refused[-1].way])
+    raise IsolationError(f"{what} be had here: {reasons}", hint=refused[-1].hint)
 
 
 def _try(way: Way, refused: tuple[Refusal, ...]) -> Isolation | Refusal:

@@ -44,12 +44,12 @@ def enter_user_namespace() -> None:
         os.write(go_writer, b"!")
     finally:
         os.close(go_writer)
-        answer = os.read(done_reader, 16)
+        answer = os.read(done_reader, 4096)
         os.close(done_reader)
         os.waitpid(mapper, 0)
     if answer != b"0":
-        number = int(answer or b"%d" % errno.EPERM)
-        raise OSError(number, os.strerror(number))
+        number, _, reason = answer.decode(errors="replace").partition(" ")
+        raise OSError(int(number or errno.EPERM), reason or os.strerror(errno.EPERM))
     if not privileged:
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
@@ -63,7 +63,10 @@ def _as_mapper(act: Callable[[], None], go: int, go_writer: int, done: int) -> N
             act()
             os.write(done, b"0")
     except OSError as error:
-        os.write(done, b"%d" % (error.errno or errno.EPERM))
+        os.write(done, f"{error.errno} {error.strerror}".encode())
+    except subprocess.CalledProcessError as error:
+        reason = " ".join(error.stderr.decode(errors="replace").split())
+        os.write(done, f"{errno.EPERM} {reason or error}".encode())
     finally:
         os._exit(0)
 
@@ -119,8 +122,11 @@ def make_mounts_private() -> None:
     syscalls.mount(b"none", b"/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     if os.path.isdir(_HYBRID_CGROUPS):
         # crun refuses to run where both cgroup versions are mounted, even when told to leave them alone.
-        with contextlib.suppress(OSError):
+        try:
             syscalls.unmount(_HYBRID_CGROUPS)
+        except OSError:  # it came from outside the user namespace, which may only cover it
+            with contextlib.suppress(OSError):
+                syscalls.mount(b"tmpfs", _HYBRID_CGROUPS, b"tmpfs", syscalls.MS_NOSUID)
 
 
 def mount_proc() -> None:

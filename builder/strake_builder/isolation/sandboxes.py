@@ -9,6 +9,7 @@ from typing import Protocol, assert_never
 
 from strake_builder.isolation.chroot.container_root import runs_in_place
 from strake_builder.isolation.chroot.sandbox import Chroot
+from strake_builder.isolation.processes.limits import process_limit
 from strake_builder.isolation.processes.spawner import Command, Spawner
 from strake_builder.isolation.ways import Isolation
 from strake_builder.rootfs.backends.snapshotter import Snapshotter
@@ -90,6 +91,7 @@ def open_sandbox(
                     recursive=not mount_setattr_refused(),
                     own_proc=isolation.own_proc,
                     devices_open=isolation.way == "root",
+                    processes=process_limit(),
                 ),
                 start=_starting_with(spawner) if spawner is not None and not isolation.own_proc else None,
             )

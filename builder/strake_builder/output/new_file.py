@@ -53,8 +53,8 @@ def new_file(path: str, mask: int) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
-    """Turn what the library and the system say into an error that names the place.
+def explained(target: str) -> Iterator[None]:
+    """Turn what the library and the system say into an error that names the target.
 
     Raises:
         OutputError: in place of theirs.
@@ -62,6 +62,6 @@ def explained(place: str) -> Iterator[None]:
     try:
         yield
     except OCIError as error:
-        raise OutputError(f"cannot write the image to {place}: {error.message}", hint=error.hint) from error
+        raise OutputError(f"cannot write the image to {target}: {error.message}", hint=error.hint) from error
     except OSError as error:
-        raise OutputError(f"cannot write the image to {place}: {error.strerror}") from error
+        raise OutputError(f"cannot write the image to {target}: {error.strerror}") from error

@@ -67,7 +67,7 @@ class Pusher:
     def check_rights(self, pool: Executor) -> list[Future[None]]:
         """Begin to ask every destination whether it would take the image; the futures raise if it would not.
 
-        A missing right is better told before the build than after it.
+        A missing right is better reported before the build than after it.
         """
         return [pool.submit(self._check_rights, repository) for repository, _ in self._plan]
 

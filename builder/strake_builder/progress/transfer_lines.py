@@ -38,7 +38,7 @@ class TransferLines:
     def pushing(self, repository: str, digest: str | None, done: int, total: int | None) -> str:
         """So many bytes of a blob went to a repository; without digest and total it is still being made."""
         now, blob = self._clock(), (repository, digest)
-        # What takes less than a second is told of by its end alone.
+        # What takes less than a second is reported by its end alone.
         if now - self._last_push.setdefault(blob, now) < _INTERVAL:
             return ""
         self._last_push[blob] = now

@@ -8,7 +8,17 @@ PathError
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from strake_builder.errors import StepError
+
+_SHOWN: Final = 300
+
+
+def shown_path(path: bytes) -> str:
+    """Return a path as a message shows it: bounded, and readable whatever its bytes."""
+    return repr(os.fsdecode(path[:_SHOWN]).encode(errors="replace").decode())
 
 
 class PathError(StepError):

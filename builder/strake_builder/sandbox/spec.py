@@ -32,6 +32,9 @@ CAPABILITIES: Final = (
     "CAP_AUDIT_WRITE",
 )
 
+MAX_PROCESSES: Final = 16_384
+"""Of a step and its builder together: a fork bomb ends there. The kernel exempts the machine's own root."""
+
 SHELL: Final = "/bin/sh"
 _REMOUNT: Final = 'cat > /dev/null && exec mount -o remount,bind,nodev "$0"'
 """Reads the state first: a hook that ends before the runtime has written it breaks the runtime's pipe."""
@@ -66,11 +69,13 @@ class Surroundings:
         own_proc: a /proc can be mounted; else a step has the builder's process IDs, and its /proc.
         devices_open: a device node opens the machine's device where a file system is not mounted `nodev`;
             in a user namespace it never does.
+        processes: how many a step may have, with the builder's.
     """
 
     recursive: bool = True
     own_proc: bool = True
     devices_open: bool = True
+    processes: int = MAX_PROCESSES
 
 
 ORDINARY: Final = Surroundings()
@@ -104,7 +109,10 @@ def runtime_spec(process: Process, root: str, surroundings: Surroundings = ORDIN
             "cwd": process.working_dir,
             "capabilities": _capabilities(process),
             "noNewPrivileges": False,
-            "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}],
+            "rlimits": [
+                {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+                {"type": "RLIMIT_NPROC", "soft": surroundings.processes, "hard": surroundings.processes},
+            ],
         },
         "mounts": [
             *_runtime_mounts(own_proc=surroundings.own_proc),

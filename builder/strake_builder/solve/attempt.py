@@ -23,7 +23,6 @@ from strake_builder.solve.caching.no_cache import NoOutlines, NoStepResults
 from strake_builder.solve.caching.outlines import CachedOutlines
 from strake_builder.solve.caching.results import CachedStepResults
 from strake_builder.solve.caching.step_caching import StepCaching
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes
 from strake_builder.solve.images.export import LayerExporter, layer_format
 from strake_builder.solve.images.outputs import FileOutputs
@@ -36,6 +35,7 @@ from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.execute import RunTools, StepExecutor
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
+from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 
 NOT_FINAL: Final = (BaseImageError, OutputError)
@@ -104,14 +104,13 @@ class Attempt:
         run = self._caching.results.run
         return StepCounts(total=len(self._parts.evaluated.steps), run=run, cached=files - run)
 
-    def _end_transfers(self) -> None:
+    def _end_transfers(self, reason: Exception) -> None:
         """End what is on its way to or from registries, if this failure is the build's."""
-        reason = self._cancellation.reason
-        if reason is not None and not self._parts.caches.enabled:
+        if not self._parts.caches.enabled:
             self._whole.cancel(reason)
         elif not isinstance(reason, NOT_FINAL):
             self._clients.abandon()
-            self._parts.sources.remote.stop()
+            self._parts.sources.remote.cancel(reason)
 
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""
@@ -134,7 +133,7 @@ class Attempt:
             self._paths_in_use(),
             parts.progress.reporter.warn,
         )
-        self._cancellation.on_cancel(sandbox.stop)
+        self._cancellation.on_cancel(lambda _: sandbox.stop())
         pusher = parts.registries.pusher if inputs.outputs.push else None
         return StageTools(
             steps=StepExecutor(

@@ -35,7 +35,6 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.caching.open import LAYERS, cache_usage, open_caches, open_downloads
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.context_archive import unpack_context
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
@@ -51,7 +50,7 @@ from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -77,8 +76,8 @@ class Build:
         self._cancellation = cancellation
         self._requested = Requested.of(request, inputs)
         self._phases = Phases(reporter, cancellation)
-        self._sources = Stopping()
-        cancellation.on_cancel(self._sources.stop)
+        # Of no attempt: what one has begun to fetch, the next one uses.
+        self._sources = Cancellation(cancellation)
 
     def run(self) -> BuildSucceeded:
         """Build and push.
@@ -108,9 +107,9 @@ class Build:
             return result if image is None else self._with_image(result, image)
 
     def _workspace(self) -> Workspace:
-        inputs, directory = self._inputs, self._request.work_directory
-        rootfs = check_work_directory(inputs.confinement.isolation, inputs.rootfs, directory)
-        return Workspace(directory, rootfs=rootfs, warn=self._reporter.warn)
+        isolation, directory = self._inputs.confinement.isolation, self._request.work_directory
+        rootfs = check_work_directory(isolation, self._inputs.rootfs, directory)
+        return Workspace(directory, rootfs=rootfs, may_mount=isolation.makes_mounts, warn=self._reporter.warn)
 
     def _parts(
         self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack
@@ -118,9 +117,10 @@ class Build:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs.cache, scope)
         clients = scope.enter_context(
-            RegistryClients(self._inputs.registries, self._inputs.credentials, self._reporter.warn)
+            RegistryClients(
+                self._inputs.registries, self._inputs.credentials, self._reporter.warn, self._cancellation
+            )
         )
-        self._cancellation.on_cancel(clients.stop)
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for

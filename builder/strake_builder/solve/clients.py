@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final, Self
 
 from strake_builder.solve.inputs import BuildCredentials
+from strake_oci.cancellation import Cancellation
 from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.settings import ClientSettings
 
@@ -26,6 +28,7 @@ class RegistryClients:
         settings: how registries are reached.
         credentials: open them.
         warn: hears of mirrors that serve something else than they should.
+        cancellation: ends everything that is under way.
 
     Attributes:
         pulling: reads base images and cached layers.
@@ -34,20 +37,20 @@ class RegistryClients:
     """
 
     def __init__(
-        self, settings: ClientSettings, credentials: BuildCredentials, warn: Callable[[str], None]
+        self,
+        settings: ClientSettings,
+        credentials: BuildCredentials,
+        warn: Callable[[str], None],
+        cancellation: Cancellation,
     ) -> None:
-        self.pulling = RegistryClient(settings, credentials.pull, warn=warn)
-        self.pushing = RegistryClient(settings, credentials.push, warn=warn)
-        self.caching = RegistryClient(settings, credentials.push, warn=warn)
+        client = partial(RegistryClient, settings, warn=warn, cancellation=cancellation)
+        self.pulling = client(credentials.pull)
+        self.pushing = client(credentials.push)
+        self.caching = client(credentials.push)
         self._last = threading.Timer(KEEPING, self.caching.stop)
         self._last.daemon = True
         self._lock = threading.Lock()
         self._is_abandoned = False
-
-    def stop(self) -> None:
-        """End everything that is under way."""
-        for client in (self.pulling, self.pushing, self.caching):
-            client.stop()
 
     def abandon(self) -> None:
         """End what only the image needs, and soon what goes to the cache."""

@@ -69,7 +69,7 @@ class Pools:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where progress is told.
+    """Where progress is reported.
 
     Attributes:
         reporter: hears of steps, transfers and warnings.
@@ -93,7 +93,7 @@ class BuildParts:
         registries: pull and push.
         caches: the step caches.
         pools: threads.
-        progress: is told of everything.
+        progress: hears of everything.
     """
 
     requested: Requested

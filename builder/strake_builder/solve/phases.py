@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from strake_api.reasons import ProgressReason
 from strake_api.result import Durations
 from strake_builder.progress.reporter import Reporter
-from strake_builder.solve.cancellation import Cancellation
+from strake_oci.cancellation import Cancellation
 
 
 class Phases:

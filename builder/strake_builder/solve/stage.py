@@ -31,7 +31,6 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.solve.caching.outlines import StandIn
 from strake_builder.solve.caching.step_caching import StepCaching
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.export import LayerExporter
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
@@ -39,6 +38,7 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.steps.execute import StepExecutor
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_builder.unforeseen import from_os_error
+from strake_oci.cancellation import Cancellation
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class StageTools:
     Attributes:
         steps: executes steps.
         workspace: mounts their roots.
-        store: unpacks the layers below them.
+        store: unpacks their lower layers.
         exporter: writes and pushes their layers.
         caching: has, and keeps, their results.
         reporter: hears of progress.
@@ -110,9 +110,9 @@ class StageExecutor:
             if isinstance(step, ConfigStep):
                 records.append(StepRecord(step))
                 continue
-            below = tuple(layers)
-            hit = hits.popleft() if hits else self._by_content(step, below)
-            record = self._cached(position, step, hit) if hit else self._execute(position, step, below)
+            lowers = tuple(layers)
+            hit = hits.popleft() if hits else self._by_content(step, lowers)
+            record = self._cached(position, step, hit) if hit else self._execute(position, step, lowers)
             records.append(record)
             if record.layer is not None:
                 layers.append(record.layer)
@@ -142,9 +142,9 @@ class StageExecutor:
             if not self._outlines:
                 tools.store.prefetch(tuple(layers))
 
-    def _by_content(self, step: FileStep, below: tuple[ImageLayer, ...]) -> CachedStep | None:
+    def _by_content(self, step: FileStep, lowers: tuple[ImageLayer, ...]) -> CachedStep | None:
         self._tools.steps.await_sources(step)
-        return self._results.by_content(self._stage, step, below)
+        return self._results.by_content(self._stage, step, lowers)
 
     def _cached(self, position: int, step: FileStep, hit: CachedStep) -> StepRecord:
         origin = step.origin
@@ -154,14 +154,14 @@ class StageExecutor:
         key = self._results.definition_key(self._stage.index, position)
         return StepRecord(step, hit.layer, hit.created, key, cached=True)
 
-    def _execute(self, position: int, step: FileStep, below: tuple[ImageLayer, ...]) -> StepRecord:
+    def _execute(self, position: int, step: FileStep, lowers: tuple[ImageLayer, ...]) -> StepRecord:
         """Execute a step over layers, begin to write and push what it changed, and keep the result."""
         with self._slots, self._reported(position, step):
-            snapshot = self._snapshot(position, step, below)
+            snapshot = self._snapshot(position, step, lowers)
             is_written = self._exported or self._tools.caching.keeps_layers
             blob = self._tools.exporter.export(snapshot, push=self._exported) if is_written else None
         layer, created = StepLayer(snapshot.upper, blob), datetime.now(UTC)
-        self._results.keep(self._stage, position, step, below, layer, created)
+        self._results.keep(self._stage, position, step, lowers, layer, created)
         key = self._results.definition_key(self._stage.index, position)
         return StepRecord(step, layer, created, key)
 
@@ -181,7 +181,7 @@ class StageExecutor:
         reporter.step_finished(number, time.monotonic() - started)
 
     def _snapshot(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> Snapshot:
-        """Execute a step over what it needs of the layers below it, and return what it changed."""
+        """Execute a step over what it needs of its lower layers, and return what it changed."""
         tools = self._tools
         if _is_link(step):
             return self._over(position, step, ())

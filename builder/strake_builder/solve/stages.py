@@ -8,12 +8,12 @@ from concurrent.futures import Future
 from strake_builder import interrupt
 from strake_builder.errors import BuildError, InternalError
 from strake_builder.frontend.model.planned import StageBase
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.base import PulledImage
 from strake_builder.solve.images.layers import ImageLayer
 from strake_builder.solve.images.stage_result import StageResult
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.stage import StageExecutor, StageTools
+from strake_oci.cancellation import Cancellation
 
 
 class StageRuns:

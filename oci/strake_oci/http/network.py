@@ -2,7 +2,8 @@
 
 httpcore limits the time of each read. A hostile server that sends its headers byte by byte, or one interim
 answer after another, stays within that and holds a thread for days. Here the whole head of an answer has a
-limit, in time and bytes. And another thread can end any wait (`stopping`): for names, connections, TLS, data.
+limit, in time and bytes. And another thread can end any wait (`last_words`): for names, connections, TLS,
+data.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import httpcore
 from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
 
+from strake_oci.http.last_words import allowed_seconds, end_wait_on_cancel
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from strake_oci.http.cancellation import Stopping
+    from strake_oci.cancellation import Cancellation
 
 _Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
 """What `socket.getaddrinfo` returns."""
@@ -100,11 +103,11 @@ class LimitedBackend(httpcore.NetworkBackend):
     """Makes connections whose reads obey `head_limits`, and that end when they are stopped.
 
     Args:
-        stopping: Tells when, and how long this thread may wait.
+        cancellation: Ends every wait; see `last_words`.
     """
 
-    def __init__(self, stopping: Stopping) -> None:
-        self._stopping = stopping
+    def __init__(self, cancellation: Cancellation) -> None:
+        self._cancellation = cancellation
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -140,7 +143,7 @@ class LimitedBackend(httpcore.NetworkBackend):
             undo.callback(sock.close)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = _Line(sock, self._stopping)
+            line = _Line(sock, self._cancellation)
             undo.callback(line.close)
             sock.settimeout(line.seconds(timeout))
             sock.connect(address)
@@ -159,9 +162,9 @@ class LimitedBackend(httpcore.NetworkBackend):
                     found.set_exception(error)
 
         threading.Thread(target=look_up, name="look-up", daemon=True).start()
-        self._stopping.add(found.cancel)
+        take_back = end_wait_on_cancel(self._cancellation, found.cancel)
         try:
-            return found.result(_allowed(self._stopping, timeout))
+            return found.result(_allowed(self._cancellation, timeout))
         except CancelledError as error:
             raise httpcore.NetworkError(_STOPPED) from error
         except TimeoutError as error:
@@ -169,17 +172,17 @@ class LimitedBackend(httpcore.NetworkBackend):
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(error) from error
         finally:
-            self._stopping.discard(found.cancel)
+            take_back()
 
 
 class _Line:
     """A connection, plain or TLS, as another thread sees that wants to end it."""
 
-    def __init__(self, sock: socket.socket, stopping: Stopping) -> None:
+    def __init__(self, sock: socket.socket, cancellation: Cancellation) -> None:
         # A descriptor of its own: TLS takes the first one over, and it is closed without asking.
         self._socket = sock.dup()
-        self._stopping = stopping
-        stopping.add(self.cut)
+        self._cancellation = cancellation
+        self._take_back = end_wait_on_cancel(cancellation, self.cut)
 
     def seconds(self, wanted: float | None) -> float | None:
         """Return how long this thread may wait.
@@ -187,7 +190,7 @@ class _Line:
         Raises:
             httpcore.NetworkError: Not at all.
         """
-        return _allowed(self._stopping, wanted)
+        return _allowed(self._cancellation, wanted)
 
     def cut(self) -> None:
         """End the connection; a thread that waits for it comes back at once."""
@@ -195,7 +198,7 @@ class _Line:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self._stopping.discard(self.cut)
+        self._take_back()
         self._socket.close()
 
 
@@ -254,8 +257,8 @@ class _LimitedStream(httpcore.NetworkStream):
         return self._inner.get_extra_info(info)
 
 
-def _allowed(stopping: Stopping, wanted: float | None) -> float | None:
-    seconds = stopping.seconds(wanted)
+def _allowed(cancellation: Cancellation, wanted: float | None) -> float | None:
+    seconds = allowed_seconds(cancellation, wanted)
     if seconds is not None and seconds <= 0:
         raise httpcore.NetworkError(_STOPPED)
     return seconds

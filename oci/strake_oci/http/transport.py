@@ -19,6 +19,7 @@ from urllib.parse import urljoin
 import httpcore
 import httpx
 
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import (
     ConnectionFailedError,
     DeadlineExceededError,
@@ -28,7 +29,6 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
-from strake_oci.http.cancellation import Stopping
 from strake_oci.http.failures import connection_error
 from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
@@ -37,7 +37,6 @@ from strake_oci.http.url_policy import check_url, join, origin, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
     from types import TracebackType
 
@@ -83,11 +82,11 @@ class Answer:
         request: Request,
         context: ErrorContext,
         silence: float,
-        stopping: Stopping,
+        cancellation: Cancellation,
     ) -> None:
         self._response = response
         self._silence = silence
-        self._stopping = stopping
+        self._cancellation = cancellation
         self._is_bodiless = request.method == "HEAD"
         self._context = context
         self.status = response.status_code
@@ -114,7 +113,7 @@ class Answer:
             ConnectionFailedError: The connection broke or fell silent.
             StoppedError: The transport was stopped.
         """
-        with _mapped(self._context, self._stopping):
+        with _mapped(self._context, self._cancellation):
             pieces = self._response.iter_raw()
             length, connection = self.content_length or 0, self._response.extensions.get("network_stream")
             if length >= DIRECT and not self._is_bodiless and connection and not self._is_encoded():
@@ -178,14 +177,14 @@ class Transport:
 
     Args:
         settings: Time limits, User-Agent, number of connections, whether to obey the proxy variables.
-        stopping: What else stops it.
+        cancellation: Ends whatever is under way, and lets nothing more begin.
     """
 
-    def __init__(self, settings: TransportSettings, stopping: Stopping | None = None) -> None:
+    def __init__(self, settings: TransportSettings, cancellation: Cancellation | None = None) -> None:
         self._settings = settings
         self._pools: dict[_Pool, httpx.HTTPTransport] = {}
         self._lock = threading.Lock()
-        self._stopping = stopping or Stopping()
+        self._cancellation = cancellation or Cancellation()
 
     def send(self, endpoint: Endpoint, request: Request, context: ErrorContext) -> Answer:
         """Send a request and return its answer, whatever its status; redirects of GET and HEAD are followed.
@@ -205,24 +204,16 @@ class Transport:
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
             pool = self._pool(endpoint, request.url)
-            with _mapped(context, self._stopping):
+            with _mapped(context, self._cancellation):
                 with head_limits():
                     response = pool.handle_request(self._built(request))
-                answer = Answer(response, request, context, self._settings.timeouts.read, self._stopping)
+                answer = Answer(response, request, context, self._settings.timeouts.read, self._cancellation)
             target = answer.header("location")
             if not target or not _may_follow(request, answer.status, target):
                 return answer
             answer.drain()
             request = _redirected(request, target, endpoint, context)
         raise ProtocolError(context, f"more than {_MAX_REDIRECTS} redirects")
-
-    def stop(self) -> None:
-        """End whatever is under way, from any thread, and let nothing more begin."""
-        self._stopping.stop()
-
-    def last_words(self) -> AbstractContextManager[None]:
-        """Let this thread send something short, stopped or not, that nobody should have to wait for."""
-        return self._stopping.last_words()
 
     def close(self) -> None:
         """Close all connections; nothing may be under way."""
@@ -266,7 +257,7 @@ class Transport:
             proxy=key.proxy,
         )
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend(self._stopping)  # noqa: SLF001 - see above
+        made._pool._network_backend = LimitedBackend(self._cancellation)  # noqa: SLF001 - see above
         return made
 
 
@@ -303,13 +294,13 @@ def _redirected(request: Request, target: str, endpoint: Endpoint, context: Erro
 
 
 @contextlib.contextmanager
-def _mapped(context: ErrorContext, stopping: Stopping) -> Iterator[None]:
+def _mapped(context: ErrorContext, cancellation: Cancellation) -> Iterator[None]:
     """Turn httpx's exceptions into ours; what breaks because it was stopped did not fail."""
     try:
         with _explained(context):
             yield
     except ConnectionFailedError as error:
-        if stopping.is_stopped:
+        if cancellation.reason is not None:
             raise StoppedError(context, "it was stopped") from error.__cause__
         raise
 

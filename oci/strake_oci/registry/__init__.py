@@ -4,13 +4,11 @@
 |---|---|
 | `client` | `RegistryClient`: all that callers need |
 | `settings` | what a user can say about registries |
-| `manifests`, `download`, `upload`, `push`, `stream`, `window` | the distribution API, by verb |
+| `manifests`, `referrers`, `blobs` | the distribution API, by what is moved |
 | `mirrors` | where content is pulled from, and who is passed over |
 | `session` | one request: authenticated, tried again, explained |
-| `authorizer`, `challenge`, `tokens` | authentication |
-| `answers`, `retry`, `hop` | what a refusal means, when to try again, where not to go |
-| `transport`, `tls`, `proxy` | HTTP, trust, the way out |
-| `network`, `failures` | sockets, why they break |
+| `auth` | authentication |
+| `answers`, `retry` | what a refusal means, when to try again |
 """
 
 from strake_oci.http.endpoint import Timeouts, TLSSettings

@@ -11,8 +11,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
+from strake_oci.cancellation import Cancellation
 from strake_oci.credentials import CredentialSource, NoCredentials
-from strake_oci.errors import RejectedError
+from strake_oci.errors import OCIError, RejectedError
 from strake_oci.http.transport import Transport
 from strake_oci.registry import manifests, referrers
 from strake_oci.registry.auth.authorizer import Authorizer
@@ -49,6 +50,7 @@ class RegistryClient:
         credentials: Where to find them; by default everything is anonymous.
         retry: How hard to try.
         warn: Told once of each mirror that served something else than it was asked for, from any thread.
+        cancellation: Stops the client.
 
     Example:
         >>> with RegistryClient(ClientSettings.insecure("localhost:5000")) as client:
@@ -61,19 +63,21 @@ class RegistryClient:
         credentials: CredentialSource | None = None,
         retry: RetryPolicy | None = None,
         warn: Callable[[str], None] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self._settings = settings or ClientSettings()
-        self._transport = Transport(self._settings)
+        self._cancellation = Cancellation(cancellation)
+        self._transport = Transport(self._settings, self._cancellation)
         self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
         policy = retry or RetryPolicy()
-        self._retrier = Retrier(policy)
+        self._retrier = Retrier(policy, self._cancellation)
         self._record = MirrorRecord(warn=warn)
         self._help_slots = threading.BoundedSemaphore(1)  # each takes memory
         # A mirror that is down must not cost more than it saves: the source is waiting.
         hasty = replace(
             policy, attempts=min(policy.attempts, 2), deadline=min(policy.deadline, MIRROR_DEADLINE)
         )
-        self._mirror_retrier = Retrier(hasty)
+        self._mirror_retrier = Retrier(hasty, self._cancellation)
 
     # Manifests
 
@@ -302,9 +306,7 @@ class RegistryClient:
 
         What is under way raises StoppedError. Registries are told to forget uploads, if that takes no time.
         """
-        self._retrier.stop()
-        self._mirror_retrier.stop()
-        self._transport.stop()
+        self._cancellation.cancel(OCIError("the registry client was stopped"))
 
     def close(self) -> None:
         """Stop, and close all connections. What is still under way in other threads ends without them."""

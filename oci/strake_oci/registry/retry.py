@@ -6,13 +6,13 @@ The decision is a pure function of the policy; `Retrier` adds the clock.
 from __future__ import annotations
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ConnectionFailedError, RegistryError, TLSError
 
 T = TypeVar("T")
@@ -92,23 +92,18 @@ class Retrier:
     Args:
         policy: How hard to try.
         clock: Seconds, monotonic.
-        wait: Sleeps; returns True if the wait was cut short because everything is to end.
+        cancellation: Ends every wait, and lets no further attempt begin.
     """
 
     def __init__(
         self,
         policy: RetryPolicy,
+        cancellation: Cancellation | None = None,
         clock: Callable[[], float] = time.monotonic,
-        wait: Callable[[float], bool] | None = None,
     ) -> None:
         self.policy = policy
         self._clock = clock
-        self._stop = threading.Event()
-        self._wait = wait or self._stop.wait
-
-    def stop(self) -> None:
-        """Make every wait end now, and no further attempt begin."""
-        self._stop.set()
+        self._cancellation = cancellation or Cancellation()
 
     def run(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns.
@@ -136,7 +131,7 @@ class Retrier:
             error: What ended the last.
         """
         delay = self.policy.delay(attempts, elapsed, error, random.random())  # noqa: S311 no secret depends on it
-        return delay is not None and not self._wait(delay)
+        return delay is not None and not self._cancellation.wait(delay)
 
 
 def with_attempts(error: RegistryError, attempts: int, elapsed: float) -> RegistryError:

@@ -13,7 +13,6 @@ from strake_oci.registry.auth.challenge import Scope, merge_scopes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from contextlib import AbstractContextManager
 
     from strake_oci.http.endpoint import Endpoint
     from strake_oci.http.transport import Answer, Transport
@@ -114,10 +113,6 @@ class Session:
         if answer.status in call.accept:
             return answer
         raise refusal(answer, context, credential=self._tried(answer))
-
-    def last_words(self) -> AbstractContextManager[None]:
-        """Let this thread make a short call that nobody should have to wait for, also after a stop."""
-        return self._transport.last_words()
 
     def resolve_location(self, answer: Answer, call: Call) -> str:
         """Return the absolute URL in a Location header, checked; "" without one.

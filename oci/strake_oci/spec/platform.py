@@ -128,8 +128,8 @@ def acceptable(wanted: Platform) -> tuple[Platform, ...]:
         case "arm":
             vector += [Platform(os, "arm", f"v{i}") for i in range(_level(wanted.variant) - 1, 4, -1)]
         case "arm64":
-            below = _arm64_below(wanted.variant)
-            vector += [Platform(os, "arm64", variant).normalized() for variant in below]
+            variants = _older_arm64(wanted.variant)
+            vector += [Platform(os, "arm64", variant).normalized() for variant in variants]
             vector += [Platform(os, "arm", f"v{i}") for i in range(8, 4, -1)]
         case _:
             pass
@@ -170,7 +170,7 @@ def _level(variant: str) -> int:
     return min(int(digits), 9) if digits.isascii() and digits.isdigit() else 1
 
 
-def _arm64_below(variant: str) -> Iterator[str]:
+def _older_arm64(variant: str) -> Iterator[str]:
     """Yield the variants whose images a processor runs besides its own: Armv9.n is Armv8.(n+5), and more."""
     found = _ARM64.fullmatch(variant)
     if found is None:

@@ -8,24 +8,23 @@ reads; `docker save` writes the same mixture since Docker 25. `archive_reader` r
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import stat
 import tarfile
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, cast
 
-from strake_oci.errors import DigestMismatchError, LayoutError, MirrorError
+from strake_oci.errors import LayoutError, MirrorError
 from strake_oci.spec import mediatype
-from strake_oci.spec.descriptor import Descriptor
-from strake_oci.spec.digest import Digest, Hasher
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.wire import encode
 from strake_oci.stores import layout_index
-from strake_oci.stores.layout_index import MARKER, VERSION
-from strake_oci.verify import CountedOnce, copy_checked, digest_of
+from strake_oci.stores.file_upload import FileUpload
+from strake_oci.stores.image_writer import StoreWriter
+from strake_oci.stores.layout_index import MARKER, VERSION, blob_path
+from strake_oci.verify import CountedOnce, copy_checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,13 +32,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from strake_oci.images import Readable
-    from strake_oci.spec.digest import BytesLike
+    from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.digest import Digest
 
 _BLOCK: Final = 512
-_OCTETS: Final = "application/octet-stream"
 
 
-class ArchiveWriter:
+class ArchiveWriter(StoreWriter):
     """Writes images into a tar, which is complete when the context is left. Thread-safe; an `ImageWriter`.
 
     Args:
@@ -108,7 +107,7 @@ class ArchiveWriter:
         with open_source() as source:
             start, folders = self._position(), set(self._folders)
             try:
-                self._begin(_blob_path(descriptor.digest), descriptor.size)
+                self._begin(blob_path(descriptor.digest), descriptor.size)
                 copy_checked(source, self._write, descriptor, on_bytes)
                 self._pad(descriptor.size)
             except BaseException as error:
@@ -134,29 +133,30 @@ class ArchiveWriter:
             return False
         return True
 
-    def start_upload(self, on_bytes: Callable[[int], None] | None = None) -> SpooledUpload:
+    def start_upload(self, on_bytes: Callable[[int], None] | None = None) -> FileUpload:
         """Begin to write a blob whose digest is not known yet; it waits in a file until it is."""
-        return SpooledUpload(self, self._spool, on_bytes)
+        file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._spool, prefix="strake-", buffering=0))  # noqa: SIM115 the upload closes it
+        title = "a layer cannot be kept for the archive"
+        return FileUpload(file, self._push_file, title, on_bytes=on_bytes)
 
-    def push_manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Descriptor:
-        """Write a manifest or index, and list it under a tag or full reference.
+    def _push_file(self, file: BinaryIO, descriptor: Descriptor) -> None:
+        self.push_blob(descriptor, lambda: file)
+
+    def _list(self, descriptor: Descriptor, data: bytes, tag: str) -> None:
+        """List a manifest under a tag or full reference.
 
         Raises:
-            LayoutError: The file cannot be written; or an index is named in an archive for `docker load`.
+            LayoutError: It is an index, in an archive for `docker load`.
         """
-        descriptor = Descriptor.of(media_type, data)
-        self.push_blob(descriptor, lambda: io.BytesIO(data))
-        if tag is not None:
-            document = parse(data, media_type)
-            with self._lock:
-                self._index = layout_index.named(self._index, descriptor, tag)
-                if isinstance(document, Manifest):
-                    self._images[tag] = document
-                elif self._docker:
-                    raise LayoutError(
-                        "a Docker archive holds images for one platform, not an index", hint="name a platform"
-                    )
-        return descriptor
+        document = parse(data, descriptor.media_type)
+        with self._lock:
+            self._index = layout_index.named(self._index, descriptor, tag)
+            if isinstance(document, Manifest):
+                self._images[tag] = document
+            elif self._docker:
+                raise LayoutError(
+                    "a Docker archive holds images for one platform, not an index", hint="name a platform"
+                )
 
     def close(self) -> None:
         """Write what lists the blobs, and the end of the tar.
@@ -205,62 +205,6 @@ class ArchiveWriter:
             raise LayoutError(f"the archive cannot be written: {error.strerror or error}") from error
 
 
-class SpooledUpload:
-    """A blob that waits in a temporary file for its digest; see `images.Upload`."""
-
-    def __init__(
-        self, archive: ArchiveWriter, spool: Path | None, on_bytes: Callable[[int], None] | None
-    ) -> None:
-        self._archive = archive
-        self._on_bytes = on_bytes
-        self._hasher = Hasher()
-        self._file: BinaryIO | None = tempfile.TemporaryFile(dir=spool, prefix="strake-")  # noqa: SIM115 closed by commit and cancel
-
-    def write(self, data: BytesLike) -> int:
-        """Take the next bytes."""
-        if self._file is None:
-            raise LayoutError("write after the end of an upload")
-        try:
-            written = self._file.write(data)
-        except OSError as error:
-            raise LayoutError(f"a layer cannot be kept for the archive: {error.strerror}") from error
-        self._hasher.update(data)
-        if self._on_bytes:
-            self._on_bytes(written)
-        return written
-
-    def commit(self, digest: Digest, media_type: str = _OCTETS) -> Descriptor:
-        """Check the digest and move the blob into the archive."""
-        if self._file is None:
-            raise LayoutError("commit after the end of an upload")
-        file, self._file = self._file, None
-        file.seek(0)
-        same = digest.algorithm == self._hasher.algorithm
-        actual = self._hasher.digest() if same else digest_of(file, digest)
-        if actual != digest:
-            file.close()
-            raise DigestMismatchError(digest, actual, what="blob")
-        descriptor = Descriptor(media_type, digest, self._hasher.size)
-        file.seek(0)
-        self._archive.push_blob(descriptor, lambda: file)
-        file.close()
-        return descriptor
-
-    def cancel(self) -> None:
-        """Throw away what was written."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.cancel()
-
-
 def _is_rewindable(target: BinaryIO) -> bool:
     """Say whether what was written can be taken back. What is appended to has another's bytes before ours."""
     if not target.seekable():
@@ -271,10 +215,6 @@ def _is_rewindable(target: BinaryIO) -> bool:
         return True
     is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
     return is_file and not fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
-
-
-def _blob_path(digest: Digest) -> str:
-    return f"blobs/{digest.algorithm}/{digest.encoded}"
 
 
 def _header(name: str, size: int, kind: bytes, mode: int) -> bytes:
@@ -289,7 +229,7 @@ def _docker_entry(name: str, image: Manifest) -> dict[str, object]:
     reference = layout_index.full_reference(name)
     tags = [f"{reference.repository.familiar}:{reference.tag}"] if reference and reference.tag else []
     return {
-        "Config": _blob_path(image.config.digest),
+        "Config": blob_path(image.config.digest),
         "RepoTags": tags,
-        "Layers": [_blob_path(layer.digest) for layer in image.layers],
+        "Layers": [blob_path(layer.digest) for layer in image.layers],
     }

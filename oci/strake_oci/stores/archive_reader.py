@@ -7,29 +7,20 @@ become paths.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import tarfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from strake_oci.errors import LayoutError
-from strake_oci.spec import mediatype
-from strake_oci.spec.descriptor import Descriptor
-from strake_oci.spec.manifest import Index, parse
-from strake_oci.spec.wire import MAX_MANIFEST
-from strake_oci.stores import layout_index
 from strake_oci.stores.layout_index import MARKER
-from strake_oci.verify import VerifyingReader
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from strake_oci.stores.layout_reader import LayoutReader
 
 _MAX_ENTRIES: Final = 20_000
 _MAX_HEADER: Final = 1024 * 1024
 
 
-class LayoutArchive:
+class LayoutArchive(LayoutReader):
     """An image layout in an uncompressed tar. Thread-safe; an `ImageReader`.
 
     Args:
@@ -40,58 +31,11 @@ class LayoutArchive:
     """
 
     def __init__(self, path: Path | str) -> None:
+        super().__init__(str(path))
         self.path = Path(path)
         self._members = self._scan()
         if MARKER not in self._members:
             raise LayoutError(f"{self.path} is no OCI image layout: it holds no {MARKER}")
-
-    def resolve(self, name: str = "") -> Descriptor:
-        """Return what a tag, full reference or digest names; without a name, the only image there is.
-
-        Raises:
-            LayoutError: There is none, or several and no name.
-        """
-        found = layout_index.find(self.index(), name, str(self.path))
-        if isinstance(found, Descriptor):
-            return found
-        data = self._read(f"blobs/{found.algorithm}/{found.encoded}")
-        return Descriptor(parse(data).media_type, found, len(data))
-
-    def index(self) -> Index:
-        """Return `index.json`.
-
-        Raises:
-            LayoutError: There is none.
-            InvalidDocumentError: It is no index.
-        """
-        document = parse(self._read("index.json"), mediatype.OCI_INDEX)
-        if not isinstance(document, Index):
-            raise LayoutError(f"{self.path}: index.json is no index")
-        return document
-
-    def manifest(self, descriptor: Descriptor) -> bytes:
-        """Return a manifest or index, checked.
-
-        Raises:
-            LayoutError: It is not there.
-            DigestMismatchError, SizeMismatchError: It is not what the descriptor says.
-        """
-        data = self._read(f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.encoded}")
-        descriptor.check(data, what=f"manifest in {self.path}")
-        return data
-
-    def open_blob(
-        self, descriptor: Descriptor, on_bytes: Callable[[int], None] | None = None
-    ) -> VerifyingReader:
-        """Open a blob; reading to the end proves its content.
-
-        Raises:
-            LayoutError: It is not there.
-            DigestMismatchError, SizeExceededError, SizeMismatchError: While reading: it is not what it should
-            be.
-        """
-        raw = self._open(f"blobs/{descriptor.digest.algorithm}/{descriptor.digest.encoded}")
-        return VerifyingReader(raw, descriptor, f"blob {descriptor.digest} in {self.path}", on_bytes)
 
     def _scan(self) -> dict[str, tuple[int, int]]:
         members: dict[str, tuple[int, int]] = {}
@@ -129,13 +73,6 @@ class LayoutArchive:
         if member is None:
             raise LayoutError(f"{self.path} holds no {name}")
         return member
-
-    def _read(self, name: str) -> bytes:
-        with contextlib.closing(self._open(name)) as file:
-            data = file.read(MAX_MANIFEST + 1)
-        if len(data) > MAX_MANIFEST:
-            raise LayoutError(f"{name} in {self.path} is longer than {MAX_MANIFEST} bytes")
-        return data
 
 
 class _ShortReads(io.BufferedReader):

@@ -87,3 +87,8 @@ def full_reference(name: str) -> Reference | None:
 def _without_name(entry: Descriptor) -> Descriptor:
     kept = {key: value for key, value in entry.annotations.items() if key not in {REF_NAME, CONTAINERD_NAME}}
     return replace(entry, annotations=kept)
+
+
+def blob_path(digest: Digest) -> str:
+    """Return the name of a blob's file in a layout."""
+    return f"blobs/{digest.algorithm}/{digest.encoded}"

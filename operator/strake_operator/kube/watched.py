@@ -58,7 +58,7 @@ def slim(body: Object) -> Object:
 
 
 class Watched:
-    """Jobs, pods, warnings and destinations, as the watches told them."""
+    """Jobs, pods, warnings and destinations, as the watches know them."""
 
     def __init__(self) -> None:
         self._jobs: dict[Name, dict[str, Object]] = {}

@@ -15,7 +15,6 @@ from strake_oci.spec.reference import Reference
 from strake_operator.names import certificate_volume
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
     from strake_operator.manifests.objects import Manifest
     from strake_operator.registries.document import PlatformRegistries, PlatformRegistry, Proxy
 
@@ -42,18 +41,20 @@ def _requested(registry: PlatformRegistry) -> RequestedRegistry:
     )
 
 
-def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Manifest]]:
-    """Return volumes and mounts of the client certificates that a request names.
+def certificate_volumes(
+    registries: PlatformRegistries, destinations: tuple[str, ...]
+) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and mounts of the registries' client certificates, where `requested_hosts` says.
 
-    The pod waits for those of its destinations. Which registries it pulls from nobody knows before the
-    Dockerfile is read, and a cache is no reason to fail. The builder says so when it misses a certificate; a
-    namespace that never uses a registry needs no Secret for it.
+    The pod waits for those of the build's destinations. Which registries it pulls from nobody knows before
+    the Dockerfile is read, and a cache is no reason to fail. The builder says so when it misses a
+    certificate; a namespace that never uses a registry needs no Secret for it.
     """
-    used = _destination_hosts(request)
+    used = _hosts(destinations)
     secrets: dict[str, bool] = {}
-    for host, registry in request.registries.hosts.items():
-        if (certificate := registry.client_certificate) is not None:
-            secrets[certificate.secret] = secrets.get(certificate.secret, False) or host in used
+    for host, registry in registries.registries.items():
+        if (secret := registry.client_certificate_secret) is not None:
+            secrets[secret] = secrets.get(secret, False) or host in used
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []
     for number, (secret, needed) in enumerate(sorted(secrets.items())):
@@ -74,9 +75,9 @@ def certificate_volumes(request: BuildRequest) -> tuple[list[Manifest], list[Man
     return volumes, mounts
 
 
-def _destination_hosts(request: BuildRequest) -> set[str]:
+def _hosts(destinations: tuple[str, ...]) -> set[str]:
     found = set()
-    for name in request.output.destinations:
+    for name in destinations:
         try:
             found.add(Reference.parse(name).repository.registry)
         except OCIError:

@@ -6,7 +6,6 @@ the node in `resources`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
@@ -61,9 +60,7 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
-    # A cache that the build did not ask for keeps no build from starting.
-    asked = paths.request_for(spec, run.namespace, replace(settings, default_cache=None))
-    certificates, certificate_mounts = certificate_volumes(asked)
+    certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
     return {
         "restartPolicy": "Never",
         **pod_isolation(run.form, settings),

@@ -1,4 +1,4 @@
-"""Reads the file of STRAKE_REGISTRIES_FILE. A mistake is told with file, field, why and what to do."""
+"""Reads the file of STRAKE_REGISTRIES_FILE. A mistake is reported with file, field, why and what to do."""
 
 from __future__ import annotations
 

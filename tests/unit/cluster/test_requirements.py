@@ -1,4 +1,4 @@
-"""What a machine lacks is said in one sentence."""
+"""What a machine lacks is reported in one sentence."""
 
 from __future__ import annotations
 

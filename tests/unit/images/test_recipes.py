@@ -24,10 +24,10 @@ def cache(monkeypatch, tmp_path):
 
 
 def members(layout):
-    place = Layout(layout)
-    manifest = parse(place.manifest(place.resolve("latest")))
+    images = Layout(layout)
+    manifest = parse(images.manifest(images.resolve("latest")))
     with (
-        place.open_blob(manifest.layers[0]) as blob,
+        images.open_blob(manifest.layers[0]) as blob,
         tarfile.open(fileobj=blob, mode="r|gz") as tar,
     ):
         return {member.name: member for member in tar}

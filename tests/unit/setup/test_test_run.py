@@ -21,7 +21,7 @@ WAYS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process",
 
 @WAYS
 def test_a_missing_program_ends_the_run_before_the_first_test(workers):
-    done = pytest_run(*workers, "tests/integration/test_overlay.py", PATH="/nonexistent")
+    done = pytest_run(*workers, "tests/integration/work_directory/test_overlay.py", PATH="/nonexistent")
     assert done.returncode == 4
     assert "passed" not in done.stdout
     assert "failed" not in done.stdout

@@ -88,7 +88,7 @@ def test_a_ref_is_never_an_option(ref):
 
 
 @pytest.mark.parametrize(
-    ("destination", "said"),
+    ("destination", "message"),
     [
         ("r.example/a@sha256:" + "0" * 64, "cannot hold a digest"),
         ("r.example/A:1", "lower case"),
@@ -99,8 +99,8 @@ def test_a_ref_is_never_an_option(ref):
         ("r.example/a:", "registry/repository:tag"),
     ],
 )
-def test_destinations(destination, said):
-    assert said in refusal(output={"destinations": [destination]})
+def test_destinations(destination, message):
+    assert message in refusal(output={"destinations": [destination]})
 
 
 @pytest.mark.parametrize("good", ["a", "a:1", "localhost:5000/a/b:x_1", "r.example/a__b/c-d"])
@@ -124,7 +124,7 @@ def test_good_platforms(good):
 
 
 @pytest.mark.parametrize(
-    ("platform", "said"),
+    ("platform", "message"),
     [
         ("linux/amd64,linux/arm64", "apply an ImageBuild for each"),
         ("windows/amd64", "only images for Linux"),
@@ -139,11 +139,11 @@ def test_good_platforms(good):
         ("", "written linux/ARCHITECTURE"),
     ],
 )
-def test_other_platforms_are_refused_with_one_sentence(platform, said):
+def test_other_platforms_are_refused_with_one_sentence(platform, message):
     with pytest.raises(ValidationError) as caught:
         ImageBuildSpec.model_validate(spec(platform=platform))
     (error,) = caught.value.errors()
-    assert said in error["msg"]
+    assert message in error["msg"]
 
 
 @pytest.mark.parametrize("name", ["", "Builder", "team/builder", "a" * 254])
@@ -188,7 +188,7 @@ def test_good_forms(form):
 
 
 @pytest.mark.parametrize(
-    ("form", "said"),
+    ("form", "message"),
     [
         ({"compression": "gzip", "compressionLevel": 10}, "0 to 9 for gzip"),
         ({"compressionLevel": 10}, "0 to 9 for gzip"),
@@ -204,8 +204,8 @@ def test_good_forms(form):
         ({"sourceDateEpoch": 10**11}, "sourceDateEpoch"),
     ],
 )
-def test_forms_that_contradict_themselves(form, said):
-    assert said in refusal(output=output(**form))
+def test_forms_that_contradict_themselves(form, message):
+    assert message in refusal(output=output(**form))
 
 
 def test_an_inline_cache_needs_a_manifest_with_annotations():
@@ -213,10 +213,10 @@ def test_an_inline_cache_needs_a_manifest_with_annotations():
 
 
 @pytest.mark.parametrize(
-    "place", [{"repository": "r.example/c"}, {"images": ["r.example/a:1"]}, {"inline": True}]
+    "setting", [{"repository": "r.example/c"}, {"images": ["r.example/a:1"]}, {"inline": True}]
 )
-def test_a_cache_that_is_off_has_no_place(place):
-    assert "drop it or them" in refusal(cache={"enabled": False, **place})
+def test_a_cache_that_is_off_has_no_place(setting):
+    assert "drop it or them" in refusal(cache={"enabled": False, **setting})
     assert ImageBuildSpec.model_validate(spec(cache={"enabled": False, "images": [], "noCache": True}))
 
 
@@ -231,15 +231,15 @@ def test_quantities_that_are_none(amount):
 
 
 @pytest.mark.parametrize(
-    ("resources", "said"),
+    ("resources", "message"),
     [
         ({"limits": {"mem": "1Gi"}}, "ephemeral-storage"),
         ({"requests": {"memory": "2Gi"}, "limits": {"memory": "1500M"}}, "more than resources.limits"),
         ({"requests": {"cpu": 2}, "limits": {"cpu": "1500m"}}, "more than resources.limits"),
     ],
 )
-def test_resources_that_make_no_sense(resources, said):
-    assert said in refusal(resources=resources)
+def test_resources_that_make_no_sense(resources, message):
+    assert message in refusal(resources=resources)
 
 
 @pytest.mark.parametrize(

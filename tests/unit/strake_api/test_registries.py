@@ -1,4 +1,4 @@
-"""How registries are reached: what may be said of one, and what contradicts itself."""
+"""How registries are reached: what may be set for one, and what contradicts itself."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def pem(certificates):
     return {"ca": certificates.ca.read_text(), "key": certificates.client_key.read_text()}
 
 
-def read(**said) -> RequestedRegistry:
-    return RequestedRegistry.model_validate(said)
+def read(**fields) -> RequestedRegistry:
+    return RequestedRegistry.model_validate(fields)
 
 
 def test_silence_is_plain_tls():
@@ -30,7 +30,7 @@ def test_silence_is_plain_tls():
 
 
 def test_a_request_carries_it_there_and_back(pem):
-    said = {
+    registry = {
         "mirrors": ["mirror.example/hub", "[fd00::1]:5000"],
         "mirrorsOnly": True,
         "insecureSkipTLSVerify": True,
@@ -42,12 +42,12 @@ def test_a_request_carries_it_there_and_back(pem):
             "source": {"directory": {"path": "/c"}},
             "output": {"destinations": ["r.example/a"]},
             "workDirectory": "/w",
-            "registries": {"hosts": {"r.example:5000": said}},
+            "registries": {"hosts": {"r.example:5000": registry}},
         }
     )
     again = BuildRequest.model_validate_json(request.to_json())
     assert again == request
-    assert said.items() <= again.registries.to_dict()["hosts"]["r.example:5000"].items()
+    assert registry.items() <= again.registries.to_dict()["hosts"]["r.example:5000"].items()
 
 
 @pytest.mark.parametrize("host", ["docker.io", "r.example", "localhost:5000", "10.0.0.1:5000", "[::1]:5000"])
@@ -56,7 +56,7 @@ def test_registries(host):
 
 
 @pytest.mark.parametrize(
-    ("host", "said"),
+    ("host", "message"),
     [
         ("https://r.example", "without https://"),
         ("r.example/team", "host or host:port"),
@@ -72,8 +72,8 @@ def test_registries(host):
         ("a" * 300, "at most 261"),
     ],
 )
-def test_what_is_no_registry(host, said):
-    with pytest.raises(ValidationError, match=said):
+def test_what_is_no_registry(host, message):
+    with pytest.raises(ValidationError, match=message):
         Registries.model_validate({"hosts": {host: {}}})
 
 
@@ -87,7 +87,7 @@ def test_what_is_no_mirror(mirror):
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("fields", "why"),
     [
         ({"mirrorsOnly": True}, "mirrorsOnly needs mirrors"),
         ({"insecure": True, "insecureSkipTLSVerify": True}, "plain HTTP"),
@@ -100,9 +100,9 @@ def test_what_is_no_mirror(mirror):
     ],
     ids=str,
 )
-def test_what_contradicts_itself(said, why):
+def test_what_contradicts_itself(fields, why):
     with pytest.raises(ValidationError, match=why):
-        read(**said)
+        read(**fields)
 
 
 def test_plain_http_has_no_authority(pem):

@@ -12,7 +12,7 @@ from strake_oci.errors import DigestMismatchError, LayoutError, SizeMismatchErro
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
-from tests.fixtures.images import make_image
+from tests.fixtures.content.images import make_image
 
 BEFORE, AFTER = os.urandom(100_000), os.urandom(700)
 

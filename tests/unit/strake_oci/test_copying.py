@@ -15,8 +15,9 @@ from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.platform import Platform
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.layout import Layout
+from strake_oci.stores.layout_index import blob_path
 from strake_oci.stores.memory import MemoryImages
-from tests.fixtures.images import make_image, make_index
+from tests.fixtures.content.images import make_image, make_index
 
 
 class Recording(MemoryImages):
@@ -41,10 +42,10 @@ def test_everything_comes_before_what_refers_to_it():
     index.write(source, "v1")
     counted = []
     copy_image(source, "v1", target, "v1", on_bytes=counted.append)
-    place = {digest: position for position, digest in enumerate(target.order)}
+    positions = {digest: position for position, digest in enumerate(target.order)}
     for child in index.children:
-        assert place[child.descriptor.digest] < place[index.descriptor.digest]
-        assert all(place[blob.digest] < place[child.descriptor.digest] for blob, _ in child.blobs)
+        assert positions[child.descriptor.digest] < positions[index.descriptor.digest]
+        assert all(positions[blob.digest] < positions[child.descriptor.digest] for blob, _ in child.blobs)
     assert sum(counted) == sum(len(data) for _, data in index.all_blobs)
 
 
@@ -53,8 +54,8 @@ def test_failure_leaves_no_tag():
     source, target = MemoryImages(), MemoryImages()
     image.write(source, "v1")
     lost = image.blobs[1][0].digest
-    del source._blobs[lost]
-    with pytest.raises(LayoutError, match=str(lost)):
+    del source._files[blob_path(lost)]
+    with pytest.raises(LayoutError, match=lost.encoded):
         copy_image(source, "v1", target, "v1")
     with pytest.raises(LayoutError):
         target.resolve("v1")
@@ -133,9 +134,9 @@ def test_an_index_in_an_index_comes_before_it_wherever_it_is_listed():
     outer = Index((inner.descriptor, image, middle_is))
     top = source.push_manifest(outer.serialize(), outer.media_type, "v1")
     copy_image(source, "v1", target, "v1")
-    place = {digest: position for position, digest in enumerate(target.order)}
+    positions = {digest: position for position, digest in enumerate(target.order)}
     order = [each.digest for each in (image, inner.descriptor, middle_is, top)]
-    assert order == sorted(order, key=place.__getitem__)
+    assert order == sorted(order, key=positions.__getitem__)
 
 
 def test_a_platform_is_not_looked_for_without_end():
@@ -154,11 +155,11 @@ def test_a_manifest_that_cannot_be_had_ends_the_copy():
     source, target, stopped = MemoryImages(), MemoryImages(), []
     index.write(source, "v1")
     lost = index.children[1].descriptor.digest
-    del source._blobs[lost]
-    with pytest.raises(LayoutError, match=str(lost)):
+    del source._files[blob_path(lost)]
+    with pytest.raises(LayoutError, match=lost.encoded):
         copy_image(source, "v1", target, "v1", on_failure=lambda: stopped.append(True))
     assert stopped
-    assert not target._blobs
+    assert list(target._files) == ["index.json"]
 
 
 def test_layers_kept_elsewhere_are_not_copied():
@@ -228,7 +229,7 @@ def test_descriptor_that_lies_about_a_manifest():
     source = MemoryImages()
     image = make_image(b"x")
     image.write(source, "v1")
-    source._manifests["v1"] = replace(image.descriptor, size=image.descriptor.size + 1)
+    source._list(replace(image.descriptor, size=image.descriptor.size + 1), image.data, "v1")
     with pytest.raises(Exception, match="bytes, expected"):
         copy_image(source, "v1", MemoryImages())
 

@@ -5,12 +5,14 @@ from typing import ClassVar
 
 import pytest
 
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import (
     ConnectionFailedError,
     DeniedError,
     ErrorContext,
     InvalidReferenceError,
     InvalidValueError,
+    OCIError,
     ProtocolError,
     RateLimitedError,
     ServerError,
@@ -132,8 +134,9 @@ class TestRetries:
         assert parse_retry_after(value, now=10) == seconds
 
     def test_stop_ends_the_wait(self):
-        retrier = Retrier(RetryPolicy(base=60, cap=60))
-        retrier.stop()
+        cancellation = Cancellation()
+        retrier = Retrier(RetryPolicy(base=60, cap=60), cancellation)
+        cancellation.cancel(OCIError("stopped"))
         calls = []
 
         def attempt():
@@ -210,14 +213,14 @@ class TestSettings:
             settings.endpoint("x.io")
 
     @pytest.mark.parametrize(
-        ("text", "place"),
+        ("text", "repository"),
         [
             ("mirror.io", "mirror.io/library/alpine"),
             ("mirror.io:5000/proxy/hub/", "mirror.io:5000/proxy/hub/library/alpine"),
         ],
     )
-    def test_mirror(self, text, place):
-        assert str(Mirror.parse(text).repository(Repository.parse("alpine"))) == place
+    def test_mirror(self, text, repository):
+        assert str(Mirror.parse(text).repository(Repository.parse("alpine"))) == repository
 
     @pytest.mark.parametrize("text", ["", "http://mirror.io", "mirror.io/UPPER", "a b"])
     def test_mirror_that_is_none(self, text):

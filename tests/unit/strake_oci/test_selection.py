@@ -15,7 +15,7 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.manifest import Index
 from strake_oci.spec.platform import Platform
 from strake_oci.stores.memory import MemoryImages
-from tests.fixtures.images import MadeImage, make_image
+from tests.fixtures.content.images import MadeImage, make_image
 
 AMD64, ARM64 = make_image(os.urandom(50)), make_image(os.urandom(50), platform="linux/arm64")
 NAMED = Platform.parse("linux/amd64")

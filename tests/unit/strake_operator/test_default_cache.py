@@ -31,7 +31,7 @@ def status_of(build, settings=DEFAULT):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("r.example/cache", "must hold {namespace}"),
         ("r.example/cache/{name}", "must hold {namespace}"),
@@ -44,10 +44,10 @@ def status_of(build, settings=DEFAULT):
         ("r.example/{namespace}/" + "a" * 200, "at most 255"),
     ],
 )
-def test_templates_that_are_refused(text, said):
+def test_templates_that_are_refused(text, message):
     with pytest.raises(SettingsError, match="VARIABLE") as caught:
         CacheTemplate.parse(text, "VARIABLE")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(

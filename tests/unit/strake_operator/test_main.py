@@ -15,5 +15,5 @@ def test_a_mistake_in_the_settings_ends_it_with_a_sentence(tmp_path, monkeypatch
     monkeypatch.setenv("LOGNAME", "somebody")
     with pytest.raises(SystemExit) as raised:
         main()
-    said = f"strake-operator: STRAKE_REGISTRIES_FILE {file}: registries[docker.io].mirror: there is no such field"
-    assert str(raised.value).startswith(said)
+    message = f"strake-operator: STRAKE_REGISTRIES_FILE {file}: registries[docker.io].mirror: there is no such field"
+    assert str(raised.value).startswith(message)

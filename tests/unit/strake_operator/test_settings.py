@@ -56,7 +56,7 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "message"),
     [
         ({}, "STRAKE_BUILDER_IMAGE is not set"),
         (
@@ -85,6 +85,6 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
         ({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": "0"}, "STRAKE_MAX_UNPACKED_SIZE must leave room"),
     ],
 )
-def test_mistakes_name_the_variable(environment, said):
-    with pytest.raises(SettingsError, match=said):
+def test_mistakes_name_the_variable(environment, message):
+    with pytest.raises(SettingsError, match=message):
         read_settings(environment)

@@ -8,8 +8,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.build_arguments import HELP, build_arguments
-from strake_builder.cli.flags.building import add_building_flags, read_secrets, read_ssh
-from strake_builder.cli.flags.cache import read_cache, read_cache_limit
+from strake_builder.cli.flags.building import add_building_flags
+from strake_builder.cli.flags.cache import read_cache
 from strake_builder.cli.flags.kaniko import add_kaniko_flags, translate
 from strake_builder.cli.flags.output import (
     EPOCH_VARIABLE,
@@ -17,10 +17,8 @@ from strake_builder.cli.flags.output import (
     read_outputs,
     takes_standard_output,
 )
-from strake_builder.cli.flags.registry import read_registries
-from strake_builder.cli.flags.sizes import read_max_unpacked
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
-from strake_builder.cli.validation import problems
+from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -105,24 +103,14 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) 
 
 
 def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
-    from pydantic import ValidationError
-
     from strake_api.request import BuildArg, BuildRequest, Cache
-    from strake_builder.context.git_credentials import git_credentials_from
-    from strake_builder.solve.inputs import (
-        BuildCredentials,
-        BuildInputs,
-        CacheDirectory,
-        ImageOutputs,
-        RunInputs,
-    )
-    from strake_oci.credentials.sources import cloud_credentials, default_credentials
-    from strake_oci.errors import CredentialError
+    from strake_builder.cli.local_inputs import local_inputs
+    from strake_builder.solve.inputs import ImageOutputs
 
     for note in translate(arguments):
         sys.stderr.write(f"note: {note}\n")
     source = _source(arguments.context)
-    try:
+    with validated():
         outputs = read_outputs(arguments)
         request = BuildRequest(
             source=source,
@@ -135,28 +123,9 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
-        credentials = default_credentials(then=cloud_credentials())
-    except ValidationError as error:
-        raise InvalidRequestError(problems(error)) from error
-    except CredentialError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error
-    return request, BuildInputs(
-        credentials=BuildCredentials(
-            git=git_credentials_from(os.environ), pull=credentials, push=credentials
-        ),
-        registries=read_registries(arguments),
-        run=RunInputs(
-            secrets=read_secrets(arguments.secret),
-            ssh_sockets=read_ssh(arguments.ssh),
-        ),
+    return request, local_inputs(
+        arguments,
         dockerfile_path=_dockerfile_path(arguments),
-        cache=CacheDirectory(
-            path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
-            limit=read_cache_limit(arguments),
-        ),
-        max_unpacked=read_max_unpacked(arguments),
-        jobs=arguments.jobs,
-        rootfs=arguments.rootfs,
         outputs=ImageOutputs(
             push=outputs.push,
             image=not outputs.only_trees or bool(result_files(arguments)),

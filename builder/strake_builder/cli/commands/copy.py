@@ -1,4 +1,4 @@
-"""`strake copy`: an image as it is, from one place to another."""
+"""`strake copy`: an image as it is, from one store to another."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from strake_builder.progress.transfer_lines import TransferLines
 from strake_builder.unforeseen import internal_error
 
 if TYPE_CHECKING:
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
     from strake_oci.errors import ErrorContext
     from strake_oci.images import ImageWriter, Readable
     from strake_oci.spec.descriptor import Descriptor
@@ -75,7 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run_copy(arguments: argparse.Namespace) -> int:
     """Copy; return the exit status."""
     from strake_builder.cli.signals import cancel_on_signal
-    from strake_builder.solve.cancellation import Cancellation
+    from strake_oci.cancellation import Cancellation
 
     cancellation = Cancellation()
     cancel_on_signal(cancellation, once=True)
@@ -88,16 +88,16 @@ def run_copy(arguments: argparse.Namespace) -> int:
     else:
         stream.write(f"{digest}\n")
         return 0
-    reason = cancellation.reason or reason  # what breaks because it was stopped is not why it failed
+    if isinstance(cancellation.reason, BuildError):
+        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
     sys.stderr.write(reason.for_terminal() + "\n")
     return reason.exit_status
 
 
 def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
     """Copy; return the digest, and where to print it."""
+    from strake_builder.cli.registry_credentials import user_credentials
     from strake_oci.copying import copy_image
-    from strake_oci.credentials.sources import cloud_credentials, default_credentials
-    from strake_oci.errors import CredentialError
     from strake_oci.registry.client import RegistryClient
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
@@ -107,22 +107,20 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
     platform = _platform(arguments.platform, destination)
     insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
     settings = read_registries(arguments, *insecure)
-    try:
-        credentials = default_credentials(then=cloud_credentials())
-    except CredentialError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error
+    credentials = user_credentials()
     with (
-        RegistryClient(settings, credentials, warn=lambda text: _say(f"warning: {text}")) as client,
+        RegistryClient(
+            settings, credentials, warn=lambda text: _say(f"warning: {text}"), cancellation=cancellation
+        ) as client,
         _explained(source, destination),
     ):
-        cancellation.on_cancel(client.stop)
         reader, name = open_source(source, client)
         with open_destination(destination, client, source) as (writer, tag), _explained(source, destination):
-            told = _ProgressWriter(writer, str(destination))
+            reporting = _ProgressWriter(writer, str(destination))
             copied = copy_image(
                 reader,
                 name,
-                told,
+                reporting,
                 tag,
                 platform=platform,
                 on_bytes=lambda _: cancellation.check(),
@@ -146,9 +144,9 @@ def _platform(text: str | None, destination: ImageLocation) -> Platform | None:
 class _ProgressWriter:
     """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
 
-    def __init__(self, writer: ImageWriter, place: str) -> None:
+    def __init__(self, writer: ImageWriter, destination: str) -> None:
         self._writer = writer
-        self._place = place
+        self._destination = destination
         self._lines = TransferLines()
         self._lock = threading.Lock()
         self.has_blob = writer.has_blob
@@ -164,7 +162,7 @@ class _ProgressWriter:
 
         def tell(done: int) -> None:
             with self._lock:
-                _say(self._lines.pushing(self._place, digest, done, size))
+                _say(self._lines.pushing(self._destination, digest, done, size))
 
         transfer = Transfer(tell)
 
@@ -184,7 +182,7 @@ class _ProgressWriter:
 
     def _say_pushed(self, digest: str, size: int, *, sent: bool) -> None:
         with self._lock:
-            _say(self._lines.pushed(self._place, digest, size, transferred=sent))
+            _say(self._lines.pushed(self._destination, digest, size, transferred=sent))
 
 
 def _say(line: str) -> None:

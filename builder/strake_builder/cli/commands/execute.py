@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
-from strake_builder.cli.validation import problems
+from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -46,20 +46,18 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
-    from pydantic import ValidationError
-
     from strake_api.request import BuildRequest
     from strake_builder.cli import ca_bundle
     from strake_builder.cli.registry_access import requested_access
+    from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_builder.context.git_credentials import mounted_git_credentials
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     try:
-        request = BuildRequest.model_validate_json(Path(path).read_bytes())
+        with validated(f"the request {path}"):
+            request = BuildRequest.model_validate_json(Path(path).read_bytes())
     except OSError as error:
         raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
-    except ValidationError as error:
-        raise InvalidRequestError(f"the request {path} is not valid: {problems(error)}") from error
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
     git = request.source.git.credentials if request.source.git is not None else None
@@ -81,25 +79,10 @@ def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
     A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
     account may read into its own.
     """
+    from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_oci.credentials.sources import ConfinedCredentials, Credentials
     from strake_oci.spec.reference import Reference
 
     named = [*request.output.destinations, *filter(None, [request.cache.repository])]
     own = frozenset(Reference.parse(each).repository for each in named)
     return Credentials((mounted_credentials(request.registries.pull_config), ConfinedCredentials(push, own)))
-
-
-def mounted_credentials(path: str | None) -> Credentials:
-    """Return the credentials of a mounted Docker config file, and of the pod's identity in a cloud.
-
-    Raises:
-        InvalidRequestError: a file is there and cannot be read.
-    """
-    from strake_oci.credentials.sources import Credentials, cloud_credentials
-    from strake_oci.errors import CredentialError
-
-    files = [(path, Path(path))] if path is not None else []
-    try:
-        return Credentials.from_files(files, then=cloud_credentials())
-    except CredentialError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error

@@ -8,11 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.cli.flags.building import add_building_flags, read_secrets, read_ssh
-from strake_builder.cli.flags.cache import read_cache, read_cache_limit
-from strake_builder.cli.flags.registry import read_registries
-from strake_builder.cli.flags.sizes import read_max_unpacked
-from strake_builder.cli.validation import problems
+from strake_builder.cli.flags.building import add_building_flags
+from strake_builder.cli.flags.cache import read_cache
+from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -63,19 +61,9 @@ def _finished(result: BuildSucceeded) -> None:
 
 
 def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
-    from pydantic import ValidationError
-
     from strake_api.conversion import build_request
     from strake_api.request import BuildRequest, InlineSource, Registries, Source
-    from strake_builder.context.git_credentials import git_credentials_from
-    from strake_builder.solve.inputs import (
-        BuildCredentials,
-        BuildInputs,
-        CacheDirectory,
-        RunInputs,
-    )
-    from strake_oci.credentials.sources import cloud_credentials, default_credentials
-    from strake_oci.errors import CredentialError
+    from strake_builder.cli.local_inputs import local_inputs
 
     documents = _documents(arguments.filename, text)
     manifest = _image_build(documents, arguments.filename)
@@ -90,30 +78,9 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     if manifest.spec.source.config_map is not None:
         data = _config_map(documents, manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
-    try:
+    with validated():
         request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
-        credentials = default_credentials(then=cloud_credentials())
-    except ValidationError as error:
-        raise InvalidRequestError(problems(error)) from error
-    except CredentialError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error
-    return request, BuildInputs(
-        credentials=BuildCredentials(
-            git=git_credentials_from(os.environ), pull=credentials, push=credentials
-        ),
-        registries=read_registries(arguments),
-        run=RunInputs(
-            secrets=read_secrets(arguments.secret),
-            ssh_sockets=read_ssh(arguments.ssh),
-        ),
-        cache=CacheDirectory(
-            path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
-            limit=read_cache_limit(arguments),
-        ),
-        max_unpacked=read_max_unpacked(arguments),
-        jobs=arguments.jobs,
-        rootfs=arguments.rootfs,
-    )
+    return request, local_inputs(arguments)
 
 
 def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
@@ -132,17 +99,13 @@ def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
 
 
 def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
-    from pydantic import ValidationError
-
     from strake_api.imagebuild import ImageBuild
 
     found = [document for document in documents if document.get("kind") == "ImageBuild"]
     if len(found) != 1:
         raise InvalidRequestError(f"{filename} has {len(found)} ImageBuild manifests, expected one")
-    try:
+    with validated(filename):
         return ImageBuild.model_validate(found[0])
-    except ValidationError as error:
-        raise InvalidRequestError(f"{filename} is not valid: {problems(error)}") from error
 
 
 def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:

@@ -19,32 +19,32 @@ _DEFAULT_WORK: Final = "/var/tmp/strake-{uid}"  # noqa: S108 - refused where som
 
 def add_building_flags(parser: argparse.ArgumentParser) -> None:
     """Add what every command that builds understands."""
-    place = parser.add_argument_group("where and how")
-    place.add_argument(
+    group = parser.add_argument_group("where and how")
+    group.add_argument(
         "--work-dir",
         metavar="DIR",
         default=os.environ.get(_WORK_VARIABLE) or _DEFAULT_WORK.format(uid=os.geteuid()),
         help="where the build is made, on ext4, xfs, btrfs or tmpfs, and no other user can write "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK.format(uid='UID')})",
     )
-    place.add_argument(
+    group.add_argument(
         "--log-format",
         choices=("text", "json", "color"),
         default="text",
         metavar="text|json",
         help="(default: text, which kaniko's color is, too)",
     )
-    place.add_argument(
+    group.add_argument(
         "--jobs",
         metavar="N",
         type=_positive,
         default=max(4, os.cpu_count() or 4),
         help="stages that execute a step at the same time (default: one a processor, at least 4)",
     )
-    place.add_argument(
+    group.add_argument(
         "--runtime", metavar="PROGRAM", default="crun", help="OCI runtime for RUN (default: crun)"
     )
-    place.add_argument(
+    group.add_argument(
         "--rootfs",
         choices=("auto", "overlay", "scan"),
         default="auto",
@@ -52,8 +52,8 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         "mounts nothing, copies the base image and looks at every file (default: auto, which is overlay "
         "where the kernel allows it)",
     )
-    add_isolation_flag(place)
-    add_max_unpacked_flag(place)
+    add_isolation_flag(group)
+    add_max_unpacked_flag(group)
     add_registry_flags(parser)
     add_cache_flags(parser)
     secrets = parser.add_argument_group("secrets")

@@ -57,7 +57,7 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
     add_switch(
         group, "--cache-inline", "note in the image which steps its layers are, for a later --cache-from"
     )
-    add_switch(group, "--no-cache", "run every step anew; what they come to is kept")
+    add_switch(group, "--no-cache", "run every step anew; the results are kept")
     group.add_argument(
         "--no-cache-filter",
         metavar="STAGE[,STAGE…]",

@@ -1,7 +1,7 @@
 """Flags of kaniko's executor that Strake has other words for, or no need of.
 
 Command lines written for kaniko are to work as they are: what means something here is translated, what is not
-needed is named with the reason, and what would come to another image than kaniko's is refused with what to
+needed is named with the reason, and what would make another image than kaniko's is refused with what to
 write instead. Nothing is passed over in silence.
 
 Source: kaniko's README, "Additional Flags", and the flags of its executor up to version 1.24.
@@ -139,8 +139,8 @@ def _pushed_to(arguments: argparse.Namespace) -> list[str]:
     from strake_oci.errors import OCIError
     from strake_oci.spec.reference import Reference
 
-    places = [*(arguments.destination or ()), *([arguments.cache_repo] if arguments.cache_repo else ())]
+    names = [*(arguments.destination or ()), *([arguments.cache_repo] if arguments.cache_repo else ())]
     try:
-        return list(dict.fromkeys(Reference.parse(place).repository.registry for place in places))
+        return list(dict.fromkeys(Reference.parse(name).repository.registry for name in names))
     except OCIError as error:
         raise InvalidRequestError(error.message, hint=error.hint) from error

@@ -91,8 +91,8 @@ def _read_mirrors(arguments: argparse.Namespace, builder: RegistrySettingsBuilde
         hint = "name mirrors with --registry-map or --registry-mirror"
         raise InvalidRequestError("--skip-default-registry-fallback: there are no mirrors", hint=hint)
     for text in maps:
-        host, places = _pair("--registry-map", text, "MIRROR[/PREFIX]")
-        builder.mirror("--registry-map", host, [place for place in places.split(";") if place], only=only)
+        host, mirrors = _pair("--registry-map", text, "MIRROR[/PREFIX]")
+        builder.mirror("--registry-map", host, [mirror for mirror in mirrors.split(";") if mirror], only=only)
 
 
 def _pair(flag: str, text: str, value: str) -> tuple[str, str]:

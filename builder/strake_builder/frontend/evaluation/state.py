@@ -40,7 +40,7 @@ class StageState:
         lexer: Reads words with the file's escape character.
         author: MAINTAINER.
         cmd_set: CMD was given in this stage.
-        workdir_set: WORKDIR was given in this file, for this stage or those below.
+        workdir_set: WORKDIR was given in this file, for this stage or one that it builds on.
         base_is_known: The base's configuration is the real one.
         ignore: What .dockerignore leaves out, for lint.
         triggers: ONBUILD instructions of this stage.

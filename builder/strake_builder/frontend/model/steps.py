@@ -202,7 +202,7 @@ class CopyStep:
         chown: Owner of everything made; None means 0:0.
         chmod: Mode for every file and directory copied, octal or symbolic; see
             `frontend.chmod.apply_mode`. Already checked.
-        link: `--link`: the layer does not depend on what lies below.
+        link: `--link`: the layer does not depend on lower layers.
         parents: `--parents`.
         excludes: `--exclude` patterns, in the order written; see `frontend.ignore`.
     """

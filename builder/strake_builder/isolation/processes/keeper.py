@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from strake_builder.isolation.processes.capabilities import drop_all_but_a_containers
+from strake_builder.isolation.processes.limits import process_limit
 from strake_builder.isolation.processes.orphans import end_children, kill_children
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.sandbox.socket_filter import set_filter
 
 TERMINATE: Final = b"T"
 KILL: Final = b"K"
+_DEFAULTS: Final = frozenset(
+    {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE, signal.SIGCHLD}
+)
 _LOOK: Final = 50
 """Milliseconds between two looks at a leader."""
 _NOT_FOUND: Final = 127
@@ -50,9 +54,10 @@ def keep(command: dict[str, Any], streams: Streams, answer: int, control: int) -
         answer: gets a JSON object: `status`, negative for a signal, and `refusal` if it could not be started.
         control: brings orders; when its other end is closed, the builder is gone and the step ends.
     """
-    syscalls.die_with_parent(signal.SIGKILL)
     syscalls.adopt_orphans()
     reader, writer = os.pipe()
+    # Ignored here, a signal would be lost until the child has its default; blocked, it waits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _DEFAULTS)
     child = os.fork()
     if child == 0:
         _become(command, streams, writer)
@@ -110,18 +115,20 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
     status = _NOT_STARTED
     try:
         os.setsid()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        for number in _DEFAULTS:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _DEFAULTS)
         refusal = _arrange(streams, refusal)
         os.umask(command["umask"])
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_NPROC, (process_limit(), process_limit()))
         if command["root"] is not None:
             os.chroot(command["root"])
         os.chdir(command["directory"])
         if command["user"] is not None:
             uid, gid, groups = command["user"]
             drop_all_but_a_containers()
-            os.setgroups(groups)
+            _set_groups(groups)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
         if command["socket_filter"]:
@@ -135,6 +142,15 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         os.write(refusal, f"{command['argv'][0]}: {error.strerror}".encode(errors="replace"))
     finally:
         os._exit(status)
+
+
+def _set_groups(groups: list[int]) -> None:
+    try:
+        os.setgroups(groups)
+    except PermissionError:
+        # A user namespace of one ID has no groups to give up; setgroups(2) is denied there for good.
+        if groups:
+            raise
 
 
 def _arrange(streams: Streams, refusal: int) -> int:

@@ -26,6 +26,7 @@ from strake_builder.errors import StepError
 from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs, write_all
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY, stat_at
+from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 
@@ -103,7 +104,7 @@ def write_file(
         try:
             write_all(fd, content)
             uid, gid = options.owner or (0, 0)
-            os.fchown(fd, uid, gid)
+            set_owner(fd, (uid, gid), wanted)
             os.fchmod(fd, options.mode(mode, False) if options.mode else mode)
             if options.mtime_ns is not None:
                 os.utime(fd, ns=(options.mtime_ns, options.mtime_ns))
@@ -279,7 +280,7 @@ class _Copier:
             except PermissionError as error:
                 raise StepError(f"cannot make the device {_shown(name)} inside a user namespace") from error
         uid, gid = self._options.owner or (found.st_uid, found.st_gid)
-        os.chown(new_name, uid, gid, dir_fd=target, follow_symlinks=False)
+        set_owner(new_name, (uid, gid), new_name, target)
         if not stat.S_ISLNK(mode):
             os.chmod(new_name, self._mode(found), dir_fd=target)
         mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
@@ -311,8 +312,8 @@ class _Copier:
             os.close(reader)
 
     def _metadata(self, fd: int, found: os.stat_result, *, is_directory: bool) -> None:
-        uid, gid = self._options.owner or (found.st_uid, found.st_gid)
-        os.fchown(fd, uid, gid)
+        owner = self._options.owner or (found.st_uid, found.st_gid)
+        set_owner(fd, owner)
         os.fchmod(fd, self._mode(found))
         if not is_directory:
             mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError, PathError, TooManyLinksError
+from strake_builder.rootfs.files.owner import set_owner
 
 MAX_LINKS: Final = 255
 """Symbolic links on the way to one path, as containerd's continuity counts them."""
@@ -287,7 +288,7 @@ class _Walk:
             raise self._os_error(error) from error
         self.made.append(path)
         fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fds[-1])
-        os.fchown(fd, new.uid, new.gid)
+        set_owner(fd, (new.uid, new.gid), b"/" + path)
         os.fchmod(fd, new.mode)
         if new.mtime_ns is not None:
             os.utime(fd, ns=(new.mtime_ns, new.mtime_ns))

@@ -21,6 +21,7 @@ from strake_builder.rootfs.errors import NotInRootError, PathError
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import stat_at
+from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.files.whiteout import is_whiteout, make_whiteout
 from strake_builder.rootfs.spill.disk_map import DiskMap
@@ -205,7 +206,7 @@ class LayerApplier:
             return
         with self._root.directory(b"") as fd:
             path = f"/proc/self/fd/{fd}"
-            os.chown(path, entry.uid, entry.gid)
+            set_owner(f"{path}/.", (entry.uid, entry.gid), b"/")
             os.chmod(path, entry.mode)
             self._times.note(b"", entry.mtime * 1_000_000_000)
 
@@ -263,7 +264,7 @@ class LayerApplier:
             if self._layer and location.stat is not None and is_whiteout(location.stat):
                 with self._root.directory(location.path) as fd:
                     self._hide(fd, location.path)
-        os.chown(location.name, entry.uid, entry.gid, dir_fd=location.directory, follow_symlinks=False)
+        set_owner(location.name, (entry.uid, entry.gid), entry.path, location.directory)
         os.chmod(location.name, entry.mode, dir_fd=location.directory)
         if entry.xattrs:
             set_xattrs(location.proc_path, entry.xattrs, follow=False)

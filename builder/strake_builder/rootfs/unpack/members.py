@@ -14,6 +14,7 @@ from strake_builder.layers.tar_reader import Content
 from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
 from strake_builder.rootfs.files.inside import ResolvedPath
+from strake_builder.rootfs.files.owner import set_owner
 
 _FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
 _NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
@@ -49,7 +50,7 @@ def make_file(location: ResolvedPath, entry: Entry, content: Content) -> None:
                 write_all(fd, data)
         else:
             _write_sparse(fd, entry, content)
-        os.fchown(fd, entry.uid, entry.gid)
+        set_owner(fd, (entry.uid, entry.gid), entry.path)
         os.fchmod(fd, entry.mode)
         if entry.xattrs:
             set_xattrs(b"/proc/self/fd/%d" % fd, entry.xattrs, follow=True)
@@ -70,7 +71,7 @@ def make_device(location: ResolvedPath, entry: Entry) -> bool:
 
 def set_metadata(location: ResolvedPath, entry: Entry) -> None:
     """Set owner, mode, attributes and time of what is neither a file nor a directory."""
-    os.chown(location.name, entry.uid, entry.gid, dir_fd=location.directory, follow_symlinks=False)
+    set_owner(location.name, (entry.uid, entry.gid), entry.path, location.directory)
     if entry.type is not EntryType.SYMLINK:
         os.chmod(location.name, entry.mode, dir_fd=location.directory)
     if entry.xattrs:

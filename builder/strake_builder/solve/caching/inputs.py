@@ -40,7 +40,7 @@ from strake_oci.spec.platform import Platform
 
 
 class UnknowableError(Exception):
-    """What a step reads cannot be told before it is read."""
+    """What a step reads is not known before it is read."""
 
 
 @dataclass(frozen=True, slots=True)

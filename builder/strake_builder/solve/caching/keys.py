@@ -33,19 +33,19 @@ class StepKeys:
             keys[stage.index] = self._stage(stage, keys)
         return keys
 
-    def by_content(self, stage: StagePlan, step: FileStep, below: tuple[DiffID, ...]) -> Key | None:
+    def by_content(self, stage: StagePlan, step: FileStep, lowers: tuple[DiffID, ...]) -> Key | None:
         """Return the key of a step over layers that are known and stages that are built.
 
         Args:
             stage: the step's.
             step: the step.
-            below: diff IDs of its lower layers.
+            lowers: diff IDs of its lower layers.
         """
         try:
             inputs = self._inputs.by_content(step, stage.platform)
         except UnknowableError:
             return None
-        return step_key(_below(step, layers_state(below)), self._definition(stage, step), inputs)
+        return step_key(_below(step, layers_state(lowers)), self._definition(stage, step), inputs)
 
     def occurrence(self, stage: StagePlan, step: FileStep) -> Key | None:
         """Return the key that says whether a step was ever cached, whatever it stood on."""

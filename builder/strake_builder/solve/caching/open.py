@@ -21,8 +21,8 @@ from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.inputs import BuildInputs, CacheDirectory
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
+from strake_oci.cancellation import Cancellation
 from strake_oci.errors import InvalidValueError
-from strake_oci.http.cancellation import Stopping
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.reference import Reference, Repository
@@ -73,7 +73,7 @@ def open_caches(
         inputs: names the directory.
         usage: of the directory.
         clients: writes to the repository; reads images.
-        plan: its stages may be told to run anew.
+        plan: its stages may have to run anew.
         warn: hears of what a cache cannot do.
 
     Raises:
@@ -106,11 +106,11 @@ def open_caches(
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
-def open_downloads(cache: CacheDirectory, usage: Usage | None, stopping: Stopping) -> Downloads:
+def open_downloads(cache: CacheDirectory, usage: Usage | None, cancellation: Cancellation) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
     if cache.path is None or usage is None:
-        return Downloads(stopping=stopping)
-    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, stopping)
+        return Downloads(cancellation=cancellation)
+    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:

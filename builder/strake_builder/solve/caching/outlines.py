@@ -1,4 +1,4 @@
-"""Lets the last steps of a stage run without the layers below them, where none of them is a RUN.
+"""Lets the last steps of a stage run without their lower layers, where none of them is a RUN.
 
 Where a RUN follows, the layers are needed anyhow. Where none does, the most frequent change of all, another
 source under the same dependencies, costs a small document of the cache for each step in place of a download
@@ -143,8 +143,8 @@ class CachedOutlines:
             self._use.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 
 
-def _key(step: _Writing, below: tuple[DiffID, ...]) -> Key:
-    return outline_key(below, _destination(step), accounts=_needs_accounts(step))
+def _key(step: _Writing, lowers: tuple[DiffID, ...]) -> Key:
+    return outline_key(lowers, _destination(step), accounts=_needs_accounts(step))
 
 
 def _destination(step: _Writing) -> str:

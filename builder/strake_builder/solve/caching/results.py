@@ -62,19 +62,19 @@ class CachedStepResults:
         return self._definitions[stage].steps[position]
 
     def by_content(
-        self, stage: StagePlan, step: FileStep, below: tuple[ImageLayer, ...]
+        self, stage: StagePlan, step: FileStep, lowers: tuple[ImageLayer, ...]
     ) -> CachedStep | None:
         """Look for the result of a step by content; see `StepResults`.
 
         Raises:
-            BuildError: a layer below cannot be written.
+            BuildError: a lower layer cannot be written.
         """
         if not self._use.reads_for(stage.index):
             return None
         occurrence = self._keys.occurrence(stage, step)
         if occurrence is None or self._find(occurrence) is None:
             return None
-        key = self._keys.by_content(stage, step, diff_ids(below))
+        key = self._keys.by_content(stage, step, diff_ids(lowers))
         found = self._find(key) if key is not None else None
         if found is not None and found.layer is not None:
             with self._lock:
@@ -86,7 +86,7 @@ class CachedStepResults:
         stage: StagePlan,
         position: int,
         step: FileStep,
-        below: tuple[ImageLayer, ...],
+        lowers: tuple[ImageLayer, ...],
         layer: StepLayer,
         created: datetime,
     ) -> None:
@@ -98,7 +98,7 @@ class CachedStepResults:
         def work() -> None:
             try:
                 blob = layer.blob.result() if layer.blob is not None else None
-                found = (definition, self._keys.by_content(stage, step, diff_ids(below)))
+                found = (definition, self._keys.by_content(stage, step, diff_ids(lowers)))
             except BuildError:
                 return  # the layer could not be written, which its reader reports
             keys = tuple(dict.fromkeys(key for key in found if key is not None))

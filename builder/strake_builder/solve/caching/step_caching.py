@@ -40,14 +40,14 @@ class StepResults(Protocol):
         ...
 
     def by_content(
-        self, stage: StagePlan, step: FileStep, below: tuple[ImageLayer, ...], /
+        self, stage: StagePlan, step: FileStep, lowers: tuple[ImageLayer, ...], /
     ) -> CachedStep | None:
         """Look for the result of a step whose stages are built, by the content that it is executed over.
 
-        Waits for the diff IDs of the layers below, unless nothing can be found anyhow.
+        Waits for the diff IDs of the lower layers, unless nothing can be found anyhow.
 
         Raises:
-            BuildError: a layer below cannot be written.
+            BuildError: a lower layer cannot be written.
         """
         ...
 
@@ -56,7 +56,7 @@ class StepResults(Protocol):
         stage: StagePlan,
         position: int,
         step: FileStep,
-        below: tuple[ImageLayer, ...],
+        lowers: tuple[ImageLayer, ...],
         layer: StepLayer,
         created: datetime,
         /,
@@ -70,7 +70,7 @@ class StepResults(Protocol):
 
 
 class Outlines(Protocol):
-    """What stands in for the layers below a stage's last steps (`solve.caching.outlines`). Thread-safe."""
+    """What stands in for the layers under a stage's last steps (`solve.caching.outlines`). Thread-safe."""
 
     def of_stage(
         self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep], /
@@ -79,8 +79,8 @@ class Outlines(Protocol):
 
         Args:
             stage: its index.
-            layers: below the first of the steps, bottom first.
-            ground: how many of them are below the steps after the last RUN.
+            layers: under the first of the steps, bottom first.
+            ground: how many of them are under the steps after the last RUN.
             steps: by position in the stage.
         """
         ...
@@ -99,7 +99,7 @@ class Outlines(Protocol):
         Args:
             step: what ran.
             layers: that it ran over, bottom first.
-            ground: how many of them are below the steps after the last RUN.
+            ground: how many of them are under the steps after the last RUN.
             directories: the layers, unpacked.
             upper: what the step wrote.
         """
@@ -116,7 +116,7 @@ class StepCaching:
 
     Attributes:
         results: of the steps.
-        outlines: of the layers below them.
+        outlines: of their lower layers.
         keeps_layers: whether a step's layer is written though no image has it: a cache may keep it.
     """
 

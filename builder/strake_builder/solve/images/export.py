@@ -16,10 +16,10 @@ from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.diff.changes import tar_stream
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.layers import WrittenLayer
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_builder.unforeseen import from_os_error
+from strake_oci.cancellation import Cancellation
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.mediatype import Compression
 from strake_oci.spec.reference import Repository
@@ -42,7 +42,7 @@ class LayerExporter:
     Args:
         workspace: where blobs are kept.
         pool: where they are written.
-        cancellation: told of the first failure, so that no further step runs for nothing.
+        cancellation: cancelled by the first failure, so that no further step runs for nothing.
         pusher: pushes each blob as soon as it is written; None keeps them local.
         form: how layers are written.
         until: stops the layers that are being written; `cancellation` where None. With a cache the layers

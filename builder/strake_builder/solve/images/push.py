@@ -8,8 +8,8 @@ from concurrent.futures import Executor, Future
 from strake_builder.errors import BuildError
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
 from strake_builder.output.push import Pusher
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.assemble import FinishedImage, opener
+from strake_oci.cancellation import Cancellation
 from strake_oci.registry.client import RegistryClient
 
 

@@ -36,7 +36,7 @@ class StageResult:
 
     Attributes:
         layers: bottom first, those of the base included.
-        records: of this stage and the stages below it, in order.
+        records: of this stage and the stages that it builds on, in order.
     """
 
     layers: tuple[ImageLayer, ...] = ()

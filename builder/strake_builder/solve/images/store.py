@@ -3,8 +3,9 @@
 Download, decompression, the check of both digests and unpacking are one stream; nothing is stored packed.
 A layer appears under its name by a rename, when it is whole: other builds may use the same directory.
 
-Each is unpacked without the others, under its diff ID. The rare layer that looks otherwise over those
-below it than alone (`rootfs.below`) is unpacked once more when they are there, under a name that names them.
+Each is unpacked without the others, under its diff ID. The rare layer that looks otherwise over its lower
+layers than alone (`rootfs.unpack.implicit_parents`) is unpacked once more when they are there, under a name
+that names them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from strake_oci.verify import despite_mirrors
 _TREE: Final = "tree"
 """What a layer holds, in its directory."""
 _GAPS: Final = "gaps"
-"""What it leaves to the layers below, beside the tree; most have none."""
+"""What it leaves to lower layers, beside the tree; most have none."""
 _CHAIN_SHOWN: Final = 32
 
 
@@ -109,7 +110,7 @@ class LayerStore:
     def alone(self, layers: Sequence[ImageLayer]) -> tuple[str, ...] | None:
         """Return the directories of layers that are not the lowest, bottom first, unpacked.
 
-        None where one of them depends on what is below: it can only be had from `directories`.
+        None where one of them depends on lower layers: it can only be had from `directories`.
 
         Raises:
             BaseImageError, OutOfDiskError: as `directories`.
@@ -128,15 +129,15 @@ class LayerStore:
                 self._unpacked[key] = self._pool.submit(self._unpack, layer, name, () if lowest else None)
             return self._unpacked[key]
 
-    def _over_others(self, layer: StoredLayer, alone: str, below: tuple[str, ...]) -> str:
+    def _over_others(self, layer: StoredLayer, alone: str, others: tuple[str, ...]) -> str:
         """Return the directory of a layer as it is over others (bottom first); for most it is as alone."""
-        gaps = _gaps(alone) if below else None
+        gaps = _gaps(alone) if others else None
         if gaps is None:
             return alone
-        key = (layer.diff_id, below)
+        key = (layer.diff_id, others)
         with self._lock:
             if key not in self._over:
-                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, gaps, below[::-1])
+                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, gaps, others[::-1])
             future = self._over[key]
         return future.result()
 

@@ -119,7 +119,7 @@ def write_tree_archive(
         OutputError: it cannot be written.
     """
     members = overlay_changes(root, (), clamp=None if epoch is None else lambda _: epoch)
-    # Without layers below there is nothing to delete: what looks like overlay's whiteout has no content.
+    # Without lower layers there is nothing to delete: what looks like overlay's whiteout has no content.
     wanted = (member for member in members if member[1])
     with _as_output(path), new_file(path, mask) as file:
         for piece in tar_stream(wanted):

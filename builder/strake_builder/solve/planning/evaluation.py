@@ -31,8 +31,8 @@ class EvaluatedBuild:
         """Return the image at the bottom of a stage, None where that is scratch."""
         stage = self.plan.every_stage[index]
         match stage.base:
-            case StageBase(below):
-                return self.base_of(below)
+            case StageBase(base):
+                return self.base_of(base)
             case ImageBase() | ScratchBase():
                 return self.images.get(index)
 
@@ -71,8 +71,8 @@ def evaluate_all(plan: BuildPlan, images: Mapping[int, PulledImage]) -> Evaluate
             case ImageBase():
                 config = images[stage.index].config
                 evaluated[stage.index] = evaluate(plan, stage, BaseImage(config.config, config.author))
-            case StageBase(below):
-                evaluated[stage.index] = evaluate(plan, stage, evaluated[below])
+            case StageBase(base):
+                evaluated[stage.index] = evaluate(plan, stage, evaluated[base])
             case ScratchBase():
                 evaluated[stage.index] = evaluate(plan, stage, None)
     return EvaluatedBuild(plan, evaluated, images)

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.git import GitPlace, redact_url
+from strake_builder.context.git import GitCommit, redact_url
 from strake_builder.errors import SourceError, StepError
 from strake_builder.frontend.model.chmod import made_mode
 from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
@@ -30,7 +30,7 @@ _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
-class AddPlaces:
+class AddTools:
     """Where an ADD takes from and puts to.
 
     Attributes:
@@ -50,13 +50,13 @@ class AddPlaces:
     max_unpacked: int = MAX_UNPACKED
 
 
-def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces, reporter: Reporter) -> None:
+def execute_add(step: AddStep, owner: tuple[int, int] | None, tools: AddTools, reporter: Reporter) -> None:
     """Add what a step names.
 
     Args:
         step: what to add.
         owner: (uid, gid) that `--chown` means, None without it.
-        places: see `AddPlaces`.
+        tools: see `AddTools`.
         reporter: hears of patterns that match nothing.
 
     Raises:
@@ -64,8 +64,8 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces,
         SourceError: a URL or repository cannot be fetched.
     """
     destination = step.destination.encode(errors="surrogateescape")
-    write_heredocs(step.files, places.target, destination, owner or (0, 0), step.chmod)
-    adding = _Adding(step, owner, places, destination)
+    write_heredocs(step.files, tools.target, destination, owner or (0, 0), step.chmod)
+    adding = _Adding(step, owner, tools, destination)
     for number, wanted in enumerate(step.sources):
         match wanted:
             case PathSource():
@@ -76,7 +76,7 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces,
             case UrlSource():
                 adding.url(wanted)
             case GitSource():
-                adding.git(wanted, os.path.join(places.scratch, str(number)))
+                adding.git(wanted, os.path.join(tools.scratch, str(number)))
             case _:
                 assert_never(wanted)
 
@@ -85,46 +85,46 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, places: AddPlaces,
 class _Adding:
     step: AddStep
     owner: tuple[int, int] | None
-    places: AddPlaces
+    tools: AddTools
     destination: bytes
 
     def local(self, wanted: PathSource) -> bool:
         """Add from the context; say whether there was anything."""
-        view = self.places.origins.open(FromContext(), self.places.platform)
+        view = self.tools.origins.open(FromContext(), self.tools.platform)
         with Root(view.path) as source:
             found = list(find_sources(source, view, wanted))
             for path in found:
                 if self.step.unpack is False or not self._unpacked(source, path):
                     options = filtered(self._options(), view, wanted, path, self.step.excludes)
-                    copy_path(source, path, self.places.target, self.destination, options)
+                    copy_path(source, path, self.tools.target, self.destination, options)
         return bool(found)
 
     def url(self, wanted: UrlSource) -> None:
         """Add a download: mode 0600, its time as the server says, not unpacked unless asked."""
-        file = self.places.remote.file(wanted)
+        file = self.tools.remote.file(wanted)
         content = file.name.encode()
         with Root(file.directory) as source:
             if self.step.unpack and self._unpacked(source, content):
                 return
             destination = self.destination
-            found = self.places.target.stat(destination)
+            found = self.tools.target.stat(destination)
             if destination.endswith(b"/") or (found is not None and stat.S_ISDIR(found.st_mode)):
                 name = wanted.filename.encode(errors="surrogateescape")
                 destination = destination.rstrip(b"/") + b"/" + name
-            copy_path(source, content, self.places.target, destination, self._options())
+            copy_path(source, content, self.tools.target, destination, self._options())
 
     def git(self, wanted: GitSource, scratch: str) -> None:
         """Add a commit's files, without git's own unless asked."""
         os.mkdir(scratch)
         ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
-        location = GitPlace(wanted.remote, ref, wanted.submodules)
-        revision = self.places.remote.check_out(location, scratch)
+        location = GitCommit(wanted.remote, ref, wanted.submodules)
+        revision = self.tools.remote.check_out(location, scratch)
         if wanted.checksum and not revision.startswith(wanted.checksum):
             raise SourceError(
                 f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
                 hint="the ref moved: check it, then correct --checksum",
             )
-        expected = self.places.remote.known_commit(wanted)
+        expected = self.tools.remote.known_commit(wanted)
         if expected not in {None, revision}:
             raise SourceError(
                 f"{redact_url(wanted.remote)} moved from {expected} to {revision} during the build",
@@ -135,18 +135,18 @@ class _Adding:
             options = replace(options, keep=lambda path, _: path.rpartition(b"/")[2] != b".git")
         path = wanted.subdir.encode(errors="surrogateescape") or b"/"
         with Root(scratch) as source:
-            copy_path(source, path, self.places.target, self.destination, options)
+            copy_path(source, path, self.tools.target, self.destination, options)
 
     def _options(self) -> CopyOptions:
         chmod = self.step.chmod
         return CopyOptions(self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod))
 
     def _unpacked(self, source: Root, path: bytes) -> bool:
-        return _unpacked(source, path, self.places, self.destination, self.owner)
+        return _unpacked(source, path, self.tools, self.destination, self.owner)
 
 
 def _unpacked(
-    source: Root, path: bytes, places: AddPlaces, destination: bytes, owner: tuple[int, int] | None
+    source: Root, path: bytes, tools: AddTools, destination: bytes, owner: tuple[int, int] | None
 ) -> bool:
     """Unpack a file that is an archive, in any of the compressions that ADD knows; say whether it was one."""
     with source.at(path) as location:
@@ -157,7 +157,7 @@ def _unpacked(
         if not _is_archive(file):
             return False
         file.seek(0)
-        target = places.target
+        target = tools.target
         target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
         with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
             try:
@@ -166,7 +166,7 @@ def _unpacked(
                     inside,
                     owner=owner,
                     scratch=target.beside,
-                    limit=places.max_unpacked,
+                    limit=tools.max_unpacked,
                 )
             except LayerError as error:
                 raise StepError(

@@ -12,7 +12,7 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.accounts import find_owner
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.files.remove import remove_tree
-from strake_builder.solve.steps.add import AddPlaces, execute_add
+from strake_builder.solve.steps.add import AddTools, execute_add
 from strake_builder.solve.steps.copy import execute_copy, resolve_owner
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.file_origins import FileOrigins
@@ -107,6 +107,6 @@ class StepExecutor:
     def _add(self, step: AddStep, platform: Platform, root: Root) -> None:
         owner = resolve_owner(step.chown, root)
         scratch = self.workspace.directory(self.workspace.new_name("add"))
-        places = AddPlaces(root, scratch, self.origins, platform, self.remote, self.max_unpacked)
-        execute_add(step, owner, places, self.reporter)
+        tools = AddTools(root, scratch, self.origins, platform, self.remote, self.max_unpacked)
+        execute_add(step, owner, tools, self.reporter)
         remove_tree(scratch)

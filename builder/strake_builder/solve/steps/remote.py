@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git import GitPlace, check_out, resolve_ref
+from strake_builder.context.git import GitCommit, check_out, resolve_ref
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
-from strake_oci.http.cancellation import Stopping
+from strake_oci.cancellation import Cancellation
 
 _FULL_COMMIT = 40
 """Hex digits from which on a checksum names one commit."""
@@ -54,16 +54,16 @@ class RemoteSources:
         workspace: where files are put.
         downloads: fetches URLs.
         pool: where this happens.
-        stopping: ends what is under way, downloads included.
+        cancellation: ends what is under way, downloads included.
     """
 
     def __init__(
-        self, workspace: Workspace, downloads: Downloads, pool: Executor, stopping: Stopping
+        self, workspace: Workspace, downloads: Downloads, pool: Executor, cancellation: Cancellation
     ) -> None:
         self._workspace = workspace
         self._downloads = downloads
         self._pool = pool
-        self._stopping = stopping
+        self._cancellation = cancellation
         self._lock = threading.Lock()
         self._files: dict[tuple[str, str | None], Future[RemoteFile]] = {}
         self._commits: dict[tuple[str, str], Future[str]] = {}
@@ -94,17 +94,17 @@ class RemoteSources:
         """
         return self._commit(source).result()
 
-    def check_out(self, place: GitPlace, directory: str) -> str:
+    def check_out(self, wanted: GitCommit, directory: str) -> str:
         """Fetch one commit's files into an empty directory and return its full hash.
 
         Raises:
             SourceError: it cannot be fetched.
         """
-        return check_out(place, directory, self._stopping)
+        return check_out(wanted, directory, self._cancellation)
 
-    def stop(self) -> None:
+    def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""
-        self._stopping.stop()
+        self._cancellation.cancel(reason)
 
     def known_commit(self, source: GitSource) -> str | None:
         """Return what `commit` returned for this build's keys, None if nobody asked."""
@@ -130,8 +130,8 @@ class RemoteSources:
         key = (source.remote, source.ref)
         with self._lock:
             if key not in self._commits:
-                place = GitPlace(source.remote, source.ref)
-                self._commits[key] = self._pool.submit(resolve_ref, place, self._stopping)
+                wanted = GitCommit(source.remote, source.ref)
+                self._commits[key] = self._pool.submit(resolve_ref, wanted, self._cancellation)
             return self._commits[key]
 
 

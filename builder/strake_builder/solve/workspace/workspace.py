@@ -1,4 +1,4 @@
-"""The build's place on disk: one directory that everything is made in and that is gone afterwards.
+"""The build's work directory: one that everything is made in and that is gone afterwards.
 
 What a builder leaves that was killed, or had no time (`solve.scratch`), the next build in the same place
 removes, with the directory in shared memory that it may have.
@@ -37,7 +37,8 @@ class Workspace:
     Args:
         parent: where to make it; made where it is missing.
         rootfs: how root file systems are made.
-        warn: told of what deserves a look.
+        may_mount: whether the build has mounts of its own, which end with it.
+        warn: called with what deserves a look.
 
     Attributes:
         path: the directory.
@@ -46,7 +47,12 @@ class Workspace:
     """
 
     def __init__(
-        self, parent: str, *, rootfs: RootfsKind = "overlay", warn: Callable[[str], None] = lambda _: None
+        self,
+        parent: str,
+        *,
+        rootfs: RootfsKind = "overlay",
+        may_mount: bool = True,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         try:
             parent = prepare_work_directory(parent)
@@ -59,6 +65,7 @@ class Workspace:
             ) from error
         self.path = self._scratch.path
         self._warn = warn
+        self._may_mount = may_mount
         try:
             self.roots = open_snapshotter(rootfs, self.directory("roots"), warn)
         except BaseException:
@@ -112,6 +119,8 @@ class Workspace:
         disk that is full it fails without a word. Secrets in a step's environment are among these files, too.
         """
         path = self.directory(self.new_name("run"), 0o700)
+        if not self._may_mount:
+            return path
         with contextlib.suppress(OSError):
             mount_memory(path)
             self._open.callback(syscalls.unmount, os.fsencode(path))

@@ -7,7 +7,6 @@ read what it asked for, whichever source served it.
 from __future__ import annotations
 
 import contextlib
-import io
 import time
 from collections import deque
 from functools import partial
@@ -26,6 +25,7 @@ from strake_oci.errors import (
 from strake_oci.registry.blobs import range_fetch
 from strake_oci.registry.retry import is_temporary, with_attempts
 from strake_oci.registry.session import Call
+from strake_oci.verify import CheckedReader
 
 if TYPE_CHECKING:
     import threading
@@ -48,7 +48,7 @@ STALL_BYTES: Final = 64 * 1024
 """Bytes that must have come in that time. A server that drips slower holds a builder for nothing."""
 
 
-class BlobReader(io.RawIOBase):
+class BlobReader(CheckedReader):
     """A blob as a readable binary file. Not thread-safe.
 
     Args:
@@ -101,28 +101,11 @@ class BlobReader(io.RawIOBase):
         else:
             self._verify()
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Return at most `size` bytes, and b"" only at the end of verified content.
-
-        Without a size, the whole rest is returned: only for blobs that are known to be small.
-        """
-        if size is None or size < 0:
-            return b"".join(iter(lambda: self.read(1 << 20), b""))
+    def _read(self, size: int) -> bytes:
         if self._taken == len(self._piece):
             self._piece, self._taken = self._next(), 0
         start, self._taken = self._taken, min(self._taken + size, len(self._piece))
         return self._piece[start : self._taken]
-
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
-        """Fill the buffer with what there is, at least one byte unless at the end."""
-        view = memoryview(buffer).cast("B")
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -24,6 +24,7 @@ from strake_oci.errors import (
     UnauthorizedError,
     UploadInvalidError,
 )
+from strake_oci.http.last_words import last_words
 from strake_oci.registry.auth.challenge import Scope
 from strake_oci.registry.session import Call
 from strake_oci.spec.digest import Digest
@@ -180,7 +181,7 @@ class UploadSession:
         call = self._call("DELETE", self._location, {_NO_CONTENT, _OK, _ACCEPTED, 404}, {}, None)
         # distribution wants the right to delete for it; pushing has to work without.
         scope = Scope.repository(self._session.repository.path, "delete", "pull", "push")
-        with self._session.last_words(), contextlib.suppress(OCIError):
+        with last_words(), contextlib.suppress(OCIError):
             self._session.once(replace(call, scopes=(scope,))).drain()
 
     def _once(

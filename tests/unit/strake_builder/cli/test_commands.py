@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.registry import running_registry
+from tests.fixtures.servers.registry import running_registry
 
 STRAKE = Path(sys.executable).parent / "strake"
 
@@ -34,10 +34,10 @@ def test_every_command_explains_itself(command):
 
 def test_the_exit_statuses_are_in_the_help_and_in_the_docs():
     documented = (Path(__file__).parents[4] / "docs/cli.md").read_text()
-    said = strake("--help").stdout
+    usage = strake("--help").stdout
     for status in [*range(14), 143]:
         assert f"| {status} |" in documented
-        assert f" {status}  " in said
+        assert f" {status}  " in usage
 
 
 @pytest.mark.parametrize(
@@ -48,6 +48,13 @@ def test_wrong_words_are_status_2(words):
     done = strake(*words)
     assert done.returncode == 2
     assert "usage:" in done.stderr
+
+
+def test_flags_without_a_command_are_those_of_build(tmp_path):
+    done = strake(f"--context=dir://{tmp_path}/missing", "--dockerfile=Dockerfile", "--no-push")
+    assert done.returncode == 4
+    assert f"the context {tmp_path}/missing is no directory" in done.stderr
+    assert strake("--version").stdout.startswith("strake ")
 
 
 def test_lint_finds_and_can_fail(tmp_path):
@@ -77,18 +84,18 @@ def test_lint_without_a_dockerfile(tmp_path):
 
 def test_login_keeps_what_works_and_only_that(tmp_path):
     with running_registry(htpasswd={"ci": "right"}) as registry:
-        place = {"DOCKER_CONFIG": str(tmp_path)}
+        environment = {"DOCKER_CONFIG": str(tmp_path)}
         words = ("login", registry.host, "--insecure", "--username", "ci", "--password-stdin")
-        wrong = strake(*words, stdin="wrong\n", **place)
+        wrong = strake(*words, stdin="wrong\n", **environment)
         assert wrong.returncode == 1
         assert not (tmp_path / "config.json").exists()
         assert "wrong" not in wrong.stderr
-        right = strake(*words, stdin="right\n", **place)
+        right = strake(*words, stdin="right\n", **environment)
         assert right.returncode == 0, right.stderr
         kept = json.loads((tmp_path / "config.json").read_text())
         assert list(kept["auths"]) == [registry.host]
         assert (tmp_path / "config.json").stat().st_mode & 0o077 == 0
-        assert "logged out" in strake("logout", registry.host, **place).stdout
+        assert "logged out" in strake("logout", registry.host, **environment).stdout
         assert json.loads((tmp_path / "config.json").read_text())["auths"] == {}
 
 

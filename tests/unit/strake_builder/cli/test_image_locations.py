@@ -1,4 +1,4 @@
-"""What `strake copy` takes for a place, and what it says of everything else."""
+"""What `strake copy` takes for an image location, and what it says of everything else."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from strake_builder.errors import InvalidRequestError
     ],
 )
 def test_directories_and_files(text, kind, path, name):
-    place = parse_location(text)
-    assert (place.kind, place.path, place.name) == (kind, path, name)
-    assert str(place) == text
-    assert not place.registry
+    location = parse_location(text)
+    assert (location.kind, location.path, location.name) == (kind, path, name)
+    assert str(location) == text
+    assert not location.registry
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 _MUTE_MAIN_THREAD = """
 import signal, sys, threading
 from strake_builder.cli.signals import STOPPING, cancel_on_signal
-from strake_builder.solve.cancellation import Cancellation
+from strake_oci.cancellation import Cancellation
 cancellation, stopped = Cancellation(), threading.Event()
 cancel_on_signal(cancellation, once=True)
-cancellation.on_cancel(lambda: print(cancellation.reason, flush=True))
+cancellation.on_cancel(lambda reason: print(reason, flush=True))
 {callback}
 # What a wait does that begins just after the signal came: the main thread takes none and returns from none.
 signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
@@ -43,7 +43,7 @@ def waiting():
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_the_main_thread_waits(waiting, number):
-    process = waiting("cancellation.on_cancel(stopped.set)")
+    process = waiting("cancellation.on_cancel(lambda _: stopped.set())")
     process.send_signal(number)
     out, _ = process.communicate(timeout=20)
     assert f"stopped by {number.name}" in out
@@ -51,7 +51,7 @@ def test_the_main_thread_waits(waiting, number):
 
 
 def test_the_second_signal_ends_what_does_not_stop(waiting):
-    process = waiting("cancellation.on_cancel(threading.Event().wait)")
+    process = waiting("cancellation.on_cancel(lambda _: threading.Event().wait())")
     process.send_signal(signal.SIGINT)
     assert "stopped by SIGINT" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)

@@ -208,11 +208,11 @@ def test_nothing_is_kept_without_a_place(web, tmp_path):
 
 
 def test_what_is_used_is_told_and_can_be_removed(web, tmp_path):
-    told: list[tuple[str, int | None]] = []
-    downloads = Downloads(str(tmp_path / "kept"), lambda name, size: told.append((name, size)))
+    held: list[tuple[str, int | None]] = []
+    downloads = Downloads(str(tmp_path / "kept"), lambda name, size: held.append((name, size)))
     downloads.fetch(web.url, str(tmp_path / "a"), None)
-    name = told[0][0]
-    assert told == [(name, None), (name, 5)]
+    name = held[0][0]
+    assert held == [(name, None), (name, 5)]
     assert remove_download(str(tmp_path / "kept"), name)
     assert os.listdir(tmp_path / "kept") == []
     assert not remove_download(str(tmp_path / "kept"), "layer-x")

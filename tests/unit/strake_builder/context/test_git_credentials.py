@@ -22,14 +22,14 @@ def test_nothing_goes_over_anything_but_https(url):
 
 
 def test_settings_are_those_of_one_host_and_port():
-    said = KNOWN.variables("https://someone@git.example:8443/team/app.git")
-    names = {value for name, value in said.items() if name.startswith("GIT_CONFIG_KEY")}
+    variables = KNOWN.variables("https://someone@git.example:8443/team/app.git")
+    names = {value for name, value in variables.items() if name.startswith("GIT_CONFIG_KEY")}
     assert names == {
         "credential.helper",
         "credential.https://git.example:8443.helper",
     }
-    assert said["GIT_CONFIG_COUNT"] == "2"
-    assert not any("secret" in value for name, value in said.items() if name.startswith("GIT_"))
+    assert variables["GIT_CONFIG_COUNT"] == "2"
+    assert not any("secret" in value for name, value in variables.items() if name.startswith("GIT_"))
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_stream_that_ends_early_is_refused(form):
 
 
 def test_a_zstd_stream_that_ends_early_makes_a_truncated_archive():
-    """The library does not tell; whoever reads a tar stream or checks a digest does."""
+    """The library does not tell; the reader of the tar stream and the check of the digest do."""
     archive = encode_header(Entry(b"f", EntryType.FILE, size=len(DATA))) + DATA
     packed = PACKED["zstd"](archive)
     with pytest.raises(MalformedLayerError):

@@ -71,7 +71,7 @@ def test_a_pull_is_told_of_every_second_and_at_its_end(shown):
 
 
 @pytest.mark.parametrize(
-    ("end", "pieces", "told"),
+    ("end", "pieces", "expected"),
     [
         (None, [MIB] * 10, [4 * MIB, 8 * MIB]),
         (10 * MIB, [MIB] * 10, [4 * MIB, 8 * MIB, 10 * MIB]),
@@ -80,9 +80,9 @@ def test_a_pull_is_told_of_every_second_and_at_its_end(shown):
         (8 * MIB, [8 * MIB], [8 * MIB]),
     ],
 )
-def test_a_transfer_tells_every_few_mib(end, pieces, told):
+def test_a_transfer_tells_every_few_mib(end, pieces, expected):
     heard: list[int] = []
     transfer = Transfer(heard.append, end)
     for piece in pieces:
         transfer(piece)
-    assert heard == told
+    assert heard == expected

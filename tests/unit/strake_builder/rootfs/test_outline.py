@@ -11,14 +11,14 @@ import pytest
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from tests.fixtures.tar_members import DIR
+from tests.fixtures.content.tar_members import DIR
 from tests.unit.strake_builder.rootfs.unpack.test_archive import archive, member
 
 MARK = "SCHILY.xattr.user.strake.unread"
 
 
 class Below:
-    """A layer that a step stands on, and what the step wrote."""
+    """A layer under a step, and what the step wrote."""
 
     def __init__(self, location: Path) -> None:
         self.at = location

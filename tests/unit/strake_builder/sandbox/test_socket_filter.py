@@ -13,9 +13,9 @@ def test_every_path_ends_inside_the_program(own_network, by_pointer):
     program = socket_filter(own_network=own_network, by_pointer=by_pointer)
     lines = list(struct.iter_unpack("=HBBI", program))
     assert lines[-1][0] == 0x06
-    for place, (code, equal, other, _) in enumerate(lines):
+    for position, (code, equal, other, _) in enumerate(lines):
         if code == 0x15:
-            assert place + 1 + max(equal, other) < len(lines)
+            assert position + 1 + max(equal, other) < len(lines)
 
 
 def test_what_cannot_be_started_says_so():

@@ -1,4 +1,4 @@
-"""What the runtime is told: a container's ordinary powers and not one more."""
+"""What the runtime is given: a container's ordinary powers and not one more."""
 
 from strake_builder.sandbox.process import Bind, Device, Identity, Network, Process, Tmpfs
 from strake_builder.sandbox.spec import Surroundings, runtime_spec

@@ -143,7 +143,7 @@ def test_trouble_with_the_api_server_is_for_the_queue(problem):
 
 
 class Watched:
-    """What the watches said, where it is behind the cluster."""
+    """What the watches know, where it is behind the cluster."""
 
     def __init__(self, *runs):
         self.found = runs

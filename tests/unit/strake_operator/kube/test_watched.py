@@ -1,4 +1,4 @@
-"""What the watches said: kept small, given back as runs, replaced by fresh reads."""
+"""What the watches know: kept small, given back as runs, replaced by fresh reads."""
 
 from __future__ import annotations
 

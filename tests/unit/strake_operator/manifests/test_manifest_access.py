@@ -27,8 +27,8 @@ PROXY = {
 }
 
 
-def settings(**said) -> Settings:
-    return Settings("image", registries=PlatformRegistries.model_validate(said))
+def settings(**document) -> Settings:
+    return Settings("image", registries=PlatformRegistries.model_validate(document))
 
 
 def spec(**changes) -> ImageBuildSpec:

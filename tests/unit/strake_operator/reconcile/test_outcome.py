@@ -121,7 +121,7 @@ def test_events_name_what_is_missing(words, expected):
 
 
 @pytest.mark.parametrize(
-    ("volume", "words", "said"),
+    ("volume", "words", "message"),
     [
         ("0-reg-client", 'secret "reg-client" not found', '"reg-client" does not.*tls reg-client --cert'),
         ("0-reg-client", "references non-existent secret key: tls.key", '"reg-client" .*has no key tls.key'),
@@ -133,11 +133,11 @@ def test_events_name_what_is_missing(words, expected):
         ),
     ],
 )
-def test_a_client_certificate_is_the_platforms_wish(volume, words, said):
+def test_a_client_certificate_is_the_platforms_wish(volume, words, message):
     words = f'MountVolume.SetUp failed for volume "certificate-{volume}" : {words}'
     found = blocker(run(pod=None, problems=(problem(words),)))
     assert found.reason is FailureReason.SECRET_NOT_FOUND
-    assert re.search(said, found.message)
+    assert re.search(message, found.message)
     assert "the platform's settings" in found.message
 
 

@@ -1,4 +1,4 @@
-"""The platform's file about registries: what it comes to, and how a mistake is told."""
+"""The platform's file about registries: what it means, and how a mistake is reported."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_no_file_at_all():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("registries: {r.example: {mirror: [m.example]}}", r"registries\[r.example\].mirror: .* did you mean mirrors"),
         ("registries: {r.example: {x: 1}}", r"registries\[r.example\].x: there is no such field; there are mirrors, "),
@@ -127,10 +127,12 @@ def test_no_file_at_all():
         ("proxy: {noProxy: 'https://r.example'}", r"proxy.noProxy: .*without https://"),
     ],
 )  # fmt: skip
-def test_mistakes_name_file_and_field(read, tmp_path, text, said):
+def test_mistakes_name_file_and_field(read, tmp_path, text, message):
     (tmp_path / "der.crt").write_bytes(b"\x30\x82\xff")
     (tmp_path / "text.crt").write_text("no certificate\n")
-    with pytest.raises(SettingsError, match=rf"^STRAKE_REGISTRIES_FILE {tmp_path}/registries.yaml: .*{said}"):
+    with pytest.raises(
+        SettingsError, match=rf"^STRAKE_REGISTRIES_FILE {tmp_path}/registries.yaml: .*{message}"
+    ):
         read(text)
 
 
@@ -154,11 +156,11 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("host", "said"),
+    ("host", "message"),
     [("http://r", "without https://"), ("docker.io/team", "host or host:port"), ("r.example", "plain HTTP")],
 )
-def test_mistakes_of_the_environment_name_the_variable(read, host, said):
-    with pytest.raises(SettingsError, match=rf"^STRAKE_INSECURE_REGISTRIES: {host}: .*{said}"):
+def test_mistakes_of_the_environment_name_the_variable(read, host, message):
+    with pytest.raises(SettingsError, match=rf"^STRAKE_INSECURE_REGISTRIES: {host}: .*{message}"):
         read("registries: {r.example: {insecureSkipTLSVerify: true}}", host)
 
 

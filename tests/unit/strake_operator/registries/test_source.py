@@ -10,7 +10,7 @@ import pytest
 
 from strake_operator.errors import SettingsError
 from strake_operator.registries.source import RegistriesSource, open_registries
-from tests.fixtures.certificates import make_certificates
+from tests.fixtures.servers.certificates import make_certificates
 
 
 class ConfigMap:

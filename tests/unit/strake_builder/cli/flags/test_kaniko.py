@@ -87,15 +87,15 @@ def test_what_is_refused(words, complaint):
 
 
 def test_insecure_means_the_registries_that_are_pushed_to():
-    said = translated(
+    parsed = translated(
         "--insecure",
         "--skip-tls-verify=true",
         *("-d", "one.example:5000/app:1", "-d", "one.example:5000/app:2"),
         *("--cache-repo", "two.example/cache"),
         *("--insecure-registry", "three.example"),
     )
-    assert said.insecure_registry == ["three.example", "one.example:5000", "two.example"]
-    assert said.skip_tls_verify_registry == ["one.example:5000", "two.example"]
+    assert parsed.insecure_registry == ["three.example", "one.example:5000", "two.example"]
+    assert parsed.skip_tls_verify_registry == ["one.example:5000", "two.example"]
 
 
 UNNEEDED = [

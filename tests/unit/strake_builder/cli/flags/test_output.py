@@ -75,7 +75,7 @@ def test_the_form_comes_from_flags_and_outputs_alike():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ([], "goes nowhere"),
         (["--tar-path", "/a"], "needs a name"),
@@ -93,14 +93,14 @@ def test_the_form_comes_from_flags_and_outputs_alike():
         (["-d", "a", "--source-date-epoch", "yesterday"], "whole number of seconds"),
     ],
 )
-def test_what_is_refused(words, said):
+def test_what_is_refused(words, message):
     with pytest.raises(InvalidRequestError) as refused:
         read_outputs(parsed(*words))
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["--compression-level", "10"], "0 to 9 for gzip"),
         (["--compression", "zstd", "--compression-level", "0"], "1 to 22 for zstd"),
@@ -109,8 +109,8 @@ def test_what_is_refused(words, said):
         (["--annotation", "a=b", "--media-types", "docker"], "Use labels"),
     ],
 )
-def test_forms_that_contradict_themselves(words, said):
-    with pytest.raises(ValidationError, match=said):
+def test_forms_that_contradict_themselves(words, message):
+    with pytest.raises(ValidationError, match=message):
         read_outputs(parsed("-d", "a", *words))
 
 

@@ -12,7 +12,7 @@ from strake_builder.errors import StepError
 from strake_builder.rootfs.backends.scan import Scan
 from strake_builder.rootfs.diff.tree_state import await_later_times, record_tree
 from strake_builder.rootfs.files.remove import remove_tree
-from tests.fixtures.snapshots import make_layer
+from tests.fixtures.content.snapshots import make_layer
 
 
 @pytest.fixture

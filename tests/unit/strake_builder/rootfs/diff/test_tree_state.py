@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from strake_builder.rootfs.diff.tree_state import compare, record_tree
+from strake_builder.rootfs.diff.differences import write_differences
+from strake_builder.rootfs.diff.tree_state import await_later_times, compare, record_tree
 
 
 def test_every_member_is_known_in_order(tmp_path):
@@ -49,3 +50,23 @@ def test_two_states_are_compared_name_by_name(tmp_path):
         b"same": (True, True, True),
         b"written": (True, True, False),
     }
+
+
+def test_a_rename_to_and_fro_that_is_adopted_is_no_change(tmp_path):
+    tree, upper = tmp_path / "tree", tmp_path / "upper"
+    for directory in (tree / "a/b", upper):
+        directory.mkdir(parents=True)
+    for name in ("a/b/adopted", "a/b/renamed", "top"):
+        (tree / name).write_text(name)
+    state = record_tree(str(tree), str(tmp_path))
+    await_later_times(str(tmp_path), state.record.newest)
+    for name in ("a/b/adopted", "a/b/renamed", "top"):
+        (tree / name).rename(tree / "elsewhere")
+        (tree / "elsewhere").rename(tree / name)
+    for path in (b"a/b/adopted", b"top", b"a/none", b"none/at/all"):
+        state.adopt(str(tree), path)
+    write_differences(str(tree), state, str(upper), str(tmp_path)).close()
+    state.close()
+    assert (upper / "a/b/renamed").exists()
+    assert not (upper / "a/b/adopted").exists()
+    assert not (upper / "top").exists()

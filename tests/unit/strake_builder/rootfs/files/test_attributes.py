@@ -9,7 +9,7 @@ import os
 import pytest
 
 from strake_builder.rootfs.files.attributes import set_attribute
-from tests.fixtures.file_systems import ext4
+from tests.fixtures.building.file_systems import ext4
 
 NAME = b"user.large"
 VALUE = b"x" * 20_000

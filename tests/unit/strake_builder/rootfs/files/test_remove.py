@@ -12,8 +12,8 @@ from strake_builder import interrupt
 from strake_builder.errors import BuildCancelledError
 from strake_builder.rootfs.files.remove import remove_entry, remove_tree
 from strake_builder.rootfs.mounts import syscalls
-from tests.fixtures.isolated import isolated
-from tests.fixtures.slow_removal import slow_removal
+from tests.fixtures.building.isolated import isolated
+from tests.fixtures.building.slow_removal import slow_removal
 
 __all__ = ["slow_removal"]
 

@@ -13,7 +13,7 @@ from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
-from tests.fixtures.tar_members import CHR, DIR, FIFO, LNK, SYM, member
+from tests.fixtures.content.tar_members import CHR, DIR, FIFO, LNK, SYM, member
 
 
 def archive(*members) -> io.BytesIO:
@@ -287,13 +287,13 @@ def test_a_very_deep_path(layer):
     parts = ["d" * 100] * 50  # more than the 4,096 bytes that one path may have
     unpack(layer, member("/".join(parts), b"deep"))
     with contextlib.ExitStack() as opened:
-        place = os.open(layer, os.O_PATH)
-        opened.callback(os.close, place)
+        directory = os.open(layer, os.O_PATH)
+        opened.callback(os.close, directory)
         for part in parts[:-1]:
-            assert os.listdir(f"/proc/self/fd/{place}") == [part]
-            place = os.open(part, os.O_PATH, dir_fd=place)
-            opened.callback(os.close, place)
-        with open(os.open(parts[-1], os.O_RDONLY, dir_fd=place), "rb") as file:
+            assert os.listdir(f"/proc/self/fd/{directory}") == [part]
+            directory = os.open(part, os.O_PATH, dir_fd=directory)
+            opened.callback(os.close, directory)
+        with open(os.open(parts[-1], os.O_RDONLY, dir_fd=directory), "rb") as file:
             assert file.read() == b"deep"
 
 

@@ -11,8 +11,8 @@ import pytest
 from strake_builder.errors import BuildCancelledError, OutOfDiskError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.rootfs.backends.snapshotter import Snapshot
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.images.export import LayerExporter
+from strake_oci.cancellation import Cancellation
 from strake_oci.spec.mediatype import Compression
 
 PLAIN = LayerFormat(Compression.NONE)

@@ -20,7 +20,7 @@ from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import DiffID, Digest
 from tests.faults.registry import FAST, FaultyRegistry
-from tests.fixtures.tar_members import member
+from tests.fixtures.content.tar_members import member
 
 
 def layer_of(content: bytes) -> tuple[bytes, Digest]:
@@ -61,7 +61,7 @@ def test_layer_that_a_mirror_changed_is_unpacked_from_the_source(store, lie, tmp
 
 
 def test_what_cannot_be_unpacked_is_first_of_all_not_what_was_asked_for(store, tmp_path):
-    """A gzip that is broken in the registry is told as that; the digest is not to blame for it."""
+    """A gzip that is broken in the registry is reported as that; the digest is not to blame for it."""
     made, source, _ = store
     blob = b"\x1f\x8b" + os.urandom(100_000)
     descriptor = Descriptor(mediatype.OCI_LAYER_GZIP, source.put_blob(blob), len(blob))

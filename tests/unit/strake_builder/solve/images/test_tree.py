@@ -24,9 +24,9 @@ def root(tmp_path):
     fd = os.open(path, os.O_RDONLY)
     for _ in range(DEPTH):
         os.mkdir(NAME, dir_fd=fd)
-        below = os.open(NAME, os.O_RDONLY, dir_fd=fd)
+        inner = os.open(NAME, os.O_RDONLY, dir_fd=fd)
         os.close(fd)
-        fd = below
+        fd = inner
     os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0o6777, dir_fd=fd))
     os.mknod("device", stat.S_IFBLK | 0o666, os.makedev(8, 0), dir_fd=fd)
     os.symlink("/etc/passwd", "link", dir_fd=fd)

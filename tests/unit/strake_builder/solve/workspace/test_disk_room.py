@@ -1,4 +1,4 @@
-"""A step that failed on a full disk is told so, even when another stage has made room since."""
+"""A step that failed on a full disk is reported so, even when another stage has made room since."""
 
 import os
 

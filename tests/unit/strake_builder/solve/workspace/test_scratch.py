@@ -16,8 +16,8 @@ from strake_builder.solve.workspace.scratch import (
     remove_at_once,
     scratch_directory,
 )
-from tests.fixtures.isolated import isolated
-from tests.fixtures.slow_removal import slow_removal
+from tests.fixtures.building.isolated import isolated
+from tests.fixtures.building.slow_removal import slow_removal
 
 __all__ = ["slow_removal"]
 

@@ -1,4 +1,4 @@
-"""A build's place on disk comes, goes, and is tidied up after who could not do it."""
+"""A build's work directory comes, goes, and is tidied up after who could not do it."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -7,17 +7,14 @@ from pathlib import Path
 import pytest
 
 from strake_builder.errors import (
-    BuildCancelledError,
-    BuildTimeoutError,
     InvalidRequestError,
     UnsupportedError,
 )
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.rootfs.mounts.memory_directory import file_system_type, make_shared_memory
-from strake_builder.solve.cancellation import Cancellation
 from strake_builder.solve.workspace import workspace
 from strake_builder.solve.workspace.workspace import Workspace
-from tests.fixtures.isolated import isolated
+from tests.fixtures.building.isolated import isolated
 
 
 def test_it_is_gone_afterwards(tmp_path):
@@ -102,24 +99,6 @@ def test_secrets_lie_in_memory(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_first_reason_counts():
-    cancellation = Cancellation()
-    cancellation.check()
-    cancellation.cancel(BuildCancelledError("first"))
-    cancellation.cancel(BuildTimeoutError("second"))
-    with pytest.raises(BuildCancelledError, match="first"):
-        cancellation.check()
-
-
-def test_whoever_wants_to_know_is_told_early_or_late():
-    told = []
-    cancellation = Cancellation()
-    cancellation.on_cancel(lambda: told.append("early"))
-    cancellation.cancel(BuildCancelledError("x"))
-    cancellation.on_cancel(lambda: told.append("late"))
-    assert told == ["early", "late"]
-
-
 def test_without_mounts_secrets_lie_in_shared_memory(tmp_path):
     def work() -> tuple[bool, int, bool, bool]:
         before = Path("/proc/self/mountinfo").read_text()
@@ -168,13 +147,13 @@ def test_shared_memory_that_is_a_disk_gets_no_secret(tmp_path):
 def test_where_overlay_is_refused_the_other_way_is_taken_and_told(tmp_path):
     def work() -> tuple[str, list[str]]:
         """Overlay takes no overlay to write to."""
-        lower, upper, scratch, place = (tmp_path / part for part in ("lower", "upper", "scratch", "place"))
-        for path in (lower, upper, scratch, place):
+        lower, upper, scratch, merged = (tmp_path / part for part in ("lower", "upper", "scratch", "merged"))
+        for path in (lower, upper, scratch, merged):
             path.mkdir()
         options = f"lowerdir={lower},upperdir={upper},workdir={scratch},userxattr".encode()
-        syscalls.mount(b"overlay", bytes(place), b"overlay", 0, options)
+        syscalls.mount(b"overlay", bytes(merged), b"overlay", 0, options)
         warnings: list[str] = []
-        with Workspace(str(place), rootfs="auto", warn=warnings.append) as workspace:
+        with Workspace(str(merged), rootfs="auto", warn=warnings.append) as workspace:
             assert os.listdir(os.path.join(workspace.path, "roots")) == []
             return type(workspace.roots).__name__, warnings
 

@@ -1,0 +1,40 @@
+"""The credentials for registries that a command uses, and the error where one cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from strake_builder.errors import InvalidRequestError
+from strake_oci.credentials.sources import Credentials, cloud_credentials, default_credentials
+from strake_oci.errors import CredentialError
+
+
+def user_credentials() -> Credentials:
+    """Return what a user of Docker expects to be used here, and this machine's identity in a cloud.
+
+    Raises:
+        InvalidRequestError: a Docker config file is there and cannot be read.
+    """
+    with _as_invalid_request():
+        return default_credentials(then=cloud_credentials())
+
+
+def mounted_credentials(path: str | None) -> Credentials:
+    """Return the credentials of a mounted Docker config file, and of the pod's identity in a cloud.
+
+    Raises:
+        InvalidRequestError: the file is there and cannot be read.
+    """
+    files = [(path, Path(path))] if path is not None else []
+    with _as_invalid_request():
+        return Credentials.from_files(files, then=cloud_credentials())
+
+
+@contextmanager
+def _as_invalid_request() -> Iterator[None]:
+    try:
+        yield
+    except CredentialError as error:
+        raise InvalidRequestError(error.message, hint=error.hint) from error

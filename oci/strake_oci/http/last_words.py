@@ -1,0 +1,62 @@
+"""How long a thread may wait for the network once that is cancelled: not at all, but for a few last words.
+
+A registry may be silent for minutes and be right; a build that was cancelled has no minutes. Closing a
+connection under a thread that waits for it does not wake that thread, and its descriptor may be another
+file's before the thread looks again. So each waiting thread registers a function that ends the wait.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from strake_oci.cancellation import Cancellation
+
+LAST_WORDS: Final = 0.5
+"""Seconds after a cancellation in which a registry may still be told to forget an upload."""
+
+SHORT_WORDS: Final = 1.0
+"""Seconds that this may take where nothing was cancelled."""
+
+
+class _ThisThread(threading.local):
+    until: float | None = None
+    """When this thread is to be done with its last words; None if it has none to say."""
+
+
+_this_thread: Final = _ThisThread()
+
+
+@contextlib.contextmanager
+def last_words() -> Iterator[None]:
+    """Let this thread send something short that nobody should have to wait for, cancelled or not."""
+    _this_thread.until = time.monotonic() + SHORT_WORDS
+    try:
+        yield
+    finally:
+        _this_thread.until = None
+
+
+def allowed_seconds(cancellation: Cancellation, wanted: float | None) -> float | None:
+    """Return how long this thread may wait now: as it wants, less, or (zero or negative) not at all."""
+    cancelled, until = cancellation.moment, _this_thread.until
+    if cancelled is None and until is None:
+        return wanted
+    if until is None:
+        return 0.0
+    left = (until if cancelled is None else min(until, cancelled + LAST_WORDS)) - time.monotonic()
+    return left if wanted is None else min(wanted, left)
+
+
+def end_wait_on_cancel(cancellation: Cancellation, end: Callable[[], object]) -> Callable[[], None]:
+    """Have a wait ended by a cancellation; one that was before leaves this thread its last words.
+
+    Returns:
+        As `Cancellation.on_cancel`.
+    """
+    return cancellation.on_cancel(lambda _: end() if _this_thread.until is None else None)

@@ -1,0 +1,90 @@
+"""Whole images built in ordinary containers: each way of isolation builds what the reference built.
+
+Cases without RUN are left to `test_images.py`: isolation is about the processes of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from strake_oci.spec.reference import Reference
+from tests.conformance.cases import CASES, Case
+from tests.conformance.contexts import write_context
+from tests.conformance.flatten import Flat, compared, flatten
+from tests.conformance.test_images import Bases, bases, changed_paths, config_of, expected_of, expected_paths
+from tests.fixtures.building.containers import Container, Kind
+
+__all__ = ["bases"]
+WAYS = MappingProxyType(
+    {
+        "nested": Kind(own_users=True, unmasked=True),
+        "nested-container-proc": Kind(),
+        "chroot": Kind("default"),
+    }
+)
+WITH_RUN = [name for name, case in CASES.items() if "RUN" in case.dockerfile]
+REFUSED: Mapping[tuple[str, str], str] = MappingProxyType({})
+"""What a way refuses by its nature: (way, case) → words of the refusal."""
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory):
+    return {way: tmp_path_factory.mktemp(f"cache-{way}") for way in WAYS}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", WITH_RUN)
+def test_image_is_the_reference_image(
+    name: str, way: str, bases: Bases, caches: dict[str, Path], tmp_path: Path
+):
+    case = CASES[name]
+    backend = "scan" if way == "chroot" else "overlay"
+    expected = expected_of(name, backend)
+    context = tmp_path / "context"
+    context.mkdir()
+    write_context(case, context, bases.names)
+    destination = f"{bases.registry.host}/result/{name.replace('_', '-')}:{way}"
+    work = None if way == "chroot" else tmp_path / "work"
+    if work is not None:
+        work.mkdir()
+    done = Container(WAYS[way], work).run(
+        command(case, bases, destination),
+        {"/strake/context": context, "/strake/cache": caches[way]},
+        environment={f"SECRET_{secret}": value for secret, value in case.secrets.items()},
+    )
+    if (way, name) in REFUSED:
+        assert REFUSED[way, name] in done.stderr
+        return
+    if expected["outcome"] == "failure":
+        assert done.returncode in range(2, 8), done.stdout + done.stderr
+        assert "error: " in done.stderr
+        assert "Traceback" not in done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    with bases.registry.client() as client:
+        reference = Reference.parse(destination)
+        image = flatten(client, reference.repository, reference.tag)
+    base = bases.flat.get(expected["base"] or "", Flat(image.config, 0))
+    assert config_of(image) == expected["config"]
+    assert changed_paths(image, base) == expected_paths(expected, base, bases)
+    assert sorted(p for p in base.paths if p not in image.paths and compared(p)) == sorted(
+        expected["removed"]
+    )
+    groups = {group for group in image.link_groups() if group & set(expected["changed"])}
+    assert groups == {frozenset(group) for group in expected["hard_links"]}
+
+
+def command(case: Case, bases: Bases, destination: str) -> list[str]:
+    words = ["/strake/strake", "build", "--context", "/strake/context", "--destination", destination]
+    words += ["--insecure-registry", bases.registry.host, "--cache-dir", "/strake/cache"]
+    for argument in case.args:
+        words += ["--build-arg", argument]
+    if case.target:
+        words += ["--target", case.target]
+    for name in case.secrets:
+        words += ["--secret", f"id={name},env=SECRET_{name}"]
+    return words

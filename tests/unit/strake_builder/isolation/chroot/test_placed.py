@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+import pytest
+
+from strake_builder.errors import UnsupportedError
+from strake_builder.isolation.chroot.placed import placed
+from strake_builder.isolation.chroot.renamed import Renamed
+from strake_builder.sandbox.process import Bind, Tmpfs
+
+
+@pytest.fixture
+def root(tmp_path):
+    made = tmp_path / "root"
+    (made / "etc").mkdir(parents=True)
+    (made / "target").mkdir()
+    (made / "target/old").write_text("the image's")
+    (made / "etc/hosts").write_text("the image's")
+    return made
+
+
+@pytest.fixture
+def source(tmp_path):
+    made = tmp_path / "source"
+    made.mkdir()
+    (made / "file").write_text("the source's")
+    return made
+
+
+def state(root):
+    return {str(p): (p.lstat().st_mode, p.lstat().st_mtime_ns) for p in (root, *root.rglob("*"))}
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_the_image_is_afterwards_what_it_was(root, source, read_only):
+    before = state(root)
+    renamed = Renamed()
+    with placed([Bind(str(source), "/target", read_only)], str(root), renamed, shares_root=True):
+        assert (root / "target/file").read_text() == "the source's"
+        assert not (root / "target/old").exists()
+    assert state(root) == before
+    assert renamed.untouched() == [b"target"]
+    assert (source / "file").read_text() == "the source's"
+
+
+def test_what_is_written_to_a_cache_stays_in_it(root, source):
+    with placed([Bind(str(source), "/target", read_only=False)], str(root), Renamed(), shares_root=True):
+        (root / "target/new").write_text("kept")
+    assert (source / "new").read_text() == "kept"
+
+
+def test_a_cache_that_the_step_removes_is_empty(root, source):
+    with placed([Bind(str(source), "/target", read_only=False)], str(root), Renamed(), shares_root=True):
+        (root / "target/file").unlink()
+        (root / "target").rmdir()
+    assert os.listdir(source) == []
+    assert (root / "target/old").exists()
+
+
+def test_what_is_written_to_a_read_only_bind_is_lost(root, source):
+    with placed([Bind(str(source), "/target")], str(root), Renamed(), shares_root=True):
+        (root / "target/file").write_text("changed")
+    assert (source / "file").read_text() == "the source's"
+
+
+def test_a_mount_inside_a_mount(root, source, tmp_path):
+    inner = tmp_path / "inner"
+    inner.write_text("inner")
+    mounts = [Bind(str(source), "/target"), Bind(str(inner), "/target/deep/er", is_file=True)]
+    before = state(root)
+    with placed(mounts, str(root), Renamed(), shares_root=True):
+        assert (root / "target/deep/er").read_text() == "inner"
+    assert state(root) == before
+
+
+def test_an_empty_file_system_is_empty_and_open_to_everybody(root):
+    with placed([Tmpfs("/target")], str(root), Renamed(), shares_root=True):
+        assert os.listdir(root / "target") == []
+        assert stat.S_IMODE((root / "target").stat().st_mode) == 0o1777
+        (root / "target/new").touch()
+    assert os.listdir(root / "target") == ["old"]
+
+
+def test_a_socket_is_linked_and_refused_where_no_link_leads(root, tmp_path):
+    path = tmp_path / "agent"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        mounts = [Bind(str(path), "/run/agent", read_only=False, is_file=True)]
+        with placed(mounts, str(root), Renamed(), shares_root=True):
+            assert os.readlink(root / "run/agent") == str(path)
+        assert not (root / "run/agent").is_symlink()
+        with (
+            pytest.raises(UnsupportedError, match="the mount at /run/agent"),
+            placed(mounts, str(root), Renamed(), shares_root=False),
+        ):
+            pytest.fail("it was placed")
+
+
+def test_a_link_in_the_image_leads_nowhere_outside(root, source, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (root / "way").symlink_to(outside)
+    with placed([Bind(str(source), "/way/in")], str(root), Renamed(), shares_root=True):
+        assert os.listdir(outside) == []

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from strake_builder.errors import StepError
+from strake_builder.isolation.chroot import presented as module
+from strake_builder.isolation.chroot.presented import presented, restore_all
+from strake_builder.isolation.chroot.renamed import Renamed
+
+
+@pytest.fixture
+def container(tmp_path, monkeypatch):
+    """A container's root and a tree for it."""
+    root, tree = tmp_path / "root", tmp_path / "work/tree"
+    monkeypatch.setattr(module, "ASIDE", str(tmp_path / "aside"))
+    for directory in (root / "etc", root / "proc", tree / "etc", tree / "usr/bin", tree / "proc"):
+        directory.mkdir(parents=True)
+    (root / "etc/resolv.conf").write_text("the container's")
+    (root / "proc/version").write_text("the kernel's")
+    (tree / "etc/passwd").write_text("the image's")
+    return root, tree
+
+
+def listing(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_the_step_sees_its_tree_and_the_containers_proc(container):
+    root, tree = container
+    before = listing(root), listing(tree)
+    with presented(str(tree), (), Renamed(), pytest.fail, str(root)):
+        assert listing(root) == ["etc", "etc/passwd", "proc", "proc/version", "usr", "usr/bin"]
+    assert (listing(root), listing(tree)) == before
+
+
+def test_what_a_step_makes_and_takes_away_at_the_top_is_the_trees(container):
+    root, tree = container
+    with presented(str(tree), (), Renamed(), pytest.fail, str(root)):
+        (root / "made").write_text("new")
+        (root / "usr/bin").rmdir()
+        (root / "usr").rmdir()
+    assert (tree / "made").read_text() == "new"
+    assert not (tree / "usr").exists()
+    assert listing(root) == ["etc", "etc/resolv.conf", "proc", "proc/version"]
+
+
+def test_what_the_builder_works_with_stays_and_is_named(container):
+    root, tree = container
+    (root / "context").mkdir()
+    warnings = []
+    with presented(str(tree), ("/context/src",), Renamed(), warnings.append, str(root)):
+        assert (root / "context").is_dir()
+    assert len(warnings) == 1
+    assert "/context" in warnings[0]
+    assert not (tree / "context").exists()
+
+
+def test_a_tree_with_a_name_that_must_stay_is_refused_untouched(container):
+    root, tree = container
+    before = listing(root), listing(tree)
+    with (
+        pytest.raises(StepError, match="has /usr, and so has") as caught,
+        presented(str(tree), ("/usr/src/app",), Renamed(), pytest.fail, str(root)),
+    ):
+        pytest.fail("it was presented")
+    assert "/strake/usr" in caught.value.hint
+    assert (listing(root), listing(tree)) == before
+
+
+def test_a_tree_with_the_builders_own_directory_is_refused(container):
+    root, tree = container
+    (tree / "strake").mkdir()
+    with (
+        pytest.raises(StepError, match="builder's own directory"),
+        presented(str(tree), (), Renamed(), pytest.fail, str(root)),
+    ):
+        pytest.fail("it was presented")
+
+
+def test_only_what_the_step_touched_has_changed(container):
+    root, tree = container
+    (tree / "run.sh").write_text("one")
+    (tree / "other").write_text("one")
+    renamed = Renamed()
+    with presented(str(tree), (), renamed, pytest.fail, str(root)):
+        (root / "run.sh").write_text("two")
+    assert b"other" in renamed.untouched()
+    assert b"run.sh" not in renamed.untouched()
+
+
+def test_what_a_killed_builder_left_is_brought_back(container):
+    root, tree = container
+    before = listing(root), listing(tree)
+    program = (
+        "import os, sys\n"
+        "from strake_builder.isolation.chroot import presented as module\n"
+        "from strake_builder.isolation.chroot.renamed import Renamed\n"
+        f"module.ASIDE = {module.ASIDE!r}\n"
+        f"with module.presented({str(tree)!r}, (), Renamed(), print, {str(root)!r}):\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program]).returncode == -9
+    assert (root / "usr").exists()
+    restore_all(str(root))
+    assert (listing(root), listing(tree)) == before
+    assert os.listdir(module.ASIDE) == ["lock"]
