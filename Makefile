@@ -2,9 +2,11 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
+# Two more than processors: some tests wait, for builds in the test cluster and for time-outs.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help demo demo-down test unit test-changed coverage lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +44,10 @@ demo-down: $(VENV)/.ready ## Remove what `make demo` started
 	$(BIN)/python -m tests.demo down
 
 test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit ARGS='-x -k copy'
-	$(BIN)/pytest $(T) $(ARGS)
+	$(BIN)/pytest $(or $(T),-n $(WORKERS)) $(ARGS)
+
+conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation
+	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance $(ARGS)
 
 unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
 	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)

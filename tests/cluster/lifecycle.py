@@ -21,7 +21,7 @@ from tests.cluster.binaries import binaries, binaries_directory
 from tests.cluster.configuration import configure
 from tests.cluster.control_groups import make_control_groups, remove_control_groups
 from tests.cluster.network import network_down, network_up
-from tests.cluster.processes import READY_URL, answers, commands, log_file
+from tests.cluster.processes import READY_URL, START_SECONDS, answers, commands, log_file
 from tests.cluster.requirements import check_requirements
 from tests.cluster.settings import CACHE, COVERED, DIR, KUBECONFIG, PAUSE_IMAGE, REGISTRY
 from tests.images.push import push_image
@@ -29,7 +29,6 @@ from tests.images.push import push_image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-START_SECONDS = 120
 _SUPERVISOR_LOG = "supervisor"
 # The cluster outlives the call that starts it: held, so that nobody takes its process for forgotten.
 _started: list[subprocess.Popen[bytes]] = []
@@ -207,12 +206,21 @@ def _stop(*, keep_logs: bool = False) -> None:
 
 def _wait_until_gone(pid: int) -> None:
     deadline = time.monotonic() + 30
-    while Path(f"/proc/{pid}").exists() or _members():
+    while _runs(pid) or _members():
         for process in _started:
             process.poll()
         if time.monotonic() > deadline:
             raise ClusterError(f"processes {_members() or pid} of the cluster do not end")
         time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process has not ended. Where who started it is gone, it may stay as a zombie for a while."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def _members() -> list[int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -19,9 +20,13 @@ from typing import TYPE_CHECKING
 from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 READY_URL = "https://127.0.0.1:6443/readyz"
+CONTAINERD = DIR / "containerd.sock"
+START_SECONDS = 120
+"""What a component may take until it answers."""
 
 
 class NotReadyError(Exception):
@@ -111,7 +116,9 @@ def supervise(programs: Path) -> None:
             child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         children[child.pid] = (name, child)
         if name == "kube-apiserver":
-            wait_until_answers(READY_URL, 120, log_file(name))
+            _wait(lambda: answers(READY_URL), READY_URL, log_file(name))
+        if name == "containerd":  # the kubelet ends where it finds nobody there
+            _wait(lambda: _accepts(CONTAINERD), CONTAINERD, log_file(name))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     while True:
         pid, status = os.wait()
@@ -133,14 +140,24 @@ def answers(url: str) -> str | None:
         return str(error)
 
 
-def wait_until_answers(url: str, seconds: float, log: Path) -> None:
-    """Wait for a URL.
+def _accepts(path: Path) -> str | None:
+    """Return None where somebody listens on a socket of the file system, else what went wrong."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def _wait(problem: Callable[[], str | None], what: object, log: Path) -> None:
+    """Wait until there is no problem any more.
 
     Raises:
-        NotReadyError: It did not answer within `seconds`.
+        NotReadyError: There still was after START_SECONDS.
     """
-    deadline = time.monotonic() + seconds
-    while (problem := answers(url)) is not None:
+    deadline = time.monotonic() + START_SECONDS
+    while (found := problem()) is not None:
         if time.monotonic() > deadline:
-            raise NotReadyError(f"{url} did not answer within {seconds:.0f} s ({problem}): see {log}")
+            raise NotReadyError(f"{what} did not answer within {START_SECONDS} s ({found}): see {log}")
         time.sleep(0.1)

@@ -6,7 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.conftest import TINY
 
@@ -57,20 +58,25 @@ def building(namespace: str, needle: str, name: str = "app") -> dict[str, Any]:
 
 
 def status_of(namespace: str, name: str = "app") -> dict[str, Any]:
-    return get("imagebuild", name, "-n", namespace).get("status", {})
+    return read("imagebuilds", namespace, name).get("status", {})
 
 
 def conditions(status: dict[str, Any]) -> dict[str, str]:
     return {each["type"]: each["status"] for each in status.get("conditions", [])}
 
 
+def ready(status: dict[str, Any]) -> dict[str, str]:
+    """Return the condition Ready; an empty one before there is any."""
+    return next((each for each in status.get("conditions", []) if each["type"] == "Ready"), {})
+
+
 def pods(namespace: str) -> list[str]:
     """Return the names of the builder pods."""
-    return [each["metadata"]["name"] for each in get("pods", "-n", namespace, "-l", UID)["items"]]
+    return [each["metadata"]["name"] for each in read("pods", namespace, labels=UID)["items"]]
 
 
 def jobs(namespace: str) -> list[str]:
-    return [each["metadata"]["name"] for each in get("jobs", "-n", namespace, "-l", UID)["items"]]
+    return [each["metadata"]["name"] for each in read("jobs", namespace, labels=UID)["items"]]
 
 
 def run_image(namespace: str, image: str, *command: str) -> str:
@@ -91,4 +97,4 @@ def until(holds: Callable[[], bool], what: str, look: Callable[[], Any]) -> None
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
-        time.sleep(0.2)
+        time.sleep(0.1)

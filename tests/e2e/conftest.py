@@ -1,50 +1,114 @@
-"""Strake installed in the test cluster, and a namespace for each test."""
+"""Strake installed in the test cluster, once for all workers of a run, and a namespace for each test."""
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.kubectl import kubectl
-from tests.cluster.lifecycle import down, is_up, up
+from tests.cluster.lifecycle import is_up, up
 from tests.cluster.settings import REGISTRY
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
+from tests.fixtures.shared import CLUSTER, SharedRun
 from tests.images.push import push_image
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 BASELINE = (
     "pod-security.kubernetes.io/enforce=baseline",
     "pod-security.kubernetes.io/enforce-version=latest",
 )
 TINY = f"{REGISTRY}/tiny:1"
+OPERATOR = "operator"
+SECONDS = 900
+"""What a test may take, in which it may wait for Strake's own images, or for another that has the operator alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the tests of this directory their time."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(SECONDS))
+
+
+class Platform:
+    """Strake in the test cluster.
+
+    Args:
+        run: The run whose workers use it.
+        images: Of the builder and the operator.
+    """
+
+    def __init__(self, run: SharedRun, images: dict[str, str]) -> None:
+        self._run = run
+        self._images = images
+        self._registries: Mapping[str, str] | None = None
+        self._settings = {
+            "STRAKE_GRACE_SECONDS": "4"
+        }  # what is missing is given up on sooner than a person wants
+
+    def install(self) -> None:
+        """Install Strake, or change its settings to those that it should have."""
+        install(self._images, registries=self._registries, **self._settings)
+
+    @contextlib.contextmanager
+    def changed(self, *, registries: Mapping[str, str] | None = None, **settings: str) -> Iterator[None]:
+        """Have other settings, and no other worker's test meanwhile; as before afterwards.
+
+        Args:
+            registries: Files of the ConfigMap about registries; None for those that are there.
+            **settings: Of the operator, beside those that it has.
+        """
+        before = self._registries, self._settings
+        with self.alone():
+            self._registries, self._settings = registries or self._registries, self._settings | settings
+            try:
+                self.install()
+                yield
+            finally:
+                self._registries, self._settings = before
+                self.install()
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Have the operator for the tests of this process alone."""
+        return self._run.alone(OPERATOR)
+
+    def used(self) -> contextlib.AbstractContextManager[None]:
+        """Use the operator beside the tests of other workers."""
+        return self._run.used(OPERATOR)
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[None]:
+def platform(shared_run) -> Platform:
     """A cluster with Strake. One that runs already is used, and left running."""
-    ran = is_up()
-    up()
-    try:
+
+    def make() -> dict[str, str]:
+        if not is_up():
+            shared_run.note(CLUSTER)
+        up()
         push_image("tiny", TINY)
-        # What is missing is given up on sooner than a person would want.
-        install(own_images(lambda line: print(line, file=sys.stderr)), STRAKE_GRACE_SECONDS="4")
-        yield
-    finally:
-        if not ran:
-            down()
+        images = own_images(lambda line: print(line, file=sys.stderr))
+        Platform(shared_run, images).install()
+        return images
+
+    return Platform(shared_run, shared_run.once("platform", make))
 
 
 @pytest.fixture
-def namespace(platform) -> Iterator[str]:
+def alone() -> None:
+    """Ask for the operator alone, for a test that stops it or measures what all do: see `namespace`."""
+
+
+@pytest.fixture
+def namespace(platform, request) -> Iterator[str]:
     """A namespace of the test's own, which enforces Pod Security baseline as a platform team would."""
     name = f"e2e-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
-    kubectl("label", "namespace", name, *BASELINE)
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    with platform.alone() if "alone" in request.fixturenames else platform.used():
+        kubectl("create", "namespace", name)
+        kubectl("label", "namespace", name, *BASELINE)
+        yield name
+        kubectl("delete", "namespace", name, "--wait=false")

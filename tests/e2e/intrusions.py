@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import read
 from tests.e2e.builds import UID, pods, status_of, until
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
@@ -97,7 +98,7 @@ def bound_pod(namespace, but=()):
     found: list[str] = []
 
     def bound() -> bool:
-        items = get("pods", "-n", namespace, "-l", UID)["items"]
+        items = read("pods", namespace, labels=UID)["items"]
         found[:] = [each["metadata"]["name"] for each in items if each["spec"].get("nodeName")]
         found[:] = [each for each in found if each not in but]
         return bool(found)

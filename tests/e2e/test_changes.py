@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.demo.installation import NAMESPACE, install
-from tests.demo.own_images import own_images
+from tests.cluster.objects import read
+from tests.cluster.settings import REGISTRY
+from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (
     build,
     building,
@@ -16,9 +19,17 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
+from tests.images.push import push_image
 
+OPERATOR = "app.kubernetes.io/name=strake-operator"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
-STEADY = "FROM TINY\nRUN echo started && sleep 8 && echo ended > /done\n"
+
+
+def gated(namespace):
+    """Return a Dockerfile whose step goes on when the test has opened the gate, and what opens it."""
+    tags = f"http://{REGISTRY}/v2/gates/{namespace}/tags/list"
+    text = f"FROM TINY\nRUN until wget -qO- {tags}; do sleep 0.2; done\n"
+    return text, lambda: push_image("pause", f"{REGISTRY}/gates/{namespace}:1")
 
 
 def test_a_changed_spec_starts_a_new_run(namespace):
@@ -61,22 +72,29 @@ def test_a_deleted_job_cancels_the_build(namespace):
     assert finished(namespace)["failure"]["reason"] == "Cancelled"
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_restarted_operator_adopts_and_finishes(namespace):
-    apply(manifest(STEADY), namespace)
-    before = building(namespace, "sleep 8")
+    text, open_gate = gated(namespace)
+    apply(manifest(text), namespace)
+    before = building(namespace, "until wget")
     (pod,) = pods(namespace)
     kill_operator()
+    open_gate()
     status = finished(namespace)
     assert status["phase"] == "Succeeded", status
     assert (status["job"], status["attempts"]) == (before["job"], 1)
     assert pods(namespace) == [pod]
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_build_that_ended_without_an_operator_is_harvested(namespace):
-    apply(manifest(STEADY), namespace)
-    status = building(namespace, "sleep 8")
+    text, open_gate = gated(namespace)
+    apply(manifest(text), namespace)
+    status = building(namespace, "until wget")
     kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=0")
     try:
+        until(lambda: operators() == [], "the operator to be gone", operators)
+        open_gate()
         kubectl("wait", f"job/{status['job']}", "-n", namespace, "--for=condition=Complete", "--timeout=60s")
         assert conditions(status_of(namespace))["Finished"] == "False"
     finally:
@@ -85,24 +103,28 @@ def test_a_build_that_ended_without_an_operator_is_harvested(namespace):
 
 
 def test_a_builder_that_is_evicted_starts_again(namespace):
-    apply(manifest(STEADY), namespace)
-    building(namespace, "sleep 8")
+    text, open_gate = gated(namespace)
+    apply(manifest(text), namespace)
+    building(namespace, "until wget")
     (pod,) = pods(namespace)
     kubectl("delete", "pod", pod, "-n", namespace, "--grace-period=1")
+    open_gate()
     status = finished(namespace)
     assert status["phase"] == "Succeeded", status
     assert status["attempts"] == 2
 
 
+def operators():
+    return read("pods", NAMESPACE, labels=OPERATOR)["items"]
+
+
 def kill_operator():
     """End the operator's pod at once, as a crash of its node would."""
-    kubectl(
-        "-n", NAMESPACE, "delete", "pod", "-l", "app.kubernetes.io/name=strake-operator",
-        "--grace-period=0", "--force",
-    )  # fmt: skip
+    kubectl("-n", NAMESPACE, "delete", "pod", "-l", OPERATOR, "--grace-period=0", "--force")
 
 
-def test_installing_again_changes_nothing(namespace):
+@pytest.mark.usefixtures("alone")
+def test_installing_again_changes_nothing(platform, namespace):
     """`kubectl apply -k deploy/` is what people repeat: the second time must not be refused."""
-    install(own_images(lambda _: None), STRAKE_GRACE_SECONDS="4")
+    platform.install()
     assert build(namespace, "FROM TINY\nRUN true\n")["phase"] == "Succeeded"

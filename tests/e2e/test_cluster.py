@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.cluster.settings import COVERED, DIR
 
 ROOT = Path(__file__).parents[2]
@@ -47,17 +49,33 @@ print(json.dumps(found))
 """
 
 
-def test_up_and_down(tmp_path):
-    done = in_another_network(SCRIPT, tmp_path / "cluster")
+@pytest.fixture(scope="module")
+def second(platform, tmp_path_factory):
+    """Another cluster's life beside the one in use: its directory, and what it reported."""
+    directory = tmp_path_factory.mktemp("second") / "cluster"
+    done = in_another_network(SCRIPT, directory)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    return directory, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_up_and_down(second):
+    directory, found = second
     assert found["node"] == "v1.36.3"
     assert (found["up"], found["same"], found["down"]) == (True, True, True)
     assert found["after"] == found["before"]
-    left = subprocess.run(["pgrep", "-f", f"{tmp_path}/cluster/"], capture_output=True, text=True).stdout
+    left = subprocess.run(["pgrep", "-f", f"{directory}/"], capture_output=True, text=True).stdout
     assert left == ""
     groups = [path for path in Path("/sys/fs/cgroup").glob("*/cluster") if path.name == "cluster"]
     assert groups == []
+
+
+def test_another_cluster_keeps_its_own_directories(second):
+    """Ending one cluster must not take the runtime's state from another."""
+    supervisor = (DIR / "pid").read_text()
+    mounts = [Path(f"/proc/{child}/mounts").read_text() for child in children(supervisor)]
+    assert mounts
+    for path in COVERED:
+        assert all(f" {path} tmpfs" in each for each in mounts), path
 
 
 BROKEN = """
@@ -81,17 +99,6 @@ def test_a_failure_names_the_log(tmp_path):
     assert f"registry ended with status 1: see {tmp_path}/broken/registry.log" in done.stdout, done.stderr
     assert "configuration" in done.stdout, "the end of the log is quoted"
     assert (tmp_path / "broken/registry.log").exists()
-
-
-def test_another_cluster_keeps_its_own_directories(platform, tmp_path):
-    """Ending one cluster must not take the runtime's state from another."""
-    done = in_another_network(SCRIPT, tmp_path / "cluster")
-    assert done.returncode == 0, done.stderr
-    supervisor = (DIR / "pid").read_text()
-    mounts = [Path(f"/proc/{child}/mounts").read_text() for child in children(supervisor)]
-    assert mounts
-    for path in COVERED:
-        assert all(f" {path} tmpfs" in each for each in mounts), path
 
 
 def children(pid: str) -> list[str]:

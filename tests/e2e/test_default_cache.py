@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER
-from tests.demo.installation import install
-from tests.demo.own_images import own_images
 from tests.e2e.builds import finished, manifest
 
 if TYPE_CHECKING:
@@ -23,11 +20,8 @@ TEXT = "FROM TINY\nRUN echo made > /made\n"
 @pytest.fixture(scope="module", autouse=True)
 def default_cache(platform) -> Iterator[None]:
     """Give the operator the setting, and take it away again."""
-    images = own_images(lambda line: print(line, file=sys.stderr))
-    grace = {"STRAKE_GRACE_SECONDS": "4"}
-    install(images, **grace, STRAKE_DEFAULT_CACHE_REPOSITORY=f"{LOCKED_REGISTRY}/e2e-cache/{{namespace}}")
-    yield
-    install(images, **grace)
+    with platform.changed(STRAKE_DEFAULT_CACHE_REPOSITORY=f"{LOCKED_REGISTRY}/e2e-cache/{{namespace}}"):
+        yield
 
 
 def built(namespace: str, name: str, **spec) -> dict:

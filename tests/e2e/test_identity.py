@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
+from tests.e2e.builds import build, pods, run_image, until
 
 WEBHOOK = "stand-in-for-a-cloud"
 DIRECTORY = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
@@ -97,14 +97,3 @@ def test_a_service_account_that_does_not_exist(namespace):
     assert status["failure"]["reason"] == "ServiceAccountNotFound", status
     assert 'ServiceAccount "nowhere" does not exist' in status["failure"]["message"]
     assert "job" not in status
-
-
-def test_a_service_account_that_appears_late_is_not_too_late(namespace):
-    apply(manifest("FROM TINY\nRUN true\n", serviceAccountName="late"), namespace)
-
-    def waits() -> bool:
-        return 'ServiceAccount "late"' in status_of(namespace).get("progress", "")
-
-    until(waits, "the missing ServiceAccount to be told", lambda: status_of(namespace))
-    kubectl("create", "serviceaccount", "late", "-n", namespace)
-    assert finished(namespace)["phase"] == "Succeeded"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.cluster.settings import DIR
-from tests.demo.installation import NAMESPACE, install, overlay
+from tests.demo.installation import NAMESPACE, overlay
 from tests.demo.own_images import ROOT, own_images
 from tests.e2e.builds import UID, build, finished, jobs, manifest, pods, run_image, until
 from tests.e2e.intrusions import PODS, cluster_wide, injected
@@ -24,17 +24,6 @@ CMD cat /root-here /mounted
 """
 NO_NETWORK = "FROM TINY\nRUN --network=none ip link show lo > /links || true\n"
 PROFILES = DIR / "kubelet/seccomp"
-
-
-@contextmanager
-def installed(**settings):
-    """Have the operator run with other settings for as long as the context lasts."""
-    images, grace = own_images(lambda line: print(line, file=sys.stderr)), {"STRAKE_GRACE_SECONDS": "4"}
-    install(images, **grace, **settings)
-    try:
-        yield images
-    finally:
-        install(images, **grace)
 
 
 def test_a_baseline_namespace_builds_nested(namespace):
@@ -166,31 +155,31 @@ def test_a_node_that_filters_every_pod_builds_in_a_chroot(namespace, filtered):
     assert len([each for each in made if each.startswith("started Job")]) == 1
 
 
-def test_a_platform_that_wants_nested_pods_alone_is_told_what_to_change(namespace, filtered):
-    with installed(STRAKE_ISOLATION="nested"):
+def test_a_platform_that_wants_nested_pods_alone_is_told_what_to_change(platform, alone, namespace, filtered):
+    with platform.changed(STRAKE_ISOLATION="nested"):
         failure = build(namespace, "FROM TINY\nRUN true\n")["failure"]
     assert failure["reason"] == "IsolationUnavailable"
     assert "set STRAKE_ISOLATION=auto" in failure["message"]
 
 
-def test_a_platform_that_wants_a_chroot_gets_it(namespace):
-    with installed(STRAKE_ISOLATION="chroot"):
+def test_a_platform_that_wants_a_chroot_gets_it(platform, alone, namespace):
+    with platform.changed(STRAKE_ISOLATION="chroot"):
         status = build(namespace, STEPS)
     assert status["phase"] == "Succeeded", status
     assert status["isolation"]["kind"] == "chroot"
     assert "STRAKE_ISOLATION=chroot" in status["isolation"]["reason"]
 
 
-def test_a_profile_of_the_nodes_that_is_not_there_costs_the_nesting_alone(namespace):
-    with installed(STRAKE_SECCOMP_PROFILE="localhost/nowhere.json"):
+def test_a_profile_of_the_nodes_that_is_not_there_costs_the_nesting_alone(platform, alone, namespace):
+    with platform.changed(STRAKE_SECCOMP_PROFILE="localhost/nowhere.json"):
         status = build(namespace, "FROM TINY\nRUN true\n")
     assert status["phase"] == "Succeeded", status
     assert status["isolation"]["kind"] == "chroot"
     assert "nowhere.json" in status["isolation"]["reason"]
 
 
-def test_a_profile_that_a_daemon_set_brings_to_the_nodes_lets_builders_nest(namespace):
-    with installed(STRAKE_SECCOMP_PROFILE="localhost/strake-builder.json") as images, profiles(images):
+def test_a_profile_that_a_daemon_set_brings_to_the_nodes_lets_builders_nest(platform, alone, namespace):
+    with platform.changed(STRAKE_SECCOMP_PROFILE="localhost/strake-builder.json"), profiles():
         status = build(namespace, STEPS)
         (pod,) = get("pods", "-n", namespace, "-l", UID)["items"]
     assert status["phase"] == "Succeeded", status
@@ -199,8 +188,9 @@ def test_a_profile_that_a_daemon_set_brings_to_the_nodes_lets_builders_nest(name
 
 
 @contextmanager
-def profiles(images):
+def profiles():
     """Have deploy/seccomp in the cluster, whose kubelet has its files elsewhere."""
+    images = own_images(lambda line: print(line, file=sys.stderr))
     repository, _, digest = images["operator"].partition("@")
     path = "/spec/template/spec/volumes/1/hostPath/path"
     patch = [{"op": "replace", "path": path, "value": str(PROFILES)}]

@@ -8,8 +8,6 @@ import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.cluster.settings import NODE_IP
-from tests.demo.installation import install
-from tests.demo.own_images import own_images
 from tests.e2e.builds import build, manifest, run_image
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.git_server import running_git_server
@@ -22,15 +20,11 @@ SECRET = "git-token"
 def server(platform, tmp_path_factory):
     """A git server of a company, and Strake told of the company's CA; as it was before afterwards."""
     made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}")
-    images = own_images(lambda _: None)
     root = tmp_path_factory.mktemp("repositories")
     with running_git_server(root, made, TOKEN, NODE_IP) as running:
         trusted = {"ca": made.ca.read_text()}  # JSON is YAML
-        install(images, registries={"registries.yaml": json.dumps(trusted)}, STRAKE_GRACE_SECONDS="4")
-        try:
+        with platform.changed(registries={"registries.yaml": json.dumps(trusted)}):
             yield running
-        finally:
-            install(images, STRAKE_GRACE_SECONDS="4")
 
 
 def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):

@@ -14,8 +14,7 @@ from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import NODE_IP, REGISTRY
-from tests.demo.installation import NAMESPACE, install
-from tests.demo.own_images import own_images
+from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
 from tests.fixtures.servers.certificates import Certificates, make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
@@ -67,7 +66,6 @@ class Company:
 def company(platform, tmp_path_factory):
     """Strake installed for such a network; as it was before afterwards."""
     made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}", "DNS:registry.example")
-    images = own_images(lambda _: None)
     with (
         running_registry(tls=made.demanding_client(), address=NODE_IP) as private,
         running_registry(tls=made, address=NODE_IP) as mirror,
@@ -77,11 +75,15 @@ def company(platform, tmp_path_factory):
         with company.client() as client:
             place = RegistryImages(client, mirror.repository("hub/team/tiny"))
             copy_image(Layout(image_layout("tiny")), "latest", place, "1")
-        install(images, registries=company.files(), STRAKE_GRACE_SECONDS="4")
-        try:
+        with platform.changed(registries=company.files()):
             yield company
-        finally:
-            install(images, STRAKE_GRACE_SECONDS="4")
+
+
+@pytest.fixture
+def patient(platform, company):
+    """An operator that waits as long as the slowest machine takes."""
+    with platform.changed(STRAKE_GRACE_SECONDS="100"):
+        yield
 
 
 def make_secret(company: Company, namespace: str) -> None:
@@ -142,7 +144,7 @@ def test_a_base_image_without_the_certificate_says_so_too(company, namespace):
     assert f"kubectl create secret tls {SECRET} --cert=FILE --key=FILE" in failure["message"]
 
 
-def test_a_certificate_that_appears_late_is_not_too_late(company, namespace):
+def test_a_certificate_that_appears_late_is_not_too_late(company, patient, namespace):
     output = {"destinations": [f"{company.private.host}/{namespace}/late:1"]}
     apply(manifest(BASE, output=output), namespace)
     until(lambda: pods(namespace), "a pod", lambda: status_of(namespace))

@@ -14,8 +14,6 @@ from tests.e2e.builds import (
     manifest,
     pods,
     run_image,
-    status_of,
-    until,
 )
 from tests.e2e.conftest import TINY
 
@@ -124,11 +122,3 @@ def test_secrets_open_a_registry(namespace):
     status = finished(namespace, name="next")
     assert status["phase"] == "Succeeded", status
     assert status["baseImages"][0]["reference"] == locked
-
-
-def test_a_secret_that_appears_late_is_not_too_late(namespace):
-    locked = {"destinations": [f"{LOCKED_REGISTRY}/e2e/late:1"]}
-    apply(manifest("FROM TINY\nRUN true\n", output=locked, pushSecret={"name": "push"}), namespace)
-    until(lambda: pods(namespace), "a pod", lambda: status_of(namespace))
-    secret(namespace, "push")
-    assert finished(namespace)["phase"] == "Succeeded"

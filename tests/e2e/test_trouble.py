@@ -12,8 +12,20 @@ import pytest
 from kubernetes import client, config
 
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.settings import KUBECONFIG, REGISTRY
-from tests.e2e.builds import UID, building, conditions, finished, jobs, manifest, pods, status_of, until
+from tests.cluster.objects import read
+from tests.cluster.settings import KUBECONFIG
+from tests.e2e.builds import (
+    UID,
+    building,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    ready,
+    status_of,
+    until,
+)
 from tests.e2e.conftest import TINY
 from tests.e2e.intrusions import bound_pod, builder, cluster_wide, ghost_node, injected, report
 
@@ -59,10 +71,6 @@ def test_a_webhook_that_is_down_is_named_and_waited_for(namespace, group, resour
     assert finished(namespace)["phase"] == "Succeeded"
 
 
-def ready(status):
-    return next(each for each in status["conditions"] if each["type"] == "Ready")
-
-
 def test_a_limit_range_that_admits_no_builder(namespace):
     limits = [{"type": "Container", "min": {"memory": "1Gi"}}]
     apply(
@@ -81,20 +89,6 @@ def test_a_quota_that_wants_limits_gets_them(namespace):
     hard = {"limits.memory": "8Gi", "limits.cpu": "8", "limits.ephemeral-storage": "40Gi"}
     apply({**quota, "spec": {"hard": hard}}, namespace)
     apply(manifest(QUICK), namespace)
-    assert finished(namespace)["phase"] == "Succeeded"
-
-
-def test_a_secret_that_comes_late(namespace):
-    apply(manifest(QUICK, pushSecret={"name": "late"}), namespace)
-    until(
-        lambda: ready(status_of(namespace)).get("reason") == "SecretNotFound",
-        "word of the Secret",
-        lambda: status_of(namespace),
-    )
-    kubectl(
-        "create", "secret", "docker-registry", "late", "-n", namespace,
-        f"--docker-server={REGISTRY}", "--docker-username=a", "--docker-password=b",
-    )  # fmt: skip
     assert finished(namespace)["phase"] == "Succeeded"
 
 
@@ -147,7 +141,7 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
         failed = []
 
         def gone() -> bool:
-            items = get("jobs", "-n", namespace, "-l", UID)["items"]
+            items = read("jobs", namespace, labels=UID)["items"]
             failed.extend(each for each in items if each["status"].get("failed"))
             return not items and pods(namespace) == []
 
@@ -158,6 +152,7 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
 
 # The test cluster's certificate is nobody's; kubectl and the operator's pod do not complain of that.
 @pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
+@pytest.mark.usefixtures("alone")  # the API server counts conflicts of all namespaces
 def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
     """The API server answers 409 where it cannot count an object in time: its reason is Conflict."""
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}}
@@ -233,7 +228,7 @@ def test_delete_and_apply_never_run_at_the_same_time(namespace):
     together = []
 
     def ended() -> bool:
-        items = get("pods", "-n", namespace, "-l", UID)["items"]
+        items = read("pods", namespace, labels=UID)["items"]
         now = [
             each["metadata"]["name"] for each in items if each["status"]["phase"] in {"Pending", "Running"}
         ]

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ INPUTS = (
 """What the Dockerfile is built from."""
 
 
+_KEPT_SECONDS = 3 * 3600
+
+
 class OwnImageError(Exception):
     """Strake could not build Strake; the message is the end of its output."""
 
@@ -67,10 +71,16 @@ def own_layout(target: str, say: Callable[[str], None]) -> Path:
             say(f"strake build --target {target} … (half a minute)")
             with tempfile.TemporaryDirectory(prefix=f".strake-{target}-", dir=cache_directory()) as scratch:
                 _build(target, Path(scratch))
-                for old in cache_directory().glob(f"strake-{target}-*"):  # the sources change often
-                    shutil.rmtree(old)
+                _forget_old(target)
                 Path(scratch, "layout").rename(kept)
     return kept
+
+
+def _forget_old(target: str) -> None:
+    """Remove images that no run can be using any more: the sources change often."""
+    for old in cache_directory().glob(f"strake-{target}-*"):
+        if time.time() - old.stat().st_mtime > _KEPT_SECONDS:
+            shutil.rmtree(old)
 
 
 def own_root(say: Callable[[str], None]) -> Path:
@@ -135,6 +145,8 @@ def _build(target: str, scratch: Path) -> None:
             f"--build-arg=BASE={base}",
             f"--insecure-registry={registry.host}",
             f"--work-dir={scratch}/work",
+            f"--cache-dir={cache_directory().parent}/steps",
+            "--cache-max-size=2GiB",
             f"--output=type=oci,dest={scratch}/layout,tar=false",
         ]
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -55,7 +56,11 @@ def _binary(sources: Path) -> Path:
     binary = directory / sources.name
     if not binary.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        unfinished = directory / f"{sources.name}.{os.getpid()}"
-        subprocess.run(["nice", go_command(), "build", "-o", str(unfinished), "."], cwd=sources, check=True)
-        unfinished.rename(binary)
+        with (directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not binary.exists():
+                unfinished = directory / f"{sources.name}.unfinished"
+                command = ["nice", go_command(), "build", "-o", str(unfinished), "."]
+                subprocess.run(command, cwd=sources, check=True)
+                unfinished.rename(binary)
     return binary

@@ -183,7 +183,7 @@ def test_a_mounted_context_shows_nothing_that_is_ignored(builder):
 
 
 def test_a_step_that_prints_without_end_does_not_hurt(builder):
-    builder.context("FROM TINY\nRUN yes strake | head -c 200000000; head -c 30000000 /dev/zero; echo end")
+    builder.context("FROM TINY\nRUN yes strake | head -c 80000000; head -c 30000000 /dev/zero; echo end")
     done = builder.run(timeout=100)
     text = output(done)
     assert "not shown" in text

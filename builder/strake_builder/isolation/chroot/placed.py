@@ -113,7 +113,11 @@ def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
             f"the mount at {mount.target} cannot be had where nothing can be mounted",
             hint="use Strake's builder image, whose root is free for the step, or --isolation nested",
         )
-    os.symlink(os.path.realpath(mount.source), location.name, dir_fd=location.directory)
+    source = os.path.realpath(mount.source)
+    if source.startswith(_MEMORY + "/"):
+        # The file's own mode says who may read it; whoever may must get to it.
+        os.chmod(os.path.dirname(source), 0o711)
+    os.symlink(source, location.name, dir_fd=location.directory)
 
 
 def _bring_back(location: ResolvedPath, mount: Bind) -> None:
