@@ -83,6 +83,17 @@ class SourceStatus(TolerantDocument):
     """The full commit hash."""
 
 
+class IsolationStatus(TolerantDocument):
+    """How the run's steps are kept apart from the node."""
+
+    kind: str
+    """root, nested or chroot: see docs/operator.md."""
+    own_proc: bool | None = None
+    """Whether steps have a /proc and process IDs of their own; absent before the builder tells."""
+    reason: str | None = None
+    """Why no stricter way was to be had."""
+
+
 class Steps(TolerantDocument):
     """How far the build is."""
 
@@ -137,6 +148,8 @@ class ImageBuildStatus(TolerantDocument):
     """What runs at this moment, best effort."""
     cache_repository: str | None = None
     """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
+    isolation: IsolationStatus | None = None
+    """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
     attempts: int | None = None

@@ -9,10 +9,16 @@ from __future__ import annotations
 import hashlib
 import re
 
+from strake_operator.isolation import PodForm
+
 UID_LABEL = "strake.dev/uid"
 """On Jobs and pods: the ImageBuild's UID. Its presence marks an object as the operator's."""
 GENERATION_LABEL = "strake.dev/generation"
 ATTEMPT_LABEL = "strake.dev/attempt"
+FORM_LABEL = "strake.dev/isolation"
+"""On Jobs and pods: the form of the pod, which says how steps are to be kept apart."""
+FORM_ANNOTATION = "strake.dev/isolation-reason"
+"""On Jobs: why the form is no stricter one."""
 BUILD_ANNOTATION = "strake.dev/imagebuild"
 """On Jobs and pods: the ImageBuild's name, which may be too long for a label."""
 CONTAINER = "builder"
@@ -41,7 +47,8 @@ def certificate_secret(event: str) -> str | None:
     return None if found is None else found[1] or ""
 
 
-_RUN_NAME = re.compile(r".*-[0-9a-f]{6}-[0-9]+(-[0-9]+)?(-[a-z0-9]{5})?")
+_FORMS = "|".join(PodForm)
+_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-[a-z0-9]{{5}})?")
 
 
 def may_be_a_run(name: str) -> bool:
@@ -49,11 +56,12 @@ def may_be_a_run(name: str) -> bool:
     return _RUN_NAME.fullmatch(name) is not None
 
 
-def job_name(build: str, uid: str, generation: int, attempt: int) -> str:
-    """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2`.
+def job_name(build: str, uid: str, generation: int, attempt: int, form: PodForm = PodForm.NESTED) -> str:
+    """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2-chroot`.
 
     The middle part keeps builds apart whose names only differ after the cut, or that were made anew.
     """
     unique = hashlib.sha256(f"{uid}/{build}".encode()).hexdigest()[:6]
     suffix = f"-{unique}-{generation}" + (f"-{attempt}" if attempt > 1 else "")
+    suffix += "" if form is PodForm.NESTED else f"-{form}"
     return build.replace(".", "-")[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix

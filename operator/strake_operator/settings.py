@@ -6,12 +6,15 @@ the resources of builds that ask for none.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from strake_api.values.quantity import parse_quantity
 from strake_api.values.size import parse_size
 from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
+from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
 from strake_operator.registries.document import PlatformRegistries
 
 if TYPE_CHECKING:
@@ -22,6 +25,22 @@ DEADLINE_MARGIN_SECONDS: Final = 60
 MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
 """The operator's variable and the builder's."""
 _CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
+_LOCALHOST: Final = "localhost/"
+_SECCOMP_FILE: Final = re.compile(r"(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
+_OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultResources:
+    """Requests and limits of builds that name none, as quantities of Kubernetes; no limit where None."""
+
+    cpu_request: str = "250m"
+    memory_request: str = "256Mi"
+    disk_request: str = "1Gi"
+    """Of ephemeral-storage: without it Kubernetes would reserve all of the limit."""
+    cpu_limit: str | None = "4"
+    memory_limit: str | None = "4Gi"
+    disk_limit: str | None = "20Gi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +55,14 @@ class Settings:
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
     default_cache: CacheTemplate | None = None
     """Where builds that name no cache repository keep results of steps."""
-    default_cpu_request: str = "250m"
-    default_memory_request: str = "256Mi"
+    isolation: IsolationSetting = "auto"
+    """How steps are to be kept apart: the best that can be had, or one kind and no other."""
+    seccomp_profile: str | None = None
+    """The filter of nested pods: a file in the kubelet's directory of profiles; no filter where None."""
+    runtime_class: str | None = None
+    """The RuntimeClass of builder pods; the nodes' default where None."""
+    resources: DefaultResources = field(default_factory=DefaultResources)
+    """What builds get that ask for nothing."""
     attempts: int = 3
     """How many pods a run gets when the infrastructure takes them away."""
     grace_seconds: int = 30
@@ -63,8 +88,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
         default_cache=CacheTemplate.parse(cache, _CACHE) if cache else None,
-        default_cpu_request=environment.get("STRAKE_DEFAULT_CPU_REQUEST", "250m"),
-        default_memory_request=environment.get("STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
+        isolation=_isolation(environment),
+        seccomp_profile=_seccomp_profile(environment, "STRAKE_SECCOMP_PROFILE"),
+        runtime_class=_runtime_class(environment, "STRAKE_RUNTIME_CLASS"),
+        resources=_resources(environment),
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
         keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),
@@ -72,11 +99,70 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     )
 
 
+def _resources(environment: Mapping[str, str]) -> DefaultResources:
+    read = DefaultResources(
+        cpu_request=_quantity(environment, "STRAKE_DEFAULT_CPU_REQUEST", "250m"),
+        memory_request=_quantity(environment, "STRAKE_DEFAULT_MEMORY_REQUEST", "256Mi"),
+        disk_request=_quantity(environment, "STRAKE_DEFAULT_DISK_REQUEST", "1Gi"),
+        cpu_limit=_quantity(environment, "STRAKE_DEFAULT_CPU_LIMIT", "4") or None,
+        memory_limit=_quantity(environment, "STRAKE_DEFAULT_MEMORY_LIMIT", "4Gi") or None,
+        disk_limit=_quantity(environment, "STRAKE_DEFAULT_DISK_LIMIT", "20Gi") or None,
+    )
+    for kind, request, limit in (
+        ("CPU", read.cpu_request, read.cpu_limit),
+        ("MEMORY", read.memory_request, read.memory_limit),
+        ("DISK", read.disk_request, read.disk_limit),
+    ):
+        if request and limit and parse_quantity(request) > parse_quantity(limit):
+            names = f"STRAKE_DEFAULT_{kind}_REQUEST must not be more than STRAKE_DEFAULT_{kind}_LIMIT"
+            raise SettingsError(f"{names}: {request} is more than {limit}")
+    return read
+
+
+def _quantity(environment: Mapping[str, str], name: str, default: str) -> str:
+    """Return the variable's value, a quantity of Kubernetes above zero; "" where it is set to nothing."""
+    text = environment.get(name, default).strip()
+    try:
+        if text and parse_quantity(text) <= 0:
+            raise SettingsError(f"{name} must be more than nothing, not {text!r}; empty means none")
+    except ValueError as error:
+        raise SettingsError(f"{name} must be a quantity such as 500m, 2 or 4Gi, not {text!r}") from error
+    return text
+
+
+def _isolation(environment: Mapping[str, str]) -> IsolationSetting:
+    choices: tuple[IsolationSetting, ...] = ("auto", "nested", "chroot")
+    chosen = _choice(environment, ISOLATION_VARIABLE, choices)
+    return next(each for each in choices if each == chosen)
+
+
+def _seccomp_profile(environment: Mapping[str, str], name: str) -> str | None:
+    """Return the path of a profile in the kubelet's directory; None where there is none."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    path = text.removeprefix(_LOCALHOST)
+    if path == text or not _SECCOMP_FILE.fullmatch(path):
+        raise SettingsError(
+            f"{name} must name a file in the nodes' directory of profiles, as localhost/strake-builder.json, "
+            f"not {text!r}"
+        )
+    return path
+
+
+def _runtime_class(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name, "").strip()
+    if text and not _OBJECT_NAME.fullmatch(text):
+        raise SettingsError(f"{name} must be the name of a RuntimeClass, not {text!r}")
+    return text or None
+
+
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     """Return the variable's value; the first choice where there is none."""
     text = environment.get(name, "").strip() or choices[0]
     if text not in choices:
-        raise SettingsError(f"{name} must be {' or '.join(choices)}, not {text!r}")
+        listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+        raise SettingsError(f"{name} must be {listed}, not {text!r}")
     return text
 
 

@@ -15,6 +15,7 @@ from strake_api.status import (
     ConditionType,
     Failure,
     ImageBuildStatus,
+    IsolationStatus,
     Phase,
     PlatformImage,
     ResolvedImage,
@@ -210,8 +211,18 @@ def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) ->
         "base_images": bases or None,
         "source": SourceStatus(revision=result.source_revision) if result.source_revision else None,
         "steps": steps if steps.total else None,
+        "isolation": _isolation(status, result),
         "warnings": warnings or None,
     }
+
+
+def _isolation(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -> IsolationStatus | None:
+    """Return what the builder used; why the pod asked for no more comes before why it got no more."""
+    asked, used = status.isolation, result.isolation
+    if used is None:
+        return asked
+    reason = (asked.reason if asked else None) or used.reason
+    return IsolationStatus(kind=used.kind, own_proc=used.own_proc, reason=reason)
 
 
 def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:

@@ -10,13 +10,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 from tests.cluster.binaries import COMPILATIONS, binaries_directory
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.lifecycle import ClusterError, down, environment, is_up, up
 from tests.cluster.requirements import MissingRequirementsError, check_requirements
 from tests.cluster.settings import CACHE, DIR, KUBERNETES, REGISTRY
-from tests.demo.example import BASE_IMAGE, ExampleError, apply_example, run_image, watch
+from tests.demo.example import (
+    BASE_IMAGE,
+    NAMESPACE,
+    ExampleError,
+    apply_example,
+    make_namespace,
+    run_image,
+    watch,
+)
 from tests.demo.installation import install
 from tests.demo.narrator import Narrator
 from tests.demo.own_images import OwnImageError, own_images
@@ -54,12 +63,14 @@ def start() -> None:
         images = own_images(tell.say)
     with tell.step("Install Strake: the ImageBuild resource and its operator, from deploy/"):
         tell.say(f"kubectl apply -k {install(images)}")
-    with tell.step("Apply examples/hello/imagebuild.yaml and watch it become an image"):
+    with tell.step(f"Build in namespace {NAMESPACE}, which enforces Pod Security baseline: examples/hello"):
+        make_namespace()
         tell.say(apply_example())
         status = watch("hello", tell.say)
         tell.say(f".status.image = {status['image']}")
+        tell.say(_isolation(status["isolation"]))
     with tell.step("Run the image in a pod"):
-        tell.say(f"kubectl run hello --image={status['image']}")
+        tell.say(f"kubectl run hello --image={status['image']} -n {NAMESPACE}")
         output = run_image(status["image"])
         tell.say("")
         tell.say("\n".join(f"    {line}" for line in output.splitlines()))
@@ -67,12 +78,19 @@ def start() -> None:
     _what_next(tell)
 
 
+def _isolation(isolation: dict[str, Any]) -> str:
+    """Return how the steps were kept apart, and why not better."""
+    reason = f": {isolation['reason']}" if isolation.get("reason") else ""
+    return f"steps were {isolation['kind']}, in a pod without any added capability{reason}"
+
+
 def _what_next(tell: Narrator) -> None:
     tell.title(f"That took {tell.elapsed():.0f} s. Look around:")
     settings = environment()
     print(f"""
   export KUBECONFIG={settings["KUBECONFIG"]} PATH={binaries_directory()}:$PATH
-  kubectl get imagebuilds -o wide             the builds, with digest and duration
+  kubectl config set-context --current --namespace={NAMESPACE}
+  kubectl get imagebuilds -o wide             the builds, with digest, isolation and duration
   kubectl get ib hello -o yaml                everything the status knows
   kubectl describe ib hello                   … and what happened
   kubectl logs job/$(kubectl get ib hello -o jsonpath='{{.status.job}}')

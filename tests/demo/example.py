@@ -6,7 +6,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.cluster.kubectl import get, kubectl
+from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import REGISTRY
 from tests.demo.installation import overlay
 from tests.demo.own_images import ROOT
@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 BASE_IMAGE = f"{REGISTRY}/base:12"
 BUILD_SECONDS = 300
+NAMESPACE = "demo"
+BASELINE = {
+    "pod-security.kubernetes.io/enforce": "baseline",
+    "pod-security.kubernetes.io/enforce-version": "latest",
+}
+"""The namespace's labels: Kubernetes refuses there what an ordinary container would not ask for."""
 
 
 class ExampleError(Exception):
     """The example's build failed or its image does not run; the message says which."""
+
+
+def make_namespace() -> None:
+    """Have a namespace that enforces Pod Security baseline."""
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": BASELINE}})
 
 
 def apply_example() -> str:
@@ -31,10 +42,13 @@ def apply_example() -> str:
     directory = overlay(
         "hello",
         ROOT / "examples/hello",
-        {"patches": [{"target": {"kind": "ImageBuild", "name": "hello"}, "patch": json.dumps(patch)}]},
+        {
+            "namespace": NAMESPACE,
+            "patches": [{"target": {"kind": "ImageBuild", "name": "hello"}, "patch": json.dumps(patch)}],
+        },
     )
     # Applying it again would change nothing, and there would be nothing to watch.
-    kubectl("delete", "imagebuild", "hello", "--ignore-not-found", "--wait")
+    kubectl("delete", "imagebuild", "hello", "-n", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("apply", "-k", str(directory))
     return f"kubectl apply -k {directory}"
 
@@ -48,7 +62,7 @@ def watch(name: str, say: Callable[[str], None]) -> dict[str, Any]:
     deadline = time.monotonic() + BUILD_SECONDS
     shown = ""
     while time.monotonic() < deadline:
-        build = get("imagebuild", name)
+        build = get("imagebuild", name, "-n", NAMESPACE)
         status = build.get("status", {})
         current = status.get("observedGeneration") == build["metadata"]["generation"]
         line = f"{status.get('phase', 'Pending'):9} {status.get('progress') or ''}".rstrip()
@@ -61,7 +75,7 @@ def watch(name: str, say: Callable[[str], None]) -> dict[str, Any]:
             raise ExampleError(f"the build failed: {status['failure']}")
         time.sleep(0.3)
     raise ExampleError(
-        f"the build did not end within {BUILD_SECONDS} s; try: kubectl describe imagebuild {name}"
+        f"the build did not end within {BUILD_SECONDS} s; try: kubectl describe imagebuild {name} -n {NAMESPACE}"
     )
 
 
@@ -71,12 +85,12 @@ def run_image(image: str) -> str:
     Raises:
         ExampleError: It did not end well.
     """
-    kubectl("delete", "pod", "hello", "--ignore-not-found", "--wait")
-    kubectl("run", "hello", f"--image={image}", "--restart=Never")
+    kubectl("delete", "pod", "hello", "-n", NAMESPACE, "--ignore-not-found", "--wait")
+    kubectl("run", "hello", f"--image={image}", "--restart=Never", "-n", NAMESPACE)
+    ended = ["--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]
     try:
-        kubectl("wait", "pod/hello", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+        kubectl("wait", "pod/hello", "-n", NAMESPACE, *ended)
     except Exception as problem:
-        raise ExampleError(
-            f"the image does not run: {kubectl('describe', 'pod', 'hello')[-1500:]}"
-        ) from problem
-    return kubectl("logs", "hello")
+        described = kubectl("describe", "pod", "hello", "-n", NAMESPACE)
+        raise ExampleError(f"the image does not run: {described[-1500:]}") from problem
+    return kubectl("logs", "hello", "-n", NAMESPACE)

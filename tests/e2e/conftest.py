@@ -18,6 +18,10 @@ from tests.demo.own_images import own_images
 from tests.fixtures.shared import CLUSTER, SharedRun
 from tests.images.push import push_image
 
+BASELINE = (
+    "pod-security.kubernetes.io/enforce=baseline",
+    "pod-security.kubernetes.io/enforce-version=latest",
+)
 TINY = f"{REGISTRY}/tiny:1"
 OPERATOR = "operator"
 SECONDS = 900
@@ -101,9 +105,10 @@ def alone() -> None:
 
 @pytest.fixture
 def namespace(platform, request) -> Iterator[str]:
-    """A namespace of the test's own."""
+    """A namespace of the test's own, which enforces Pod Security baseline as a platform team would."""
     name = f"e2e-{secrets.token_hex(4)}"
     with platform.alone() if "alone" in request.fixturenames else platform.used():
         kubectl("create", "namespace", name)
+        kubectl("label", "namespace", name, *BASELINE)
         yield name
         kubectl("delete", "namespace", name, "--wait=false")

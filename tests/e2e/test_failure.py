@@ -91,7 +91,8 @@ def test_resources_that_make_no_sense(namespace):
 
 
 def test_a_namespace_that_admits_no_builders(namespace):
-    kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
+    restricted = "pod-security.kubernetes.io/enforce=restricted"
+    kubectl("label", "namespace", namespace, restricted, "--overwrite")
     found = failure(namespace, "FROM TINY\nRUN true\n")
     assert found["reason"] == "PolicyDenied"
     assert "PodSecurity" in found["message"]

@@ -60,7 +60,7 @@ def test_what_kubectl_shows(namespace):
     assert short[1].split()[:2] == ["app", "Succeeded"]
     assert status["image"] in short[1].split()
     wide = kubectl("get", "ib", "-n", namespace, "-o", "wide").splitlines()
-    assert wide[0].split()[-3:] == ["DIGEST", "DURATION", "MESSAGE"]
+    assert wide[0].split()[-4:] == ["DIGEST", "ISOLATION", "DURATION", "MESSAGE"]
     assert "imagebuild.strake.dev/app" in kubectl("get", "all", "-n", namespace)
     kubectl("wait", "ib/app", "-n", namespace, "--for=condition=Ready", "--timeout=5s")
     assert status["image"] in kubectl("describe", "ib", "app", "-n", namespace)

@@ -94,6 +94,7 @@ def _columns() -> list[Schema]:
         {"name": "Image", "type": "string", "jsonPath": ".status.image"},
         {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
         {"name": "Digest", "type": "string", "jsonPath": ".status.digest", "priority": 1},
+        {"name": "Isolation", "type": "string", "jsonPath": ".status.isolation.kind", "priority": 1},
         {"name": "Duration", "type": "string", "jsonPath": ".status.duration", "priority": 1},
         {"name": "Message", "type": "string", "jsonPath": _READY + ".message", "priority": 1},
     ]

@@ -9,16 +9,12 @@ from typing import TYPE_CHECKING
 
 from strake_api.status import Phase
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.handlers.experience import Experience
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
-from strake_operator.reconcile.decide import (
-    Decision,
-    DropPod,
-    StartRun,
-    StopRun,
-    decide,
-)
+from strake_operator.reconcile.decide import decide
+from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.refusal import refused, unavailable
 from strake_operator.status import is_finished, timestamp
@@ -31,7 +27,7 @@ if TYPE_CHECKING:
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
     from strake_operator.kube.watched import Watched
-    from strake_operator.reconcile.decide import Action
+    from strake_operator.reconcile.decision import Action
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
@@ -75,6 +71,7 @@ class Reconciler:
         self._clock = clock
         self._registries = registries
         self._watched = watched
+        self._experience = Experience(settings.isolation)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile a build once; return after how many seconds to requeue it, if at all.
@@ -87,6 +84,7 @@ class Reconciler:
         except NotFoundError:
             return None
         seen, decision = await self._decide(key, build)
+        self._note(decision)
         if decision.status_first:
             await self._report(build, decision)
         try:
@@ -94,10 +92,7 @@ class Reconciler:
         except (NotFoundError, ConflictError):
             raise
         except RefusedError as error:
-            forbidden, starts = error.forbidden, decision.actions
-            decision = refused(seen, str(error), self._settings, self._clock(), forbidden=forbidden)
-            if is_finished(decision.status, build.generation):
-                await self._withdraw(build, starts)
+            decision = await self._refused(seen, decision, error)
         except ClusterError as error:
             if not any(isinstance(action, StartRun) for action in decision.actions):
                 raise
@@ -105,6 +100,21 @@ class Reconciler:
         if not decision.status_first:
             await self._report(build, decision)
         return decision.requeue_after
+
+    def _note(self, decision: Decision) -> None:
+        for lesson in decision.lessons:
+            self._experience.note(lesson, self._clock())
+
+    async def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
+        """Return what to do where the API server refuses the objects of a run."""
+        build = seen.build
+        refusal = refused(
+            seen, decision.actions, str(error), self._settings, self._clock(), forbidden=error.forbidden
+        )
+        self._note(refusal)
+        if refusal.lessons or is_finished(refusal.status, build.generation):
+            await self._withdraw(build, decision.actions)
+        return refusal
 
     async def _decide(self, key: Key, build: Build) -> tuple[Observation, Decision]:
         """Decide from what the watches know, and again from a fresh read where it is for good."""
@@ -120,8 +130,9 @@ class Reconciler:
 
     def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
         progress = self._follow(key, build, runs)
+        begins = self._experience.beginning(build.namespace, self._clock())
         if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(build, runs, progress)
+            return Observation(build, runs, progress, beginning=begins)
         destinations = build.spec.output.destinations
         return Observation(
             build,
@@ -129,6 +140,7 @@ class Reconciler:
             progress,
             predecessors=self._watched.predecessors(build),
             rivals=self._watched.rivals(build, destinations),
+            beginning=begins,
         )
 
     async def _report(self, build: Build, decision: Decision) -> None:
@@ -170,9 +182,17 @@ class Reconciler:
         if isinstance(build.spec, InvalidSpec):
             return
         run = RunIdentity(
-            build.namespace, build.name, build.uid, action.generation, action.attempt, action.job
+            build.namespace,
+            build.name,
+            build.uid,
+            action.generation,
+            action.attempt,
+            action.job,
+            action.form,
+            action.why,
         )
-        logger.info("ImageBuild %s/%s: starting Job %s", build.namespace, build.name, action.job)
+        why = f" ({action.why})" if action.why else ""
+        logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
         settings = self._settings
         if self._registries is not None:
             settings = replace(settings, registries=self._registries.current())
@@ -186,7 +206,7 @@ class Reconciler:
             before.job,
             before.observed_generation,
         ):
-            await self._cluster.announce(build, "Normal", "Started", f"started Job {status.job}", moment)
+            await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
             for warning in status.warnings or ():
                 await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
         if (status.phase, status.observed_generation) == (before.phase, before.observed_generation):
@@ -199,6 +219,13 @@ class Reconciler:
             await self._cluster.announce(
                 build, "Warning", status.failure.reason, status.failure.message + where, moment
             )
+
+
+def _started(status: ImageBuildStatus) -> str:
+    """Return what is told of a Job, with the reason where its pod is isolated less than it might be."""
+    isolation = status.isolation
+    less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
+    return f"started Job {status.job}{less}"
 
 
 def _ends(build: Build, decision: Decision) -> bool:

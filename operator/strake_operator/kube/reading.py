@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.status import ImageBuildStatus
-from strake_operator.names import ATTEMPT_LABEL, CONTAINER, GENERATION_LABEL
+from strake_operator.isolation import PodForm
+from strake_operator.names import (
+    ATTEMPT_LABEL,
+    CONTAINER,
+    FORM_ANNOTATION,
+    FORM_LABEL,
+    GENERATION_LABEL,
+)
 from strake_operator.reconcile.observed import (
     Build,
     BuilderRun,
@@ -62,6 +69,7 @@ def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = 
     labels = metadata.get("labels", {})
     try:
         generation, attempt = int(labels[GENERATION_LABEL]), int(labels[ATTEMPT_LABEL])
+        form = PodForm(labels.get(FORM_LABEL, PodForm.NESTED))
     except (KeyError, ValueError):
         return None
     own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("job-name") == metadata["name"]]
@@ -80,6 +88,8 @@ def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = 
         finished=bool({"Failed", "Complete"} & conditions.keys()),
         pod=None if newest is None else read_pod(newest),
         problems=tuple(problems),
+        form=form,
+        why=(metadata.get("annotations") or {}).get(FORM_ANNOTATION) or None,
         started=moment(status["startTime"]) if status.get("startTime") else None,
     )
 
@@ -106,6 +116,7 @@ def read_pod(pod: Object) -> Pod:
         disrupted=disrupted,
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
+        node=pod.get("spec", {}).get("nodeName"),
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
         ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
     )

@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from strake_operator.kube.reading import moment, read_pod, read_run
-from strake_operator.names import ATTEMPT_LABEL, BUILD_ANNOTATION, CONTAINER, GENERATION_LABEL, UID_LABEL
+from strake_operator.names import (
+    ATTEMPT_LABEL,
+    BUILD_ANNOTATION,
+    CONTAINER,
+    FORM_ANNOTATION,
+    FORM_LABEL,
+    GENERATION_LABEL,
+    UID_LABEL,
+)
 from strake_operator.names import may_be_a_run as is_run
 from strake_operator.reconcile.observed import Problem
 
@@ -23,7 +31,7 @@ Name = tuple[str, str]
 """Namespace and name."""
 
 _METADATA = ("name", "namespace", "creationTimestamp", "deletionTimestamp")
-_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, "job-name")
+_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL, "job-name")
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _ENDED = {"Succeeded", "Failed"}
 
@@ -35,13 +43,16 @@ def slim(body: Object) -> Object:
     kept: dict[str, Any] = {name: metadata[name] for name in _METADATA if metadata.get(name) is not None}
     kept["labels"] = {name: labels[name] for name in _LABELS if name in labels}
     kept["annotations"] = {BUILD_ANNOTATION: annotations.get(BUILD_ANNOTATION, "")}
+    if FORM_ANNOTATION in annotations:
+        kept["annotations"][FORM_ANNOTATION] = annotations[FORM_ANNOTATION]
+    spec = body.get("spec") or {}
     reported = {name: status[name] for name in _STATUS if status.get(name) is not None}
     containers = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]
     if containers:
         reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
     return {
         "metadata": kept,
-        "spec": {"suspend": bool((body.get("spec") or {}).get("suspend"))},
+        "spec": {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")},
         "status": reported,
     }
 

@@ -1,19 +1,20 @@
-"""The Job whose pod builds: isolation by a user namespace, no token, nothing more than it needs.
+"""The Job whose pod builds: no added capability, no token, nothing more than it needs.
 
-The pod's root is an unprivileged user of the node (`hostUsers: false`), so that SYS_ADMIN, which
-overlay mounts need, ends at the pod's own namespaces. Kubernetes refuses such a pod where the node
-cannot do it, instead of running it with less isolation.
+How the pod is kept apart from its node is in `isolation`, by the form that the run has; what it may take of
+the node in `resources`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
 from strake_operator.manifests import request as paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.manifests.identity import identity_labels, pod_identity
+from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import placement
+from strake_operator.manifests.resources import container_resources, empty_directory
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
@@ -22,27 +23,13 @@ if TYPE_CHECKING:
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings import Settings
 
-# The set that Docker gives to a container, which RUN steps expect. All of it holds in the pod's user
-# namespace only.
-STEP_CAPABILITIES = (
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "MKNOD",
-    "NET_BIND_SERVICE",
-    "NET_RAW",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
+
+# Volumes, and where the builder writes on a root that is read-only: its TMPDIR, and where libraries look.
+_SCRATCH = (
+    ("work", paths.WORK_DIRECTORY),
+    ("run", "/run"),
+    ("tmp", "/tmp", paths.TEMPORARY_DIRECTORY),  # noqa: S108 - the pod's own
 )
-# SYS_ADMIN mounts overlays and the file systems of a step; NET_ADMIN brings up the loopback of
-# `RUN --network=none`. Steps get neither.
-BUILDER_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN")
 
 
 def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
@@ -71,35 +58,30 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    volumes, mounts = _volumes(run, spec)
+    resources = container_resources(spec, settings.resources)
+    volumes, mounts = _volumes(run, spec, resources)
     certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
     return {
         "restartPolicy": "Never",
-        "hostUsers": False,
+        **pod_isolation(run.form, settings),
         **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
-        "securityContext": {"runAsUser": 0, "runAsGroup": 0, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [
             {
                 "name": CONTAINER,
                 "image": settings.builder_image,
-                "command": ["strake", "execute"],
+                # The program is the image's entrypoint.
                 "args": [
+                    "execute",
+                    f"--isolation={run.form.kind}",
                     f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}",
                     "--result=/dev/termination-log",
                     "--log-format=pod",
                 ],
-                "securityContext": {
-                    "privileged": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {
-                        "drop": ["ALL"],
-                        "add": sorted(STEP_CAPABILITIES + BUILDER_CAPABILITIES),
-                    },
-                },
-                "resources": _resources(spec, settings),
+                "securityContext": container_isolation(run.form),
+                "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
                 "volumeMounts": mounts + certificate_mounts,
@@ -115,29 +97,16 @@ def _limits(settings: Settings) -> list[Manifest]:
     return [] if size is None else [{"name": MAX_UNPACKED_VARIABLE, "value": size}]
 
 
-def _resources(spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    asked: dict[str, Any] = spec.resources.to_dict() if spec.resources else {}
-    asked = {kind: {name: str(amount) for name, amount in each.items()} for kind, each in asked.items()}
-    limits = asked.get("limits", {})
-    defaults = {"cpu": settings.default_cpu_request, "memory": settings.default_memory_request}
-    # A limit without a request is a request of the same size: Kubernetes' own rule.
-    requests = {name: amount for name, amount in defaults.items() if name not in limits}
-    return {"requests": {**requests, **asked.get("requests", {})}, **({"limits": limits} if limits else {})}
-
-
-def _volumes(run: RunIdentity, spec: ImageBuildSpec) -> tuple[list[Manifest], list[Manifest]]:
-    volumes: list[Manifest] = [
-        {"name": "request", "configMap": {"name": run.job}},
-        {"name": "work", "emptyDir": {}},
-        {"name": "run", "emptyDir": {}},
-        {"name": "tmp", "emptyDir": {}},
-    ]
-    mounts: list[Manifest] = [
-        {"name": "request", "mountPath": paths.REQUEST_DIRECTORY, "readOnly": True},
-        {"name": "work", "mountPath": paths.WORK_DIRECTORY},
-        {"name": "run", "mountPath": "/run"},
-        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the pod's own
-    ]
+def _volumes(
+    run: RunIdentity, spec: ImageBuildSpec, resources: Manifest
+) -> tuple[list[Manifest], list[Manifest]]:
+    volumes: list[Manifest] = [{"name": "request", "configMap": {"name": run.job}}]
+    mounts: list[Manifest] = [{"name": "request", "mountPath": paths.REQUEST_DIRECTORY, "readOnly": True}]
+    if run.form.kind == "nested":
+        # In a chroot the container's own root takes all of it: a volume would be in a base image's way.
+        for name, *places in _SCRATCH:
+            volumes.append({"name": name, "emptyDir": empty_directory(resources)})
+            mounts += [{"name": name, "mountPath": path} for path in places]
     for name, secret, directory in (
         ("push", spec.push_secret, paths.PUSH_DIRECTORY),
         ("pull", spec.pull_secret, paths.PULL_DIRECTORY),

@@ -7,6 +7,7 @@ from typing import Any
 
 from strake_api.models.document import API_VERSION
 from strake_operator import names
+from strake_operator.isolation import PodForm
 
 Manifest = dict[str, Any]
 
@@ -21,6 +22,9 @@ class RunIdentity:
     generation: int
     attempt: int
     job: str
+    form: PodForm = PodForm.NESTED
+    why: str | None = None
+    """Why the form is no stricter one."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""
@@ -30,6 +34,7 @@ class RunIdentity:
             names.UID_LABEL: self.uid,
             names.GENERATION_LABEL: str(self.generation),
             names.ATTEMPT_LABEL: str(self.attempt),
+            names.FORM_LABEL: str(self.form),
         }
 
     def metadata(self) -> Manifest:
@@ -41,10 +46,13 @@ class RunIdentity:
             "uid": self.uid,
             "controller": True,
         }
+        annotations = {names.BUILD_ANNOTATION: self.build}
+        if self.why is not None:
+            annotations[names.FORM_ANNOTATION] = self.why
         return {
             "name": self.job,
             "namespace": self.namespace,
             "labels": self.labels(),
-            "annotations": {names.BUILD_ANNOTATION: self.build},
+            "annotations": annotations,
             "ownerReferences": [owner],
         }

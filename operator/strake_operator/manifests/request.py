@@ -23,6 +23,7 @@ PULL_DIRECTORY = "/strake/pull"
 GIT_DIRECTORY = "/strake/git"
 DOCKER_CONFIG_FILE = "config.json"
 WORK_DIRECTORY = "/strake/work"
+TEMPORARY_DIRECTORY = "/strake/tmp"
 
 
 def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> BuildRequest:

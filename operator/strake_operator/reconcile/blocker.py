@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
+from strake_operator.isolation import is_about_isolation
 from strake_operator.names import certificate_secret
 from strake_operator.reconcile.observed import Waiting
 
@@ -25,6 +26,7 @@ _MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECA
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
 _NOT_CREATED = "FailedCreate"
+_NO_SANDBOX = "FailedCreatePodSandBox"
 _TEMPORARY = re.compile(
     r"Internal error occurred|failed calling webhook|timed out|timeout|Too Many Requests|unavailable"
     r"|status unknown for quota|Operation cannot be fulfilled|object is being deleted",
@@ -44,6 +46,8 @@ class Blocker:
     """When it was last seen to be so; None where it is so now."""
     temporary: bool = False
     """The cluster is in trouble, not the build: only the build's time limit ends the wait."""
+    words: str = ""
+    """What Kubernetes says, where the form of the pod may be to blame."""
 
     @property
     def reason(self) -> FailureReason:
@@ -63,6 +67,8 @@ def blocker(run: BuilderRun) -> Blocker | None:
             return Blocker(failure, problem.last)
         if problem.reason == _NOT_CREATED and _QUOTA not in problem.message:
             return _not_created(problem)
+        if problem.reason == _NO_SANDBOX and is_about_isolation(problem.message):
+            return _not_started(problem.message, problem.last)
     pod = run.pod
     if pod is not None and isinstance(pod.container, Waiting):
         words = pod.container.message or pod.container.reason
@@ -70,9 +76,19 @@ def blocker(run: BuilderRun) -> Blocker | None:
             message = f"the builder's own image cannot be pulled: {words}"
             return Blocker(BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message))
         if "Error" in pod.container.reason:
-            message = f"the builder cannot start on its node: {words}"
-            return Blocker(BuildFailed(reason=FailureReason.UNSUPPORTED, message=message))
+            return _not_started(words)
     return None
+
+
+def cannot_start(words: str) -> BuildFailed:
+    """Return how a run ends whose builder its node cannot start, in the words of kubelet and runtime."""
+    about = is_about_isolation(words)
+    reason = FailureReason.ISOLATION_UNAVAILABLE if about else FailureReason.UNSUPPORTED
+    return BuildFailed(reason=reason, message=f"the builder cannot start on its node: {words.strip()}")
+
+
+def _not_started(words: str, last: datetime | None = None) -> Blocker:
+    return Blocker(cannot_start(words), last, words=words)
 
 
 def exceeds_quota(run: BuilderRun) -> str | None:
@@ -95,8 +111,11 @@ def _relevant(run: BuilderRun) -> list[Problem]:
 def _not_created(problem: Problem) -> Blocker:
     words = problem.message.removeprefix("Error creating: ")
     reason = FailureReason.INVALID_REQUEST if " is invalid: " in words else FailureReason.POLICY_DENIED
+    temporary = _TEMPORARY.search(words) is not None
+    if not temporary and is_about_isolation(words):
+        reason = FailureReason.ISOLATION_UNAVAILABLE
     failure = BuildFailed(reason=reason, message=f"the cluster refuses the builder pod: {words}")
-    return Blocker(failure, problem.last, temporary=_TEMPORARY.search(words) is not None)
+    return Blocker(failure, problem.last, temporary=temporary, words=words)
 
 
 def _of_event(problem: str) -> BuildFailed | None:

@@ -11,16 +11,24 @@ It is a pure function. All state is in the cluster's objects, so a restarted ope
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
-from strake_api.status import ImageBuildStatus, Phase, Steps
+from strake_api.status import IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
 from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
+from strake_operator.reconcile.decision import (
+    AGAIN_SECONDS,
+    Action,
+    Decision,
+    DropPod,
+    StartRun,
+    StopRun,
+)
 from strake_operator.reconcile.limits import (
     is_lost,
     retry_delay,
@@ -31,55 +39,17 @@ from strake_operator.reconcile.limits import (
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
 from strake_operator.reconcile.outcome import node_lost, outcome
+from strake_operator.reconcile.retreat import retreat, retreat_at_last, with_advice, worked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.blocker import Blocker
     from strake_operator.reconcile.observed import BuilderRun, Observation, Pod
     from strake_operator.settings import Settings
-
-AGAIN_SECONDS = 15.0
-"""How soon to requeue for what the watches tell in most cases, but need not."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartRun:
-    """Create the ConfigMap and the Job of a run."""
-
-    job: str
-    generation: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopRun:
-    """Delete a Job, its pod and its ConfigMap."""
-
-    job: str
-
-
-@dataclass(frozen=True, slots=True)
-class DropPod:
-    """Delete a pod whose node does not answer, without waiting for the node."""
-
-    pod: str
-
-
-Action = StartRun | StopRun | DropPod
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do, in this order: actions, status, a requeue after `requeue_after` seconds."""
-
-    status: ImageBuildStatus
-    actions: tuple[Action, ...] = ()
-    requeue_after: float | None = None
-    status_first: bool = False
-    """Whether the status is written before the actions, since it says whose doing they are."""
 
 
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
@@ -116,12 +86,36 @@ def _of_generation(
         # Given up: what is left of it goes, and the next attempt starts beside it.
         again = _start(seen, status, attempts + 1, now)
         return replace(again, actions=(*_stops(seen.runs, now), *again.actions))
-    run = max(seen.runs, key=lambda run: run.attempt, default=None)
+    run = max(seen.runs, key=lambda run: (run.attempt, run.form.rank), default=None)
     if run is None or run.attempt < attempts:
         return _without_run(seen, status, now)
+    decision = _of_run(seen, spec, run, status, settings, now)
+    # Of an attempt that was started again in another form the first Job goes.
+    refused = [each for each in seen.runs if each.attempt == run.attempt and each is not run]
+    return replace(decision, actions=(*decision.actions, *_stops(refused, now)))
+
+
+def _of_run(
+    seen: Observation,
+    spec: ImageBuildSpec,
+    run: BuilderRun,
+    status: ImageBuildStatus,
+    settings: Settings,
+    now: datetime,
+) -> Decision:
     # The Job may be there before the status that names it: the operator was stopped between the two.
-    status = status.model_copy(update={"job": run.job, "attempts": run.attempt, "next_attempt_time": None})
+    isolation = IsolationStatus(kind=run.form.kind, reason=run.why)
+    status = status.model_copy(
+        update={
+            "job": run.job,
+            "attempts": run.attempt,
+            "next_attempt_time": None,
+            "isolation": isolation,
+        }
+    )
     ended = outcome(run)
+    if not run.deleting and (again := retreat(seen, run, ended, status, settings, now)) is not None:
+        return again
     if ended is None and run.pod is not None and is_lost(run.pod, now) and not run.deleting:
         ended = node_lost(run)
     # A Job that somebody deletes takes its pod along: that is no eviction.
@@ -188,13 +182,17 @@ def _start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datet
     if wait > 0:
         return Decision(status, (), wait)
     build = seen.build
-    name = job_name(build.name, build.uid, build.generation, attempt)
-    started = status.model_copy(update={"job": name, "attempts": attempt, "next_attempt_time": None})
+    form, why = seen.beginning.form, seen.beginning.why
+    name = job_name(build.name, build.uid, build.generation, attempt, form)
+    isolation = IsolationStatus(kind=form.kind, reason=why)
+    started = status.model_copy(
+        update={"job": name, "attempts": attempt, "next_attempt_time": None, "isolation": isolation}
+    )
     again = status.progress if status.next_attempt_time else None
     message = again or "the builder pod is about to start"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, attempt),),
+        (StartRun(name, build.generation, attempt, form, why),),
     )
 
 
@@ -212,8 +210,10 @@ def _ended(
         finished = run.pod.container.finished or now
     # A pod that should be gone for long keeps its Job.
     drops = _drops(run.pod, now)
+    lessons = worked(seen, run, ended)
     if isinstance(ended, BuildSucceeded):
-        return Decision(moves.succeeded(status, ended, spec.output.destinations, finished, now))
+        done = moves.succeeded(status, ended, spec.output.destinations, finished, now)
+        return Decision(done, lessons=lessons)
     if ended.reason in RETRYABLE and run.attempt < settings.attempts:
         # Written first: a Job that is gone without it would be somebody else's doing.
         delay = retry_delay(run.attempt)
@@ -223,7 +223,8 @@ def _ended(
         return Decision(waiting, (StopRun(run.job), *drops), delay.total_seconds(), status_first=True)
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
-    return Decision(moves.failed(status, ended, finished, now), drops)
+    failed = moves.failed(status, with_advice(ended, settings), finished, now)
+    return Decision(failed, drops, lessons=lessons)
 
 
 def _drops(pod: Pod | None, now: datetime) -> tuple[DropPod, ...]:
@@ -264,7 +265,7 @@ def _going_on(
     if run.suspended:
         return Decision(moves.pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
     if (found := blocker(run)) is not None:
-        return _blocked(run, found, status, settings, now, left)
+        return _blocked(seen, run, found, status, settings, now, left)
     if (quota := exceeds_quota(run)) is not None:
         return Decision(moves.pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
     if run.pod is not None and run.pod.unschedulable is not None:
@@ -276,6 +277,7 @@ def _going_on(
 
 
 def _blocked(
+    seen: Observation,
     run: BuilderRun,
     found: Blocker,
     status: ImageBuildStatus,
@@ -294,7 +296,10 @@ def _blocked(
     # Kubernetes tries less and less often: what was seen before the grace was over may be mended since.
     if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
         return Decision(status, (), left)
-    failed = moves.failed(status.model_copy(update={"job": None}), found.failure, now, now)
+    if (again := retreat_at_last(seen, run, found, status, settings, now)) is not None:
+        return again
+    failure = with_advice(found.failure, settings)
+    failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)
     return Decision(failed, (StopRun(run.job),), status_first=True)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strake_operator.isolation import PodForm
+from strake_operator.reconcile.experience import STRICTEST, Beginning
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -73,6 +76,8 @@ class Pod:
     deleting: bool = False
     lost: bool = False
     """Its node does not answer any more."""
+    node: str | None = None
+    """Where it runs, once that is settled."""
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
 
@@ -106,6 +111,10 @@ class BuilderRun:
     """Its newest pod."""
     problems: tuple[Problem, ...] = ()
     """Warning events about the Job and its pod, oldest first."""
+    form: PodForm = PodForm.NESTED
+    """What its pod asks for."""
+    why: str | None = None
+    """Why the form is no stricter one."""
     started: datetime | None = None
     """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
 
@@ -122,3 +131,5 @@ class Observation:
     """Pods that still run for a deleted ImageBuild of the same name."""
     rivals: tuple[tuple[str, str], ...] = ()
     """Other ImageBuilds of the namespace with a destination of this one: (destination, name)."""
+    beginning: Beginning = STRICTEST
+    """The form that a run begins with, from what the runs before it were given."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildSucceeded, parse_result
-from strake_operator.reconcile.blocker import blocker
+from strake_operator.reconcile.blocker import blocker, cannot_start
 from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _OWN_DISK = re.compile(
     r"|Usage of EmptyDir volume .* exceeds the limit"
 )
 """The kubelet's words for a pod that used more disk than it may, with room left on the node."""
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
+"""The words of containerd and of CRI-O and Docker for a container that could not be started."""
 
 
 def outcome(run: BuilderRun) -> BuildSucceeded | BuildFailed | None:
@@ -61,13 +63,22 @@ def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceede
         if pod.deleting:
             # By whom the Job's next condition says: its own deadline, or somebody else.
             return _evicted("it was deleted") if run.failure is not None else None
-    if result is not None:
-        return result
+    return _without_result(ended) if result is None else result
+
+
+def _without_result(ended: Terminated) -> BuildFailed:
+    if never_ran(ended):
+        return cannot_start(ended.message or ended.reason)
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder ended with status {ended.exit_code} and without a result ({ended.reason})",
         log_tail=tuple(ended.message.strip().splitlines()[-20:]),
     )
+
+
+def never_ran(ended: Terminated) -> bool:
+    """Return whether a container ended because its runtime could not start it: nothing of it ran."""
+    return ended.reason in _NEVER_RAN
 
 
 def _override(result: BuildFailed | None, reason: FailureReason, message: str) -> BuildFailed:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
 from strake_operator import status as moves
-from strake_operator.reconcile.decide import AGAIN_SECONDS, Decision
+from strake_operator.isolation import is_about_isolation
+from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
 from strake_operator.reconcile.limits import seconds_since
+from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
+    from strake_operator.reconcile.decision import Action
     from strake_operator.reconcile.observed import Observation
     from strake_operator.settings import Settings
 
@@ -23,27 +27,43 @@ QUOTA_SECONDS = 30.0
 
 
 def refused(
-    seen: Observation, message: str, settings: Settings, now: datetime, *, forbidden: bool
+    seen: Observation,
+    actions: Iterable[Action],
+    message: str,
+    settings: Settings,
+    now: datetime,
+    *,
+    forbidden: bool,
 ) -> Decision:
     """Return what to do where the API server refuses the objects of a run.
 
     Args:
         seen: What the run was decided from.
+        actions: What was to be done, the start of the run among it.
         message: The API server's words.
         settings: The platform's settings.
         now: The present.
         forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
     before = moves.begin(seen.build.status, seen.build.generation, now)
+    lesson = lesson_of_refusal(seen.build.namespace, actions, message, settings)
+    if lesson is not None:
+        # It is the form of the pod that is refused: the next look begins with another.
+        words = f"starting as {lesson.form.kind}: {lesson.why}"
+        return Decision(
+            moves.pending(before, ProgressReason.POD_PENDING, words, now), (), 0.0, lessons=(lesson,)
+        )
     if forbidden and "exceeded quota" in message:
         return Decision(moves.pending(before, ProgressReason.QUOTA_EXCEEDED, message, now), (), QUOTA_SECONDS)
     reason = FailureReason.POLICY_DENIED if forbidden else FailureReason.INVALID_REQUEST
+    if is_about_isolation(message):
+        reason = FailureReason.ISOLATION_UNAVAILABLE
     words = f"the cluster refuses the builder's objects: {message}"
     if forbidden:
         waiting = moves.blocked(before, reason, words, now)
         if seconds_since(waiting.blocked_since, now) < settings.grace_seconds:
             return Decision(waiting, (), REFUSED_SECONDS)
-    failure = BuildFailed(reason=reason, message=words)
+    failure = with_advice(BuildFailed(reason=reason, message=words), settings)
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 

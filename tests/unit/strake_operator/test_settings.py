@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from strake_operator.errors import SettingsError
 from strake_operator.settings import read_settings
 
+ROOT = Path(__file__).parents[3]
 IMAGE = {"STRAKE_BUILDER_IMAGE": "r.example/strake:1"}
 
 
@@ -15,6 +19,31 @@ def test_defaults():
     assert settings.builder_image == "r.example/strake:1"
     assert settings.native_nodes_only is False
     assert (settings.attempts, settings.grace_seconds) == (3, 30)
+    assert (settings.isolation, settings.seccomp_profile, settings.runtime_class) == ("auto", None, None)
+
+
+def test_a_profile_of_the_nodes():
+    settings = read_settings({**IMAGE, "STRAKE_SECCOMP_PROFILE": "localhost/strake/builder.json"})
+    assert settings.seccomp_profile == "strake/builder.json"
+
+
+def test_a_limit_that_is_set_to_nothing_is_none():
+    limits = {f"STRAKE_DEFAULT_{kind}_LIMIT": " " for kind in ("CPU", "MEMORY", "DISK")}
+    found = read_settings({**IMAGE, **limits}).resources
+    assert (found.cpu_limit, found.memory_limit, found.disk_limit) == (None, None, None)
+    assert found.memory_request == "256Mi"
+
+
+def test_what_deploy_sets_is_what_counts_without_it():
+    """Somebody who drops a line from the ConfigMap changes nothing."""
+    (generated,) = [
+        each
+        for each in yaml.safe_load((ROOT / "deploy/kustomization.yaml").read_text())["configMapGenerator"]
+        if each["name"] == "strake-operator"
+    ]
+    deployed = dict(each.split("=", 1) for each in generated["literals"])
+    assert read_settings(deployed).resources == read_settings(IMAGE).resources
+    assert read_settings(deployed).isolation == read_settings(IMAGE).isolation
 
 
 def test_no_default_cache_is_an_empty_one():
@@ -35,6 +64,21 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
             "STRAKE_DEFAULT_CACHE_REPOSITORY must",
         ),
         ({**IMAGE, "STRAKE_NATIVE_NODES": "always"}, "STRAKE_NATIVE_NODES must be preferred or required"),
+        (
+            {**IMAGE, "STRAKE_ISOLATION": "privileged"},
+            "STRAKE_ISOLATION must be auto, nested or chroot, not 'privileged'",
+        ),
+        ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "Unconfined"}, "as localhost/strake-builder.json"),
+        ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "localhost/../x.json"}, "as localhost/strake-builder.json"),
+        ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "localhost//etc/x"}, "as localhost/strake-builder.json"),
+        ({**IMAGE, "STRAKE_RUNTIME_CLASS": "Kata Containers"}, "STRAKE_RUNTIME_CLASS must be the name"),
+        ({**IMAGE, "STRAKE_DEFAULT_MEMORY_LIMIT": "4GB"}, "STRAKE_DEFAULT_MEMORY_LIMIT must be a quantity"),
+        ({**IMAGE, "STRAKE_DEFAULT_CPU_REQUEST": "much"}, "STRAKE_DEFAULT_CPU_REQUEST must be a quantity"),
+        ({**IMAGE, "STRAKE_DEFAULT_DISK_LIMIT": "0"}, "STRAKE_DEFAULT_DISK_LIMIT must be more than nothing"),
+        (
+            {**IMAGE, "STRAKE_DEFAULT_DISK_REQUEST": "30Gi"},
+            "STRAKE_DEFAULT_DISK_REQUEST must not be more than STRAKE_DEFAULT_DISK_LIMIT: 30Gi is more",
+        ),
         ({**IMAGE, "STRAKE_ATTEMPTS": "0"}, "STRAKE_ATTEMPTS"),
         ({**IMAGE, "STRAKE_GRACE_SECONDS": "soon"}, "STRAKE_GRACE_SECONDS"),
         ({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": "much"}, "STRAKE_MAX_UNPACKED_SIZE must be a size"),

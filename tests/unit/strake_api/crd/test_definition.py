@@ -71,6 +71,7 @@ def test_columns_and_names():
         ("Image", 0),
         ("Age", 0),
         ("Digest", 1),
+        ("Isolation", 1),
         ("Duration", 1),
         ("Message", 1),
     ]

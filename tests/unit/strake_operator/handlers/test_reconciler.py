@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from strake_api.reasons import FailureReason
+from strake_api.result import BuildFailed
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.queue import Key
@@ -22,6 +24,8 @@ class Cluster:
         self.the_build, self.found, self.failures = the_build or build(), tuple(runs), failures
         self.done: list[tuple[str, object]] = []
         self.status, self.reads = None, 0
+        self.made: list[str] = []
+        self.told: list[str] = []
 
     def _do(self, what, detail=None):
         if (failure := self.failures.get(what)) is not None:
@@ -45,6 +49,7 @@ class Cluster:
 
     async def create(self, manifest):
         self._do("create", manifest["kind"])
+        self.made.append(manifest["metadata"]["name"])
 
     async def delete_run(self, namespace, job):
         self._do("delete", job)
@@ -55,6 +60,7 @@ class Cluster:
 
     async def announce(self, _build, kind, reason, message, moment):
         self._do("announce", (kind, reason))
+        self.told.append(message)
 
 
 def reconcile(cluster, lines=None, watched=None):
@@ -189,3 +195,52 @@ def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
     cluster = Cluster(runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
     reconcile(cluster)
     assert [what for what, _ in cluster.done] == ["status", "delete"]
+
+
+class Strict(Cluster):
+    """A cluster with a rule against Jobs of one form."""
+
+    async def create(self, manifest):
+        template = manifest.get("spec", {}).get("template", {}).get("spec", {})
+        for container in template.get("containers", ()):
+            if "procMount" in container["securityContext"]:
+                raise RefusedError("creating Job: denied the request: no procMount here", forbidden=True)
+        await super().create(manifest)
+
+
+def looked_at(reconciler, cluster, name="hello"):
+    """Reconcile once, and take what was written for what is there."""
+    again = asyncio.run(reconciler.reconcile(Key("team", name)))
+    cluster.the_build = build(cluster.status or cluster.the_build.status, name=name)
+    return again
+
+
+def test_a_rule_against_one_form_is_learned_for_the_namespace():
+    cluster = Strict()
+    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    assert looked_at(reconciler, cluster) == 0
+    looked_at(reconciler, cluster)
+    assert cluster.status.job.endswith("-masked")
+    assert "no procMount here" in cluster.status.isolation.reason
+    assert cluster.status.attempts == 1
+    assert ("delete", cluster.made[0]) in cluster.done, "the ConfigMap of the refused run"
+    other = cluster.the_build = build(name="other")
+    assert looked_at(reconciler, cluster, other.name) is None
+    assert cluster.status.job.startswith("other-")
+    assert cluster.status.job.endswith("-masked"), "it begins with what the namespace allows"
+
+
+def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
+    refusal = BuildFailed(reason=FailureReason.ISOLATION_UNAVAILABLE, message="seccomp")
+    cluster = Cluster(runs=[run(job="first", pod=pod(ended(refusal.to_json()), node="n1"))])
+    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    looked_at(reconciler, cluster)
+    assert ("delete", "first") in cluster.done
+    assert cluster.status.job.endswith("-chroot")
+    assert cluster.told[-1] == (
+        f"started Job {cluster.status.job}, isolated by chroot: on node n1: seccomp"
+    ), "kubectl describe shows it"
+    cluster.the_build, cluster.found = build(name="other"), ()
+    looked_at(reconciler, cluster, "other")
+    assert cluster.status.job.endswith("-chroot")
+    assert cluster.status.isolation.reason == "no node gave a better one lately: on node n1: seccomp"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from strake_operator.isolation import PodForm
+from strake_operator.kube.reading import read_run
 from strake_operator.kube.watched import Watched, slim
 from tests.unit.strake_operator.builders import build
 
@@ -124,3 +126,26 @@ def test_which_builds_go_on():
     watched.build("team", "hello", (), ended=False)
     watched.build("team", "hello", None, ended=False)
     assert not watched.is_open("team", "hello")
+
+
+def test_the_form_of_a_run_is_kept_as_the_api_server_has_it():
+    """The operator decides from both, and must find the same."""
+    made, its_pod = job(f"{RUN}-chroot"), pod(f"{RUN}-chroot-abcde", f"{RUN}-chroot")
+    made["metadata"]["labels"]["strake.dev/isolation"] = "chroot"
+    made["metadata"]["annotations"]["strake.dev/isolation-reason"] = "on node n1: no"
+    its_pod["spec"]["nodeName"] = "n1"
+    watched = Watched()
+    watched.job(made)
+    watched.pod(its_pod)
+    watched.warning(warning(f"{RUN}-chroot"))
+    (run,) = watched.runs(build())
+    assert run == read_run(made, [its_pod], run.problems)
+    assert (run.form, run.why, run.pod.node) == (PodForm.CHROOT, "on node n1: no", "n1")
+    assert len(run.problems) == 1
+
+
+def test_a_job_from_before_there_were_forms_has_the_first():
+    watched = Watched()
+    watched.job(job())
+    (run,) = watched.runs(build())
+    assert (run.form, run.why) == (PodForm.NESTED, None)

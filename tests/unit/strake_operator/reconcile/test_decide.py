@@ -11,12 +11,8 @@ from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
 from strake_api.status import Phase
 from strake_operator.names import job_name
-from strake_operator.reconcile.decide import (
-    Decision,
-    StartRun,
-    StopRun,
-    decide,
-)
+from strake_operator.reconcile.decide import decide
+from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.limits import retry_delay
 from strake_operator.reconcile.observed import InvalidSpec, Waiting
 from strake_operator.reconcile.progress import Progress

@@ -6,11 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from strake_operator.reconcile.decide import (
-    DropPod,
-    StopRun,
-    decide,
-)
+from strake_operator.reconcile.decide import decide
+from strake_operator.reconcile.decision import DropPod, StopRun
 from strake_operator.reconcile.observed import Observation, Running
 from strake_operator.reconcile.refusal import refused, unavailable
 from tests.unit.strake_operator.builders import (
@@ -116,25 +113,25 @@ def test_conditions_that_somebody_removed():
 
 
 def test_what_is_invalid_is_final():
-    decision = refused(seen(), "creating Job: spec.resources: invalid", SETTINGS, NOW, forbidden=False)
+    decision = refused(seen(), (), "creating Job: spec.resources: invalid", SETTINGS, NOW, forbidden=False)
     assert decision.status.failure.reason == "InvalidRequest"
     assert truths(decision.status) == FAILED
 
 
 def test_a_refusal_for_quota_is_tried_again():
     words = "configmaps is forbidden: exceeded quota: few"
-    decision = refused(seen(), words, SETTINGS, NOW, forbidden=True)
+    decision = refused(seen(), (), words, SETTINGS, NOW, forbidden=True)
     assert decision.requeue_after
     assert truths(decision.status) == UNDER_WAY
     assert not decision.status.attempts
 
 
 def test_a_refusal_by_a_rule_is_shown_and_tried_again_for_a_time():
-    first = refused(seen(), "a teapot has no room", SETTINGS, NOW, forbidden=True)
+    first = refused(seen(), (), "a teapot has no room", SETTINGS, NOW, forbidden=True)
     assert truths(first.status) == UNDER_WAY
     assert (reason(first.status), first.status.attempts) == ("PolicyDenied", 0)
     assert "a teapot has no room" in first.status.progress
-    last = refused(seen(status=first.status), "a teapot has no room", SETTINGS, LATER, forbidden=True)
+    last = refused(seen(status=first.status), (), "a teapot has no room", SETTINGS, LATER, forbidden=True)
     assert last.status.failure.reason == "PolicyDenied"
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from strake_api.reasons import FailureReason
+from strake_api.reasons import RETRYABLE, FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.reconcile.blocker import blocker
 from strake_operator.reconcile.observed import Running, Waiting
@@ -145,12 +145,20 @@ def test_a_client_certificate_is_the_platforms_wish(volume, words, message):
     ("waiting", "expected"),
     [
         (Waiting("ImagePullBackOff", "not found"), FailureReason.INTERNAL_ERROR),
-        (Waiting("CreateContainerError", "no user namespaces"), FailureReason.UNSUPPORTED),
+        (Waiting("CreateContainerError", "no user namespaces"), FailureReason.ISOLATION_UNAVAILABLE),
+        (Waiting("CreateContainerError", "context deadline exceeded"), FailureReason.UNSUPPORTED),
         (Waiting("RunContainerError", ""), FailureReason.UNSUPPORTED),
     ],
 )
 def test_a_container_that_cannot_start(waiting, expected):
     assert blocker(run(pod=pod(waiting))).reason is expected
+
+
+@pytest.mark.parametrize("reason", ["StartError", "ContainerCannotRun"])
+def test_a_container_that_never_ran_says_why(reason):
+    result = outcome(run(pod=pod(ended("exec: no such file", exit_code=128, reason=reason))))
+    assert result.reason is FailureReason.UNSUPPORTED
+    assert result.message == "the builder cannot start on its node: exec: no such file"
 
 
 def test_a_missing_account_is_named():
@@ -219,9 +227,12 @@ def test_a_refusal_is_over_when_there_is_a_pod():
     ],
 )
 def test_a_disk_limit_of_its_own_is_no_eviction(words):
-    result = outcome(run(pod=pod(None, phase="Failed", disrupted=words)))
-    assert result.reason is FailureReason.OUT_OF_DISK
-    assert words.strip() in result.message
+    for container in (None, ended("", exit_code=137), ended(CANCELLED, exit_code=143)):
+        result = outcome(run(pod=pod(container, phase="Failed", disrupted=words)))
+        assert result.reason is FailureReason.OUT_OF_DISK
+        assert words.strip() in result.message
+        assert "Raise spec.resources.limits.ephemeral-storage" in result.message
+        assert result.reason not in RETRYABLE, "it would happen again"
 
 
 def test_a_node_without_disk_is_an_eviction():

@@ -1,0 +1,57 @@
+"""What a decision is made of: the status to write, and what to start, stop or drop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strake_operator.isolation import PodForm
+
+if TYPE_CHECKING:
+    from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.experience import Lesson
+
+AGAIN_SECONDS = 15.0
+"""How soon to requeue for what the watches tell in most cases, but need not."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRun:
+    """Create the ConfigMap and the Job of a run."""
+
+    job: str
+    generation: int
+    attempt: int
+    form: PodForm = PodForm.NESTED
+    why: str | None = None
+    """Why the form is no stricter one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRun:
+    """Delete a Job, its pod and its ConfigMap."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropPod:
+    """Delete a pod whose node does not answer, without waiting for the node."""
+
+    pod: str
+
+
+Action = StartRun | StopRun | DropPod
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do, in this order: actions, status, a requeue after `requeue_after` seconds."""
+
+    status: ImageBuildStatus
+    actions: tuple[Action, ...] = ()
+    requeue_after: float | None = None
+    status_first: bool = False
+    """Whether the status is written before the actions, since it says whose doing they are."""
+    lessons: tuple[Lesson, ...] = ()
+    """What was learned about a node or a namespace, for the runs after this one."""

@@ -1,0 +1,138 @@
+"""What to start in place of a run whose pod's form is refused: the same attempt, in the next form.
+
+The API server, an admission rule, the kubelet, the container runtime or the builder itself may refuse a form.
+Nothing was built then, so no attempt counts and nobody waits. The Job of the next form has a name of its own
+and is made before the refused one goes: an operator that is stopped between the two finds both, and goes on
+with the later form.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from strake_api.reasons import FailureReason, ProgressReason
+from strake_api.result import BuildFailed, BuildSucceeded
+from strake_api.status import IsolationStatus
+from strake_operator import status as moves
+from strake_operator.isolation import (
+    ISOLATION_VARIABLE,
+    PodForm,
+    form_after,
+    form_after_builder,
+    is_about_isolation,
+)
+from strake_operator.names import job_name
+from strake_operator.reconcile.blocker import blocker
+from strake_operator.reconcile.decision import Decision, StartRun, StopRun
+from strake_operator.reconcile.experience import Lesson, shown_reason
+from strake_operator.reconcile.observed import Running, Terminated
+from strake_operator.reconcile.outcome import never_ran
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.blocker import Blocker
+    from strake_operator.reconcile.decision import Action
+    from strake_operator.reconcile.observed import BuilderRun, Observation
+    from strake_operator.settings import Settings
+
+
+def retreat(
+    seen: Observation,
+    run: BuilderRun,
+    ended: BuildSucceeded | BuildFailed | None,
+    status: ImageBuildStatus,
+    settings: Settings,
+    now: datetime,
+) -> Decision | None:
+    """Return how a run goes on whose form is refused for good; None for any other run.
+
+    Args:
+        seen: What the decision is made from.
+        run: The generation's run.
+        ended: How it ended, if it did.
+        status: The status so far, of this run.
+        settings: The platform's settings.
+        now: The present.
+    """
+    container = run.pod.container if run.pod is not None else None
+    after: PodForm | None = None
+    words = ""
+    if isinstance(ended, BuildFailed) and isinstance(container, Terminated):
+        words = container.message if never_ran(container) else ended.message
+        if never_ran(container):
+            after = form_after(run.form, words, settings.isolation)
+        elif ended.reason is FailureReason.ISOLATION_UNAVAILABLE:
+            after = form_after_builder(run.form, settings.isolation)
+    elif ended is None and not isinstance(container, Running | Terminated):
+        found = blocker(run)
+        if found is not None and found.reason is FailureReason.ISOLATION_UNAVAILABLE:
+            words = found.words
+            after = form_after(run.form, words, settings.isolation)
+    return None if after is None else _start(seen, run, after, words, status, now)
+
+
+def retreat_at_last(
+    seen: Observation,
+    run: BuilderRun,
+    found: Blocker,
+    status: ImageBuildStatus,
+    settings: Settings,
+    now: datetime,
+) -> Decision | None:
+    """Return how a run goes on that could not start on its node for as long as is waited for."""
+    if found.reason is not FailureReason.UNSUPPORTED:
+        return None
+    after = form_after(run.form, found.words, settings.isolation)
+    return None if after is None else _start(seen, run, after, found.words, status, now)
+
+
+def _start(
+    seen: Observation, run: BuilderRun, after: PodForm, words: str, status: ImageBuildStatus, now: datetime
+) -> Decision:
+    build = seen.build
+    node = run.pod.node if run.pod is not None else None
+    why = shown_reason(node, words)
+    # What the cluster refused of the form after this one already is not asked again.
+    form = max(after, seen.beginning.form, key=lambda each: each.rank)
+    name = job_name(build.name, build.uid, build.generation, run.attempt, form)
+    started = status.model_copy(
+        update={"job": name, "isolation": IsolationStatus(kind=form.kind, reason=why), "blocked_since": None}
+    )
+    message = f"starting again as {form.kind}: {why}"
+    return Decision(
+        moves.pending(started, ProgressReason.POD_PENDING, message, now),
+        (StartRun(name, build.generation, run.attempt, form, why), StopRun(run.job)),
+        lessons=(Lesson(node, build.namespace, form, why),),
+    )
+
+
+def worked(seen: Observation, run: BuilderRun, ended: BuildSucceeded | BuildFailed) -> tuple[Lesson, ...]:
+    """Return what a run that ended teaches about its node: that it gives a nested pod."""
+    if ended.isolation is None or ended.isolation.kind != "nested" or run.pod is None or run.pod.node is None:
+        return ()
+    return (Lesson(run.pod.node, seen.build.namespace, run.form),)
+
+
+def lesson_of_refusal(
+    namespace: str, actions: Iterable[Action], words: str, settings: Settings
+) -> Lesson | None:
+    """Return what to learn where the API server refuses the Job of a form; None for other refusals."""
+    for start in actions:
+        if isinstance(start, StartRun) and is_about_isolation(words):
+            after = form_after(start.form, words, settings.isolation)
+            return None if after is None else Lesson(None, namespace, after, shown_reason(None, words))
+    return None
+
+
+def with_advice(failure: BuildFailed, settings: Settings) -> BuildFailed:
+    """Return a failure with what the platform can change, where its setting allows nothing less."""
+    if failure.reason is not FailureReason.ISOLATION_UNAVAILABLE or settings.isolation != "nested":
+        return failure
+    advice = (
+        f"the platform sets {ISOLATION_VARIABLE}=nested, which allows nothing less: mend the node or the "
+        f"namespace's rules, or set {ISOLATION_VARIABLE}=auto (docs/operator.md, Isolation)"
+    )
+    return failure.model_copy(update={"message": f"{failure.message.rstrip('. ')}; {advice}"})
