@@ -48,14 +48,17 @@ REFUSED: Mapping[tuple[str, str], str] = MappingProxyType(
     }
 )
 """What a way refuses by its nature: (way, case) → words of the refusal."""
-OTHERWISE: Mapping[tuple[str, str], Mapping[str, bytes]] = MappingProxyType(
+OTHERWISE: Mapping[tuple[str, str], Mapping[str, bytes | None]] = MappingProxyType(
     {
+        # In a user namespace the kernel refuses device nodes to everybody.
+        ("nested", "run_capabilities"): {"/n": None},
+        ("nested-container-proc", "run_capabilities"): {"/n": None},
         # A read-only bind is a copy that can be written to, a secret a link to a file in memory.
         ("chroot", "mount_bind"): {"/1": b"1\nrw\n"},
         ("chroot", "mount_secret"): {"/1": b"HUNTER20 0 777\n", "/2": b"0 0 777\n"},
     }
 )
-"""What steps see otherwise where nothing can be mounted: (way, case) → path → content."""
+"""What a way does otherwise, by its nature: (way, case) → path → content; None where nothing is there."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,9 @@ def test_image_is_the_reference_image(
     backend = "scan" if way == "chroot" else "overlay"
     expected = expected_of(name, backend)
     for path, content in OTHERWISE.get((way, name), {}).items():
+        if content is None:
+            del expected["changed"][path]
+            continue
         expected["changed"][path] |= {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     context = tmp_path / "context"
     context.mkdir()
