@@ -54,6 +54,7 @@ RUN --mount=type=bind,source=deploy/image,target=/image sh /image/relocate.sh /s
 
 FROM scratch AS builder
 COPY --from=userland /strake /strake
+COPY --from=userland /outside /
 ENV PATH=/strake:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     HOME=/root \
     TMPDIR=/strake/tmp \

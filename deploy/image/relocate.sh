@@ -8,12 +8,12 @@ set -eu
 target=$1
 home=${target%/*}
 
-mkdir -p "$target" "$home/work" "$home/tmp" /busybox
+mkdir -p "$target" "$home/work" "$home/tmp" /busybox /outside/bin
 chmod 0700 "$home/work"
 chmod 1777 "$home/tmp"
 rm -rf /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale /var/cache /var/lib/apt /var/log
 tar --create --one-file-system --exclude=./proc --exclude=./sys --exclude=./dev --exclude=./run --exclude=./tmp \
-    --exclude=./image --exclude=./busybox --exclude=".$home" --directory=/ . | tar --extract --directory="$target"
+    --exclude=./image --exclude=./busybox --exclude=./outside --exclude=".$home" --directory=/ . | tar --extract --directory="$target"
 
 # What installs packages, and what no program of the builder's asks for.
 ( cd "$target" && rm -rf boot home media mnt opt/strake/lib/python3*/site-packages/pip* \
@@ -50,6 +50,9 @@ for file in "$target"/usr/local/bin/* "$target"/usr/bin/* "$target"/usr/sbin/* "
     fi
 done
 sed -i "s|^home = /|home = $target/|" "$target/opt/strake/pyvenv.cfg"
+
+# git and crun's hooks start these two by their usual paths; a step's tree takes the directory's place.
+ln -s "$target/bin/sh" "$target/bin/mount" /outside/bin/
 
 cat > "$home/strake" <<END
 #!$target/opt/strake/bin/python3 -P

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -34,8 +33,6 @@ _NOBODY: Final = {
 """The environment in which git is nobody to any server."""
 _INSTALLATION: Final = frozenset({"GIT_SSL_CAINFO", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR"})
 """Variables by which git finds what belongs to it, where it was not installed at its usual directory."""
-_SHELL: Final = "/bin/sh"
-"""What git hands GIT_SSH_COMMAND to; the builder's image has its shell under /strake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +147,6 @@ def _git(
         **({"HOME": os.environ.get("HOME", "/")} if own_identity else _NOBODY),
         **access,
     }
-    if "GIT_SSH_COMMAND" in environment and not os.access(_SHELL, os.X_OK):
-        environment |= {"GIT_SSH": _ssh_program(directory), "GIT_SSH_VARIANT": "ssh"}
-        del environment["GIT_SSH_COMMAND"]
     try:
         process = subprocess.Popen(
             ["git", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", *arguments],
@@ -178,14 +172,6 @@ def _git(
         hint = "check the URL, the ref and the credentials" if shown else ""
         raise SourceError(f"{what} failed: {reason.replace(shown, redact_url(shown))}", hint=hint)
     return out.decode(errors="replace")
-
-
-def _ssh_program(directory: str) -> str:
-    """Write a program beside a checkout that does what GIT_SSH_COMMAND says, and return its path."""
-    path = f"{directory}.ssh"
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "w", encoding="utf-8") as file:
-        file.write(f'#!{shutil.which("sh")}\nexec {_NOBODY["GIT_SSH_COMMAND"]} "$@"\n')
-    return path
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -15,6 +15,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ _MOVED: Final = "container"
 _TREE: Final = "tree"
 _STAYING: Final = "staying"
 _LOCK: Final = "lock"
+_MANY: Final = 1000
+_LARGE: Final = 16 << 20
 
 
 @contextlib.contextmanager
@@ -131,14 +134,41 @@ def _clear(top: bytes, aside: bytes, in_use: frozenset[bytes]) -> frozenset[byte
     """Move aside what the container has at its root; return the names that stay."""
     staying = set(_volumes(top) | in_use)
     for name in set(os.listdir(top)) - KEPT - staying:
-        try:
-            os.rename(os.path.join(top, name), os.path.join(aside, name))
-        except OSError as error:
-            # A directory of the container's image: overlay renames only what is wholly in its upper layer.
-            if error.errno not in {errno.EXDEV, errno.EBUSY}:
-                raise
+        if not _move(os.path.join(top, name), os.path.join(aside, name)):
             staying.add(name)
     return frozenset(staying)
+
+
+def _move(source: bytes, target: bytes) -> bool:
+    """Move something of the container's, and say whether that could be done.
+
+    Overlay renames a directory only where it is wholly in the upper layer. A small one of the container's
+    image is copied: afterwards it is in the upper layer.
+    """
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        if error.errno not in {errno.EXDEV, errno.EBUSY}:
+            raise
+        if error.errno == errno.EBUSY or not _is_small(source):
+            return False
+        shutil.copytree(os.fsdecode(source), os.fsdecode(target), symlinks=True)
+        shutil.rmtree(source)
+    return True
+
+
+def _is_small(directory: bytes) -> bool:
+    entries = size = 0
+    for path, directories, files in os.walk(directory):
+        entries += len(directories) + len(files)
+        size += sum(os.lstat(os.path.join(path, name)).st_size for name in files)
+        if (
+            entries > _MANY
+            or size > _LARGE
+            or any(os.path.ismount(os.path.join(path, d)) for d in directories)
+        ):
+            return False
+    return True
 
 
 def _check(tree: bytes, staying: frozenset[bytes]) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -109,3 +110,24 @@ def test_what_a_killed_builder_left_is_brought_back(container):
     restore_all(str(root))
     assert (listing(root), listing(tree)) == before
     assert os.listdir(module.ASIDE) == ["lock"]
+
+
+def test_a_small_directory_of_the_image_that_cannot_be_renamed_is_copied(container, monkeypatch):
+    root, tree = container
+    (root / "bin").mkdir()
+    (root / "bin/sh").symlink_to("/strake/root/bin/sh")
+    (tree / "bin").mkdir()
+    (tree / "bin/own").touch()
+    before = listing(root), listing(tree)
+    real = os.rename
+
+    def refused(source, target, **places):
+        if os.fsdecode(source) == f"{root}/bin" and os.path.islink(os.path.join(os.fsdecode(source), "sh")):
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real(source, target, **places)
+
+    monkeypatch.setattr(os, "rename", refused)
+    with presented(str(tree), (), Renamed(), pytest.fail, str(root)):
+        assert os.listdir(root / "bin") == ["own"]
+    assert (listing(root), listing(tree)) == before
+    assert os.readlink(root / "bin/sh") == "/strake/root/bin/sh"
