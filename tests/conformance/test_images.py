@@ -114,6 +114,26 @@ def test_image_is_the_reference_image(name, kind, work, bases, caches, tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     again = build(case, bases, context, destination, *flags)
     assert again.stdout == done.stdout, "the same image from the cache"
+    check_image(destination, expected, bases)
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "RUN" not in case.dockerfile])
+def test_image_over_a_base_that_is_only_read(name, bases, tmp_path):
+    """Without a cache a base that no step runs in is not unpacked."""
+    case, expected = CASES[name], expected_of(name, "overlay")
+    context = tmp_path / "context"
+    context.mkdir()
+    write_context(case, context, bases.names)
+    destination = f"{bases.registry.host}/result/{name.replace('_', '-')}:read"
+    done = build(case, bases, context, destination, "--work-dir", tmp_path / "work")
+    if expected["outcome"] == "failure":
+        assert done.returncode in range(2, 8), done.stdout + done.stderr
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_image(destination, expected, bases)
+
+
+def check_image(destination: str, expected: dict, bases: Bases) -> None:
     with bases.registry.client() as client:
         reference = Reference.parse(destination)
         image = flatten(client, reference.repository, reference.tag)

@@ -34,7 +34,8 @@ _MEMBERS: Final = 4000
 _FILE: Final = 64 * 1024
 _CONTENT: Final = 1024 * 1024
 _SIZE_DIGITS: Final = 15
-_ACCOUNTS: Final = (b"etc/passwd", b"etc/group")
+ACCOUNTS: Final = (b"etc/passwd", b"etc/group")
+"""What users and groups are looked up in."""
 
 
 class UnfitForOutlineError(Exception):
@@ -62,7 +63,7 @@ class _Outlining:
         self._stack = stack
         self._upper = upper
         self._way = way
-        self._accounts = _ACCOUNTS if accounts else ()
+        self._accounts = ACCOUNTS if accounts else ()
         self._room = _CONTENT
         self._left = _MEMBERS
 
@@ -153,6 +154,11 @@ class Outline:
     directory: str
     unread: frozenset[bytes]
 
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """What a step is executed over, bottom first."""
+        return (self.directory,)
+
     @staticmethod
     def unpack(source: Readable, directory: str) -> Outline:
         """Unpack an outline into an empty directory.
@@ -181,7 +187,7 @@ def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Con
     size = 0
     for number, (member, content) in enumerate(read_members(source)):
         size += member.size
-        if number > _MEMBERS + len(_ACCOUNTS) or size > _CONTENT:
+        if number > _MEMBERS + len(ACCOUNTS) or size > _CONTENT:
             raise MalformedLayerError("it is too large for an outline")
         mark = member.xattrs.get(_UNREAD)
         if mark is None:

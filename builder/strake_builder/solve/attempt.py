@@ -16,15 +16,20 @@ from strake_builder.frontend.model.steps import ConfigStep
 from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
+from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
-from strake_builder.solve.caching.no_cache import NoOutlines, NoStepResults
+from strake_builder.solve.caching.no_cache import NoStepResults
 from strake_builder.solve.caching.outlines import CachedOutlines
+from strake_builder.solve.caching.read_outlines import ReadOutlines
 from strake_builder.solve.caching.results import CachedStepResults
 from strake_builder.solve.caching.step_caching import StepCaching
+from strake_builder.solve.caching.unpacked_stages import unpacked_stages
 from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes
+from strake_builder.solve.images.base_outlines import BaseOutlines
 from strake_builder.solve.images.export import LayerExporter, layer_format
+from strake_builder.solve.images.layer_reader import LayerReader
 from strake_builder.solve.images.outputs import FileOutputs
 from strake_builder.solve.images.push import ImagePush
 from strake_builder.solve.images.stage_result import StageResult
@@ -56,7 +61,7 @@ class Attempt:
         self._whole = whole
         self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
-        self._caching = StepCaching(NoStepResults(parts.evaluated), NoOutlines(), keeps_layers=False)
+        self._caching = StepCaching(NoStepResults(parts.evaluated), self._read_outlines(), keeps_layers=False)
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
@@ -111,6 +116,16 @@ class Attempt:
         elif not isinstance(reason, NOT_FINAL):
             self._clients.abandon()
             self._parts.sources.remote.cancel(reason)
+
+    def _read_outlines(self) -> ReadOutlines:
+        """Return the outlines of a build without a cache."""
+        parts, inputs = self._parts, self._parts.requested.inputs
+        is_target_read = any(isinstance(f, TreeTarget | TreeArchiveTarget) for f in inputs.outputs.files)
+        reader = LayerReader(self._parts.registries.clients.pulling, parts.progress.reporter)
+        outlines = BaseOutlines(parts.workspace, reader, parts.pools.pull, inputs.max_unpacked)
+        parts.workspace.until_closed(outlines.close)
+        unpacked = unpacked_stages(parts.evaluated, is_target_read=is_target_read)
+        return ReadOutlines(parts.evaluated, unpacked, outlines)
 
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""

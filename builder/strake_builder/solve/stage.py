@@ -196,14 +196,15 @@ class StageExecutor:
     def _over_outline(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> Snapshot | None:
         """Execute a step without its lowest layers; None if it turns out to need them."""
         found = self._outlines.get(position)
+        outline = found.outline() if found is not None else None
         above = self._tools.store.alone(layers[found.layers :]) if found is not None else None
-        if found is None or above is None:
+        if outline is None or above is None:
             return None
         try:
-            snapshot = self._over(position, step, (found.outline.directory, *above))
+            snapshot = self._over(position, step, (*outline.directories, *above))
         except StepError:
             return None  # it may be for something that the outline does not have
-        return snapshot if found.outline.suffices(snapshot.upper) else None
+        return snapshot if outline.suffices(snapshot.upper) else None
 
     def _over(self, position: int, step: FileStep, directories: tuple[str, ...]) -> Snapshot:
         """Execute a step over unpacked layers, and return what it changed."""

@@ -6,12 +6,14 @@ memory while they are few, in a file without a name when they are many.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import tempfile
 from typing import Final
 
 from strake_builder import interrupt
+from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
 
 _NOTE: Final = struct.Struct("=qII")
@@ -45,7 +47,11 @@ class DirectoryTimes:
             interrupt.check()
             seconds, nanoseconds, length = _NOTE.unpack(head)
             mtime = seconds * _SECOND + nanoseconds
-            with root.at(self._notes.read(length), follow=False) as location:
+            # A later member may have replaced it, or a directory on the way to it.
+            with (
+                contextlib.suppress(PathError),
+                root.at(self._notes.read(length), follow=False) as location,
+            ):
                 if location.is_directory:
                     os.utime(
                         location.name, ns=(mtime, mtime), dir_fd=location.directory, follow_symlinks=False

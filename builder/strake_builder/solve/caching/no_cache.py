@@ -1,11 +1,10 @@
-"""The results and outlines of a build without a cache: nothing is found, and nothing is kept."""
+"""The results of a build without a cache: nothing is found, and nothing is kept."""
 
 from __future__ import annotations
 
 import threading
 
 from strake_builder.layers.blobs import StoredLayer
-from strake_builder.solve.caching.outlines import StandIn
 from strake_builder.solve.caching.selection import select_all
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 
@@ -33,20 +32,6 @@ class NoStepResults:
         """Count the step, and keep nothing."""
         with self._lock:
             self.run += 1
-
-    def finish(self) -> None:
-        """Return at once."""
-
-
-class NoOutlines:
-    """`Outlines` where there is no cache."""
-
-    def of_stage(self, *_: object) -> dict[int, StandIn]:
-        """Return no outline: every step runs over its layers."""
-        return {}
-
-    def keep(self, *_: object) -> None:
-        """Keep nothing."""
 
     def finish(self) -> None:
         """Return at once."""

@@ -8,12 +8,12 @@ of all its lower layers. The documents are written when a step ran over the real
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key, outline_key
@@ -40,16 +40,33 @@ _LARGEST: Final = 64 * 1024
 """Bytes of an outline, gzipped: it is part of a manifest."""
 
 
+class LayersOutline(Protocol):
+    """What a COPY must know of layers, in a few directories."""
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """What a step is executed over, bottom first."""
+        ...
+
+    def suffices(self, upper: str) -> bool:
+        """Say whether a step over it made the layer that it makes over the real layers.
+
+        Args:
+            upper: what the step wrote.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StandIn:
     """An outline in place of a step's lowest layers.
 
     Attributes:
-        outline: the outline.
+        outline: returns the outline, None where there turns out to be none; raises what the layers raise.
         layers: how many layers it stands for.
     """
 
-    outline: Outline
+    outline: Callable[[], LayersOutline | None]
     layers: int
 
 
@@ -92,7 +109,7 @@ class CachedOutlines:
         with ThreadPoolExecutor(_LOOKUPS, "outline") as pool:
             outlines = list(pool.map(self._open, keys))
         return {
-            at: StandIn(outline, count)
+            at: StandIn(partial(_known, outline), count)
             for at, outline, count in zip(writing, outlines, counts, strict=True)
             if outline is not None and None not in outlines
         }
@@ -135,7 +152,7 @@ class CachedOutlines:
         packed = bytearray()
         try:
             key = _key(step, diff_ids(layers))
-            members = outline_of(lowers, upper, destination, accounts=_needs_accounts(step))
+            members = outline_of(lowers, upper, destination, accounts=needs_accounts(step))
             write_blob(tar_stream(members), packed.extend)
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by its reader
@@ -143,13 +160,20 @@ class CachedOutlines:
             self._use.store((key,), CachedStep(None, datetime.now(UTC), bytes(packed)))
 
 
+def _known(outline: Outline) -> LayersOutline:
+    return outline
+
+
 def _key(step: _Writing, lowers: tuple[DiffID, ...]) -> Key:
-    return outline_key(lowers, _destination(step), accounts=_needs_accounts(step))
+    return outline_key(lowers, _destination(step), accounts=needs_accounts(step))
 
 
 def _destination(step: _Writing) -> str:
     return step.path if isinstance(step, WorkdirStep) else step.destination
 
 
-def _needs_accounts(step: _Writing) -> bool:
-    return isinstance(step, WorkdirStep) or (step.chown is not None and step.chown.needs_names)
+def needs_accounts(step: FileStep) -> bool:
+    """Say whether a step may look up users and groups."""
+    if isinstance(step, CopyStep | AddStep):
+        return step.chown is not None and step.chown.needs_names
+    return True

@@ -92,11 +92,11 @@ def _needed(build: EvaluatedBuild, hits: Mapping[int, tuple[CachedStep, ...]]) -
         if isinstance(base, StageBase):
             waiting.append(base.index)
         for step in _file_steps(build.stages[index].steps)[len(hits[index]) :]:
-            waiting.extend(_stages_read(step))
+            waiting.extend(stages_read(step))
     return frozenset(needed)
 
 
-def _stages_read(step: FileStep) -> Iterator[int]:
+def stages_read(step: FileStep) -> Iterator[int]:
     """Yield the indices of the stages that a step takes files from."""
     match step:
         case CopyStep(source=FromStage(index)):

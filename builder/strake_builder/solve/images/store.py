@@ -14,29 +14,22 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager
-from typing import Final, assert_never
+from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.cache.usage import Usage
-from strake_builder.errors import BaseImageError
 from strake_builder.layers.blobs import StoredLayer
-from strake_builder.layers.compression import DecompressedStream
-from strake_builder.layers.errors import LayerError, MalformedLayerError
-from strake_builder.layers.hashed import HashedStream
 from strake_builder.progress.reporter import Reporter
-from strake_builder.progress.transfer import Transfer
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
-from strake_builder.solve.images.layers import ImageLayer, PulledLayer, StepLayer, WrittenLayer
+from strake_builder.rootfs.unpack.layer_applier import Unpacked
+from strake_builder.solve.images.layer_reader import LayerReader, describe
+from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.workspace.scratch import scratch_directory
-from strake_builder.unforeseen import from_os_error
-from strake_oci.errors import MirrorError, OCIError
 from strake_oci.images import Readable
-from strake_oci.read_ahead import ReadAhead
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.digest import DiffID
 from strake_oci.verify import despite_mirrors
@@ -70,7 +63,7 @@ class LayerStore:
         limit: int = MAX_UNPACKED,
     ) -> None:
         self._directory = directory
-        self._client = client
+        self._reader = LayerReader(client, reporter)
         self._pool = pool
         self._reporter = reporter
         self._usage = usage
@@ -176,63 +169,22 @@ class LayerStore:
 
     def _fill(self, tree: str, layer: StoredLayer, lowers: tuple[str, ...] | None) -> int:
         """Unpack a layer; return the bytes of its tar stream."""
-        what, progress = f"the layer {layer.descriptor.digest}", None
-        if isinstance(layer, PulledLayer):
-            what += f" of {layer.repository}"
-            progress = self._progress(layer)
-        try:
-            with self._open(layer, progress) as packed:
-                stream = HashedStream(DecompressedStream(packed))
-                try:
-                    with ReadAhead(stream) as ahead:
-                        unpacked = unpack_layer(
-                            ahead,
-                            tree,
-                            lowest=lowers == (),
-                            lowers=lowers or None,
-                            gaps=_gaps_path(tree),
-                            limit=self._limit,
-                        )
-                except LayerError:
-                    _read_out(packed)  # it may not be what was asked for, which only the end tells
-                    raise
-                _read_out(packed)  # what follows the compressed stream belongs to the blob's digest
-        except MirrorError:
-            raise
-        except OCIError as error:
-            raise BaseImageError(f"cannot pull {what}: {error.account}", hint=error.hint) from error
-        except LayerError as error:
-            raise MalformedLayerError(f"cannot unpack {what}: {error.message}", hint=error.hint) from error
-        except OSError as error:
-            raise from_os_error(error, f"cannot unpack {what}") from error
-        if stream.hasher.digest() != layer.diff_id:
-            raise MalformedLayerError(
-                f"{what} holds {stream.hasher.digest()}, its image says {layer.diff_id}"
+
+        def unpack(stream: Readable) -> Unpacked:
+            return unpack_layer(
+                stream,
+                tree,
+                lowest=lowers == (),
+                lowers=lowers or None,
+                gaps=_gaps_path(tree),
+                limit=self._limit,
             )
+
+        unpacked, size = self._reader.read(layer, unpack)
         if unpacked.devices_left_out:
-            count = unpacked.devices_left_out
+            count, what = unpacked.devices_left_out, describe(layer)
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")
-        return stream.hasher.size
-
-    def _progress(self, layer: PulledLayer) -> Transfer:
-        name, size = str(layer.repository), layer.descriptor.size
-        return Transfer(lambda done: self._reporter.pulled(name, done, size), size)
-
-    def _open(
-        self, layer: StoredLayer, on_bytes: Callable[[int], None] | None
-    ) -> AbstractContextManager[Readable]:
-        match layer:
-            case PulledLayer():
-                return self._client.open_blob(layer.repository, layer.descriptor, on_bytes)
-            case WrittenLayer():
-                return open(layer.path, "rb")
-            case _:
-                assert_never(layer)
-
-
-def _read_out(packed: Readable) -> None:
-    for _ in interrupt.pieces(packed):
-        pass
+        return size
 
 
 def _name(layer: StoredLayer, *, lowest: bool) -> str:

@@ -132,6 +132,11 @@ class Workspace:
         with self._guard:
             return self._open.enter_context(context)
 
+    def until_closed(self, close: Callable[[], None]) -> None:
+        """Have something called when the workspace is closed, before it is removed."""
+        with self._guard:
+            self._open.callback(close)
+
     def __enter__(self) -> Self:
         return self
 

@@ -342,3 +342,8 @@ def test_sparse_files_stay_sparse(layer, how, tmp_path_factory):
     for name in ("f", "added"):
         assert (layer / name).read_bytes() == (source / "f").read_bytes()
         assert os.stat(layer / name).st_blocks * 512 < 1 << 20
+
+
+def test_a_directory_with_directories_in_it_is_replaced_by_a_file(layer):
+    unpack(layer, member("d", type=DIR), member("d/sub", type=DIR), member("d", b"content"))
+    assert (layer / "d").read_bytes() == b"content"

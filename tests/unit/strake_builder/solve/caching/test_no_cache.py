@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strake_builder.solve.caching.no_cache import NoOutlines, NoStepResults
+from strake_builder.solve.caching.no_cache import NoStepResults
 from strake_builder.solve.images.layers import StepLayer
 from tests.unit.strake_builder.solve.builds import CREATED, build_of
 
@@ -16,7 +16,6 @@ def test_nothing_is_found():
     assert results.selection.hits == {0: ()}
     assert results.definition_key(0, 0) is None
     assert results.by_content(STAGE, STEPS[0], ()) is None
-    assert NoOutlines().of_stage(0, (), 0, {0: STEPS[0]}) == {}
 
 
 def test_executed_steps_are_counted():

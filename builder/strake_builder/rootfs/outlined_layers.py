@@ -1,0 +1,143 @@
+"""Layers of which the files were left out, one on the other.
+
+Overlay stacks the outlines as it stacks the layers, with one difference that would matter: a file hides what
+lower layers have in its place, and it is not there to do so. A stack in which one hides a directory or a link
+therefore has no outline; it is rare.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, Self
+
+from strake_builder import interrupt
+from strake_builder.rootfs.layer_outline import LayerOutline, could_be_same
+from strake_builder.rootfs.outline import ACCOUNTS, UnfitForOutlineError
+from strake_builder.rootfs.spill.disk_map import DiskMap
+from strake_builder.rootfs.stack.layer_stack import LayerStack
+from strake_builder.rootfs.unpack.implicit_parents import read_implicit_parents
+
+_NOTHING: Final = b""
+
+
+class OutlinedLayers:
+    """An outline of several layers, as `rootfs.outline.Outline` is one. Thread-safe.
+
+    Args:
+        layers: their outlines, bottom first.
+        passable: paths that lead through any of them; closed with it.
+        lock: for everything that was noted, which stacks of the same layers share.
+
+    Attributes:
+        directories: what a step is executed over, bottom first.
+        has_accounts: whether users and groups are looked up in it as in the layers themselves.
+    """
+
+    def __init__(
+        self, layers: Sequence[LayerOutline], passable: DiskMap, lock: AbstractContextManager[object]
+    ) -> None:
+        self.directories = tuple(layer.directory for layer in layers)
+        self.has_accounts = _has_accounts(layers)
+        self._layers = tuple(layers)
+        self._passable = passable
+        self._lock = lock
+
+    @classmethod
+    def stack(
+        cls,
+        layers: Sequence[LayerOutline],
+        gaps: Sequence[str],
+        scratch: str,
+        lock: AbstractContextManager[object],
+    ) -> Self:
+        """Put outlines of layers on each other.
+
+        Args:
+            layers: their outlines, bottom first.
+            gaps: where was noted what each leaves to those below.
+            scratch: a directory on disk, for what is noted.
+            lock: held by the caller; later by the stack, when it looks at what was noted.
+
+        Raises:
+            UnfitForOutlineError: together the layers have none.
+        """
+        passable = DiskMap(scratch)
+        try:
+            for position, layer in enumerate(layers):
+                interrupt.check()
+                if position:
+                    _check_gaps(gaps[position], layers[:position])
+                    _check_files(layer, passable)
+                for path in layer.passable:
+                    passable.setdefault(path, _NOTHING)
+        except BaseException:
+            passable.close()
+            raise
+        return cls(layers, passable, lock)
+
+    def close(self) -> None:
+        """Forget what was noted of the stack; the layers are the caller's."""
+        self._passable.close()
+
+    def suffices(self, upper: str) -> bool:
+        """Say whether a step over the outlines made the layer that it makes over the layers themselves.
+
+        It did, unless it made a directory where a file is, or a file that could be the one that is there.
+        That holds for steps that write as COPY does: files are replaced whole, and removed only for others.
+
+        Args:
+            upper: what the step wrote.
+        """
+        waiting = [b""]
+        with self._lock:
+            while waiting:
+                parent = waiting.pop()
+                with os.scandir(os.path.join(os.fsencode(upper), parent)) as entries:
+                    for entry in entries:
+                        interrupt.check()
+                        path = parent + b"/" + entry.name if parent else entry.name
+                        if self._is_in_doubt(path, entry):
+                            return False
+                        # In a directory that the layers do not have, all is new.
+                        if entry.is_dir(follow_symlinks=False) and self._passable.get(path) is not None:
+                            waiting.append(path)
+        return True
+
+    def _is_in_doubt(self, path: bytes, entry: os.DirEntry[bytes]) -> bool:
+        known = [found for layer in self._layers if (found := layer.files.get(path)) is not None]
+        if not known:
+            return False
+        written = entry.stat(follow_symlinks=False)
+        return any(could_be_same(each, written) for each in known)
+
+
+def _check_files(layer: LayerOutline, passable: DiskMap) -> None:
+    for path in layer.files:
+        if passable.get(path) is not None:
+            raise UnfitForOutlineError(f"the file {path!r} hides what is below it")
+
+
+def _check_gaps(noted: str, lowers: Sequence[LayerOutline]) -> None:
+    gaps = read_implicit_parents(noted)
+    if gaps is None:
+        return
+    if gaps.matter([lower.directory for lower in reversed(lowers)]) or _any_file(lowers, gaps.directories()):
+        raise UnfitForOutlineError("a layer takes more for granted than a plain directory")
+
+
+def _any_file(layers: Sequence[LayerOutline], paths: Iterable[bytes]) -> bool:
+    return any(layer.files.get(path) is not None for path in paths for layer in layers)
+
+
+def _has_accounts(layers: Sequence[LayerOutline]) -> bool:
+    if _any_file(layers, ACCOUNTS):
+        return False
+    stack = LayerStack([layer.directory for layer in reversed(layers)])
+    etc = stack.find(b"etc")
+    if etc is not None and not stat.S_ISDIR(etc.stat.st_mode):
+        return False
+    found = [stack.find(path) for path in ACCOUNTS]
+    return all(each is None or stat.S_ISREG(each.stat.st_mode) for each in found)
