@@ -19,11 +19,11 @@ from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
-from strake_builder.rootfs.files.whiteout import is_whiteout
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
 from strake_builder.rootfs.stack.lower_layers import LowerLayers, read_xattrs
+from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 _CHUNK: Final = 1 << 20
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -15,9 +15,9 @@ from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.rootfs.diff.tree_state import Listed, Member, TreeRecord, TreeState, compare
 from strake_builder.rootfs.files.cursor import Cursor
-from strake_builder.rootfs.files.whiteout import is_whiteout
 from strake_builder.rootfs.spill.names import Names, sorted_names
 from strake_builder.rootfs.stack.upper_directory import UpperDirectory
+from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 
 def write_differences(root: str, before: TreeState, upper: str, scratch: str) -> TreeState:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.files.lookup import lstat_or_none
-from strake_builder.rootfs.files.whiteout import is_whiteout
+from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 _REMEMBERED: Final = 4096

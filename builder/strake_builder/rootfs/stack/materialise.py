@@ -17,9 +17,9 @@ from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.remove import remove_entry
-from strake_builder.rootfs.files.whiteout import is_whiteout
 from strake_builder.rootfs.spill.names import Names, sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
+from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 
 def apply_layer(layer: str, root: str) -> None:

@@ -13,8 +13,8 @@ from typing import Self
 from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
-from strake_builder.rootfs.files.whiteout import make_whiteout
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
+from strake_builder.rootfs.stack.whiteout import make_whiteout
 
 
 class UpperDirectory:

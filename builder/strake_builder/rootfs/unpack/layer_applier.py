@@ -23,9 +23,9 @@ from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.files.remove import remove_entry
-from strake_builder.rootfs.files.whiteout import is_whiteout, make_whiteout
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
+from strake_builder.rootfs.stack.whiteout import is_whiteout, make_whiteout
 from strake_builder.rootfs.unpack.allowance import ENTRY, MAX_UNPACKED, Allowance
 from strake_builder.rootfs.unpack.implicit_parents import CopyUp, write_implicit_parents
 from strake_builder.rootfs.unpack.members import (

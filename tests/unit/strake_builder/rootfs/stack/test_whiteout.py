@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from strake_builder.rootfs.files.whiteout import is_whiteout, make_whiteout
+from strake_builder.rootfs.stack.whiteout import is_whiteout, make_whiteout
 
 
 @pytest.fixture
