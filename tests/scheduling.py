@@ -12,6 +12,7 @@ from xdist.scheduler import LoadScopeScheduling
 ALONE = {
     "tests/e2e/test_changes.py": "operator",
     "tests/e2e/test_default_cache.py": "operator",
+    "tests/e2e/test_isolation.py": "operator",
     "tests/e2e/test_late.py": "operator",
     "tests/e2e/test_private_git.py": "operator",
     "tests/e2e/test_registries.py": "operator",
