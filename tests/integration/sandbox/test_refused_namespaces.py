@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 
 import pytest
 
@@ -86,3 +87,11 @@ def test_the_operator_reads_it_in_the_result(tmp_path):
     result = json.loads((tmp_path / "result").read_text())
     assert result["reason"] == "IsolationUnavailable"
     assert result["message"].startswith("the isolation nested cannot be had here: ")
+
+
+def test_a_work_directory_in_memory_is_no_secret(builder):
+    """What is kept in memory is linked to, but for a build that is made there."""
+    builder.context("FROM TINY\nRUN --mount=type=cache,target=/c test ! -L /c && echo x > /c/x\n")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as work:
+        done, _ = build(builder, [], "--isolation", "chroot", "--work-dir", work)
+    assert done.returncode == 0, done.stderr

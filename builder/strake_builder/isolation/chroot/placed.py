@@ -24,9 +24,10 @@ from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry
+from strake_builder.rootfs.mounts.memory_directory import SECRETS_PREFIX, SHARED_MEMORY
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
 
-_MEMORY: Final = "/dev/shm"  # noqa: S108 - where secrets are (rootfs/mounts/memory_directory.py)
+_SECRETS: Final = f"{SHARED_MEMORY}/{SECRETS_PREFIX}"
 _OLD: Final = b".strake-%d"
 
 
@@ -89,7 +90,7 @@ def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root
         os.chmod(location.name, 0o1777, dir_fd=location.directory)
         return False
     found = os.stat(mount.source, follow_symlinks=False)
-    if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_MEMORY + "/"):
+    if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_SECRETS):
         _link(mount, location, shares_root=shares_root)
         return False
     if mount.read_only:
@@ -114,7 +115,7 @@ def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
             hint="use Strake's builder image, whose root is free for the step, or --isolation nested",
         )
     source = os.path.realpath(mount.source)
-    if source.startswith(_MEMORY + "/"):
+    if source.startswith(_SECRETS):
         # The file's own mode says who may read it; whoever may must get to it.
         os.chmod(os.path.dirname(source), 0o711)
     os.symlink(source, location.name, dir_fd=location.directory)

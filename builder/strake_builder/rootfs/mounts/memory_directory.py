@@ -10,6 +10,8 @@ from strake_builder.errors import UnsupportedError
 from strake_builder.rootfs.mounts import syscalls
 
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108 - what is made in it gets a random name and mode 0700
+SECRETS_PREFIX: Final = "strake-memory-"
+"""Of the names of the directories that builds keep secrets in, in `SHARED_MEMORY`."""
 _OPTIONS: Final = b"mode=0700,size=64m"
 _MEMORY_TYPES: Final = frozenset({"tmpfs", "ramfs"})
 

@@ -18,7 +18,12 @@ from strake_builder.errors import InvalidRequestError
 from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.mounts import syscalls
-from strake_builder.rootfs.mounts.memory_directory import SHARED_MEMORY, make_shared_memory, mount_memory
+from strake_builder.rootfs.mounts.memory_directory import (
+    SECRETS_PREFIX,
+    SHARED_MEMORY,
+    make_shared_memory,
+    mount_memory,
+)
 from strake_builder.solve.workspace.disk_room import DiskRoom
 from strake_builder.solve.workspace.scratch import make_scratch, remove_abandoned
 from strake_builder.solve.workspace.work_directory import prepare_work_directory
@@ -26,7 +31,6 @@ from strake_builder.solve.workspace.work_directory import prepare_work_directory
 _PATIENCE: Final = 5.0
 """Seconds for the removal of a workspace after the build was stopped: a pod has 20 in all."""
 _MEMORY: Final = "memory"
-_MEMORY_PREFIX: Final = "strake-memory-"
 
 
 class Workspace:
@@ -103,7 +107,7 @@ class Workspace:
     def _new_memory_directory(self) -> str:
         path = os.path.join(self.path, _MEMORY)
         if not self.roots.makes_mounts:
-            shared = make_shared_memory(_MEMORY_PREFIX)
+            shared = make_shared_memory(SECRETS_PREFIX)
             os.symlink(shared, path)
             self._open.callback(remove_tree, shared)
             return shared
@@ -154,6 +158,6 @@ def _remove_shared_memory(workspace: str) -> None:
     with contextlib.suppress(OSError):
         directory, name = os.path.split(os.readlink(os.path.join(workspace, _MEMORY)))
         shared = os.path.join(SHARED_MEMORY, name)
-        is_ours = directory == SHARED_MEMORY and name.startswith(_MEMORY_PREFIX)
+        is_ours = directory == SHARED_MEMORY and name.startswith(SECRETS_PREFIX)
         if is_ours and os.stat(shared, follow_symlinks=False).st_uid == os.geteuid():
             remove_tree(shared)
