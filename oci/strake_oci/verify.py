@@ -56,7 +56,7 @@ class CheckedReader(io.RawIOBase):
             return b"".join(iter(lambda: self._read(PIECE), b""))
         return self._read(size)
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override]
+    def readinto(self, buffer: bytearray | memoryview, /) -> int:  # type: ignore[override] # RawIOBase takes any buffer
         """Fill the buffer with what there is, at least one byte unless at the end."""
         view = memoryview(buffer).cast("B")
         data = self._read(len(view))

@@ -160,4 +160,4 @@ def _wait(problem: Callable[[], str | None], what: object, log: Path) -> None:
     while (found := problem()) is not None:
         if time.monotonic() > deadline:
             raise NotReadyError(f"{what} did not answer within {START_SECONDS} s ({found}): see {log}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # between looks: a program tells nobody that it is ready

@@ -24,7 +24,7 @@ KINDS = {
 NOT_COMPARED = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
 MANY = 1000
 _BASES: dict[Digest, tuple[dict[str, dict], dict[str, object]]] = {}
-"""What lowest layers of many entries hold, by digest: hundreds of images stand on one, and reading it takes a second."""
+"""What lowest layers of many entries hold, by digest: hundreds of images have one as their base, and reading it takes a second."""
 
 
 @dataclass

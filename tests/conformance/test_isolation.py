@@ -15,11 +15,9 @@ from types import MappingProxyType
 
 import pytest
 
-from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
-from tests.conformance.flatten import Flat, compared, flatten
-from tests.conformance.test_images import Bases, bases, changed_paths, config_of, expected_of, expected_paths
+from tests.conformance.test_images import Bases, bases, check_image, expected_of
 from tests.fixtures.building.containers import Container, Kind
 
 __all__ = ["bases"]
@@ -100,17 +98,7 @@ def test_image_is_the_reference_image(
         assert "Traceback" not in done.stderr
         return
     assert done.returncode == 0, done.stdout + done.stderr
-    with bases.registry.client() as client:
-        reference = Reference.parse(destination)
-        image = flatten(client, reference.repository, reference.tag)
-    base = bases.flat.get(expected["base"] or "", Flat(image.config, 0))
-    assert config_of(image) == expected["config"]
-    assert changed_paths(image, base) == expected_paths(expected, base, bases)
-    assert sorted(p for p in base.paths if p not in image.paths and compared(p)) == sorted(
-        expected["removed"]
-    )
-    groups = {group for group in image.link_groups() if group & set(expected["changed"])}
-    assert groups == {frozenset(group) for group in expected["hard_links"]}
+    check_image(destination, expected, bases)
 
 
 def command(case: Case, bases: Bases, destination: str) -> list[str]:

@@ -97,4 +97,4 @@ def until(holds: Callable[[], bool], what: str, look: Callable[[], Any]) -> None
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
-        time.sleep(0.1)
+        time.sleep(0.1)  # between looks: the API server is asked ten times a second at most

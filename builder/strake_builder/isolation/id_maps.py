@@ -62,10 +62,11 @@ def granted_ids(table: str, user: str, number: int) -> tuple[Extent, ...]:
     extents = []
     inside = 1
     for line in table.splitlines():
-        fields = line.strip().split(":")
-        if len(fields) == 3 and fields[0] in {user, str(number)} and all(f.isdecimal() for f in fields[1:]):  # noqa: PLR2004 - name, first, count
-            count = int(fields[2])
-            if count:
-                extents.append(Extent(inside, int(fields[1]), count))
-                inside += count
+        match line.strip().split(":"):
+            case [name, first, count] if name in {user, str(number)} and f"{first}{count}".isdecimal():
+                if int(count):
+                    extents.append(Extent(inside, int(first), int(count)))
+                    inside += int(count)
+            case _:
+                continue
     return tuple(extents)

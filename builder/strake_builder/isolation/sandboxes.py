@@ -28,14 +28,6 @@ class Sandbox(Protocol):
         """Whether the devices of /dev must be among a process's mounts."""
         ...
 
-    def refuse(self, process: Process) -> None:
-        """Make sure that a process can be had as it must be.
-
-        Raises:
-            StepError: it cannot, with what to change.
-        """
-        ...
-
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end in a root, passing its output on line by line.
 

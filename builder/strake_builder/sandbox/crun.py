@@ -123,9 +123,6 @@ class Crun:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def refuse(self, process: Process) -> None:
-        """Every process can be had: namespaces give whatever it needs."""
-
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end, passing its output on line by line.
 

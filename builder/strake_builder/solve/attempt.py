@@ -40,6 +40,7 @@ from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.execute import RunTools, StepExecutor
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
+from strake_builder.solve.steps.networks import require_networks
 from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 
@@ -87,6 +88,7 @@ class Attempt:
                 self._caching = self._look_up(origins)
             else:  # with caches, it may be that nothing must run
                 self._foreign.require_all(parts.evaluated)
+                require_networks(parts.evaluated, inputs.confinement.isolation)
             tools = self._tools(origins)
             if inputs.outputs.push:
                 self._push.begin(self._known_layers())

@@ -135,7 +135,7 @@ class ArchiveWriter(StoreWriter):
 
     def start_upload(self, on_bytes: Callable[[int], None] | None = None) -> FileUpload:
         """Begin to write a blob whose digest is not known yet; it waits in a file until it is."""
-        file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._spool, prefix="strake-", buffering=0))  # noqa: SIM115 the upload closes it
+        file = cast("BinaryIO", tempfile.TemporaryFile(dir=self._spool, prefix="strake-", buffering=0))  # noqa: SIM115 - the upload closes it
         title = "a layer cannot be kept for the archive"
         return FileUpload(file, self._push_file, title, on_bytes=on_bytes)
 

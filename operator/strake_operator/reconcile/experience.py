@@ -1,8 +1,8 @@
 """Which form of the pod a run begins with: from what nodes and namespaces gave to the runs before it.
 
 A node that once gave no nested pod is not asked by every build again. Which node a pod goes to is the
-scheduler's choice, so a run begins with the best form that any node gave lately: on a worse node it comes to
-that node's form by itself. What a namespace's rules refuse holds whatever the node.
+scheduler's choice, so a run begins with the best form that any node gave lately, and retreats by itself where
+a node is worse. What a namespace's rules refuse holds whatever the node.
 
 Each namespace learns for itself: its rules may change pods so that a good node seems to refuse them, and
 nobody makes the builds of others less strict. All of it is a matter of seconds, kept in memory, and forgotten

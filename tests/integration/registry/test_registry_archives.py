@@ -16,7 +16,7 @@ from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.content.images import make_image, make_index
-from tests.fixtures.servers.registry import registry  # noqa: F401 a fixture
+from tests.fixtures.servers.registry import registry  # noqa: F401 - a fixture
 
 
 def skopeo(*arguments) -> str:

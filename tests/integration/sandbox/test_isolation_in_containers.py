@@ -158,10 +158,11 @@ def test_a_program_that_is_not_there(builder, strake):
 
 
 def test_without_a_network_is_refused_with_a_way_out(builder, strake):
-    builder.context("FROM TINY\nRUN --network=none true\n")
+    builder.context("FROM TINY\nRUN echo has run\nRUN --network=none true\n")
     done, _ = strake(Kind("default"))
     assert done.returncode == 6, done.stderr
-    assert "Dockerfile:2: RUN --network=none cannot be had in the isolation chroot" in done.stderr
+    assert "| has run" not in done.stderr, "it was refused before any step"
+    assert "Dockerfile:3: RUN --network=none cannot be had in the isolation chroot" in done.stderr
     assert "--isolation nested" in done.stderr
 
 

@@ -116,7 +116,7 @@ def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
         )
     source = os.path.realpath(mount.source)
     if source.startswith(_SECRETS):
-        # The file's own mode says who may read it; whoever may must get to it.
+        # The file's own mode decides who may read it, so the directory lets everybody through.
         os.chmod(os.path.dirname(source), 0o711)
     os.symlink(source, location.name, dir_fd=location.directory)
 

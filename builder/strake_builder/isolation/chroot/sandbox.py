@@ -24,6 +24,14 @@ from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount
 _GRACE_SECONDS: Final = 3.0
 
 
+def no_network_error() -> StepError:
+    """Return the refusal of `RUN --network=none`, which only a network namespace gives."""
+    return StepError(
+        "RUN --network=none cannot be had in the isolation chroot: no network can be taken away",
+        hint="leave it out, or let the builder have user namespaces (--isolation nested)",
+    )
+
+
 class Chroot:
     """Runs processes in roots. Thread-safe.
 
@@ -58,18 +66,6 @@ class Chroot:
         self._running: set[Spawned] = set()
         self._stopped = False
 
-    def refuse(self, process: Process) -> None:
-        """Make sure that a process can be had as it must be.
-
-        Raises:
-            StepError: it needs what only namespaces give.
-        """
-        if process.network is Network.NONE:
-            raise StepError(
-                "RUN --network=none cannot be had in the isolation chroot: no network can be taken away",
-                hint="leave it out, or let the builder have user namespaces (--isolation nested)",
-            )
-
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end, passing its output on line by line.
 
@@ -82,7 +78,8 @@ class Chroot:
             StepError: the process needs what only namespaces give.
             InternalError: the sandbox was stopped before the process began.
         """
-        self.refuse(process)
+        if process.network is Network.NONE:
+            raise no_network_error()
         renamed = Renamed()
         with contextlib.ExitStack() as scope:
             scope.callback(lambda: self._adopt(root, renamed.untouched()))

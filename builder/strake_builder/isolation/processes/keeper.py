@@ -134,7 +134,7 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         if command["socket_filter"]:
             set_filter(bytes.fromhex(command["socket_filter"]))
         argv = [os.fsencode(word) for word in command["argv"]]
-        os.execvpe(argv[0], argv, {os.fsencode(k): os.fsencode(v) for k, v in command["environment"]})  # noqa: S606 - no shell wanted
+        os.execvpe(argv[0], argv, {os.fsencode(k): os.fsencode(v) for k, v in command["environment"]})  # noqa: S606 - the words are a program's, no shell's
     except FileNotFoundError as error:
         status = _NOT_FOUND
         os.write(refusal, f"{command['argv'][0]}: {error.strerror}".encode(errors="replace"))

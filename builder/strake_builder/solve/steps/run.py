@@ -71,7 +71,6 @@ def execute_run(
         killed_before = oom_kills()
         process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
         refuse_long_arguments(process)
-        sandbox.refuse(process)
         started = room.look()
         outcome = sandbox.run(process, root_path, sink)
         room.look()
