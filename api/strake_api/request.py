@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
+from strake_api.result import DigestText
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -138,6 +139,15 @@ class Cache(Document):
     """Names or numbers of stages whose steps run though there is a result."""
 
 
+class BaseVolume(Document):
+    """A base image that the pod has mounted, for whichever FROM resolves to it."""
+
+    manifest: DigestText
+    """The digest of its manifest for the build's platform."""
+    directory: str
+    """An absolute path: its files, read-only."""
+
+
 class BuildRequest(Document):
     """One build of one image for one platform."""
 
@@ -156,6 +166,8 @@ class BuildRequest(Document):
     ca: CertificatesPEM | None = None
     """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
     cache: Cache = Cache()
+    base_volumes: tuple[BaseVolume, ...] = ()
+    """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
@@ -196,6 +208,7 @@ class BuildRequest(Document):
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
+        paths |= {f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)}
         for name, path in paths.items():
             if path is not None and not PurePosixPath(path).is_absolute():
                 raise ValueError(f"{name} must be an absolute path, not {path!r}")

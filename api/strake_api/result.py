@@ -28,6 +28,8 @@ class BaseImage(Document):
 
     reference: ShownText
     digest: DigestText
+    manifest: DigestText | None = None
+    """Of the build's platform; given where the build needed the files and an image volume can bring them."""
 
 
 class StepCounts(Document):

@@ -74,6 +74,8 @@ class ResolvedImage(TolerantDocument):
 
     reference: str
     digest: str
+    manifest: str | None = None
+    """Of the build's platform: what a later run mounts as a volume, where it can take it from its node."""
 
 
 class SourceStatus(TolerantDocument):

@@ -21,6 +21,10 @@ FORM_ANNOTATION = "strake.dev/isolation-reason"
 """On Jobs: why the form is no stricter one."""
 BUILD_ANNOTATION = "strake.dev/imagebuild"
 """On Jobs and pods: the ImageBuild's name, which may be too long for a label."""
+BASES_ANNOTATION = "strake.dev/base-volumes"
+"""On Jobs: the base images that the pod mounts."""
+PLAIN_ANNOTATION = "strake.dev/base-volumes-reason"
+"""On Jobs: why the pod mounts none, where one that did could not start."""
 CONTAINER = "builder"
 
 _SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
@@ -48,7 +52,8 @@ def certificate_secret(event: str) -> str | None:
 
 
 _FORMS = "|".join(PodForm)
-_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-[a-z0-9]{{5}})?")
+_PLAIN = "plain"
+_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-{_PLAIN})?(-[a-z0-9]{{5}})?")
 
 
 def may_be_a_run(name: str) -> bool:
@@ -56,12 +61,23 @@ def may_be_a_run(name: str) -> bool:
     return _RUN_NAME.fullmatch(name) is not None
 
 
-def job_name(build: str, uid: str, generation: int, attempt: int, form: PodForm = PodForm.NESTED) -> str:
+def job_name(
+    build: str,
+    uid: str,
+    generation: int,
+    attempt: int,
+    form: PodForm = PodForm.NESTED,
+    *,
+    plain: bool = False,
+) -> str:
     """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2-chroot`.
+
+    A run that started again without the volumes of its base images is `hello-4f1c2a-1-plain`.
 
     The middle part keeps builds apart whose names only differ after the cut, or that were made anew.
     """
     unique = hashlib.sha256(f"{uid}/{build}".encode()).hexdigest()[:6]
     suffix = f"-{unique}-{generation}" + (f"-{attempt}" if attempt > 1 else "")
     suffix += "" if form is PodForm.NESTED else f"-{form}"
+    suffix += f"-{_PLAIN}" if plain else ""
     return build.replace(".", "-")[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix

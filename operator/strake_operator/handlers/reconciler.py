@@ -13,6 +13,7 @@ from strake_operator.handlers.experience import Experience
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
+from strake_operator.reconcile.bases import base_volumes
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
@@ -130,9 +131,12 @@ class Reconciler:
 
     def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
         progress = self._follow(key, build, runs)
-        begins = self._experience.beginning(build.namespace, self._clock())
+        now = self._clock()
+        begins = self._experience.beginning(build.namespace, now)
+        refused = self._experience.refused_bases(build.namespace, now)
+        bases = base_volumes(build.status, self._settings, refused)
         if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(build, runs, progress, beginning=begins)
+            return Observation(build, runs, progress, beginning=begins, bases=bases)
         destinations = build.spec.output.destinations
         return Observation(
             build,
@@ -141,6 +145,7 @@ class Reconciler:
             predecessors=self._watched.predecessors(build),
             rivals=self._watched.rivals(build, destinations),
             beginning=begins,
+            bases=bases,
         )
 
     async def _report(self, build: Build, decision: Decision) -> None:
@@ -190,6 +195,8 @@ class Reconciler:
             action.job,
             action.form,
             action.why,
+            action.bases,
+            action.plain,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)

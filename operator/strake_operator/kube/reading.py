@@ -12,10 +12,12 @@ from strake_api.status import ImageBuildStatus
 from strake_operator.isolation import PodForm
 from strake_operator.names import (
     ATTEMPT_LABEL,
+    BASES_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
     FORM_LABEL,
     GENERATION_LABEL,
+    PLAIN_ANNOTATION,
 )
 from strake_operator.reconcile.observed import (
     Build,
@@ -90,6 +92,8 @@ def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = 
         problems=tuple(problems),
         form=form,
         why=(metadata.get("annotations") or {}).get(FORM_ANNOTATION) or None,
+        bases=tuple((metadata.get("annotations") or {}).get(BASES_ANNOTATION, "").split()),
+        plain=(metadata.get("annotations") or {}).get(PLAIN_ANNOTATION) or None,
         started=moment(status["startTime"]) if status.get("startTime") else None,
     )
 
@@ -117,6 +121,7 @@ def read_pod(pod: Object) -> Pod:
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
         node=pod.get("spec", {}).get("nodeName"),
+        since=moment(status["startTime"]) if status.get("startTime") else None,
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
         ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
     )

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from strake_operator.kube.reading import moment, read_pod, read_run
 from strake_operator.names import (
     ATTEMPT_LABEL,
+    BASES_ANNOTATION,
     BUILD_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
     FORM_LABEL,
     GENERATION_LABEL,
+    PLAIN_ANNOTATION,
     UID_LABEL,
 )
 from strake_operator.names import may_be_a_run as is_run
@@ -32,6 +34,7 @@ Name = tuple[str, str]
 
 _METADATA = ("name", "namespace", "creationTimestamp", "deletionTimestamp")
 _LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL, "job-name")
+_ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _ENDED = {"Succeeded", "Failed"}
 
@@ -42,9 +45,7 @@ def slim(body: Object) -> Object:
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     kept: dict[str, Any] = {name: metadata[name] for name in _METADATA if metadata.get(name) is not None}
     kept["labels"] = {name: labels[name] for name in _LABELS if name in labels}
-    kept["annotations"] = {BUILD_ANNOTATION: annotations.get(BUILD_ANNOTATION, "")}
-    if FORM_ANNOTATION in annotations:
-        kept["annotations"][FORM_ANNOTATION] = annotations[FORM_ANNOTATION]
+    kept["annotations"] = {name: annotations[name] for name in _ANNOTATIONS if name in annotations}
     spec = body.get("spec") or {}
     reported = {name: status[name] for name in _STATUS if status.get(name) is not None}
     containers = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from strake_api.values.duration import parse_duration
 from strake_operator.manifests import request as paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
+from strake_operator.manifests.bases import base_image_volumes, pull_secrets
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import placement
@@ -60,6 +61,7 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
+    bases, base_mounts = base_image_volumes(run)
     certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
     return {
         "restartPolicy": "Never",
@@ -68,6 +70,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
+        **pull_secrets(run, spec),
         "containers": [
             {
                 "name": CONTAINER,
@@ -84,10 +87,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": mounts + certificate_mounts,
+                "volumeMounts": mounts + certificate_mounts + base_mounts,
             }
         ],
-        "volumes": volumes + certificates,
+        "volumes": volumes + certificates + bases,
     }
 
 

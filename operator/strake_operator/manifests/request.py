@@ -8,6 +8,7 @@ from strake_api.conversion import build_request
 from strake_api.request import Registries
 from strake_operator.default_cache import cache_repository
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
+from strake_operator.manifests.bases import requested_volumes
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -26,8 +27,17 @@ WORK_DIRECTORY = "/strake/work"
 TEMPORARY_DIRECTORY = "/strake/tmp"
 
 
-def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> BuildRequest:
-    """Return the request of a spec, with the paths where the pod mounts things."""
+def request_for(
+    spec: ImageBuildSpec, namespace: str, settings: Settings, bases: tuple[str, ...] = ()
+) -> BuildRequest:
+    """Return the request of a spec, with the paths where the pod mounts things.
+
+    Args:
+        spec: A validated spec.
+        namespace: The build's.
+        settings: The platform's settings.
+        bases: The base images that the pod mounts.
+    """
     request = build_request(
         spec,
         config_map_directory=CONTEXT_DIRECTORY,
@@ -41,7 +51,9 @@ def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> Bui
         ),
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
-    return request.model_copy(update={"args": args, "ca": settings.registries.ca})
+    return request.model_copy(
+        update={"args": args, "ca": settings.registries.ca, "base_volumes": requested_volumes(bases)}
+    )
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
@@ -51,5 +63,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {REQUEST_FILE: request_for(spec, run.namespace, settings).to_json()},
+        "data": {REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
     }

@@ -20,6 +20,7 @@ from strake_api.status import IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
+from strake_operator.reconcile.bases import seconds_for_volumes
 from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
 from strake_operator.reconcile.decision import (
     AGAIN_SECONDS,
@@ -86,13 +87,18 @@ def _of_generation(
         # Given up: what is left of it goes, and the next attempt starts beside it.
         again = _start(seen, status, attempts + 1, now)
         return replace(again, actions=(*_stops(seen.runs, now), *again.actions))
-    run = max(seen.runs, key=lambda run: (run.attempt, run.form.rank), default=None)
+    run = max(seen.runs, key=_latest, default=None)
     if run is None or run.attempt < attempts:
         return _without_run(seen, status, now)
     decision = _of_run(seen, spec, run, status, settings, now)
     # Of an attempt that was started again in another form the first Job goes.
     refused = [each for each in seen.runs if each.attempt == run.attempt and each is not run]
     return replace(decision, actions=(*decision.actions, *_stops(refused, now)))
+
+
+def _latest(run: BuilderRun) -> tuple[int, int, bool]:
+    """Return the order in which runs of a generation follow each other."""
+    return run.attempt, run.form.rank, run.plain is not None
 
 
 def _of_run(
@@ -192,7 +198,7 @@ def _start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datet
     message = again or "the builder pod is about to start"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, attempt, form, why),),
+        (StartRun(name, build.generation, attempt, form, why, seen.bases),),
     )
 
 
@@ -273,7 +279,8 @@ def _going_on(
     else:
         words = last_words(run)
         message = f"the builder pod starts: {words}" if words else "the builder pod starts"
-    return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), left)
+    again = soonest(left, seconds_for_volumes(run, now))
+    return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), again)
 
 
 def _blocked(

@@ -9,6 +9,7 @@ from strake_operator.isolation import PodForm
 
 if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.bases import BaseLesson
     from strake_operator.reconcile.experience import Lesson
 
 AGAIN_SECONDS = 15.0
@@ -25,6 +26,10 @@ class StartRun:
     form: PodForm = PodForm.NESTED
     why: str | None = None
     """Why the form is no stricter one."""
+    bases: tuple[str, ...] = ()
+    """The base images that the pod mounts."""
+    plain: str | None = None
+    """Why it mounts none, where one that did could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,5 +58,5 @@ class Decision:
     requeue_after: float | None = None
     status_first: bool = False
     """Whether the status is written before the actions, since it says whose doing they are."""
-    lessons: tuple[Lesson, ...] = ()
+    lessons: tuple[Lesson | BaseLesson, ...] = ()
     """What was learned about a node or a namespace, for the runs after this one."""

@@ -78,6 +78,8 @@ class Pod:
     """Its node does not answer any more."""
     node: str | None = None
     """Where it runs, once that is settled."""
+    since: datetime | None = None
+    """When the node's kubelet took note of it."""
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
 
@@ -115,6 +117,10 @@ class BuilderRun:
     """What its pod asks for."""
     why: str | None = None
     """Why the form is no stricter one."""
+    bases: tuple[str, ...] = ()
+    """The base images that its pod mounts."""
+    plain: str | None = None
+    """Why it mounts none, where one that did could not start."""
     started: datetime | None = None
     """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
 
@@ -133,3 +139,5 @@ class Observation:
     """Other ImageBuilds of the namespace with a destination of this one: (destination, name)."""
     beginning: Beginning = STRICTEST
     """The form that a run begins with, from what the runs before it were given."""
+    bases: tuple[str, ...] = ()
+    """The base images that a run's pod mounts as it begins."""

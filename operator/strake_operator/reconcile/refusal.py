@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
 from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
+from strake_operator.reconcile.bases import BaseLesson
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
+from strake_operator.reconcile.experience import Lesson, shown_reason
 from strake_operator.reconcile.limits import seconds_since
 from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
 
@@ -48,8 +50,14 @@ def refused(
     before = moves.begin(seen.build.status, seen.build.generation, now)
     lesson = lesson_of_refusal(seen.build.namespace, actions, message, settings)
     if lesson is not None:
-        # It is the form of the pod that is refused: the next look begins with another.
-        words = f"starting as {lesson.form.kind}: {lesson.why}"
+        # It is the form of the pod that is refused, or its volumes: the next reconcile begins with another.
+        match lesson:
+            case Lesson():
+                words = f"starting as {lesson.form.kind}: {lesson.why}"
+            case BaseLesson():
+                words = f"starting without base images from the node: {shown_reason(None, message)}"
+            case _:
+                assert_never(lesson)
         return Decision(
             moves.pending(before, ProgressReason.POD_PENDING, words, now), (), 0.0, lessons=(lesson,)
         )

@@ -51,6 +51,7 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     try:
@@ -69,6 +70,7 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
             push=push,
         ),
         registries=requested_access(request.registries),
+        volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
         max_unpacked=max_unpacked,
     )
 

@@ -104,6 +104,24 @@ def test_every_path_of_the_request_is_mounted(spec):
         assert any(path == mount or path.startswith(mount + "/") for mount in mounts), path
 
 
+def test_base_images_are_mounted_where_the_request_says():
+    bases = tuple(f"r.example/base{number}@sha256:{str(number) * 64}" for number in range(2))
+    based = replace(RUN, bases=bases)
+    request = BuildRequest.model_validate_json(
+        request_config_map(based, FULL, SETTINGS)["data"]["request.json"]
+    )
+    pod = builder_job(based, FULL, SETTINGS)["spec"]["template"]["spec"]
+    images = {each["name"]: each["image"] for each in pod["volumes"] if "image" in each}
+    mounts = {each["mountPath"]: each for each in pod["containers"][0]["volumeMounts"]}
+    for volume, base in zip(request.base_volumes, bases, strict=True):
+        mount = mounts[volume.directory]
+        assert mount["readOnly"]
+        assert images[mount["name"]] == {"reference": base, "pullPolicy": "IfNotPresent"}
+        assert base.endswith(f"@{volume.manifest}")
+    assert pod["imagePullSecrets"] == [{"name": "pull-me"}]
+    assert "imagePullSecrets" not in pod_of(FULL)
+
+
 def test_secrets_are_mounted_by_name_and_never_copied():
     volumes = {volume["name"]: volume for volume in pod_of(FULL)["volumes"]}
     assert volumes["push"]["secret"]["secretName"] == "push-me"
