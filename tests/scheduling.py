@@ -10,6 +10,7 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 ALONE = {
+    "tests/e2e/test_base_volumes.py": "operator",
     "tests/e2e/test_changes.py": "operator",
     "tests/e2e/test_default_cache.py": "operator",
     "tests/e2e/test_isolation.py": "operator",

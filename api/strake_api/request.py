@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
-from strake_api.result import DigestText
+from strake_api.values.digest import DigestText
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 

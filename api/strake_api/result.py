@@ -12,15 +12,13 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from strake_api.models.document import Document, ShownText
 from strake_api.reasons import FailureReason
+from strake_api.values.digest import DigestText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes. From the kubelet: a longer message loses its beginning or its end."""
-
-DigestText = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-zA-Z=_-]+$", max_length=256)]
-"""A digest in the grammar of the OCI image specification."""
 
 
 class BaseImage(Document):

@@ -74,8 +74,16 @@ def retreat(
             after = form_after(run.form, words, settings.isolation)
     if after is not None:
         return _start(seen, run, after, words, status, now)
-    missing = missing_volume(run, now) if ended is None else None
+    missing = _missing_volume(run, now) if ended is None else None
     return None if missing is None else _start_plain(seen, run, missing, status, now)
+
+
+def _missing_volume(run: BuilderRun, now: datetime) -> tuple[str | None, str] | None:
+    """Return the volume that a run does not get: from the cluster's rules, or from the kubelet."""
+    found = blocker(run) if run.pod is None else None
+    if found is not None and not found.temporary and refused_volume(found.words, run.bases):
+        return None, found.words
+    return missing_volume(run, now)
 
 
 def retreat_at_last(
@@ -102,9 +110,7 @@ def _start(
     # What the cluster refused of the form after this one already is not asked again.
     form = max(after, seen.beginning.form, key=lambda each: each.rank)
     bases = () if run.plain else seen.bases
-    name = job_name(
-        build.name, build.uid, build.generation, run.attempt, form, plain=run.plain is not None
-    )
+    name = job_name(build.name, build.uid, build.generation, run.attempt, form, plain=run.plain is not None)
     started = status.model_copy(
         update={"job": name, "isolation": IsolationStatus(kind=form.kind, reason=why), "blocked_since": None}
     )

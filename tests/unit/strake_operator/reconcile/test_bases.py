@@ -78,7 +78,10 @@ def test_a_run_begins_with_the_volumes():
 
 def begun(container, since=NOW, **changes):
     made = run(
-        job=FIRST, bases=(DEBIAN, LISTED), pod=pod(container, phase="Pending", node="n1", since=since), **changes
+        job=FIRST,
+        bases=(DEBIAN, LISTED),
+        pod=pod(container, phase="Pending", node="n1", since=since),
+        **changes,
     )
     return replace(BEGUN, runs=(made,))
 
@@ -106,6 +109,16 @@ def test_the_same_attempt_starts_again_without_a_volume_that_does_not_come(conta
     assert "without base images from the node" in decision.status.progress
     assert decision.status.job == PLAIN
     assert decision.status.attempts == 1
+
+
+def test_a_rule_against_image_volumes_costs_no_attempt_either():
+    denied = problem("Error creating: policy x denied request: no image volumes here", reason="FailedCreate")
+    refusing = replace(begun(None).runs[0], pod=None, problems=(denied,))
+    decision = decide(replace(BEGUN, runs=(refusing,)), SETTINGS, NOW)
+    assert decision.actions[0].job == PLAIN
+    assert decision.lessons == (BaseLesson("team", None),)
+    late = replace(refusing, problems=(replace(denied, message="Error creating: volumes: timed out"),))
+    assert not decide(replace(BEGUN, runs=(late,)), SETTINGS, NOW).actions
 
 
 def test_a_pull_that_takes_too_long_is_given_up_on_time():
