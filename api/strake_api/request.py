@@ -114,6 +114,8 @@ class Registries(Document):
     """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
     pull_config: str | None = None
     """Path of a mounted Docker config file with credentials for base images."""
+    gateway: str | None = None
+    """Path of the gateway's socket: then it alone reads the two files, and the builder speaks to it."""
     hosts: dict[RegistryHost, RequestedRegistry] = Field(default_factory=dict)
     """How registries are reached, by host. A matter of the platform, never of a spec."""
 
@@ -204,6 +206,7 @@ class BuildRequest(Document):
             "workDirectory": self.work_directory,
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
+            "registries.gateway": self.registries.gateway,
             "source.directory.path": self.source.directory.path if self.source.directory else None,
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,14 +46,14 @@ def execute(arguments: argparse.Namespace) -> int:
     )
 
 
-def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
+def read_request(path: str) -> BuildRequest:
+    """Return the request in a file, and trust the CAs that it names.
+
+    Raises:
+        InvalidRequestError: it cannot be read, or is none.
+    """
     from strake_api.request import BuildRequest
     from strake_builder.cli import ca_bundle
-    from strake_builder.cli.registry_access import requested_access
-    from strake_builder.cli.registry_credentials import mounted_credentials
-    from strake_builder.context.git_credentials import mounted_git_credentials
-    from strake_builder.solve.images.volumes import read_volumes
-    from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     try:
         with validated(f"the request {path}"):
@@ -61,15 +62,30 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
         raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
+    return request
+
+
+def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
+    from strake_builder.cli.registry_access import await_gateway, requested_access, through_gateway
+    from strake_builder.cli.registry_credentials import GATEWAY, mounted_credentials
+    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.solve.images.volumes import read_volumes
+    from strake_builder.solve.inputs import BuildCredentials, BuildInputs
+
+    request = read_request(path)
     git = request.source.git.credentials if request.source.git is not None else None
-    push = mounted_credentials(request.registries.push_config)
+    credentials = BuildCredentials(git=mounted_git_credentials(git) if git is not None else None)
+    gateway, access = request.registries.gateway, requested_access(request.registries)
+    if gateway is not None:
+        await_gateway(gateway)
+        access = through_gateway(access, gateway)
+        credentials = replace(credentials, pull=GATEWAY, push=GATEWAY)
+    else:
+        push = mounted_credentials(request.registries.push_config)
+        credentials = replace(credentials, pull=_pull_credentials(request, push), push=push)
     return request, BuildInputs(
-        credentials=BuildCredentials(
-            git=mounted_git_credentials(git) if git is not None else None,
-            pull=_pull_credentials(request, push),
-            push=push,
-        ),
-        registries=requested_access(request.registries),
+        credentials=credentials,
+        registries=access,
         volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
         max_unpacked=max_unpacked,
     )
