@@ -35,7 +35,7 @@ def test_every_need_has_a_marker():
         ("unit/strake_api/test_text.py", (), set()),
         ("unit/strake_builder/rootfs/files/test_copy.py", (), {"root"}),
         ("contract/test_oci_client.py", ("tests.fixtures.building.go_tools",), {"registry", "go"}),
-        ("e2e/test_cache.py", (), {"root", "registry", "go", "cluster"}),
+        ("e2e/registries/test_cache.py", (), {"root", "registry", "go", "cluster"}),
     ],
 )
 def test_what_a_test_needs(path, origins, found):
