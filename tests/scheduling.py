@@ -36,7 +36,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no t
         return ALONE.get(file, file)
 
 
-def place(path: str) -> tuple[int, bool]:
+def sort_key(path: str) -> tuple[int, bool]:
     """Return a key to sort tests by.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduling import ALONE, BY_PARAMETER, LONG, SUITES, ByFile, place
+from tests.scheduling import ALONE, BY_PARAMETER, LONG, SUITES, ByFile, sort_key
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -31,7 +31,7 @@ def test_who_needs_the_operator_alone_is_in_the_table():
     assert asking
     assert asking <= set(ALONE)
     assert all(
-        place(each) < place(other)
+        sort_key(each) < sort_key(other)
         for each in asking
         for other in (*LONG, "tests/e2e/registries/test_cache.py")
     )
