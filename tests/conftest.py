@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from tests.fixtures.shared import CLUSTER, SharedRun
 from tests.needs import MARKERS, needs
-from tests.scheduling import ByFile, place
+from tests.scheduling import ByFile, sort_key
 from tests.setup.programs import missing_packages
 from tests.setup.started import StartedPrograms
 
@@ -63,8 +63,10 @@ class _Workers:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node) -> None:
-        told = node.config.stash[_UNDECLARED]
-        told += [line for line in getattr(node, "workeroutput", {}).get(_OUTPUT, []) if line not in told]
+        undeclared = node.config.stash[_UNDECLARED]
+        undeclared += [
+            line for line in getattr(node, "workeroutput", {}).get(_OUTPUT, []) if line not in undeclared
+        ]
 
 
 class _Cluster:
@@ -136,7 +138,7 @@ def shared_run(request: pytest.FixtureRequest) -> SharedRun:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; in a worker, bring them into the order in which they begin."""
     if _is_worker(config):
-        items.sort(key=lambda item: place(item.nodeid.partition("::")[0]))
+        items.sort(key=lambda item: sort_key(item.nodeid.partition("::")[0]))
     for item in items:
         if item.path.is_relative_to(_TESTS):
             path = item.path.relative_to(_TESTS).as_posix()

@@ -20,7 +20,7 @@ MARKERS = {
     "cluster": "needs the test cluster of tests/cluster",
 }
 """Marker → its line in `pytest --markers`."""
-PLACES = {
+BY_PATH = {
     "conformance": ("root", "registry"),
     "contract/test_oci": ("registry",),
     "contract/test_rootfs": ("root",),
@@ -54,5 +54,5 @@ def needs(path: str, origins: Iterable[str]) -> frozenset[str]:
         path: The test's file, from tests/, with slashes.
         origins: The modules that define what the test's own module holds.
     """
-    by_path = {need for prefix, wanted in PLACES.items() if path.startswith(prefix) for need in wanted}
+    by_path = {need for prefix, wanted in BY_PATH.items() if path.startswith(prefix) for need in wanted}
     return frozenset(by_path | {IMPORTS[name] for name in origins if name in IMPORTS})

@@ -10,18 +10,18 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 ALONE = {
-    "tests/e2e/test_base_volumes.py": "operator",
-    "tests/e2e/test_changes.py": "operator",
-    "tests/e2e/test_default_cache.py": "operator",
-    "tests/e2e/test_isolation.py": "operator",
-    "tests/e2e/test_late.py": "operator",
-    "tests/e2e/test_private_git.py": "operator",
-    "tests/e2e/test_registries.py": "operator",
+    "tests/e2e/registries/test_base_volumes.py": "operator",
+    "tests/e2e/outcomes/test_changes.py": "operator",
+    "tests/e2e/registries/test_default_cache.py": "operator",
+    "tests/e2e/isolation/test_isolation.py": "operator",
+    "tests/e2e/outcomes/test_late.py": "operator",
+    "tests/e2e/sources/test_private_git.py": "operator",
+    "tests/e2e/registries/test_registries.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")
 """Files that take so long that several workers share them: by a test's last parameter, with which it shares what is cached."""
-LONG = ("tests/e2e/test_lost_node.py", "tests/e2e/test_trouble.py")
+LONG = ("tests/e2e/trouble/test_lost_node.py", "tests/e2e/trouble/test_trouble.py")
 """Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
 SUITES = ("conformance", "integration", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin. Those of e2e do when the operator is free again."""
@@ -37,7 +37,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no t
         return ALONE.get(file, file)
 
 
-def place(path: str) -> tuple[int, bool]:
+def sort_key(path: str) -> tuple[int, bool]:
     """Return a key to sort tests by.
 
     Args:

@@ -77,7 +77,7 @@ def _absolute(path: str) -> str:
 
 RegistryHost = Annotated[str, Field(max_length=261), AfterValidator(_host)]
 """A registry's `host` or `host:port`, as it stands in the names of its images."""
-MirrorPlace = Annotated[str, Field(max_length=512), AfterValidator(_mirror)]
+MirrorLocation = Annotated[str, Field(max_length=512), AfterValidator(_mirror)]
 """A mirror's `host[:port][/prefix]`; the prefix goes before a repository's path."""
 CertificatesPEM = Annotated[str, Field(max_length=CA_LIMIT), AfterValidator(_certificates)]
 """Certificates in PEM, as many as there are."""
@@ -87,7 +87,7 @@ SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", m
 class RegistryAccess(Document):
     """How one registry is reached. Without a word about it: by TLS that the system's CAs vouch for."""
 
-    mirrors: Annotated[tuple[MirrorPlace, ...], Field(max_length=16)] = ()
+    mirrors: Annotated[tuple[MirrorLocation, ...], Field(max_length=16)] = ()
     """Asked in order before the registry, for pulls only. How they are reached is set under their names."""
     mirrors_only: bool = False
     """Do not ask the registry itself when no mirror has an image."""

@@ -47,7 +47,7 @@ class PodForm(StrEnum):
 
     @property
     def kind(self) -> IsolationKind:
-        """What the builder is told to use."""
+        """The way of isolation that the builder gets as a flag."""
         return "nested" if self in {PodForm.NESTED, PodForm.MASKED} else "chroot"
 
     @property

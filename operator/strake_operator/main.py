@@ -24,7 +24,7 @@ PROGRESS_SECONDS = 1.0
 
 
 async def serve(settings: Settings, registries: RegistriesSource, liveness: str) -> None:
-    """Reconcile ImageBuilds until the process is told to stop."""
+    """Reconcile ImageBuilds until a signal stops the process."""
     watched = Watched()
     async with connect(watched) as cluster:
         follower = Follower(cluster.log_lines)

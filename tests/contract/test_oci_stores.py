@@ -175,7 +175,7 @@ def test_manifest_that_is_too_long_is_not_read(store):
         store.manifest(descriptor)
 
 
-def test_manifest_of_another_size_than_is_said(store):
+def test_manifest_of_another_size_than_its_descriptors(store):
     image = make_image(b"layer")
     image.write(store, "v1")
     with pytest.raises(OCIError, match="bytes, expected"):

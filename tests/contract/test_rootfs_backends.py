@@ -50,7 +50,7 @@ def test_a_step_that_does_nothing_changes_nothing(step, tmp_path):
     assert step([make_layer(tmp_path / "base", a__f="1")], lambda _: None) == []
 
 
-def test_nothing_below_is_an_empty_root(step):
+def test_no_lower_layers_are_an_empty_root(step):
     assert step([], lambda root: os.rmdir(root + "/x") if os.listdir(root) else None) == []
 
 

@@ -20,7 +20,7 @@ def kind(request):
 def step(kind, tmp_path):
     work = tmp_path / "work"
     work.mkdir()
-    return lambda below, act, **options: layer_of(kind, work, below, act, **options)
+    return lambda lower, act, **options: layer_of(kind, work, lower, act, **options)
 
 
 def kinds(members) -> dict[str, tuple[bytes, str]]:

@@ -1,4 +1,4 @@
-"""A small registry in memory that can be told to misbehave in ways that no real one can be made to show.
+"""A small registry in memory that misbehaves on request in ways that no real one can be made to show.
 
     with FaultyRegistry() as registry:
         registry.add(faults.drop_download(after=1000))

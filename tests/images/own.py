@@ -56,7 +56,7 @@ def own_layout(target: str, say: Callable[[str], None]) -> Path:
 
     Args:
         target: a stage of the Dockerfile.
-        say: is told of what takes time.
+        say: called with what takes time.
 
     Raises:
         OwnImageError: the build failed.

@@ -55,7 +55,7 @@ def contained(tmp_path):
         }
         (tmp_path / "config.json").write_text(json.dumps(config))
         name = f"test-{secrets.token_hex(4)}"
-        # crun refuses to run where both cgroup versions are mounted, even when told to leave them alone.
+        # crun refuses to run where both cgroup versions are mounted, even when it is to leave them alone.
         alone = [
             "unshare",
             "--mount",

@@ -49,7 +49,7 @@ class StartedPrograms:
             self.add(arguments[0], arguments[1], None)  # type: ignore[arg-type] # as os documents the event
 
     def add(self, executable: str | bytes | None, words: Sequence[object], path: str | bytes | None) -> None:
-        """Note the start of a program, and of those that it is told to start.
+        """Note the start of a program, and of those that its arguments name.
 
         Args:
             executable: The program; None for the first of the words.

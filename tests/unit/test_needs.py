@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.needs import MARKERS, PLACES, needs
+from tests.needs import BY_PATH, MARKERS, needs
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("path", PLACES)
-def test_every_place_is_there(path):
+@pytest.mark.parametrize("path", BY_PATH)
+def test_every_path_is_there(path):
     folder, _, beginning = path.rpartition("/")
     assert list((TESTS / folder).glob(f"{beginning}*"))
 
@@ -26,7 +26,7 @@ def test_no_folder_is_passed_over(request):
 
 
 def test_every_need_has_a_marker():
-    assert {need for wanted in PLACES.values() for need in wanted} == set(MARKERS)
+    assert {need for wanted in BY_PATH.values() for need in wanted} == set(MARKERS)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_every_need_has_a_marker():
         ("unit/strake_api/test_text.py", (), set()),
         ("unit/strake_builder/rootfs/files/test_copy.py", (), {"root"}),
         ("contract/test_oci_client.py", ("tests.fixtures.building.go_tools",), {"registry", "go"}),
-        ("e2e/test_cache.py", (), {"root", "registry", "go", "cluster"}),
+        ("e2e/registries/test_cache.py", (), {"root", "registry", "go", "cluster"}),
     ],
 )
 def test_what_a_test_needs(path, origins, found):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scheduling import ALONE, BY_PARAMETER, LONG, SUITES, ByFile, place
+from tests.scheduling import ALONE, BY_PARAMETER, LONG, SUITES, ByFile, sort_key
 
 TESTS = Path(__file__).resolve().parents[1]
 
@@ -24,13 +24,17 @@ def test_every_suite_has_its_turn():
 def test_who_needs_the_operator_alone_is_in_the_table():
     """Others, which use it, come later: they would wait for it."""
     asking = {
-        f"tests/e2e/{each.name}"
-        for each in (TESTS / "e2e").glob("test_*.py")
+        str(each.relative_to(TESTS.parent))
+        for each in (TESTS / "e2e").rglob("test_*.py")
         if "platform.changed(" in each.read_text()
     }
     assert asking
     assert asking <= set(ALONE)
-    assert all(place(each) < place(other) for each in asking for other in (*LONG, "tests/e2e/test_cache.py"))
+    assert all(
+        sort_key(each) < sort_key(other)
+        for each in asking
+        for other in (*LONG, "tests/e2e/registries/test_cache.py")
+    )
 
 
 def unit(test):

@@ -39,7 +39,7 @@ def test_a_page_names_no_other_version_of_the_images(page):
         assert tag == VERSION
 
 
-def test_the_changelog_has_a_place_for_the_version_to_come():
+def test_the_changelog_has_a_section_for_the_version_to_come():
     headings = re.findall(r"^## \[?([^\]\s]+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert headings[0] == "Unreleased"
     assert len(headings) == len(set(headings))

@@ -32,7 +32,7 @@ _GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 @dataclass(frozen=True, slots=True)
 class Validators:
-    """What a server says by which a file can be told from a later one (RFC 9110, section 8.8).
+    """What of a server's answer distinguishes a file from a later one (RFC 9110, section 8.8).
 
     Attributes:
         etag: its ETag, or empty.

@@ -31,7 +31,7 @@ _META_MAX: Final = 8192
 _PREFIX: Final = "download-"
 
 Hold = Callable[[str, int | None], None]
-"""Told (name, size) of what is used; the size only of what is new. Nobody removes it from then on."""
+"""With the name and size of what is used; the size only of what is new. Nobody removes it from then on."""
 
 
 class Downloads:

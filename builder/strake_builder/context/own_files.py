@@ -29,8 +29,8 @@ def own_patterns(context: str, work_directory: str, cache_directory: str | None)
         cache_directory: what outlives a build, if anything does.
 
     Raises:
-        InvalidRequestError: the cache directory is the context itself, where its files cannot be told
-            apart.
+        InvalidRequestError: the cache directory is the context itself, where its files cannot be
+            distinguished.
     """
     work = _inside(context, work_directory)
     patterns = [] if work is None else [_escaped(work) if work else f"{WORKSPACE_PREFIX}*"]

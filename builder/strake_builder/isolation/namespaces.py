@@ -121,7 +121,7 @@ def make_mounts_private() -> None:
     """
     syscalls.mount(b"none", b"/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
     if os.path.isdir(_HYBRID_CGROUPS):
-        # crun refuses to run where both cgroup versions are mounted, even when told to leave them alone.
+        # crun refuses to run where both cgroup versions are mounted, even when it is to leave them alone.
         try:
             syscalls.unmount(_HYBRID_CGROUPS)
         except OSError:  # it came from outside the user namespace, which may only cover it

@@ -70,7 +70,7 @@ def open_sandbox(
         directory: an existing directory, for what it writes down.
         roots: makes the roots that steps run in.
         in_use: paths that the builder works with, which must not be moved away.
-        warn: told of what deserves a look.
+        warn: called with each warning.
     """
     isolation, spawner = confinement.isolation, confinement.spawner
     match isolation.way:

@@ -90,7 +90,7 @@ def _zstd(level: int) -> Compressor:
 
 
 class DecompressedStream:
-    """The plain bytes of a possibly compressed stream, its format told from its first bytes.
+    """The plain bytes of a possibly compressed stream, its format recognised by its first bytes.
 
     A read never takes much more memory than it returns, however well the stream is packed. The
     packed stream is read to its very end, so that a digest over it covers everything.

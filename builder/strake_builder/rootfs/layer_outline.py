@@ -67,7 +67,7 @@ def outline_layer(
     Args:
         source: the tar stream, not compressed.
         directory: an empty directory.
-        lowest: nothing is below this layer.
+        lowest: there is no layer under this one.
         gaps: where to note the directories that the layer leaves to lower ones (`implicit_parents`).
         scratch: a directory on disk, for what is noted.
         limit: bytes that the layer may take when it is unpacked, see `Allowance`.
@@ -90,7 +90,7 @@ def outline_layer(
 
 
 def could_be_same(known: bytes, found: os.stat_result) -> bool:
-    """Say whether what a step wrote may be what a layer had in its place, which only the content tells.
+    """Say whether what a step wrote may be what a layer had at its path, which only the content tells.
 
     Args:
         known: of the layer's, from `LayerOutline.files`.

@@ -48,7 +48,7 @@ def outline_of(lowers: Sequence[str], upper: str, destination: bytes, *, account
     Args:
         lowers: the lower layers of the step, topmost first.
         upper: what the step wrote.
-        destination: where it was told to write; the way there is part of the outline.
+        destination: where it writes; the way there is part of the outline.
         accounts: the step looks up users and groups.
 
     Raises:

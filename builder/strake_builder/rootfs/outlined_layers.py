@@ -57,7 +57,7 @@ class OutlinedLayers:
 
         Args:
             layers: their outlines, bottom first.
-            gaps: where was noted what each leaves to those below.
+            gaps: the implicit parents that each has, as noted.
             scratch: a directory on disk, for what is noted.
             lock: held by the caller; later by the stack, when it looks at what was noted.
 
@@ -117,7 +117,7 @@ class OutlinedLayers:
 def _check_files(layer: LayerOutline, passable: DiskMap) -> None:
     for path in layer.files:
         if passable.get(path) is not None:
-            raise UnfitForOutlineError(f"the file {path!r} hides what is below it")
+            raise UnfitForOutlineError(f"the file {path!r} hides what lower layers have there")
 
 
 def _check_gaps(noted: str, lowers: Sequence[LayerOutline]) -> None:

@@ -110,10 +110,10 @@ def _of_the_builders_network() -> list[tuple[str, _Line]]:
 
 
 def _assembled(lines: list[tuple[str, _Line]]) -> bytes:
-    places = {label: place for place, (label, _) in enumerate(lines) if label}
+    positions = {label: position for position, (label, _) in enumerate(lines) if label}
     written = bytearray()
-    for place, (_, (code, operand, equal, other)) in enumerate(lines):
-        jumps = [places[label] - place - 1 if label else 0 for label in (equal, other)]
+    for position, (_, (code, operand, equal, other)) in enumerate(lines):
+        jumps = [positions[label] - position - 1 if label else 0 for label in (equal, other)]
         written += struct.pack("=HBBI", code, *jumps, operand)
     return bytes(written)
 

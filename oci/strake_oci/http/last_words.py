@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from strake_oci.cancellation import Cancellation
 
 LAST_WORDS: Final = 0.5
-"""Seconds after a cancellation in which a registry may still be told to forget an upload."""
+"""Seconds after a cancellation in which an upload may still be cancelled at its registry."""
 
 SHORT_WORDS: Final = 1.0
 """Seconds that this may take where nothing was cancelled."""

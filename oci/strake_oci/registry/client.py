@@ -49,7 +49,7 @@ class RegistryClient:
         settings: Insecure registries, TLS, mirrors, time limits. The default speaks TLS to everyone.
         credentials: Where to find them; by default everything is anonymous.
         retry: How hard to try.
-        warn: Told once of each mirror that served something else than it was asked for, from any thread.
+        warn: Called once for each mirror that served something else than it was asked for, from any thread.
         cancellation: Stops the client.
 
     Example:
@@ -304,7 +304,7 @@ class RegistryClient:
     def stop(self) -> None:
         """End whatever is under way within a second, from any thread; nothing can be done any more.
 
-        What is under way raises StoppedError. Registries are told to forget uploads, if that takes no time.
+        What is under way raises StoppedError. Uploads are cancelled at registries, if that takes no time.
         """
         self._cancellation.cancel(OCIError("the registry client was stopped"))
 

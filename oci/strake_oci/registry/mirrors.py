@@ -43,7 +43,7 @@ class MirrorRecord:
 
     Args:
         clock: Seconds, monotonic.
-        warn: Told once of each mirror that served something else than it was asked for.
+        warn: Called once for each mirror that served something else than it was asked for.
     """
 
     def __init__(

@@ -146,7 +146,7 @@ def parse(data: bytes, media_type: str = "") -> Manifest | Index:
 
 
 class _AnyManifestModel(WireModel):
-    """The fields of manifest.md and image-index.md together, so that a mixture can be told."""
+    """The fields of manifest.md and image-index.md together, so that a mixture is recognised."""
 
     schema_version: Annotated[int, Field(alias="schemaVersion")]
     media_type: Annotated[Text, Field(alias="mediaType")] = ""

@@ -229,7 +229,7 @@ class Reconciler:
 
 
 def _started(status: ImageBuildStatus) -> str:
-    """Return what is told of a Job, with the reason where its pod is isolated less than it might be."""
+    """Return the message of an event, with the reason where its pod is isolated less than it might be."""
     isolation = status.isolation
     less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
     return f"started Job {status.job}{less}"

@@ -147,7 +147,7 @@ def test_what_is_no_platform_to_build_for_is_refused(builder, platform, words):
     assert words in done.stderr
 
 
-def test_a_base_image_of_another_platform_is_told(builder):
+def test_a_base_image_of_another_platform_is_a_warning(builder):
     builder.context("FROM TINY\nCOPY Dockerfile /")
     done = builder.run("--platform", f"linux/{OTHER}", "--no-push")
     assert done.returncode == 0, done.stderr

@@ -32,7 +32,7 @@ WORKDIR /somewhere/new
 """
 
 
-class Place:
+class Workplace:
     """A context with the same files as any other, in a directory of its own, made in an order of its own."""
 
     def __init__(self, builder, directory: Path, names: list[str], made: float) -> None:
@@ -88,8 +88,8 @@ def contexts(builder, tmp_path):
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="strake-test-other-place-") as other:
         assert os.stat(other).st_dev != tmp_path.stat().st_dev
         now = time.time()
-        one = Place(builder, tmp_path / "one", names, now - 86_400)
-        two = Place(builder, Path(other), names[::-1], now - 5_000)
+        one = Workplace(builder, tmp_path / "one", names, now - 86_400)
+        two = Workplace(builder, Path(other), names[::-1], now - 5_000)
         assert os.listdir(one.context / "d0") != os.listdir(two.context / "d0")
         yield one, two
 

@@ -14,7 +14,7 @@ from tests.fixtures.building.file_systems import ext4
 from tests.fixtures.content.hostile_images import HostileImages
 
 VALUE = "x" * 20_000
-TOLD = "the extended attribute 'user.large' of 'file' (20,000 bytes) is larger than the file system"
+MESSAGE = "the extended attribute 'user.large' of 'file' (20,000 bytes) is larger than the file system"
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def refused(builder, status: int, *words: str) -> None:
     done = builder.run(*builder_flags(builder))
     assert done.returncode == status, done.stderr
     error = done.stderr.partition("error: ")[2]
-    assert TOLD in error
+    assert MESSAGE in error
     for each in words:
         assert each in error
     assert "full" not in error
@@ -77,6 +77,6 @@ def test_copy(narrow, tmp_path, rootfs):
         os.setxattr(context / "file", "user.large", VALUE.encode())
         done = narrow.run("--context", str(context), "--rootfs", rootfs)
     assert done.returncode == 6, done.stderr
-    assert TOLD in done.stderr
+    assert MESSAGE in done.stderr
     assert "Dockerfile:2" in done.stderr
     assert "full" not in done.stderr

@@ -162,7 +162,7 @@ def test_a_stage_that_nobody_reads_any_more_does_not_run(full):
     assert second.ran == []
 
 
-def test_linked_copies_do_not_depend_on_what_is_below(full):
+def test_linked_copies_do_not_depend_on_lower_layers(full):
     full.builder.context("FROM TINY\nRUN echo 1 > /1\nCOPY --link a /a", a="A")
     full.build()
     full.builder.context("FROM TINY\nRUN echo 2 > /1\nCOPY --link a /a", a="A")

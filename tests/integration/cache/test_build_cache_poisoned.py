@@ -141,7 +141,7 @@ def tags(cached: Cached) -> list[str]:
 
 
 def test_an_image_under_the_tag_of_a_step_is_a_miss(repository):
-    """Whoever can push to a cache repository can put anything under a tag."""
+    """Those who can push to a cache repository can put anything under a tag."""
     target = repository.builder.registry.repository(f"{repository.builder.name}/cache")
     source = Reference.parse(repository.builder.destination)
     with repository.builder.registry.client() as client:

@@ -111,7 +111,7 @@ def rebuilt(cached: Cached) -> tuple[Outcome, list[str]]:
 @pytest.mark.parametrize(
     ("steps", "rootfs"), [*((steps, "overlay") for steps in STEPS), *((steps, "scan") for steps in STEPS[:3])]
 )
-def test_a_changed_copy_comes_to_the_same_without_the_layers_below(cached, steps, rootfs):
+def test_a_changed_copy_makes_the_same_layer_without_the_lower_ones(cached, steps, rootfs):
     cached = replace(cached, flags=[*cached.flags, "--rootfs", rootfs])
     first_build(cached, GROUND + steps, a="A", b="B")
     change(cached.builder, GROUND + steps, a="another", b="B", c="C")
@@ -134,7 +134,7 @@ def test_what_earlier_copies_brought_is_not_read_either(cached):
     assert outcome.digest == built_without_caches(cached.builder)
 
 
-def test_a_file_that_is_below_already_is_left_out_without_reading_the_layer(cached):
+def test_a_file_that_lower_layers_have_is_left_out_without_reading_the_layer(cached):
     dockerfile = "FROM TINY\nCOPY a /app/\nRUN echo dependencies > /app/out\nCOPY . /app/"
     first_build(cached, dockerfile, a="A", b="B")
     change(cached.builder, dockerfile, a="A", b="another")
@@ -181,7 +181,7 @@ def write(file: Path, content: str = "same\n") -> None:
     os.utime(file, (1600000000, 1600000000))
 
 
-def test_an_archive_that_links_to_what_is_below_reads_the_layers(cached):
+def test_an_archive_that_links_to_lower_layers_reads_the_layers(cached):
     dockerfile = GROUND + "ADD archive.tar /app/"
     context = cached.builder.context(dockerfile)
     archive(context, "first")

@@ -191,7 +191,7 @@ def test_a_registry_is_not_asked_where_only_mirrors_may_be(pod):
     assert pod.mirror.host in result["message"]
 
 
-def test_what_was_wrong_with_a_mirror_is_told(pod):
+def test_what_was_wrong_with_a_mirror_is_reported(pod):
     hosts = replace(pod, mirror=replace(pod.mirror, host="mirror.invalid")).mirrored
     result = pod.build(BASE, {**hosts, pod.private.host: pod.trusted})
     assert result["reason"] in {"BaseImagePullFailed", "SecretNotFound"}

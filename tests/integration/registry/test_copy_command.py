@@ -215,7 +215,7 @@ class TestFailures:
             (["HERE/team/e:1", "HERE/x:1"], 5, "does not speak TLS"),
         ],
     )
-    def test_what_is_wrong_is_said(self, source, words, status, message):
+    def test_what_is_wrong_is_reported(self, source, words, status, message):
         put(source, make_index("linux/amd64"), "team/e")
         here, nowhere = source.host, f"localhost:{free_port()}"
         done = copy(*(word.replace("NOWHERE", nowhere).replace("HERE", here) for word in words))
@@ -223,7 +223,7 @@ class TestFailures:
         assert message in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_credentials_are_dockers_and_their_lack_is_told(self, source, tmp_path):
+    def test_credentials_are_dockers_and_their_lack_is_reported(self, source, tmp_path):
         name = put(source, make_image(b"private"), "team/private")
         with running_registry(htpasswd={"me": "s3cret"}) as private:
             refused = copy(name, f"{private.host}/app:1", "--insecure")

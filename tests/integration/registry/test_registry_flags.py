@@ -130,7 +130,7 @@ def test_mirrors_are_asked_in_the_order_of_the_flags():
         (["--skip-default-registry-fallback"], "there are no mirrors"),
     ],
 )
-def test_what_is_wrong_is_said(words, message):
+def test_what_is_wrong_is_reported(words, message):
     with pytest.raises(InvalidRequestError) as raised:
         read(*words)
     assert message in str(raised.value)

@@ -102,7 +102,7 @@ def test_a_hard_link_out_through_a_lower_layer(builder, images, victim):
 
 
 @pytest.mark.parametrize("kind", ["overlay", "scan"])
-def test_a_layer_over_the_base_that_leaves_much_unsaid(builder, images, victim, kind):
+def test_a_layer_over_the_base_that_leaves_much_out(builder, images, victim, kind):
     """Not hostile, only terse: what other tools unpack over the base comes out the same here."""
     image = images.push(
         layer(

@@ -44,13 +44,17 @@ def call(builder, program):
     """Make system calls in a step and return what came of each."""
 
     def called(*calls: tuple[int, ...], flags: str = "") -> list[str]:
-        lines = "".join(f'RUN {flags} echo "said $(/call {" ".join(map(str, each))})"\n' for each in calls)
+        lines = "".join(
+            f'RUN {flags} echo "returned $(/call {" ".join(map(str, each))})"\n' for each in calls
+        )
         context = builder.context(f"FROM TINY\nCOPY call /call\n{lines}")
         (context / "call").write_bytes(program)
         (context / "call").chmod(0o755)
         done = builder.run("--no-push")
         assert done.returncode == 0, done.stderr
-        return [line.rpartition("| said ")[2] for line in done.stderr.splitlines() if "| said " in line]
+        return [
+            line.rpartition("| returned ")[2] for line in done.stderr.splitlines() if "| returned " in line
+        ]
 
     return called
 

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import _Cluster
 from tests.fixtures.shared import CLUSTER, SharedRun
 
-FIRST, LAST = "tests/e2e/test_cache.py::test_a", "tests/e2e/test_git.py::test_b"
+FIRST, LAST = "tests/e2e/registries/test_cache.py::test_a", "tests/e2e/sources/test_git.py::test_b"
 OTHER = "tests/unit/test_needs.py::test_c"
 
 

@@ -215,7 +215,7 @@ def test_an_inline_cache_needs_a_manifest_with_annotations():
 @pytest.mark.parametrize(
     "setting", [{"repository": "r.example/c"}, {"images": ["r.example/a:1"]}, {"inline": True}]
 )
-def test_a_cache_that_is_off_has_no_place(setting):
+def test_a_cache_that_is_off_has_no_repository(setting):
     assert "drop it or them" in refusal(cache={"enabled": False, **setting})
     assert ImageBuildSpec.model_validate(spec(cache={"enabled": False, "images": [], "noCache": True}))
 

@@ -87,6 +87,6 @@ def test_a_pipe_is_spoiled():
                 push(archive, AFTER, content)
 
 
-def test_a_full_disk_is_told():
+def test_a_full_disk_is_reported():
     with open("/dev/full", "wb", buffering=0) as target, pytest.raises(LayoutError, match="No space"):
         push(ArchiveWriter(target), AFTER)

@@ -49,11 +49,11 @@ class Outputs:
 
 def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `read_outputs` reads."""
-    _add_places(parser)
+    _add_destinations(parser)
     _add_form(parser)
 
 
-def _add_places(parser: argparse.ArgumentParser) -> None:
+def _add_destinations(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("where the image goes; every one of these may be combined")
     where.add_argument(
         "--destination",

@@ -40,7 +40,7 @@ def placed(
     Args:
         mounts: in order.
         root_path: the step's root.
-        renamed: told of what is put aside.
+        renamed: notes what is put aside.
         shares_root: whether the step sees the builder's paths, so that a link to one leads somewhere.
 
     Raises:

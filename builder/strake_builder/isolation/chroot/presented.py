@@ -44,8 +44,8 @@ def presented(
     Args:
         tree: a directory on the root's file system.
         in_use: absolute paths that the builder works with; they stay, and the step sees them.
-        renamed: told of what is moved.
-        warn: told which volumes the step sees.
+        renamed: notes what is moved.
+        warn: called with a message about the volumes that the step sees.
         root: the container's root.
 
     Raises:

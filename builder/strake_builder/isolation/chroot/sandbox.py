@@ -38,8 +38,8 @@ class Chroot:
     Args:
         directory: an existing directory on the file system of the roots.
         spawner: starts them.
-        warn: told of what deserves a look.
-        adopt: told of paths in a root that were renamed to and fro, and not touched (`Snapshotter.adopt`).
+        warn: called with each warning.
+        adopt: called with paths in a root that were renamed to and fro, not touched (`Snapshotter.adopt`).
         in_use: paths that the builder works with; None where roots stay where they are. Else a root is
             moved to the container's own for the time of a step, which then has that to itself: one step at
             a time.

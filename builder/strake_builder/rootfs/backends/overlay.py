@@ -133,7 +133,7 @@ def _topmost_first(layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def _copy_root_metadata(layer: str, upper: str) -> None:
-    """Give a new upper directory the mode and owner that the root has below, since it replaces them."""
+    """Give a new upper directory, which replaces the root's mode and owner, those of the lower layers."""
     found = Path(layer).stat()
     os.chown(upper, found.st_uid, found.st_gid)
     os.chmod(upper, found.st_mode & 0o7777)

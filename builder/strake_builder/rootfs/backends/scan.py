@@ -3,8 +3,8 @@
 For where the kernel or its policy refuses overlay. What it costs: a copy of the base for each
 chain of steps (shared blocks, where the file system has reflinks), and for each step a look at every
 file. A root outlives its step: the next one takes it over if its layers are those that the root
-holds, or on these and more, which are then added. So a stage copies its base once. Whoever
-only reads shares a root, which nobody takes over while it is read. A step over nothing needs no
+holds, or on these and more, which are then added. So a stage copies its base once. Readers
+share a root, which nobody takes over while it is read. A step over nothing needs no
 copy: its root is its layer.
 """
 

@@ -21,7 +21,7 @@ def open_snapshotter(kind: RootfsKind, directory: str, warn: Callable[[str], Non
     Args:
         kind: `auto` is overlay where one can be mounted, else scan.
         directory: an existing empty directory.
-        warn: told when `auto` has to take the slower one.
+        warn: called with a message when `auto` has to take the slower one.
     """
     match kind:
         case "overlay":

@@ -53,7 +53,7 @@ def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = 
 class _Walk:
     def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp) -> None:
         self._upper = upper
-        self._below = LowerLayers(lowers)
+        self._lowers = LowerLayers(lowers)
         self._clamp = clamp
         self._scratch = os.fsdecode(os.path.dirname(upper))
         self._linked = DiskMap(self._scratch)
@@ -80,7 +80,7 @@ class _Walk:
             if stat.S_ISDIR(found.st_mode):
                 change = self._change(path, found)
                 opaque = is_opaque(os.path.join(self._upper, path))
-                if opaque or not self._below.same_directory(path, change[0]):
+                if opaque or not self._lowers.same_directory(path, change[0]):
                     yield from waiting
                     waiting.clear()
                     yield change
@@ -92,7 +92,7 @@ class _Walk:
                 trail.append(path)
             else:
                 change = self._change(path, found)
-                if self._below.same_file(change):
+                if self._lowers.same_file(change):
                     self._linked.discard(identity(found))  # a name that is not written is no target
                     continue
                 yield from waiting

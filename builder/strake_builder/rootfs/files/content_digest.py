@@ -97,7 +97,7 @@ class _Level:
     prefix: bytes
     names: Iterator[bytes]
     found: os.stat_result | None
-    told: bool
+    recorded: bool
 
 
 class _Walk:
@@ -113,7 +113,7 @@ class _Walk:
     def tree(self, location: ResolvedPath) -> None:
         """Take in the content of a directory, however deep; the directory's own metadata is not copied."""
         fd = os.open(location.name, OPEN_DIRECTORY, dir_fd=location.directory)
-        stack = [_Level(fd, b"", sorted_names(fd, self._files.scratch), None, told=True)]
+        stack = [_Level(fd, b"", sorted_names(fd, self._files.scratch), None, recorded=True)]
         self._record(b"tree")
         try:
             while stack:
@@ -139,23 +139,23 @@ class _Walk:
                 return None
             fd = os.open(name, OPEN_DIRECTORY, dir_fd=level.fd)
             names = sorted_names(fd, self._files.scratch)
-            child = _Level(fd, path + b"/", names, found, told=False)
+            child = _Level(fd, path + b"/", names, found, recorded=False)
             if kept:
-                self._tell([*stack, child])
+                self._record_way([*stack, child])
             return child
         if kept:
-            self._tell(stack)
+            self._record_way(stack)
             self.member(level.fd, name, path, found)
         return None
 
-    def _tell(self, stack: list[_Level]) -> None:
+    def _record_way(self, stack: list[_Level]) -> None:
         """Take in the directories that lead here: one that is only passed through counts if it leads on."""
         for level in stack:
-            if not level.told:
+            if not level.recorded:
                 assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
                 self._metadata(level.prefix, level.found)
                 self._attributes(level.fd)
-                level.told = True
+                level.recorded = True
 
     def member(self, directory: int, name: bytes, path: bytes, found: os.stat_result) -> None:
         """Take in one thing that is no directory."""

@@ -291,7 +291,7 @@ class _Copier:
         key = identity(found)
         first = self._linked.get(key)
         if first is None:
-            with contextlib.suppress(OSError):  # a path too long to be told: its other names become copies
+            with contextlib.suppress(OSError):  # a path too long to be read: its other names become copies
                 self._linked.setdefault(key, os.path.join(os.readlink(b"/proc/self/fd/%d" % target), name))
             return False
         os.link(first, name, dst_dir_fd=target, follow_symlinks=False)

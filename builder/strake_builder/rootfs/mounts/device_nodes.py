@@ -29,7 +29,7 @@ _OPTIONS: Final = b"mode=0755,size=64k,nr_inodes=16"
 
 @contextlib.contextmanager
 def device_nodes(directory: str) -> Iterator[dict[str, str]]:
-    """Yield the paths of a step's devices, by the places they take in it, for the time of the context.
+    """Yield the paths of a step's devices, by where they are in it, for the time of the context.
 
     Args:
         directory: an empty directory of one step.

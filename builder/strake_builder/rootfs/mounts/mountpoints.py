@@ -1,4 +1,4 @@
-"""Makes the places that a step's mounts need, and takes them away again.
+"""Makes the mount points that a step's mounts need, and takes them away again.
 
 A mount needs something to be mounted on. What the image lacks is made before the step and removed after
 it where the step left it empty, so that a layer never shows that something was mounted. BuildKit does the

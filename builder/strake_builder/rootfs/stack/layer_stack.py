@@ -89,12 +89,12 @@ class LayerStack:
             unknown.append(path)
             path = path.rpartition(b"/")[0]
         layers = self._known[path] if path else self._layers
-        for below in reversed(unknown):
-            layers = self._known[below] = _holding_below(layers, below)
+        for inner in reversed(unknown):
+            layers = self._known[inner] = _holding_directory(layers, inner)
         return layers
 
 
-def _holding_below(layers: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
+def _holding_directory(layers: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
     """Return which layers of those that hold its parent hold a directory."""
     holding = []
     for layer in layers:

@@ -35,7 +35,7 @@ def unpack_layer(
     Args:
         source: the tar stream, not compressed.
         directory: an empty directory; it becomes the layer's root.
-        lowest: nothing is below this layer, so that its whiteouts mean nothing and are left out.
+        lowest: there is no layer under this one, so that its whiteouts mean nothing and are left out.
         lowers: the lower layers, topmost first; None where they are not at hand.
         gaps: where to note what the layer leaves to lower layers when they are not (`implicit_parents`).
         limit: bytes that it may take on disk, see `Allowance`.

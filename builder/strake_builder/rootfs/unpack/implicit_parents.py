@@ -1,11 +1,11 @@
 """What a layer leaves to its lower layers, without saying so in members of its own.
 
-A layer's archive may name `usr/lib/x` without a member for `usr/lib`: the directory is the one below,
+A layer's archive may name `usr/lib/x` without a member for `usr/lib`: the directory is the lower layers',
 with its owner and mode, and where that is a link (`lib` → `usr/lib`) the file belongs behind the link. A hard
 link may name a file that only a lower layer has. Image tools unpack one layer over the other and see
 both as a matter of course; here a layer is unpacked alone, while the others are still on their way. So what
 it leaves open is noted (`Gaps`), and the few layers in which it makes a difference are unpacked once more
-when those below are at hand (`CopyUp`).
+when the lower ones are at hand (`CopyUp`).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class CopyUp:
     Args:
         root: of the layer.
         lowers: directories of the lower layers, topmost first.
-        times: are told those of the directories made.
+        times: gets those of the directories made.
     """
 
     def __init__(self, root: Root, lowers: Sequence[str], times: DirectoryTimes) -> None:
@@ -102,11 +102,11 @@ class CopyUp:
         self._hidden.close()
 
     def hide(self, path: bytes) -> None:
-        """Say that the layer hides what is below a directory."""
+        """Note that the layer hides what lower layers have in a directory."""
         self._hidden.setdefault(path, b"")
 
     def directory(self, parent: int, name: bytes, path: bytes) -> bool:
-        """Make the directory or link that is below at a path; return whether there is one.
+        """Make the directory or link that the lower layers have at a path; return whether there is one.
 
         Raises:
             ParentNotDirectoryError: something else is there.
@@ -136,7 +136,7 @@ class CopyUp:
         return True
 
     def file(self, location: ResolvedPath) -> bool:
-        """Make the file that is below at a place where the layer has nothing; return whether there is one."""
+        """Make a lower layer's file where this one has nothing; return whether there is one."""
         found = None if self._is_hidden(location.path) else self._stack.find(location.path)
         if found is None or stat.S_ISDIR(found.stat.st_mode):
             return False
@@ -157,7 +157,7 @@ class CopyUp:
 
 
 def _is_plain_directory(stack: LayerStack, path: bytes) -> bool:
-    """Say whether a directory is below as it is made when nothing is known of it, or nothing is."""
+    """Say whether lower layers have a directory as one is made of which nothing is known, or have none."""
     found = stack.find(path)
     if found is None:
         return True

@@ -75,7 +75,7 @@ class LayerApplier:
     Args:
         root: the destination.
         layer: the members are a layer's: whiteouts count, and nothing may climb.
-        lowest: nothing is below the layer, so that its whiteouts mean nothing and are left out.
+        lowest: there is no layer under this one, so that its whiteouts mean nothing and are left out.
         lowers: the lower layers, topmost first; None where they are not at hand.
         scratch: a directory on disk, for files without names; the one that holds the root where None.
         limit: bytes that it may take on disk, see `Allowance`.
@@ -101,7 +101,7 @@ class LayerApplier:
         self._entries = 0
         self._left_out = 0
         self._highest_id = 0
-        self._below = CopyUp(root, lowers, self._times) if lowers is not None else None
+        self._copy_up = CopyUp(root, lowers, self._times) if lowers is not None else None
         self._alone = layer and not lowest and lowers is None
         self._implied = DiskMap(scratch)
         self._links_open = False
@@ -157,8 +157,8 @@ class LayerApplier:
         self._forget()
         self._times.close()
         self._implied.close()
-        if self._below is not None:
-            self._below.close()
+        if self._copy_up is not None:
+            self._copy_up.close()
 
     @contextlib.contextmanager
     def _located(self, path: bytes) -> Iterator[ResolvedPath]:
@@ -176,12 +176,12 @@ class LayerApplier:
             yield location
 
     def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
-        """Make a directory that a member needs as it is below; note it where that is not known."""
+        """Make a member's parent as the lower layers have it; note it where that is not known."""
         if path == AUFS_LINKS:
             return False
         self._allowance.take(ENTRY, path)
-        if self._below is not None:
-            return self._below.directory(parent, name, path)
+        if self._copy_up is not None:
+            return self._copy_up.directory(parent, name, path)
         if self._alone:
             self._implied.setdefault(path, b"")
         return False
@@ -242,8 +242,8 @@ class LayerApplier:
     def _hide(self, directory: int, path: bytes) -> None:
         """Let a directory hide what the lower layers have in it."""
         os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
-        if self._below is not None:
-            self._below.hide(path)
+        if self._copy_up is not None:
+            self._copy_up.hide(path)
 
     def _make(self, location: ResolvedPath, entry: Entry, content: Content) -> None:
         if location.stat is not None and not (entry.type is EntryType.DIRECTORY and location.is_directory):
@@ -284,7 +284,7 @@ class LayerApplier:
         """Make another name of a file; return whether the member's metadata are to be set."""
         if self._layer and b".." in entry.target.split(b"/"):
             raise MalformedLayerError(f"the hard link {shown(entry.path)} climbs out of the layer")
-        create = self._new if self._below is not None else None
+        create = self._new if self._copy_up is not None else None
         try:
             with self._root.at(entry.target, follow=False, create=create) as target:
                 found = self._find_file(target)
@@ -305,7 +305,7 @@ class LayerApplier:
 
     def _find_file(self, target: ResolvedPath) -> os.stat_result | None:
         """Return the file that a hard link names, brought up from the lower layers where they have it."""
-        brought = target.stat is None and self._below is not None and self._below.file(target)
+        brought = target.stat is None and self._copy_up is not None and self._copy_up.file(target)
         found = stat_at(target.directory, target.name)
         if brought and found is not None:
             self._allowance.take(found.st_blocks * _BLOCK, target.path)

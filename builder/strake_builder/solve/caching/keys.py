@@ -45,7 +45,7 @@ class StepKeys:
             inputs = self._inputs.by_content(step, stage.platform)
         except UnknowableError:
             return None
-        return step_key(_below(step, layers_state(lowers)), self._definition(stage, step), inputs)
+        return step_key(_lower_state(step, layers_state(lowers)), self._definition(stage, step), inputs)
 
     def occurrence(self, stage: StagePlan, step: FileStep) -> Key | None:
         """Return the key that says whether a step was ever cached, whatever it stood on."""
@@ -67,7 +67,7 @@ class StepKeys:
                 except UnknowableError:
                     state = None
                 else:
-                    key = step_key(_below(step, state), self._definition(stage, step), inputs)
+                    key = step_key(_lower_state(step, state), self._definition(stage, step), inputs)
                     state = state_after(state, key)
             keys.append(key)
         return StageKeys(tuple(keys), state)
@@ -82,6 +82,6 @@ class StepKeys:
         return (str(stage.platform), self._form, definition_of(step))
 
 
-def _below(step: FileStep, state: Key) -> Key | None:
+def _lower_state(step: FileStep, state: Key) -> Key | None:
     """Return the state that a step's result depends on: `--link` needs none."""
     return None if isinstance(step, CopyStep | AddStep) and step.link else state

@@ -31,8 +31,8 @@ class StageKeys:
 
     Attributes:
         steps: by position in the stage; None for a step that only changes the configuration, and from
-            the first step on whose result cannot be foretold.
-        state: the definition state of the finished stage, None where it cannot be foretold.
+            the first step on whose result cannot be known before it runs.
+        state: the definition state of the finished stage, None where it cannot be known before.
     """
 
     steps: tuple[Key | None, ...]

@@ -90,7 +90,7 @@ class _Rule(Protocol):
     def enter(self, member: bytes, is_directory: bool) -> bool: ...
 
 
-class _Below:
+class _Prefixed:
     """A context's filter, seen from a directory inside it."""
 
     def __init__(self, rule: _Rule, prefix: bytes) -> None:
@@ -111,7 +111,7 @@ def filtered(
     inside = path.strip(b"/")
     rules: list[_Rule] = []
     if view.context is not None and not view.context.everything:
-        rules.append(_Below(view.context.filter(), inside + b"/" if inside else b""))
+        rules.append(_Prefixed(view.context.filter(), inside + b"/" if inside else b""))
     if excludes:
         rules.append(ContextFilter(excludes))
     if wanted.include is not None:

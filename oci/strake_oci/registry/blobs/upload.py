@@ -177,7 +177,7 @@ class UploadSession:
         return self.offset
 
     def cancel(self) -> None:
-        """Tell the registry to forget the upload, as far as it can be told without waiting for it."""
+        """Cancel the upload at the registry, as far as that takes no waiting."""
         call = self._call("DELETE", self._location, {_NO_CONTENT, _OK, _ACCEPTED, 404}, {}, None)
         # distribution wants the right to delete for it; pushing has to work without.
         scope = Scope.repository(self._session.repository.path, "delete", "pull", "push")

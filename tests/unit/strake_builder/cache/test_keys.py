@@ -51,7 +51,7 @@ def test_the_order_of_layers_counts():
     assert layers_state((ONE, TWO)) != layers_state((TWO, ONE))
 
 
-def test_what_lies_below_counts_unless_there_is_nothing():
+def test_lower_layers_count_unless_there_are_none():
     keys = {step_key(state, "x", ()) for state in (layers_state((ONE,)), layers_state(()), None)}
     assert len(keys) == 3
 

@@ -48,7 +48,7 @@ def test_images_in_registries(text, shown):
         ("https://ghcr.io/a", "name an image"),
     ],
 )
-def test_what_is_no_place(text, words):
+def test_what_is_no_location(text, words):
     with pytest.raises(InvalidRequestError) as raised:
         parse_location(text)
     assert words in str(raised.value)

@@ -65,6 +65,6 @@ def test_a_pipe_is_written_to(tmp_path):
         os.close(reader)
 
 
-def test_a_place_that_is_not_there_is_told(tmp_path):
+def test_a_path_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(OutputError, match="no/such/file: No such file"):
         write("--digest-file", str(tmp_path / "no/such/file"))

@@ -201,7 +201,7 @@ def test_many_builds_at_once(web, fetch):
     assert got == {(b"first", NANOSECONDS)}
 
 
-def test_nothing_is_kept_without_a_place(web, tmp_path):
+def test_nothing_is_kept_without_a_directory(web, tmp_path):
     for name in "ab":
         Downloads().fetch(web.url, str(tmp_path / name), None)
     assert web.answers() == [200, 200]

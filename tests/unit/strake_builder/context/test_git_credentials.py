@@ -1,4 +1,4 @@
-"""Who is told a password: one server, over https."""
+"""Who gets a password: one server, over https."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_switches_shown_are_understood():
         assert parse(f"{example}\nFROM a\n").directives
 
 
-def test_every_disagreement_tested_is_told():
+def test_every_disagreement_tested_is_documented():
     rows = section(DOCKERFILE, "Where Strake differs from BuildKit").count("\n| ") - 2
     assert rows >= len(DIFFERENT_FILES) + len(DIFFERENT_WORDS)
     assert all("\\d" in DOCKERFILE or "[*]" in DOCKERFILE for _ in DIFFERENT_PATTERNS)

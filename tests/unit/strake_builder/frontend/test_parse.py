@@ -103,7 +103,7 @@ def test_thousands_of_mistakes_make_a_short_message():
         ("FROM a\nENV a=b c\n", "invalid-assignment"),
     ],
 )
-def test_mistake_has_a_code_and_a_place(text, code):
+def test_mistake_has_a_code_and_a_position(text, code):
     error = refused(text)
     assert str(error.problems[0].code) == code
     assert error.problems[0].line >= 1
@@ -118,7 +118,7 @@ def test_directives_hold_and_are_no_comments():
     assert dockerfile.stages[0].instructions[0].position.text == "RUN c   d"
 
 
-def test_places_include_heredoc_bodies():
+def test_positions_include_heredoc_bodies():
     dockerfile = parse("FROM a\nRUN <<E\nx\nE\nCMD y\n")
     run, cmd = dockerfile.stages[0].instructions
     assert run.position.span == Span(2, 4)

@@ -61,6 +61,6 @@ def test_a_pipe_gets_it_as_it_comes(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["no/such/image.tar", "."])
-def test_a_place_that_takes_no_file_is_told(tmp_path, where):
+def test_a_path_that_takes_no_file_is_reported(tmp_path, where):
     with pytest.raises(OutputError, match="cannot write"), new_file(str(tmp_path / where), 0o022):
         pass

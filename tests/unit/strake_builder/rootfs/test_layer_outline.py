@@ -127,10 +127,10 @@ def layer_of(lowers: Sequence[str], home: Path, source: str, to: bytes) -> tuple
         roots.close()
 
 
-def over_outlines(below: Sequence[Layer], home: Path, source: str, to: bytes) -> bytes | LayerError | None:
+def over_outlines(base: Sequence[Layer], home: Path, source: str, to: bytes) -> bytes | LayerError | None:
     """Return the layer of a copy over outlines; None where only the layers themselves tell."""
     try:
-        with outlined(below, directory(str(home), "outlines")) as outline:
+        with outlined(base, directory(str(home), "outlines")) as outline:
             made, upper = layer_of(outline.directories, directory(str(home), "over"), source, to)
             return made if outline.suffices(upper) else None
     except LayerError as error:
@@ -141,18 +141,18 @@ def over_outlines(below: Sequence[Layer], home: Path, source: str, to: bytes) ->
 
 @settings(max_examples=300, deadline=None)
 @given(layers, layers, paths | st.just(b""), st.booleans())
-def test_over_outlines_it_makes_the_same_layer(below, sources, destination, slash):
+def test_over_outlines_it_makes_the_same_layer(base, sources, destination, slash):
     with tempfile.TemporaryDirectory() as scratch:
         source = directory(scratch, "source")
         with contextlib.suppress(LayerError):
             unpack_layer(io.BytesIO(archive(sources[0])), str(source), lowest=True)
         to = b"/" + destination + (b"/" if slash else b"")
-        made = over_outlines(below, directory(scratch, "read"), str(source), to)
+        made = over_outlines(base, directory(scratch, "read"), str(source), to)
         if isinstance(made, LayerError):
             with pytest.raises(LayerError, match=f"^{re.escape(made.message)}$"):
-                unpacked(below, directory(scratch, "layers"))
+                unpacked(base, directory(scratch, "layers"))
         elif made is not None:
-            lowers = unpacked(below, directory(scratch, "layers"))
+            lowers = unpacked(base, directory(scratch, "layers"))
             expected, _ = layer_of(lowers, directory(scratch, "unpacked"), str(source), to)
             assert made == expected
 
@@ -188,7 +188,7 @@ def test_users_that_are_kept_elsewhere_are_not_looked_up_in_an_outline(tmp_path,
         assert not outline.has_accounts
 
 
-def test_a_file_that_could_be_the_one_below_is_in_doubt(tmp_path):
+def test_a_file_that_could_be_the_lower_layers_is_in_doubt(tmp_path):
     with outlined([[entry(b"d", EntryType.DIRECTORY), entry(b"d/f", content=b"12")]], tmp_path) as outline:
         written = tmp_path / "upper/d/f"
         written.parent.mkdir(parents=True)

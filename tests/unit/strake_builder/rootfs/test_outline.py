@@ -17,7 +17,7 @@ from tests.unit.strake_builder.rootfs.unpack.test_archive import archive, member
 MARK = "SCHILY.xattr.user.strake.unread"
 
 
-class Below:
+class StepOverLayer:
     """A layer under a step, and what the step wrote."""
 
     def __init__(self, location: Path) -> None:
@@ -34,8 +34,8 @@ class Below:
 
 
 @pytest.fixture
-def below(tmp_path):
-    return Below(tmp_path)
+def step(tmp_path):
+    return StepOverLayer(tmp_path)
 
 
 def write(file: Path, content: str = "x", *, time: int = 1000) -> Path:
@@ -45,12 +45,12 @@ def write(file: Path, content: str = "x", *, time: int = 1000) -> Path:
     return file
 
 
-def test_it_has_the_directories_that_were_written_into_and_names_of_the_rest(below):
-    write(below.lower / "app/lib/deep/file")
-    write(below.lower / "app/file", "content")
-    write(below.lower / "etc/secret")
-    write(below.upper / "app/new")
-    outline = below.outline()
+def test_it_has_the_directories_that_were_written_into_and_names_of_the_rest(step):
+    write(step.lower / "app/lib/deep/file")
+    write(step.lower / "app/file", "content")
+    write(step.lower / "etc/secret")
+    write(step.upper / "app/new")
+    outline = step.outline()
     made = sorted(str(p.relative_to(outline.directory)) for p in Path(outline.directory).rglob("*"))
     assert made == ["app", "app/file", "app/lib", "etc"]
     assert os.stat(f"{outline.directory}/app/file").st_size == 7
@@ -58,39 +58,39 @@ def test_it_has_the_directories_that_were_written_into_and_names_of_the_rest(bel
     assert sorted(outline.unread) == [b"app/file", b"app/lib", b"etc"]
 
 
-def test_it_has_the_way_to_a_destination_that_was_there(below):
-    write(below.lower / "usr/src/app/file")
-    outline = below.outline(b"/usr//src/app")
+def test_it_has_the_way_to_a_destination_that_was_there(step):
+    write(step.lower / "usr/src/app/file")
+    outline = step.outline(b"/usr//src/app")
     assert os.path.isdir(f"{outline.directory}/usr/src/app")
     assert sorted(outline.unread) == [b"usr/src/app"]
 
 
-def test_it_has_the_content_of_what_was_in_the_way(below):
-    write(below.lower / "app/file", "content")
-    write(below.upper / "app/file", "other")
-    assert Path(below.outline().directory, "app/file").read_text() == "content"
+def test_it_has_the_content_of_what_was_in_the_way(step):
+    write(step.lower / "app/file", "content")
+    write(step.upper / "app/file", "other")
+    assert Path(step.outline().directory, "app/file").read_text() == "content"
 
 
-def test_writing_where_nothing_is_known_does_not_suffice(below):
-    write(below.lower / "app/lib/file")
-    write(below.upper / "app/new")
-    outline = below.outline()
-    assert outline.suffices(str(below.upper))
-    write(below.upper / "app/lib/new")
-    assert not outline.suffices(str(below.upper))
+def test_writing_where_nothing_is_known_does_not_suffice(step):
+    write(step.lower / "app/lib/file")
+    write(step.upper / "app/new")
+    outline = step.outline()
+    assert outline.suffices(str(step.upper))
+    write(step.upper / "app/lib/new")
+    assert not outline.suffices(str(step.upper))
 
 
-def test_writing_over_a_file_of_unknown_content_does_not_suffice(below):
-    write(below.lower / "app/file", "abcd")
-    (below.upper / "app").mkdir()
-    outline = below.outline()
-    write(below.upper / "app/file", "1234")
-    assert not outline.suffices(str(below.upper))
+def test_writing_over_a_file_of_unknown_content_does_not_suffice(step):
+    write(step.lower / "app/file", "abcd")
+    (step.upper / "app").mkdir()
+    outline = step.outline()
+    write(step.upper / "app/file", "1234")
+    assert not outline.suffices(str(step.upper))
 
 
-def test_users_and_groups_are_part_of_it_where_they_are_asked_for(below):
-    write(below.lower / "etc/passwd", "root:x:0:0::/root:/bin/sh\n")
-    outline = below.outline(accounts=True)
+def test_users_and_groups_are_part_of_it_where_they_are_asked_for(step):
+    write(step.lower / "etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+    outline = step.outline(accounts=True)
     assert Path(outline.directory, "etc/passwd").read_text().startswith("root:")
     assert b"etc/passwd" not in outline.unread
 
@@ -106,10 +106,10 @@ def test_users_and_groups_are_part_of_it_where_they_are_asked_for(below):
         lambda lower: ((lower / "etc").mkdir(), (lower / "etc/group").symlink_to("/other")),
     ],
 )
-def test_what_cannot_be_told_in_little_is_not_told(below, make):
-    make(below.lower)
+def test_what_does_not_fit_an_outline_has_none(step, make):
+    make(step.lower)
     with pytest.raises(UnfitForOutlineError):
-        below.outline(accounts=True)
+        step.outline(accounts=True)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_size_takes_no_room(tmp_path):
     assert (found.st_size, found.st_blocks) == (10**12, 0)
 
 
-def test_a_mark_is_no_attribute_of_the_file(below):
-    write(below.lower / "app/file")
-    outline = below.outline()
+def test_a_mark_is_no_attribute_of_the_file(step):
+    write(step.lower / "app/file")
+    outline = step.outline()
     assert os.listxattr(f"{outline.directory}/app") == []

@@ -39,5 +39,5 @@ def keys_of(build: EvaluatedBuild, known: dict[int, int] | None = None) -> dict[
 
 
 def result_of(found: Key) -> CachedStep:
-    """Return a result that can be told from those of other keys."""
+    """Return a result that differs from those of other keys."""
     return CachedStep(None, CREATED, found.hex.encode())

@@ -64,7 +64,7 @@ def test_what_is_no_reference_says_why(text, words):
         Reference.parse(text)
 
 
-def test_default_tag_is_made_up_only_where_nothing_is_said():
+def test_default_tag_is_made_up_only_where_there_is_none():
     assert str(Reference.parse("a").with_default_tag()) == "docker.io/library/a:latest"
     assert Reference.parse("a:1").with_default_tag() == Reference.parse("a:1")
     assert Reference.parse("a@" + SHA).with_default_tag() == Reference.parse("a@" + SHA)

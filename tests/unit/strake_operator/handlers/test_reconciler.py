@@ -25,7 +25,7 @@ class Cluster:
         self.done: list[tuple[str, object]] = []
         self.status, self.reads = None, 0
         self.made: list[str] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
 
     def _do(self, what, detail=None):
         if (failure := self.failures.get(what)) is not None:
@@ -60,7 +60,7 @@ class Cluster:
 
     async def announce(self, _build, kind, reason, message, moment):
         self._do("announce", (kind, reason))
-        self.told.append(message)
+        self.messages.append(message)
 
 
 def reconcile(cluster, lines=None, watched=None):
@@ -237,7 +237,7 @@ def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     looked_at(reconciler, cluster)
     assert ("delete", "first") in cluster.done
     assert cluster.status.job.endswith("-chroot")
-    assert cluster.told[-1] == (
+    assert cluster.messages[-1] == (
         f"started Job {cluster.status.job}, isolated by chroot: on node n1: seccomp"
     ), "kubectl describe shows it"
     cluster.the_build, cluster.found = build(name="other"), ()

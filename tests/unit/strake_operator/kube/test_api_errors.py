@@ -1,4 +1,4 @@
-"""What the API server answers, told apart by its Status: the code alone says too little."""
+"""What the API server answers, distinguished by its Status: the code alone says too little."""
 
 from __future__ import annotations
 

@@ -75,11 +75,11 @@ def test_a_status_that_says_nothing(status):
                 terminated={
                     "exitCode": 137,
                     "reason": "OOMKilled",
-                    "message": "said",
+                    "message": "its last line",
                     "finishedAt": "2026-11-22T12:00:09Z",
                 }
             ),
-            Terminated(137, "OOMKilled", "said", datetime(2026, 11, 22, 12, 0, 9, tzinfo=UTC)),
+            Terminated(137, "OOMKilled", "its last line", datetime(2026, 11, 22, 12, 0, 9, tzinfo=UTC)),
         ),
     ],
     ids=["none", "waiting", "unknown", "running", "terminated"],

@@ -52,7 +52,7 @@ def test_every_form_passes_baseline(form):
 
 
 @pytest.mark.parametrize("form", PodForm)
-def test_the_builder_understands_what_it_is_told(form):
+def test_the_builder_understands_its_flags(form):
     parser = argparse.ArgumentParser()
     execute.configure(parser)
     command, *flags = container_of(form)["args"]

@@ -50,7 +50,7 @@ def test_a_platform_team_may_want_no_others():
     assert term["matchExpressions"][0]["values"] == ["arm64"]
 
 
-def test_the_builder_is_told():
+def test_the_builder_gets_it():
     foreign = SPEC.model_copy(update={"platform": "linux/arm64"})
     assert request_for(SPEC, "team", SETTINGS).platform is None
     assert request_for(foreign, "team", SETTINGS).platform == "linux/arm64"

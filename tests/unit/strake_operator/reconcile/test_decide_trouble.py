@@ -81,7 +81,7 @@ def test_a_new_build_waits_for_the_pod_of_a_deleted_one():
     assert lost.actions == (DropPod(GONE.name),)
 
 
-def test_two_builds_of_one_tag_are_told():
+def test_two_builds_of_one_tag_are_reported():
     rivals = (("r.example:5000/app:1", "other"),)
     first = decide(Observation(build(), (), None, rivals=rivals), SETTINGS, NOW).status
     assert "ImageBuild other pushes to r.example:5000/app:1, too" in first.warnings[0]

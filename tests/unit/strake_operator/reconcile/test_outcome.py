@@ -13,7 +13,7 @@ from strake_operator.reconcile.observed import Running, Waiting
 from strake_operator.reconcile.outcome import outcome
 from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, problem, run
 
-CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="told to stop").to_json()
+CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="stopped by a signal").to_json()
 
 
 def reason_of(**changes) -> FailureReason:

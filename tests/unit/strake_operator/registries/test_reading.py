@@ -36,7 +36,7 @@ proxy:
 """
 
 
-def test_everything_that_can_be_said(read, tmp_path, certificates):
+def test_every_setting(read, tmp_path, certificates):
     (tmp_path / "company-ca.crt").write_text(certificates.ca.read_text())
     found = read(FULL)
     hub, private = found.registries["docker.io"], found.registries["registry.example"]

@@ -98,7 +98,7 @@ def test_file_may_ask_for_failure():
     assert not fails_on_warnings(parse("FROM base\n"))
 
 
-def test_text_names_place_rule_page_and_shows_the_lines():
+def test_text_names_position_rule_page_and_shows_the_lines():
     shown = as_text(lint(parse("FROM base\nCMD a \\\n  b\n", "app/Dockerfile")))
     assert shown.startswith("app/Dockerfile:2: warning: JSON arguments recommended for CMD")
     assert "[JSONArgsRecommended]" in shown

@@ -60,7 +60,7 @@ def test_needs_found_later_grow_the_plan():
     assert grown.target_stage.images == {"img"}
 
 
-def test_slip_in_a_stage_name_can_be_told():
+def test_slip_in_a_stage_name_is_recognised():
     plan = planned("FROM x AS build\nFROM y\nCOPY --from=bulid /a /b\n")
     assert plan.target_stage.images == {"bulid"}
     assert plan.meant_stage("bulid") == "did you mean build?"

@@ -8,7 +8,7 @@ from strake_builder.frontend import FaultError
 from strake_builder.frontend.words.lexer import WordLexer
 
 
-def test_nesting_below_the_limit_is_expanded():
+def test_nesting_under_the_limit_is_expanded():
     assert WordLexer().word("${a:-" * 100 + "x" + "}" * 100, {}) == "x"
 
 
@@ -73,6 +73,6 @@ def test_unclosed_quote_says_how_to_write_one():
     assert '\\"' in caught.value.hint
 
 
-def test_matched_and_unmatched_names_are_told():
+def test_matched_and_unmatched_names_are_reported():
     found = WordLexer().expand("$a ${b:-$c} '$d'", {"a": "1"})
     assert (found.matched, found.unmatched) == ({"a"}, {"b", "c"})

@@ -31,7 +31,7 @@ def run_step(scan, layers, name, act=lambda root: None) -> tuple[str, str]:
 
 
 def looks_of(tree: str) -> dict[str, tuple[int, ...]]:
-    """Say what can be told of everything in a tree, but for when it was read."""
+    """Return what stat and attributes show of everything in a tree, but for when it was read."""
     paths = [tree, *(os.path.join(where, n) for where, ds, fs in os.walk(tree) for n in (*ds, *fs))]
     found = {path: os.lstat(path) for path in paths}
     return {

@@ -1,4 +1,4 @@
-"""What a layer leaves to those below it: noted when it is unpacked alone, made when they are at hand."""
+"""The parents that a layer implies: noted when it is unpacked alone, made when they are at hand."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def stack(tmp_path):
 
 def test_implied_directories_are_noted_and_kept_beside_the_layer(stack):
     gaps = stack.alone(
-        member("said", type=DIR),
-        member("said/f"),
+        member("explicit", type=DIR),
+        member("explicit/f"),
         member("a/b/f"),
         member("later/f"),
         member("later", type=DIR),
     )
     assert (list(gaps.directories()), gaps.links) == ([b"a", b"a/b"], False)
-    links = stack.alone(member("hl", type=LNK, linkname="below"), member("d/f"))
+    links = stack.alone(member("hl", type=LNK, linkname="lower"), member("d/f"))
     assert (list(links.directories()), links.links) == ([b"d"], True)
-    assert list(stack.alone(member("hl", type=LNK, linkname="below")).directories()) == []
-    assert stack.alone(member("said", type=DIR), member("said/f")) is None
+    assert list(stack.alone(member("hl", type=LNK, linkname="lower")).directories()) == []
+    assert stack.alone(member("explicit", type=DIR), member("explicit/f")) is None
 
 
 def test_very_many_are_noted_too(stack):
@@ -76,7 +76,7 @@ def test_very_many_are_noted_too(stack):
     assert not gaps.matter(())
 
 
-def test_they_matter_where_it_looks_otherwise_below(stack):
+def test_they_matter_where_lower_layers_look_otherwise(stack):
     stack.add(member("plain", type=DIR, mode=0o755), member("odd", type=DIR, mode=0o1777, uid=5))
     lowers = tuple(reversed(stack.layers))
     assert not stack.alone(member("plain/f"), member("new/f")).matter(lowers)
@@ -84,7 +84,7 @@ def test_they_matter_where_it_looks_otherwise_below(stack):
     assert stack.alone(member("hl", type=LNK, linkname="x")).matter(lowers)
 
 
-def test_an_implied_directory_is_the_one_below(stack):
+def test_an_implied_directory_is_the_lower_layers(stack):
     pax = {"SCHILY.xattr.user.note": "kept"}
     stack.add(member("d", type=DIR, mode=0o755), member("d/tmp", type=DIR, mode=0o755))
     stack.add(member("d/tmp", type=DIR, mode=0o1777, uid=70_000, gid=6, mtime=77, pax_headers=pax))
@@ -120,7 +120,7 @@ def test_a_lower_link_out_leads_nowhere_else(stack, target):
     assert text(found[0]) == "inside"
 
 
-def test_a_file_below_in_place_of_a_directory_is_refused(stack):
+def test_a_lower_file_in_place_of_a_directory_is_refused(stack):
     stack.add(member("f", b"1"))
     with pytest.raises(MalformedLayerError, match="is a file in a lower layer"):
         stack.add(member("f/x", b"2"))
@@ -153,7 +153,7 @@ def test_what_follows_a_hard_link_to_a_lower_file(stack):
 
 
 @pytest.mark.parametrize("name", ["ln", "p", "dev"])
-def test_other_things_below_have_names_too(stack, name):
+def test_other_things_of_lower_layers_have_names_too(stack, name):
     stack.add(
         member("ln", type=SYM, linkname="/victim"),
         member("p", type=FIFO),
@@ -209,7 +209,7 @@ def test_nothing_stays_open(stack):
 
 
 def test_what_aufs_keeps_for_itself_is_no_part_of_a_layer_over_others(stack):
-    stack.add(member("d", type=DIR, mode=0o1777), member("x", b"below"))
+    stack.add(member("d", type=DIR, mode=0o1777), member("x", b"lower"))
     aufs = (member(".wh..wh.plnk/7.1", b"shared"), member(".wh..wh.aufs"), member(".wh..wh.orph", type=DIR))
     top = stack.add(*aufs, member("d/linked", type=LNK, linkname=".wh..wh.plnk/7.1"), member(".wh..wh.x"))
     assert os.listdir(top) == ["d"]

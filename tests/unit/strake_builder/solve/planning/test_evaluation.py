@@ -23,7 +23,7 @@ def test_steps_are_numbered_over_all_needed_stages():
     assert len(build.steps) == 4
 
 
-def test_the_layers_of_a_stage_are_those_of_the_stages_below_it():
+def test_the_layers_of_a_stage_are_those_of_the_stages_it_builds_on():
     build = build_of(STAGES)
     assert build.chain(3) == (0, 1, 3)
     assert build.chain(0) == (0,)
@@ -33,5 +33,5 @@ def test_a_stage_over_scratch_has_no_base_image():
     assert build_of(STAGES).base_of(3) is None
 
 
-def test_a_stage_has_the_configuration_of_the_stage_below_it():
+def test_a_stage_has_the_configuration_of_the_stage_it_builds_on():
     assert "x=1" in build_of(STAGES).stages[3].config.env

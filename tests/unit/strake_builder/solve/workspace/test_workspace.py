@@ -82,7 +82,7 @@ def test_many_that_begin_and_end_at_once_leave_nothing_and_lose_nothing(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_directory_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InvalidRequestError, match="work directory"):
         Workspace(str(tmp_path / "file/inside"))
@@ -144,7 +144,7 @@ def test_shared_memory_that_is_a_disk_gets_no_secret(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_overlay_is_refused_the_other_way_is_taken_and_told(tmp_path):
+def test_where_overlay_is_refused_the_other_way_is_taken_and_reported(tmp_path):
     def work() -> tuple[str, list[str]]:
         """Overlay takes no overlay to write to."""
         lower, upper, scratch, merged = (tmp_path / part for part in ("lower", "upper", "scratch", "merged"))

@@ -18,7 +18,7 @@ SECRET = "git-token"
 
 @pytest.fixture(scope="module")
 def server(platform, tmp_path_factory):
-    """A git server of a company, and Strake told of the company's CA; as it was before afterwards."""
+    """A git server of a company, whose CA Strake trusts; as it was before afterwards."""
     made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}")
     root = tmp_path_factory.mktemp("repositories")
     with running_git_server(root, made, TOKEN, NODE_IP) as running:

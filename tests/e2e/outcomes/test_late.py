@@ -25,7 +25,7 @@ def make_secret(namespace, name, server, user, password):
     )  # fmt: skip
 
 
-def test_a_secret_whose_absence_was_told(namespace):
+def test_a_secret_whose_absence_was_reported(namespace):
     apply(manifest(QUICK, pushSecret={"name": "late"}), namespace)
     until(
         lambda: ready(status_of(namespace)).get("reason") == "SecretNotFound",
@@ -50,6 +50,6 @@ def test_a_service_account(namespace):
     def waits() -> bool:
         return 'ServiceAccount "late"' in status_of(namespace).get("progress", "")
 
-    until(waits, "the missing ServiceAccount to be told", lambda: status_of(namespace))
+    until(waits, "the missing ServiceAccount to be reported", lambda: status_of(namespace))
     kubectl("create", "serviceaccount", "late", "-n", namespace)
     assert finished(namespace)["phase"] == "Succeeded"

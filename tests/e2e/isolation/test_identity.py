@@ -64,8 +64,8 @@ def is_mutated(namespace: str) -> bool:
         "metadata": {"name": "probe", "labels": {"app.kubernetes.io/managed-by": "strake"}},
         "spec": {"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]},
     }
-    said = kubectl("create", "--dry-run=server", "-o", "json", "-n", namespace, "-f", "-", manifest=probe)
-    return "aws-iam-token" in said
+    created = kubectl("create", "--dry-run=server", "-o", "json", "-n", namespace, "-f", "-", manifest=probe)
+    return "aws-iam-token" in created
 
 
 ATTACK = f"""\

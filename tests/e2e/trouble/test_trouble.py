@@ -241,7 +241,7 @@ def test_delete_and_apply_never_run_at_the_same_time(namespace):
     assert status_of(namespace)["phase"] == "Succeeded"
 
 
-def test_two_builds_of_one_tag_are_told(namespace):
+def test_two_builds_of_one_tag_are_reported(namespace):
     apply([manifest(QUICK), {**manifest(QUICK), "metadata": {"name": "other"}}], namespace)
     warnings = [finished(namespace, name=name).get("warnings", []) for name in ("app", "other")]
     assert any("pushes to" in warning for each in warnings for warning in each), warnings

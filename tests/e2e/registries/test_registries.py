@@ -52,8 +52,8 @@ class Company:
             **more,
         }
         proxy = {"httpsProxy": self.proxy.url, "noProxy": f"{NODE_IP},.svc"}
-        said = {"caFile": "company-ca.crt", "registries": registries, "proxy": proxy}  # JSON is YAML
-        return {"registries.yaml": json.dumps(said), "company-ca.crt": self.certificates.ca.read_text()}
+        settings = {"caFile": "company-ca.crt", "registries": registries, "proxy": proxy}  # JSON is YAML
+        return {"registries.yaml": json.dumps(settings), "company-ca.crt": self.certificates.ca.read_text()}
 
     def client(self) -> RegistryClient:
         made = self.certificates
