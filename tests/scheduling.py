@@ -10,12 +10,14 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 ALONE = {
+    "tests/e2e/test_attacks.py": "operator",
     "tests/e2e/test_changes.py": "operator",
     "tests/e2e/test_default_cache.py": "operator",
     "tests/e2e/test_isolation.py": "operator",
     "tests/e2e/test_late.py": "operator",
     "tests/e2e/test_private_git.py": "operator",
     "tests/e2e/test_registries.py": "operator",
+    "tests/e2e/test_runtime_class.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")

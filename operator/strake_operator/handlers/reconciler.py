@@ -130,7 +130,7 @@ class Reconciler:
 
     def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
         progress = self._follow(key, build, runs)
-        begins = self._experience.beginning(build.namespace, self._clock())
+        begins = self._experience.beginning(build.namespace, build.runtime_class, self._clock())
         if self._watched is None or isinstance(build.spec, InvalidSpec):
             return Observation(build, runs, progress, beginning=begins)
         destinations = build.spec.output.destinations
