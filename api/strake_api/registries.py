@@ -14,6 +14,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document
+from strake_api.values.object_name import Name
 
 CA_LIMIT: Final = 256 * 1024
 """Characters of all CAs together: they are in every build's ConfigMap, which holds 1 MiB with the context."""
@@ -81,7 +82,6 @@ MirrorLocation = Annotated[str, Field(max_length=512), AfterValidator(_mirror)]
 """A mirror's `host[:port][/prefix]`; the prefix goes before a repository's path."""
 CertificatesPEM = Annotated[str, Field(max_length=CA_LIMIT), AfterValidator(_certificates)]
 """Certificates in PEM, as many as there are."""
-SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
 class RegistryAccess(Document):
@@ -110,7 +110,7 @@ class RegistryAccess(Document):
 class ClientCertificate(Document):
     """What the builder shows to a registry: the content of a Secret of type kubernetes.io/tls."""
 
-    secret: SecretName
+    secret: Name
     """The Secret's name, for errors."""
     directory: Annotated[str, AfterValidator(_absolute)]
     """Where it is mounted, with `tls.crt` and `tls.key`. They may be missing if the registry is not used."""

@@ -132,7 +132,7 @@ class Reconciler:
     def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
         progress = self._follow(key, build, runs)
         now = self._clock()
-        begins = self._experience.beginning(build.namespace, now)
+        begins = self._experience.beginning(build.namespace, build.runtime_class, now)
         refused = self._experience.refused_bases(build.namespace, now)
         bases = base_volumes(build.status, self._settings, refused)
         if self._watched is None or isinstance(build.spec, InvalidSpec):

@@ -65,7 +65,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
     certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
     return {
         "restartPolicy": "Never",
-        **pod_isolation(run.form, settings),
+        **pod_isolation(run.form, spec, settings),
         **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,

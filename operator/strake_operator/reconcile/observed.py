@@ -36,6 +36,11 @@ class Build:
     spec: ImageBuildSpec | InvalidSpec
     status: ImageBuildStatus
 
+    @property
+    def runtime_class(self) -> str | None:
+        """The RuntimeClass that the spec names."""
+        return None if isinstance(self.spec, InvalidSpec) else self.spec.runtime_class
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:

@@ -48,7 +48,7 @@ def refused(
         forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
     before = moves.begin(seen.build.status, seen.build.generation, now)
-    lesson = lesson_of_refusal(seen.build.namespace, actions, message, settings)
+    lesson = lesson_of_refusal(seen.build, actions, message, settings)
     if lesson is not None:
         # It is the form of the pod that is refused, or its volumes: the next reconcile begins with another.
         match lesson:

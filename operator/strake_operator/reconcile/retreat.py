@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.blocker import Blocker
     from strake_operator.reconcile.decision import Action
-    from strake_operator.reconcile.observed import BuilderRun, Observation
+    from strake_operator.reconcile.observed import Build, BuilderRun, Observation
     from strake_operator.settings import Settings
 
 
@@ -95,7 +95,7 @@ def retreat_at_last(
     now: datetime,
 ) -> Decision | None:
     """Return how a run goes on that could not start on its node for as long as is waited for."""
-    if found.reason is not FailureReason.UNSUPPORTED:
+    if found.reason is not FailureReason.UNSUPPORTED or not found.words:
         return None
     after = form_after(run.form, found.words, settings.isolation)
     return None if after is None else _start(seen, run, after, found.words, status, now)
@@ -118,7 +118,7 @@ def _start(
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (StartRun(name, build.generation, run.attempt, form, why, bases, run.plain), StopRun(run.job)),
-        lessons=(Lesson(node, build.namespace, form, why),),
+        lessons=(Lesson(node, build.namespace, form, why, build.runtime_class),),
     )
 
 
@@ -150,19 +150,22 @@ def worked(seen: Observation, run: BuilderRun, ended: BuildSucceeded | BuildFail
     """Return what a run that ended teaches about its node: that it gives a nested pod."""
     if ended.isolation is None or ended.isolation.kind != "nested" or run.pod is None or run.pod.node is None:
         return ()
-    return (Lesson(run.pod.node, seen.build.namespace, run.form),)
+    build = seen.build
+    return (Lesson(run.pod.node, build.namespace, run.form, runtime_class=build.runtime_class),)
 
 
 def lesson_of_refusal(
-    namespace: str, actions: Iterable[Action], words: str, settings: Settings
+    build: Build, actions: Iterable[Action], words: str, settings: Settings
 ) -> Lesson | BaseLesson | None:
     """Return what to learn where the API server refuses the Job of a form; None for other refusals."""
     for start in actions:
         if isinstance(start, StartRun) and refused_volume(words, start.bases):
-            return BaseLesson(namespace, None)
+            return BaseLesson(build.namespace, None)
         if isinstance(start, StartRun) and is_about_isolation(words):
             after = form_after(start.form, words, settings.isolation)
-            return None if after is None else Lesson(None, namespace, after, shown_reason(None, words))
+            if after is None:
+                return None
+            return Lesson(None, build.namespace, after, shown_reason(None, words), build.runtime_class)
     return None
 
 

@@ -113,6 +113,10 @@ def test_a_builder_that_broke_shows_its_last_words():
             FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
         ),
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', FailureReason.POLICY_DENIED),
+        (
+            'pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found',
+            FailureReason.RUNTIME_CLASS_NOT_FOUND,
+        ),
     ],
 )
 def test_events_name_what_is_missing(words, expected):
@@ -165,6 +169,28 @@ def test_a_missing_account_is_named():
     words = 'error looking up service account team/builder: serviceaccount "builder" not found'
     found = blocker(run(pod=None, problems=(problem(words),)))
     assert found.message.startswith('ServiceAccount "builder" does not exist in this namespace: create it')
+
+
+def test_a_missing_runtime_class_is_named():
+    words = 'Error creating: pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found'
+    found = blocker(run(pod=None, problems=(problem(words, reason="FailedCreate"),)))
+    assert found.message.startswith('RuntimeClass "nope" does not exist in this cluster')
+    assert "spec.pod.runtimeClassName" in found.message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'failed to get sandbox runtime: no runtime for "nope" is configured',
+        "failed to find runtime handler nope from runtime list map[crun:0xc000]",
+    ],
+    ids=["containerd", "CRI-O"],
+)
+def test_a_runtime_that_the_node_lacks_is_named(words):
+    words = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {words}"
+    found = blocker(run(pod=pod(None), problems=(problem(words, reason="FailedCreatePodSandBox"),)))
+    assert found.reason is FailureReason.UNSUPPORTED
+    assert "the node has no runtime nope, the handler of the pod's RuntimeClass" in found.message
 
 
 def test_nothing_in_the_way():
