@@ -14,6 +14,7 @@ ALONE = {
     "tests/e2e/test_default_cache.py": "operator",
     "tests/e2e/test_isolation.py": "operator",
     "tests/e2e/test_late.py": "operator",
+    "tests/e2e/test_origin.py": "operator",
     "tests/e2e/test_private_git.py": "operator",
     "tests/e2e/test_registries.py": "operator",
 }

@@ -80,6 +80,7 @@ class Pod:
     """Where it runs, once that is settled."""
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
+    uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,9 @@ class BuilderRun:
     """Why the form is no stricter one."""
     started: datetime | None = None
     """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
+    uid: str | None = None
+    request: str | None = None
+    """The UID of its ConfigMap, where the Job tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +137,5 @@ class Observation:
     """Other ImageBuilds of the namespace with a destination of this one: (destination, name)."""
     beginning: Beginning = STRICTEST
     """The form that a run begins with, from what the runs before it were given."""
+    strays: tuple[BuilderRun, ...] = ()
+    """Jobs with name and owner of a run of this generation that the operator is not known to have made."""

@@ -104,7 +104,7 @@ def _start(
     message = f"starting again as {form.kind}: {why}"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, run.attempt, form, why), StopRun(run.job)),
+        (StartRun(name, build.generation, run.attempt, form, why), StopRun(run.job, run.uid, run.request)),
         lessons=(Lesson(node, build.namespace, form, why),),
     )
 

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
+    parser.add_argument(
+        "--request-digest",
+        metavar="DIGEST",
+        help="sha256:… of the BuildRequest as it should be: another one is refused before it is read",
+    )
     parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
     parser.add_argument(
         "--log-format",
@@ -38,14 +43,14 @@ def execute(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.session import run_build
 
     return run_build(
-        lambda: _prepare(arguments.request, read_max_unpacked(arguments)),
+        lambda: _prepare(arguments.request, arguments.request_digest, read_max_unpacked(arguments)),
         log_format=arguments.log_format,
         isolation=arguments.isolation,
         result_path=arguments.result,
     )
 
 
-def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
+def _prepare(path: str, digest: str | None, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.request import BuildRequest
     from strake_builder.cli import ca_bundle
     from strake_builder.cli.registry_access import requested_access
@@ -53,11 +58,9 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.context.git_credentials import mounted_git_credentials
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
-    try:
-        with validated(f"the request {path}"):
-            request = BuildRequest.model_validate_json(Path(path).read_bytes())
-    except OSError as error:
-        raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
+    content = _read(path, digest)
+    with validated(f"the request {path}"):
+        request = BuildRequest.model_validate_json(content)
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
     git = request.source.git.credentials if request.source.git is not None else None
@@ -71,6 +74,29 @@ def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
         registries=requested_access(request.registries),
         max_unpacked=max_unpacked,
     )
+
+
+def _read(path: str, digest: str | None) -> bytes:
+    """Return the request's bytes.
+
+    The credentials of the pod are for one build: what somebody else put in the place of its request would get
+    them, too.
+    """
+    import hashlib
+
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
+    found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if digest is not None and found != digest:
+        raise InvalidRequestError(
+            f"the request {path} is not the one that was made for this build: its digest is {found}, and "
+            f"{digest} is expected. In a pod it comes from the ConfigMap with the name of the Job: somebody "
+            "made that before, or replaced it. Delete it, see who may create ConfigMaps there, then delete "
+            "the ImageBuild and apply it again"
+        )
+    return content
 
 
 def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
