@@ -63,11 +63,11 @@ def _prepare(path: str, digest: str | None, max_unpacked: int) -> tuple[BuildReq
         request = BuildRequest.model_validate_json(content)
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
-    git = request.source.git.credentials if request.source.git is not None else None
+    git = request.source.git
     push = mounted_credentials(request.registries.push_config)
     return request, BuildInputs(
         credentials=BuildCredentials(
-            git=mounted_git_credentials(git) if git is not None else None,
+            git=mounted_git_credentials(git.credentials, git.url) if git and git.credentials else None,
             pull=_pull_credentials(request, push),
             push=push,
         ),
