@@ -187,7 +187,7 @@ class GitRepository(Document):
     path: Annotated[str, Field(max_length=1024), *checked(_inside("git.path"))] = "."
     """The directory of the repository that is the build context."""
     secret: LocalReference | None = None
-    """A Secret of type kubernetes.io/basic-auth with what the server asks for; a token is a password."""
+    """A Secret of type kubernetes.io/basic-auth, whose key `host` names the server; a token is a password."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

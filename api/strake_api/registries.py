@@ -93,6 +93,8 @@ class RegistryAccess(Document):
     """Do not ask the registry itself when no mirror has an image."""
     insecure: bool = False
     """Speak plain HTTP."""
+    insecure_credentials: bool = False
+    """Send passwords and tokens over plain HTTP, too, where everybody on the way can read them."""
     insecure_skip_tls_verify: Annotated[bool, Field(alias="insecureSkipTLSVerify")] = False
     """Accept any certificate of the registry: for tests."""
     ca: CertificatesPEM | None = None
@@ -102,6 +104,8 @@ class RegistryAccess(Document):
     def _access_rules(self) -> Self:
         if self.mirrors_only and not self.mirrors:
             raise ValueError("mirrorsOnly needs mirrors: without any, nothing could be pulled")
+        if self.insecure_credentials and not self.insecure:
+            raise ValueError("insecureCredentials is about plain HTTP: it needs insecure, or drop it")
         if self.insecure and (self.ca is not None or self.insecure_skip_tls_verify):
             raise ValueError("insecure is plain HTTP, which has no certificates: drop it, or the rest")
         return self

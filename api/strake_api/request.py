@@ -31,7 +31,7 @@ class GitSource(Document):
     path: str = "."
     """The directory inside the repository that is the build context."""
     credentials: str | None = None
-    """Path of a mounted Secret of type kubernetes.io/basic-auth, for the URL's server alone."""
+    """Path of a mounted Secret of type kubernetes.io/basic-auth, whose key `host` names the URL's server."""
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:

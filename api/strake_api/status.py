@@ -96,6 +96,14 @@ class IsolationStatus(TolerantDocument):
     """Why no stricter way was to be had."""
 
 
+class CreatedObjects(TolerantDocument):
+    """UIDs of what the operator created for the run: no other object of the names counts."""
+
+    job: str
+    request: str | None = None
+    """Of the ConfigMap."""
+
+
 class Steps(TolerantDocument):
     """How far the build is."""
 
@@ -154,6 +162,8 @@ class ImageBuildStatus(TolerantDocument):
     """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
+    created: CreatedObjects | None = None
+    """What the operator created for the run."""
     attempts: int | None = None
     """How many pods this generation has had."""
     next_attempt_time: Timestamp | None = None

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UID_LABEL = "strake.dev/uid"
 """On Jobs and pods: the ImageBuild's UID. Its presence marks an object as the operator's."""
@@ -25,10 +29,14 @@ BASES_ANNOTATION = "strake.dev/base-volumes"
 """On Jobs: the base images that the pod mounts."""
 PLAIN_ANNOTATION = "strake.dev/base-volumes-reason"
 """On Jobs: why the pod mounts none, where one that did could not start."""
+REQUEST_ANNOTATION = "strake.dev/request-uid"
+"""On Jobs: the UID of the run's ConfigMap, so that no other one of its name is deleted."""
 CONTAINER = "builder"
 
 _SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
 _CERTIFICATE_VOLUME = re.compile(r'volume "certificate-\d+(?:-([a-z0-9-]+))?"')
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_POD_SUFFIX = re.compile(r"[a-z0-9]{5}")
 _LONGEST_NAME = 57
 """A Job's name is a label of its pods (63 characters), and pods add six characters of their own."""
 
@@ -59,6 +67,26 @@ _RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-{_PLA
 def may_be_a_run(name: str) -> bool:
     """Return whether a Job or a pod of this name may be the operator's."""
     return _RUN_NAME.fullmatch(name) is not None
+
+
+def run_of_labels(labels: Mapping[str, str]) -> tuple[int, int, PodForm] | None:
+    """Return generation, attempt and form as labels tell them; None where they are not the operator's."""
+    numbers = [labels.get(name, "") for name in (GENERATION_LABEL, ATTEMPT_LABEL)]
+    form = labels.get(FORM_LABEL, PodForm.NESTED)
+    if form not in set(PodForm) or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    generation, attempt = map(int, numbers)
+    return generation, attempt, PodForm(form)
+
+
+def run_names(build: str, uid: str, generation: int, attempt: int, form: PodForm) -> frozenset[str]:
+    """Return the names that the Jobs of an attempt in one form may have."""
+    return frozenset(job_name(build, uid, generation, attempt, form, plain=plain) for plain in (False, True))
+
+
+def is_pod_of(name: str, job: str) -> bool:
+    """Return whether a pod has a name that Kubernetes gives to the pods of a Job."""
+    return name.startswith(f"{job}-") and _POD_SUFFIX.fullmatch(name, len(job) + 1) is not None
 
 
 def job_name(

@@ -46,6 +46,18 @@ class RegistrySettingsBuilder:
         """Speak HTTP without TLS."""
         self._change(where, host, plain_http=True)
 
+    def clear_credentials(self, where: str, host: str) -> None:
+        """Send passwords and tokens without TLS, too.
+
+        Raises:
+            InvalidRequestError: the registry is spoken to with TLS, as far as is known so far.
+        """
+        if not self._of(where, host).plain_http:
+            raise InvalidRequestError(
+                f"{where}: {host} is spoken to with TLS", hint="drop it, or make the registry an insecure one"
+            )
+        self._change(where, host, clear_credentials=True)
+
     def trust(self, where: str, host: str, **changes: Any) -> None:
         """Change TLS settings: the attributes of `TLSSettings`."""
         self._change(where, host, tls=replace(self._of(where, host).tls, **changes))
@@ -139,6 +151,8 @@ def await_gateway(path: str) -> None:
 def _read_host(builder: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
     if access.insecure:
         builder.plain_http(where, host)
+    if access.insecure_credentials:
+        builder.clear_credentials(where, host)
     if access.insecure_skip_tls_verify:
         builder.trust(where, host, verify=False)
     if access.ca is not None:

@@ -33,6 +33,7 @@ def _requested(registry: PlatformRegistry) -> RequestedRegistry:
         mirrors=registry.mirrors,
         mirrors_only=registry.mirrors_only,
         insecure=registry.insecure,
+        insecure_credentials=registry.insecure_credentials,
         insecure_skip_tls_verify=registry.insecure_skip_tls_verify,
         ca=registry.ca,
         client_certificate=ClientCertificate(secret=secret, directory=f"{CERTIFICATE_DIRECTORY}/{secret}")

@@ -15,8 +15,9 @@ from strake_operator.manifests.bases import base_image_volumes, pull_secrets
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import placement
+from strake_operator.manifests.request import request_digest, request_for
 from strake_operator.manifests.resources import container_resources, empty_directory
-from strake_operator.names import BUILD_ANNOTATION, CONTAINER
+from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
 if TYPE_CHECKING:
@@ -33,12 +34,28 @@ _SCRATCH = (
 )
 
 
-def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    """Return the Job of a run."""
+def builder_job(
+    run: RunIdentity,
+    spec: ImageBuildSpec,
+    settings: Settings,
+    *,
+    request_uid: str | None = None,
+) -> Manifest:
+    """Return the Job of a run.
+
+    Args:
+        run: Which run of which build.
+        spec: What to build.
+        settings: The platform's settings.
+        request_uid: The UID of the ConfigMap with the request, where it is known.
+    """
+    metadata = run.metadata()
+    if request_uid is not None:
+        metadata["annotations"][REQUEST_ANNOTATION] = request_uid
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": run.metadata(),
+        "metadata": metadata,
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
@@ -59,6 +76,8 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
+    # Somebody else may have made the ConfigMap, or make it anew: the builder takes this request and no other.
+    digest = request_digest(request_for(spec, run.namespace, settings, run.bases))
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
@@ -80,6 +99,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                     "execute",
                     f"--isolation={run.form.kind}",
                     f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}",
+                    f"--request-digest={digest}",
                     "--result=/dev/termination-log",
                     "--log-format=pod",
                 ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from strake_api.conversion import build_request
@@ -54,6 +55,11 @@ def request_for(
     return request.model_copy(
         update={"args": args, "ca": settings.registries.ca, "base_volumes": requested_volumes(bases)}
     )
+
+
+def request_digest(request: BuildRequest) -> str:
+    """Return the digest of a request as its ConfigMap carries it."""
+    return f"sha256:{hashlib.sha256(request.to_json().encode()).hexdigest()}"
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:

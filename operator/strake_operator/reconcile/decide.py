@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
-from strake_api.status import IsolationStatus, Phase, Steps
+from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
@@ -55,6 +55,14 @@ if TYPE_CHECKING:
 
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
+    decision = _decide(seen, settings, now)
+    # One that is about to be started may be the operator's own, made just before it was stopped.
+    starting = {action.job for action in decision.actions if isinstance(action, StartRun)}
+    strays = _stops((run for run in seen.strays if run.job not in starting), now)
+    return replace(decision, actions=(*decision.actions, *strays)) if strays else decision
+
+
+def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     build = seen.build
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
@@ -117,9 +125,10 @@ def _of_run(
             "attempts": run.attempt,
             "next_attempt_time": None,
             "isolation": isolation,
+            "created": CreatedObjects(job=run.uid, request=run.request) if run.uid else status.created,
         }
     )
-    ended = outcome(run)
+    ended = outcome(run, spec)
     if not run.deleting and (again := retreat(seen, run, ended, status, settings, now)) is not None:
         return again
     if ended is None and run.pod is not None and is_lost(run.pod, now) and not run.deleting:
@@ -135,10 +144,14 @@ def _stops(runs: Iterable[BuilderRun], now: datetime) -> tuple[Action, ...]:
     found: list[Action] = []
     for run in runs:
         if not run.deleting:
-            found.append(StopRun(run.job))
+            found.append(_stop(run))
         elif run.pod is not None and is_lost(run.pod, now):
-            found.append(DropPod(run.pod.name))
+            found.append(DropPod(run.pod.name, run.pod.uid))
     return tuple(found)
+
+
+def _stop(run: BuilderRun) -> StopRun:
+    return StopRun(run.job, run.uid, run.request)
 
 
 def _rivals(seen: Observation) -> tuple[str, ...] | None:
@@ -174,11 +187,12 @@ def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> 
         )
         failed = moves.failed(status.model_copy(update={"job": None}), gone, now, now)
         # Its ConfigMap is left.
-        return Decision(failed, (StopRun(status.job),))
+        request = status.created.request if status.created else None
+        return Decision(failed, (StopRun(status.job, request=request),))
     if seen.predecessors:
         names = ", ".join(pod.name for pod in seen.predecessors)
         message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"
-        drops = tuple(DropPod(pod.name) for pod in seen.predecessors if is_lost(pod, now))
+        drops = tuple(DropPod(pod.name, pod.uid) for pod in seen.predecessors if is_lost(pod, now))
         return Decision(moves.pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
     return _start(seen, status, (status.attempts or 0) + 1, now)
 
@@ -226,7 +240,7 @@ def _ended(
         given_up = status.model_copy(update={"job": None, "next_attempt_time": moves.timestamp(now + delay)})
         words = f"starting again after {delay.seconds} s: {ended.message}"
         waiting = moves.pending(given_up, ProgressReason.POD_PENDING, words, now)
-        return Decision(waiting, (StopRun(run.job), *drops), delay.total_seconds(), status_first=True)
+        return Decision(waiting, (_stop(run), *drops), delay.total_seconds(), status_first=True)
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
     failed = moves.failed(status, with_advice(ended, settings), finished, now)
@@ -234,7 +248,7 @@ def _ended(
 
 
 def _drops(pod: Pod | None, now: datetime) -> tuple[DropPod, ...]:
-    return (DropPod(pod.name),) if pod is not None and is_lost(pod, now) else ()
+    return (DropPod(pod.name, pod.uid),) if pod is not None and is_lost(pod, now) else ()
 
 
 def _with_last_words(ended: BuildFailed, before: ImageBuildStatus) -> BuildFailed:
@@ -264,7 +278,7 @@ def _going_on(
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
         failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
         # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
-        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)), status_first=True)
+        return Decision(failed, (_stop(run), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
         again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
         return Decision(_building(seen, status, now), (), again)
@@ -307,7 +321,7 @@ def _blocked(
         return again
     failure = with_advice(found.failure, settings)
     failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)
-    return Decision(failed, (StopRun(run.job),), status_first=True)
+    return Decision(failed, (_stop(run),), status_first=True)
 
 
 def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:

@@ -37,6 +37,10 @@ class StopRun:
     """Delete a Job, its pod and its ConfigMap."""
 
     job: str
+    uid: str | None = None
+    """The Job's UID: one of the same name with another is left alone. None: only the ConfigMap is left."""
+    request: str | None = None
+    """The ConfigMap's UID; None leaves it to the owner reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class DropPod:
     """Delete a pod whose node does not answer, without waiting for the node."""
 
     pod: str
+    uid: str | None = None
+    """Its UID: another pod of the name is left alone."""
 
 
 Action = StartRun | StopRun | DropPod

@@ -87,6 +87,7 @@ class Pod:
     """When the node's kubelet took note of it."""
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
+    uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,9 @@ class BuilderRun:
     """Why it mounts none, where one that did could not start."""
     started: datetime | None = None
     """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
+    uid: str | None = None
+    request: str | None = None
+    """The UID of its ConfigMap, where the Job tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,3 +150,5 @@ class Observation:
     """The form that a run begins with, from what the runs before it were given."""
     bases: tuple[str, ...] = ()
     """The base images that a run's pod mounts as it begins."""
+    strays: tuple[BuilderRun, ...] = ()
+    """Jobs with name and owner of a run of this generation that the operator is not known to have made."""

@@ -75,6 +75,13 @@ def refused(
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 
+def foreign(seen: Observation, message: str, now: datetime) -> Decision:
+    """Return how a run ends where an object of its name is there already that somebody else made."""
+    before = moves.begin(seen.build.status, seen.build.generation, now)
+    failure = BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
+    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
+
+
 def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
     """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
     before = moves.begin(seen.build.status, seen.build.generation, now)

@@ -117,7 +117,10 @@ def _start(
     message = f"starting again as {form.kind}: {why}"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, run.attempt, form, why, bases, run.plain), StopRun(run.job)),
+        (
+            StartRun(name, build.generation, run.attempt, form, why, bases, run.plain),
+            StopRun(run.job, run.uid, run.request),
+        ),
         lessons=(Lesson(node, build.namespace, form, why, build.runtime_class),),
     )
 
@@ -140,7 +143,7 @@ def _start_plain(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (
             StartRun(name, build.generation, run.attempt, run.form, run.why, (), why),
-            StopRun(run.job),
+            StopRun(run.job, run.uid, run.request),
         ),
         lessons=(BaseLesson(build.namespace, reference),),
     )

@@ -7,26 +7,27 @@ import signal
 import sys
 import threading
 
+from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.errors import InvalidRequestError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
+    add_request_flags(parser)
     parser.set_defaults(handler=gateway)
 
 
 def gateway(arguments: argparse.Namespace) -> int:
     """Serve on the request's socket until a signal comes; return the exit status."""
-    from strake_builder.cli.commands.execute import read_request
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.cli.registry_credentials import mounted_credentials
+    from strake_builder.cli.request_file import read_request
     from strake_builder.gateway.forward import Forwarder
     from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.server import Gateway
     from strake_oci.credentials.sources import Credentials
 
-    request = read_request(arguments.request)
+    request = read_request(arguments)
     socket = request.registries.gateway
     if socket is None:
         raise InvalidRequestError("the request names no gateway", hint="set registries.gateway to a path")

@@ -180,6 +180,7 @@ def test_a_run_starts_with_what_the_file_says_now(tmp_path):
     class Recorder(Cluster):
         async def create(self, manifest):
             made.append(manifest)
+            return "uid"
 
     async def start(registries) -> list[str]:
         follower = Follower(None)

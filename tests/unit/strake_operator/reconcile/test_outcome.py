@@ -8,12 +8,16 @@ import pytest
 
 from strake_api.reasons import RETRYABLE, FailureReason
 from strake_api.result import BuildFailed
+from strake_operator.reconcile import outcome as module
 from strake_operator.reconcile.blocker import blocker
 from strake_operator.reconcile.observed import Running, Waiting
-from strake_operator.reconcile.outcome import outcome
-from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, problem, run
+from tests.unit.strake_operator.builders import DIGEST, FAILURE, SPEC, SUCCESS, ended, pod, problem, run
 
 CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="stopped by a signal").to_json()
+
+
+def outcome(ended_run):
+    return module.outcome(ended_run, SPEC)
 
 
 def reason_of(**changes) -> FailureReason:
@@ -269,3 +273,57 @@ def test_a_node_without_disk_is_an_eviction():
 def test_a_pod_that_no_node_took_says_so():
     late = run(pod=pod(None, unschedulable="0/3 nodes"), failure="DeadlineExceeded", finished=True)
     assert "0/3 nodes" in outcome(late).message
+
+
+IMAGES = (f"r.example:5000/app@{DIGEST}", f"r.example/copy@{DIGEST}")
+
+
+def test_images_at_the_destinations_are_believed():
+    for images in ((), IMAGES[:1], IMAGES):
+        words = SUCCESS.model_copy(update={"images": images}).to_json()
+        assert outcome(run(pod=pod(ended(words, exit_code=0)))).images == images
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"r.example:5000/other@{DIGEST}",
+        f"evil.example/app@{DIGEST}",
+        f"r.example:5000/app@sha256:{'e' * 64}",
+        "r.example:5000/app:1",
+        "",
+    ],
+)
+def test_an_image_elsewhere_is_an_invalid_result(image):
+    words = SUCCESS.model_copy(update={"images": (*IMAGES, image)}).to_json()
+    result = outcome(run(pod=pod(ended(words, exit_code=0))))
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert "destinations" in result.message
+
+
+DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
+FORGED = {
+    "deep": DEEP,
+    "deep lists": "[" * 10_000,
+    "deep in a field": SUCCESS.to_json()[:-1] + ',"warnings":' + "[" * 1_500 + "]" * 1_500 + "}",
+    "huge number": FAILURE.to_json().replace('"line":3', f'"line":{"9" * 300}'),
+    "negative number": FAILURE.to_json().replace('"line":3', '"line":-3'),
+    "number beyond any database's": FAILURE.to_json().replace('"exitCode":2', f'"exitCode":{2**63}'),
+    "no number": FAILURE.to_json().replace('"line":3', '"line":NaN'),
+    "half a character": FAILURE.to_json().replace("RUN make", "\\ud800"),
+    "long platform": SUCCESS.to_json().replace("linux/amd64", "x" * 3000),
+    "unknown reason": FAILURE.to_json().replace("RunStepFailed", "Nobody"),
+    "too long": FAILURE.model_copy(update={"message": "x" * 9000}).to_json(),
+}
+
+
+@pytest.mark.parametrize("message", FORGED.values(), ids=FORGED)
+def test_a_forged_result_is_none(message):
+    result = outcome(run(pod=pod(ended(message, exit_code=1))))
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert len(result.to_json()) < 3 * 4096
+
+
+def test_what_a_terminal_would_obey_is_shown():
+    words = FAILURE.model_copy(update={"message": "\x1b[2J", "instruction": "\x1b]0;x\x07"}).to_json()
+    assert "\x1b" not in outcome(run(pod=pod(ended(words)))).to_json()
