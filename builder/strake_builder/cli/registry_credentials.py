@@ -28,6 +28,27 @@ class GatewayCredentials:
         return "the gateway, which tells what it tried"
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableCredentials:
+    """A Secret that is no Docker config.
+
+    Attributes:
+        message: why.
+        hint: what to try.
+    """
+
+    message: str
+    hint: str
+
+    def lookup(self, repository: Repository) -> Credential | None:
+        """Raise CredentialError: nothing can be looked up."""
+        raise CredentialError(f"{self.message}, which holds the credentials for {repository}", hint=self.hint)
+
+    def describe(self) -> str:
+        """Return that there is nothing."""
+        return self.message
+
+
 GATEWAY: Final = GatewayCredentials()
 
 

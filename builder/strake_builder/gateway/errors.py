@@ -9,6 +9,9 @@ import json
 from http import HTTPStatus
 from typing import Final
 
+CLIENT_CERTIFICATE: Final = "CLIENT_CERTIFICATE"
+"""The code by which the executor knows that a certificate is missing; none of the specification's says it."""
+
 
 class GatewayError(Exception):
     """A request that is not forwarded, or that failed on its way.
@@ -34,6 +37,19 @@ class MalformedError(GatewayError):
 
     status = HTTPStatus.BAD_REQUEST
     code = "UNSUPPORTED"
+
+
+class UntrustedError(GatewayError):
+    """No trusted connection can be made, however often it is tried."""
+
+    status = HTTPStatus.FAILED_DEPENDENCY
+    code = "TLS"
+
+
+class MissingCertificateError(UntrustedError):
+    """The certificate that a registry is to be shown is missing or broken."""
+
+    code = CLIENT_CERTIFICATE
 
 
 class ForbiddenError(GatewayError):

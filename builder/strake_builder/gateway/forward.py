@@ -23,13 +23,22 @@ from urllib.parse import parse_qs, urlsplit
 from strake_builder.gateway.errors import (
     JSON_TYPE,
     GatewayError,
+    MissingCertificateError,
     TooLargeError,
     UnknownUploadError,
+    UntrustedError,
     error_body,
 )
 from strake_builder.gateway.policy import Asked, Kind, Policy
 from strake_oci.credentials.credential import CredentialSource
-from strake_oci.errors import ConnectionFailedError, OCIError
+from strake_oci.errors import (
+    ClientCertificateError,
+    ConnectionFailedError,
+    CredentialError,
+    OCIError,
+    RegistryError,
+    TLSError,
+)
 from strake_oci.http.transport import Answer, Transport
 from strake_oci.http.url_policy import origin
 from strake_oci.registry.answers import refusal
@@ -124,7 +133,7 @@ class Forwarder:
             if answer.status in _REFUSALS:
                 raise refusal(answer, session.context(call.operation), credential=session.tried(answer))
         except ConnectionFailedError as error:
-            raise GatewayError(error.account) from error
+            raise _unreached(error) from error
         except OCIError as error:
             return _Replied(_refused(error))
         if asked.kind is Kind.MANIFEST and asked.is_read and answer.status == HTTPStatus.OK:
@@ -277,10 +286,29 @@ def _link(session: Session, call: Call, asked: Asked, answer: Answer, link: str)
     return {"Link": f"</{asked.repository.registry}{parts.path}?{parts.query}>{rest}"}
 
 
+def _unreached(error: ConnectionFailedError) -> GatewayError:
+    """Return why no registry answered: it is tried again, where that may help."""
+    match error:
+        case ClientCertificateError():
+            return MissingCertificateError(_advice(error))
+        case TLSError():
+            return UntrustedError(_advice(error))
+        case _:
+            return GatewayError(error.account)
+
+
+def _advice(error: OCIError) -> str:
+    return f"{error.account}; {error.hint}" if error.hint else error.account
+
+
 def _refused(error: OCIError) -> Reply:
     """Return what a registry refused, with the credential that it refused and what to try."""
-    status = getattr(getattr(error, "context", None), "status", 0) or 502
-    hint = f"; {error.hint}" if error.hint else ""
-    body = error_body("DENIED" if status in _REFUSALS else "UNAVAILABLE", f"{error.account}{hint}")
+    if isinstance(error, CredentialError):
+        status = int(HTTPStatus.UNAUTHORIZED)
+    elif isinstance(error, RegistryError):
+        status = error.context.status or int(HTTPStatus.BAD_GATEWAY)
+    else:
+        status = int(HTTPStatus.BAD_GATEWAY)
+    body = error_body("DENIED" if status in _REFUSALS else "UNAVAILABLE", _advice(error))
     headers = {"Content-Type": JSON_TYPE, "Content-Length": str(len(body))}
     return Reply(status, headers, (body,))

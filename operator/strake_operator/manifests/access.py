@@ -49,7 +49,8 @@ def certificate_volumes(
 
     The pod waits for those of the build's destinations. Which registries it pulls from nobody knows before
     the Dockerfile is read, and a cache is no reason to fail. The builder says so when it misses a
-    certificate; a namespace that never uses a registry needs no Secret for it.
+    certificate; a namespace that never uses a registry needs no Secret for it. Only the gateway mounts them,
+    and another user runs it.
     """
     used = _hosts(destinations)
     secrets: dict[str, bool] = {}
@@ -67,7 +68,7 @@ def certificate_volumes(
                 "secret": {
                     "secretName": secret,
                     "items": items,
-                    "defaultMode": 0o400,
+                    "defaultMode": 0o444,
                     "optional": not needed,
                 },
             }

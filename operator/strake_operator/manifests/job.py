@@ -9,9 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
-from strake_operator.manifests import request as paths
-from strake_operator.manifests.access import certificate_volumes, proxy_environment
+from strake_operator.manifests import paths
+from strake_operator.manifests.access import proxy_environment
 from strake_operator.manifests.bases import base_image_volumes, pull_secrets
+from strake_operator.manifests.gateway import (
+    gateway_annotations,
+    gateway_containers,
+    gateway_volumes,
+    needs_gateway,
+    socket_mount,
+)
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import placement
@@ -67,6 +74,8 @@ def builder_job(
                     "annotations": {
                         BUILD_ANNOTATION: run.build,
                         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                        "kubectl.kubernetes.io/default-container": CONTAINER,
+                        **gateway_annotations(spec),
                     },
                 },
                 "spec": _pod(run, spec, settings),
@@ -81,7 +90,9 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
-    certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
+    request = [f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}", f"--request-digest={digest}"]
+    if needs_gateway(spec, settings):
+        mounts.append(socket_mount())
     return {
         "restartPolicy": "Never",
         **pod_isolation(run.form, spec, settings),
@@ -90,6 +101,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
         **pull_secrets(run, spec),
+        "initContainers": gateway_containers(spec, settings, request),
         "containers": [
             {
                 "name": CONTAINER,
@@ -98,8 +110,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "args": [
                     "execute",
                     f"--isolation={run.form.kind}",
-                    f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}",
-                    f"--request-digest={digest}",
+                    *request,
                     "--result=/dev/termination-log",
                     "--log-format=pod",
                 ],
@@ -107,10 +118,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": mounts + certificate_mounts + base_mounts,
+                "volumeMounts": mounts + base_mounts,
             }
         ],
-        "volumes": volumes + certificates + bases,
+        "volumes": [*volumes, *bases, *gateway_volumes(spec, settings)],
     }
 
 
@@ -130,14 +141,6 @@ def _volumes(
         for name, *places in _SCRATCH:
             volumes.append({"name": name, "emptyDir": empty_directory(resources)})
             mounts += [{"name": name, "mountPath": path} for path in places]
-    for name, secret, directory in (
-        ("push", spec.push_secret, paths.PUSH_DIRECTORY),
-        ("pull", spec.pull_secret, paths.PULL_DIRECTORY),
-    ):
-        if secret is not None:
-            item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
-            volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
-            mounts.append({"name": name, "mountPath": directory, "readOnly": True})
     if spec.source.git is not None and spec.source.git.secret is not None:
         volumes.append({"name": "git", "secret": {"secretName": spec.source.git.secret.name}})
         mounts.append({"name": "git", "mountPath": paths.GIT_DIRECTORY, "readOnly": True})

@@ -8,24 +8,16 @@ from typing import TYPE_CHECKING
 from strake_api.conversion import build_request
 from strake_api.request import Registries
 from strake_operator.default_cache import cache_repository
+from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
+from strake_operator.manifests.gateway import needs_gateway
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.request import BuildRequest
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings import Settings
-
-REQUEST_DIRECTORY = "/strake/request"
-REQUEST_FILE = "request.json"
-CONTEXT_DIRECTORY = "/strake/context"
-PUSH_DIRECTORY = "/strake/push"
-PULL_DIRECTORY = "/strake/pull"
-GIT_DIRECTORY = "/strake/git"
-DOCKER_CONFIG_FILE = "config.json"
-WORK_DIRECTORY = "/strake/work"
-TEMPORARY_DIRECTORY = "/strake/tmp"
 
 
 def request_for(
@@ -41,13 +33,14 @@ def request_for(
     """
     request = build_request(
         spec,
-        config_map_directory=CONTEXT_DIRECTORY,
-        git_directory=GIT_DIRECTORY,
-        work_directory=WORK_DIRECTORY,
+        config_map_directory=paths.CONTEXT_DIRECTORY,
+        git_directory=paths.GIT_DIRECTORY,
+        work_directory=paths.WORK_DIRECTORY,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
-            push_config=f"{PUSH_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.push_secret else None,
-            pull_config=f"{PULL_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
+            pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            gateway=paths.GATEWAY_SOCKET if needs_gateway(spec, settings) else None,
             hosts=requested_hosts(settings.registries),
         ),
     )
@@ -69,5 +62,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
+        "data": {paths.REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
     }

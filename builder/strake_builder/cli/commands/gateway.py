@@ -6,9 +6,13 @@ import argparse
 import signal
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from strake_oci.credentials.credential import CredentialSource
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +24,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def gateway(arguments: argparse.Namespace) -> int:
     """Serve on the request's socket until a signal comes; return the exit status."""
     from strake_builder.cli.registry_access import requested_access
-    from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_builder.cli.request_file import read_request
     from strake_builder.gateway.forward import Forwarder
     from strake_builder.gateway.policy import Policy
@@ -31,8 +34,8 @@ def gateway(arguments: argparse.Namespace) -> int:
     socket = request.registries.gateway
     if socket is None:
         raise InvalidRequestError("the request names no gateway", hint="set registries.gateway to a path")
-    pull = mounted_credentials(request.registries.pull_config)
-    push = mounted_credentials(request.registries.push_config)
+    pull = _readable(request.registries.pull_config)
+    push = _readable(request.registries.push_config)
     policy = Policy.of(request.output.destinations, request.cache.repository)
     settings = requested_access(request.registries)
     with (
@@ -49,3 +52,16 @@ def gateway(arguments: argparse.Namespace) -> int:
             pass
         server.shutdown()
     return 0
+
+
+def _readable(path: str | None) -> CredentialSource:
+    """Return the credentials in a Secret; one that is no Docker config is reported with each request.
+
+    A gateway that ends would be started again and again, and the builder would not know why.
+    """
+    from strake_builder.cli.registry_credentials import UnreadableCredentials, mounted_credentials
+
+    try:
+        return mounted_credentials(path)
+    except InvalidRequestError as error:
+        return UnreadableCredentials(error.message, error.hint)
