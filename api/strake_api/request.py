@@ -30,6 +30,8 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     path: str = "."
     """The directory inside the repository that is the build context."""
+    fetched: str | None = None
+    """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None
     """Path of a mounted Secret of type kubernetes.io/basic-auth, whose key `host` names the URL's server."""
 
@@ -208,6 +210,7 @@ class BuildRequest(Document):
             "registries.pullConfig": self.registries.pull_config,
             "registries.gateway": self.registries.gateway,
             "source.directory.path": self.source.directory.path if self.source.directory else None,
+            "source.git.fetched": self.source.git.fetched if self.source.git else None,
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }

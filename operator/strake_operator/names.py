@@ -32,6 +32,8 @@ PLAIN_ANNOTATION = "strake.dev/base-volumes-reason"
 REQUEST_ANNOTATION = "strake.dev/request-uid"
 """On Jobs: the UID of the run's ConfigMap, so that no other one of its name is deleted."""
 CONTAINER = "builder"
+SOURCE_CONTAINER = "source"
+"""Fetches what a Secret opens, before the builder starts."""
 
 _SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
 _CERTIFICATE_VOLUME = re.compile(r'volume "certificate-\d+(?:-([a-z0-9-]+))?"')

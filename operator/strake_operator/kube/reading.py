@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Object = dict[str, Any]
+_STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def read_build(body: Object) -> Build:
@@ -149,10 +150,28 @@ def read_pod(pod: Object) -> Pod:
 
 
 def _container(status: Object) -> Waiting | Running | Terminated | None:
+    """Return the state of the builder's container, or of the one before it that keeps it from starting."""
     found = [each for each in status.get("containerStatuses", []) if each["name"] == CONTAINER]
-    if not found:
-        return None
-    state = found[0].get("state", {})
+    own = _state(found[0].get("state", {})) if found else None
+    if isinstance(own, Running | Terminated):
+        return own
+    before = (_state(each.get("state", {})) for each in status.get("initContainerStatuses", []))
+    return next((each for each in before if _keeps_waiting(each)), own)
+
+
+def _keeps_waiting(state: Waiting | Running | Terminated) -> bool:
+    match state:
+        case Waiting():
+            return state.reason not in _STARTING
+        case Terminated():
+            return state.exit_code != 0
+        case Running():
+            return False
+        case _:
+            assert_never(state)
+
+
+def _state(state: Object) -> Waiting | Running | Terminated:
     if ended := state.get("terminated"):
         return Terminated(
             exit_code=ended.get("exitCode", -1),

@@ -58,6 +58,8 @@ def slim(body: Object) -> Object:
     containers = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]
     if containers:
         reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
+    if before := status.get("initContainerStatuses"):
+        reported["initContainerStatuses"] = [{"state": each.get("state") or {}} for each in before]
     return {
         "metadata": kept,
         "spec": {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")},

@@ -24,6 +24,7 @@ from strake_operator.manifests.isolation import container_isolation, pod_isolati
 from strake_operator.manifests.placement import placement
 from strake_operator.manifests.request import request_digest, request_for
 from strake_operator.manifests.resources import container_resources, empty_directory
+from strake_operator.manifests.source import source_containers, source_volumes
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
@@ -90,6 +91,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
+    source, source_mounts = source_volumes(spec, settings)
     request = [f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}", f"--request-digest={digest}"]
     if needs_gateway(spec, settings):
         mounts.append(socket_mount())
@@ -101,7 +103,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
         **pull_secrets(run, spec),
-        "initContainers": gateway_containers(spec, settings, request),
+        "initContainers": [
+            *source_containers(spec, settings, request),
+            *gateway_containers(spec, settings, request),
+        ],
         "containers": [
             {
                 "name": CONTAINER,
@@ -118,10 +123,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": mounts + base_mounts,
+                "volumeMounts": [*mounts, *base_mounts, *source_mounts],
             }
         ],
-        "volumes": [*volumes, *bases, *gateway_volumes(spec, settings)],
+        "volumes": [*volumes, *bases, *source, *gateway_volumes(spec, settings)],
     }
 
 
@@ -141,9 +146,6 @@ def _volumes(
         for name, *places in _SCRATCH:
             volumes.append({"name": name, "emptyDir": empty_directory(resources)})
             mounts += [{"name": name, "mountPath": path} for path in places]
-    if spec.source.git is not None and spec.source.git.secret is not None:
-        volumes.append({"name": "git", "secret": {"secretName": spec.source.git.secret.name}})
-        mounts.append({"name": "git", "mountPath": paths.GIT_DIRECTORY, "readOnly": True})
     if spec.source.config_map is not None:
         volumes.append({"name": "context", "configMap": {"name": spec.source.config_map.name}})
         # A ConfigMap's files are links into `..data`; mounting that shows plain files, as they were when

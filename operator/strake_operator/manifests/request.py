@@ -12,6 +12,7 @@ from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
+from strake_operator.manifests.source import fetched_directory
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -35,6 +36,7 @@ def request_for(
         spec,
         config_map_directory=paths.CONTEXT_DIRECTORY,
         git_directory=paths.GIT_DIRECTORY,
+        fetched_directory=fetched_directory(spec),
         work_directory=paths.WORK_DIRECTORY,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(

@@ -30,6 +30,7 @@ _NO_RUNTIME = re.compile(
 """containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
 _TEMPORARY = re.compile(
@@ -80,7 +81,7 @@ def blocker(run: BuilderRun) -> Blocker | None:
         if pod.container.reason in _IMAGE_PROBLEMS:
             message = f"the builder's own image cannot be pulled: {words}"
             return Blocker(BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message))
-        if "Error" in pod.container.reason:
+        if "Error" in pod.container.reason or pod.container.reason == _STARTS_AND_ENDS:
             return _not_started(words)
     return None
 
