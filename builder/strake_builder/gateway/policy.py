@@ -24,7 +24,8 @@ from strake_oci.spec.reference import Reference, Repository
 
 _TARGET: Final = re.compile(
     r"/(?P<registry>[^/]+)/v2/(?P<repository>.+?)/"
-    r"(?P<kind>manifests|blobs|tags|referrers)/(?P<name>[^?#]*)(?:\?(?P<query>[^#]*))?",
+    r"(?P<kind>manifests|blobs|tags|referrers)/(?P<name>[\x21\x22\x24-\x3e\x40-\x7e]*)"
+    r"(?:\?(?P<query>[\x21\x22\x24-\x7e]*))?",
     re.ASCII,
 )
 _LONGEST: Final = 8192

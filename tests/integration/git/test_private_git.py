@@ -163,3 +163,78 @@ def test_more_than_one_line_is_refused(server, build, token):
     done = build(server.url("app"), GIT_TOKEN=token)
     assert done.returncode == 2
     assert "more than one line" in done.stderr
+
+
+@pytest.fixture
+def pod(tmp_path, certificates, builder):
+    """Run a command of a builder pod on one request; the Secret is there for the first alone."""
+    secret, source = tmp_path / "secret", tmp_path / "source"
+    secret.mkdir()
+    source.mkdir()
+
+    def run(command: str, url: str, **git: str) -> tuple[int, dict]:
+        named = {"url": url, "credentials": str(secret), "fetched": str(source), **git}
+        request = {
+            "source": {"git": named},
+            "output": {"destinations": [builder.destination]},
+            "registries": {"hosts": {builder.registry.host: {"insecure": True}}},
+            "ca": certificates.ca.read_text(),
+            "workDirectory": str(tmp_path / "work"),
+        }
+        (tmp_path / "request.json").write_text(json.dumps(request))
+        words = [
+            STRAKE,
+            command,
+            "--request",
+            tmp_path / "request.json",
+            "--result",
+            tmp_path / "result.json",
+        ]
+        variables = {"PATH": os.environ["PATH"]}
+        done = subprocess.run(words, capture_output=True, text=True, env=variables, timeout=60)
+        assert PASSWORD not in done.stdout + done.stderr
+        result = tmp_path / "result.json"
+        return done.returncode, json.loads(result.read_text()) if result.exists() else {}
+
+    return run, secret, source
+
+
+def _open(secret: Path, url: str) -> None:
+    (secret / "username").write_text("me")
+    (secret / "password").write_text(PASSWORD)
+    (secret / "host").write_text(url.split("/")[2])
+
+
+def test_a_source_that_was_fetched_apart_needs_no_secret_in_the_builder(server, pod):
+    run, secret, source = pod
+    server.commit("app", Dockerfile="FROM scratch\nCOPY hello /\n", hello="private\n")
+    url = server.url("app")
+    _open(secret, url)
+    assert run("fetch", url) == (0, {})
+    assert (source / "tree/hello").read_text() == "private\n"
+    shutil.rmtree(secret)
+    server.seen.clear()
+    _, result = run("execute", url)
+    assert result["sourceRevision"] == (source / "revision").read_text()
+    assert result["outcome"] == "Succeeded"
+    assert not server.seen
+
+
+def test_a_fetch_that_fails_leaves_the_result_that_the_builder_would(server, pod):
+    run, secret, _ = pod
+    server.commit("app", Dockerfile="FROM scratch\n")
+    url = server.url("app")
+    _open(secret, url)
+    status, result = run("fetch", url, ref="nothing")
+    assert (status, result["reason"]) == (4, "SourceFetchFailed")
+    (secret / "host").write_text("elsewhere.example")
+    status, result = run("fetch", url)
+    assert (status, result["reason"]) == (2, "InvalidRequest")
+    assert "is not for" in result["message"]
+
+
+def test_a_builder_whose_source_is_not_there_says_so(server, pod):
+    run, _, _ = pod
+    _, result = run("execute", server.url("app"))
+    assert result["reason"] == "SourceFetchFailed"
+    assert "the source is not in" in result["message"]

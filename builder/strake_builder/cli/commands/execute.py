@@ -57,8 +57,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         request.registries.gateway,
         requested_access(request.registries),
     )
+    secret = git.credentials if git is not None and git.fetched is None else None
     credentials = BuildCredentials(
-        git=mounted_git_credentials(git.credentials, git.url) if git and git.credentials else None
+        git=mounted_git_credentials(secret, git.url) if git is not None and secret is not None else None
     )
     if gateway is not None:
         await_gateway(gateway)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from strake_operator.kube.reading import read_build, read_pod, read_run
+from strake_operator.kube.watched import slim
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
 from tests.unit.strake_operator.builders import build
@@ -102,6 +103,33 @@ def test_a_status_that_says_nothing(status):
 )
 def test_the_state_of_the_builder(status, expected):
     assert read_pod(pod(status)).container == expected
+
+
+BACK_OFF = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+STARTING = {"waiting": {"reason": "PodInitializing"}}
+DONE, FAILED = (
+    {"terminated": {"exitCode": 0}},
+    {"terminated": {"exitCode": 4, "message": "{}", "reason": "Error"}},
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "expected"),
+    [
+        ([{"running": {}}], STARTING, Waiting("PodInitializing", "")),
+        ([BACK_OFF], STARTING, Waiting("ImagePullBackOff", "no such image")),
+        ([FAILED, STARTING], STARTING, Terminated(4, "Error", "{}", None)),
+        ([DONE, BACK_OFF], None, Waiting("ImagePullBackOff", "no such image")),
+        ([DONE, {"running": {}}], {"running": {}}, Running()),
+        ([DONE, FAILED], {"running": {}}, Running()),
+    ],
+    ids=["a gateway", "its image", "the source", "no builder yet", "all well", "a gateway that ended once"],
+)
+def test_what_keeps_the_builder_from_starting_is_the_runs_state(before, own, expected):
+    status = container(**own) if own else {}
+    found = pod({**status, "initContainerStatuses": [{"name": "x", "state": state} for state in before]})
+    assert read_pod(found).container == expected
+    assert read_pod(slim(found)).container == expected
 
 
 def test_an_eviction_by_the_kubelet():
