@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,17 @@ from strake_operator.errors import ClusterError, ConflictError, NotFoundError, R
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.queue import Key
 from strake_operator.handlers.reconciler import Reconciler
-from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SUCCESS, build, ended, pod, run
+from tests.unit.strake_operator.builders import (
+    FAILURE,
+    NOW,
+    SETTINGS,
+    SUCCESS,
+    build,
+    ended,
+    no_log,
+    pod,
+    run,
+)
 
 KEY = Key("team", "hello")
 
@@ -23,7 +34,8 @@ class Cluster:
     def __init__(self, the_build=None, runs=(), **failures):
         self.the_build, self.found, self.failures = the_build or build(), tuple(runs), failures
         self.done: list[tuple[str, object]] = []
-        self.status, self.reads = None, 0
+        self.status: Any = None
+        self.reads = 0
         self.made: list[str] = []
         self.messages: list[str] = []
 
@@ -69,7 +81,7 @@ def reconcile(cluster, lines=None, watched=None):
             yield line
 
     async def test():
-        progressed = []
+        progressed: list[Key] = []
         follower = Follower(silent)
         reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
         again = await reconciler.reconcile(KEY)
@@ -208,6 +220,11 @@ class Strict(Cluster):
         await super().create(manifest)
 
 
+def reconciler_of(cluster) -> Reconciler:
+    """Return one that follows no log."""
+    return Reconciler(cluster, Follower(no_log), SETTINGS, print, lambda: NOW)
+
+
 def looked_at(reconciler, cluster, name="hello"):
     """Reconcile once, and take what was written for what is there."""
     again = asyncio.run(reconciler.reconcile(Key("team", name)))
@@ -217,7 +234,7 @@ def looked_at(reconciler, cluster, name="hello"):
 
 def test_a_rule_against_one_form_is_learned_for_the_namespace():
     cluster = Strict()
-    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    reconciler = reconciler_of(cluster)
     assert looked_at(reconciler, cluster) == 0
     looked_at(reconciler, cluster)
     assert cluster.status.job.endswith("-masked")
@@ -233,7 +250,7 @@ def test_a_rule_against_one_form_is_learned_for_the_namespace():
 def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     refusal = BuildFailed(reason=FailureReason.ISOLATION_UNAVAILABLE, message="seccomp")
     cluster = Cluster(runs=[run(job="first", pod=pod(ended(refusal.to_json()), node="n1"))])
-    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    reconciler = reconciler_of(cluster)
     looked_at(reconciler, cluster)
     assert ("delete", "first") in cluster.done
     assert cluster.status.job.endswith("-chroot")

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.kube.reading import read_build, read_pod, read_run
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
+from tests.fixtures.narrow import instance, present
 
 LABELS = {"strake.dev/uid": "u", "strake.dev/generation": "2", "strake.dev/attempt": "1"}
 
@@ -48,7 +50,7 @@ def body(**changes):
 def test_a_build():
     build = read_build(body(status={"observedGeneration": 2, "phase": "Failed", "laterField": 1}))
     assert (build.namespace, build.name, build.generation, build.deleting) == ("team", "hello", 3, False)
-    assert build.spec.source.config_map.name == "c"
+    assert present(instance(build.spec, ImageBuildSpec).source.config_map).name == "c"
     assert build.status.phase == "Failed"
 
 
@@ -110,14 +112,19 @@ def test_a_run_with_its_newest_pod():
     ]
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
     run = read_run(job(conditions=[failed]), pods)
-    assert (run.job, run.generation, run.attempt, run.failure) == ("job", 2, 1, "DeadlineExceeded")
-    assert run.pod.name == "second"
+    assert (present(run).job, present(run).generation, present(run).attempt, present(run).failure) == (
+        "job",
+        2,
+        1,
+        "DeadlineExceeded",
+    )
+    assert present(present(run).pod).name == "second"
 
 
 @pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "UnexpectedAdmissionError", "NodeShutdown"])
 def test_what_the_kubelet_refuses_keeps_its_words(reason):
     found = read_pod(pod({"phase": "Failed", "reason": reason, "message": "Pod was rejected: no"}))
-    assert "Pod was rejected: no" in found.disrupted
+    assert "Pod was rejected: no" in present(found.disrupted)
 
 
 def test_a_pod_that_is_being_deleted_ends_with_its_grace():

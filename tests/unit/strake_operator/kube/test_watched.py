@@ -7,6 +7,7 @@ import json
 from strake_operator.isolation import PodForm
 from strake_operator.kube.reading import read_run
 from strake_operator.kube.watched import Watched, slim
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import build
 
 RUN = "hello-0a1b2c-1"
@@ -57,7 +58,7 @@ def test_a_run_with_its_pod_and_its_warnings():
     watched.pod(pod())
     assert watched.warning(warning()) == ("team", "hello")
     (run,) = watched.runs(build())
-    assert (run.job, run.pod.name) == (RUN, f"{RUN}-abcde")
+    assert (run.job, present(run.pod).name) == (RUN, f"{RUN}-abcde")
     assert [each.message for each in run.problems] == ["Error creating: no"]
 
 
@@ -140,7 +141,7 @@ def test_the_form_of_a_run_is_kept_as_the_api_server_has_it():
     watched.warning(warning(f"{RUN}-chroot"))
     (run,) = watched.runs(build())
     assert run == read_run(made, [its_pod], run.problems)
-    assert (run.form, run.why, run.pod.node) == (PodForm.CHROOT, "on node n1: no", "n1")
+    assert (run.form, run.why, present(run.pod).node) == (PodForm.CHROOT, "on node n1: no", "n1")
     assert len(run.problems) == 1
 
 
