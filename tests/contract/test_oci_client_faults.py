@@ -17,9 +17,10 @@ from strake_oci.errors import (
 )
 from strake_oci.http import transport
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy
+from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
-from strake_oci.spec.manifest import mediatype, parse
+from strake_oci.spec.manifest import parse
 from strake_oci.spec.reference import Repository
 from tests.faults import faults, moves
 from tests.faults.moves import LARGE, SMALL, pull
@@ -68,7 +69,7 @@ class TestDownload:
     def test_progress_counts_each_byte_once(self, registry):
         registry.add(faults.drop_download(after=100_000, times=2))
         registry.put_blob(LARGE)
-        counted = []
+        counted: list[int] = []
         with registry.client() as client:
             descriptor = Descriptor.of("x", LARGE)
             with client.open_blob(registry.repository(), descriptor, counted.append) as blob:
@@ -83,7 +84,7 @@ class TestDownload:
     def test_wrong_content_never_reaches_the_end(self, registry):
         registry.add(faults.send(LARGE[:-1] + bytes([LARGE[-1] ^ 1]), path="/blobs/"))
         registry.put_blob(LARGE)
-        got = []
+        got: list[bytes] = []
         wanted = Descriptor.of("x", LARGE)
         with (
             registry.client() as client,

@@ -34,7 +34,8 @@ def in_parts(monkeypatch):
 def asked_parts(registry) -> list[tuple[int, int]]:
     """The parts that were asked for: first byte and last."""
     ranges = [seen.headers.get("Range", "").removeprefix("bytes=") for seen in registry.seen]
-    return [tuple(map(int, each.split("-"))) for each in ranges if each and not each.endswith("-")]
+    parts = [each.partition("-") for each in ranges if each and not each.endswith("-")]
+    return [(int(first), int(last)) for first, _, last in parts]
 
 
 def part_threads() -> list[threading.Thread]:
@@ -140,7 +141,7 @@ def test_a_wrong_part_never_reaches_the_end(registry):
 
     registry.add(on_parts(wrong, times=1, skip=3))
     registry.put_blob(LARGE)
-    got = []
+    got: list[bytes] = []
     with (
         registry.client() as client,
         client.open_blob(registry.repository(), Descriptor.of("x", LARGE)) as blob,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from strake_oci.cancellation import Cancellation
 from strake_oci.copying import copy_image
 from strake_oci.errors import DigestMismatchError, MirrorError
 from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings
@@ -25,6 +26,7 @@ from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL
 from tests.faults.registry import FAST, FaultyRegistry
 from tests.fixtures.content.images import make_image
+from tests.fixtures.narrow import pipe_into
 from tests.fixtures.servers.registry import free_port, running_registry
 
 MANIFEST = b'{"schemaVersion":2}'
@@ -102,13 +104,13 @@ class TestPassedOver:
         assert client.resolve(registry.repository().tag("1")) == wanted
         assert client.manifest(registry.repository(), "1") == (wanted, MANIFEST)
 
-    def test_mirror_that_wants_to_be_waited_for(self, registry, mirror):
+    def test_mirror_that_wants_to_be_waited_for(self, registry, mirror, monkeypatch):
         registry.put_blob(LARGE)
         mirror.add(faults.status(429, method="GET", times=99, Retry_After="100"))
         entry = RegistrySettings(plain_http=True, mirrors=(Mirror(mirror.host),))
-        waits = []
+        waits: list[float | None] = []
+        monkeypatch.setattr(Cancellation, "wait", lambda _, seconds: waits.append(seconds))
         with RegistryClient(ClientSettings({mirror.host: PLAIN, registry.host: entry})) as client:
-            client._mirror_retrier._wait = waits.append
             assert read(client, registry) == LARGE
         assert not waits
 
@@ -197,7 +199,7 @@ class TestLies:
                 mirror.add(faults.send(wrong(LARGE), path="/blobs/"))
             case _:
                 mirror.add(faults.endless(path="/blobs/"))
-        warnings = []
+        warnings: list[str] = []
         with mirrored(registry.host, mirror.host, warn=warnings.append) as client:
             for _ in range(3):
                 client.manifest(registry.repository(), Digest.sha256(MANIFEST))
@@ -211,7 +213,7 @@ class TestLies:
     def test_nothing_is_told_of_mirrors_that_are_only_away(self, registry, mirror):
         registry.put_blob(LARGE)
         mirror.add(faults.status(503, method="GET", times=99))
-        warnings = []
+        warnings: list[str] = []
         with mirrored(registry.host, f"localhost:{free_port()}", mirror.host, warn=warnings.append) as client:
             assert read(client, registry) == LARGE
         assert not warnings
@@ -266,7 +268,7 @@ class TestCopies:
         with mirrored(source.host, lying.host) as client:
             found = RegistryImages(client, source.repository("team/app"))
             target = RegistryImages(client, source.repository("team/copy"))
-            counted = []
+            counted: list[int] = []
             copied = copy_image(found, "1", target, "1", on_bytes=counted.append)
             assert copied == target.resolve("1") == image.descriptor
             for descriptor, data in image.blobs:
@@ -286,7 +288,8 @@ class TestCopies:
 
     @pytest.mark.parametrize("docker", [False, True])
     def test_to_an_archive(self, source, lying, image, tmp_path, docker):
-        name, path, counted = f"{source.host}/team/app:1", tmp_path / "image.tar", []
+        name, path = f"{source.host}/team/app:1", tmp_path / "image.tar"
+        counted: list[int] = []
         with mirrored(source.host, lying.host) as client, path.open("wb") as file:
             found = RegistryImages(client, source.repository("team/app"))
             with ArchiveWriter(file, docker=docker) as archive:
@@ -309,4 +312,4 @@ class TestCopies:
         ):
             found = RegistryImages(client, source.repository("team/app"))
             with pytest.raises(MirrorError, match="take it out of the settings"):
-                copy_image(found, "1", ArchiveWriter(process.stdin), "1")
+                copy_image(found, "1", ArchiveWriter(pipe_into(process)), "1")

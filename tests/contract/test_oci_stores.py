@@ -145,7 +145,8 @@ def test_source_that_is_not_what_it_should_be(store):
 def test_source_that_a_mirror_spoiled_is_read_again(store):
     data = os.urandom(1000)
     descriptor = Descriptor.of("application/octet-stream", data)
-    counted, opened = [], []
+    counted: list[int] = []
+    opened: list[bool] = []
 
     def open_source():
         opened.append(True)
@@ -185,7 +186,7 @@ def test_manifest_of_another_size_than_its_descriptors(store):
 @pytest.mark.parametrize("size", [0, 10, 300_000, 5_000_000])
 def test_stream_of_unknown_length(store, size):
     data = os.urandom(size)
-    counted = []
+    counted: list[int] = []
     with store.start_upload(counted.append) as upload:
         for start in range(0, size, 70_000):
             upload.write(data[start : start + 70_000])
@@ -216,7 +217,7 @@ def test_reader_serves_small_reads(store):
     data = os.urandom(10_000)
     descriptor = Descriptor.of("application/octet-stream", data)
     store.push_blob(descriptor, lambda: io.BytesIO(data))
-    counted = []
+    counted: list[int] = []
     with store.open_blob(descriptor, counted.append) as blob:
         assert b"".join(iter(lambda: blob.read(7), b"")) == data
         assert blob.read(7) == b""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strake_builder.rootfs.backends.selection import open_snapshotter
+from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from tests.fixtures.building.isolated import isolated
 from tests.fixtures.content.hostile_images import layer
@@ -33,7 +33,7 @@ def _beside(path: str, name: str) -> str:
     return f"{path.rpartition('/')[0]}/{name}".lstrip("/")
 
 
-def stacked(kind: str, layers: list[str], scratch: Path) -> dict:
+def stacked(kind: RootfsKind, layers: list[str], scratch: Path) -> dict:
     """Return the tree that a backend shows over layers, bottom first."""
     directory = tempfile.mkdtemp(dir=scratch)
     roots = open_snapshotter(kind, directory, lambda _: None)

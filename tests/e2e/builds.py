@@ -87,7 +87,7 @@ def run_image(namespace: str, image: str, *command: str) -> str:
     return kubectl("logs", "it", "-n", namespace)
 
 
-def until(holds: Callable[[], bool], what: str, look: Callable[[], Any]) -> None:
+def until(holds: Callable[[], object], what: str, look: Callable[[], Any]) -> None:
     """Wait for something.
 
     Raises:

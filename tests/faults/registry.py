@@ -24,8 +24,8 @@ from strake_oci.registry import ClientSettings, RegistryClient, RetryPolicy
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
-FaultError = Callable[["Exchange"], bool]
-"""Gets a request; returns True if it has dealt with it, False to let the registry answer."""
+FaultError = Callable[["Exchange"], bool | None]
+"""Gets a request; returns True if it has dealt with it, else the registry answers."""
 
 FAST = RetryPolicy(attempts=5, base=0.001, cap=0.01, deadline=20, jitter=0)
 _ROUTE = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>manifests|blobs|tags|referrers)/(?P<rest>.*)")

@@ -47,12 +47,8 @@ class Manifest:
 
     def serialize(self) -> bytes:
         """Return the canonical bytes: compact, keys in the order of the specification, annotations sorted."""
-        document: dict[str, Any] = {"schemaVersion": _SCHEMA_VERSION, "mediaType": self.media_type}
-        if self.artifact_type:
-            document["artifactType"] = self.artifact_type
-        document["config"] = self.config.to_json()
-        document["layers"] = [layer.to_json() for layer in self.layers]
-        return encode(_finish(document, self.subject, self.annotations, self.extra))
+        layers = [layer.to_json() for layer in self.layers]
+        return _serialized(self, {"config": self.config.to_json(), "layers": layers})
 
     @property
     def is_image(self) -> bool:
@@ -87,11 +83,7 @@ class Index:
 
     def serialize(self) -> bytes:
         """Return the canonical bytes: compact, keys in the order of the specification, annotations sorted."""
-        document: dict[str, Any] = {"schemaVersion": _SCHEMA_VERSION, "mediaType": self.media_type}
-        if self.artifact_type:
-            document["artifactType"] = self.artifact_type
-        document["manifests"] = [manifest.to_json() for manifest in self.manifests]
-        return encode(_finish(document, self.subject, self.annotations, self.extra))
+        return _serialized(self, {"manifests": [manifest.to_json() for manifest in self.manifests]})
 
     @property
     def references(self) -> tuple[Descriptor, ...]:
@@ -165,17 +157,17 @@ def _guess(model: _AnyManifestModel) -> str:
     return mediatype.OCI_INDEX if model.manifests is not None else ""
 
 
-def _finish(
-    document: dict[str, Any],
-    subject: Descriptor | None,
-    annotations: Mapping[str, str],
-    extra: Mapping[str, Any],
-) -> dict[str, Any]:
-    if subject is not None:
-        document["subject"] = subject.to_json()
-    if annotations:
-        document["annotations"] = dict(sorted(annotations.items()))
-    return {**document, **extra}
+def _serialized(manifest: Manifest | Index, content: dict[str, Any]) -> bytes:
+    """Return the bytes of a document: its content stands between the fields that both kinds have."""
+    document: dict[str, Any] = {"schemaVersion": _SCHEMA_VERSION, "mediaType": manifest.media_type}
+    if manifest.artifact_type:
+        document["artifactType"] = manifest.artifact_type
+    document |= content
+    if manifest.subject is not None:
+        document["subject"] = manifest.subject.to_json()
+    if manifest.annotations:
+        document["annotations"] = dict(sorted(manifest.annotations.items()))
+    return encode({**document, **manifest.extra})
 
 
 def _schema_1() -> UnsupportedMediaTypeError:

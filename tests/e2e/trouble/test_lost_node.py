@@ -13,11 +13,13 @@ from strake_operator.handlers.queue import Key
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.kube.cluster import Cluster
 from strake_operator.kube.watched import Watched
+from strake_operator.reconcile.progress import Progress
 from strake_operator.settings import Settings
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.settings import KUBECONFIG
 from tests.e2e.builds import building, finished, jobs, manifest, pods, status_of, until
 from tests.e2e.intrusions import bound_pod, builder, ghost_node, report
+from tests.fixtures.narrow import present
 
 pytestmark = pytest.mark.cluster
 
@@ -93,7 +95,8 @@ def test_a_log_whose_connection_ends_is_read_on(namespace):
     (pod,) = pods(namespace)
 
     async def read(cluster):
-        opened, progress = [], asyncio.Queue()
+        opened: list[str] = []
+        progress: asyncio.Queue[Progress] = asyncio.Queue()
 
         async def lines(namespace, pod):
             opened.append(pod)
@@ -101,8 +104,10 @@ def test_a_log_whose_connection_ends_is_read_on(namespace):
                 yield line
 
         follower = Follower(lines)
-        follower.follow(namespace, pod, lambda: progress.put_nowait(follower.progress(namespace, pod)))
-        shown = []
+        follower.follow(
+            namespace, pod, lambda: progress.put_nowait(present(follower.progress(namespace, pod)))
+        )
+        shown: list[Progress] = []
         async with asyncio.timeout(60):
             while not (shown and "echo two" in shown[-1].step):
                 shown.append(await progress.get())

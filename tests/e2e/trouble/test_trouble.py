@@ -138,7 +138,7 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
         assert "[stage-0] RUN true" in kubectl(
             "logs", f"job/{status['job']}", "-c", "builder", "-n", namespace
         )
-        failed = []
+        failed: list[dict] = []
 
         def gone() -> bool:
             items = read("jobs", namespace, labels=UID)["items"]
@@ -159,7 +159,8 @@ def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
     hard = {"count/configmaps": "1000", "count/jobs.batch": "1000", "pods": "0"}
     apply({**quota, "spec": {"hard": hard}}, namespace)
     until(lambda: get("quota", "q", "-n", namespace).get("status"), "the quota's count", lambda: "")
-    before, names = conflicts(), []
+    before = conflicts()
+    names: list[str] = []
     with changing_quota(namespace):
         while conflicts() == before:
             assert len(names) < 200, "no conflict was seen"

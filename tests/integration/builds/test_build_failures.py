@@ -14,6 +14,7 @@ import pytest
 
 from strake_api.events import Planned, StepCached, StepFinished, StepStarted
 from strake_api.log_lines import parse_log_line
+from tests.fixtures.narrow import present
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -116,7 +117,7 @@ def test_the_timeout_ends_a_step(builder):
 
 
 def wait_for_step(process: subprocess.Popen[str]) -> None:
-    for line in process.stderr:
+    for line in present(process.stderr):
         if "| started" in line:
             return
     raise AssertionError("the step did not start")

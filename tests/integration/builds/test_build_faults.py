@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -22,6 +23,8 @@ from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.building.builds import Builder
 from tests.fixtures.building.cached_builds import holds
+from tests.fixtures.narrow import present
+from tests.fixtures.servers.registry import LocalRegistry
 from tests.images.push import push_image
 
 KILLS = 50
@@ -146,14 +149,15 @@ def failing(tmp_path):
     """A registry with a base image that fails as it is asked to, and a builder that pushes to it."""
     with FaultyRegistry() as registry:
         push_image("tiny", f"{registry.host}/library/busybox:1")
-        yield Builder(registry, tmp_path, "result/app")
+        # which takes of its registry what both have
+        yield Builder(cast("LocalRegistry", registry), tmp_path, "result/app")
 
 
 def image_is_whole(builder: Builder) -> bool:
     """Say whether every part of the image is there and right."""
     directory = Reference.parse(builder.destination)
     with builder.registry.client() as client:
-        descriptor, data = client.manifest(directory.repository, directory.tag)
+        descriptor, data = client.manifest(directory.repository, present(directory.tag))
         manifest = parse(data, descriptor.media_type)
         assert isinstance(manifest, Manifest)
         flatten(client, directory.repository, directory.tag)

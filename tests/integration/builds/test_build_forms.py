@@ -12,8 +12,9 @@ import pytest
 import zstandard
 
 from strake_oci.spec import mediatype
-from strake_oci.spec.manifest import parse
+from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
+from tests.fixtures.narrow import instance, present
 
 SUFFIX = {"gzip": "gzip", "zstd": "zstd", "none": "tar"}
 UNPACK = {
@@ -29,7 +30,7 @@ def pushed(builder):
     with builder.registry.client() as client:
         descriptor, data = client.manifest(reference.repository, reference.tag)
         manifest = parse(data, descriptor.media_type)
-        with client.open_blob(reference.repository, manifest.layers[-1]) as blob:
+        with client.open_blob(reference.repository, instance(manifest, Manifest).layers[-1]) as blob:
             return manifest, b"".join(iter(lambda: blob.read(1 << 20), b""))
 
 
@@ -55,7 +56,7 @@ def test_new_layers_are_packed_as_asked(builder, flags):
     assert manifest.layers[-1].media_type.endswith(SUFFIX[name])
     assert manifest.layers[0].media_type == mediatype.OCI_LAYER_GZIP  # the base stays as it is
     with tarfile.open(fileobj=io.BytesIO(UNPACK[name](blob)), mode="r:") as tar:
-        assert tar.extractfile("new").read() == b"packed\n"
+        assert present(tar.extractfile("new")).read() == b"packed\n"
 
 
 def test_an_image_under_dockers_names(builder, tmp_path):

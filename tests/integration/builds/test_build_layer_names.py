@@ -150,8 +150,8 @@ def test_the_context_belongs_to_root_in_a_mount_in_every_form(builder, form, tmp
         os.chown(path, 1234, 4321)
     flags = []
     if form != "ignored":
-        path, how = (tmp_path / "c.tar", "w") if form == "archive" else (tmp_path / "c.tar.gz", "w:gz")
-        with tarfile.open(path, how) as tar:
+        path = tmp_path / ("c.tar" if form == "archive" else "c.tar.gz")
+        with tarfile.open(path, "w" if form == "archive" else "w:gz") as tar:
             tar.add(context, ".")
         flags = ["--context", f"tar://{path}"]
     done = builder.run(*flags)

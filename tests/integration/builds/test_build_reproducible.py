@@ -14,10 +14,11 @@ import pytest
 
 from strake_oci.spec.digest import DiffID
 from strake_oci.spec.image import ImageConfig
-from strake_oci.spec.manifest import parse
+from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.narrow import instance
 
 DOCKERFILE = """FROM TINY AS made
 RUN mkdir /made && for n in 9 3 7 1; do head -c 300000 /bin/busybox > /made/$n; done && ln /made/3 /made/linked
@@ -57,7 +58,15 @@ class Workplace:
 
     def digest(self, *flags: str, mask: int = 0o022, **environment: str) -> tuple[str, tuple[DiffID, ...]]:
         """The image's digest, and its diff IDs."""
-        command = [STRAKE, "build", "-c", self.context, "--work-dir", self.directory / "work", "--no-push"]
+        command: list[str | Path] = [
+            STRAKE,
+            "build",
+            "-c",
+            self.context,
+            "--work-dir",
+            self.directory / "work",
+            "--no-push",
+        ]
         command += [
             "--insecure-registry",
             self.builder.registry.host,
@@ -71,7 +80,7 @@ class Workplace:
         assert done.returncode == 0, done.stderr
         layout = Layout(self.directory / "layout")
         manifest = parse(layout.manifest(layout.resolve("1")))
-        with layout.open_blob(manifest.config) as blob:
+        with layout.open_blob(instance(manifest, Manifest).config) as blob:
             config = ImageConfig.parse(blob.read(1 << 20))
         shutil.rmtree(layout.path)
         return (self.directory / "digest").read_text(), config.diff_ids
@@ -133,7 +142,7 @@ def test_an_epoch_is_the_time_of_the_image_and_the_latest_of_its_files(builder):
     reference = Reference.parse(builder.destination)
     with builder.registry.client() as client:
         manifest = parse(client.manifest(reference.repository, reference.tag)[1])
-        for layer in manifest.layers[1:]:
+        for layer in instance(manifest, Manifest).layers[1:]:
             with (
                 client.open_blob(reference.repository, layer) as blob,
                 tarfile.open(fileobj=blob, mode="r|gz") as tar,

@@ -11,10 +11,11 @@ import tarfile
 
 import pytest
 
-from strake_oci.spec.manifest import parse
+from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
+from tests.fixtures.narrow import instance, present
 from tests.fixtures.servers.registry import running_registry
 
 CONTENT = os.urandom(9 << 20)
@@ -29,7 +30,7 @@ def context(builder):
 
 def layer_of(client, destination: str) -> bytes:
     reference = Reference.parse(destination)
-    (layer,) = parse(client.manifest(reference.repository, reference.tag)[1]).layers
+    (layer,) = instance(parse(client.manifest(reference.repository, reference.tag)[1]), Manifest).layers
     with client.open_blob(reference.repository, layer) as blob:
         packed = b"".join(iter(lambda: blob.read(1 << 20), b""))
     assert hashlib.sha256(packed).hexdigest() == layer.digest.encoded
@@ -38,7 +39,7 @@ def layer_of(client, destination: str) -> bytes:
 
 def content_of(packed: bytes) -> bytes:
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
-        return tar.extractfile("data").read()
+        return present(tar.extractfile("data")).read()
 
 
 @pytest.mark.usefixtures("context")

@@ -10,6 +10,8 @@ import tarfile
 
 import pytest
 
+from tests.fixtures.narrow import present
+
 STRANGE = r"""FROM TINY
 RUN mkdir -p /odd/deep /odd/gone && echo content > /odd/file && ln /odd/file /odd/hard \
  && ln -s /etc/passwd /odd/out && ln -s ../../../../outside /odd/up && mkfifo /odd/pipe \
@@ -201,9 +203,9 @@ def test_a_build_that_is_stopped_stops_writing(builder):
         stderr=subprocess.PIPE,
         env=builder.environment(),
     )
-    written = len(process.stdout.read(1 << 20))  # it is writing, and the pipe is full
+    written = len(present(process.stdout).read(1 << 20))  # it is writing, and the pipe is full
     process.terminate()
-    while piece := process.stdout.read1(1 << 16):
+    while piece := present(process.stdout).read(1 << 16):
         written += len(piece)
     _, log = process.communicate(timeout=30)
     assert process.returncode == 143, log

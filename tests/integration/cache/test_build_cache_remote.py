@@ -94,7 +94,7 @@ def test_a_url_with_a_checksum_is_not_asked_about(cached, site):
     assert len(site.sent) == before
 
 
-def test_a_url_that_cannot_be_had_is_said_with_its_line(cached):
+def test_a_url_that_cannot_be_had_is_reported_with_its_line(cached):
     cached.builder.context("FROM TINY\nADD http://127.0.0.1:1/file /f")
     failed = cached.build()
     assert failed.status == 4

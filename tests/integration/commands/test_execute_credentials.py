@@ -35,12 +35,16 @@ def private():
 
 
 @pytest.fixture
-def execute(private, tmp_path):
-    """Execute a request of one FROM line with mounted Secrets; return result and destination."""
+def destination(private) -> str:
+    return f"{private.host}/team/{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def execute(private, destination, tmp_path):
+    """Execute a request of one FROM line with mounted Secrets; return the result."""
     secret = tmp_path / "config.json"
     auth = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     secret.write_text(json.dumps({"auths": {private.host: {"auth": auth}}}))
-    destination = f"{private.host}/team/{uuid.uuid4().hex[:8]}"
 
     def executed(base: str, *secrets: str, **changes) -> dict:
         request = {
@@ -59,7 +63,6 @@ def execute(private, tmp_path):
         assert PASSWORD not in done.stdout + done.stderr
         return json.loads((tmp_path / "result.json").read_text())
 
-    executed.destination = destination
     return executed
 
 
@@ -76,8 +79,8 @@ def test_the_push_secret_opens_no_other_repository(private, execute):
     assert execute(base, "push", "pull")["outcome"] == "Succeeded"
 
 
-def test_the_push_secret_opens_the_builds_own_repositories(private, execute):
-    before = pushed(private, f"{execute.destination}:1")
+def test_the_push_secret_opens_the_builds_own_repositories(private, execute, destination):
+    before = pushed(private, f"{destination}:1")
     assert execute(before, "push")["outcome"] == "Succeeded"
 
 

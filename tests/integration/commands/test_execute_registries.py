@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_verification_can_be_switched_off(pod):
 
 def test_a_registry_is_not_asked_where_only_mirrors_may_be(pod):
     name = f"{pod.builder.registry.host}/library/busybox:1"
-    hosts = {
+    hosts: dict[str, dict[str, Any]] = {
         pod.builder.registry.host: {"insecure": True, "mirrors": [f"{pod.mirror.host}/nothing"]},
         pod.mirror.host: {"insecure": True},
     }

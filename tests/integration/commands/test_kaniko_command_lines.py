@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import subprocess
 import tarfile
+from typing import Literal
 
 import pytest
 
 OUTSIDE = "outside the context"
 
 
-def archive(path, *members: tuple[tarfile.TarInfo, bytes], mode: str = "w:gz") -> str:
+def archive(path, *members: tuple[tarfile.TarInfo, bytes], mode: Literal["w", "w:gz"] = "w:gz") -> str:
     with tarfile.open(path, mode) as tar:
         for member, content in members:
             member.size = len(content)

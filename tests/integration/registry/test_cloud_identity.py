@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.servers.clouds import AWS, running_cloud
 from tests.fixtures.servers.registry import running_registry
 
@@ -31,7 +31,7 @@ def ecr():
 class Pod:
     """Runs `strake execute` with what a pod of a ServiceAccount has."""
 
-    builder: object
+    builder: Builder
     directory: Path
     environment: dict[str, str]
 

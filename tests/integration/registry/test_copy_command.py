@@ -11,6 +11,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ STRAKE = Path(sys.executable).parent / "strake"
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
-def copy(*words, **options) -> subprocess.CompletedProcess[str]:
+def copy(*words, **options) -> subprocess.CompletedProcess[Any]:
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **options.pop("env", {})}
     options = {"text": True, "timeout": 60, "env": environment, **options}
     return subprocess.run([STRAKE, "copy", *map(str, words)], capture_output=True, **options)
@@ -185,7 +186,13 @@ class TestFailures:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_stopped(self, broken, target, tmp_path, number):
         broken.add(faults.drip(b"x" * self.layer.size, path=self.layer.digest.encoded))
-        words = [STRAKE, "copy", "--insecure", f"{broken.host}/team/app:1", f"oci-archive:{tmp_path}/a.tar"]
+        words = [
+            str(STRAKE),
+            "copy",
+            "--insecure",
+            f"{broken.host}/team/app:1",
+            f"oci-archive:{tmp_path}/a.tar",
+        ]
         running = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
         while not broken.requests("GET", self.layer.digest.encoded):
             assert running.poll() is None

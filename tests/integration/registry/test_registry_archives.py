@@ -16,6 +16,7 @@ from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.content.images import make_image, make_index
+from tests.fixtures.narrow import pipe_into
 from tests.fixtures.servers.registry import registry  # noqa: F401 - a fixture
 
 
@@ -92,7 +93,7 @@ def test_archive_goes_through_a_pipe(tmp_path):
     image = make_image()
     with (tmp_path / "out.tar").open("wb") as out:
         cat = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=out)
-        with cat.stdin, ArchiveWriter(cat.stdin) as archive:
+        with pipe_into(cat) as pipe, ArchiveWriter(pipe) as archive:
             image.write(archive, "v1")
         assert cat.wait() == 0
     assert LayoutArchive(tmp_path / "out.tar").resolve("v1") == image.descriptor

@@ -22,8 +22,8 @@ STRAKE = Path(sys.executable).parent / "strake"
 
 def strake(*words, **environment) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
-    words = [STRAKE, *map(str, words)]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+    command = [str(STRAKE), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
 
 
 @pytest.fixture

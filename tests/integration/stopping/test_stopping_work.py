@@ -18,6 +18,7 @@ import pytest
 from strake_oci.spec.digest import DiffID, Digest
 from tests.fixtures.building.slow_removal import slow_programs
 from tests.fixtures.content.hostile_images import HostileImages
+from tests.fixtures.narrow import present
 
 SOON = 6.0
 """Seconds from the cause to the end of the process, on a machine that is busy: one is enough. Whatever is
@@ -80,7 +81,7 @@ def stop_when(builder, begun, *flags: str, stdin: int | None = None) -> None:
     lines: list[str] = []
 
     def read() -> None:
-        with process.stderr as stream:
+        with present(process.stderr) as stream:
             lines.extend(stream)
 
     reader = threading.Thread(target=read)

@@ -10,9 +10,9 @@ import threading
 
 import pytest
 
-from strake_oci.spec.manifest import parse
+from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.stores.layout import Layout
-from tests.images import layouts
+from tests.fixtures.narrow import instance
 from tests.images.layouts import image_layout
 from tests.images.recipes import RECIPES
 
@@ -27,7 +27,7 @@ def members(layout):
     images = Layout(layout)
     manifest = parse(images.manifest(images.resolve("latest")))
     with (
-        images.open_blob(manifest.layers[0]) as blob,
+        images.open_blob(instance(manifest, Manifest).layers[0]) as blob,
         tarfile.open(fileobj=blob, mode="r|gz") as tar,
     ):
         return {member.name: member for member in tar}
@@ -63,7 +63,7 @@ def test_two_makers_make_it_once(cache, monkeypatch):
         made.append(path)
         recipe.write(path)
 
-    monkeypatch.setitem(layouts.RECIPES, "pause", dataclasses.replace(recipe, write=write))
+    monkeypatch.setitem(RECIPES, "pause", dataclasses.replace(recipe, write=write))
     threads = [threading.Thread(target=image_layout, args=("pause",)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -77,7 +77,7 @@ def test_a_maker_that_fails_leaves_nothing(cache, monkeypatch):
         path.write_bytes(b"half")
         raise RuntimeError("out of luck")
 
-    monkeypatch.setitem(layouts.RECIPES, "pause", dataclasses.replace(RECIPES["pause"], write=write))
+    monkeypatch.setitem(RECIPES, "pause", dataclasses.replace(RECIPES["pause"], write=write))
     with pytest.raises(RuntimeError, match="luck"):
         image_layout("pause")
     assert [path.name for path in cache.iterdir()] == ["pause.lock"]

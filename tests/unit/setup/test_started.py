@@ -7,13 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from tests.cluster.binaries import COMPONENTS
 from tests.setup import started
-from tests.setup.programs import BENCHMARK_TOOLS, TOOLS
+from tests.setup.programs import BENCHMARK_TOOLS, TOOLS, declared_packages, search_path
 from tests.setup.started import StartedPrograms, _always_installed, _packages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture
 def forgotten(monkeypatch):
     """The tables as they were when somebody forgot git."""
-    declared = started.declared_packages()
+    declared = declared_packages()
     assert "git" in declared
     monkeypatch.setattr(started, "declared_packages", lambda: declared - {"git"})
 
@@ -62,7 +63,7 @@ def test_what_was_put_there_by_hand_is_noticed(monkeypatch, tmp_path):
     program = tmp_path / "by-hand"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    monkeypatch.setattr(started.tempfile, "gettempdir", lambda: "/nonexistent")
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/nonexistent")
     programs = StartedPrograms()
     programs.add(None, ["by-hand"], str(tmp_path))
     assert programs.undeclared() == [f"{program} belongs to no Debian package"]
@@ -97,7 +98,7 @@ def test_the_programs_that_sources_name_are_declared():
     assert {"git", "skopeo", "mkfs.ext4"} <= named  # the search finds what it is for
     declared = {*TOOLS, *BENCHMARK_TOOLS, *COMPONENTS}
     packages = _packages(
-        Path(found) for word in named - declared if (found := shutil.which(word, path=started.search_path()))
+        Path(found) for word in named - declared if (found := shutil.which(word, path=search_path()))
     )
     assert {
         program.name: package for program, package in packages.items() if package not in _always_installed()

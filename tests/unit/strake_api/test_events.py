@@ -17,6 +17,7 @@ from strake_api.events import (
 )
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
+from tests.fixtures.narrow import instance
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -45,4 +46,4 @@ def test_other_lines_are_skipped(line):
 
 def test_a_later_version_may_say_more():
     line = '{"type":"Planned","time":"2026-01-01T00:00:00Z","steps":3,"more":1}'
-    assert parse_event(line).steps == 3
+    assert instance(parse_event(line), Planned).steps == 3

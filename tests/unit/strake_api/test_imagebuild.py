@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from strake_api.imagebuild import ImageBuild, ImageBuildSpec
+from tests.fixtures.narrow import present
 
 
 def spec(**changes):
@@ -41,8 +42,8 @@ def test_the_whole_of_it():
             timeout="1h30m",
         )
     )
-    assert parsed.source.git.path == "services/api"
-    assert parsed.resources.requests == {"cpu": 1, "memory": "1Gi"}
+    assert present(parsed.source.git).path == "services/api"
+    assert present(parsed.resources).requests == {"cpu": 1, "memory": "1Gi"}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from strake_api.result import (
     fit_result,
     parse_result,
 )
+from tests.fixtures.narrow import instance
 
 DIGEST = "sha256:" + "a" * 64
 TEXT = st.text(max_size=3000)
@@ -35,11 +36,15 @@ def test_the_log_loses_its_oldest_lines_first():
     failure = BuildFailed(
         reason=FailureReason.RUN_STEP_FAILED, message="m", exit_code=2, line=7, log_tail=lines
     )
-    cut = parse_result(fit_result(failure))
+    cut = instance(parse_result(fit_result(failure)), BuildFailed)
     assert cut.truncated
     assert cut.log_tail == lines[-len(cut.log_tail) :]
     assert len(cut.log_tail) > 20
-    assert (cut.message, cut.exit_code, cut.line) == ("m", 2, 7)
+    assert (
+        cut.message,
+        cut.exit_code,
+        cut.line,
+    ) == ("m", 2, 7)
 
 
 def test_a_success_never_loses_its_digest():
@@ -52,7 +57,7 @@ def test_a_success_never_loses_its_digest():
     )
     encoded = fit_result(result)
     assert len(encoded) <= TERMINATION_MESSAGE_LIMIT
-    assert parse_result(encoded).digest == DIGEST
+    assert instance(parse_result(encoded), BuildSucceeded).digest == DIGEST
 
 
 @given(message=TEXT, log=st.lists(TEXT, max_size=30), instruction=TEXT, warning=TEXT)
@@ -67,7 +72,7 @@ def test_every_failure_fits(message, log, instruction, warning):
     )
     encoded = fit_result(failure)
     assert len(encoded) <= TERMINATION_MESSAGE_LIMIT
-    assert parse_result(encoded).reason is FailureReason.RUN_STEP_FAILED
+    assert instance(parse_result(encoded), BuildFailed).reason is FailureReason.RUN_STEP_FAILED
     assert parse_result(encoded).base_images[0].digest == DIGEST
 
 

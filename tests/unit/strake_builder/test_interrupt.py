@@ -20,7 +20,6 @@ from strake_builder.layers.pipeline import write_blob
 from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
 from strake_builder.rootfs.diff.differences import check_first_layer, write_differences
 from strake_builder.rootfs.diff.tree_state import record_tree
-from strake_builder.rootfs.files import file_content
 from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.file_content import copy_content
@@ -148,7 +147,7 @@ def test_the_content_of_a_file_is_left_soon(large, tmp_path, monkeypatch, way):
         raise OSError(18, "Invalid cross-device link")
 
     if way == "piece by piece":
-        monkeypatch.setattr(file_content.os, "copy_file_range", refuse)
+        monkeypatch.setattr(os, "copy_file_range", refuse)
     target = tmp_path / "target"
     with open(large / "file", "rb") as reader, open(target, "wb") as writer:
         size = 0 if way == "of no known size" else LARGE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import cast
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_what_is_no_resource_is_what_the_caller_says():
 
 def raised() -> InternalError:
     try:
-        parse(None)
+        parse(cast("str", None))
     except Exception as error:  # noqa: BLE001 - any will do
         return internal_error(error)
     raise AssertionError

@@ -36,11 +36,17 @@ def attempt(archive) -> None:
     push(archive, AFTER)
 
 
+def at_once(archive) -> None:
+    """Write an image whose blobs come right."""
+    push(archive, BEFORE)
+    push(archive, AFTER)
+
+
 @pytest.mark.parametrize("kind", ["file", "memory"])
 def test_the_archive_is_as_if_nothing_had_happened(tmp_path, kind):
     image = make_image(b"one")
     made = []
-    for write in (attempt, lambda archive: (push(archive, BEFORE), push(archive, AFTER))):
+    for write in (attempt, at_once):
         with open(tmp_path / "image.tar", "w+b") if kind == "file" else io.BytesIO() as target:
             with ArchiveWriter(target) as archive:
                 write(archive)

@@ -8,6 +8,7 @@ import pytest
 
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.last_words import LAST_WORDS, allowed_seconds, end_wait_on_cancel, last_words
+from tests.fixtures.narrow import present
 
 FIRST, SECOND = RuntimeError("first"), RuntimeError("second")
 
@@ -97,7 +98,12 @@ def test_taking_back_waits_for_the_call_that_is_under_way(cancellation):
     canceller = threading.Thread(target=cancellation.cancel, args=[FIRST])
     canceller.start()
     assert begun.wait(10)
-    taker = threading.Thread(target=lambda: (take_back(), order.append("taken back")))
+
+    def take() -> None:
+        take_back()
+        order.append("taken back")
+
+    taker = threading.Thread(target=take)
     taker.start()
     taker.join(0.05)
     assert taker.is_alive()
@@ -108,7 +114,7 @@ def test_taking_back_waits_for_the_call_that_is_under_way(cancellation):
 
 
 def test_a_callback_may_take_itself_back(cancellation):
-    order = []
+    order: list[str] = []
 
     def once(_reason: Exception) -> None:
         take_back()
@@ -137,9 +143,9 @@ class TestLastWords:
     def test_last_words_are_short_and_all_of_them_together(self, cancellation):
         cancellation.cancel(FIRST)
         with last_words():
-            assert 0 < allowed_seconds(cancellation, None) <= LAST_WORDS
+            assert 0 < present(allowed_seconds(cancellation, None)) <= LAST_WORDS
         with last_words():
-            assert 0 < allowed_seconds(cancellation, 60) <= LAST_WORDS
+            assert 0 < present(allowed_seconds(cancellation, 60)) <= LAST_WORDS
         assert allowed_seconds(cancellation, 60) == 0
 
     def test_another_thread_has_none_of_them(self, cancellation):

@@ -18,6 +18,7 @@ from strake_oci.stores.layout import Layout
 from strake_oci.stores.layout_index import blob_path
 from strake_oci.stores.memory import MemoryImages
 from tests.fixtures.content.images import make_image, make_index
+from tests.fixtures.narrow import instance
 
 
 class Recording(MemoryImages):
@@ -40,7 +41,7 @@ def test_everything_comes_before_what_refers_to_it():
     index = make_index("linux/amd64", "linux/arm64")
     source, target = MemoryImages(), Recording()
     index.write(source, "v1")
-    counted = []
+    counted: list[int] = []
     copy_image(source, "v1", target, "v1", on_bytes=counted.append)
     positions = {digest: position for position, digest in enumerate(target.order)}
     for child in index.children:
@@ -117,7 +118,9 @@ def test_the_manifests_of_an_index_are_read_side_by_side_and_once():
     index = make_index(*["linux/amd64"] * PARALLEL_MANIFESTS * 2)
     source, target = Slow(PARALLEL_MANIFESTS), MemoryImages()
     index.write(source, "v1")
-    again = Index((*parse(index.data).manifests, index.descriptor))  # lists the same in two places
+    again = Index(
+        (*instance(parse(index.data), Index).manifests, index.descriptor)
+    )  # lists the same in two places
     source.push_manifest(again.serialize(), again.media_type, "twice")
     copied = copy_image(source, "twice", target, "v1")
     assert target.resolve("v1") == copied

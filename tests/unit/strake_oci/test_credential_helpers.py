@@ -17,6 +17,7 @@ from strake_oci.credentials.helper import get as ask_helper
 from strake_oci.credentials.login import forget_login, save_login
 from strake_oci.errors import CredentialError
 from strake_oci.spec.reference import Repository
+from tests.fixtures.narrow import present
 
 
 @pytest.fixture
@@ -43,24 +44,27 @@ class TestHelpers:
         )
         credentials = Credentials.from_files([("file", path)])
         credential = credentials.lookup(Repository.parse("ghcr.io/team/app"))
-        assert (credential.username, credential.password) == ("u", "s")
-        assert credential.source == "docker-credential-test (named in file)"
+        assert (present(credential).username, present(credential).password) == ("u", "s")
+        assert present(credential).source == "docker-credential-test (named in file)"
         assert (tmp_path / "asked").read_text() == "ghcr.io"
-        assert credentials.lookup(Repository.parse("quay.io/a")).username == "q"
+        assert present(credentials.lookup(Repository.parse("quay.io/a"))).username == "q"
 
     def test_store_is_for_all_registries_and_docker_hub_has_its_name(self, helper, tmp_path):
         helper("all", f'cat > {tmp_path}/asked; echo \'{{"Username":"<token>","Secret":"s"}}\'')
         path = tmp_path / "config.json"
         path.write_text('{"credsStore":"all"}')
         credential = Credentials.from_files([("file", path)]).lookup(Repository.parse("alpine"))
-        assert credential.identity_token == "s"
+        assert present(credential).identity_token == "s"
         assert (tmp_path / "asked").read_text() == "https://index.docker.io/v1/"
 
     def test_not_found_falls_back_to_the_file(self, helper, tmp_path):
         helper("none", "echo credentials not found in native keychain; exit 1")
         path = tmp_path / "config.json"
         path.write_text('{"credsStore":"none","auths":{"a.io":{"username":"u","password":"p"}}}')
-        assert Credentials.from_files([("file", path)]).lookup(Repository.parse("a.io/x")).username == "u"
+        assert (
+            present(Credentials.from_files([("file", path)]).lookup(Repository.parse("a.io/x"))).username
+            == "u"
+        )
 
     @pytest.mark.parametrize(
         ("script", "words"),
@@ -94,13 +98,13 @@ class TestHelpers:
     def test_agent_that_a_helper_leaves_behind_is_not_waited_for(self, helper, tmp_path):
         helper("agent", f'sleep 60 & echo $! > {tmp_path}/child; echo \'{{"Username":"u","Secret":"s"}}\'')
         begun = time.monotonic()
-        assert ask_helper("agent", "a.io", "file", time_limit=30).username == "u"
+        assert present(ask_helper("agent", "a.io", "file", time_limit=30)).username == "u"
         assert time.monotonic() - begun < 20
         os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)
 
     def test_helper_may_ignore_what_it_is_asked(self, helper):
         helper("deaf", 'exec <&-; echo \'{"Username":"u","Secret":"s"}\'')
-        assert ask_helper("deaf", "a.io", "file").username == "u"
+        assert present(ask_helper("deaf", "a.io", "file")).username == "u"
 
     def test_missing_program(self):
         with pytest.raises(CredentialError, match="not installed"):
@@ -139,8 +143,8 @@ class TestLogin:
         assert set(document["auths"]) == {"ghcr.io", "https://index.docker.io/v1/"}
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         credentials = Credentials.from_files([("f", path)])
-        assert credentials.lookup(Repository.parse("ghcr.io/a")).password == "p:w"
-        assert credentials.lookup(Repository.parse("alpine")).username == "hub"
+        assert present(credentials.lookup(Repository.parse("ghcr.io/a"))).password == "p:w"
+        assert present(credentials.lookup(Repository.parse("alpine"))).username == "hub"
 
     def test_logout(self, tmp_path):
         path = tmp_path / "config.json"

@@ -7,6 +7,7 @@ from strake_oci.credentials import Credentials, default_credentials
 from strake_oci.credentials.docker_config import DockerConfig
 from strake_oci.errors import CredentialError
 from strake_oci.spec.reference import Repository
+from tests.fixtures.narrow import present
 
 
 def config(auths, **rest):
@@ -131,7 +132,7 @@ class TestSources:
             ("secret b", tmp_path / "two"),
         ]
         credentials = Credentials.from_files(files)
-        assert credentials.lookup(Repository.parse("two.io/a")).source == "secret b (two.io)"
+        assert present(credentials.lookup(Repository.parse("two.io/a"))).source == "secret b (two.io)"
         assert credentials.lookup(Repository.parse("three.io/a")) is None
         assert credentials.describe() == "secret a, secret b"
 
@@ -146,9 +147,9 @@ class TestSources:
         for order in (["one", "two"], ["two", "one"]):
             credentials = Credentials.from_files([(name, tmp_path / name) for name in order])
             credential = credentials.lookup(Repository.parse("ghcr.io/team/app"))
-            assert credential.source == "two (ghcr.io/team)"
+            assert present(credential).source == "two (ghcr.io/team)"
             first = credentials.lookup(Repository.parse("ghcr.io/other"))
-            assert first.source == f"{order[0]} (ghcr.io)"
+            assert present(first).source == f"{order[0]} (ghcr.io)"
 
     def test_environment_before_file(self, tmp_path):
         auths = {
@@ -158,13 +159,16 @@ class TestSources:
         (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
         inline = json.dumps({"auths": {"ghcr.io": {"username": "env", "password": "p"}}})
         credentials = default_credentials({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": inline})
-        assert credentials.lookup(Repository.parse("ghcr.io/a")).username == "env"
-        assert credentials.lookup(Repository.parse("quay.io/a")).username == "file"
+        assert present(credentials.lookup(Repository.parse("ghcr.io/a"))).username == "env"
+        assert present(credentials.lookup(Repository.parse("quay.io/a"))).username == "file"
 
     def test_home_without_docker_config(self, tmp_path):
         (tmp_path / ".docker").mkdir()
         (tmp_path / ".docker/config.json").write_text('{"auths":{"a.io":{"username":"u","password":"p"}}}')
-        assert default_credentials({"HOME": str(tmp_path)}).lookup(Repository.parse("a.io/x")).username == "u"
+        assert (
+            present(default_credentials({"HOME": str(tmp_path)}).lookup(Repository.parse("a.io/x"))).username
+            == "u"
+        )
 
     def test_nothing_is_said_so(self, tmp_path):
         credentials = default_credentials({"HOME": str(tmp_path)})

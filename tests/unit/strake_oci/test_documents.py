@@ -151,7 +151,7 @@ def test_image_config_as_go_writes_nothing():
     )
     image = ImageConfig.parse(text)
     assert image.config == RuntimeConfig()
-    assert image.diff_ids == image.history == ()
+    assert (image.diff_ids, image.history) == ((), ())
 
 
 def test_empty_cmd_is_not_the_same_as_none():

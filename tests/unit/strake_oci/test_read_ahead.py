@@ -46,7 +46,7 @@ def test_it_gives_the_same_bytes(length, size, piece):
 
 def test_what_reading_raises_comes_after_what_came_before_it():
     class Broken(io.BytesIO):
-        def read(self, size: int, /) -> bytes:
+        def read(self, size: int | None = -1, /) -> bytes:
             if not (piece := super().read(3)):
                 raise ValueError("the line went dead")
             return piece

@@ -55,7 +55,7 @@ def test_one_fails_for_all_and_the_next_one_tries_again(waiting):
         made.append(1)
         raise OSError("down")
 
-    known = TTLCache()
+    known: TTLCache[str, str] = TTLCache()
     assert [str(each.exception()) for each in together(known, make)] == ["down"] * THREADS
     assert len(made) == 1
     assert known.get("key", lambda: ("up", 60.0)) == "up"
@@ -63,7 +63,7 @@ def test_one_fails_for_all_and_the_next_one_tries_again(waiting):
 
 def test_what_is_stale_or_too_old_is_got_anew():
     now = [0.0]
-    known = TTLCache(lambda: now[0])
+    known: TTLCache[str, int] = TTLCache(lambda: now[0])
     values = iter(range(9))
 
     def make():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 from strake_api.imagebuild import ImageBuildSpec
@@ -88,6 +89,13 @@ def seen(*runs: BuilderRun, status: ImageBuildStatus | None = None, progress=Non
 
 def truths(status: ImageBuildStatus) -> dict[str, str]:
     return {condition.type: condition.status for condition in status.conditions}
+
+
+async def no_log(_namespace: str, _pod: str) -> AsyncIterator[bytes]:
+    """Yield the lines of a pod that writes none."""
+    nothing: tuple[bytes, ...] = ()
+    for line in nothing:
+        yield line
 
 
 def reason(status: ImageBuildStatus) -> str:

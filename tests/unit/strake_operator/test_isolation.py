@@ -115,7 +115,8 @@ def test_what_a_builder_misses_is_not_its_pods_user_namespace():
 @pytest.mark.parametrize("words", NO_USER_NAMESPACES + NO_PROC + NO_FILTER + OTHERS)
 @pytest.mark.parametrize("setting", ["auto", "nested", "chroot"])
 def test_forms_only_get_less_strict_and_come_to_an_end(words, setting):
-    form, tried = first_form(setting), []
+    form: PodForm | None = first_form(setting)
+    tried: list[PodForm] = []
     while form is not None:
         assert is_allowed(form, setting)
         assert not tried or form.rank > tried[-1].rank

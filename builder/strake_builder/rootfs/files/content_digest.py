@@ -133,9 +133,9 @@ class _Walk:
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.fd, follow_symlinks=False)
         is_directory = stat.S_ISDIR(found.st_mode)
-        kept = options.keep is None or options.keep(path, is_directory)
+        kept = options.keeps(path, is_directory)
         if is_directory:
-            if not kept and not (options.enter and options.enter(path, True)):
+            if not kept and not options.enters(path):
                 return None
             fd = os.open(name, OPEN_DIRECTORY, dir_fd=level.fd)
             names = sorted_names(fd, self._files.scratch)

@@ -61,6 +61,14 @@ class CopyOptions:
     leave_out: Callable[[os.stat_result], bool] | None = None
     xattrs: bool = True
 
+    def keeps(self, path: bytes, is_directory: bool) -> bool:
+        """Whether a member of a directory is copied."""
+        return self.keep is None or self.keep(path, is_directory)
+
+    def enters(self, path: bytes) -> bool:
+        """Whether a directory that is not copied may hold something that is."""
+        return self.enter is not None and self.enter(path, True)
+
     def new_directory(self) -> NewDirectory:
         """How the destination and its parents are made."""
         uid, gid = self.owner or (0, 0)
@@ -214,9 +222,9 @@ class _Copier:
         path = level.prefix + name
         found = os.stat(name, dir_fd=level.source, follow_symlinks=False)
         is_directory = stat.S_ISDIR(found.st_mode)
-        kept = options.keep is None or options.keep(path, is_directory)
+        kept = options.keeps(path, is_directory)
         if is_directory:
-            if not kept and not (options.enter and options.enter(path, True)):
+            if not kept and not options.enters(path):
                 return None
             source = os.open(name, OPEN_DIRECTORY, dir_fd=level.source)
             child = _Level(source, path + b"/", self._names(source), found, name, level)

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.fixtures.narrow import present
+
 _MUTE_MAIN_THREAD = """
 import signal, sys, threading
 from strake_builder.cli.signals import STOPPING, cancel_on_signal
@@ -32,7 +34,7 @@ def waiting():
         script = _MUTE_MAIN_THREAD.format(callback=callback)
         process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
         started.append(process)
-        assert process.stdout.readline() == "ready\n"
+        assert present(process.stdout).readline() == "ready\n"
         return process
 
     yield start

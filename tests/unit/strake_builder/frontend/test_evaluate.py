@@ -22,6 +22,7 @@ from strake_builder.frontend.model.steps import (
     WorkdirStep,
 )
 from strake_oci.spec.image import Healthcheck, RuntimeConfig
+from tests.fixtures.narrow import instance
 from tests.unit.strake_builder.frontend.stages import PATH, evaluated, planned, step
 
 
@@ -177,7 +178,10 @@ class TestCopy:
 
     def test_origins(self):
         text = "FROM base AS a\nFROM base\nCOPY --from={} /x /y\n"
-        found = [evaluated(text.format(name)).steps[-1].source for name in ("A", "0", "img:1", "scratch")]
+        found = [
+            instance(evaluated(text.format(name)).steps[-1], CopyStep).source
+            for name in ("A", "0", "img:1", "scratch")
+        ]
         assert found == [FromStage(0), FromStage(0), FromImage("img:1"), FromScratch()]
 
 
@@ -292,7 +296,7 @@ class TestTriggers:
     def test_needs_are_found_from_the_config(self):
         plan = planned("FROM base AS lib\nFROM base\n")
         config = RuntimeConfig(on_build=("COPY --from=lib /a /b", "RUN --mount=from=img,target=/x y"))
-        assert trigger_needs(plan, plan.target_stage, config) == ({0}, {"img"})
+        assert trigger_needs(plan, plan.target_stage, config) == (frozenset({0}), frozenset({"img"}))
 
     def test_need_of_a_later_stage_is_refused(self):
         plan = planned("FROM base AS a\nFROM base AS b\n")

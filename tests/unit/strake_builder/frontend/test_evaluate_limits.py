@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from strake_builder.frontend import DockerfileRefusedError
+from strake_builder.frontend.model.steps import RunStep
+from tests.fixtures.narrow import instance
 from tests.unit.strake_builder.frontend.stages import evaluated
 
 LONG = "ENV v=" + "x" * 900_000 + "\n"
@@ -36,7 +38,7 @@ def test_growth_is_bounded(kind):
 
 def test_configurations_share_what_they_have_in_common():
     steps = evaluated("FROM base\nENV a=" + "x" * 100_000 + "\n" + "RUN y\n" * 100).steps
-    entries = {id(entry) for step in steps[1:] for entry in step.environment}
+    entries = {id(entry) for step in steps[1:] for entry in instance(step, RunStep).environment}
     assert len(entries) == 2
 
 

@@ -18,6 +18,7 @@ from strake_builder.frontend.model.steps import (
     SshMount,
     TmpfsMount,
 )
+from tests.fixtures.narrow import instance
 from tests.unit.strake_builder.frontend.stages import evaluated, step
 
 
@@ -74,7 +75,7 @@ def test_stage_is_found_by_name_and_not_by_number():
         "FROM base AS s\nFROM base\nRUN --mount=from=S,target=/a --mount=from=0,target=/b x\n"
     ).steps[-1]
     assert isinstance(run, RunStep)
-    assert [mount.source for mount in run.mounts] == [FromStage(0), FromImage("0")]
+    assert [instance(mount, BindMount).source for mount in run.mounts] == [FromStage(0), FromImage("0")]
 
 
 @pytest.mark.parametrize(

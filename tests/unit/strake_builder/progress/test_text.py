@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from strake_api.events import LayerPushed, PullProgress, PushProgress
+from strake_api.events import Event, LayerPushed, PullProgress, PushProgress
 from strake_builder.progress.text import TextSink
 from strake_builder.progress.transfer import Transfer
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 def shown():
     """Returns what is written for events at given seconds."""
 
-    def show(*events: tuple[float, object]) -> list[str]:
+    def show(*events: tuple[float, Event]) -> list[str]:
         stream, seconds = io.StringIO(), iter([at for at, _ in events])
         sink = TextSink(stream, lambda: next(seconds))
         for _, event in events:

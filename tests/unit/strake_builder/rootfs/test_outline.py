@@ -11,8 +11,8 @@ import pytest
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
-from tests.fixtures.content.tar_members import DIR
-from tests.unit.strake_builder.rootfs.unpack.test_archive import archive, member
+from tests.fixtures.content.tar_members import DIR, member
+from tests.unit.strake_builder.rootfs.unpack.test_archive import archive
 
 MARK = "SCHILY.xattr.user.strake.unread"
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from strake_operator.errors import ClusterError
 from strake_operator.handlers import follower as module
 from strake_operator.handlers.follower import Follower
+from tests.fixtures.narrow import present
 
 PLANNED = b"2026-01-02T00:00:00.000000001Z == steps: 5"
 STARTED = b"2026-01-02T00:00:01.000000000Z #1/5 [0] RUN a"
@@ -41,7 +43,7 @@ def test_a_log_is_read_once_and_again_after_a_break(quick):
         assert len(opened) == 1
         async with asyncio.timeout(5):
             await thrice.wait()
-        assert follower.progress("ns", "pod").total == 5
+        assert present(follower.progress("ns", "pod")).total == 5
         assert len(changes) == 1
         await follower.close()
 
@@ -57,8 +59,9 @@ def test_a_log_that_ends_while_its_pod_runs_is_read_on(quick):
             yield line
 
     async def test():
-        follower, shown = Follower(lines), asyncio.Queue()
-        follower.follow("ns", "pod", lambda: shown.put_nowait(follower.progress("ns", "pod").text))
+        follower = Follower(lines)
+        shown: asyncio.Queue[Any] = asyncio.Queue()
+        follower.follow("ns", "pod", lambda: shown.put_nowait(present(follower.progress("ns", "pod")).text))
         async with asyncio.timeout(5):
             await shown.get()
             assert await shown.get() == "[1/5] RUN a"
@@ -94,7 +97,8 @@ def test_a_log_that_lost_its_beginning_loses_no_progress(quick):
             yield line
 
     async def test():
-        follower, shown = Follower(lines), asyncio.Queue()
+        follower = Follower(lines)
+        shown: asyncio.Queue[Any] = asyncio.Queue()
         follower.follow("ns", "pod", lambda: shown.put_nowait(follower.progress("ns", "pod")))
         async with asyncio.timeout(5):
             progress = [await shown.get() for _ in range(3)][-1]
@@ -129,7 +133,7 @@ def test_what_is_no_progress_is_passed_over(line):
         follower.follow("ns", "pod", lambda: None)
         for _ in range(5):
             await asyncio.sleep(0)
-        assert follower.progress("ns", "pod").total == 5
+        assert present(follower.progress("ns", "pod")).total == 5
         await follower.close()
 
     asyncio.run(test())

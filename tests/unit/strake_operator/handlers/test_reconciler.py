@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,17 @@ from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import Running
-from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SUCCESS, build, ended, pod, run
+from tests.unit.strake_operator.builders import (
+    FAILURE,
+    NOW,
+    SETTINGS,
+    SUCCESS,
+    build,
+    ended,
+    no_log,
+    pod,
+    run,
+)
 
 KEY = Key("team", "hello")
 BUILD = build(ImageBuildStatus(observed_generation=1, phase=Phase.PENDING, job="hello-1", attempts=1))
@@ -30,7 +41,8 @@ class Cluster:
     def __init__(self, the_build=None, runs=(), **failures):
         self.the_build, self.found, self.failures = the_build or build(), tuple(runs), failures
         self.done: list[tuple[str, object]] = []
-        self.status, self.reads = None, 0
+        self.status: Any = None
+        self.reads = 0
         self.made: list[str] = []
         self.messages: list[str] = []
         self.deleted: list[tuple[str | None, str | None]] = []
@@ -79,7 +91,7 @@ def reconcile(cluster, lines=None, watched=None):
             yield line
 
     async def test():
-        progressed = []
+        progressed: list[Key] = []
         follower = Follower(silent)
         reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
         again = await reconciler.reconcile(KEY)
@@ -224,6 +236,11 @@ class Strict(Cluster):
         return await super().create(manifest)
 
 
+def reconciler_of(cluster) -> Reconciler:
+    """Return one that follows no log."""
+    return Reconciler(cluster, Follower(no_log), SETTINGS, print, lambda: NOW)
+
+
 def looked_at(reconciler, cluster, name="hello"):
     """Reconcile once, and take what was written for what is there."""
     again = asyncio.run(reconciler.reconcile(Key("team", name)))
@@ -233,7 +250,7 @@ def looked_at(reconciler, cluster, name="hello"):
 
 def test_a_rule_against_one_form_is_learned_for_the_namespace():
     cluster = Strict()
-    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    reconciler = reconciler_of(cluster)
     assert looked_at(reconciler, cluster) == 0
     looked_at(reconciler, cluster)
     assert cluster.status.job.endswith("-masked")

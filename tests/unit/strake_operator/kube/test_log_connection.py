@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 from kubernetes.aio import client
@@ -11,6 +12,7 @@ from strake_operator.handlers import follower as module
 from strake_operator.handlers.follower import Follower
 from strake_operator.kube.cluster import Cluster
 from strake_operator.kube.watched import Watched
+from tests.fixtures.narrow import instance
 
 LOG = (
     "2026-01-02T00:00:00.000000001Z == steps: 3\n",
@@ -40,8 +42,8 @@ def test_progress_goes_on_after_the_time_limit_of_a_connection(monkeypatch):
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        host, port = site._server.sockets[0].getsockname()
-        shown = asyncio.Queue()
+        host, port = instance(site._server, asyncio.Server).sockets[0].getsockname()
+        shown: asyncio.Queue[Any] = asyncio.Queue()
         async with client.ApiClient(client.Configuration(host=f"http://{host}:{port}")) as api:
             follower = Follower(Cluster(api, Watched(), log_seconds=0.3).log_lines)
             follower.follow("team", "pod-1", lambda: shown.put_nowait(follower.progress("team", "pod-1")))

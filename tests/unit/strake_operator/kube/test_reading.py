@@ -10,6 +10,7 @@ from strake_operator.kube.reading import read_build, read_pod, read_run
 from strake_operator.kube.watched import slim
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import build
 
 NAME = job_name("hello", "u", 2, 1)
@@ -184,7 +185,7 @@ def test_a_forged_pod_is_not_the_runs(forged):
 @pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "UnexpectedAdmissionError", "NodeShutdown"])
 def test_what_the_kubelet_refuses_keeps_its_words(reason):
     found = read_pod(pod({"phase": "Failed", "reason": reason, "message": "Pod was rejected: no"}))
-    assert "Pod was rejected: no" in found.disrupted
+    assert "Pod was rejected: no" in present(found.disrupted)
 
 
 def test_a_pod_that_is_being_deleted_ends_with_its_grace():

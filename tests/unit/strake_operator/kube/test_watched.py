@@ -8,6 +8,7 @@ from strake_operator.isolation import PodForm
 from strake_operator.kube.reading import read_run
 from strake_operator.kube.watched import Watched, slim
 from strake_operator.names import job_name
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import build
 
 RUN = job_name("hello", "uid-1", 1, 1)
@@ -64,7 +65,7 @@ def test_a_run_with_its_pod_and_its_warnings():
     watched.pod(pod())
     assert watched.warning(warning()) == ("team", "hello")
     (run,) = watched.runs(build())
-    assert (run.job, run.pod.name) == (RUN, f"{RUN}-abcde")
+    assert (run.job, present(run.pod).name) == (RUN, f"{RUN}-abcde")
     assert [each.message for each in run.problems] == ["Error creating: no"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from strake_operator.manifests.request import request_config_map
 from strake_operator.registries.document import PlatformRegistries
 from strake_operator.registries.source import RegistriesSource
 from strake_operator.settings import Settings
-from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC
+from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, no_log
 from tests.unit.strake_operator.handlers.test_reconciler import KEY, Cluster
 
 RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
@@ -183,8 +184,9 @@ def test_a_run_starts_with_what_the_file_says_now(tmp_path):
             return "uid"
 
     async def start(registries) -> list[str]:
-        follower = Follower(None)
-        reconciler = Reconciler(Recorder(), follower, SETTINGS, [].append, lambda: NOW, registries=registries)
+        follower = Follower(no_log)
+        cluster: Any = Recorder()
+        reconciler = Reconciler(cluster, follower, SETTINGS, print, lambda: NOW, registries=registries)
         await reconciler.reconcile(KEY)
         await follower.close()
         request = BuildRequest.model_validate_json(made[-2]["data"]["request.json"])

@@ -16,6 +16,7 @@ from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.limits import retry_delay
 from strake_operator.reconcile.observed import InvalidSpec, Waiting
 from strake_operator.reconcile.progress import Progress
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     DIGEST,
     FAILURE,
@@ -96,7 +97,11 @@ def test_progress_is_shown():
     progress = Progress(Phase.BUILDING, ProgressReason.BUILDING, "[2/3] RUN make", total=3, done=1, cached=1)
     status = decided(run(), status=started(), progress=progress).status
     assert status.progress == "[2/3] RUN make"
-    assert (status.steps.total, status.steps.done, status.steps.cached) == (3, 1, 1)
+    assert (present(status.steps).total, present(status.steps).done, present(status.steps).cached) == (
+        3,
+        1,
+        1,
+    )
     assert reason(status) == "Building"
 
 
@@ -118,7 +123,11 @@ def test_success():
 def test_instructions_without_work_are_done_too():
     result = SUCCESS.model_copy(update={"steps": StepCounts(total=9, run=2, cached=1)})
     status = decided(run(pod=pod(ended(result.to_json(), exit_code=0))), status=started()).status
-    assert (status.steps.total, status.steps.done, status.steps.cached) == (9, 9, 1)
+    assert (present(status.steps).total, present(status.steps).done, present(status.steps).cached) == (
+        9,
+        9,
+        1,
+    )
 
 
 def test_a_finished_generation_is_left_alone():
@@ -134,8 +143,12 @@ def test_a_failing_step_is_final():
     assert decision.actions == ()
     assert truths(decision.status) == FAILED
     failure = decision.status.failure
-    assert (failure.reason, failure.line, failure.exit_code) == ("RunStepFailed", 3, 2)
-    assert failure.log_tail == "one\ntwo"
+    assert (present(failure).reason, present(failure).line, present(failure).exit_code) == (
+        "RunStepFailed",
+        3,
+        2,
+    )
+    assert present(failure).log_tail == "one\ntwo"
 
 
 def test_an_eviction_is_tried_again_and_then_given_up():
@@ -155,12 +168,12 @@ def test_an_eviction_is_tried_again_and_then_given_up():
             start = StartRun(job_name("hello", "uid-1", 1, attempt + 1), 1, attempt + 1)
             assert again.actions == (*stops, start)
             assert truths(again.status) == UNDER_WAY
-            assert again.status.progress.startswith(f"starting again after {seconds} s: ")
+            assert present(again.status.progress).startswith(f"starting again after {seconds} s: ")
             assert again.status.next_attempt_time is None
         status, now = again.status, now + timedelta(seconds=seconds)
     last = decided(run(attempt=3, pod=pod(phase="Failed", disrupted="drain")), status=status, now=now)
     assert last.actions == ()
-    assert last.status.failure.reason == "Evicted"
+    assert present(last.status.failure).reason == "Evicted"
 
 
 def test_delays_between_attempts_grow_and_end_growing():
@@ -193,7 +206,7 @@ def test_an_old_attempt_that_lingers_does_not_count():
 def test_a_deleted_job_is_a_cancelled_build():
     decision = decided(status=started())
     assert truths(decision.status) == FAILED
-    assert decision.status.failure.reason == "Cancelled"
+    assert present(decision.status.failure).reason == "Cancelled"
     assert decision.status.job is None
 
 
@@ -226,7 +239,7 @@ def test_a_new_generation_remembers_the_last_and_keeps_its_image():
     status = decided(status=succeeded(), generation=2).status
     assert truths(status) == UNDER_WAY
     assert status.image == f"r.example:5000/app@{DIGEST}"
-    (last,) = status.history
+    (last,) = present(status.history)
     assert (last.generation, last.phase, last.reason, last.digest) == (1, Phase.SUCCEEDED, "Pushed", DIGEST)
     assert (status.completion_time, status.duration, status.steps) == (None, None, None)
 
@@ -244,8 +257,8 @@ def test_history_is_short():
 def test_a_spec_that_cannot_be_read_is_refused():
     decision = decided(spec=InvalidSpec("spec.source: nothing"))
     assert truths(decision.status) == FAILED
-    assert decision.status.failure.reason == "InvalidRequest"
-    assert "spec.source" in decision.status.failure.message
+    assert present(decision.status.failure).reason == "InvalidRequest"
+    assert "spec.source" in present(decision.status.failure).message
 
 
 QUOTA = problem('pods "x" is forbidden: exceeded quota: q', reason="FailedCreate")
@@ -257,7 +270,7 @@ def test_a_missing_secret_gets_some_time_to_appear():
     decision = decided(waiting, status=started())
     assert truths(decision.status) == UNDER_WAY
     assert reason(decision.status) == "SecretNotFound"
-    assert 0 < decision.requeue_after <= SETTINGS.grace_seconds + 1
+    assert 0 < present(decision.requeue_after) <= SETTINGS.grace_seconds + 1
 
 
 def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
@@ -266,8 +279,8 @@ def test_a_secret_that_stays_missing_fails_the_build_and_stops_the_pod():
     assert truths(decision.status) == FAILED
     assert decision.actions == (StopRun("stuck"),)
     assert decision.status_first
-    assert 'Secret "registry-push" does not exist' in decision.status.failure.message
-    assert "create it" in decision.status.failure.message
+    assert 'Secret "registry-push" does not exist' in present(decision.status.failure).message
+    assert "create it" in present(decision.status.failure).message
 
 
 def test_a_secret_that_appeared_is_not_held_against_the_build():
@@ -307,7 +320,7 @@ def test_the_grace_counts_from_when_the_problem_was_first_seen():
     late = run(created=NOW - timedelta(minutes=10), pod=pod(Waiting("ErrImagePull", "pull QPS exceeded")))
     first = decided(late, status=started())
     assert truths(first.status) == UNDER_WAY
-    assert "pull QPS exceeded" in first.status.progress
+    assert "pull QPS exceeded" in present(first.status.progress)
     before = decide(seen(late, status=first.status), SETTINGS, NOW + timedelta(seconds=29))
     assert truths(before.status) == UNDER_WAY
     after = decide(seen(late, status=before.status), SETTINGS, NOW + timedelta(seconds=30))
@@ -336,9 +349,9 @@ def test_a_broken_webhook_is_waited_for_and_its_words_are_shown():
     decision = decided(waiting, status=blocked_status(waiting), now=LATER)
     assert truths(decision.status) == UNDER_WAY
     assert reason(decision.status) == "ClusterUnavailable"
-    assert "failed calling webhook" in decision.status.progress
+    assert "failed calling webhook" in present(decision.status.progress)
 
 
 def test_nothing_that_waits_is_looked_at_before_its_time():
     for waiting in (run(pod=None), run(pod=None, problems=(QUOTA,)), run(pod=pod(None, unschedulable="0/1"))):
-        assert decided(waiting, status=started()).requeue_after > 600
+        assert present(decided(waiting, status=started()).requeue_after) > 600

@@ -10,6 +10,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import DropPod, StopRun
 from strake_operator.reconcile.observed import Observation, Running
 from strake_operator.reconcile.refusal import refused, unavailable
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     NOW,
     SETTINGS,
@@ -42,7 +43,7 @@ FAR = NOW + timedelta(hours=1, minutes=3)
 )
 def test_a_deadline_is_kept_whatever_the_node_does(stuck):
     decision = decide(seen(stuck, status=started()), SETTINGS, FAR)
-    assert decision.status.failure.reason == "TimedOut"
+    assert present(decision.status.failure).reason == "TimedOut"
     assert decision.actions == (StopRun("x"),)
     assert decision.status_first
 
@@ -50,7 +51,7 @@ def test_a_deadline_is_kept_whatever_the_node_does(stuck):
 def test_a_time_out_keeps_what_the_build_waited_for():
     status = decided(run(pod=pod(None, unschedulable="0/3 nodes")), status=started()).status
     late = run(pod=None, failure="DeadlineExceeded", finished=True)
-    message = decided(late, status=status).status.failure.message
+    message = present(decided(late, status=status).status.failure).message
     assert "never started: no node fits the builder pod: 0/3 nodes" in message
 
 
@@ -62,7 +63,7 @@ def test_a_lost_node_costs_an_attempt_and_not_the_build():
     assert decision.actions == (StopRun("x"), DropPod(GONE.name))
     assert truths(decision.status) == UNDER_WAY
     late = decided(run(job="x", pod=GONE, failure="DeadlineExceeded"), status=started())
-    assert late.status.failure.reason == "TimedOut"
+    assert present(late.status.failure).reason == "TimedOut"
     assert late.actions == (DropPod(GONE.name),)
 
 
@@ -76,7 +77,7 @@ def test_a_new_build_waits_for_the_pod_of_a_deleted_one():
     waiting = decide(Observation(build(), (), None, predecessors=(old,)), SETTINGS, NOW)
     assert waiting.actions == ()
     assert reason(waiting.status) == "Queued"
-    assert "old-pod" in waiting.status.progress
+    assert "old-pod" in present(waiting.status.progress)
     lost = decide(Observation(build(), (), None, predecessors=(GONE,)), SETTINGS, NOW)
     assert lost.actions == (DropPod(GONE.name),)
 
@@ -84,7 +85,7 @@ def test_a_new_build_waits_for_the_pod_of_a_deleted_one():
 def test_two_builds_of_one_tag_are_reported():
     rivals = (("r.example:5000/app:1", "other"),)
     first = decide(Observation(build(), (), None, rivals=rivals), SETTINGS, NOW).status
-    assert "ImageBuild other pushes to r.example:5000/app:1, too" in first.warnings[0]
+    assert "ImageBuild other pushes to r.example:5000/app:1, too" in present(first.warnings)[0]
     end = run(pod=pod(ended(SUCCESS.to_json(), exit_code=0)))
     last = decide(Observation(build(first), (end,), None, rivals=rivals), SETTINGS, NOW).status
     assert last.warnings == first.warnings
@@ -101,20 +102,22 @@ def test_a_sidecar_does_not_keep_a_pod():
     over = run(job="x", pod=pod(ended(SUCCESS.to_json(), exit_code=0)))
     soon = decide(seen(over, status=succeeded()), SETTINGS, NOW)
     assert soon.actions == ()
-    later = decide(seen(over, status=succeeded()), SETTINGS, NOW + timedelta(seconds=soon.requeue_after))
+    later = decide(
+        seen(over, status=succeeded()), SETTINGS, NOW + timedelta(seconds=present(soon.requeue_after))
+    )
     assert later.actions == (StopRun("x"),)
 
 
 def test_conditions_that_somebody_removed():
     bare = succeeded().model_copy(update={"conditions": ()})
     assert truths(decided(status=bare).status) == SUCCEEDED
-    (last,) = decided(status=bare, generation=2).status.history
+    (last,) = present(decided(status=bare, generation=2).status.history)
     assert (last.generation, last.reason) == (1, "Pushed")
 
 
 def test_what_is_invalid_is_final():
     decision = refused(seen(), (), "creating Job: spec.resources: invalid", SETTINGS, NOW, forbidden=False)
-    assert decision.status.failure.reason == "InvalidRequest"
+    assert present(decision.status.failure).reason == "InvalidRequest"
     assert truths(decision.status) == FAILED
 
 
@@ -130,13 +133,13 @@ def test_a_refusal_by_a_rule_is_shown_and_tried_again_for_a_time():
     first = refused(seen(), (), "a teapot has no room", SETTINGS, NOW, forbidden=True)
     assert truths(first.status) == UNDER_WAY
     assert (reason(first.status), first.status.attempts) == ("PolicyDenied", 0)
-    assert "a teapot has no room" in first.status.progress
+    assert "a teapot has no room" in present(first.status.progress)
     last = refused(seen(status=first.status), (), "a teapot has no room", SETTINGS, LATER, forbidden=True)
-    assert last.status.failure.reason == "PolicyDenied"
+    assert present(last.status.failure).reason == "PolicyDenied"
 
 
 def test_a_cluster_in_trouble_is_waited_for():
     decision = unavailable(seen(), "failed calling webhook: connection refused", NOW)
     assert (reason(decision.status), decision.status.attempts) == ("ClusterUnavailable", 0)
-    assert "connection refused" in decision.status.progress
+    assert "connection refused" in present(decision.status.progress)
     assert decision.requeue_after

@@ -17,6 +17,7 @@ from strake_operator.reconcile.decision import StartRun, StopRun
 from strake_operator.reconcile.experience import Beginning, Lesson
 from strake_operator.reconcile.observed import Running, Waiting
 from strake_operator.reconcile.refusal import refused
+from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import (
     NOW,
     SETTINGS,
@@ -150,7 +151,10 @@ def test_a_run_begins_with_what_nodes_gave_before():
     why = "no node gave a better one lately: on node n1: no"
     decision = decide(replace(seen(), beginning=Beginning(PodForm.CHROOT, why)), SETTINGS, NOW)
     assert decision.actions == (StartRun(NAMES[PodForm.CHROOT], 1, 1, PodForm.CHROOT, why),)
-    assert (decision.status.isolation.kind, decision.status.isolation.reason) == ("chroot", why)
+    assert (present(decision.status.isolation).kind, present(decision.status.isolation).reason) == (
+        "chroot",
+        why,
+    )
 
 
 @pytest.mark.parametrize(
@@ -230,8 +234,8 @@ def test_the_status_says_what_was_used(asked, used, shown):
 def test_a_new_generation_asks_anew():
     chroot = decided(CASES["the builder"][0]).status
     again = decide(seen(status=chroot, generation=2), SETTINGS, NOW)
-    assert again.actions[0].form is PodForm.NESTED
-    assert again.status.isolation.kind == "nested"
+    assert instance(again.actions[0], StartRun).form is PodForm.NESTED
+    assert present(again.status.isolation).kind == "nested"
 
 
 def test_what_is_learned_of_a_runtime_class_is_about_it():
@@ -267,4 +271,4 @@ def test_a_job_that_the_api_server_refuses_for_its_form():
     last = (replace(start[0], form=PodForm.MASKED),)
     failed = refused(seen(), last, "hostUsers must not be set", NESTED_ONLY, NOW, forbidden=False)
     assert reason(failed.status) == "IsolationUnavailable"
-    assert "set STRAKE_ISOLATION=auto" in failed.status.failure.message
+    assert "set STRAKE_ISOLATION=auto" in present(failed.status.failure).message

@@ -44,7 +44,7 @@ def test_a_build_argument_overrides_a_platform_argument():
 def test_needs_of_copies_and_mounts_are_known_before_expansion():
     text = "FROM x AS a\nFROM y\nCOPY --from=0 /a /b\nCOPY --from=z:1 /a /b\nRUN --mount=from=A,target=/m x\n"
     stage = planned(text).target_stage
-    assert (stage.stages, stage.images) == ({0}, {"z:1"})
+    assert (stage.stages, stage.images) == (frozenset({0}), frozenset({"z:1"}))
 
 
 def test_triggers_of_a_stage_count_as_needs_of_those_on_it():

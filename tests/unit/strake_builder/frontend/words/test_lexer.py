@@ -75,4 +75,4 @@ def test_unclosed_quote_says_how_to_write_one():
 
 def test_matched_and_unmatched_names_are_reported():
     found = WordLexer().expand("$a ${b:-$c} '$d'", {"a": "1"})
-    assert (found.matched, found.unmatched) == ({"a"}, {"b", "c"})
+    assert (found.matched, found.unmatched) == (frozenset({"a"}), frozenset({"b", "c"}))

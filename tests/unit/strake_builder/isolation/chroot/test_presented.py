@@ -53,7 +53,7 @@ def test_what_a_step_makes_and_takes_away_at_the_top_is_the_trees(container):
 def test_what_the_builder_works_with_stays_and_is_named(container):
     root, tree = container
     (root / "context").mkdir()
-    warnings = []
+    warnings: list[str] = []
     with presented(str(tree), ("/context/src",), Renamed(), warnings.append, str(root)):
         assert (root / "context").is_dir()
     assert len(warnings) == 1

@@ -10,10 +10,12 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from strake_builder.isolation.processes.spawner import Command, Spawner
+from tests.fixtures.narrow import present
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def spawner():
     made._socket.close()
 
 
-def run(spawner: Spawner, script: str, **fields: object) -> tuple[int, str, str]:
+def run(spawner: Spawner, script: str, **fields: Any) -> tuple[int, str, str]:
     reader, writer = os.pipe()
     environment = (("PATH", os.environ["PATH"]),)
     child = spawner.start(Command(("sh", "-c", script), environment, **fields), writer, writer)
@@ -95,8 +97,8 @@ def test_steps_end_with_a_builder_that_is_killed(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)], stdout=subprocess.PIPE, text=True
     ) as builder:
-        assert builder.stdout.readline() == "started\n"
+        assert present(builder.stdout).readline() == "started\n"
         builder.kill()
-        assert builder.stdout.read() == ""  # until every process that has the pipe is gone
+        assert present(builder.stdout).read() == ""  # until every process that has the pipe is gone
     pid = int((tmp_path / "pid").read_text())
     assert not Path(f"/proc/{pid}").exists()

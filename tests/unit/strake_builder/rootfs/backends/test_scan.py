@@ -170,7 +170,7 @@ def test_waiting_ends_when_the_clock_has_moved_on(tmp_path):
 
 
 def test_a_clock_that_was_set_back_is_not_waited_for_long(tmp_path):
-    slept = []
+    slept: list[float] = []
     await_later_times(str(tmp_path), 1 << 62, slept.append)
     assert 2 < sum(slept) < 4
 

@@ -48,12 +48,13 @@ def test_what_no_file_system_takes(tmp_path, kind):
     file.touch()
     (tmp_path / "link").symlink_to("file")
     with open(file, "rb") as opened:
-        target = {
+        targets: dict[str, int | bytes] = {
             "an open file": opened.fileno(),
             "a path": os.fsencode(file),
             "a path to an open file": b"/proc/self/fd/%d" % opened.fileno(),
             "a link": os.fsencode(tmp_path / "link"),
-        }[kind]
+        }
+        target = targets[kind]
         with pytest.raises(OSError, match=r"'user\.large' of 'file' \(70,000 bytes\) is larger"):
             set_attribute(target, NAME, b"x" * 70_000)
         with pytest.raises(OSError, match=r"'user\.n{95}' of 'file' \(1 bytes\) is larger"):

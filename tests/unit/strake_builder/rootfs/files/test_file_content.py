@@ -6,7 +6,6 @@ import os
 
 import pytest
 
-from strake_builder.rootfs.files import file_content
 from strake_builder.rootfs.files.file_content import copy_content
 
 MIB = 1 << 20
@@ -24,7 +23,7 @@ def way(request, monkeypatch):
         def refuse(*_: object) -> int:
             raise OSError(18, "Invalid cross-device link")
 
-        monkeypatch.setattr(file_content.os, "copy_file_range", refuse)
+        monkeypatch.setattr(os, "copy_file_range", refuse)
 
 
 @pytest.mark.parametrize(

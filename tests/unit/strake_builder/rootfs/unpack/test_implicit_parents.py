@@ -12,7 +12,8 @@ from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_implicit_parents
-from tests.unit.strake_builder.rootfs.unpack.test_archive import CHR, DIR, FIFO, LNK, SYM, archive, member
+from tests.fixtures.content.tar_members import CHR, DIR, FIFO, LNK, SYM, member
+from tests.unit.strake_builder.rootfs.unpack.test_archive import archive
 
 
 class Stack:

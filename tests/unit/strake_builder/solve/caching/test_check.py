@@ -75,7 +75,13 @@ def test_a_layer_under_another_diff_id_is_broken_wherever_it_is(registry, client
     registry.put_blob(PACKED)
     other = DiffID(Digest.sha256(b"other"))
     (tmp_path / "blob").write_bytes(PACKED)
-    layers = [layer(registry, other), WrittenLayer(BLOB, other, str(tmp_path / "blob"))]
+    layers: list[PulledLayer | WrittenLayer] = [
+        layer(registry, other),
+        WrittenLayer(BLOB, other, str(tmp_path / "blob")),
+    ]
     assert list(broken_layers(layers, client)) == layers
-    sound = [layer(registry), WrittenLayer(BLOB, DIFF_ID, str(tmp_path / "blob"))]
+    sound: list[PulledLayer | WrittenLayer] = [
+        layer(registry),
+        WrittenLayer(BLOB, DIFF_ID, str(tmp_path / "blob")),
+    ]
     assert list(broken_layers(sound, client)) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def upper(tmp_path):
 
 def exporter(tmp_path, pool, cancellation, until=None) -> LayerExporter:
     (tmp_path / "blobs").mkdir(exist_ok=True)
-    workspace = SimpleNamespace(directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind)
+    workspace: Any = SimpleNamespace(directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind)
     return LayerExporter(workspace, pool, cancellation, None, PLAIN, until)
 
 
