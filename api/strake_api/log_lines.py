@@ -48,6 +48,7 @@ PHASES: Final = {
 }
 """A phase in people's words."""
 
+_OUTPUT = re.compile(rb"#\d{1,9} \| ")
 _REASONS = {words: reason for reason, words in PHASES.items()}
 _PHASE = re.compile(r"== ([a-z ]+)")
 _STEPS = re.compile(r"== steps: (\d{1,9})")
@@ -67,6 +68,11 @@ def phase_line(phase: ProgressReason) -> str:
 def steps_line(steps: int) -> str:
     """Return the line for the number of steps."""
     return f"== steps: {steps}"
+
+
+def is_output(line: bytes) -> bool:
+    """Return whether a line is what a step wrote: there may be millions of these, and none tells progress."""
+    return _OUTPUT.match(line) is not None
 
 
 def parse_log_line(time: datetime, line: str) -> Event | None:

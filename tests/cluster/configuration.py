@@ -135,6 +135,7 @@ def _kubelet() -> dict[str, Any]:
         "serializeImagePulls": False,
         "syncFrequency": "5s",
         "containerLogMaxSize": "10Mi",
+        "podPidsLimit": 1024,  # as docs/operator.md asks for
     }
 
 

@@ -19,6 +19,8 @@ LINE_LIMIT: Final = 16 << 10
 """Bytes. A longer line is cut into pieces of this size."""
 OUTPUT_LIMIT: Final = 16 << 20
 """Bytes of one step's output that are passed on; the rest is read and dropped, with one line that says so."""
+_LINE_COST: Final = 32
+"""What a line counts for beside its bytes: in a pod's log it has a time, a stream and a step's number."""
 _TAIL_LINES: Final = 40
 _CHUNK: Final = 64 << 10
 
@@ -65,7 +67,7 @@ class OutputLines:
         self._tail.append(text)
         if self._left <= 0:
             return
-        self._left -= len(line) + 1
+        self._left -= len(line) + _LINE_COST
         self._sink(stream, text)
         if self._left <= 0:
             note = f"… output over {self._limit >> 20} MiB is not shown; its end is in the result"

@@ -12,7 +12,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from strake_api.log_lines import parse_log_line
+from strake_api.log_lines import is_output, parse_log_line
 from strake_operator.errors import ClusterError, NotFoundError
 from strake_operator.handlers.pace import Pace
 from strake_operator.reconcile.progress import Progress
@@ -94,6 +94,8 @@ class Follower:
             if count % TURN == 0:
                 await self._pace.take(TURN)
             stamp, _, text = line.partition(b" ")
+            if is_output(text):
+                continue
             time = _moment(stamp)
             # Lines of one connection may share a time: container runtimes stamp what they read at once.
             if time is None or (known is not None and time <= known):

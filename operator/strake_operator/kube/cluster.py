@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -281,7 +282,8 @@ def job_content(job: Object) -> Object:
 async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """Yield the lines of a stream that are whole.
 
-    One that is too long is left out with all of it: its rest must not be taken for a line.
+    One that is too long is left out with all of it: its rest must not be taken for a line. Where chunks come
+    faster than they are read, other tasks have their turn between two.
     """
     rest, skipping = b"", False
     async for chunk in chunks:
@@ -292,6 +294,7 @@ async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             skipping = False
         if skipping or len(rest) > _LONGEST_LINE:
             rest, skipping = b"", True
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

@@ -51,6 +51,14 @@ def test_output_over_the_limit_is_dropped_with_a_word_and_its_end_is_kept(lines,
     assert lines.tail[-1] == "line 999"
 
 
+def test_a_line_counts_for_what_it_costs_on_its_way(lines, seen):
+    """`yes` writes eight million lines in 16 MiB, each of which a pod's log keeps with its time."""
+    lines.feed("stdout", b"y\n" * 500)
+    assert len(seen) < 50
+    assert "not shown" in seen[-1][1]
+    assert lines.tail[-1] == "y"
+
+
 def test_what_is_not_text_is_shown_all_the_same(lines, seen):
     lines.feed("stdout", b"\xff\xfe\n")
     assert seen == [("stdout", "\ufffd\ufffd")]
@@ -62,7 +70,8 @@ def test_carriage_returns_overwrite(lines, seen, raw, shown):
     assert seen == [("stdout", shown)]
 
 
-def test_both_pipes_are_read_to_their_ends(lines, seen):
+def test_both_pipes_are_read_to_their_ends(seen):
+    lines = OutputLines(lambda stream, text: seen.append((stream, text)))
     out, out_writer = os.pipe()
     err, err_writer = os.pipe()
 

@@ -38,3 +38,27 @@ def read(*chunks):
 )
 def test_lines_are_whole(chunks, lines):
     assert read(*chunks) == lines
+
+
+def test_a_flood_leaves_other_tasks_their_turn():
+    """A step may write as fast as it can: the operator goes on with everybody's builds."""
+
+    async def flood():
+        for _ in range(100):
+            yield b"#1 | y\n" * 1000
+
+    async def test():
+        read_so_far, others = 0, []
+
+        async def other():
+            while read_so_far < 100_000:
+                others.append(read_so_far)
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(other())
+        async for _ in whole_lines(flood()):
+            read_so_far += 1
+        await beside
+        assert len(set(others)) > 90
+
+    asyncio.run(test())
