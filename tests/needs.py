@@ -21,6 +21,8 @@ MARKERS = {
 }
 """Marker → its line in `pytest --markers`."""
 PLACES = {
+    "attack/test_secrets.py": ("registry",),
+    "attack/test_steps.py": ("root", "registry"),
     "conformance": ("root", "registry"),
     "contract/test_oci": ("registry",),
     "contract/test_rootfs": ("root",),
