@@ -177,12 +177,12 @@ def _calls() -> Iterator[tuple[str, int, tuple[Argument, ...]]]:
 
 
 SOCKETS = {
-    f"a socket: {name}": Attack(f"/p/program; test $? -ge {OPENED.start}", NAMESPACES, program)
+    f"a socket: {name}": Attack(f"/p/program; test $? -ge {OPENED.start}", program=program)
     for name, program in _sockets()
 }
 CALLS = {
     f"the call {name}": Attack(
-        f"/p/program; test $? != {errno.EPERM}", NAMESPACES, call_program(call, *arguments)
+        f"/p/program; test $? != {errno.EPERM}", program=call_program(call, *arguments)
     )
     for name, call, arguments in _calls()
 }
