@@ -103,6 +103,8 @@ def test_nor_changes_those_of_a_run(namespace):
         kubectl("annotate", kind, name, "-n", namespace, "a=b")
         with pytest.raises(KubectlError, match="only Strake's operator"):
             kubectl("label", kind, name, "-n", namespace, "strake.dev/attempt=2", "--overwrite")
+        with pytest.raises(KubectlError, match="only Strake's operator"):
+            kubectl("label", kind, name, "-n", namespace, "strake.dev/uid-")
     assert read("jobs", namespace, status["job"])["metadata"]["labels"]["strake.dev/attempt"] == "1"
 
 
