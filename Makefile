@@ -47,7 +47,7 @@ test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit AR
 	$(BIN)/pytest $(or $(T),-n $(WORKERS)) $(ARGS)
 
 conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation, in containers and pods
-	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance tests/e2e/test_conformance.py $(ARGS)
+	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance tests/e2e/isolation/test_conformance.py $(ARGS)
 
 unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
 	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)

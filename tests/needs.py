@@ -21,6 +21,9 @@ MARKERS = {
 }
 """Marker → its line in `pytest --markers`."""
 BY_PATH = {
+    "attack/test_paths.py": ("root", "registry"),
+    "attack/test_secrets.py": ("registry",),
+    "attack/test_steps.py": ("root", "registry"),
     "conformance": ("root", "registry"),
     "contract/test_oci": ("registry",),
     "contract/test_rootfs": ("root",),

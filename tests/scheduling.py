@@ -27,7 +27,7 @@ BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isol
 """Files that take so long that several workers share them: by a test's last parameter, with which it shares what is cached."""
 LONG = ("tests/e2e/trouble/test_lost_node.py", "tests/e2e/trouble/test_trouble.py")
 """Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
-SUITES = ("conformance", "integration", "e2e", "contract", "property", "oracles", "fuzz", "unit")
+SUITES = ("conformance", "integration", "attack", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin. Those of e2e do when the operator is free again."""
 
 

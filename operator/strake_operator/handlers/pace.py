@@ -6,7 +6,7 @@ import asyncio
 
 
 class Pace:
-    """Lets so many things a second pass, whoever asks: they come in turn.
+    """Lets so many things a second pass, for all who ask: they come in turn.
 
     Args:
         per_second: How many.

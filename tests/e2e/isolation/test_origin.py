@@ -1,4 +1,7 @@
-"""Objects that others make in a namespace: none of them is taken for the operator's."""
+"""Objects that others make in a namespace: none of them is taken for the operator's.
+
+The cluster's own policy, which refuses them, is taken away meanwhile: see test_admission.py.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 import pytest
 
 from strake_operator.names import job_name
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.demo.installation import NAMESPACE
@@ -15,6 +18,8 @@ from tests.e2e.builds import build, building, finished, jobs, manifest, ready, r
 from tests.e2e.conftest import TINY
 
 OPERATOR = "app.kubernetes.io/name=strake-operator"
+POLICY = "strake-origin"
+pytestmark = pytest.mark.usefixtures("alone", "unguarded")
 FORGED = json.dumps(
     {
         "apiVersion": "strake.dev/v1alpha1",
@@ -23,6 +28,31 @@ FORGED = json.dumps(
         "digest": "sha256:" + "ab" * 32,
     }
 )
+
+
+@pytest.fixture
+def unguarded(platform, namespace):
+    """Let everybody make objects with Strake's labels."""
+    labelled = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "try", "labels": {"strake.dev/uid": "x"}},
+    }
+
+    def admitted() -> bool:
+        try:
+            kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", manifest=labelled)
+        except KubectlError:
+            return False
+        return True
+
+    kubectl("delete", "validatingadmissionpolicybinding", POLICY)
+    try:
+        until(admitted, "the policy to be gone", lambda: POLICY)
+        yield
+    finally:
+        platform.install()
+        until(lambda: not admitted(), "the policy to be back", lambda: POLICY)
 
 
 def forged_job(namespace, name, *, attempt=1, owned=True):
@@ -110,7 +140,6 @@ def test_a_job_that_was_there_before_fails_the_build_and_stays(namespace):
     assert name in jobs(namespace)
 
 
-@pytest.mark.usefixtures("alone")
 def test_an_operator_that_forgot_its_job_finds_it_again(namespace):
     """It was stopped between the Job's creation and the write of the status."""
     apply(manifest("FROM TINY\nRUN sleep 15\n"), namespace)

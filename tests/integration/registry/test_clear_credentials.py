@@ -53,22 +53,29 @@ def attempt(tmp_path, registry, host, *, allowed=False, **entry):
         make_image(b"x").write(RegistryImages(client, Repository(host, "team/app")), "1")
 
 
+def is_pushed(registry) -> bool:
+    return (registry.root / "docker/registry/v2/repositories/team/app/_manifests/tags/1").exists()
+
+
 def test_a_password_is_not_sent_in_clear(tmp_path, locked):
     host = f"{FAR}:{locked.host.rpartition(':')[2]}"
     with pytest.raises(UnauthorizedError, match="over plain HTTP") as raised:
         attempt(tmp_path, locked, host)
     assert f"--insecure-credentials {host}" in str(raised.value)
     assert PASSWORD not in str(raised.value)
+    assert not is_pushed(locked)
     assert not [line for line in locked.requests() if USER in line], "the registry's log names who asks"
 
 
 def test_but_where_it_is_allowed_by_name(tmp_path, locked):
     attempt(tmp_path, locked, f"{FAR}:{locked.host.rpartition(':')[2]}", allowed=True)
+    assert is_pushed(locked)
 
 
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_loopback_is_nobodys_way(tmp_path, locked, name):
     attempt(tmp_path, locked, f"{name}:{locked.host.rpartition(':')[2]}")
+    assert is_pushed(locked)
 
 
 def test_a_localhost_that_is_elsewhere_is_a_name_as_any(tmp_path, monkeypatch, locked):
