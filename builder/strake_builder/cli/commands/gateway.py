@@ -23,6 +23,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def gateway(arguments: argparse.Namespace) -> int:
     """Serve on the request's socket until a signal comes; return the exit status."""
+    from strake_builder.errors import BuildError
+
+    try:
+        _serve(arguments)
+    except BuildError as error:
+        sys.stderr.write(error.for_terminal() + "\n")
+        return error.exit_status
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> None:
     from strake_builder.cli.registry_access import requested_access
     from strake_builder.cli.request_file import read_request
     from strake_builder.gateway.forward import Forwarder
@@ -51,7 +62,6 @@ def gateway(arguments: argparse.Namespace) -> int:
         while not ended.wait(1.0):  # a wait without limit would keep a signal that comes just before it
             pass
         server.shutdown()
-    return 0
 
 
 def _readable(path: str | None) -> CredentialSource:
