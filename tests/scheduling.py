@@ -10,12 +10,17 @@ from __future__ import annotations
 from xdist.scheduler import LoadScopeScheduling
 
 ALONE = {
+    "tests/e2e/registries/test_base_volumes.py": "operator",
     "tests/e2e/outcomes/test_changes.py": "operator",
     "tests/e2e/registries/test_default_cache.py": "operator",
+    "tests/e2e/isolation/test_gateway.py": "operator",
     "tests/e2e/isolation/test_isolation.py": "operator",
     "tests/e2e/outcomes/test_late.py": "operator",
     "tests/e2e/sources/test_private_git.py": "operator",
     "tests/e2e/registries/test_registries.py": "operator",
+    "tests/e2e/isolation/test_runtime_class.py": "operator",
+    "tests/e2e/trouble/test_attacks.py": "operator",
+    "tests/e2e/isolation/test_origin.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")

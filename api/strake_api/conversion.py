@@ -29,6 +29,7 @@ def build_request(
     registries: Registries,
     cache_repository: str | None = None,
     git_directory: str | None = None,
+    fetched_directory: str | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -39,11 +40,20 @@ def build_request(
         registries: Paths of credentials, and how registries are reached.
         cache_repository: Where results of steps are kept if the spec names no repository and does not object.
         git_directory: Absolute path where the Secret `source.git.secret` is found, if there is one.
+        fetched_directory: Absolute path where `strake fetch` puts a git source; None where it does not.
     """
     if spec.source.git is not None:
         git = spec.source.git
         credentials = git_directory if git.secret is not None else None
-        source = Source(git=GitSource(url=git.url, ref=git.ref, path=git.path, credentials=credentials))
+        source = Source(
+            git=GitSource(
+                url=git.url,
+                ref=git.ref,
+                path=git.path,
+                fetched=fetched_directory,
+                credentials=credentials,
+            )
+        )
     elif spec.source.inline is not None:
         source = Source(inline=InlineSource(files=spec.source.inline))
     else:

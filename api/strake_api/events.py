@@ -14,7 +14,8 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 
 from strake_api.models.document import Document, ShownText, TolerantDocument
 from strake_api.reasons import ProgressReason
-from strake_api.result import BuildResult, DigestText, Isolation
+from strake_api.result import BuildResult, Isolation
+from strake_api.values.digest import DigestText
 
 
 class _Event(TolerantDocument):

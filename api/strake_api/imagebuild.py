@@ -16,8 +16,10 @@ from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN, ImageForm
 from strake_api.models.rule import Rule, cel_rules, checked
+from strake_api.pod import BuilderPod
 from strake_api.request import BuildArg
 from strake_api.values.duration import DurationText, parse_duration
+from strake_api.values.object_name import Name
 from strake_api.values.platform import PlatformText
 from strake_api.values.quantity import is_quantity, parse_quantity
 
@@ -154,7 +156,6 @@ SOME_TIME: Rule[str] = Rule(
     lambda text: 0 < parse_duration(text) <= 24 * 3600,
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 Quantity = Annotated[
     str | int,
     WithJsonSchema(
@@ -186,7 +187,7 @@ class GitRepository(Document):
     path: Annotated[str, Field(max_length=1024), *checked(_inside("git.path"))] = "."
     """The directory of the repository that is the build context."""
     secret: LocalReference | None = None
-    """A Secret of type kubernetes.io/basic-auth with what the server asks for; a token is a password."""
+    """A Secret of type kubernetes.io/basic-auth, whose key `host` names the server; a token is a password."""
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
@@ -281,8 +282,14 @@ class ImageBuildSpec(Document):
     service_account_name: Name | None = None
     """A ServiceAccount of the same namespace: its identity in a cloud opens the cloud's registries."""
     resources: Resources | None = None
+    pod: BuilderPod | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+
+    @property
+    def runtime_class(self) -> str | None:
+        """The RuntimeClass that the spec names."""
+        return None if self.pod is None else self.pod.runtime_class_name
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

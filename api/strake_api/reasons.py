@@ -69,6 +69,8 @@ class FailureReason(StrEnum):
     """A Secret that the spec or the platform's settings name does not exist or has the wrong type."""
     SERVICE_ACCOUNT_NOT_FOUND = "ServiceAccountNotFound"
     """The ServiceAccount that the spec names does not exist."""
+    RUNTIME_CLASS_NOT_FOUND = "RuntimeClassNotFound"
+    """The RuntimeClass that the spec or the platform's settings name does not exist."""
     INVALID_REQUEST = "InvalidRequest"
     """The spec contradicts itself in a way that only shows while building."""
     UNSUPPORTED = "Unsupported"

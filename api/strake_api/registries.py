@@ -14,6 +14,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document
+from strake_api.values.object_name import Name
 
 CA_LIMIT: Final = 256 * 1024
 """Characters of all CAs together: they are in every build's ConfigMap, which holds 1 MiB with the context."""
@@ -81,7 +82,6 @@ MirrorLocation = Annotated[str, Field(max_length=512), AfterValidator(_mirror)]
 """A mirror's `host[:port][/prefix]`; the prefix goes before a repository's path."""
 CertificatesPEM = Annotated[str, Field(max_length=CA_LIMIT), AfterValidator(_certificates)]
 """Certificates in PEM, as many as there are."""
-SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
 
 
 class RegistryAccess(Document):
@@ -93,6 +93,8 @@ class RegistryAccess(Document):
     """Do not ask the registry itself when no mirror has an image."""
     insecure: bool = False
     """Speak plain HTTP."""
+    insecure_credentials: bool = False
+    """Send passwords and tokens over plain HTTP, too, where everybody on the way can read them."""
     insecure_skip_tls_verify: Annotated[bool, Field(alias="insecureSkipTLSVerify")] = False
     """Accept any certificate of the registry: for tests."""
     ca: CertificatesPEM | None = None
@@ -102,6 +104,8 @@ class RegistryAccess(Document):
     def _access_rules(self) -> Self:
         if self.mirrors_only and not self.mirrors:
             raise ValueError("mirrorsOnly needs mirrors: without any, nothing could be pulled")
+        if self.insecure_credentials and not self.insecure:
+            raise ValueError("insecureCredentials is about plain HTTP: it needs insecure, or drop it")
         if self.insecure and (self.ca is not None or self.insecure_skip_tls_verify):
             raise ValueError("insecure is plain HTTP, which has no certificates: drop it, or the rest")
         return self
@@ -110,7 +114,7 @@ class RegistryAccess(Document):
 class ClientCertificate(Document):
     """What the builder shows to a registry: the content of a Secret of type kubernetes.io/tls."""
 
-    secret: SecretName
+    secret: Name
     """The Secret's name, for errors."""
     directory: Annotated[str, AfterValidator(_absolute)]
     """Where it is mounted, with `tls.crt` and `tls.key`. They may be missing if the registry is not used."""

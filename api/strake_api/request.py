@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
+from strake_api.values.digest import DigestText
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -29,8 +30,10 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     path: str = "."
     """The directory inside the repository that is the build context."""
+    fetched: str | None = None
+    """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None
-    """Path of a mounted Secret of type kubernetes.io/basic-auth, for the URL's server alone."""
+    """Path of a mounted Secret of type kubernetes.io/basic-auth, whose key `host` names the URL's server."""
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
@@ -113,6 +116,8 @@ class Registries(Document):
     """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
     pull_config: str | None = None
     """Path of a mounted Docker config file with credentials for base images."""
+    gateway: str | None = None
+    """Path of the gateway's socket: then it alone reads the two files, and the builder speaks to it."""
     hosts: dict[RegistryHost, RequestedRegistry] = Field(default_factory=dict)
     """How registries are reached, by host. A matter of the platform, never of a spec."""
 
@@ -138,6 +143,15 @@ class Cache(Document):
     """Names or numbers of stages whose steps run though there is a result."""
 
 
+class BaseVolume(Document):
+    """A base image that the pod has mounted, for whichever FROM resolves to it."""
+
+    manifest: DigestText
+    """The digest of its manifest for the build's platform."""
+    directory: str
+    """An absolute path: its files, read-only."""
+
+
 class BuildRequest(Document):
     """One build of one image for one platform."""
 
@@ -156,6 +170,8 @@ class BuildRequest(Document):
     ca: CertificatesPEM | None = None
     """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
     cache: Cache = Cache()
+    base_volumes: tuple[BaseVolume, ...] = ()
+    """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
@@ -192,10 +208,13 @@ class BuildRequest(Document):
             "workDirectory": self.work_directory,
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
+            "registries.gateway": self.registries.gateway,
             "source.directory.path": self.source.directory.path if self.source.directory else None,
+            "source.git.fetched": self.source.git.fetched if self.source.git else None,
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
+        paths |= {f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)}
         for name, path in paths.items():
             if path is not None and not PurePosixPath(path).is_absolute():
                 raise ValueError(f"{name} must be an absolute path, not {path!r}")

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from strake_api.models.document import Document, ShownText
 from strake_api.reasons import FailureReason
+from strake_api.values.digest import DigestText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
 TERMINATION_MESSAGE_LIMIT = 4096
 """Bytes. From the kubelet: a longer message loses its beginning or its end."""
 
-DigestText = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[0-9a-zA-Z=_-]+$", max_length=256)]
-"""A digest in the grammar of the OCI image specification."""
+
+_Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""A number that the operator hands on: no step may make it one that the API server refuses."""
+_Bytes = Annotated[int, Field(ge=0, le=2**63 - 1)]
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_ShortText = Annotated[ShownText, Field(max_length=128)]
 
 
 class BaseImage(Document):
@@ -28,6 +33,8 @@ class BaseImage(Document):
 
     reference: ShownText
     digest: DigestText
+    manifest: DigestText | None = None
+    """Of the build's platform; given where the build needed the files and an image volume can bring them."""
 
 
 class StepCounts(Document):
@@ -37,28 +44,28 @@ class StepCounts(Document):
     image's config neither runs nor comes from the cache.
     """
 
-    total: int = 0
-    run: int = 0
-    cached: int = 0
+    total: _Number = 0
+    run: _Number = 0
+    cached: _Number = 0
 
 
 class Durations(Document):
     """Wall-clock seconds. Phases overlap, so their sum may exceed the total."""
 
-    total: float = 0.0
-    source: float | None = None
-    pull: float | None = None
-    build: float | None = None
-    push: float | None = None
+    total: _Seconds = 0.0
+    source: _Seconds | None = None
+    pull: _Seconds | None = None
+    build: _Seconds | None = None
+    push: _Seconds | None = None
 
 
 class Sizes(Document):
     """Bytes of the image and of what it took to push it."""
 
-    compressed: int = 0
+    compressed: _Bytes = 0
     """All layers as they lie in the registry."""
-    uncompressed: int | None = None
-    pushed: int = 0
+    uncompressed: _Bytes | None = None
+    pushed: _Bytes = 0
     """What went over the network: less than `compressed` where blobs were there already."""
 
 
@@ -67,7 +74,7 @@ class BuildWarning(Document):
 
     message: ShownText
     file: ShownText | None = None
-    line: int | None = None
+    line: _Number | None = None
 
 
 IsolationKind = Literal["root", "nested", "chroot"]
@@ -87,10 +94,10 @@ class Isolation(Document):
 class _Outcome(Document):
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildResult"] = "BuildResult"
-    platform: str | None = None
+    platform: _ShortText | None = None
     isolation: Isolation | None = None
     """Null where the build ended before a way was chosen."""
-    source_revision: str | None = None
+    source_revision: _ShortText | None = None
     """The full commit hash, for a source that has one."""
     base_images: tuple[BaseImage, ...] = ()
     steps: StepCounts = StepCounts()
@@ -109,10 +116,10 @@ class BuildSucceeded(_Outcome):
     outcome: Literal["Succeeded"] = "Succeeded"
     digest: DigestText | None = None
     """Of the manifest: the same at every destination."""
-    images: tuple[str, ...] = ()
+    images: tuple[ShownText, ...] = ()
     """`repository@digest` for each destination, in the order of the request."""
     config_digest: DigestText | None = None
-    layers: int = 0
+    layers: _Number = 0
     sizes: Sizes = Sizes()
 
 
@@ -124,11 +131,11 @@ class BuildFailed(_Outcome):
     message: ShownText
     file: ShownText | None = None
     """The Dockerfile's path relative to the context."""
-    line: int | None = None
+    line: _Number | None = None
     """1-based, where the instruction starts."""
     instruction: ShownText | None = None
     """The instruction as written, shortened."""
-    exit_code: int | None = None
+    exit_code: Annotated[int, Field(ge=-(2**31), le=2**31 - 1)] | None = None
     """The command's status: 128 + n where signal n ended it."""
     log_tail: tuple[ShownText, ...] = ()
     """The last lines that the failing command wrote."""

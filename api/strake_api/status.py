@@ -74,6 +74,8 @@ class ResolvedImage(TolerantDocument):
 
     reference: str
     digest: str
+    manifest: str | None = None
+    """Of the build's platform: what a later run mounts as a volume, where it can take it from its node."""
 
 
 class SourceStatus(TolerantDocument):
@@ -92,6 +94,14 @@ class IsolationStatus(TolerantDocument):
     """Whether steps have a /proc and process IDs of their own; absent before the builder tells."""
     reason: str | None = None
     """Why no stricter way was to be had."""
+
+
+class CreatedObjects(TolerantDocument):
+    """UIDs of what the operator created for the run: no other object of the names counts."""
+
+    job: str
+    request: str | None = None
+    """Of the ConfigMap."""
 
 
 class Steps(TolerantDocument):
@@ -152,6 +162,8 @@ class ImageBuildStatus(TolerantDocument):
     """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None
     """The run's Job: `kubectl logs job/NAME` shows the build's output."""
+    created: CreatedObjects | None = None
+    """What the operator created for the run."""
     attempts: int | None = None
     """How many pods this generation has had."""
     next_attempt_time: Timestamp | None = None

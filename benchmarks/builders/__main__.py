@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Final
 
 _EPILOG: Final = """\
@@ -16,6 +17,7 @@ examples:
   python -m benchmarks.builders                               everything: about an hour
   python -m benchmarks.builders small ten --rounds 5          two cases
   python -m benchmarks.builders random --builder strake       one builder alone, without a ratio
+  python -m benchmarks.builders small --kaniko ./executor     kaniko's executor, too
 
 columns:
   seconds       wall clock of the build with its push, the fastest round
@@ -51,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
         help="only this builder; may be given more than once (default: all)",
     )
     parser.add_argument(
+        "--kaniko", type=Path, metavar="PATH", help="kaniko's executor, which is measured beside the others"
+    )
+    parser.add_argument(
         "--drop-caches",
         action="store_true",
         help="empty the machine's page cache before each timed build: the registry then reads from disk, and "
@@ -62,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def main() -> int:
     """Measure and print; return 1 if a build failed."""
     from benchmarks.builders.cases import CASES
+    from benchmarks.builders.kaniko import Kaniko
     from benchmarks.builders.peers import BUILDERS
     from benchmarks.builders.registry import enter_namespaces
     from benchmarks.builders.run import Settings, run_case
@@ -76,6 +82,8 @@ def main() -> int:
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")
     builders = [BUILDERS[name] for name in BUILDERS if name in (options.builder or BUILDERS)]
+    if options.kaniko is not None:
+        builders.append(Kaniko(options.kaniko.resolve(strict=True)))
     for builder in builders:
         builder.programs()  # installs and compiles, while there is still a network
     image_layout("base")

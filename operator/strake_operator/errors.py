@@ -6,6 +6,7 @@ OperatorError
     ├── NotFoundError    the object is gone
     ├── ExistsError      there is an object of this name already
     ├── ConflictError    something changed meanwhile: the object, or the quota that counts it
+    ├── ForeignError     there is an object of this name that the operator did not make
     └── RefusedError     the API server will not take this object
 """
 
@@ -30,6 +31,10 @@ class NotFoundError(ClusterError):
 
 class ExistsError(ClusterError):
     """There is an object of this name already."""
+
+
+class ForeignError(ClusterError):
+    """There is an object of this name already that the operator did not make; the message tells which."""
 
 
 class ConflictError(ClusterError):

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 UID_LABEL = "strake.dev/uid"
 """On Jobs and pods: the ImageBuild's UID. Its presence marks an object as the operator's."""
@@ -21,10 +25,20 @@ FORM_ANNOTATION = "strake.dev/isolation-reason"
 """On Jobs: why the form is no stricter one."""
 BUILD_ANNOTATION = "strake.dev/imagebuild"
 """On Jobs and pods: the ImageBuild's name, which may be too long for a label."""
+BASES_ANNOTATION = "strake.dev/base-volumes"
+"""On Jobs: the base images that the pod mounts."""
+PLAIN_ANNOTATION = "strake.dev/base-volumes-reason"
+"""On Jobs: why the pod mounts none, where one that did could not start."""
+REQUEST_ANNOTATION = "strake.dev/request-uid"
+"""On Jobs: the UID of the run's ConfigMap, so that no other one of its name is deleted."""
 CONTAINER = "builder"
+SOURCE_CONTAINER = "source"
+"""Fetches what a Secret opens, before the builder starts."""
 
 _SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
 _CERTIFICATE_VOLUME = re.compile(r'volume "certificate-\d+(?:-([a-z0-9-]+))?"')
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+_POD_SUFFIX = re.compile(r"[a-z0-9]{5}")
 _LONGEST_NAME = 57
 """A Job's name is a label of its pods (63 characters), and pods add six characters of their own."""
 
@@ -48,7 +62,8 @@ def certificate_secret(event: str) -> str | None:
 
 
 _FORMS = "|".join(PodForm)
-_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-[a-z0-9]{{5}})?")
+_PLAIN = "plain"
+_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-{_PLAIN})?(-[a-z0-9]{{5}})?")
 
 
 def may_be_a_run(name: str) -> bool:
@@ -56,12 +71,43 @@ def may_be_a_run(name: str) -> bool:
     return _RUN_NAME.fullmatch(name) is not None
 
 
-def job_name(build: str, uid: str, generation: int, attempt: int, form: PodForm = PodForm.NESTED) -> str:
+def run_of_labels(labels: Mapping[str, str]) -> tuple[int, int, PodForm] | None:
+    """Return generation, attempt and form as labels tell them; None where they are not the operator's."""
+    numbers = [labels.get(name, "") for name in (GENERATION_LABEL, ATTEMPT_LABEL)]
+    form = labels.get(FORM_LABEL, PodForm.NESTED)
+    if form not in set(PodForm) or not all(map(_NUMBER.fullmatch, numbers)):
+        return None
+    generation, attempt = map(int, numbers)
+    return generation, attempt, PodForm(form)
+
+
+def run_names(build: str, uid: str, generation: int, attempt: int, form: PodForm) -> frozenset[str]:
+    """Return the names that the Jobs of an attempt in one form may have."""
+    return frozenset(job_name(build, uid, generation, attempt, form, plain=plain) for plain in (False, True))
+
+
+def is_pod_of(name: str, job: str) -> bool:
+    """Return whether a pod has a name that Kubernetes gives to the pods of a Job."""
+    return name.startswith(f"{job}-") and _POD_SUFFIX.fullmatch(name, len(job) + 1) is not None
+
+
+def job_name(
+    build: str,
+    uid: str,
+    generation: int,
+    attempt: int,
+    form: PodForm = PodForm.NESTED,
+    *,
+    plain: bool = False,
+) -> str:
     """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2-chroot`.
+
+    A run that started again without the volumes of its base images is `hello-4f1c2a-1-plain`.
 
     The middle part keeps builds apart whose names only differ after the cut, or that were made anew.
     """
     unique = hashlib.sha256(f"{uid}/{build}".encode()).hexdigest()[:6]
     suffix = f"-{unique}-{generation}" + (f"-{attempt}" if attempt > 1 else "")
     suffix += "" if form is PodForm.NESTED else f"-{form}"
+    suffix += f"-{_PLAIN}" if plain else ""
     return build.replace(".", "-")[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix

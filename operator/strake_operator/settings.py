@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from strake_api.values.quantity import parse_quantity
 from strake_api.values.size import parse_size
+from strake_oci.errors import OCIError
+from strake_oci.spec.reference import Reference
 from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 DEADLINE_MARGIN_SECONDS: Final = 60
 """What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
+MOST_VOLUMES: Final = 8
+"""Base images that a pod mounts at most: each is work for the kubelet, needed or not."""
 MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
 """The operator's variable and the builder's."""
 _CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
@@ -61,6 +65,10 @@ class Settings:
     """The filter of nested pods: a file in the kubelet's directory of profiles; no filter where None."""
     runtime_class: str | None = None
     """The RuntimeClass of builder pods; the nodes' default where None."""
+    mounts_bases: bool = True
+    """Whether pods mount base images as image volumes, where the cluster has them."""
+    base_images: tuple[str, ...] = ()
+    """Images that every builder pod mounts: `repository@digest` of manifests for one platform."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
     attempts: int = 3
@@ -91,6 +99,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         isolation=_isolation(environment),
         seccomp_profile=_seccomp_profile(environment, "STRAKE_SECCOMP_PROFILE"),
         runtime_class=_runtime_class(environment, "STRAKE_RUNTIME_CLASS"),
+        mounts_bases=_choice(environment, "STRAKE_BASE_VOLUMES", ("auto", "off")) == "auto",
+        base_images=_base_images(environment, "STRAKE_BASE_IMAGES"),
         resources=_resources(environment),
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
@@ -155,6 +165,25 @@ def _runtime_class(environment: Mapping[str, str], name: str) -> str | None:
     if text and not _OBJECT_NAME.fullmatch(text):
         raise SettingsError(f"{name} must be the name of a RuntimeClass, not {text!r}")
     return text or None
+
+
+def _base_images(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the images that a variable lists, each by the digest of a manifest."""
+    found = []
+    for text in environment.get(name, "").replace(",", " ").split():
+        try:
+            reference = Reference.parse(text)
+        except OCIError as error:
+            raise SettingsError(f"{name} lists {text!r}: {error.message}") from error
+        if reference.digest is None:
+            raise SettingsError(
+                f"{name} must list images by digest, as docker.io/library/debian@sha256:…, not {text!r}: "
+                "a tag does not tell which image a volume has"
+            )
+        found.append(f"{reference.repository}@{reference.digest}")
+    if len(found) > MOST_VOLUMES:
+        raise SettingsError(f"{name} lists {len(found)} images: a pod mounts {MOST_VOLUMES} at most")
+    return tuple(found)
 
 
 def _choice(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:

@@ -72,7 +72,7 @@ def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuil
     """Return the status that a generation's run starts from: the given one where it speaks of it already.
 
     The image of an earlier run stays, since it is what is deployed until there is another; Ready says
-    that it is not this generation's.
+    that it is not this generation's. So do its base images, which the next pod mounts.
     """
     if status.observed_generation == generation:
         return status
@@ -86,6 +86,7 @@ def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuil
         digest=status.digest,
         images=status.images,
         platforms=status.platforms,
+        base_images=status.base_images,
         start_time=timestamp(now),
         attempts=0,
         history=history or None,
@@ -200,7 +201,14 @@ def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: 
 
 def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -> dict[str, object]:
     """Return what both outcomes carry; the operator's own warnings stay before the builder's."""
-    bases = tuple(ResolvedImage(reference=base.reference, digest=base.digest) for base in result.base_images)
+    # Steps of a nested pod cannot write a result; only such a result may name what the next pod mounts.
+    is_builders = status.isolation is not None and status.isolation.kind == "nested"
+    bases = tuple(
+        ResolvedImage(
+            reference=base.reference, digest=base.digest, manifest=base.manifest if is_builders else None
+        )
+        for base in result.base_images
+    )
     warnings = (*(status.warnings or ()), *(warning.message for warning in result.warnings))
     steps = Steps(
         total=result.steps.total,
@@ -208,7 +216,7 @@ def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) ->
         cached=result.steps.cached,
     )
     return {
-        "base_images": bases or None,
+        "base_images": bases or status.base_images,
         "source": SourceStatus(revision=result.source_revision) if result.source_revision else None,
         "steps": steps if steps.total else None,
         "isolation": _isolation(status, result),

@@ -12,7 +12,12 @@ from typing import Any
 
 from tests.cluster.settings import KUBECONFIG
 
-GROUPS = {"imagebuilds": "apis/strake.dev/v1alpha1", "jobs": "apis/batch/v1", "pods": "api/v1"}
+GROUPS = {
+    "configmaps": "api/v1",
+    "imagebuilds": "apis/strake.dev/v1alpha1",
+    "jobs": "apis/batch/v1",
+    "pods": "api/v1",
+}
 """Kind, in the plural → where the API server has it."""
 
 

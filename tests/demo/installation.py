@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMESPACE = "strake-system"
+_LOCKED = {"insecure": True, "insecureCredentials": True}
+DEFAULT_REGISTRIES = {
+    "registries.yaml": json.dumps({"registries": {LOCKED_REGISTRY: _LOCKED}})
+}  # JSON is YAML
+"""Files of the ConfigMap about registries where a test says nothing else."""
 
 
 def overlay_directory(name: str) -> Path:
@@ -44,13 +49,13 @@ def install(
 
     Args:
         images: `repository@digest` of "builder" and "operator".
-        registries: Files of the ConfigMap about registries, registries.yaml among them.
+        registries: Files of the ConfigMap about registries, registries.yaml among them; None is the default.
         **settings: More of the operator's environment.
     """
     repository, _, digest = images["operator"].partition("@")
     environment = {
         "STRAKE_BUILDER_IMAGE": images["builder"],
-        "STRAKE_INSECURE_REGISTRIES": f"{REGISTRY},{LOCKED_REGISTRY}",
+        "STRAKE_INSECURE_REGISTRIES": REGISTRY,
         **settings,
     }
     generated: list[dict[str, Any]] = [
@@ -61,18 +66,13 @@ def install(
             "literals": [f"{name}={value}" for name, value in environment.items()],
         }
     ]
-    if registries is not None:
-        folder = overlay_directory("strake")
-        for name, content in registries.items():
-            (folder / name).write_text(content)
-        generated.append(
-            {
-                "name": "strake-registries",
-                "namespace": NAMESPACE,
-                "behavior": "replace",
-                "files": list(registries),
-            }
-        )
+    files = DEFAULT_REGISTRIES if registries is None else registries
+    folder = overlay_directory("strake")
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    generated.append(
+        {"name": "strake-registries", "namespace": NAMESPACE, "behavior": "replace", "files": list(files)}
+    )
     directory = overlay(
         "strake",
         ROOT / "deploy",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.objects import read
-from tests.cluster.settings import REGISTRY
+from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
 from tests.e2e.conftest import TINY
 
 if TYPE_CHECKING:
@@ -98,3 +98,11 @@ def until(holds: Callable[[], object], what: str, look: Callable[[], Any]) -> No
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
         time.sleep(0.1)  # between looks: the API server is asked ten times a second at most
+
+
+def registry_secret(namespace: str, name: str) -> None:
+    """Make credentials for the locked registry."""
+    kubectl(
+        "create", "secret", "docker-registry", name, "-n", namespace, f"--docker-server={LOCKED_REGISTRY}",
+        f"--docker-username={LOCKED_USER}", f"--docker-password={LOCKED_PASSWORD}",
+    )  # fmt: skip

@@ -116,3 +116,28 @@ def report(namespace, pod, **status):
 def builder(**state):
     shown = {"name": "builder", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
     return [{**shown, "state": state}]
+
+
+def refusing(namespace, expression, message):
+    """Have the API server refuse pods of a namespace for which a CEL expression is not true."""
+    name = f"refusing-{namespace}"
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [PODS],
+            },
+            "failurePolicy": "Fail",
+            "validations": [{"expression": expression, "message": message}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    return cluster_wide(policy, binding)

@@ -21,6 +21,7 @@ TOOLS = {
     "iptables": "iptables",
     "make": "make",
     "mmdebstrap": "mmdebstrap",
+    "newuidmap": "uidmap",
     "openssl": "openssl",
     "pgrep": "procps",
     "pkg-config": "pkg-config",

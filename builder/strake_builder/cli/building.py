@@ -14,6 +14,7 @@ from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
 from strake_builder.errors import BuildError, RunStepError
+from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
 from strake_builder.progress.reporter import Reporter, Sink
@@ -22,7 +23,7 @@ from strake_builder.solve.build import Build
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.unforeseen import from_os_error, internal_error
 from strake_oci.cancellation import Cancellation
-from strake_oci.errors import ClientCertificateError
+from strake_oci.errors import ClientCertificateError, RejectedError
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
@@ -114,11 +115,16 @@ def _reason(error: BuildError) -> FailureReason:
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # one that was given its place is its own
-        if isinstance(cause, ClientCertificateError):
+        if isinstance(cause, ClientCertificateError) or _is_missing_certificate(cause):
             return FailureReason.SECRET_NOT_FOUND
         seen.append(cause)
         cause = cause.__cause__
     return error.reason
+
+
+def _is_missing_certificate(error: BaseException) -> bool:
+    """Say whether the gateway has no certificate to show to a registry."""
+    return isinstance(error, RejectedError) and CLIENT_CERTIFICATE in error.context.codes
 
 
 def _write_result(path: str, result: BuildSucceeded | BuildFailed) -> None:

@@ -14,6 +14,8 @@ _COMMANDS: Final = {
     "build": ("build", "build an image from a directory and push it"),
     "run": ("run", "build what an ImageBuild manifest says, without a cluster"),
     "execute": ("execute", "build what a BuildRequest says; what runs in a builder pod"),
+    "fetch": ("fetch", "fetch the source of a builder pod, apart from its steps"),
+    "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("copy", "copy an image as it is: between registries, layouts and archives"),
     "lint": ("lint", "check a Dockerfile without building it"),
     "login": ("login", "keep credentials for a registry"),

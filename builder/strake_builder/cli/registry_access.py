@@ -5,11 +5,13 @@ Both say the same things in different forms, so that what holds on a command lin
 
 from __future__ import annotations
 
+import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.errors import InvalidRequestError
+from strake_builder.errors import InvalidRequestError, UnsupportedError
 from strake_oci.errors import InvalidValueError
 from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from strake_api.registries import ClientCertificate, RequestedRegistry
     from strake_api.request import Registries
 
+_GATEWAY: Final = "http://gateway/{registry}"
+_PATIENCE: Final = 30.0
+"""Seconds for a gateway to start, on a node that starts many pods."""
+_BETWEEN: Final = 0.02
 _HUB_HOSTS: Final = frozenset({"index.docker.io", "registry-1.docker.io"})
 
 
@@ -39,6 +45,18 @@ class RegistrySettingsBuilder:
     def plain_http(self, where: str, host: str) -> None:
         """Speak HTTP without TLS."""
         self._change(where, host, plain_http=True)
+
+    def clear_credentials(self, where: str, host: str) -> None:
+        """Send passwords and tokens without TLS, too.
+
+        Raises:
+            InvalidRequestError: the registry is spoken to with TLS, as far as is known so far.
+        """
+        if not self._of(where, host).plain_http:
+            raise InvalidRequestError(
+                f"{where}: {host} is spoken to with TLS", hint="drop it, or make the registry an insecure one"
+            )
+        self._change(where, host, clear_credentials=True)
 
     def trust(self, where: str, host: str, **changes: Any) -> None:
         """Change TLS settings: the attributes of `TLSSettings`."""
@@ -95,9 +113,46 @@ def requested_access(registries: Registries) -> ClientSettings:
     return builder.settings()
 
 
+def through_gateway(settings: ClientSettings, path: str) -> ClientSettings:
+    """Return settings by which every registry is reached through a gateway, which has TLS and credentials."""
+    by_gateway = RegistrySettings(location=_GATEWAY, unix_socket=Path(path))
+    return replace(
+        settings,
+        default=by_gateway,
+        registries={
+            host: replace(by_gateway, mirrors=each.mirrors, mirrors_only=each.mirrors_only)
+            for host, each in settings.registries.items()
+        },
+    )
+
+
+def await_gateway(path: str) -> None:
+    """Wait until a gateway takes connections: it starts beside the builder.
+
+    Raises:
+        UnsupportedError: it does not start.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(path)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise UnsupportedError(
+                        f"the pod's gateway does not answer on {path}: {error.strerror}",
+                        hint="its container's log tells why: kubectl logs POD -c gateway",
+                    ) from error
+            else:
+                return
+        time.sleep(_BETWEEN)  # it is about to start: nothing tells when
+
+
 def _read_host(builder: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
     if access.insecure:
         builder.plain_http(where, host)
+    if access.insecure_credentials:
+        builder.clear_credentials(where, host)
     if access.insecure_skip_tls_verify:
         builder.trust(where, host, verify=False)
     if access.ca is not None:

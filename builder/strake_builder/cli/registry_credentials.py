@@ -4,11 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from strake_builder.errors import InvalidRequestError
+from strake_oci.credentials.credential import Credential
 from strake_oci.credentials.sources import Credentials, cloud_credentials, default_credentials
 from strake_oci.errors import CredentialError
+from strake_oci.spec.reference import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayCredentials:
+    """What a builder has whose gateway has the credentials: none."""
+
+    def lookup(self, repository: Repository) -> Credential | None:  # noqa: ARG002 - the protocol's signature
+        """Return None."""
+        return None
+
+    def describe(self) -> str:
+        """Return where the credentials are."""
+        return "the gateway, which tells what it tried"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableCredentials:
+    """A Secret that is no Docker config.
+
+    Attributes:
+        message: why.
+        hint: what to try.
+    """
+
+    message: str
+    hint: str
+
+    def lookup(self, repository: Repository) -> Credential | None:
+        """Raise CredentialError: nothing can be looked up."""
+        raise CredentialError(f"{self.message}, which holds the credentials for {repository}", hint=self.hint)
+
+    def describe(self) -> str:
+        """Return that there is nothing."""
+        return self.message
+
+
+GATEWAY: Final = GatewayCredentials()
 
 
 def user_credentials() -> Credentials:

@@ -21,6 +21,8 @@ from strake_oci.images import Readable
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
+_TREE: Final = "tree"
+_REVISION: Final = "revision"
 _LOOK: Final = 250
 """Milliseconds between two looks whether the build was stopped, while an archive does not come."""
 
@@ -117,11 +119,53 @@ def _write_inline(source: InlineSource, directory: str) -> None:
             raise SourceError(f"cannot write the inline file {name!r}: {error.strerror}") from error
 
 
+def prefetch_git(
+    source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation
+) -> str:
+    """Check a commit out for a builder that has no credentials, and return its full hash.
+
+    Args:
+        source: what to fetch.
+        directory: an existing one; the tree and the hash are put into it.
+        credentials: for the URL's server.
+        cancellation: ends it.
+
+    Raises:
+        SourceError: it cannot be fetched, with git's message.
+    """
+    tree = os.path.join(directory, _TREE)
+    try:
+        os.mkdir(tree, 0o755)
+        wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
+        revision = check_out(wanted, tree, cancellation)
+        _context_in(source, tree, revision)
+        Path(directory, _REVISION).write_text(revision)
+    except OSError as error:
+        raise SourceError(f"cannot write the source to {directory}: {error.strerror}") from error
+    return revision
+
+
 def _fetch_git(
     source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation | None
 ) -> FetchedContext:
+    if source.fetched is not None:
+        return _prefetched(source, source.fetched)
     wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
-    revision = check_out(wanted, directory, cancellation)
+    return _context_in(source, directory, check_out(wanted, directory, cancellation))
+
+
+def _prefetched(source: GitSource, directory: str) -> FetchedContext:
+    try:
+        revision = Path(directory, _REVISION).read_text()
+    except OSError as error:
+        raise SourceError(
+            f"the source is not in {directory}: {error.strerror}", hint="`strake fetch` puts it there"
+        ) from error
+    return _context_in(source, os.path.realpath(os.path.join(directory, _TREE)), revision)
+
+
+def _context_in(source: GitSource, directory: str, revision: str) -> FetchedContext:
+    """Return the context in a tree that is checked out."""
     inside = os.path.realpath(os.path.join(directory, source.path))
     if inside != directory and not inside.startswith(directory + os.sep):
         raise SourceError(f"the path {source.path!r} leads out of the repository")

@@ -47,7 +47,7 @@ class GitCredentials:
         parts = urlsplit(url)
         if parts.scheme != "https":
             return {}
-        helper = f"credential.https://{parts.netloc.rpartition('@')[2]}.helper"
+        helper = f"credential.https://{_server(url)}.helper"
         return {
             "STRAKE_GIT_USERNAME": self.username,
             "STRAKE_GIT_PASSWORD": self.password,
@@ -59,11 +59,18 @@ class GitCredentials:
         }
 
 
-def mounted_git_credentials(directory: str) -> GitCredentials:
+def mounted_git_credentials(directory: str, url: str) -> GitCredentials:
     """Return the credentials in a mounted Secret of type kubernetes.io/basic-auth.
 
+    Who writes an ImageBuild may name any Secret of the namespace, and any server. So the Secret itself tells
+    for which servers it is, in its key `host`.
+
+    Args:
+        directory: where the Secret is mounted.
+        url: what is to be fetched with it.
+
     Raises:
-        InvalidRequestError: there is no password in it.
+        InvalidRequestError: there is no password in it, or it is not for the URL's server.
     """
     password = _line(directory, "password")
     if not password:
@@ -71,7 +78,34 @@ def mounted_git_credentials(directory: str) -> GitCredentials:
             "the Secret of source.git has no password",
             hint="its type is kubernetes.io/basic-auth; a token is the password",
         )
+    _check_host(_text(directory, "host"), url)
     return GitCredentials(_line(directory, "username") or _USER, password)
+
+
+def _check_host(hosts: str, url: str) -> None:
+    asked = _named(_server(url))
+    allowed = hosts.replace(",", " ").split()
+    if asked in map(_named, allowed):
+        return
+    if allowed:
+        raise InvalidRequestError(
+            f"the Secret of source.git is not for {asked}: its key `host` names other servers",
+            hint="name the Secret that is for this server, or have the server added to its key `host`",
+        )
+    raise InvalidRequestError(
+        "the Secret of source.git does not tell for which server it is, so it is sent to none",
+        hint=f"give it a key `host`: kubectl create secret generic … --from-literal=host={asked}",
+    )
+
+
+def _server(url: str) -> str:
+    """Return a URL's server, to which git gives what the helper answers."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _named(server: str) -> str:
+    """Return a server as https means it, from `host`, `host:port` or `https://host`."""
+    return server.lower().removeprefix("https://").removesuffix("/").removesuffix(":443")
 
 
 def git_credentials_from(variables: Mapping[str, str]) -> GitCredentials | None:
@@ -81,9 +115,13 @@ def git_credentials_from(variables: Mapping[str, str]) -> GitCredentials | None:
 
 
 def _line(directory: str, key: str) -> str:
+    return _text(directory, key).removesuffix("\n").removesuffix("\r")
+
+
+def _text(directory: str, key: str) -> str:
     try:
         with open(os.path.join(directory, key), encoding="utf-8") as file:
-            return file.read(_FILE_LIMIT).removesuffix("\n").removesuffix("\r")
+            return file.read(_FILE_LIMIT)
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:

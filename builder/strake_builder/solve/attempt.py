@@ -127,7 +127,7 @@ class Attempt:
         outlines = BaseOutlines(parts.workspace, reader, parts.pools.pull, inputs.max_unpacked)
         parts.workspace.until_closed(outlines.close)
         unpacked = unpacked_stages(parts.evaluated, is_target_read=is_target_read)
-        return ReadOutlines(parts.evaluated, unpacked, outlines)
+        return ReadOutlines(parts.evaluated, unpacked, outlines, parts.store.has)
 
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""

@@ -40,6 +40,7 @@ from strake_builder.solve.context_archive import unpack_context
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
@@ -148,6 +149,7 @@ class Build:
                 self._reporter,
                 usage,
                 self._inputs.max_unpacked,
+                BaseVolumes(self._inputs.volumes, images.resolved),
             ),
             sources=StepSources(files, images, remote, digests),
             registries=Registries(clients, pusher),
@@ -196,10 +198,7 @@ class Build:
         return BuildSucceeded(
             platform=str(self._requested.platform),
             source_revision=context.revision,
-            base_images=tuple(
-                BaseImage(reference=i.reference, digest=str(i.descriptor.digest))
-                for i in parts.sources.images.resolved()
-            ),
+            base_images=_base_images(parts),
             steps=steps,
             durations=self._phases.durations(),
             warnings=tuple(self._reporter.warnings),
@@ -233,3 +232,15 @@ class Build:
             yield
         finally:
             timer.cancel()
+
+
+def _base_images(parts: BuildParts) -> tuple[BaseImage, ...]:
+    """Return the images that the build resolved; the manifest of those that a volume can bring next time."""
+    return tuple(
+        BaseImage(
+            reference=image.reference,
+            digest=str(image.descriptor.digest),
+            manifest=str(image.manifest) if parts.store.can_be_mounted(image.layers) else None,
+        )
+        for image in parts.sources.images.resolved()
+    )

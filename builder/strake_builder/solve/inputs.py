@@ -13,6 +13,7 @@ from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.registry.settings import ClientSettings
+from strake_oci.spec.digest import Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class BuildInputs:
         confinement: how the processes of RUN are confined.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         cache: the cache directory.
+        volumes: directories where base images are mounted, by the digest of the platform's manifest.
         max_unpacked: bytes that a layer, or an archive, may take on disk.
         jobs: stages that execute a step at the same time. More than processors, since steps wait for the
             network too.
@@ -98,6 +100,7 @@ class BuildInputs:
     confinement: Confinement = field(default_factory=Confinement)
     dockerfile_path: str | None = None
     cache: CacheDirectory = field(default_factory=CacheDirectory)
+    volumes: Mapping[Digest, str] = field(default_factory=dict)
     max_unpacked: int = MAX_UNPACKED
     jobs: int = max(4, os.cpu_count() or 4)
     rootfs: RootfsKind = "auto"

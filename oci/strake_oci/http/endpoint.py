@@ -79,12 +79,14 @@ class Endpoint:
         base: "https://host:port": what comes before "/v2/".
         tls: Trust.
         unix_socket: Connect to this socket instead of the network.
+        clear_credentials: Send passwords and tokens without TLS, too.
     """
 
     registry: str
     base: str
     tls: TLSSettings = TLSSettings()
     unix_socket: Path | None = None
+    clear_credentials: bool = False
 
     @property
     def is_plain(self) -> bool:

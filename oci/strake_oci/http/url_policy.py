@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
     from strake_oci.http.endpoint import Endpoint
 
+    _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 def redacted(url: str) -> str:
     """Return a URL without user, query and fragment: what may be shown."""
@@ -79,15 +81,37 @@ def check_url(endpoint: Endpoint, url: str, context: ErrorContext, *, what: str)
         )
 
 
+def may_have_credentials(endpoint: Endpoint, url: str) -> bool:
+    """Return whether a password or a token may go to a URL of a registry or of its token server.
+
+    Over plain HTTP everybody on the way reads it, and a step on the builder's network may be on the way. What
+    stays on this machine is no way: a socket, and, as with Docker, loopback by its address or as localhost.
+    Other names may stand for anything.
+    """
+    if endpoint.clear_credentials or endpoint.unix_socket is not None or not url.startswith("http://"):
+        return True
+    host = urlsplit(url).hostname or ""
+    try:
+        addresses = _addresses(host) if host == "localhost" else [ipaddress.ip_address(host)]
+    except ValueError:
+        return False
+    return bool(addresses) and all(address.is_loopback for address in addresses)
+
+
 def _is_inward(host: str) -> bool:
+    # Behind a proxy names need not resolve here; connecting will tell.
+    return any(map(_is_own, _addresses(host)))
+
+
+def _addresses(host: str) -> list[_Address]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False  # behind a proxy names need not resolve here; connecting will tell
-    return any(_is_own(ipaddress.ip_address(str(entry[4][0]).partition("%")[0])) for entry in found)
+        return []
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def _is_own(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+def _is_own(address: _Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
     return address.is_loopback or address.is_link_local or address.is_unspecified

@@ -112,7 +112,7 @@ class Session:
                 answer = self._send(call, url, better, context)
         if answer.status in call.accept:
             return answer
-        raise refusal(answer, context, credential=self._tried(answer))
+        raise refusal(answer, context, credential=self.tried(answer))
 
     def resolve_location(self, answer: Answer, call: Call) -> str:
         """Return the absolute URL in a Location header, checked; "" without one.
@@ -138,7 +138,7 @@ class Session:
         check_url(self.endpoint, url, context, what="link")
         return url
 
-    def _tried(self, answer: Answer) -> str:
+    def tried(self, answer: Answer) -> str:
         """Return which credential a refusal is about; "" where the registry has sent us elsewhere."""
         ours = origin(answer.url) == origin(self.endpoint.base)
         return self._authorizer.tried(self.repository) if ours else ""

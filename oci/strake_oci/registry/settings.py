@@ -51,6 +51,7 @@ class RegistrySettings:
 
     Attributes:
         plain_http: Speak HTTP without TLS. Never a fallback: only if the user says so ("insecure registry").
+        clear_credentials: Send passwords and tokens over plain HTTP, too: everybody on the way reads them.
         tls: Trust.
         mirrors: Asked in order before the registry itself, for pulls only.
         mirrors_only: Do not fall back to the registry itself.
@@ -60,6 +61,7 @@ class RegistrySettings:
     """
 
     plain_http: bool = False
+    clear_credentials: bool = False
     tls: TLSSettings = field(default_factory=TLSSettings)
     mirrors: tuple[Mirror, ...] = ()
     mirrors_only: bool = False
@@ -98,7 +100,9 @@ class ClientSettings(TransportSettings):
             base = f"{'http' if settings.plain_http else 'https'}://{host}"
         if not base.startswith(("http://", "https://")):
             raise InvalidValueError(f"location {base!r} of registry {registry} is no http or https URL")
-        return Endpoint(registry, base, settings.tls, settings.unix_socket)
+        return Endpoint(
+            registry, base, settings.tls, settings.unix_socket, clear_credentials=settings.clear_credentials
+        )
 
     def pull_sources(self, repository: Repository) -> tuple[Repository, ...]:
         """Return where to look for a repository's content, in order: mirrors, then the registry itself."""

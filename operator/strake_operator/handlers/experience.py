@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from strake_operator.reconcile.bases import BaseLesson
 from strake_operator.reconcile.experience import REMEMBERED_SECONDS, Beginning, Lesson, beginning
 
 if TYPE_CHECKING:
@@ -20,14 +21,28 @@ class Experience:
 
     def __init__(self, setting: IsolationSetting) -> None:
         self._setting = setting
-        self._lessons: dict[tuple[str, str | None], tuple[datetime, Lesson]] = {}
+        self._lessons: dict[tuple[str, str | None, str | None], tuple[datetime, Lesson]] = {}
+        self._bases: dict[BaseLesson, datetime] = {}
 
-    def note(self, lesson: Lesson, now: datetime) -> None:
-        """Keep a lesson; it replaces an older one of the same namespace and node."""
-        self._lessons[lesson.namespace, lesson.node] = (now, lesson)
+    def note(self, lesson: Lesson | BaseLesson, now: datetime) -> None:
+        """Keep a lesson; it replaces an older one of the same namespace, RuntimeClass and node, or volume."""
+        match lesson:
+            case Lesson():
+                self._lessons[lesson.namespace, lesson.runtime_class, lesson.node] = (now, lesson)
+            case BaseLesson():
+                self._bases[lesson] = now
+            case _:
+                assert_never(lesson)
 
-    def beginning(self, namespace: str, now: datetime) -> Beginning:
-        """Return the form that a run in a namespace begins with."""
+    def refused_bases(self, namespace: str, now: datetime) -> frozenset[str | None]:
+        """Return the base images that pods of a namespace did not get lately; None stands for all."""
+        oldest = now - timedelta(seconds=REMEMBERED_SECONDS)
+        self._bases = {lesson: noted for lesson, noted in self._bases.items() if noted > oldest}
+        return frozenset(each.reference for each in self._bases if each.namespace == namespace)
+
+    def beginning(self, namespace: str, runtime_class: str | None, now: datetime) -> Beginning:
+        """Return the form that a run in a namespace begins with, of the RuntimeClass that its build names."""
         oldest = now - timedelta(seconds=REMEMBERED_SECONDS)
         self._lessons = {place: each for place, each in self._lessons.items() if each[0] > oldest}
-        return beginning([lesson for _, lesson in self._lessons.values()], namespace, self._setting)
+        lessons = [lesson for _, lesson in self._lessons.values()]
+        return beginning(lessons, namespace, self._setting, runtime_class)

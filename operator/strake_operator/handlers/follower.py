@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.log_lines import parse_log_line
 from strake_operator.errors import ClusterError, NotFoundError
+from strake_operator.handlers.pace import Pace
 from strake_operator.reconcile.progress import Progress
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 30.0
+LINES_PER_SECOND = 100_000
+"""What is read of all logs together, some tenth of a processor: a step may write without an end."""
+TURN = 1000
+"""Lines that a log brings in one turn."""
 
 
 class Follower:
@@ -38,6 +43,7 @@ class Follower:
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._progress: dict[tuple[str, str], Progress] = {}
         self._last: dict[tuple[str, str], datetime] = {}
+        self._pace = Pace(LINES_PER_SECOND)
 
     def progress(self, namespace: str, pod: str) -> Progress | None:
         """Return the progress that a pod's log tells so far."""
@@ -81,9 +87,12 @@ class Follower:
 
     async def _read_once(self, key: tuple[str, str], changed: Callable[[], None]) -> bool:
         """Read a log from its start; return whether it had anything new."""
-        new = False
+        new, count = False, 0
         known = self._last.get(key)
         async for line in self._lines(*key):
+            count += 1
+            if count % TURN == 0:
+                await self._pace.take(TURN)
             stamp, _, text = line.partition(b" ")
             time = _moment(stamp)
             # Lines of one connection may share a time: container runtimes stamp what they read at once.

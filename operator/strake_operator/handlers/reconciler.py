@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from strake_api.status import Phase
-from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_api.status import CreatedObjects, Phase
+from strake_operator.errors import (
+    ClusterError,
+    ConflictError,
+    ExistsError,
+    ForeignError,
+    NotFoundError,
+    RefusedError,
+)
 from strake_operator.handlers.experience import Experience
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
+from strake_operator.reconcile.bases import base_volumes
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
-from strake_operator.reconcile.refusal import refused, unavailable
+from strake_operator.reconcile.origin import sort_out
+from strake_operator.reconcile.refusal import foreign, refused, unavailable
 from strake_operator.status import is_finished, timestamp
 
 if TYPE_CHECKING:
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
     from strake_operator.kube.watched import Watched
-    from strake_operator.reconcile.decision import Action
+    from strake_operator.manifests.objects import Manifest
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
@@ -72,6 +82,7 @@ class Reconciler:
         self._registries = registries
         self._watched = watched
         self._experience = Experience(settings.isolation)
+        self._made: dict[Key, dict[str, CreatedObjects]] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile a build once; return after how many seconds to requeue it, if at all.
@@ -82,38 +93,45 @@ class Reconciler:
         try:
             build = await self._cluster.build(key.namespace, key.name)
         except NotFoundError:
+            self._made.pop(key, None)
             return None
         seen, decision = await self._decide(key, build)
         self._note(decision)
         if decision.status_first:
             await self._report(build, decision)
         try:
-            await self._act(build, decision)
+            await self._act(key, build, decision)
         except (NotFoundError, ConflictError):
             raise
+        except ForeignError as error:
+            decision = foreign(seen, str(error), self._clock())
         except RefusedError as error:
-            decision = await self._refused(seen, decision, error)
+            decision = self._refused(seen, decision, error)
         except ClusterError as error:
             if not any(isinstance(action, StartRun) for action in decision.actions):
                 raise
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
-            await self._report(build, decision)
+            await self._report(build, self._with_created(key, decision))
         return decision.requeue_after
 
     def _note(self, decision: Decision) -> None:
         for lesson in decision.lessons:
             self._experience.note(lesson, self._clock())
 
-    async def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
+    def _with_created(self, key: Key, decision: Decision) -> Decision:
+        """Return a decision whose status has the UIDs of the run that it names, if this process made it."""
+        made = self._made.get(key, {}).get(decision.status.job or "")
+        if made is None:
+            return decision
+        return replace(decision, status=decision.status.model_copy(update={"created": made}))
+
+    def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
         """Return what to do where the API server refuses the objects of a run."""
-        build = seen.build
         refusal = refused(
             seen, decision.actions, str(error), self._settings, self._clock(), forbidden=error.forbidden
         )
         self._note(refusal)
-        if refusal.lessons or is_finished(refusal.status, build.generation):
-            await self._withdraw(build, decision.actions)
         return refusal
 
     async def _decide(self, key: Key, build: Build) -> tuple[Observation, Decision]:
@@ -128,11 +146,16 @@ class Reconciler:
         seen = self._observe(key, build, await self._cluster.runs(build))
         return seen, decide(seen, self._settings, self._clock())
 
-    def _observe(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Observation:
+    def _observe(self, key: Key, build: Build, found: tuple[BuilderRun, ...]) -> Observation:
+        made = {each.job for each in self._made.get(key, {}).values()}
+        runs, strays = sort_out(found, build, made)
         progress = self._follow(key, build, runs)
-        begins = self._experience.beginning(build.namespace, self._clock())
+        now = self._clock()
+        begins = self._experience.beginning(build.namespace, build.runtime_class, now)
+        refused = self._experience.refused_bases(build.namespace, now)
+        bases = base_volumes(build.status, self._settings, refused)
         if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(build, runs, progress, beginning=begins)
+            return Observation(build, runs, progress, beginning=begins, bases=bases, strays=strays)
         destinations = build.spec.output.destinations
         return Observation(
             build,
@@ -141,6 +164,8 @@ class Reconciler:
             predecessors=self._watched.predecessors(build),
             rivals=self._watched.rivals(build, destinations),
             beginning=begins,
+            bases=bases,
+            strays=strays,
         )
 
     async def _report(self, build: Build, decision: Decision) -> None:
@@ -160,25 +185,19 @@ class Reconciler:
                 self._follower.forget(build.namespace, run.pod.name)
         return progress
 
-    async def _act(self, build: Build, decision: Decision) -> None:
+    async def _act(self, key: Key, build: Build, decision: Decision) -> None:
         for action in decision.actions:
             match action:
                 case StartRun():
-                    await self._start(build, action)
+                    await self._start(key, build, action)
                 case StopRun():
                     logger.info("ImageBuild %s/%s: stopping Job %s", build.namespace, build.name, action.job)
-                    await self._cluster.delete_run(build.namespace, action.job)
+                    await self._cluster.delete_run(build.namespace, action.job, action.uid, action.request)
                 case DropPod():
                     logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
-                    await self._cluster.delete_pod(build.namespace, action.pod)
+                    await self._cluster.delete_pod(build.namespace, action.pod, action.uid)
 
-    async def _withdraw(self, build: Build, actions: tuple[Action, ...]) -> None:
-        """Delete what was made of runs that were refused: the ConfigMap comes before the Job."""
-        for action in actions:
-            if isinstance(action, StartRun):
-                await self._cluster.delete_run(build.namespace, action.job)
-
-    async def _start(self, build: Build, action: StartRun) -> None:
+    async def _start(self, key: Key, build: Build, action: StartRun) -> None:
         if isinstance(build.spec, InvalidSpec):
             return
         run = RunIdentity(
@@ -190,14 +209,43 @@ class Reconciler:
             action.job,
             action.form,
             action.why,
+            action.bases,
+            action.plain,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
         settings = self._settings
         if self._registries is not None:
             settings = replace(settings, registries=self._registries.current())
-        await self._cluster.create(request_config_map(run, build.spec, settings))
-        await self._cluster.create(builder_job(run, build.spec, settings))
+        try:
+            request_uid = await self._cluster.create(request_config_map(run, build.spec, settings))
+        except ExistsError:
+            # The operator's own, if it was stopped before it made the Job; whose it is the builder finds out.
+            request_uid = None
+        job = builder_job(run, build.spec, settings, request_uid=request_uid)
+        try:
+            job_uid = await self._create_job(build, job)
+        except ClusterError:
+            # What is decided next may have another content.
+            with contextlib.suppress(ClusterError):
+                await self._cluster.delete_run(build.namespace, action.job, None, request_uid)
+            raise
+        made = self._made.setdefault(key, {})
+        made[action.job] = CreatedObjects(job=job_uid, request=request_uid)
+
+    async def _create_job(self, build: Build, job: Manifest) -> str:
+        """Create a Job, or find it made already; return its UID."""
+        try:
+            return await self._cluster.create(job)
+        except ExistsError as error:
+            if (uid := await self._cluster.same_job(job, build)) is not None:
+                return uid
+            name = job["metadata"]["name"]
+            raise ForeignError(
+                f"Job {name} is there already, and Strake did not make it: somebody in namespace "
+                f"{build.namespace} took the name of this build's Job. Delete it, see who may create Jobs "
+                "there, then delete the ImageBuild and apply it again"
+            ) from error
 
     async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
         before = build.status

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from strake_api.models.document import API_VERSION, GROUP, VERSION
 from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
+from strake_operator.kube.owners import is_controlled_by
 from strake_operator.kube.reading import read_build, read_run
 from strake_operator.names import CONTAINER, UID_LABEL
 
@@ -29,6 +30,9 @@ _REQUEST_SECONDS = 30.0
 _LONGEST_LINE = 1 << 20
 # A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
 LOG_SECONDS = 1800.0
+_GIVEN_LABELS = {
+    f"{prefix}{name}" for prefix in ("", "batch.kubernetes.io/") for name in ("controller-uid", "job-name")
+}
 _REFUSALS = {400, 403, 405, 413, 415, 422}
 
 
@@ -99,7 +103,8 @@ class Cluster:
             jobs = await self._list(self._jobs.list_namespaced_job, build.namespace, label_selector=selector)
             pods = await self._list(self._core.list_namespaced_pod, build.namespace, label_selector=selector)
         self._watched.replace(build, jobs, pods)
-        found = [read_run(job, pods, self._watched.problems(build.namespace, job, pods)) for job in jobs]
+        problems = self._watched.problems
+        found = [read_run(job, pods, build, problems(build.namespace, job, pods)) for job in jobs]
         return tuple(run for run in found if run is not None)
 
     async def check_predecessors(self, build: Build) -> None:
@@ -115,46 +120,75 @@ class Cluster:
         items: list[Object] = self._api.sanitize_for_serialization(answer.items)  # type: ignore[no-untyped-call] # the library's
         return items
 
-    async def create(self, manifest: Object) -> None:
-        """Create a ConfigMap or a Job. One that exists already is left alone: its name says what it is for.
+    async def create(self, manifest: Object) -> str:
+        """Create a ConfigMap or a Job; return its UID.
 
         Raises:
+            ExistsError: There is one of its name.
             RefusedError: The API server will not take it.
         """
+        created = await self._create(manifest)
+        uid: str = created.metadata.uid
+        return uid
+
+    async def _create(self, manifest: Object, **arguments: Any) -> Any:
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
         method: Any = {
             "ConfigMap": self._core.create_namespaced_config_map,
             "Job": self._jobs.create_namespaced_job,
         }[manifest["kind"]]
-        try:
-            with _api_errors(f"creating {manifest['kind']} {namespace}/{name}"):
-                await method(namespace, manifest, _request_timeout=_REQUEST_SECONDS)
-        except ExistsError:
-            return
+        with _api_errors(f"creating {manifest['kind']} {namespace}/{name}"):
+            return await method(namespace, manifest, _request_timeout=_REQUEST_SECONDS, **arguments)
 
-    async def delete_pod(self, namespace: str, pod: str) -> None:
-        """Delete a pod without waiting for its node; one that is gone already is fine."""
-        now = client.V1DeleteOptions(grace_period_seconds=0)
-        try:
-            with _api_errors(f"deleting pod {namespace}/{pod}"):
-                await self._core.delete_namespaced_pod(
-                    pod, namespace, body=now, _request_timeout=_REQUEST_SECONDS
-                )
-        except NotFoundError:
-            return
+    async def same_job(self, manifest: Object, build: Build) -> str | None:
+        """Return the UID of the Job of a manifest's name, if it is what the manifest makes.
 
-    async def delete_run(self, namespace: str, job: str) -> None:
-        """Delete a Job and its ConfigMap. The Job goes when its pod is gone; what is gone already is fine."""
-        foreground = client.V1DeleteOptions(propagation_policy="Foreground")
-        for method, body in (
-            (self._jobs.delete_namespaced_job, foreground),
-            (self._core.delete_namespaced_config_map, None),
-        ):
-            try:
-                with _api_errors(f"deleting {namespace}/{job}"):
-                    await method(job, namespace, body=body, _request_timeout=_REQUEST_SECONDS)
-            except NotFoundError:
-                continue
+        An operator that was stopped before it wrote down what it made finds that again. Whatever rules of the
+        cluster add to a Job they add to the one that it is compared with.
+
+        Raises:
+            ClusterError: It is being deleted: the name is free in a while.
+        """
+        namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
+        with _api_errors(f"reading Job {namespace}/{name}"):
+            found = await self._list(
+                self._jobs.list_namespaced_job, namespace, field_selector=f"metadata.name={name}"
+            )
+        if not found:
+            raise ClusterError(f"Job {namespace}/{name} was there a moment ago, and is gone")
+        there = found[0]
+        if "deletionTimestamp" in there["metadata"]:
+            raise ClusterError(f"Job {namespace}/{name}, which was there before, is being deleted")
+        if not is_controlled_by(there, "ImageBuild", build.uid):
+            return None
+        trial = {**manifest, "metadata": {**manifest["metadata"], "name": f"{name}-trial"}}
+        made = self._api.sanitize_for_serialization(await self._create(trial, dry_run="All"))  # type: ignore[no-untyped-call] # the library's
+        uid: str = there["metadata"]["uid"]
+        return uid if job_content(there) == job_content(made) else None
+
+    async def delete_pod(self, namespace: str, pod: str, uid: str | None) -> None:
+        """Delete a pod of a UID without waiting for its node; one that is gone already is fine."""
+        if uid is not None:
+            await self._delete(self._core.delete_namespaced_pod, namespace, pod, uid, grace_period_seconds=0)
+
+    async def delete_run(self, namespace: str, job: str, uid: str | None, request: str | None) -> None:
+        """Delete a Job and its ConfigMap, of which those without a UID are left alone.
+
+        The Job goes when its pod is gone; what is gone already, or is another object by now, is fine.
+        """
+        if uid is not None:
+            foreground = {"propagation_policy": "Foreground"}
+            await self._delete(self._jobs.delete_namespaced_job, namespace, job, uid, **foreground)
+        if request is not None:
+            await self._delete(self._core.delete_namespaced_config_map, namespace, job, request)
+
+    async def _delete(self, method: Any, namespace: str, name: str, uid: str, **options: Any) -> None:
+        body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid), **options)
+        try:
+            with _api_errors(f"deleting {namespace}/{name}"):
+                await method(name, namespace, body=body, _request_timeout=_REQUEST_SECONDS)
+        except (NotFoundError, ConflictError):
+            return
 
     async def write_status(self, build: Build, status: ImageBuildStatus) -> None:
         """Replace an ImageBuild's status.
@@ -227,6 +261,21 @@ class Cluster:
                     yield line
             finally:
                 response.close()
+
+
+def job_content(job: Object) -> Object:
+    """Return what a Job runs: its spec, without what the API server gives to each Job of its own.
+
+    A queue may have suspended it, or let it go.
+    """
+    spec = {name: each for name, each in job["spec"].items() if name not in {"selector", "suspend"}}
+    template = spec["template"]
+    metadata = template.get("metadata") or {}
+    labels = {
+        name: each for name, each in (metadata.get("labels") or {}).items() if name not in _GIVEN_LABELS
+    }
+    kept = {"labels": labels, "annotations": metadata.get("annotations") or {}}
+    return {**spec, "template": {"metadata": kept, "spec": template["spec"]}}
 
 
 async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

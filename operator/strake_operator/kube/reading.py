@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from pydantic import ValidationError
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.status import ImageBuildStatus
-from strake_operator.isolation import PodForm
+from strake_operator.kube.owners import is_controlled_by
 from strake_operator.names import (
-    ATTEMPT_LABEL,
+    BASES_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
-    FORM_LABEL,
-    GENERATION_LABEL,
+    PLAIN_ANNOTATION,
+    REQUEST_ANNOTATION,
+    is_pod_of,
+    run_names,
+    run_of_labels,
 )
 from strake_operator.reconcile.observed import (
     Build,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Object = dict[str, Any]
+_STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def read_build(body: Object) -> Build:
@@ -63,17 +67,24 @@ def _summary(error: ValidationError) -> str:
     return "; ".join(f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
 
 
-def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = ()) -> BuilderRun | None:
-    """Return a Job with its newest pod; None for a Job without the operator's labels."""
+def read_run(
+    job: Object, pods: Sequence[Object], build: Build, problems: Iterable[Problem] = ()
+) -> BuilderRun | None:
+    """Return a Job with its pod; None for one that has not the owner and the name of a run of the build.
+
+    Labels are no proof, and an owner reference is a weak one: whether the operator made the Job is for
+    `reconcile.origin` to tell.
+    """
     metadata, status = job["metadata"], job.get("status", {})
-    labels = metadata.get("labels", {})
-    try:
-        generation, attempt = int(labels[GENERATION_LABEL]), int(labels[ATTEMPT_LABEL])
-        form = PodForm(labels.get(FORM_LABEL, PodForm.NESTED))
-    except (KeyError, ValueError):
+    run = run_of_labels(metadata.get("labels") or {})
+    if run is None or not is_controlled_by(job, "ImageBuild", build.uid):
         return None
-    own = [pod for pod in pods if pod["metadata"].get("labels", {}).get("job-name") == metadata["name"]]
-    newest = max(own, key=lambda pod: pod["metadata"]["creationTimestamp"], default=None)
+    generation, attempt, form = run
+    if metadata["name"] not in run_names(build.name, build.uid, generation, attempt, form):
+        return None
+    # A Job that never tries again has one pod; a later one was put under it by somebody else.
+    own = [each for each in pods if is_pod(each, job)]
+    pod = min(own, key=_age, default=None)
     conditions = {each["type"]: each for each in status.get("conditions", []) if each["status"] == "True"}
     # FailureTarget is the Job controller's word while it still ends the pods.
     failed = conditions.get("Failed") or conditions.get("FailureTarget")
@@ -86,12 +97,26 @@ def read_run(job: Object, pods: Sequence[Object], problems: Iterable[Problem] = 
         suspended=bool(job.get("spec", {}).get("suspend")),
         failure=failed.get("reason", "Failed") if failed else None,
         finished=bool({"Failed", "Complete"} & conditions.keys()),
-        pod=None if newest is None else read_pod(newest),
+        pod=None if pod is None else read_pod(pod),
         problems=tuple(problems),
         form=form,
         why=(metadata.get("annotations") or {}).get(FORM_ANNOTATION) or None,
+        bases=tuple((metadata.get("annotations") or {}).get(BASES_ANNOTATION, "").split()),
+        plain=(metadata.get("annotations") or {}).get(PLAIN_ANNOTATION) or None,
         started=moment(status["startTime"]) if status.get("startTime") else None,
+        uid=metadata["uid"],
+        request=(metadata.get("annotations") or {}).get(REQUEST_ANNOTATION) or None,
     )
+
+
+def _age(body: Object) -> tuple[str, str]:
+    return body["metadata"]["creationTimestamp"], body["metadata"]["name"]
+
+
+def is_pod(pod: Object, job: Object) -> bool:
+    """Return whether a pod is a Job's own: by its controller's UID and by its name."""
+    name, its_job = pod["metadata"]["name"], job["metadata"]
+    return is_controlled_by(pod, "Job", its_job["uid"]) and is_pod_of(name, its_job["name"])
 
 
 def read_pod(pod: Object) -> Pod:
@@ -117,16 +142,36 @@ def read_pod(pod: Object) -> Pod:
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
         node=pod.get("spec", {}).get("nodeName"),
+        since=moment(status["startTime"]) if status.get("startTime") else None,
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
         ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
+        uid=pod["metadata"]["uid"],
     )
 
 
 def _container(status: Object) -> Waiting | Running | Terminated | None:
+    """Return the state of the builder's container, or of the one before it that keeps it from starting."""
     found = [each for each in status.get("containerStatuses", []) if each["name"] == CONTAINER]
-    if not found:
-        return None
-    state = found[0].get("state", {})
+    own = _state(found[0].get("state", {})) if found else None
+    if isinstance(own, Running | Terminated):
+        return own
+    before = (_state(each.get("state", {})) for each in status.get("initContainerStatuses", []))
+    return next((each for each in before if _keeps_waiting(each)), own)
+
+
+def _keeps_waiting(state: Waiting | Running | Terminated) -> bool:
+    match state:
+        case Waiting():
+            return state.reason not in _STARTING
+        case Terminated():
+            return state.exit_code != 0
+        case Running():
+            return False
+        case _:
+            assert_never(state)
+
+
+def _state(state: Object) -> Waiting | Running | Terminated:
     if ended := state.get("terminated"):
         return Terminated(
             exit_code=ended.get("exitCode", -1),

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from strake_operator.kube.reading import moment, read_pod, read_run
+from strake_operator.kube.owners import controller
+from strake_operator.kube.reading import is_pod, moment, read_pod, read_run
 from strake_operator.names import (
     ATTEMPT_LABEL,
+    BASES_ANNOTATION,
     BUILD_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
     FORM_LABEL,
     GENERATION_LABEL,
+    PLAIN_ANNOTATION,
+    REQUEST_ANNOTATION,
     UID_LABEL,
+    is_pod_of,
+    run_names,
+    run_of_labels,
 )
 from strake_operator.names import may_be_a_run as is_run
 from strake_operator.reconcile.observed import Problem
@@ -30,8 +37,9 @@ if TYPE_CHECKING:
 Name = tuple[str, str]
 """Namespace and name."""
 
-_METADATA = ("name", "namespace", "creationTimestamp", "deletionTimestamp")
-_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL, "job-name")
+_METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
+_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL)
+_ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION, REQUEST_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _ENDED = {"Succeeded", "Failed"}
 
@@ -42,14 +50,16 @@ def slim(body: Object) -> Object:
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     kept: dict[str, Any] = {name: metadata[name] for name in _METADATA if metadata.get(name) is not None}
     kept["labels"] = {name: labels[name] for name in _LABELS if name in labels}
-    kept["annotations"] = {BUILD_ANNOTATION: annotations.get(BUILD_ANNOTATION, "")}
-    if FORM_ANNOTATION in annotations:
-        kept["annotations"][FORM_ANNOTATION] = annotations[FORM_ANNOTATION]
+    kept["annotations"] = {name: annotations[name] for name in _ANNOTATIONS if name in annotations}
+    if (owner := controller(body)) is not None:
+        kept["ownerReferences"] = [{"controller": True, "kind": owner["kind"], "uid": owner["uid"]}]
     spec = body.get("spec") or {}
     reported = {name: status[name] for name in _STATUS if status.get(name) is not None}
     containers = [each for each in status.get("containerStatuses") or () if each["name"] == CONTAINER]
     if containers:
         reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
+    if before := status.get("initContainerStatuses"):
+        reported["initContainerStatuses"] = [{"state": each.get("state") or {}} for each in before]
     return {
         "metadata": kept,
         "spec": {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")},
@@ -145,13 +155,13 @@ class Watched:
             [each for each in kept.get(owner, {}).values() if _uid(each) == build.uid]
             for kept in (self._jobs, self._pods)
         )
-        found = [read_run(job, pods, self.problems(build.namespace, job, pods)) for job in jobs]
+        found = [read_run(job, pods, build, self.problems(build.namespace, job, pods)) for job in jobs]
         return tuple(run for run in found if run is not None)
 
     def problems(self, namespace: str, job: Object, pods: Iterable[Object]) -> tuple[Problem, ...]:
         """Return the warnings about a Job and its pods, oldest first."""
         name = job["metadata"]["name"]
-        names = [name, *(pod["metadata"]["name"] for pod in pods if _job(pod) == name)]
+        names = [name, *(pod["metadata"]["name"] for pod in pods if is_pod(pod, job))]
         found = [each for one in names for each in self._problems.get((namespace, one), {}).values()]
         return tuple(sorted(found, key=lambda problem: problem.last.timestamp() if problem.last else 0.0))
 
@@ -170,7 +180,9 @@ class Watched:
         return tuple(
             read_pod(each)
             for each in pods
-            if _uid(each) != build.uid and each["status"].get("phase") not in _ENDED
+            if _uid(each) != build.uid
+            and each["status"].get("phase") not in _ENDED
+            and _is_left_behind(each, build.name)
         )
 
     def keep_predecessors(self, build: Build, names: Iterable[str]) -> None:
@@ -185,5 +197,14 @@ def _uid(body: Object) -> str:
     return str(body["metadata"]["labels"].get(UID_LABEL, ""))
 
 
-def _job(pod: Object) -> str:
-    return str(pod["metadata"]["labels"].get("job-name", ""))
+def _is_left_behind(pod: Object, build: str) -> bool:
+    """Return whether a pod may be that of a run of a deleted ImageBuild of this name.
+
+    Its Job may be gone before it. Nobody keeps builds from starting with a pod that only has labels, nor for
+    long with one that names a Job: Kubernetes itself ends what belongs to an ImageBuild that is gone.
+    """
+    owner, run = controller(pod), run_of_labels(pod["metadata"]["labels"])
+    if owner is None or owner["kind"] != "Job" or run is None:
+        return False
+    name, jobs = pod["metadata"]["name"], run_names(build, _uid(pod), *run)
+    return any(is_pod_of(name, job) for job in jobs)

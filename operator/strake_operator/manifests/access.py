@@ -33,6 +33,7 @@ def _requested(registry: PlatformRegistry) -> RequestedRegistry:
         mirrors=registry.mirrors,
         mirrors_only=registry.mirrors_only,
         insecure=registry.insecure,
+        insecure_credentials=registry.insecure_credentials,
         insecure_skip_tls_verify=registry.insecure_skip_tls_verify,
         ca=registry.ca,
         client_certificate=ClientCertificate(secret=secret, directory=f"{CERTIFICATE_DIRECTORY}/{secret}")
@@ -48,7 +49,8 @@ def certificate_volumes(
 
     The pod waits for those of the build's destinations. Which registries it pulls from nobody knows before
     the Dockerfile is read, and a cache is no reason to fail. The builder says so when it misses a
-    certificate; a namespace that never uses a registry needs no Secret for it.
+    certificate; a namespace that never uses a registry needs no Secret for it. Only the gateway mounts them,
+    and another user runs it.
     """
     used = _hosts(destinations)
     secrets: dict[str, bool] = {}
@@ -66,7 +68,7 @@ def certificate_volumes(
                 "secret": {
                     "secretName": secret,
                     "items": items,
-                    "defaultMode": 0o400,
+                    "defaultMode": 0o444,
                     "optional": not needed,
                 },
             }

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from strake_operator.isolation import PodForm
 
 if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
     from strake_operator.settings import Settings
 
@@ -39,7 +40,7 @@ BASELINE_CAPABILITIES = (
 )
 
 
-def pod_isolation(form: PodForm, settings: Settings) -> Manifest:
+def pod_isolation(form: PodForm, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     """Return the fields of the pod's spec."""
     security: Manifest = {"runAsUser": 0, "runAsGroup": 0}
     if form.kind == "chroot":
@@ -49,8 +50,8 @@ def pod_isolation(form: PodForm, settings: Settings) -> Manifest:
     fields: Manifest = {"securityContext": security}
     if form is not PodForm.HOST_USERS:
         fields["hostUsers"] = False
-    if settings.runtime_class is not None:
-        fields["runtimeClassName"] = settings.runtime_class
+    if (runtime_class := spec.runtime_class or settings.runtime_class) is not None:
+        fields["runtimeClassName"] = runtime_class
     return fields
 
 

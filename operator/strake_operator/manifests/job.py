@@ -9,13 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
-from strake_operator.manifests import request as paths
-from strake_operator.manifests.access import certificate_volumes, proxy_environment
+from strake_operator.manifests import paths
+from strake_operator.manifests.access import proxy_environment
+from strake_operator.manifests.bases import base_image_volumes, pull_secrets
+from strake_operator.manifests.gateway import (
+    gateway_annotations,
+    gateway_containers,
+    gateway_volumes,
+    needs_gateway,
+    socket_mount,
+)
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import placement
+from strake_operator.manifests.request import request_digest, request_for
 from strake_operator.manifests.resources import container_resources, empty_directory
-from strake_operator.names import BUILD_ANNOTATION, CONTAINER
+from strake_operator.manifests.source import source_containers, source_volumes
+from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
 if TYPE_CHECKING:
@@ -32,12 +42,28 @@ _SCRATCH = (
 )
 
 
-def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    """Return the Job of a run."""
+def builder_job(
+    run: RunIdentity,
+    spec: ImageBuildSpec,
+    settings: Settings,
+    *,
+    request_uid: str | None = None,
+) -> Manifest:
+    """Return the Job of a run.
+
+    Args:
+        run: Which run of which build.
+        spec: What to build.
+        settings: The platform's settings.
+        request_uid: The UID of the ConfigMap with the request, where it is known.
+    """
+    metadata = run.metadata()
+    if request_uid is not None:
+        metadata["annotations"][REQUEST_ANNOTATION] = request_uid
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": run.metadata(),
+        "metadata": metadata,
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
@@ -49,6 +75,8 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
                     "annotations": {
                         BUILD_ANNOTATION: run.build,
                         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                        "kubectl.kubernetes.io/default-container": CONTAINER,
+                        **gateway_annotations(spec),
                     },
                 },
                 "spec": _pod(run, spec, settings),
@@ -58,16 +86,27 @@ def builder_job(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> M
 
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
+    # Somebody else may have made the ConfigMap, or make it anew: the builder takes this request and no other.
+    digest = request_digest(request_for(spec, run.namespace, settings, run.bases))
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
-    certificates, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
+    bases, base_mounts = base_image_volumes(run)
+    source, source_mounts = source_volumes(spec, settings)
+    request = [f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}", f"--request-digest={digest}"]
+    if needs_gateway(spec, settings):
+        mounts.append(socket_mount())
     return {
         "restartPolicy": "Never",
-        **pod_isolation(run.form, settings),
+        **pod_isolation(run.form, spec, settings),
         **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
+        **pull_secrets(run, spec),
+        "initContainers": [
+            *source_containers(spec, settings, request),
+            *gateway_containers(spec, settings, request),
+        ],
         "containers": [
             {
                 "name": CONTAINER,
@@ -76,7 +115,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "args": [
                     "execute",
                     f"--isolation={run.form.kind}",
-                    f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}",
+                    *request,
                     "--result=/dev/termination-log",
                     "--log-format=pod",
                 ],
@@ -84,10 +123,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": mounts + certificate_mounts,
+                "volumeMounts": [*mounts, *base_mounts, *source_mounts],
             }
         ],
-        "volumes": volumes + certificates,
+        "volumes": [*volumes, *bases, *source, *gateway_volumes(spec, settings)],
     }
 
 
@@ -107,17 +146,6 @@ def _volumes(
         for name, *places in _SCRATCH:
             volumes.append({"name": name, "emptyDir": empty_directory(resources)})
             mounts += [{"name": name, "mountPath": path} for path in places]
-    for name, secret, directory in (
-        ("push", spec.push_secret, paths.PUSH_DIRECTORY),
-        ("pull", spec.pull_secret, paths.PULL_DIRECTORY),
-    ):
-        if secret is not None:
-            item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
-            volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
-            mounts.append({"name": name, "mountPath": directory, "readOnly": True})
-    if spec.source.git is not None and spec.source.git.secret is not None:
-        volumes.append({"name": "git", "secret": {"secretName": spec.source.git.secret.name}})
-        mounts.append({"name": "git", "mountPath": paths.GIT_DIRECTORY, "readOnly": True})
     if spec.source.config_map is not None:
         volumes.append({"name": "context", "configMap": {"name": spec.source.config_map.name}})
         # A ConfigMap's files are links into `..data`; mounting that shows plain files, as they were when

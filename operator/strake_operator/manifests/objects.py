@@ -25,6 +25,10 @@ class RunIdentity:
     form: PodForm = PodForm.NESTED
     why: str | None = None
     """Why the form is no stricter one."""
+    bases: tuple[str, ...] = ()
+    """The base images that its pod mounts."""
+    plain: str | None = None
+    """Why it mounts none, where one that did could not start."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""
@@ -49,6 +53,10 @@ class RunIdentity:
         annotations = {names.BUILD_ANNOTATION: self.build}
         if self.why is not None:
             annotations[names.FORM_ANNOTATION] = self.why
+        if self.bases:
+            annotations[names.BASES_ANNOTATION] = " ".join(self.bases)
+        if self.plain is not None:
+            annotations[names.PLAIN_ANNOTATION] = self.plain
         return {
             "name": self.job,
             "namespace": self.namespace,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from strake_api.conversion import build_request
 from strake_api.request import Registries
 from strake_operator.default_cache import cache_repository
+from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
+from strake_operator.manifests.bases import requested_volumes
+from strake_operator.manifests.gateway import needs_gateway
+from strake_operator.manifests.source import fetched_directory
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -15,33 +20,41 @@ if TYPE_CHECKING:
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings import Settings
 
-REQUEST_DIRECTORY = "/strake/request"
-REQUEST_FILE = "request.json"
-CONTEXT_DIRECTORY = "/strake/context"
-PUSH_DIRECTORY = "/strake/push"
-PULL_DIRECTORY = "/strake/pull"
-GIT_DIRECTORY = "/strake/git"
-DOCKER_CONFIG_FILE = "config.json"
-WORK_DIRECTORY = "/strake/work"
-TEMPORARY_DIRECTORY = "/strake/tmp"
 
+def request_for(
+    spec: ImageBuildSpec, namespace: str, settings: Settings, bases: tuple[str, ...] = ()
+) -> BuildRequest:
+    """Return the request of a spec, with the paths where the pod mounts things.
 
-def request_for(spec: ImageBuildSpec, namespace: str, settings: Settings) -> BuildRequest:
-    """Return the request of a spec, with the paths where the pod mounts things."""
+    Args:
+        spec: A validated spec.
+        namespace: The build's.
+        settings: The platform's settings.
+        bases: The base images that the pod mounts.
+    """
     request = build_request(
         spec,
-        config_map_directory=CONTEXT_DIRECTORY,
-        git_directory=GIT_DIRECTORY,
-        work_directory=WORK_DIRECTORY,
+        config_map_directory=paths.CONTEXT_DIRECTORY,
+        git_directory=paths.GIT_DIRECTORY,
+        fetched_directory=fetched_directory(spec),
+        work_directory=paths.WORK_DIRECTORY,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
-            push_config=f"{PUSH_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.push_secret else None,
-            pull_config=f"{PULL_DIRECTORY}/{DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
+            pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            gateway=paths.GATEWAY_SOCKET if needs_gateway(spec, settings) else None,
             hosts=requested_hosts(settings.registries),
         ),
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
-    return request.model_copy(update={"args": args, "ca": settings.registries.ca})
+    return request.model_copy(
+        update={"args": args, "ca": settings.registries.ca, "base_volumes": requested_volumes(bases)}
+    )
+
+
+def request_digest(request: BuildRequest) -> str:
+    """Return the digest of a request as its ConfigMap carries it."""
+    return f"sha256:{hashlib.sha256(request.to_json().encode()).hexdigest()}"
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
@@ -51,5 +64,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {REQUEST_FILE: request_for(spec, run.namespace, settings).to_json()},
+        "data": {paths.REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
     }

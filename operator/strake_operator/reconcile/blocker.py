@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found', re.IGNORECASE)
 _MISSING_ACCOUNT = re.compile(r'serviceaccount "([^"]+)" not found', re.IGNORECASE)
+_MISSING_CLASS = re.compile(r'RuntimeClass(?:\.node\.k8s\.io)? "([^"]+)" not found')
+_NO_RUNTIME = re.compile(
+    r'no runtime for "([^"]+)" is configured|failed to find runtime handler (\S+) from runtime list'
+)
+"""containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
 _TEMPORARY = re.compile(
@@ -75,7 +81,7 @@ def blocker(run: BuilderRun) -> Blocker | None:
         if pod.container.reason in _IMAGE_PROBLEMS:
             message = f"the builder's own image cannot be pulled: {words}"
             return Blocker(BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message))
-        if "Error" in pod.container.reason:
+        if "Error" in pod.container.reason or pod.container.reason == _STARTS_AND_ENDS:
             return _not_started(words)
     return None
 
@@ -134,6 +140,15 @@ def _of_event(problem: str) -> BuildFailed | None:
         return _absent("configmap", f"the ConfigMap has no key {found[2]}")
     if found := _MISSING_ACCOUNT.search(problem):
         return _absent("serviceaccount", f'ServiceAccount "{found[1]}" does not exist')
+    if found := _MISSING_CLASS.search(problem):
+        return _absent_class(found[1])
+    if found := _NO_RUNTIME.search(problem):
+        message = (
+            f"the node has no runtime {found[1] or found[2]}, the handler of the pod's RuntimeClass:"
+            " name another RuntimeClass in spec.pod.runtimeClassName, or have the platform team install the"
+            " runtime on the nodes that the class selects"
+        )
+        return BuildFailed(reason=FailureReason.UNSUPPORTED, message=message)
     return None
 
 
@@ -148,6 +163,15 @@ _REASONS = {
 def _absent(kind: str, what: str) -> BuildFailed:
     advice = "create it, then delete the ImageBuild and apply it again"
     return BuildFailed(reason=_REASONS[kind], message=f"{what} in this namespace: {advice}")
+
+
+def _absent_class(name: str) -> BuildFailed:
+    message = (
+        f'RuntimeClass "{name}" does not exist in this cluster: name one in spec.pod.runtimeClassName that'
+        " `kubectl get runtimeclass` lists, or leave it out; where the spec names none, STRAKE_RUNTIME_CLASS"
+        " of the platform does"
+    )
+    return BuildFailed(reason=FailureReason.RUNTIME_CLASS_NOT_FOUND, message=message)
 
 
 def _absent_certificate(what: str, name: str) -> BuildFailed:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
-from strake_api.status import IsolationStatus, Phase, Steps
+from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
 from strake_operator.names import job_name
+from strake_operator.reconcile.bases import seconds_for_volumes
 from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
 from strake_operator.reconcile.decision import (
     AGAIN_SECONDS,
@@ -54,6 +55,14 @@ if TYPE_CHECKING:
 
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
+    decision = _decide(seen, settings, now)
+    # One that is about to be started may be the operator's own, made just before it was stopped.
+    starting = {action.job for action in decision.actions if isinstance(action, StartRun)}
+    strays = _stops((run for run in seen.strays if run.job not in starting), now)
+    return replace(decision, actions=(*decision.actions, *strays)) if strays else decision
+
+
+def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     build = seen.build
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
@@ -86,13 +95,18 @@ def _of_generation(
         # Given up: what is left of it goes, and the next attempt starts beside it.
         again = _start(seen, status, attempts + 1, now)
         return replace(again, actions=(*_stops(seen.runs, now), *again.actions))
-    run = max(seen.runs, key=lambda run: (run.attempt, run.form.rank), default=None)
+    run = max(seen.runs, key=_latest, default=None)
     if run is None or run.attempt < attempts:
         return _without_run(seen, status, now)
     decision = _of_run(seen, spec, run, status, settings, now)
     # Of an attempt that was started again in another form the first Job goes.
     refused = [each for each in seen.runs if each.attempt == run.attempt and each is not run]
     return replace(decision, actions=(*decision.actions, *_stops(refused, now)))
+
+
+def _latest(run: BuilderRun) -> tuple[int, int, bool]:
+    """Return the order in which runs of a generation follow each other."""
+    return run.attempt, run.form.rank, run.plain is not None
 
 
 def _of_run(
@@ -111,9 +125,10 @@ def _of_run(
             "attempts": run.attempt,
             "next_attempt_time": None,
             "isolation": isolation,
+            "created": CreatedObjects(job=run.uid, request=run.request) if run.uid else status.created,
         }
     )
-    ended = outcome(run)
+    ended = outcome(run, spec)
     if not run.deleting and (again := retreat(seen, run, ended, status, settings, now)) is not None:
         return again
     if ended is None and run.pod is not None and is_lost(run.pod, now) and not run.deleting:
@@ -129,10 +144,14 @@ def _stops(runs: Iterable[BuilderRun], now: datetime) -> tuple[Action, ...]:
     found: list[Action] = []
     for run in runs:
         if not run.deleting:
-            found.append(StopRun(run.job))
+            found.append(_stop(run))
         elif run.pod is not None and is_lost(run.pod, now):
-            found.append(DropPod(run.pod.name))
+            found.append(DropPod(run.pod.name, run.pod.uid))
     return tuple(found)
+
+
+def _stop(run: BuilderRun) -> StopRun:
+    return StopRun(run.job, run.uid, run.request)
 
 
 def _rivals(seen: Observation) -> tuple[str, ...] | None:
@@ -168,11 +187,12 @@ def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> 
         )
         failed = moves.failed(status.model_copy(update={"job": None}), gone, now, now)
         # Its ConfigMap is left.
-        return Decision(failed, (StopRun(status.job),))
+        request = status.created.request if status.created else None
+        return Decision(failed, (StopRun(status.job, request=request),))
     if seen.predecessors:
         names = ", ".join(pod.name for pod in seen.predecessors)
         message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"
-        drops = tuple(DropPod(pod.name) for pod in seen.predecessors if is_lost(pod, now))
+        drops = tuple(DropPod(pod.name, pod.uid) for pod in seen.predecessors if is_lost(pod, now))
         return Decision(moves.pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
     return _start(seen, status, (status.attempts or 0) + 1, now)
 
@@ -192,7 +212,7 @@ def _start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datet
     message = again or "the builder pod is about to start"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, attempt, form, why),),
+        (StartRun(name, build.generation, attempt, form, why, seen.bases),),
     )
 
 
@@ -220,7 +240,7 @@ def _ended(
         given_up = status.model_copy(update={"job": None, "next_attempt_time": moves.timestamp(now + delay)})
         words = f"starting again after {delay.seconds} s: {ended.message}"
         waiting = moves.pending(given_up, ProgressReason.POD_PENDING, words, now)
-        return Decision(waiting, (StopRun(run.job), *drops), delay.total_seconds(), status_first=True)
+        return Decision(waiting, (_stop(run), *drops), delay.total_seconds(), status_first=True)
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
     failed = moves.failed(status, with_advice(ended, settings), finished, now)
@@ -228,7 +248,7 @@ def _ended(
 
 
 def _drops(pod: Pod | None, now: datetime) -> tuple[DropPod, ...]:
-    return (DropPod(pod.name),) if pod is not None and is_lost(pod, now) else ()
+    return (DropPod(pod.name, pod.uid),) if pod is not None and is_lost(pod, now) else ()
 
 
 def _with_last_words(ended: BuildFailed, before: ImageBuildStatus) -> BuildFailed:
@@ -258,7 +278,7 @@ def _going_on(
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
         failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
         # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
-        return Decision(failed, (StopRun(run.job), *_drops(run.pod, now)), status_first=True)
+        return Decision(failed, (_stop(run), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
         again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
         return Decision(_building(seen, status, now), (), again)
@@ -273,7 +293,8 @@ def _going_on(
     else:
         words = last_words(run)
         message = f"the builder pod starts: {words}" if words else "the builder pod starts"
-    return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), left)
+    again = soonest(left, seconds_for_volumes(run, now))
+    return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), again)
 
 
 def _blocked(
@@ -300,7 +321,7 @@ def _blocked(
         return again
     failure = with_advice(found.failure, settings)
     failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)
-    return Decision(failed, (StopRun(run.job),), status_first=True)
+    return Decision(failed, (_stop(run),), status_first=True)
 
 
 def _building(seen: Observation, status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:

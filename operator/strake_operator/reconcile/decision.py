@@ -9,6 +9,7 @@ from strake_operator.isolation import PodForm
 
 if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.bases import BaseLesson
     from strake_operator.reconcile.experience import Lesson
 
 AGAIN_SECONDS = 15.0
@@ -25,6 +26,10 @@ class StartRun:
     form: PodForm = PodForm.NESTED
     why: str | None = None
     """Why the form is no stricter one."""
+    bases: tuple[str, ...] = ()
+    """The base images that the pod mounts."""
+    plain: str | None = None
+    """Why it mounts none, where one that did could not start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,10 @@ class StopRun:
     """Delete a Job, its pod and its ConfigMap."""
 
     job: str
+    uid: str | None = None
+    """The Job's UID: one of the same name with another is left alone. None: only the ConfigMap is left."""
+    request: str | None = None
+    """The ConfigMap's UID; None leaves it to the owner reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class DropPod:
     """Delete a pod whose node does not answer, without waiting for the node."""
 
     pod: str
+    uid: str | None = None
+    """Its UID: another pod of the name is left alone."""
 
 
 Action = StartRun | StopRun | DropPod
@@ -53,5 +64,5 @@ class Decision:
     requeue_after: float | None = None
     status_first: bool = False
     """Whether the status is written before the actions, since it says whose doing they are."""
-    lessons: tuple[Lesson, ...] = ()
+    lessons: tuple[Lesson | BaseLesson, ...] = ()
     """What was learned about a node or a namespace, for the runs after this one."""

@@ -5,8 +5,9 @@ scheduler's choice, so a run begins with the best form that any node gave lately
 a node is worse. What a namespace's rules refuse holds whatever the node.
 
 Each namespace learns for itself: its rules may change pods so that a good node seems to refuse them, and
-nobody makes the builds of others less strict. All of it is a matter of seconds, kept in memory, and forgotten
-after a time, since nodes and rules are mended.
+nobody makes the builds of others less strict. So does each RuntimeClass that its builds name, since what one
+runtime cannot another can. All of it is a matter of seconds, kept in memory, and forgotten after a time, for
+nodes and rules are mended.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class Lesson:
     form: PodForm
     why: str | None = None
     """What refused the form before it; None where the form worked."""
+    runtime_class: str | None = None
+    """Which RuntimeClass the build named; None where it left that to the platform."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,20 @@ STRICTEST: Final = Beginning()
 """What a run begins with where nothing is known."""
 
 
-def beginning(lessons: Iterable[Lesson], namespace: str, setting: IsolationSetting) -> Beginning:
+def beginning(
+    lessons: Iterable[Lesson], namespace: str, setting: IsolationSetting, runtime_class: str | None = None
+) -> Beginning:
     """Return the form that a run in a namespace begins with.
 
     Args:
-        lessons: What was learned lately, of all namespaces; at most one of a node and a namespace.
+        lessons: What was learned lately, of all namespaces; at most one of a node, a namespace and a class.
         namespace: Where the run is to start.
         setting: What the platform allows: what it does not is no choice.
+        runtime_class: What the run's build names.
     """
-    own = [each for each in lessons if each.namespace == namespace and is_allowed(each.form, setting)]
+    place = (namespace, runtime_class)
+    own = [each for each in lessons if (each.namespace, each.runtime_class) == place]
+    own = [each for each in own if is_allowed(each.form, setting)]
     nodes = [each for each in own if each.node is not None]
     rules = [each for each in own if each.node is None]
     why = f"the platform sets {ISOLATION_VARIABLE}=chroot" if setting == "chroot" else None

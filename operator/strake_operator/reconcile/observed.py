@@ -36,6 +36,11 @@ class Build:
     spec: ImageBuildSpec | InvalidSpec
     status: ImageBuildStatus
 
+    @property
+    def runtime_class(self) -> str | None:
+        """The RuntimeClass that the spec names."""
+        return None if isinstance(self.spec, InvalidSpec) else self.spec.runtime_class
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -78,8 +83,11 @@ class Pod:
     """Its node does not answer any more."""
     node: str | None = None
     """Where it runs, once that is settled."""
+    since: datetime | None = None
+    """When the node's kubelet took note of it."""
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
+    uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +123,15 @@ class BuilderRun:
     """What its pod asks for."""
     why: str | None = None
     """Why the form is no stricter one."""
+    bases: tuple[str, ...] = ()
+    """The base images that its pod mounts."""
+    plain: str | None = None
+    """Why it mounts none, where one that did could not start."""
     started: datetime | None = None
     """When the Job's own deadline began to count; None while it is suspended or nobody looked at it."""
+    uid: str | None = None
+    request: str | None = None
+    """The UID of its ConfigMap, where the Job tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +148,7 @@ class Observation:
     """Other ImageBuilds of the namespace with a destination of this one: (destination, name)."""
     beginning: Beginning = STRICTEST
     """The form that a run begins with, from what the runs before it were given."""
+    bases: tuple[str, ...] = ()
+    """The base images that a run's pod mounts as it begins."""
+    strays: tuple[BuilderRun, ...] = ()
+    """Jobs with name and owner of a run of this generation that the operator is not known to have made."""

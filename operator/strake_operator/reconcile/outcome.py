@@ -6,15 +6,19 @@ memory limit, or that the signal it got meant an eviction or the Job's deadline.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
 from strake_api.reasons import FailureReason
-from strake_api.result import BuildFailed, BuildSucceeded, parse_result
+from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucceeded, parse_result
+from strake_oci.errors import OCIError
+from strake_oci.spec.reference import Reference
 from strake_operator.reconcile.blocker import blocker, cannot_start
 from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.reconcile.observed import BuilderRun, Pod
 
 _OWN_DISK = re.compile(
@@ -22,15 +26,16 @@ _OWN_DISK = re.compile(
     r"|Usage of EmptyDir volume .* exceeds the limit"
 )
 """The kubelet's words for a pod that used more disk than it may, with room left on the node."""
+_SHOWN = 300
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 """The words of containerd and of CRI-O and Docker for a container that could not be started."""
 
 
-def outcome(run: BuilderRun) -> BuildSucceeded | BuildFailed | None:
-    """Return how a run ended; None while it goes on."""
+def outcome(run: BuilderRun, spec: ImageBuildSpec) -> BuildSucceeded | BuildFailed | None:
+    """Return how a run of a spec ended; None while it goes on."""
     pod = run.pod
     if pod is not None and isinstance(pod.container, Terminated):
-        return _of_container(run, pod, pod.container)
+        return _of_container(run, pod, pod.container, spec)
     if pod is not None and pod.disrupted is not None and pod.phase == "Failed":
         return _evicted(pod.disrupted)
     if pod is not None and pod.lost:
@@ -43,15 +48,13 @@ def outcome(run: BuilderRun) -> BuildSucceeded | BuildFailed | None:
     return _evicted("its pod is gone, and with it the result") if pod is None else _unexplained(run, pod)
 
 
-def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceeded | BuildFailed | None:
-    try:
-        result = parse_result(ended.message)
-    except ValueError:
-        result = None
+def _of_container(
+    run: BuilderRun, pod: Pod, ended: Terminated, spec: ImageBuildSpec
+) -> BuildSucceeded | BuildFailed | None:
+    result = _result(ended.message)
     if isinstance(result, BuildSucceeded):
-        if result.digest is not None:
-            return result
-        result = None
+        foreign = _foreign_image(result, spec)
+        return result if foreign is None else _invalid(foreign)
     if ended.reason == "OOMKilled":
         message = "the builder was killed at its memory limit: raise spec.resources.limits.memory"
         return _override(result, FailureReason.OUT_OF_MEMORY, message)
@@ -66,13 +69,45 @@ def _of_container(run: BuilderRun, pod: Pod, ended: Terminated) -> BuildSucceede
     return _without_result(ended) if result is None else result
 
 
+def _result(message: str) -> BuildSucceeded | BuildFailed | None:
+    """Return the result in a termination message; None for what is none.
+
+    Where steps share a container with the builder, they can write the message, too.
+    """
+    if len(message) > TERMINATION_MESSAGE_LIMIT:
+        return None  # the kubelet keeps no more of it
+    try:
+        result = parse_result(message)
+    except ValueError:
+        return None
+    return None if isinstance(result, BuildSucceeded) and result.digest is None else result
+
+
+def _foreign_image(result: BuildSucceeded, spec: ImageBuildSpec) -> str | None:
+    """Return an image of a result that the build cannot have pushed, or None."""
+    pushed = set()
+    for name in spec.output.destinations:
+        with contextlib.suppress(OCIError):  # a name that the builder refuses, too
+            pushed.add(f"{Reference.parse(name).repository}@{result.digest}")
+    return next((image for image in result.images if image not in pushed), None)
+
+
+def _invalid(image: str) -> BuildFailed:
+    return BuildFailed(
+        reason=FailureReason.INTERNAL_ERROR,
+        message=f"the builder's result is invalid: it names the image {image[:_SHOWN]}, and "
+        "spec.output.destinations has no such repository. A step may have written the result: do not use "
+        "what was pushed",
+    )
+
+
 def _without_result(ended: Terminated) -> BuildFailed:
     if never_ran(ended):
         return cannot_start(ended.message or ended.reason)
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder ended with status {ended.exit_code} and without a result ({ended.reason})",
-        log_tail=tuple(ended.message.strip().splitlines()[-20:]),
+        log_tail=tuple(ended.message[-TERMINATION_MESSAGE_LIMIT:].strip().splitlines()[-20:]),
     )
 
 

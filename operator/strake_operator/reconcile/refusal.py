@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
 from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
+from strake_operator.reconcile.bases import BaseLesson
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
+from strake_operator.reconcile.experience import Lesson, shown_reason
 from strake_operator.reconcile.limits import seconds_since
 from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
 
@@ -46,10 +48,16 @@ def refused(
         forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
     before = moves.begin(seen.build.status, seen.build.generation, now)
-    lesson = lesson_of_refusal(seen.build.namespace, actions, message, settings)
+    lesson = lesson_of_refusal(seen.build, actions, message, settings)
     if lesson is not None:
-        # It is the form of the pod that is refused: the next look begins with another.
-        words = f"starting as {lesson.form.kind}: {lesson.why}"
+        # It is the form of the pod that is refused, or its volumes: the next reconcile begins with another.
+        match lesson:
+            case Lesson():
+                words = f"starting as {lesson.form.kind}: {lesson.why}"
+            case BaseLesson():
+                words = f"starting without base images from the node: {shown_reason(None, message)}"
+            case _:
+                assert_never(lesson)
         return Decision(
             moves.pending(before, ProgressReason.POD_PENDING, words, now), (), 0.0, lessons=(lesson,)
         )
@@ -64,6 +72,13 @@ def refused(
         if seconds_since(waiting.blocked_since, now) < settings.grace_seconds:
             return Decision(waiting, (), REFUSED_SECONDS)
     failure = with_advice(BuildFailed(reason=reason, message=words), settings)
+    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
+
+
+def foreign(seen: Observation, message: str, now: datetime) -> Decision:
+    """Return how a run ends where an object of its name is there already that somebody else made."""
+    before = moves.begin(seen.build.status, seen.build.generation, now)
+    failure = BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 

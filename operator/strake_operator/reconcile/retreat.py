@@ -1,9 +1,9 @@
 """What to start in place of a run whose pod's form is refused: the same attempt, in the next form.
 
-The API server, an admission rule, the kubelet, the container runtime or the builder itself may refuse a form.
-Nothing was built then, so no attempt counts and nobody waits. The Job of the next form has a name of its own
-and is made before the refused one goes: an operator that is stopped between the two finds both, and goes on
-with the later form.
+The API server, an admission rule, the kubelet, the container runtime or the builder itself may refuse a form,
+or the volumes of base images. Nothing was built then, so no attempt counts and nobody waits. The Job that
+comes next has a name of its own and is made before the refused one goes: an operator that is stopped between
+the two finds both, and goes on with the later one.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from strake_operator.isolation import (
     is_about_isolation,
 )
 from strake_operator.names import job_name
+from strake_operator.reconcile.bases import BaseLesson, missing_volume, refused_volume
 from strake_operator.reconcile.blocker import blocker
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.experience import Lesson, shown_reason
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.blocker import Blocker
     from strake_operator.reconcile.decision import Action
-    from strake_operator.reconcile.observed import BuilderRun, Observation
+    from strake_operator.reconcile.observed import Build, BuilderRun, Observation
     from strake_operator.settings import Settings
 
 
@@ -47,7 +48,7 @@ def retreat(
     settings: Settings,
     now: datetime,
 ) -> Decision | None:
-    """Return how a run goes on whose form is refused for good; None for any other run.
+    """Return how a run goes on whose form or volumes are refused for good; None for any other run.
 
     Args:
         seen: What the decision is made from.
@@ -71,7 +72,18 @@ def retreat(
         if found is not None and found.reason is FailureReason.ISOLATION_UNAVAILABLE:
             words = found.words
             after = form_after(run.form, words, settings.isolation)
-    return None if after is None else _start(seen, run, after, words, status, now)
+    if after is not None:
+        return _start(seen, run, after, words, status, now)
+    missing = _missing_volume(run, now) if ended is None else None
+    return None if missing is None else _start_plain(seen, run, missing, status, now)
+
+
+def _missing_volume(run: BuilderRun, now: datetime) -> tuple[str | None, str] | None:
+    """Return the volume that a run does not get: from the cluster's rules, or from the kubelet."""
+    found = blocker(run) if run.pod is None else None
+    if found is not None and not found.temporary and refused_volume(found.words, run.bases):
+        return None, found.words
+    return missing_volume(run, now)
 
 
 def retreat_at_last(
@@ -83,7 +95,7 @@ def retreat_at_last(
     now: datetime,
 ) -> Decision | None:
     """Return how a run goes on that could not start on its node for as long as is waited for."""
-    if found.reason is not FailureReason.UNSUPPORTED:
+    if found.reason is not FailureReason.UNSUPPORTED or not found.words:
         return None
     after = form_after(run.form, found.words, settings.isolation)
     return None if after is None else _start(seen, run, after, found.words, status, now)
@@ -97,15 +109,43 @@ def _start(
     why = shown_reason(node, words)
     # What the cluster refused of the form after this one already is not asked again.
     form = max(after, seen.beginning.form, key=lambda each: each.rank)
-    name = job_name(build.name, build.uid, build.generation, run.attempt, form)
+    bases = () if run.plain else seen.bases
+    name = job_name(build.name, build.uid, build.generation, run.attempt, form, plain=run.plain is not None)
     started = status.model_copy(
         update={"job": name, "isolation": IsolationStatus(kind=form.kind, reason=why), "blocked_since": None}
     )
     message = f"starting again as {form.kind}: {why}"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, run.attempt, form, why), StopRun(run.job)),
-        lessons=(Lesson(node, build.namespace, form, why),),
+        (
+            StartRun(name, build.generation, run.attempt, form, why, bases, run.plain),
+            StopRun(run.job, run.uid, run.request),
+        ),
+        lessons=(Lesson(node, build.namespace, form, why, build.runtime_class),),
+    )
+
+
+def _start_plain(
+    seen: Observation,
+    run: BuilderRun,
+    missing: tuple[str | None, str],
+    status: ImageBuildStatus,
+    now: datetime,
+) -> Decision:
+    """Start a run again without the volumes of base images, in the same form."""
+    build = seen.build
+    reference, words = missing
+    why = shown_reason(run.pod.node if run.pod is not None else None, words)
+    name = job_name(build.name, build.uid, build.generation, run.attempt, run.form, plain=True)
+    started = status.model_copy(update={"job": name, "blocked_since": None})
+    message = f"starting again without base images from the node: {why}"
+    return Decision(
+        moves.pending(started, ProgressReason.POD_PENDING, message, now),
+        (
+            StartRun(name, build.generation, run.attempt, run.form, run.why, (), why),
+            StopRun(run.job, run.uid, run.request),
+        ),
+        lessons=(BaseLesson(build.namespace, reference),),
     )
 
 
@@ -113,17 +153,22 @@ def worked(seen: Observation, run: BuilderRun, ended: BuildSucceeded | BuildFail
     """Return what a run that ended teaches about its node: that it gives a nested pod."""
     if ended.isolation is None or ended.isolation.kind != "nested" or run.pod is None or run.pod.node is None:
         return ()
-    return (Lesson(run.pod.node, seen.build.namespace, run.form),)
+    build = seen.build
+    return (Lesson(run.pod.node, build.namespace, run.form, runtime_class=build.runtime_class),)
 
 
 def lesson_of_refusal(
-    namespace: str, actions: Iterable[Action], words: str, settings: Settings
-) -> Lesson | None:
+    build: Build, actions: Iterable[Action], words: str, settings: Settings
+) -> Lesson | BaseLesson | None:
     """Return what to learn where the API server refuses the Job of a form; None for other refusals."""
     for start in actions:
+        if isinstance(start, StartRun) and refused_volume(words, start.bases):
+            return BaseLesson(build.namespace, None)
         if isinstance(start, StartRun) and is_about_isolation(words):
             after = form_after(start.form, words, settings.isolation)
-            return None if after is None else Lesson(None, namespace, after, shown_reason(None, words))
+            if after is None:
+                return None
+            return Lesson(None, build.namespace, after, shown_reason(None, words), build.runtime_class)
     return None
 
 

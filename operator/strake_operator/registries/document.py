@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.registries import CA_LIMIT, CertificatesPEM, RegistryAccess, RegistryHost, SecretName
+from strake_api.registries import CA_LIMIT, CertificatesPEM, RegistryAccess, RegistryHost
+from strake_api.values.object_name import Name
 
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -72,7 +73,7 @@ class PlatformRegistry(RegistryAccess):
 
     ca_file: CAFile | None = None
     """The file that holds `ca`."""
-    client_certificate_secret: SecretName | None = None
+    client_certificate_secret: Name | None = None
     """A Secret of type kubernetes.io/tls in each build's namespace, shown to the registry."""
 
     @model_validator(mode="after")

@@ -13,7 +13,7 @@ from tests.cluster.settings import DIR
 from tests.demo.installation import NAMESPACE, overlay
 from tests.demo.own_images import ROOT, own_images
 from tests.e2e.builds import UID, build, finished, jobs, manifest, pods, run_image, until
-from tests.e2e.intrusions import PODS, cluster_wide, injected
+from tests.e2e.intrusions import injected, refusing
 
 STEPS = """\
 FROM TINY
@@ -69,30 +69,6 @@ def test_baseline_of_older_clusters_costs_the_proc_alone(namespace):
     assert "procMount" in status["isolation"]["reason"]
     assert status["attempts"] == 1
     assert status["job"].endswith("-masked")
-
-
-def refusing(namespace, expression, message):
-    name = f"refusing-{namespace}"
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "resourceRules": [PODS],
-            },
-            "failurePolicy": "Fail",
-            "validations": [{"expression": expression, "message": message}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
-    return cluster_wide(policy, binding)
 
 
 def test_a_cluster_without_user_namespaces_builds_in_a_chroot(namespace):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.reference import Reference
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
+from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import (
     build,
     conditions,
@@ -13,6 +13,7 @@ from tests.e2e.builds import (
     jobs,
     manifest,
     pods,
+    registry_secret,
     run_image,
 )
 from tests.e2e.conftest import TINY
@@ -97,16 +98,8 @@ def test_a_config_map_is_a_context(namespace):
     assert run_image(namespace, status["image"]) == "Dockerfile\nmotd\nfrom a map\n"
 
 
-def secret(namespace, name):
-    """Make credentials for the locked registry."""
-    kubectl(
-        "create", "secret", "docker-registry", name, "-n", namespace, f"--docker-server={LOCKED_REGISTRY}",
-        f"--docker-username={LOCKED_USER}", f"--docker-password={LOCKED_PASSWORD}",
-    )  # fmt: skip
-
-
 def test_secrets_open_a_registry(namespace):
-    secret(namespace, "push")
+    registry_secret(namespace, "push")
     locked = f"{LOCKED_REGISTRY}/e2e/locked:1"
     status = build(
         namespace,
@@ -117,7 +110,7 @@ def test_secrets_open_a_registry(namespace):
     assert status["phase"] == "Succeeded", status
     assert LOCKED_PASSWORD not in kubectl("logs", f"job/{status['job']}", "-n", namespace)
 
-    secret(namespace, "pull")
+    registry_secret(namespace, "pull")
     apply(manifest(f"FROM {locked}\nRUN cat /base\n", name="next", pullSecret={"name": "pull"}), namespace)
     status = finished(namespace, name="next")
     assert status["phase"] == "Succeeded", status

@@ -30,7 +30,7 @@ def server(platform, tmp_path_factory):
 def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):
     dockerfile = manifest("FROM TINY\nCOPY hello /\nRUN env && cat /proc/self/mountinfo\nCMD cat /hello\n")
     commit = server.commit("app", hello="from a private place\n", **dockerfile["spec"]["source"]["inline"])
-    user = ["--from-literal=username=me", f"--from-literal=password={TOKEN}"]
+    user = [f"--from-literal={each}" for each in ("username=me", f"password={TOKEN}", f"host={server.host}")]
     kubectl("create", "secret", "generic", SECRET, "-n", namespace, "--type=kubernetes.io/basic-auth", *user)
     status = build(namespace, "", source={"git": {"url": server.url("app"), "secret": {"name": SECRET}}})
     assert status["phase"] == "Succeeded", status
@@ -64,6 +64,21 @@ def test_a_secret_without_a_password(server, namespace):
     assert failure["reason"] == "InvalidRequest"
     assert "has no password" in failure["message"]
     assert "kubernetes.io/basic-auth" in failure["message"]
+
+
+def test_a_secret_of_another_application_goes_to_no_git_server(server, namespace):
+    words = [
+        "--from-literal=username=app",
+        f"--from-literal=password={TOKEN}",
+        "--from-literal=host=db.internal",
+    ]
+    kubectl("create", "secret", "generic", "db-credentials", "-n", namespace, *words)
+    asked = len(server.seen)
+    source = {"git": {"url": server.url("app"), "secret": {"name": "db-credentials"}}}
+    failure = build(namespace, "", source=source)["failure"]
+    assert failure["reason"] == "InvalidRequest"
+    assert "is not for" in failure["message"]
+    assert len(server.seen) == asked
 
 
 def test_a_password_is_not_sent_unencrypted(platform, namespace):

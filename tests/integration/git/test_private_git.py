@@ -120,6 +120,7 @@ def test_a_mounted_secret_opens_it_in_a_pod(server, tmp_path, certificates):
     server.commit("app", Dockerfile="FROM scratch\nCOPY . /\n")
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret/password").write_text(PASSWORD + "\n")
+    (tmp_path / "secret/host").write_text(server.host)
     (tmp_path / "work").mkdir()
     request = {
         "source": {"git": {"url": server.url("app"), "credentials": str(tmp_path / "secret")}},
@@ -133,6 +134,28 @@ def test_a_mounted_secret_opens_it_in_a_pod(server, tmp_path, certificates):
     assert "cannot push" in done.stderr + done.stdout, done.stderr  # the source was there
     assert f"x-access-token:{PASSWORD}" in server.seen
     assert PASSWORD not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("host", [None, "db.internal:5432"], ids=str)
+def test_a_secret_of_another_application_is_sent_nowhere(server, tmp_path, certificates, host):
+    """Who writes an ImageBuild may name any Secret of the namespace, and a server of their own."""
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret/password").write_text(PASSWORD)
+    if host is not None:
+        (tmp_path / "secret/host").write_text(host)
+    request = {
+        "source": {"git": {"url": server.url("app"), "credentials": str(tmp_path / "secret")}},
+        "output": {"destinations": ["localhost:9/app:1"], "skipPushPermissionCheck": True},
+        "ca": certificates.ca.read_text(),
+        "workDirectory": str(tmp_path),
+    }
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    command = [STRAKE, "execute", "--request", tmp_path / "request.json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "`host`" in done.stderr
+    assert PASSWORD not in done.stderr
+    assert server.seen == []
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "a\rb"])

@@ -16,7 +16,7 @@ from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.servers.clouds import AWS, running_cloud
 from tests.fixtures.servers.registry import running_registry
 
-PLAIN = {"insecure": True}
+PLAIN = {"insecure": True, "insecureCredentials": True}
 ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
 TOKEN = "pod-token"  # what the local STS takes
 

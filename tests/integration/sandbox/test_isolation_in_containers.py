@@ -125,6 +125,18 @@ def test_nothing_that_a_step_starts_outlives_it(builder, strake, kind):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("kind", [Kind(), Kind("default")], ids=["nested", "chroot"])
+def test_not_even_a_crowd_outlives_it(builder, strake, kind):
+    """Thousands of processes took minutes to end, since each was looked for anew."""
+    builder.context(
+        "FROM BASE\n"
+        "RUN i=0; while [ $i -lt 1000 ]; do setsid sleep 1000 & i=$((i+1)); done 2> /dev/null\n"
+        "RUN ! cat /proc/[0-9]*/comm | grep -q sleep\n"
+    )
+    done, _ = strake(kind, volume=kind == Kind())
+    assert done.returncode == 0, done.stderr
+
+
 def test_with_the_containers_proc_the_builders_processes_are_closed(builder, strake):
     """The builder holds secrets in its environment, memory and files; the kernel refuses a step all of them."""
     builder.context(

@@ -25,6 +25,7 @@ def test_silence_is_plain_tls():
         "mirrors": [],
         "mirrorsOnly": False,
         "insecure": False,
+        "insecureCredentials": False,
         "insecureSkipTLSVerify": False,
     }
 

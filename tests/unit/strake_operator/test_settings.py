@@ -12,6 +12,7 @@ from strake_operator.settings import read_settings
 
 ROOT = Path(__file__).parents[3]
 IMAGE = {"STRAKE_BUILDER_IMAGE": "r.example/strake:1"}
+MANY = [f"r.example/base{number}@sha256:{'e' * 64}" for number in range(9)]
 
 
 def test_defaults():
@@ -46,6 +47,12 @@ def test_what_deploy_sets_is_what_counts_without_it():
     assert read_settings(deployed).isolation == read_settings(IMAGE).isolation
 
 
+def test_base_images_of_the_platform_are_listed_as_the_kubelet_pulls_them():
+    text = f"debian@sha256:{'e' * 64},\n{MANY[1]}"
+    listed = read_settings({**IMAGE, "STRAKE_BASE_IMAGES": text}).base_images
+    assert listed == (f"docker.io/library/debian@sha256:{'e' * 64}", MANY[1])
+
+
 def test_no_default_cache_is_an_empty_one():
     assert read_settings({**IMAGE, "STRAKE_DEFAULT_CACHE_REPOSITORY": " "}).default_cache is None
 
@@ -71,6 +78,10 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
         ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "Unconfined"}, "as localhost/strake-builder.json"),
         ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "localhost/../x.json"}, "as localhost/strake-builder.json"),
         ({**IMAGE, "STRAKE_SECCOMP_PROFILE": "localhost//etc/x"}, "as localhost/strake-builder.json"),
+        ({**IMAGE, "STRAKE_BASE_VOLUMES": "yes"}, "STRAKE_BASE_VOLUMES must be auto or off"),
+        ({**IMAGE, "STRAKE_BASE_IMAGES": "debian:12"}, "must list images by digest"),
+        ({**IMAGE, "STRAKE_BASE_IMAGES": "https://debian"}, "STRAKE_BASE_IMAGES lists 'https://debian'"),
+        ({**IMAGE, "STRAKE_BASE_IMAGES": ", ".join(MANY)}, "lists 9 images: a pod mounts 8 at most"),
         ({**IMAGE, "STRAKE_RUNTIME_CLASS": "Kata Containers"}, "STRAKE_RUNTIME_CLASS must be the name"),
         ({**IMAGE, "STRAKE_DEFAULT_MEMORY_LIMIT": "4GB"}, "STRAKE_DEFAULT_MEMORY_LIMIT must be a quantity"),
         ({**IMAGE, "STRAKE_DEFAULT_CPU_REQUEST": "much"}, "STRAKE_DEFAULT_CPU_REQUEST must be a quantity"),

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.isolation import add_isolation_flag
+from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
-from strake_builder.cli.validation import validated
-from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
-    parser.add_argument("--request", required=True, metavar="FILE", help="the BuildRequest, as JSON")
+    add_request_flags(parser)
     parser.add_argument("--result", metavar="FILE", help="where the BuildResult goes, at most 4,096 bytes")
     parser.add_argument(
         "--log-format",
@@ -38,38 +36,42 @@ def execute(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.session import run_build
 
     return run_build(
-        lambda: _prepare(arguments.request, read_max_unpacked(arguments)),
+        lambda: _prepare(arguments),
         log_format=arguments.log_format,
         isolation=arguments.isolation,
         result_path=arguments.result,
     )
 
 
-def _prepare(path: str, max_unpacked: int) -> tuple[BuildRequest, BuildInputs]:
-    from strake_api.request import BuildRequest
-    from strake_builder.cli import ca_bundle
-    from strake_builder.cli.registry_access import requested_access
-    from strake_builder.cli.registry_credentials import mounted_credentials
+def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
+    from strake_builder.cli.registry_access import await_gateway, requested_access, through_gateway
+    from strake_builder.cli.registry_credentials import GATEWAY, mounted_credentials
+    from strake_builder.cli.request_file import read_request
     from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
-    try:
-        with validated(f"the request {path}"):
-            request = BuildRequest.model_validate_json(Path(path).read_bytes())
-    except OSError as error:
-        raise InvalidRequestError(f"cannot read the request {path}: {error.strerror}") from error
-    if request.ca is not None:
-        ca_bundle.install(request.ca, os.environ)
-    git = request.source.git.credentials if request.source.git is not None else None
-    push = mounted_credentials(request.registries.push_config)
+    request = read_request(arguments)
+    git, gateway, access = (
+        request.source.git,
+        request.registries.gateway,
+        requested_access(request.registries),
+    )
+    credentials = BuildCredentials(
+        git=mounted_git_credentials(git.credentials, git.url) if git and git.credentials else None
+    )
+    if gateway is not None:
+        await_gateway(gateway)
+        access = through_gateway(access, gateway)
+        credentials = replace(credentials, pull=GATEWAY, push=GATEWAY)
+    else:
+        push = mounted_credentials(request.registries.push_config)
+        credentials = replace(credentials, pull=_pull_credentials(request, push), push=push)
     return request, BuildInputs(
-        credentials=BuildCredentials(
-            git=mounted_git_credentials(git) if git is not None else None,
-            pull=_pull_credentials(request, push),
-            push=push,
-        ),
-        registries=requested_access(request.registries),
-        max_unpacked=max_unpacked,
+        credentials=credentials,
+        registries=access,
+        volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
+        max_unpacked=read_max_unpacked(arguments),
     )
 
 

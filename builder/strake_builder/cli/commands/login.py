@@ -29,6 +29,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "--password-stdin", action="store_true", help="read the password from standard input"
         )
         parser.add_argument("--insecure", action="store_true", help="speak plain HTTP to this registry")
+        parser.add_argument(
+            "--insecure-credentials",
+            action="store_true",
+            help="send the password over plain HTTP, too: everybody on the way can read it",
+        )
         parser.set_defaults(handler=login)
     else:
         parser.set_defaults(handler=logout)
@@ -42,14 +47,15 @@ def login(arguments: argparse.Namespace) -> int:
     from strake_oci.credentials.sources import DockerConfigSource, config_path
     from strake_oci.errors import OCIError
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.registry.settings import ClientSettings
+    from strake_oci.registry.settings import ClientSettings, RegistrySettings
 
     username = arguments.username or input("Username: ")
     if arguments.password_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = getpass.getpass("Password: ")
-    settings = ClientSettings.insecure(arguments.registry) if arguments.insecure else ClientSettings()
+    access = RegistrySettings(plain_http=arguments.insecure, clear_credentials=arguments.insecure_credentials)
+    settings = ClientSettings(registries={arguments.registry: access})
     credential = Credential("what was typed", username, password)
     document = DockerConfig("what was typed", {arguments.registry: credential})
     try:

@@ -28,6 +28,11 @@ def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = 
         group.add_argument(flag, metavar=value, action="append", default=[], help=text)
 
     add("--insecure-registry", "HOST[:PORT]", "a registry that is spoken to over plain HTTP")
+    add(
+        "--insecure-credentials",
+        "HOST[:PORT]",
+        "send passwords and tokens to an insecure registry, too: everybody on the way can read them",
+    )
     add("--registry-certificate", "HOST[:PORT]=FILE", "a CA's certificates (PEM) to trust for a registry")
     add(
         "--registry-client-cert",
@@ -64,6 +69,8 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     builder = RegistrySettingsBuilder()
     for text in (*arguments.insecure_registry, *insecure):
         builder.plain_http("--insecure-registry", text)
+    for text in arguments.insecure_credentials:
+        builder.clear_credentials("--insecure-credentials", text)
     _read_trust(arguments, builder)
     _read_mirrors(arguments, builder)
     return builder.settings()

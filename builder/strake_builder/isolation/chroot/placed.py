@@ -19,7 +19,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from typing import Final, assert_never
 
-from strake_builder.errors import UnsupportedError
+from strake_builder.errors import StepError, UnsupportedError
+from strake_builder.isolation.chroot.hidden import elsewhere
 from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
@@ -45,6 +46,7 @@ def placed(
 
     Raises:
         UnsupportedError: a mount needs a link, and the step could not follow it.
+        StepError: a volume is where a mount is to be.
         PathError: a target cannot be made.
     """
     with Root(root_path) as root, contextlib.ExitStack() as scope:
@@ -68,7 +70,7 @@ def _placed(
         parent = location.directory
         with _same_times(location.directory):
             if location.stat is not None:
-                os.rename(location.name, old, src_dir_fd=parent, dst_dir_fd=parent)
+                _put_aside(location, old)
                 renamed.away(location.path, parent, old)
             is_renamed = _put(mount, root, location, shares_root=shares_root)
         try:
@@ -81,6 +83,20 @@ def _placed(
                 if location.stat is not None:
                     renamed.back(location.path, parent, old)
                     os.rename(old, location.name, src_dir_fd=parent, dst_dir_fd=parent)
+
+
+def _put_aside(location: ResolvedPath, name: bytes) -> None:
+    try:
+        os.rename(location.name, name, src_dir_fd=location.directory, dst_dir_fd=location.directory)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        shown = os.fsdecode(location.path)
+        raise StepError(
+            f"the mount at /{shown} cannot be had here: in the builder's container a volume is there, which"
+            " nothing takes away where nothing can be mounted",
+            hint=elsewhere(shown),
+        ) from error
 
 
 def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root: bool) -> bool:

@@ -6,7 +6,7 @@
     HOME/work/…/root/      the tree    what HOME hides       the tree
 
 /proc, /dev, /sys and HOME stay. Volumes stay, too: without the right to mount, nothing takes them away, so
-a step sees them. A tree that has something else of the same name cannot be presented.
+a step sees them. A tree that has more of the same name than an empty directory cannot be presented: `hidden`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Final
 
 from strake_builder.errors import StepError, UnsupportedError
 from strake_builder.isolation.chroot.container_root import HOME, KEPT
+from strake_builder.isolation.chroot.hidden import hidden, unwritten
 from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.remove import remove_tree
 
@@ -49,18 +50,20 @@ def presented(
         root: the container's root.
 
     Raises:
-        StepError: the tree has a name that a volume or the container's image has, too.
+        StepError: a volume, or what the builder works with, would hide something of the tree, or of what the
+            step wrote.
         UnsupportedError: the tree is on another file system.
     """
     with _root_locked():
         restore_all(root)
         aside = tempfile.mkdtemp(prefix="step-", dir=ASIDE)
         try:
-            _present(tree, _top_names(in_use), aside, warn, root)
+            covered = _present(tree, _top_names(in_use), aside, warn, root)
             moved = [name for name in os.listdir(os.fsencode(root)) if name not in KEPT]
             for name in moved:
                 renamed.away(name, None, os.path.join(os.fsencode(root), name))
-            yield root
+            with unwritten(os.fsencode(tree), os.fsencode(root), covered):
+                yield root
             for name in set(moved).intersection(os.listdir(os.fsencode(root))):
                 renamed.back(name, None, os.path.join(os.fsencode(root), name))
         finally:
@@ -79,12 +82,16 @@ def _root_locked() -> Iterator[None]:
         os.close(fd)
 
 
-def _present(tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[str], None], root: str) -> None:
+def _present(
+    tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[str], None], root: str
+) -> list[bytes]:
+    """Put a tree in the container's place; return the names that the container keeps of it."""
     os.mkdir(os.path.join(aside, _MOVED))
     os.symlink(tree, os.path.join(aside, _TREE))
     top = os.fsencode(root)
     staying = _clear(top, os.path.join(os.fsencode(aside), _MOVED.encode()), in_use)
-    _check(os.fsencode(tree), staying)
+    covered = hidden(os.fsencode(tree), staying)
+    _check(os.fsencode(tree))
     shown = ", ".join(sorted(f"/{os.fsdecode(name)}" for name in staying))
     if shown:
         warn(
@@ -93,6 +100,7 @@ def _present(tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[st
         )
     Path(aside, _STAYING).write_bytes(b"\0".join(staying))
     _move_all(os.fsencode(tree), top, staying)
+    return covered
 
 
 def restore(aside: str, root: str = "/") -> None:
@@ -171,16 +179,8 @@ def _is_small(directory: bytes) -> bool:
     return True
 
 
-def _check(tree: bytes, staying: frozenset[bytes]) -> None:
-    names = set(os.listdir(tree))
-    for name in sorted(names & staying):
-        shown = os.fsdecode(name)
-        raise StepError(
-            f"the step's image has /{shown}, and so has the builder's container, as a volume or in its image",
-            hint=f"mount what is at /{shown} in the builder's container somewhere else, for example at"
-            f" {HOME}/{shown}, or let it have --isolation nested",
-        )
-    if HOME[1:].encode() in names:
+def _check(tree: bytes) -> None:
+    if HOME[1:].encode() in os.listdir(tree):
         raise StepError(
             f"the step's image has {HOME}, which is the builder's own directory",
             hint="run the builder with --isolation nested, or use another directory in the image",

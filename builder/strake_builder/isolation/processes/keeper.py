@@ -15,7 +15,7 @@ from typing import Any, Final, NoReturn
 
 from strake_builder.isolation.processes.capabilities import drop_all_but_a_containers
 from strake_builder.isolation.processes.limits import process_limit
-from strake_builder.isolation.processes.orphans import end_children, kill_children
+from strake_builder.isolation.processes.orphans import end_children, kill_descendants, kill_group
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.sandbox.socket_filter import set_filter
 
@@ -65,6 +65,7 @@ def keep(command: dict[str, Any], streams: Streams, answer: int, control: int) -
     for fd in (streams.stdout, streams.stderr, *streams.passed.values()):
         os.close(fd)
     _obey(child, control, command["leader_file"])
+    kill_group(child)  # before it is waited for, while its number is nobody else's
     _, status = os.waitpid(child, 0)
     end_children()
     refusal = b"".join(iter(lambda: os.read(reader, 4096), b"")).decode(errors="replace")
@@ -81,7 +82,8 @@ def _obey(child: int, control: int, leader_file: str) -> None:
     leader = _Leader(leader_file) if leader_file else None
     while ended not in (ready := {fd for fd, _ in poll.poll(_LOOK if leader else None)}):
         if leader is not None and leader.has_ended():
-            kill_children(child)
+            leader.end_group()
+            kill_descendants(child)
         if control in ready:
             order = os.read(control, 1)
             with contextlib.suppress(ProcessLookupError):
@@ -96,18 +98,27 @@ class _Leader:
 
     def __init__(self, file: str) -> None:
         self._file = file
+        self._number = 0
         self._fd: int | None = None
 
     def has_ended(self) -> bool:
         """Say whether it has begun and ended."""
         if self._fd is None:
             try:
-                self._fd = os.pidfd_open(int(Path(self._file).read_text()))
+                number = int(Path(self._file).read_text())
+                self._fd = os.pidfd_open(number)
+                self._number = number
             except (FileNotFoundError, ValueError):
                 return False  # it has not begun
             except ProcessLookupError:
                 return True
         return bool(select.select([self._fd], [], [], 0)[0])
+
+    def end_group(self) -> None:
+        """End what it left behind and did not become the leader of a group of its own, at once."""
+        if self._number:
+            kill_group(self._number)
+            self._number = 0
 
 
 def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn:

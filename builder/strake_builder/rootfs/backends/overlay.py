@@ -70,10 +70,12 @@ class Overlay:
     @contextlib.contextmanager
     def view(self, layers: Sequence[str], name: str) -> Iterator[str]:
         """As `Snapshotter.view`, mounted read-only. A single layer needs no mount."""
-        lowers = _topmost_first(layers)
-        if len(lowers) <= 1:
-            yield lowers[0] if lowers else self._empty
+        lowers = _topmost_first(layers) or (self._empty,)
+        if len(lowers) == 1 and not _is_noexec(lowers[0]):
+            yield lowers[0]
             return
+        if len(lowers) == 1:  # without an upper directory overlay takes no fewer than two
+            lowers = (*lowers, self._empty)
         root = os.path.join(self._directory, name)
         os.mkdir(root)
         with self._mount(lowers, root):
@@ -135,6 +137,11 @@ def _copy_root_metadata(layer: str, upper: str) -> None:
     found = Path(layer).stat()
     os.chown(upper, found.st_uid, found.st_gid)
     os.chmod(upper, found.st_mode & 0o7777)
+
+
+def _is_noexec(layer: str) -> bool:
+    """Say whether no program of a layer can be run where it is: image volumes are mounted so."""
+    return bool(os.statvfs(layer).f_flag & os.ST_NOEXEC)
 
 
 def _escape(path: str) -> str:

@@ -49,10 +49,12 @@ class Unpacked:
         entries: members applied.
         devices_left_out: device nodes that this process may not make (inside a user namespace
             nobody may); the layer itself still has them.
+        highest_id: the highest user or group that owns one of them.
     """
 
     entries: int
     devices_left_out: int
+    highest_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class LayerApplier:
         self._times = DirectoryTimes(scratch)
         self._entries = 0
         self._left_out = 0
+        self._highest_id = 0
         self._copy_up = CopyUp(root, lowers, self._times) if lowers is not None else None
         self._alone = layer and not lowest and lowers is None
         self._implied = DiskMap(scratch)
@@ -115,6 +118,7 @@ class LayerApplier:
         """
         self._entries += 1
         check_numbers(entry)
+        self._highest_id = max(self._highest_id, entry.uid, entry.gid)
         self._allowance.member(entry, content)
         if self._layer and b".." in entry.path.split(b"/"):
             raise MalformedLayerError(f"the member {shown(entry.path)} climbs out of the layer")
@@ -194,7 +198,7 @@ class LayerApplier:
             with self._root.directory(b"") as fd:
                 remove_entry(fd, AUFS_LINKS)
         self._times.set(self._root)
-        return Unpacked(self._entries, self._left_out)
+        return Unpacked(self._entries, self._left_out, self._highest_id)
 
     def note_implicit_parents(self, path: str) -> None:
         """Note in a file what is left to the lower layers."""

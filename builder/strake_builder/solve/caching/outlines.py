@@ -125,7 +125,9 @@ class CachedOutlines:
         """Keep the outlines of a step; see `Outlines`."""
         if not isinstance(step, RunStep):
             for count in {ground, len(layers)} - {0}:
-                work = partial(self._keep, step, layers[:count], directories[:count][::-1], upper)
+                # A volume is one directory for several layers, which are never above what is counted.
+                lowers = directories[: len(directories) - len(layers) + count][::-1]
+                work = partial(self._keep, step, layers[:count], lowers, upper)
                 self._keeping.append(self._pool.submit(work))
 
     def finish(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from strake_builder.cache.definitions import FileStep
@@ -22,13 +22,21 @@ class ReadOutlines:
         build: the build.
         unpacked: the stages whose layers are unpacked for their steps, or for those who read them.
         outlines: makes outlines.
+        on_disk: says whether all layers of an image are on disk already.
     """
 
-    def __init__(self, build: EvaluatedBuild, unpacked: frozenset[int], outlines: BaseOutlines) -> None:
+    def __init__(
+        self,
+        build: EvaluatedBuild,
+        unpacked: frozenset[int],
+        outlines: BaseOutlines,
+        on_disk: Callable[[Sequence[StoredLayer]], bool],
+    ) -> None:
         self._unpacked = unpacked
         bases = [base for index in unpacked if (base := build.base_of(index)) is not None]
         self._on_disk = frozenset(layer.diff_id for base in bases for layer in base.layers)
         self._outlines = outlines
+        self._is_on_disk = on_disk
 
     def of_stage(
         self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
@@ -36,7 +44,8 @@ class ReadOutlines:
         """Return outlines for the steps of a stage, and begin to make them; see `Outlines`."""
         del ground
         stored = tuple(_stored(layers))
-        if stage in self._unpacked or self._on_disk.issuperset(layer.diff_id for layer in stored):
+        will_be = self._on_disk.issuperset(layer.diff_id for layer in stored)
+        if stage in self._unpacked or will_be or self._is_on_disk(stored):
             return {}
         self._outlines.request(stored)
         return {

@@ -15,6 +15,7 @@ from strake_oci.registry.client import RegistryClient
 from strake_oci.selection import FoundManifest, ImageSelection, read_config
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Manifest
 from strake_oci.spec.manifest import parse as parse_manifest
@@ -30,6 +31,7 @@ class PulledImage:
     Attributes:
         reference: as the Dockerfile names it.
         descriptor: of what the reference resolved to, an index or a manifest.
+        manifest: digest of the platform's manifest.
         config: the image's config.
         layers: bottom first.
         annotations: of the manifest.
@@ -37,6 +39,7 @@ class PulledImage:
 
     reference: str
     descriptor: Descriptor
+    manifest: Digest
     config: ImageConfig
     layers: tuple[PulledLayer, ...]
     annotations: Mapping[str, str]
@@ -90,24 +93,25 @@ class BaseImages:
             repository = reference.repository
             name = reference.digest or reference.tag or "latest"
             top, data = self._client.manifest(repository, name)
-            manifest = self._select(repository, _parsed(top, data), platform)
+            found = self._select(repository, _parsed(top, data), platform)
+            manifest = found.image
             config = despite_mirrors(lambda: self._config(repository, manifest.config))
         except OCIError as error:
             raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error
         _check(text, manifest, config)
         layers = zip(manifest.layers, config.diff_ids, strict=True)
         pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
-        return PulledImage(text, top, config, pulled, manifest.annotations)
+        return PulledImage(text, top, found.descriptor.digest, config, pulled, manifest.annotations)
 
     def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
         with self._client.open_blob(repository, descriptor) as reader:
             return read_config(reader)
 
-    def _select(self, repository: Repository, top: FoundManifest, platform: Platform) -> Manifest:
+    def _select(self, repository: Repository, top: FoundManifest, platform: Platform) -> FoundManifest:
         def fetch(entry: Descriptor) -> FoundManifest:
             return _parsed(*self._client.manifest(repository, entry.digest))
 
-        return ImageSelection(platform, fetch, partial(self._config, repository)).find(top).image
+        return ImageSelection(platform, fetch, partial(self._config, repository)).find(top)
 
 
 def _parsed(descriptor: Descriptor, data: bytes) -> FoundManifest:

@@ -28,6 +28,7 @@ from strake_builder.rootfs.unpack.implicit_parents import ImplicitParents, read_
 from strake_builder.rootfs.unpack.layer_applier import Unpacked
 from strake_builder.solve.images.layer_reader import LayerReader, describe
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
+from strake_builder.solve.images.volumes import IDS_OF_A_POD, BaseVolumes, MountedBase
 from strake_builder.solve.workspace.scratch import scratch_directory
 from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
@@ -51,6 +52,7 @@ class LayerStore:
         reporter: hears of bytes that arrive.
         usage: holds the directories, where builds share them.
         limit: bytes that a layer may take on disk, see `Allowance`.
+        volumes: base images that are mounted, and need no unpacking.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class LayerStore:
         reporter: Reporter,
         usage: Usage | None = None,
         limit: int = MAX_UNPACKED,
+        volumes: BaseVolumes | None = None,
     ) -> None:
         self._directory = directory
         self._reader = LayerReader(client, reporter)
@@ -68,26 +71,34 @@ class LayerStore:
         self._reporter = reporter
         self._usage = usage
         self._limit = limit
+        self._volumes = volumes or BaseVolumes()
+        self._mounted: dict[str, MountedBase] = {}
+        self._highest_ids: dict[DiffID, int] = {}
         self._lock = threading.Lock()
         self._unpacked: dict[tuple[DiffID, bool], Future[str]] = {}
         self._over: dict[tuple[DiffID, tuple[str, ...]], Future[str]] = {}
 
     def prefetch(self, layers: tuple[ImageLayer, ...]) -> None:
         """Begin to unpack layers that will be needed."""
-        for position, layer in enumerate(layers):
+        for position, layer in self._unmounted(layers):
             if not isinstance(layer, StepLayer):
                 self._request(layer, lowest=position == 0)
 
     def directories(self, layers: tuple[ImageLayer, ...]) -> tuple[str, ...]:
         """Return the directories of an image's layers, bottom first, unpacked.
 
+        A volume stands for the lowest layers as one directory; above them each layer has its own.
+
         Raises:
             BaseImageError: a layer cannot be pulled, or is not what its digest or diff ID says.
             OutOfDiskError: the work directory is full.
         """
         self.prefetch(layers)
-        directories: list[str] = []
-        for position, layer in enumerate(layers):
+        mounted = self._volumes.under(layers)
+        directories = [mounted.directory] if mounted.layers else []
+        if mounted.layers:
+            self._mounted[mounted.directory] = mounted
+        for position, layer in enumerate(layers[mounted.layers :], mounted.layers):
             if isinstance(layer, StepLayer):
                 directories.append(layer.directory)
             else:
@@ -96,8 +107,9 @@ class LayerStore:
         return tuple(directories)
 
     def has(self, layers: Sequence[StoredLayer]) -> bool:
-        """Say whether all the layers of an image are unpacked already, by this build or another."""
-        names = (_name(layer, lowest=position == 0) for position, layer in enumerate(layers))
+        """Say whether all the layers of an image are on disk already, by a volume, this build or another."""
+        mounted = self._volumes.under(layers).layers
+        names = (_name(layer, lowest=at == 0) for at, layer in enumerate(layers[mounted:], mounted))
         return all(os.path.isdir(os.path.join(self._directory, name)) for name in names)
 
     def alone(self, layers: Sequence[ImageLayer]) -> tuple[str, ...] | None:
@@ -113,6 +125,20 @@ class LayerStore:
             for layer in layers
         ]
         return None if any(map(_gaps, directories)) else tuple(directories)
+
+    def can_be_mounted(self, layers: Sequence[StoredLayer]) -> bool:
+        """Say whether an image volume could have brought, or brought, layers whose files the build needed.
+
+        A volume shows owners that a pod has no IDs for as nobody: such an image is better unpacked.
+        """
+        if self._volumes.under(layers).directory in self._mounted:
+            return True
+        ids = [self._highest_ids.get(layer.diff_id, IDS_OF_A_POD) for layer in layers]
+        return bool(ids) and max(ids) < IDS_OF_A_POD
+
+    def _unmounted(self, layers: Sequence[ImageLayer]) -> list[tuple[int, ImageLayer]]:
+        """Return the layers that no volume stands for, with their positions."""
+        return list(enumerate(layers))[self._volumes.under(layers).layers :]
 
     def _request(self, layer: StoredLayer, *, lowest: bool) -> Future[str]:
         key = (layer.diff_id, lowest)
@@ -139,9 +165,14 @@ class LayerStore:
     ) -> str:
         if not gaps.matter(lowers):
             return alone
-        stack = "\0".join(os.path.relpath(lower, self._directory) for lower in lowers)
+        stack = "\0".join(map(self._identity, lowers))
         chain = hashlib.sha256(os.fsencode(stack)).hexdigest()[:_CHAIN_SHOWN]
         return self._unpack(layer, f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}-{chain}", lowers)
+
+    def _identity(self, directory: str) -> str:
+        """Return what names the tree of a directory for every build that shares the store."""
+        mounted = self._mounted.get(directory)
+        return mounted.identity if mounted else os.path.relpath(directory, self._directory)
 
     def _unpack(self, layer: StoredLayer, name: str, lowers: tuple[str, ...] | None) -> str:
         """Unpack a layer under a name, if it is not there, and return its directory."""
@@ -181,6 +212,7 @@ class LayerStore:
             )
 
         unpacked, size = self._reader.read(layer, unpack)
+        self._highest_ids[layer.diff_id] = unpacked.highest_id
         if unpacked.devices_left_out:
             count, what = unpacked.devices_left_out, describe(layer)
             self._reporter.warn(f"{count} device nodes of {what} cannot be made in a user namespace")

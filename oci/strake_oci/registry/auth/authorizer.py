@@ -10,6 +10,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from strake_oci.credentials import ANONYMOUS
+from strake_oci.errors import ErrorContext, UnauthorizedError
+from strake_oci.http.url_policy import may_have_credentials, redacted
 from strake_oci.registry.auth.challenge import Challenge, merge_scopes, parse_challenges, parse_scopes
 from strake_oci.registry.auth.tokens import TokenCache, TokenRequest, basic, describe
 
@@ -45,7 +47,9 @@ class Authorizer:
         """
         credential = self.credential(repository)
         if credential.registry_token:
-            return f"Bearer {credential.registry_token}"
+            # Unasked, a registry in plain HTTP gets nothing; it may not want it.
+            allowed = may_have_credentials(endpoint, endpoint.base)
+            return f"Bearer {credential.registry_token}" if allowed else ""
         challenge = self._challenges.get(endpoint.base)
         if challenge is None:
             return ""
@@ -75,6 +79,8 @@ class Authorizer:
         challenges = {challenge.scheme: challenge for challenge in reversed(parse_challenges(headers))}
         challenge = challenges.get("bearer") or challenges.get("basic")
         credential = self.credential(repository)
+        if challenge is not None:
+            self._refuse_clear_text(endpoint, repository, credential)
         if challenge is None or credential.registry_token:
             return ""
         wanted = merge_scopes(scopes, parse_scopes(challenge.get("scope")))
@@ -85,6 +91,18 @@ class Authorizer:
                 self._wider[endpoint.base, scopes] = wanted
         header = self._answer(endpoint, repository, challenge, wanted, credential, refused)
         return "" if header == refused else header
+
+    def _refuse_clear_text(self, endpoint: Endpoint, repository: Repository, credential: Credential) -> None:
+        if credential.is_anonymous or may_have_credentials(endpoint, endpoint.base):
+            return
+        registry = endpoint.registry
+        raise UnauthorizedError(
+            ErrorContext(registry, repository.path, "authenticating", redacted(endpoint.base)),
+            f"{registry} asks for a password over plain HTTP, where everybody on the way could read it: it "
+            "was not sent",
+            hint="let the registry speak TLS; where its network is yours alone, allow it by name: "
+            f"--insecure-credentials {registry}, or insecureCredentials: true in the platform's registries",
+        )
 
     def credential(self, repository: Repository) -> Credential:
         """Return the credential for a repository. Sources remember what is costly to find, and renew it.

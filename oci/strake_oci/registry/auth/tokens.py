@@ -119,8 +119,10 @@ def _refuse_clear_text(request: TokenRequest, context: ErrorContext) -> None:
     Raises:
         ProtocolError: The realm wants it.
     """
+    if request.credential.is_anonymous:
+        return
     realm, home = urlsplit(request.realm), urlsplit(request.endpoint.base).hostname
-    if realm.scheme == "http" and realm.hostname != home and not request.credential.is_anonymous:
+    if realm.scheme == "http" and realm.hostname != home:
         raise ProtocolError(
             context,
             f"credentials are not sent to the token realm {(realm.hostname or '')[:100]} over plain HTTP",

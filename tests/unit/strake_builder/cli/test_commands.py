@@ -1,5 +1,6 @@
 """What the command line says and with which status it ends, without building anything."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -123,6 +124,20 @@ def test_a_manifest_with_a_mistake_is_refused(tmp_path, manifest, words):
     done = strake("run", "-f", tmp_path / "ib.yaml")
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
+
+
+@pytest.mark.parametrize("content", ['{"source": {}}', "[" * 10_000, "", "\x00" * 100])
+def test_a_request_in_the_place_of_another_is_refused_before_it_is_read(tmp_path, content):
+    (tmp_path / "request.json").write_text(content)
+    expected = f"sha256:{hashlib.sha256(b'{}').hexdigest()}"
+    done = strake(
+        *("execute", "--request", tmp_path / "request.json", "--request-digest", expected),
+        *("--result", tmp_path / "result"),
+    )
+    assert done.returncode == 2
+    result = json.loads((tmp_path / "result").read_text())
+    assert (result["reason"], expected in result["message"]) == ("InvalidRequest", True)
+    assert "is not the one" in result["message"]
 
 
 def test_a_request_with_an_unknown_field_is_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from strake_builder.context.git_credentials import (
@@ -11,6 +13,7 @@ from strake_builder.context.git_credentials import (
 )
 from strake_builder.errors import InvalidRequestError
 
+URL = "https://git.example/app"
 KNOWN = GitCredentials("me", "secret")
 
 
@@ -52,21 +55,79 @@ def test_variables(variables, found):
         ({}, "has no password"),
         ({"username": "me"}, "has no password"),
         ({"password": ""}, "has no password"),
-        ({"password": "a\nb"}, "more than one line"),
-        ({"password": "a", "username": "b\0"}, "more than one line"),
+        ({"password": "a\nb", "host": "git.example"}, "more than one line"),
+        ({"password": "a", "username": "b\0", "host": "git.example"}, "more than one line"),
     ],
 )
 def test_secrets_that_are_none(tmp_path, files, complaint):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     with pytest.raises(InvalidRequestError, match=complaint):
-        mounted_git_credentials(str(tmp_path))
+        mounted_git_credentials(str(tmp_path), URL)
 
 
 def test_a_secret_may_end_its_lines(tmp_path):
-    (tmp_path / "username").write_text("me\n")
-    (tmp_path / "password").write_text("secret\r\n")
-    assert mounted_git_credentials(str(tmp_path)) == GitCredentials("me", "secret")
+    for name, content in {"username": "me\n", "password": "secret\r\n", "host": "git.example\n"}.items():
+        (tmp_path / name).write_text(content)
+    assert mounted_git_credentials(str(tmp_path), URL) == GitCredentials("me", "secret")
+
+
+def opens(folder, hosts, url):
+    (folder / "password").write_text("secret")
+    if hosts is not None:
+        (folder / "host").write_text(hosts)
+    try:
+        return mounted_git_credentials(str(folder), url) is not None
+    except InvalidRequestError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url"),
+    [
+        ("git.example", "https://git.example/app"),
+        ("git.example", "https://GIT.example:443/app"),
+        ("https://git.example", "https://git.example/app.git"),
+        ("https://git.example/", "https://git.example/app.git"),
+        ("Git.Example:443", "https://git.example/app"),
+        ("git.example:8443", "https://git.example:8443/app"),
+        ("other.example git.example", "https://git.example/app"),
+        ("other.example\ngit.example\n", "https://git.example/app"),
+        ("other.example, git.example", "https://git.example/app"),
+        ("[::1]:8443", "https://[::1]:8443/app"),
+    ],
+)
+def test_a_secret_is_for_the_servers_that_it_names(tmp_path, hosts, url):
+    assert opens(tmp_path, hosts, url) is True
+
+
+@pytest.mark.parametrize(
+    ("hosts", "url"),
+    [
+        (None, "https://git.example/app"),
+        ("", "https://git.example/app"),
+        (" \n", "https://git.example/app"),
+        ("db.internal", "https://evil.example/app"),
+        ("git.example", "https://git.example.evil.example/app"),
+        ("git.example", "https://evil-git.example/app"),
+        ("git.example", "https://evil.example/git.example"),
+        ("git.example", "https://evil.example#git.example"),
+        ("git.example", "https://evil.example?git.example"),
+        ("git.example", "https://evil.example#@git.example/app"),
+        ("git.example", "https://git.example:8443/app"),
+        ("git.example:8443", "https://git.example/app"),
+        ("git", "https://git.example/app"),
+        ("*", "https://git.example/app"),
+        ("*.example", "https://git.example/app"),
+        ("http://git.example", "https://git.example/app"),
+        ("postgres://git.example", "https://git.example/app"),
+        (".example", "https://git.example/app"),
+    ],
+)
+def test_and_for_no_other(tmp_path, hosts, url):
+    refusal = opens(tmp_path, hosts, url)
+    assert urlsplit(url).netloc.rpartition("@")[2].lower() in refusal
+    assert "`host`" in refusal
 
 
 def test_a_password_is_in_no_representation():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -136,3 +137,34 @@ def test_what_is_no_progress_is_passed_over(line):
         await follower.close()
 
     asyncio.run(test())
+
+
+def test_logs_without_an_end_leave_the_operator_to_others():
+    """A hundred steps write empty lines, as fast as they are read."""
+    block = [b"2026-01-02T00:00:01Z #1 | "] * 1700
+
+    async def lines(namespace, pod):
+        if pod == "honest":
+            yield PLANNED
+            yield STARTED
+            await asyncio.Event().wait()
+        while True:
+            await asyncio.sleep(0)
+            for line in block:
+                yield line
+
+    async def test():
+        follower, loop = Follower(lines), asyncio.get_running_loop()
+        for number in range(100):
+            follower.follow("ns", f"flood-{number}", lambda: None)
+        shown = asyncio.Event()
+        follower.follow("ns", "honest", shown.set)
+        async with asyncio.timeout(10):
+            await shown.wait()
+        before, begin = time.process_time(), loop.time()
+        await asyncio.sleep(1)
+        taken = (time.process_time() - before) / (loop.time() - begin)
+        await follower.close()
+        return taken
+
+    assert asyncio.run(test()) < 0.6, "a part of one processor"

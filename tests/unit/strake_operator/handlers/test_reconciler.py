@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any
 
 import pytest
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
-from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_api.status import CreatedObjects, ImageBuildStatus, Phase
+from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.queue import Key
 from strake_operator.handlers.reconciler import Reconciler
+from strake_operator.isolation import PodForm
+from strake_operator.names import job_name
+from strake_operator.reconcile.observed import Running
 from tests.unit.strake_operator.builders import (
     FAILURE,
     NOW,
@@ -26,6 +31,8 @@ from tests.unit.strake_operator.builders import (
 )
 
 KEY = Key("team", "hello")
+BUILD = build(ImageBuildStatus(observed_generation=1, phase=Phase.PENDING, job="hello-1", attempts=1))
+"""One whose Job is `run()`."""
 
 
 class Cluster:
@@ -38,6 +45,7 @@ class Cluster:
         self.reads = 0
         self.made: list[str] = []
         self.messages: list[str] = []
+        self.deleted: list[tuple[str | None, str | None]] = []
 
     def _do(self, what, detail=None):
         if (failure := self.failures.get(what)) is not None:
@@ -56,15 +64,17 @@ class Cluster:
     async def check_predecessors(self, _):
         self.reads += 1
 
-    async def delete_pod(self, namespace, pod):
+    async def delete_pod(self, namespace, pod, uid):
         self._do("drop", pod)
 
     async def create(self, manifest):
         self._do("create", manifest["kind"])
         self.made.append(manifest["metadata"]["name"])
+        return f"uid-of-{manifest['kind']}"
 
-    async def delete_run(self, namespace, job):
+    async def delete_run(self, namespace, job, uid, request):
         self._do("delete", job)
+        self.deleted.append((uid, request))
 
     async def write_status(self, _, status):
         self._do("status", status.phase)
@@ -117,7 +127,7 @@ def test_a_build_that_is_gone_is_forgotten():
     [(SUCCESS, "Succeeded", ("Normal", "Pushed")), (FAILURE, "Failed", ("Warning", "RunStepFailed"))],
 )
 def test_a_result_is_harvested_and_announced(result, phase, announced):
-    cluster = Cluster(runs=[run(pod=pod(ended(result.to_json())))])
+    cluster = Cluster(BUILD, runs=[run(pod=pod(ended(result.to_json())))])
     reconcile(cluster)
     assert ("status", phase) in cluster.done
     assert cluster.done[-1] == ("announce", announced)
@@ -126,15 +136,21 @@ def test_a_result_is_harvested_and_announced(result, phase, announced):
 def test_nothing_new_writes_nothing():
     first = Cluster()
     reconcile(first)
-    second = Cluster(build(first.status), [run(job=first.status.job, pod=None)])
+    second = Cluster(
+        build(first.status),
+        [run(job=first.status.job, pod=None, uid="uid-of-Job", request="uid-of-ConfigMap")],
+    )
     reconcile(second)
-    third = Cluster(build(second.status or first.status), [run(job=first.status.job, pod=None)])
+    third = Cluster(
+        build(second.status or first.status),
+        [run(job=first.status.job, pod=None, uid="uid-of-Job", request="uid-of-ConfigMap")],
+    )
     reconcile(third)
     assert third.done == []
 
 
 def test_progress_comes_from_the_log():
-    cluster = Cluster(runs=[run()])
+    cluster = Cluster(BUILD, runs=[run()])
     lines = ["no line of a log", f"{NOW.isoformat()} == steps: 2", f"{NOW.isoformat()} #1/2 [0] RUN make"]
     reconcile(cluster, [line.encode() for line in lines])
     assert cluster.status.progress == "[1/2] RUN make"
@@ -145,7 +161,7 @@ def test_what_the_cluster_refuses_fails_the_build():
     reconcile(cluster)
     assert cluster.status.failure.reason == "InvalidRequest"
     assert "spec.resources" in cluster.status.failure.message
-    assert [what for what, _ in cluster.done][:2] == ["delete", "status"]
+    assert [what for what, _ in cluster.done][:1] == ["status"]
 
 
 @pytest.mark.parametrize("problem", [ClusterError("503"), ConflictError("409")], ids=repr)
@@ -173,7 +189,7 @@ class Watched:
 def test_a_build_that_goes_on_costs_no_reads():
     started = Cluster()
     reconcile(started)
-    waiting = run(job=started.status.job, pod=None)
+    waiting = run(job=started.status.job, pod=None, uid="uid-of-Job", request="uid-of-ConfigMap")
     cluster = Cluster(build(started.status))
     reconcile(cluster, watched=Watched(waiting))
     assert cluster.reads == 0
@@ -182,7 +198,7 @@ def test_a_build_that_goes_on_costs_no_reads():
 def test_a_job_that_the_watch_has_not_brought_yet_is_no_deleted_one():
     started = Cluster()
     reconcile(started)
-    cluster = Cluster(build(started.status), [run(job=started.status.job)])
+    cluster = Cluster(build(started.status), [run(job=started.status.job, uid="uid-of-Job")])
     reconcile(cluster, watched=Watched())
     assert cluster.status.phase == "Building"
 
@@ -204,7 +220,7 @@ def test_a_quota_that_others_use_at_the_same_time_is_for_the_queue():
 
 def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
     """Killed between the two, the operator must not take the Job's end for somebody else's doing."""
-    cluster = Cluster(runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
+    cluster = Cluster(BUILD, runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
     reconcile(cluster)
     assert [what for what, _ in cluster.done] == ["status", "delete"]
 
@@ -217,7 +233,7 @@ class Strict(Cluster):
         for container in template.get("containers", ()):
             if "procMount" in container["securityContext"]:
                 raise RefusedError("creating Job: denied the request: no procMount here", forbidden=True)
-        await super().create(manifest)
+        return await super().create(manifest)
 
 
 def reconciler_of(cluster) -> Reconciler:
@@ -249,10 +265,10 @@ def test_a_rule_against_one_form_is_learned_for_the_namespace():
 
 def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     refusal = BuildFailed(reason=FailureReason.ISOLATION_UNAVAILABLE, message="seccomp")
-    cluster = Cluster(runs=[run(job="first", pod=pod(ended(refusal.to_json()), node="n1"))])
+    cluster = Cluster(BUILD, runs=[run(pod=pod(ended(refusal.to_json()), node="n1"))])
     reconciler = reconciler_of(cluster)
     looked_at(reconciler, cluster)
-    assert ("delete", "first") in cluster.done
+    assert ("delete", "hello-1") in cluster.done
     assert cluster.status.job.endswith("-chroot")
     assert cluster.messages[-1] == (
         f"started Job {cluster.status.job}, isolated by chroot: on node n1: seccomp"
@@ -261,3 +277,106 @@ def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     looked_at(reconciler, cluster, "other")
     assert cluster.status.job.endswith("-chroot")
     assert cluster.status.isolation.reason == "no node gave a better one lately: on node n1: seccomp"
+
+
+class Taken(Cluster):
+    """A cluster in which there are objects already.
+
+    Args:
+        kinds: Of the objects that are there under the names of the run.
+        uid: The Job's, where it is what the operator would make.
+    """
+
+    def __init__(self, *kinds, uid=None, **arguments):
+        super().__init__(**arguments)
+        self.kinds, self.uid = kinds, uid
+        self.manifests = []
+
+    async def create(self, manifest):
+        self.manifests.append(manifest)
+        if manifest["kind"] in self.kinds:
+            raise ExistsError("already exists")
+        return await super().create(manifest)
+
+    async def same_job(self, manifest, build):
+        return self.uid
+
+
+def test_a_job_of_the_runs_name_that_another_made_is_refused():
+    cluster = Taken("Job")
+    reconcile(cluster)
+    assert cluster.status.failure.reason == "PolicyDenied"
+    assert job_name("hello", "uid-1", 1, 1) in cluster.status.failure.message
+    assert cluster.status.job is None
+    assert cluster.deleted == [(None, "uid-of-ConfigMap")], "the operator's own ConfigMap and nothing else"
+
+
+def test_a_job_that_the_operator_made_before_it_was_stopped_is_found_again():
+    cluster = Taken("ConfigMap", "Job", uid="u-7")
+    reconcile(cluster)
+    assert cluster.status.created.job == "u-7"
+    assert cluster.status.phase == "Pending"
+    assert cluster.deleted == []
+
+
+def test_a_configmap_that_was_there_before_is_never_deleted():
+    """What is in it only the builder finds out, which is told the digest that it should have."""
+    cluster = Taken("ConfigMap")
+    reconcile(cluster)
+    job = cluster.manifests[-1]
+    assert cluster.status.created.request is None
+    assert "strake.dev/request-uid" not in job["metadata"]["annotations"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    (digest,) = (each for each in container["args"] if each.startswith("--request-digest="))
+    content = cluster.manifests[0]["data"]["request.json"].encode()
+    assert digest == f"--request-digest=sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def stray(**changes):
+    """Return a Job that has name, labels and owner of the run, and reports a success."""
+    return run(uid="u-evil", pod=pod(ended(SUCCESS.to_json(), exit_code=0)), **changes)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        stray(),
+        stray(job="hello-1-chroot", form=PodForm.CHROOT),
+        stray(job="hello-1-9", attempt=9),
+    ],
+    ids=["same name", "weaker form", "later attempt"],
+)
+def test_a_forged_job_tells_nothing_and_goes(forged):
+    created = CreatedObjects(job="u-1", request="u-2")
+    begun = BUILD.status.model_copy(update={"created": created})
+    mine = run(uid="u-1", request="u-2", pod=pod(Running()))
+    runs = [forged] if forged.job == mine.job else [mine, forged]
+    cluster = Cluster(build(begun), runs=runs)
+    reconcile(cluster)
+    assert cluster.status.phase != "Succeeded"
+    assert cluster.deleted[-1] == ("u-evil", None)
+    if mine in runs:
+        assert cluster.status.phase == "Building"
+        assert cluster.status.created == created
+
+
+def test_a_forged_job_before_the_first_is_not_taken_for_it():
+    forged = stray(job=job_name("hello", "uid-1", 1, 1, PodForm.CHROOT), form=PodForm.CHROOT)
+    cluster = Cluster(runs=[forged])
+    reconcile(cluster)
+    assert ("create", "Job") in cluster.done
+    assert cluster.status.created.job == "uid-of-Job"
+    assert cluster.deleted == [("u-evil", None)]
+
+
+def test_a_status_that_could_not_be_written_costs_no_second_run():
+    """Until the UID is on the status the operator has it in memory."""
+    cluster = Cluster(status=ConflictError("409"))
+    reconciler = reconciler_of(cluster)
+    with pytest.raises(ConflictError):
+        asyncio.run(reconciler.reconcile(KEY))
+    cluster.failures = {}
+    cluster.found = (run(job=cluster.made[-1], uid="uid-of-Job", pod=None),)
+    asyncio.run(reconciler.reconcile(KEY))
+    assert cluster.made.count(cluster.made[-1]) == 2, "one ConfigMap and one Job"
+    assert cluster.status.created.job == "uid-of-Job"

@@ -8,15 +8,24 @@ import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.kube.reading import read_build, read_pod, read_run
+from strake_operator.names import job_name
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
 from tests.fixtures.narrow import instance, present
+from tests.unit.strake_operator.builders import build
 
+NAME = job_name("hello", "u", 2, 1)
+BUILD = build(uid="u")
 LABELS = {"strake.dev/uid": "u", "strake.dev/generation": "2", "strake.dev/attempt": "1"}
 
 
-def pod(status, created="2026-11-22T12:00:00Z", name="job-x"):
+def owner(kind, uid):
+    return [{"apiVersion": "x/v1", "kind": kind, "name": "n", "uid": uid, "controller": True}]
+
+
+def pod(status, created="2026-11-22T12:00:00Z", name=f"{NAME}-abcde", **metadata):
+    named = {"name": name, "uid": f"uid-of-{name}", "creationTimestamp": created}
     return {
-        "metadata": {"name": name, "labels": {"job-name": "job"}, "creationTimestamp": created},
+        "metadata": {**named, "labels": {"job-name": NAME}, "ownerReferences": owner("Job", "j"), **metadata},
         "status": status,
     }
 
@@ -25,9 +34,16 @@ def container(**state):
     return {"containerStatuses": [{"name": "other", "state": {}}, {"name": "builder", "state": state}]}
 
 
-def job(**status):
-    metadata = {"name": "job", "labels": LABELS, "creationTimestamp": "2026-11-22T12:00:00Z"}
-    return {"metadata": metadata, "spec": {}, "status": status}
+def job(status=None, **changes):
+    metadata = {
+        "name": NAME,
+        "uid": "j",
+        "labels": LABELS,
+        "ownerReferences": owner("ImageBuild", "u"),
+        "creationTimestamp": "2026-11-22T12:00:00Z",
+        **changes,
+    }
+    return {"metadata": metadata, "spec": {}, "status": status or {}}
 
 
 def body(**changes):
@@ -48,16 +64,16 @@ def body(**changes):
 
 
 def test_a_build():
-    build = read_build(body(status={"observedGeneration": 2, "phase": "Failed", "laterField": 1}))
-    assert (build.namespace, build.name, build.generation, build.deleting) == ("team", "hello", 3, False)
-    assert present(instance(build.spec, ImageBuildSpec).source.config_map).name == "c"
-    assert build.status.phase == "Failed"
+    found = read_build(body(status={"observedGeneration": 2, "phase": "Failed", "laterField": 1}))
+    assert (found.namespace, found.name, found.generation, found.deleting) == ("team", "hello", 3, False)
+    assert present(instance(found.spec, ImageBuildSpec).source.config_map).name == "c"
+    assert found.status.phase == "Failed"
 
 
 def test_a_spec_that_the_models_refuse():
-    build = read_build(body(spec={"source": {}, "output": {"destinations": ["r.example/a:1"]}}))
-    assert isinstance(build.spec, InvalidSpec)
-    assert "exactly one" in build.spec.message
+    found = read_build(body(spec={"source": {}, "output": {"destinations": ["r.example/a:1"]}}))
+    assert isinstance(found.spec, InvalidSpec)
+    assert "exactly one" in found.spec.message
 
 
 @pytest.mark.parametrize("status", [{}, {"phase": "NotAPhase"}, {"conditions": "nonsense"}], ids=str)
@@ -105,20 +121,39 @@ def test_no_node_fits():
     assert read_pod(pod({"phase": "Pending", "conditions": [condition]})).unschedulable == "0/1 nodes"
 
 
-def test_a_run_with_its_newest_pod():
-    pods = [
-        pod({"phase": "Failed"}, name="first"),
-        pod({"phase": "Running"}, created="2026-11-22T12:01:00Z", name="second"),
-    ]
+def test_a_run_with_its_pod():
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
-    run = read_run(job(conditions=[failed]), pods)
-    assert (present(run).job, present(run).generation, present(run).attempt, present(run).failure) == (
-        "job",
-        2,
-        1,
-        "DeadlineExceeded",
-    )
-    assert present(present(run).pod).name == "second"
+    run = present(read_run(job({"conditions": [failed]}), [pod({"phase": "Running"})], BUILD))
+    assert (run.job, run.generation, run.attempt, run.failure) == (NAME, 2, 1, "DeadlineExceeded")
+    assert run.uid == "j"
+    assert (present(run.pod).name, present(run.pod).uid) == (f"{NAME}-abcde", f"uid-of-{NAME}-abcde")
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        pod({}, ownerReferences=[]),
+        pod({}, ownerReferences=owner("Job", "of another")),
+        pod({}, ownerReferences=owner("ReplicaSet", "j")),
+        pod({}, ownerReferences=[{**owner("Job", "j")[0], "controller": False}]),
+        pod({}, name="result"),
+        pod({}, name=f"{NAME}-abcde-x"),
+        pod({}, name=f"{NAME}-abcdf", created="2026-11-22T12:01:00Z"),
+    ],
+    ids=[
+        "no owner",
+        "another Job",
+        "another kind",
+        "no controller",
+        "a name",
+        "a longer name",
+        "a second pod",
+    ],
+)
+def test_a_forged_pod_is_not_the_runs(forged):
+    mine = pod({"phase": "Running"})
+    for pods in ([mine, forged], [forged, mine]):
+        assert present(present(read_run(job(), pods, BUILD)).pod).name == f"{NAME}-abcde"
 
 
 @pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "UnexpectedAdmissionError", "NodeShutdown"])
@@ -133,7 +168,24 @@ def test_a_pod_that_is_being_deleted_ends_with_its_grace():
     assert read_pod(leaving).ends == datetime(2026, 11, 22, 12, 0, 20, tzinfo=UTC)
 
 
-def test_somebody_elses_job():
-    other = job()
-    other["metadata"]["labels"] = {"strake.dev/uid": "u"}
-    assert read_run(other, []) is None
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"labels": {"strake.dev/uid": "u"}},
+        {"labels": {}},
+        {"labels": {**LABELS, "strake.dev/attempt": "2"}},
+        {"labels": {**LABELS, "strake.dev/generation": "02"}},
+        {"labels": {**LABELS, "strake.dev/isolation": "chroot"}},
+        {"labels": {**LABELS, "strake.dev/isolation": "none"}},
+        {"name": "important"},
+        {"name": job_name("hello", "another", 2, 1)},
+        {"ownerReferences": []},
+        {"ownerReferences": None},
+        {"ownerReferences": owner("ImageBuild", "another")},
+        {"ownerReferences": owner("ConfigMap", "u")},
+        {"ownerReferences": [{**owner("ImageBuild", "u")[0], "controller": None}]},
+    ],
+    ids=str,
+)
+def test_somebody_elses_job(changes):
+    assert read_run(job(**changes), [], BUILD) is None

@@ -7,17 +7,24 @@ import json
 from strake_operator.isolation import PodForm
 from strake_operator.kube.reading import read_run
 from strake_operator.kube.watched import Watched, slim
+from strake_operator.names import job_name
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import build
 
-RUN = "hello-0a1b2c-1"
+RUN = job_name("hello", "uid-1", 1, 1)
 MOMENT = "2026-11-22T12:00:00Z"
+
+
+def owner(kind, uid):
+    return [{"apiVersion": "x/v1", "kind": kind, "name": "n" * 200, "uid": uid, "controller": True}]
 
 
 def job(name=RUN, uid="uid-1", **status):
     return {
         "metadata": {
             "name": name,
+            "uid": f"uid-of-{name}",
+            "ownerReferences": owner("ImageBuild", uid),
             "namespace": "team",
             "creationTimestamp": MOMENT,
             "labels": {"strake.dev/uid": uid, "strake.dev/generation": "1", "strake.dev/attempt": "1"},
@@ -29,11 +36,11 @@ def job(name=RUN, uid="uid-1", **status):
     }
 
 
-def pod(name=f"{RUN}-abcde", job_name=RUN, uid="uid-1", phase="Pending"):
+def pod(name=f"{RUN}-abcde", its_job=RUN, uid="uid-1", phase="Pending"):
     made = job(
         name, uid, phase=phase, containerStatuses=[{"name": "other"}, {"name": "builder", "state": {}}]
     )
-    made["metadata"]["labels"]["job-name"] = job_name
+    made["metadata"]["ownerReferences"] = owner("Job", f"uid-of-{its_job}")
     return made
 
 
@@ -48,8 +55,8 @@ def warning(about=RUN, kind="Job", message="Error creating: no", name="e1"):
 
 
 def test_little_is_kept_of_an_object():
-    assert len(json.dumps(slim(job()))) < 600
-    assert len(json.dumps(slim(pod()))) < 700
+    assert len(json.dumps(slim(job()))) < 700
+    assert len(json.dumps(slim(pod()))) < 800
 
 
 def test_a_run_with_its_pod_and_its_warnings():
@@ -89,21 +96,41 @@ def test_warnings_about_others_are_not_kept():
 
 def test_a_fresh_read_replaces_what_was_missed():
     watched = Watched()
-    watched.job(job("hello-0a1b2c-1-2"))
+    watched.job(job(f"{RUN}-2"))
     watched.replace(build(), [job()], [pod()])
     assert [run.job for run in watched.runs(build())] == [RUN]
 
 
 def test_pods_of_a_deleted_build_of_the_name():
-    watched = Watched()
-    watched.pod(pod("old", uid="uid-0", phase="Running"))
-    watched.pod(pod("over", uid="uid-0", phase="Succeeded"))
+    watched, before = Watched(), job_name("hello", "uid-0", 1, 1)
+    watched.pod(pod(f"{before}-abcde", before, uid="uid-0", phase="Running"))
+    watched.pod(pod(f"{before}-overx", before, uid="uid-0", phase="Succeeded"))
     watched.pod(pod())
-    assert [each.name for each in watched.predecessors(build())] == ["old"]
+    assert [each.name for each in watched.predecessors(build())] == [f"{before}-abcde"]
     watched.keep_predecessors(build(), [])
     assert watched.predecessors(build()) == ()
     watched.job(job())
     assert watched.runs(build())[0].pod is not None
+
+
+def test_no_pod_with_labels_alone_keeps_a_build_from_starting():
+    watched, before = Watched(), job_name("hello", "uid-0", 1, 1)
+    unowned = pod(f"{before}-abcde", before, uid="uid-0", phase="Running")
+    unowned["metadata"]["ownerReferences"] = []
+    unlabelled = pod(f"{before}-abcdf", before, uid="uid-0", phase="Running")
+    unlabelled["metadata"]["labels"] = {"strake.dev/uid": "uid-0"}
+    for each in (unowned, unlabelled, pod("other", before, uid="uid-0", phase="Running")):
+        watched.pod(each)
+    assert watched.predecessors(build()) == ()
+
+
+def test_what_others_make_is_no_run():
+    watched = Watched()
+    watched.job(job("important"))
+    unowned = job(f"{RUN}-masked")
+    unowned["metadata"]["ownerReferences"] = []
+    watched.job(unowned)
+    assert watched.runs(build()) == ()
 
 
 def test_rivals_share_a_destination_and_a_namespace():
@@ -140,7 +167,7 @@ def test_the_form_of_a_run_is_kept_as_the_api_server_has_it():
     watched.pod(its_pod)
     watched.warning(warning(f"{RUN}-chroot"))
     (run,) = watched.runs(build())
-    assert run == read_run(made, [its_pod], run.problems)
+    assert run == read_run(made, [its_pod], build(), run.problems)
     assert (run.form, run.why, present(run.pod).node) == (PodForm.CHROOT, "on node n1: no", "n1")
     assert len(run.problems) == 1
 

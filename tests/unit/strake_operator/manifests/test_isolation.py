@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from strake_api.pod import BuilderPod
 from strake_builder.cli.commands import execute
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
@@ -26,13 +27,13 @@ ALLOWED = {
 BASE_IMAGE = ("/tmp", "/run", "/var", "/etc", "/usr", "/home")
 
 
-def job_of(form, settings=SETTINGS, why=None):
+def job_of(form, settings=SETTINGS, why=None, spec=SPEC):
     run = RunIdentity("team", "hello", "uid-1", 3, 1, "hello-abc-3", form, why)
-    return builder_job(run, SPEC, settings)
+    return builder_job(run, spec, settings)
 
 
-def pod_of(form, settings=SETTINGS):
-    return job_of(form, settings)["spec"]["template"]["spec"]
+def pod_of(form, settings=SETTINGS, spec=SPEC):
+    return job_of(form, settings, spec=spec)["spec"]["template"]["spec"]
 
 
 def container_of(form, settings=SETTINGS):
@@ -118,6 +119,10 @@ def test_a_chroot_pod_has_a_root_that_a_base_image_can_be_unpacked_on(form, own_
 def test_a_runtime_class_passes_through(form):
     assert pod_of(form, replace(SETTINGS, runtime_class="gvisor"))["runtimeClassName"] == "gvisor"
     assert "runtimeClassName" not in pod_of(form)
+    own = SPEC.model_copy(update={"pod": BuilderPod(runtime_class_name="kata")})
+    assert pod_of(form, replace(SETTINGS, runtime_class="gvisor"), own)["runtimeClassName"] == "kata"
+    empty = SPEC.model_copy(update={"pod": BuilderPod()})
+    assert pod_of(form, replace(SETTINGS, runtime_class="gvisor"), empty)["runtimeClassName"] == "gvisor"
 
 
 def test_a_job_says_its_form_and_why():

@@ -87,13 +87,13 @@ def test_a_ca_for_everything_reaches_the_builder(certificates):
 def certificates_of(platform: Settings, build: ImageBuildSpec) -> dict[str, bool]:
     """The Secrets that the pod mounts, and whether it waits for them."""
     pod = pod_of(platform, build)
-    mounts = {each["name"]: each for each in pod["containers"][0]["volumeMounts"]}
+    mounts = {each["name"]: each for each in pod["initContainers"][0]["volumeMounts"]}
     found = {}
     for volume in pod["volumes"]:
         if volume["name"].startswith("certificate-"):
             secret = volume["secret"]
             assert {item["key"] for item in secret["items"]} == {"tls.crt", "tls.key"}
-            assert secret["defaultMode"] == 0o400
+            assert secret["defaultMode"] == 0o444, "another user than root runs the gateway"
             mount = mounts[volume["name"]]
             assert mount["readOnly"]
             directories = {
@@ -181,6 +181,7 @@ def test_a_run_starts_with_what_the_file_says_now(tmp_path):
     class Recorder(Cluster):
         async def create(self, manifest):
             made.append(manifest)
+            return "uid"
 
     async def start(registries) -> list[str]:
         follower = Follower(no_log)

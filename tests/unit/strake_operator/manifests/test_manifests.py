@@ -96,12 +96,65 @@ def test_everything_belongs_to_the_build():
 def test_every_path_of_the_request_is_mounted(spec):
     made = request_config_map(RUN, spec, SETTINGS)
     request = BuildRequest.model_validate_json(made["data"]["request.json"])
-    mounts = {mount["mountPath"] for mount in container_of(spec)["volumeMounts"]}
-    paths = [request.work_directory, request.registries.push_config, request.registries.pull_config]
+    registries = request.registries
+    builders = [request.work_directory, registries.gateway]
     if request.source.directory:
-        paths.append(request.source.directory.path)
-    for path in filter(None, paths):
-        assert any(path == mount or path.startswith(mount + "/") for mount in mounts), path
+        builders.append(request.source.directory.path)
+    secrets = [registries.push_config, registries.pull_config, registries.gateway]
+    for container, paths in ((container_of(spec), builders), (gateway_of(spec), secrets)):
+        mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
+        for path in filter(None, paths):
+            assert any(path == mount or path.startswith(mount + "/") for mount in mounts), path
+
+
+def gateway_of(spec):
+    return next(iter(pod_of(spec)["initContainers"]), {"volumeMounts": ()})
+
+
+def test_the_container_that_runs_steps_has_no_secret_of_a_registry():
+    pod = pod_of(FULL.model_copy(update={"service_account_name": "builder"}))
+    secrets = {each["name"] for each in pod["volumes"] if "secret" in each}
+    assert secrets == {"push", "pull"}
+    assert not secrets & {mount["name"] for mount in container_of(FULL)["volumeMounts"]}
+    gateway = gateway_of(FULL)
+    assert secrets <= {mount["name"] for mount in gateway["volumeMounts"]}
+    security = gateway["securityContext"]
+    assert security["runAsNonRoot"]
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert not security["allowPrivilegeEscalation"]
+
+
+def test_a_cloud_gives_its_identity_to_the_gateway_alone():
+    made = builder_job(RUN, with_account(), SETTINGS)["spec"]["template"]
+    assert gateway_of(with_account())["name"] == "gateway"
+    for name in ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers"):
+        assert made["metadata"]["annotations"][name] == "builder"
+
+
+def test_a_build_without_credentials_needs_no_gateway():
+    assert not pod_of(SPEC)["initContainers"]
+    request = BuildRequest.model_validate_json(
+        request_config_map(RUN, SPEC, SETTINGS)["data"]["request.json"]
+    )
+    assert request.registries.gateway is None
+
+
+def test_base_images_are_mounted_where_the_request_says():
+    bases = tuple(f"r.example/base{number}@sha256:{str(number) * 64}" for number in range(2))
+    based = replace(RUN, bases=bases)
+    request = BuildRequest.model_validate_json(
+        request_config_map(based, FULL, SETTINGS)["data"]["request.json"]
+    )
+    pod = builder_job(based, FULL, SETTINGS)["spec"]["template"]["spec"]
+    images = {each["name"]: each["image"] for each in pod["volumes"] if "image" in each}
+    mounts = {each["mountPath"]: each for each in pod["containers"][0]["volumeMounts"]}
+    for volume, base in zip(request.base_volumes, bases, strict=True):
+        mount = mounts[volume.directory]
+        assert mount["readOnly"]
+        assert images[mount["name"]] == {"reference": base, "pullPolicy": "IfNotPresent"}
+        assert base.endswith(f"@{volume.manifest}")
+    assert pod["imagePullSecrets"] == [{"name": "pull-me"}]
+    assert "imagePullSecrets" not in pod_of(FULL)
 
 
 def test_secrets_are_mounted_by_name_and_never_copied():

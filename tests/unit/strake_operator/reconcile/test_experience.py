@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from strake_operator.handlers.experience import Experience
@@ -56,6 +57,18 @@ def test_no_namespace_makes_the_builds_of_another_less_strict():
     )
 
 
+def test_what_one_runtime_refuses_another_is_asked():
+    sandboxed = replace(node("a", PodForm.HOST_USERS), runtime_class="gvisor")
+    assert beginning([sandboxed], "team", "auto").form is PodForm.NESTED
+    assert beginning([sandboxed], "team", "auto", "kata").form is PodForm.NESTED
+    assert beginning([sandboxed], "team", "auto", "gvisor").form is PodForm.HOST_USERS
+    kept = Experience("auto")
+    kept.note(sandboxed, NOW)
+    kept.note(node("a", PodForm.NESTED, None), NOW)
+    assert kept.beginning("team", "gvisor", NOW).form is PodForm.HOST_USERS
+    assert kept.beginning("team", None, NOW).form is PodForm.NESTED
+
+
 def test_what_the_platform_does_not_allow_is_not_learned():
     assert begins(node("a", PodForm.CHROOT), setting="nested") is PodForm.NESTED
     assert begins(node("a", PodForm.NESTED, None), setting="chroot") is PodForm.CHROOT
@@ -65,11 +78,13 @@ def test_what_the_platform_does_not_allow_is_not_learned():
 def test_lessons_are_forgotten_and_replaced():
     kept = Experience("auto")
     kept.note(node("a", PodForm.CHROOT), NOW)
-    assert kept.beginning("team", NOW + timedelta(seconds=REMEMBERED_SECONDS - 1)).form is PodForm.CHROOT
-    assert kept.beginning("team", NOW + timedelta(seconds=REMEMBERED_SECONDS)).form is PodForm.NESTED
+    assert (
+        kept.beginning("team", None, NOW + timedelta(seconds=REMEMBERED_SECONDS - 1)).form is PodForm.CHROOT
+    )
+    assert kept.beginning("team", None, NOW + timedelta(seconds=REMEMBERED_SECONDS)).form is PodForm.NESTED
     kept.note(node("a", PodForm.CHROOT), NOW)
     kept.note(node("a", PodForm.NESTED, None), NOW)
-    assert kept.beginning("team", NOW).form is PodForm.NESTED
+    assert kept.beginning("team", None, NOW).form is PodForm.NESTED
 
 
 def test_a_reason_fits_into_a_status():

@@ -8,13 +8,17 @@ import pytest
 
 from strake_api.reasons import RETRYABLE, FailureReason
 from strake_api.result import BuildFailed
+from strake_operator.reconcile import outcome as module
 from strake_operator.reconcile.blocker import Blocker, blocker
 from strake_operator.reconcile.observed import Running, Waiting
-from strake_operator.reconcile.outcome import outcome
 from tests.fixtures.narrow import instance, present
-from tests.unit.strake_operator.builders import FAILURE, SUCCESS, ended, pod, problem, run
+from tests.unit.strake_operator.builders import DIGEST, FAILURE, SPEC, SUCCESS, ended, pod, problem, run
 
 CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="stopped by a signal").to_json()
+
+
+def outcome(ended_run):
+    return module.outcome(ended_run, SPEC)
 
 
 def failed(a_run) -> BuildFailed:
@@ -120,6 +124,10 @@ def test_a_builder_that_broke_shows_its_last_words():
             FailureReason.SERVICE_ACCOUNT_NOT_FOUND,
         ),
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', FailureReason.POLICY_DENIED),
+        (
+            'pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found',
+            FailureReason.RUNTIME_CLASS_NOT_FOUND,
+        ),
     ],
 )
 def test_events_name_what_is_missing(words, expected):
@@ -172,6 +180,28 @@ def test_a_missing_account_is_named():
     words = 'error looking up service account team/builder: serviceaccount "builder" not found'
     found = blocked(run(pod=None, problems=(problem(words),)))
     assert found.message.startswith('ServiceAccount "builder" does not exist in this namespace: create it')
+
+
+def test_a_missing_runtime_class_is_named():
+    words = 'Error creating: pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found'
+    found = blocker(run(pod=None, problems=(problem(words, reason="FailedCreate"),)))
+    assert present(found).message.startswith('RuntimeClass "nope" does not exist in this cluster')
+    assert "spec.pod.runtimeClassName" in present(found).message
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'failed to get sandbox runtime: no runtime for "nope" is configured',
+        "failed to find runtime handler nope from runtime list map[crun:0xc000]",
+    ],
+    ids=["containerd", "CRI-O"],
+)
+def test_a_runtime_that_the_node_lacks_is_named(words):
+    words = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {words}"
+    found = blocker(run(pod=pod(None), problems=(problem(words, reason="FailedCreatePodSandBox"),)))
+    assert present(found).reason is FailureReason.UNSUPPORTED
+    assert "the node has no runtime nope, the handler of the pod's RuntimeClass" in present(found).message
 
 
 def test_nothing_in_the_way():
@@ -249,4 +279,58 @@ def test_a_node_without_disk_is_an_eviction():
 
 def test_a_pod_that_no_node_took_says_so():
     late = run(pod=pod(None, unschedulable="0/3 nodes"), failure="DeadlineExceeded", finished=True)
-    assert "0/3 nodes" in failed(late).message
+    assert "0/3 nodes" in outcome(late).message
+
+
+IMAGES = (f"r.example:5000/app@{DIGEST}", f"r.example/copy@{DIGEST}")
+
+
+def test_images_at_the_destinations_are_believed():
+    for images in ((), IMAGES[:1], IMAGES):
+        words = SUCCESS.model_copy(update={"images": images}).to_json()
+        assert outcome(run(pod=pod(ended(words, exit_code=0)))).images == images
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"r.example:5000/other@{DIGEST}",
+        f"evil.example/app@{DIGEST}",
+        f"r.example:5000/app@sha256:{'e' * 64}",
+        "r.example:5000/app:1",
+        "",
+    ],
+)
+def test_an_image_elsewhere_is_an_invalid_result(image):
+    words = SUCCESS.model_copy(update={"images": (*IMAGES, image)}).to_json()
+    result = outcome(run(pod=pod(ended(words, exit_code=0))))
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert "destinations" in result.message
+
+
+DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
+FORGED = {
+    "deep": DEEP,
+    "deep lists": "[" * 10_000,
+    "deep in a field": SUCCESS.to_json()[:-1] + ',"warnings":' + "[" * 1_500 + "]" * 1_500 + "}",
+    "huge number": FAILURE.to_json().replace('"line":3', f'"line":{"9" * 300}'),
+    "negative number": FAILURE.to_json().replace('"line":3', '"line":-3'),
+    "number beyond any database's": FAILURE.to_json().replace('"exitCode":2', f'"exitCode":{2**63}'),
+    "no number": FAILURE.to_json().replace('"line":3', '"line":NaN'),
+    "half a character": FAILURE.to_json().replace("RUN make", "\\ud800"),
+    "long platform": SUCCESS.to_json().replace("linux/amd64", "x" * 3000),
+    "unknown reason": FAILURE.to_json().replace("RunStepFailed", "Nobody"),
+    "too long": FAILURE.model_copy(update={"message": "x" * 9000}).to_json(),
+}
+
+
+@pytest.mark.parametrize("message", FORGED.values(), ids=FORGED)
+def test_a_forged_result_is_none(message):
+    result = outcome(run(pod=pod(ended(message, exit_code=1))))
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert len(result.to_json()) < 3 * 4096
+
+
+def test_what_a_terminal_would_obey_is_shown():
+    words = FAILURE.model_copy(update={"message": "\x1b[2J", "instruction": "\x1b]0;x\x07"}).to_json()
+    assert "\x1b" not in outcome(run(pod=pod(ended(words)))).to_json()

@@ -73,6 +73,76 @@ def test_a_tree_with_a_name_that_must_stay_is_refused_untouched(container):
     assert (listing(root), listing(tree)) == before
 
 
+@pytest.fixture
+def volume(container):
+    """Something that stays at the container's root, where the tree has an empty directory."""
+    root, tree = container
+    (root / "data/inner").mkdir(parents=True)
+    (root / "data/file").write_text("before")
+    (tree / "data").mkdir(mode=0o755)
+    return root / "data"
+
+
+def shown(container, warnings):
+    root, tree = container
+    return presented(str(tree), ("/data",), Renamed(), warnings.append, str(root))
+
+
+def test_an_empty_directory_shows_what_stays_there(container, volume):
+    warnings: list[str] = []
+    with shown(container, warnings):
+        assert (volume / "file").read_text() == "before"
+    assert "/data" in warnings[0]
+    assert (container[1] / "data").is_dir()
+    assert (volume / "file").read_text() == "before"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda data: (data / "new").touch(),
+        lambda data: (data / "inner/new").mkdir(),
+        lambda data: (data / "file").write_text("after"),
+        lambda data: (data / "file").unlink(),
+        lambda data: (data / "inner").rmdir(),
+        lambda data: (data / "inner").chmod(0o711),
+    ],
+    ids=["make", "make deeper", "write", "remove", "remove a directory", "change a mode"],
+)
+def test_a_step_that_writes_there_fails_and_all_is_restored(container, volume, write):
+    root, tree = container
+    missing = pytest.raises(StepError, match=r"the step wrote to /data.* would be missing")
+    with missing as caught, shown(container, []):
+        write(volume)
+    assert "/strake/data" in caught.value.hint
+    assert (root / "etc/resolv.conf").exists()
+    assert (tree / "etc/passwd").exists()
+
+
+def test_everybodys_directory_may_be_written_to(container, volume):
+    (container[1] / "data").chmod(0o1777)
+    with shown(container, []):
+        (volume / "new").touch()
+    assert os.listdir(container[1] / "data") == []
+
+
+def test_a_step_that_fails_tells_its_own_failure(container, volume):
+    with pytest.raises(NotADirectoryError), shown(container, []):
+        (volume / "file/new").touch()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "full"])
+def test_anything_but_an_empty_directory_is_refused(container, volume, kind):
+    hidden = container[1] / "data"
+    if kind == "full":
+        (hidden / "x").touch()
+    else:
+        hidden.rmdir()
+        hidden.touch() if kind == "file" else hidden.symlink_to("etc")
+    with pytest.raises(StepError, match="has /data, and so has"), shown(container, []):
+        pytest.fail("it was presented")
+
+
 def test_a_tree_with_the_builders_own_directory_is_refused(container):
     root, tree = container
     (tree / "strake").mkdir()

@@ -1,0 +1,48 @@
+"""`strake fetch`: fetches the source of a builder pod, in a container that runs no step.
+
+The Secret of a private repository is mounted there alone. The builder finds the context, and its revision, in
+a directory that both mount.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from strake_builder.cli.flags.request import add_request_flags
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    add_request_flags(parser)
+    parser.add_argument(
+        "--result", metavar="FILE", help="where a BuildResult goes if it fails, at most 4,096 bytes"
+    )
+    parser.set_defaults(handler=fetch)
+
+
+def fetch(arguments: argparse.Namespace) -> int:
+    """Fetch what the request's git source names; return the exit status."""
+    from strake_builder.cli.building import report_unstarted
+    from strake_builder.cli.request_file import read_request
+    from strake_builder.cli.signals import cancel_on_signal
+    from strake_builder.context.fetch import prefetch_git
+    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.errors import BuildError
+    from strake_oci.cancellation import Cancellation
+
+    cancellation = Cancellation()
+    cancel_on_signal(cancellation)
+    try:
+        git = read_request(arguments).source.git
+        if git is None or git.fetched is None:
+            return 0
+        mounted = git.credentials
+        credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
+        sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
+        sys.stdout.flush()
+        revision = prefetch_git(git, git.fetched, credentials, cancellation)
+    except BuildError as error:
+        return report_unstarted(error, arguments.result)
+    sys.stdout.write(f"fetched {revision}\n")
+    return 0

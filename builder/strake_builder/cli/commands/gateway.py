@@ -1,0 +1,67 @@
+"""`strake gateway`: has the registries' credentials of a builder pod, so that its executor needs none."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from strake_builder.cli.flags.request import add_request_flags
+from strake_builder.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from strake_oci.credentials.credential import CredentialSource
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    add_request_flags(parser)
+    parser.set_defaults(handler=gateway)
+
+
+def gateway(arguments: argparse.Namespace) -> int:
+    """Serve on the request's socket until a signal comes; return the exit status."""
+    from strake_builder.cli.registry_access import requested_access
+    from strake_builder.cli.request_file import read_request
+    from strake_builder.gateway.forward import Forwarder
+    from strake_builder.gateway.policy import Policy
+    from strake_builder.gateway.server import Gateway
+    from strake_oci.credentials.sources import Credentials
+
+    request = read_request(arguments)
+    socket = request.registries.gateway
+    if socket is None:
+        raise InvalidRequestError("the request names no gateway", hint="set registries.gateway to a path")
+    pull = _readable(request.registries.pull_config)
+    push = _readable(request.registries.push_config)
+    policy = Policy.of(request.output.destinations, request.cache.repository)
+    settings = requested_access(request.registries)
+    with (
+        Forwarder(settings, policy, pull, Credentials((push, pull))) as forwarder,
+        Gateway(socket, forwarder) as server,
+    ):
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
+        sys.stdout.write(f"serving on {socket}\n")
+        sys.stdout.flush()
+        while not ended.wait(1.0):  # a wait without limit would keep a signal that comes just before it
+            pass
+        server.shutdown()
+    return 0
+
+
+def _readable(path: str | None) -> CredentialSource:
+    """Return the credentials in a Secret; one that is no Docker config is reported with each request.
+
+    A gateway that ends would be started again and again, and the builder would not know why.
+    """
+    from strake_builder.cli.registry_credentials import UnreadableCredentials, mounted_credentials
+
+    try:
+        return mounted_credentials(path)
+    except InvalidRequestError as error:
+        return UnreadableCredentials(error.message, error.hint)

@@ -1,0 +1,81 @@
+"""What the gateway answers itself, in the form of the distribution API.
+
+Source: distribution-spec 1.1, "Error Codes".
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Final
+
+CLIENT_CERTIFICATE: Final = "CLIENT_CERTIFICATE"
+"""The code by which the executor knows that a certificate is missing; none of the specification's says it."""
+
+
+class GatewayError(Exception):
+    """A request that is not forwarded, or that failed on its way.
+
+    Attributes:
+        message: why, for a person.
+    """
+
+    status: HTTPStatus = HTTPStatus.BAD_GATEWAY
+    code: str = "UNAVAILABLE"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def body(self) -> bytes:
+        """Return the answer's body."""
+        return error_body(self.code, self.message)
+
+
+class MalformedError(GatewayError):
+    """The request is none of the distribution API."""
+
+    status = HTTPStatus.BAD_REQUEST
+    code = "UNSUPPORTED"
+
+
+class UntrustedError(GatewayError):
+    """No trusted connection can be made, however often it is tried."""
+
+    status = HTTPStatus.FAILED_DEPENDENCY
+    code = "TLS"
+
+
+class MissingCertificateError(UntrustedError):
+    """The certificate that a registry is to be shown is missing or broken."""
+
+    code = CLIENT_CERTIFICATE
+
+
+class ForbiddenError(GatewayError):
+    """The build may not do that, whatever its credentials allow."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "DENIED"
+
+
+class UnknownUploadError(GatewayError):
+    """An upload session that this gateway did not begin: it was started again meanwhile."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = "BLOB_UPLOAD_UNKNOWN"
+
+
+class TooLargeError(GatewayError):
+    """A manifest that no registry takes."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    code = "SIZE_INVALID"
+
+
+JSON_TYPE: Final = "application/json"
+
+
+def error_body(code: str, message: str) -> bytes:
+    """Return an error of the distribution API."""
+    return json.dumps({"errors": [{"code": code, "message": message}]}).encode()

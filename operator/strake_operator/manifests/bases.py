@@ -1,0 +1,44 @@
+"""Base images in a builder's pod: an image volume each, and where the request says that it is.
+
+The kubelet mounts them read-only. It pulls with the pod's pull secrets: the build's own, where it names one.
+
+Source: Kubernetes, "Use an Image Volume With a Pod".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from strake_api.request import BaseVolume
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_operator.manifests.objects import Manifest, RunIdentity
+
+_DIRECTORY: Final = "/strake/bases"
+
+
+def requested_volumes(bases: tuple[str, ...]) -> tuple[BaseVolume, ...]:
+    """Return what the request says of a pod's base images."""
+    return tuple(
+        BaseVolume(manifest=base.rpartition("@")[2], directory=f"{_DIRECTORY}/{number}")
+        for number, base in enumerate(bases)
+    )
+
+
+def base_image_volumes(run: RunIdentity) -> tuple[list[Manifest], list[Manifest]]:
+    """Return volumes and mounts of the base images of a run."""
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+    for number, base in enumerate(run.bases):
+        name = f"base-{number}"
+        volumes.append({"name": name, "image": {"reference": base, "pullPolicy": "IfNotPresent"}})
+        mounts.append({"name": name, "mountPath": f"{_DIRECTORY}/{number}", "readOnly": True})
+    return volumes, mounts
+
+
+def pull_secrets(run: RunIdentity, spec: ImageBuildSpec) -> Manifest:
+    """Return the field of the pod's spec by which the kubelet pulls private base images."""
+    if not run.bases or spec.pull_secret is None:
+        return {}
+    return {"imagePullSecrets": [{"name": spec.pull_secret.name}]}

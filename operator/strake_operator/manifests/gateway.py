@@ -1,0 +1,108 @@
+"""The gateway of a builder's pod: the only container with Secrets for registries, and identities of clouds.
+
+It is a native sidecar, of another user and without capabilities: it is there before the builder, and goes
+when the builder is done. A build that has no credentials needs none.
+
+Source: Kubernetes, "Sidecar Containers" (1.29).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from strake_operator.manifests import paths
+from strake_operator.manifests.access import certificate_volumes, proxy_environment
+from strake_operator.names import CONTAINER
+
+if TYPE_CHECKING:
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_operator.manifests.objects import Manifest
+    from strake_operator.settings import Settings
+
+GATEWAY: Final = "gateway"
+_USER: Final = 65532
+_SOCKETS: Final = "gateway"
+_SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers")
+"""By these the clouds' webhooks leave out the builder. Source: the READMEs of both webhooks."""
+
+
+def needs_gateway(spec: ImageBuildSpec, settings: Settings) -> bool:
+    """Return whether a build has credentials that its steps must not get."""
+    certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
+    has_secrets = spec.push_secret is not None or spec.pull_secret is not None
+    return has_secrets or spec.service_account_name is not None or bool(certificates)
+
+
+def gateway_annotations(spec: ImageBuildSpec) -> dict[str, str]:
+    """Return the annotations by which a cloud gives its identity to the gateway alone."""
+    return {} if spec.service_account_name is None else dict.fromkeys(_SKIPPED, CONTAINER)
+
+
+def gateway_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[str]) -> list[Manifest]:
+    """Return the sidecar, none where the build has no credentials.
+
+    Args:
+        spec: What to build.
+        settings: The platform's settings.
+        arguments: Those that name the request.
+    """
+    if not needs_gateway(spec, settings):
+        return []
+    _, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
+    _, secret_mounts = _secrets(spec)
+    return [
+        {
+            "name": GATEWAY,
+            "image": settings.builder_image,
+            "args": ["gateway", *arguments],
+            "restartPolicy": "Always",
+            "securityContext": {
+                "runAsUser": _USER,
+                "runAsGroup": _USER,
+                "runAsNonRoot": True,
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "resources": {
+                "requests": {"cpu": "50m", "memory": "64Mi", "ephemeral-storage": "16Mi"},
+                "limits": {"cpu": "2", "memory": "256Mi", "ephemeral-storage": "256Mi"},
+            },
+            "env": proxy_environment(settings.registries.proxy),
+            "volumeMounts": [
+                {"name": "request", "mountPath": paths.REQUEST_DIRECTORY, "readOnly": True},
+                socket_mount(),
+                *secret_mounts,
+                *certificate_mounts,
+            ],
+        }
+    ]
+
+
+def gateway_volumes(spec: ImageBuildSpec, settings: Settings) -> list[Manifest]:
+    """Return the volumes that only the gateway mounts, and the directory of its socket."""
+    if not needs_gateway(spec, settings):
+        return []
+    certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
+    secrets, _ = _secrets(spec)
+    return [{"name": _SOCKETS, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}, *secrets, *certificates]
+
+
+def socket_mount() -> Manifest:
+    """Return the mount of the socket's directory."""
+    return {"name": _SOCKETS, "mountPath": paths.GATEWAY_DIRECTORY}
+
+
+def _secrets(spec: ImageBuildSpec) -> tuple[list[Manifest], list[Manifest]]:
+    volumes: list[Manifest] = []
+    mounts: list[Manifest] = []
+    for name, secret, directory in (
+        ("push", spec.push_secret, paths.PUSH_DIRECTORY),
+        ("pull", spec.pull_secret, paths.PULL_DIRECTORY),
+    ):
+        if secret is not None:
+            item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
+            volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
+            mounts.append({"name": name, "mountPath": directory, "readOnly": True})
+    return volumes, mounts

@@ -1,0 +1,18 @@
+"""Where a builder's pod has what: the request names these paths, and the pod mounts there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+REQUEST_DIRECTORY: Final = "/strake/request"
+REQUEST_FILE: Final = "request.json"
+CONTEXT_DIRECTORY: Final = "/strake/context"
+PUSH_DIRECTORY: Final = "/strake/push"
+PULL_DIRECTORY: Final = "/strake/pull"
+SOURCE_DIRECTORY: Final = "/strake/source"
+GIT_DIRECTORY: Final = "/strake/git"
+DOCKER_CONFIG_FILE: Final = "config.json"
+WORK_DIRECTORY: Final = "/strake/work"
+TEMPORARY_DIRECTORY: Final = "/strake/tmp"
+GATEWAY_DIRECTORY: Final = "/strake/gateway"
+GATEWAY_SOCKET: Final = f"{GATEWAY_DIRECTORY}/socket"

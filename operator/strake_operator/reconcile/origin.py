@@ -1,0 +1,46 @@
+"""Which Jobs the operator made: by the UID that the API server gave them when it did.
+
+A name can be guessed, labels and owner references can be copied by anybody who may create Jobs. The UID of
+what the operator created no other object can have, and it is on the status, which only the operator writes;
+until it is there, the operator's memory has it. What else has the name and the owner of a run is a *stray*:
+it tells nothing about the build, and goes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from strake_operator.reconcile.observed import Build, BuilderRun
+
+
+def sort_out(
+    runs: Iterable[BuilderRun], build: Build, made: Collection[str]
+) -> tuple[tuple[BuilderRun, ...], tuple[BuilderRun, ...]]:
+    """Return the runs that count, and the strays.
+
+    Runs of other generations count, since all that is done about them is to stop them.
+
+    Args:
+        runs: Jobs with the name and the owner of a run.
+        build: The ImageBuild.
+        made: UIDs of Jobs that this process made for it.
+    """
+    counted: list[BuilderRun] = []
+    strays: list[BuilderRun] = []
+    for run in runs:
+        known = run.generation != build.generation or run.uid in made or _is_on_status(run, build)
+        (counted if known else strays).append(run)
+    return tuple(counted), tuple(strays)
+
+
+def _is_on_status(run: BuilderRun, build: Build) -> bool:
+    status = build.status
+    if status.observed_generation != run.generation:
+        return False
+    if status.created is not None:
+        return status.created.job == run.uid
+    # An operator from before UIDs were kept wrote the name alone.
+    return status.job == run.job

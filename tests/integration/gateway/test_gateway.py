@@ -1,0 +1,237 @@
+"""A build whose executor has no credentials: the gateway beside it has them, and forwards what the build may do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from strake_oci.credentials import Credential
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.gateway import Connection, RunningGateway, docker_config, running_gateway
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
+from tests.images.push import push_image
+
+USER, PASSWORD = "builder", "s3cret-words"
+DIGEST = f"sha256:{'0' * 64}"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+STEPS = """\
+FROM {base} AS one
+RUN echo one > /one
+FROM {base}
+COPY --from=one /one /copied
+RUN cat /copied > /two
+"""
+
+
+class Known:
+    """The platform's own account, which made the private images."""
+
+    def lookup(self, repository):
+        return Credential("the test", USER, PASSWORD)
+
+    def describe(self):
+        return "the test"
+
+
+@pytest.fixture(scope="module")
+def private():
+    """A registry that shows nothing to anybody without a password."""
+    with running_registry(htpasswd={USER: PASSWORD}) as running:
+        yield running
+
+
+@dataclass
+class Pod:
+    """What a builder pod has: a request, and a Secret that the gateway alone is given.
+
+    Attributes:
+        registry: the private one.
+        directory: of the pod's files.
+        repository: that the build pushes to.
+    """
+
+    registry: LocalRegistry
+    directory: Path
+    repository: str
+
+    @property
+    def base(self) -> str:
+        return f"{self.registry.host}/team/base:1"
+
+    @property
+    def path(self) -> Path:
+        return self.directory / "request.json"
+
+    def write(self, dockerfile: str, secrets: tuple[str, ...] = ("push", "pull"), **changes: object) -> None:
+        """Write the request."""
+        secret = docker_config(self.directory / "config.json", self.registry.host, USER, PASSWORD)
+        request = {
+            "source": {"inline": {"files": {"Dockerfile": dockerfile.format(base=self.base)}}},
+            "output": {"destinations": [f"{self.repository}:1"]},
+            "registries": {
+                "gateway": str(self.directory / "gateway.socket"),
+                "hosts": {self.registry.host: {"insecure": True}},
+                **{f"{name}Config": str(secret) for name in secrets},
+            },
+            "workDirectory": str(self.directory / "work"),
+            **changes,
+        }
+        self.path.write_text(json.dumps(request))
+
+    def execute(self) -> dict:
+        """Build as the executor does, and return the result."""
+        result = self.directory / "result.json"
+        words = [str(STRAKE), "execute", "--request", str(self.path), "--result", str(result)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        assert PASSWORD not in done.stdout + done.stderr
+        return json.loads(result.read_text())
+
+    def digest(self, tag: str = "1") -> str | None:
+        """Return the digest of what the registry has."""
+        with self.registry.client(credentials=Known()) as client:
+            repository = self.registry.repository(self.repository.partition("/")[2])
+            tags = client.tags(repository)
+            return str(client.manifest(repository, tag)[0].digest) if tag in tags else None
+
+
+@pytest.fixture
+def pod(private, tmp_path):
+    push_image("tiny", f"{private.host}/team/base:1", Known())
+    return Pod(private, tmp_path, f"{private.host}/team/{uuid.uuid4().hex[:8]}")
+
+
+def test_a_build_pulls_caches_and_pushes_without_a_credential_of_its_own(pod):
+    pod.write(STEPS, cache={"repository": f"{pod.repository}/cache"})
+    with running_gateway(pod.path, pod.directory) as gateway:
+        first = pod.execute()
+        assert first["outcome"] == "Succeeded", first
+        assert pod.digest() == first["digest"]
+        second = pod.execute()
+        assert second["digest"] == first["digest"]
+        assert second["steps"]["cached"] == 3
+    log = gateway.log.read_text()
+    assert f"PUT {pod.repository} manifests/1 201" in log
+    assert PASSWORD not in log
+
+
+def test_a_large_layer_goes_through_in_pieces(pod):
+    pod.write("FROM {base}\nRUN head -c 60000000 /dev/urandom > /big\n")
+    with running_gateway(pod.path, pod.directory):
+        result = pod.execute()
+    assert result["outcome"] == "Succeeded", result
+    pod.write(
+        f"FROM {pod.repository}:1\nRUN wc -c /big | grep 60000000\n",
+        output={"destinations": [f"{pod.repository}:2"]},
+    )
+    with running_gateway(pod.path, pod.directory):
+        assert pod.execute()["outcome"] == "Succeeded"
+
+
+def test_a_refusal_names_the_credential_that_the_gateway_tried(pod):
+    pod.write(STEPS, secrets=())
+    with running_gateway(pod.path, pod.directory):
+        result = pod.execute()
+    assert result["outcome"] == "Failed"
+    assert "authentication failed" in result["message"]
+    assert f"no credentials for {pod.registry.host}" in result["message"]
+
+
+ATTACKS = {
+    "another tag": ("PUT", "{own}/manifests/latest", "does not push"),
+    "another repository": ("PUT", "{host}/v2/team/base/manifests/1", "does not push to"),
+    "an upload elsewhere": ("POST", "{host}/v2/team/base/blobs/uploads/", "does not push to"),
+    "a delete": ("DELETE", "{own}/manifests/" + DIGEST, "has no use for DELETE"),
+    "a delete of a blob": ("DELETE", "{own}/blobs/" + DIGEST, "has no use for DELETE"),
+    "a path that climbs": (
+        "PUT",
+        "{own}/blobs/uploads/../../../base/manifests/1",
+        "name that no registry has",
+    ),
+    "a path that climbs, encoded": (
+        "PUT",
+        "{own}/manifests/..%2f..%2fbase%2fmanifests%2f1",
+        "no registry has",
+    ),
+    "the catalog": ("GET", "{host}/v2/_catalog", "none of the distribution API"),
+    "a token": ("GET", "{host}/token", "none of the distribution API"),
+    "a URL": ("GET", "http://{bare}/v2/team/base/manifests/1", "none of the distribution API"),
+    "an upload of another's": ("PATCH", "{own}/blobs/uploads/aHR0cDovL2xvY2FsaG9zdA.00", "no such upload"),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "words"), ATTACKS.values(), ids=ATTACKS)
+def test_what_a_step_could_ask_for_and_does_not_get(pod, method, path, words):
+    pod.write(STEPS)
+    host = f"/{pod.registry.host}"
+    own = f"{host}/v2/{pod.repository.partition('/')[2]}"
+    target = path.format(own=own, host=host, bare=pod.registry.host)
+    with running_gateway(pod.path, pod.directory) as gateway:
+        before = len(pod.registry.requests())
+        status, body, _ = gateway.ask(method, target, b"{}", Content_Type=MANIFEST)
+        assert status >= 400
+        assert words in body.decode()
+        assert len(pod.registry.requests()) == before, "it reached the registry"
+
+
+def test_a_mount_takes_nothing_that_the_build_did_not_read(pod):
+    """The push credential may read more than the build: a mount would copy it into the build's image."""
+    with pod.registry.client(credentials=Known()) as client:
+        _, data = client.manifest(pod.registry.repository("team/base"), "1")
+    layer = json.loads(data)["layers"][0]["digest"]
+    pod.write(STEPS)
+    own = f"/{pod.registry.host}/v2/{pod.repository.partition('/')[2]}"
+    with running_gateway(pod.path, pod.directory) as gateway:
+        mount = f"{own}/blobs/uploads/?mount={layer}&from=team/base"
+        assert gateway.ask("POST", mount, b"")[0] == 202
+        status, _, _ = gateway.ask("GET", f"/{pod.registry.host}/v2/team/base/manifests/1", Accept=MANIFEST)
+        assert status == 200
+        assert gateway.ask("POST", mount, b"")[0] == 201
+
+
+def test_an_upload_session_is_the_gateways_own_word(pod):
+    pod.write(STEPS)
+    own = f"/{pod.registry.host}/v2/{pod.repository.partition('/')[2]}"
+    with running_gateway(pod.path, pod.directory) as gateway:
+        _, _, headers = gateway.ask("POST", f"{own}/blobs/uploads/", b"")
+        location = headers["Location"]
+        assert location.startswith(f"{own}/blobs/uploads/")
+        assert gateway.ask("PATCH", location, b"content")[0] == 202
+        other = location.replace(own, f"/{pod.registry.host}/v2/team/base")
+        assert gateway.ask("PATCH", other, b"content")[0] == 403
+        assert gateway.ask("PATCH", location[:-1] + "x", b"content")[0] == 404
+
+
+RAW = {
+    "no size": b"PATCH /x HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "a negative size": b"PATCH /x HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+    "a size of no end": b"PATCH /x HTTP/1.1\r\nContent-Length: " + b"9" * 400 + b"\r\n\r\n",
+    "a line of no end": b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\n\r\n",
+    "headers without end": b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 1000,
+    "a proxy": b"CONNECT localhost:1 HTTP/1.1\r\n\r\n",
+    "noise": bytes(range(256)) * 50,
+    "a tunnel": b"GET / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
+def test_noise_ends_its_own_connection_alone(pod, raw):
+    pod.write(STEPS)
+    with running_gateway(pod.path, pod.directory) as gateway:
+        noisy = Connection(gateway.socket)
+        noisy.connect()
+        noisy.sock.sendall(raw)
+        answered(gateway, pod)
+        noisy.close()
+        answered(gateway, pod)
+        assert gateway.process.poll() is None
+
+
+def answered(gateway: RunningGateway, pod: Pod) -> None:
+    """See that the gateway serves others."""
+    path = f"/{pod.registry.host}/v2/team/base/manifests/1"
+    assert gateway.ask("GET", path, Accept=MANIFEST)[0] == 200

@@ -1,0 +1,160 @@
+"""Containers as pipelines have them for kaniko: the context at /workspace, credentials at /kaniko/.docker."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+
+from strake_oci.credentials import default_credentials
+from tests.fixtures.building.containers import Container, Kind
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
+from tests.images.push import push_image
+
+WAYS = {
+    "nested": Kind(own_users=True),
+    "chroot": Kind("default", own_users=True),
+    "chroot, host users": Kind("default"),
+}
+
+
+@pytest.fixture(scope="module")
+def locked():
+    """A registry that lets in nobody without the password."""
+    with running_registry(htpasswd={"me": "secret"}) as registry:
+        auth = {"auths": {registry.host: {"auth": base64.b64encode(b"me:secret").decode()}}}
+        credentials = default_credentials({"DOCKER_AUTH_CONFIG": json.dumps(auth), "HOME": "/nonexistent"})
+        push_image("tiny", f"{registry.host}/tiny:1", credentials)
+        yield registry, auth
+
+
+class Executor:
+    """Builds with kaniko's arguments where kaniko's users mount things."""
+
+    def __init__(self, way: str, registry: LocalRegistry, directory: Path) -> None:
+        self.way, self.registry, self.directory = way, registry, directory
+        self.workspace = directory / "workspace"
+        for name in ("workspace", "docker", "work"):
+            (directory / name).mkdir()
+
+    def __call__(self, dockerfile, *flags, mounts=None, context="/workspace"):
+        host = self.registry.host
+        (self.workspace / "Dockerfile").write_text(dockerfile.replace("TINY", f"{host}/tiny:1"))
+        work = self.directory / "work" if self.way == "nested" else None
+        command = ["/strake/strake", f"--context=dir://{context}", f"--destination={host}/app:1"]
+        command += ["--dockerfile=Dockerfile", "--insecure", f"--insecure-registry={host}", *flags]
+        volumes = {context: self.workspace, "/kaniko/.docker": self.directory / "docker"}
+        return Container(WAYS[self.way], work).run(
+            command, volumes | (mounts or {}), {"DOCKER_CONFIG": "/kaniko/.docker"}
+        )
+
+
+@pytest.fixture(params=WAYS)
+def executor(request, locked, tmp_path) -> Executor:
+    registry, auth = locked
+    executor = Executor(request.param, registry, tmp_path)
+    (tmp_path / "docker/config.json").write_text(json.dumps(auth))
+    return executor
+
+
+def test_a_build_that_has_nothing_there(executor):
+    (executor.workspace / "file").write_text("from the context")
+    done = executor(
+        "FROM TINY AS one\nWORKDIR /app\nCOPY . .\nRUN cat file > built\n"
+        "FROM TINY\nRUN true\nCOPY --from=one /app/built /built\nRUN test -s /built && rm -rf /tmp && mkdir /tmp\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+CLASH = """\
+FROM TINY AS one
+WORKDIR /workspace
+COPY . .
+RUN cat file > built
+FROM TINY
+COPY --from=one /workspace/built /built
+"""
+
+
+def test_a_working_directory_of_the_same_name(executor):
+    """kaniko copies into the volume, and leaves what is in it out of the image."""
+    (executor.workspace / "file").write_text("from the context")
+    done = executor(CLASH)
+    if executor.way == "nested":
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 6, done.stderr
+    assert "Dockerfile:4: the step's image has /workspace, and so has the builder's container" in done.stderr
+    assert "for example at /strake/workspace" in done.stderr
+    assert sorted(path.name for path in executor.workspace.iterdir()) == ["Dockerfile", "file"]
+
+
+def test_what_it_says_helps(executor):
+    (executor.workspace / "file").write_text("from the context")
+    done = executor(CLASH, context="/strake/workspace")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("step", ["true", "cat /workspace/Dockerfile | wc -l"])
+def test_an_empty_directory_of_the_same_name_is_in_nobodys_way(executor, step):
+    done = executor(
+        f"FROM TINY AS base\nWORKDIR /workspace\nFROM base\nWORKDIR /\nRUN {step} > /out 2>&1 || true\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_step_that_writes_where_the_context_is(executor):
+    done = executor("FROM TINY\nWORKDIR /workspace\nRUN mkdir made\n")
+    if executor.way == "nested":
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 6, done.stderr
+    assert "Dockerfile:3: the step wrote to /workspace" in done.stderr
+    assert "would be missing from the image" in done.stderr
+
+
+def test_a_volume_for_what_is_temporary(executor, tmp_path):
+    """Pods whose root is read-only elsewhere have one at /tmp."""
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    dockerfile = "FROM TINY\nRUN echo x > /tmp/x && test -s /tmp/x && cp /tmp/x /kept\nRUN test -s /kept\n"
+    done = executor(dockerfile, mounts={"/tmp": tmp_path / "tmp"})
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "mount", ["type=bind,target=/workspace", "type=tmpfs,target=/workspace", "type=cache,target=/workspace"]
+)
+def test_a_mount_over_the_volume(executor, mount):
+    done = executor(f"FROM TINY\nRUN --mount={mount} ls /workspace\n")
+    if executor.way == "nested":
+        assert done.returncode == 0, done.stderr
+        return
+    assert done.returncode == 6, done.stderr
+    assert "Dockerfile:2: " in done.stderr
+    assert "for example at /strake/workspace" in done.stderr
+    assert sorted(path.name for path in executor.workspace.iterdir()) == ["Dockerfile"]
+
+
+BESIDE_A_STEP = """\
+FROM TINY AS slow
+RUN sleep 3 && touch /slow
+FROM TINY AS quick
+RUN --mount=type=secret,id=key test "$(cat /run/secrets/key)" = opensesame && touch /quick
+FROM TINY
+COPY --from=slow /slow /
+COPY --from=quick /quick /
+"""
+
+
+def test_a_secret_is_read_while_another_step_has_the_root(executor, tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/key").write_text("opensesame")
+    done = executor(
+        BESIDE_A_STEP,
+        "--secret=id=key,src=/kaniko/secrets/key",
+        mounts={"/kaniko/secrets": tmp_path / "secrets"},
+    )
+    assert done.returncode == 0, done.stderr
