@@ -60,7 +60,7 @@ class LayerOutline:
 
 
 def outline_layer(
-    source: Readable, directory: str, *, lowest: bool, gaps: str, scratch: str, limit: int
+    source: Readable, directory: str, *, lowest: bool, parents_file: str, scratch: str, limit: int
 ) -> LayerOutline:
     """Read a layer's tar stream to its end, and unpack its outline into an empty directory.
 
@@ -68,7 +68,7 @@ def outline_layer(
         source: the tar stream, not compressed.
         directory: an empty directory.
         lowest: there is no layer under this one.
-        gaps: where to note the directories that the layer leaves to lower ones (`implicit_parents`).
+        parents_file: where to note the directories that the layer leaves to lower ones (`implicit_parents`).
         scratch: a directory on disk, for what is noted.
         limit: bytes that the layer may take when it is unpacked, see `Allowance`.
 
@@ -81,7 +81,7 @@ def outline_layer(
         with Root(directory) as root, _Applier(root, made, lowest=lowest, limit=limit) as applier:
             for entry, content in read_members(source):
                 applier.apply(entry, content)
-            applier.note_implicit_parents(gaps)
+            applier.note_implicit_parents(parents_file)
             applier.finish()
     except BaseException:
         made.close()

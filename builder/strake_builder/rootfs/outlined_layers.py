@@ -49,7 +49,7 @@ class OutlinedLayers:
     def stack(
         cls,
         layers: Sequence[LayerOutline],
-        gaps: Sequence[str],
+        parents_files: Sequence[str],
         scratch: str,
         lock: AbstractContextManager[object],
     ) -> Self:
@@ -57,7 +57,7 @@ class OutlinedLayers:
 
         Args:
             layers: their outlines, bottom first.
-            gaps: the implicit parents that each has, as noted.
+            parents_files: where the implicit parents of each are noted.
             scratch: a directory on disk, for what is noted.
             lock: held by the caller; later by the stack, when it looks at what was noted.
 
@@ -69,7 +69,7 @@ class OutlinedLayers:
             for position, layer in enumerate(layers):
                 interrupt.check()
                 if position:
-                    _check_gaps(gaps[position], layers[:position])
+                    _check_implicit_parents(parents_files[position], layers[:position])
                     _check_files(layer, passable)
                 for path in layer.passable:
                     passable.setdefault(path, _NOTHING)
@@ -120,11 +120,13 @@ def _check_files(layer: LayerOutline, passable: DiskMap) -> None:
             raise UnfitForOutlineError(f"the file {path!r} hides what lower layers have there")
 
 
-def _check_gaps(noted: str, lowers: Sequence[LayerOutline]) -> None:
-    gaps = read_implicit_parents(noted)
-    if gaps is None:
+def _check_implicit_parents(noted: str, lowers: Sequence[LayerOutline]) -> None:
+    implied = read_implicit_parents(noted)
+    if implied is None:
         return
-    if gaps.matter([lower.directory for lower in reversed(lowers)]) or _any_file(lowers, gaps.directories()):
+    if implied.matter([lower.directory for lower in reversed(lowers)]) or _any_file(
+        lowers, implied.directories()
+    ):
         raise UnfitForOutlineError("a layer takes more for granted than a plain directory")
 
 

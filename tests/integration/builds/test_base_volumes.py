@@ -65,8 +65,16 @@ class MountedBase:
         done = builder.run("--no-push", "--output", f"type=tar,dest={archive}")
         assert done.returncode == 0, done.stderr
         self.directory.mkdir(mode=0o755)
-        tar = ["tar", "--extract", "--preserve-permissions", "--numeric-owner", "--xattrs", "--file", archive]
-        subprocess.run([*tar, "--directory", self.directory], check=True)
+        tar = [
+            "tar",
+            "--extract",
+            "--preserve-permissions",
+            "--numeric-owner",
+            "--xattrs",
+            "--file",
+            str(archive),
+        ]
+        subprocess.run([*tar, "--directory", str(self.directory)], check=True)
 
     @property
     def volume(self) -> dict[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
 from strake_oci.credentials import default_credentials
 from tests.fixtures.building.containers import Container, Kind
-from tests.fixtures.servers.registry import running_registry
+from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 WAYS = {
@@ -29,28 +30,33 @@ def locked():
         yield registry, auth
 
 
-@pytest.fixture(params=WAYS)
-def executor(request, locked, tmp_path):
-    """Build with kaniko's arguments where kaniko's users mount things."""
-    registry, auth = locked
-    for name in ("workspace", "docker", "work"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "docker/config.json").write_text(json.dumps(auth))
+class Executor:
+    """Builds with kaniko's arguments where kaniko's users mount things."""
 
-    def run(dockerfile, *flags, mounts=None, context="/workspace"):
-        text = dockerfile.replace("TINY", f"{registry.host}/tiny:1")
-        (tmp_path / "workspace/Dockerfile").write_text(text)
-        work = tmp_path / "work" if request.param == "nested" else None
-        command = ["/strake/strake", f"--context=dir://{context}", f"--destination={registry.host}/app:1"]
-        command += ["--dockerfile=Dockerfile", "--insecure", f"--insecure-registry={registry.host}", *flags]
-        volumes = {context: tmp_path / "workspace", "/kaniko/.docker": tmp_path / "docker"}
-        return Container(WAYS[request.param], work).run(
+    def __init__(self, way: str, registry: LocalRegistry, directory: Path) -> None:
+        self.way, self.registry, self.directory = way, registry, directory
+        self.workspace = directory / "workspace"
+        for name in ("workspace", "docker", "work"):
+            (directory / name).mkdir()
+
+    def __call__(self, dockerfile, *flags, mounts=None, context="/workspace"):
+        host = self.registry.host
+        (self.workspace / "Dockerfile").write_text(dockerfile.replace("TINY", f"{host}/tiny:1"))
+        work = self.directory / "work" if self.way == "nested" else None
+        command = ["/strake/strake", f"--context=dir://{context}", f"--destination={host}/app:1"]
+        command += ["--dockerfile=Dockerfile", "--insecure", f"--insecure-registry={host}", *flags]
+        volumes = {context: self.workspace, "/kaniko/.docker": self.directory / "docker"}
+        return Container(WAYS[self.way], work).run(
             command, volumes | (mounts or {}), {"DOCKER_CONFIG": "/kaniko/.docker"}
         )
 
-    run.way = request.param
-    run.workspace = tmp_path / "workspace"
-    return run
+
+@pytest.fixture(params=WAYS)
+def executor(request, locked, tmp_path) -> Executor:
+    registry, auth = locked
+    executor = Executor(request.param, registry, tmp_path)
+    (tmp_path / "docker/config.json").write_text(json.dumps(auth))
+    return executor
 
 
 def test_a_build_that_has_nothing_there(executor):

@@ -27,7 +27,7 @@ def unpack_layer(
     *,
     lowest: bool,
     lowers: Sequence[str] | None = None,
-    gaps: str | None = None,
+    parents_file: str | None = None,
     limit: int = MAX_UNPACKED,
 ) -> Unpacked:
     """Unpack a layer's tar stream into an empty directory, in the form that overlay stacks.
@@ -37,7 +37,7 @@ def unpack_layer(
         directory: an empty directory; it becomes the layer's root.
         lowest: there is no layer under this one, so that its whiteouts mean nothing and are left out.
         lowers: the lower layers, topmost first; None where they are not at hand.
-        gaps: where to note what the layer leaves to lower layers when they are not (`implicit_parents`).
+        parents_file: where to note its `implicit_parents` when they are not.
         limit: bytes that it may take on disk, see `Allowance`.
 
     Raises:
@@ -46,7 +46,7 @@ def unpack_layer(
         OSError: the file system refused, for example because it is full.
     """
     return unpack_members(
-        read_members(source), directory, lowest=lowest, lowers=lowers, gaps=gaps, limit=limit
+        read_members(source), directory, lowest=lowest, lowers=lowers, parents_file=parents_file, limit=limit
     )
 
 
@@ -56,7 +56,7 @@ def unpack_members(
     *,
     lowest: bool,
     lowers: Sequence[str] | None = None,
-    gaps: str | None = None,
+    parents_file: str | None = None,
     limit: int = MAX_UNPACKED,
 ) -> Unpacked:
     """Unpack what is in a layer's tar stream; as `unpack_layer`."""
@@ -66,8 +66,8 @@ def unpack_members(
     ):
         for entry, content in members:
             applier.apply(entry, content)
-        if gaps is not None:
-            applier.note_implicit_parents(gaps)
+        if parents_file is not None:
+            applier.note_implicit_parents(parents_file)
         return applier.finish()
 
 

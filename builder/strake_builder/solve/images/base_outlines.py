@@ -70,7 +70,7 @@ class BaseOutlines:
     def _stack(self, made: Sequence[tuple[LayerOutline, str]]) -> OutlinedLayers:
         stacked = OutlinedLayers.stack(
             [outline for outline, _ in made],
-            [gaps for _, gaps in made],
+            [parents_file for _, parents_file in made],
             self._workspace.path,
             self._lock,
         )
@@ -90,13 +90,15 @@ class BaseOutlines:
 
     def _outline_once(self, layer: StoredLayer, *, lowest: bool) -> tuple[LayerOutline, str]:
         home = self._workspace.directory(self._workspace.new_name("outline"))
-        tree, gaps = os.path.join(home, "tree"), os.path.join(home, "gaps")
+        tree, parents_file = os.path.join(home, "tree"), os.path.join(home, "parents")
         os.mkdir(tree, 0o755)
 
         def outline(stream: Readable) -> LayerOutline:
-            made = outline_layer(stream, tree, lowest=lowest, gaps=gaps, scratch=home, limit=self._limit)
+            made = outline_layer(
+                stream, tree, lowest=lowest, parents_file=parents_file, scratch=home, limit=self._limit
+            )
             with self._lock:
                 self._open.callback(made.close)
             return made
 
-        return self._reader.read(layer, outline)[0], gaps
+        return self._reader.read(layer, outline)[0], parents_file

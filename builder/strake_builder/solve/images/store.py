@@ -37,8 +37,8 @@ from strake_oci.verify import despite_mirrors
 
 _TREE: Final = "tree"
 """What a layer holds, in its directory."""
-_GAPS: Final = "gaps"
-"""What it leaves to lower layers, beside the tree; most have none."""
+_PARENTS_FILE: Final = "gaps"
+"""Notes its implicit parents, beside the tree; most have none. The name is that of caches in use."""
 _CHAIN_SHOWN: Final = 32
 
 
@@ -124,7 +124,7 @@ class LayerStore:
             layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
             for layer in layers
         ]
-        return None if any(map(_gaps, directories)) else tuple(directories)
+        return None if any(map(_implicit_parents, directories)) else tuple(directories)
 
     def can_be_mounted(self, layers: Sequence[StoredLayer]) -> bool:
         """Say whether an image volume could have brought, or brought, layers whose files the build needed.
@@ -150,20 +150,20 @@ class LayerStore:
 
     def _over_others(self, layer: StoredLayer, alone: str, others: tuple[str, ...]) -> str:
         """Return the directory of a layer as it is over others (bottom first); for most it is as alone."""
-        gaps = _gaps(alone) if others else None
-        if gaps is None:
+        implied = _implicit_parents(alone) if others else None
+        if implied is None:
             return alone
         key = (layer.diff_id, others)
         with self._lock:
             if key not in self._over:
-                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, gaps, others[::-1])
+                self._over[key] = self._pool.submit(self._unpack_over, layer, alone, implied, others[::-1])
             future = self._over[key]
         return future.result()
 
     def _unpack_over(
-        self, layer: StoredLayer, alone: str, gaps: ImplicitParents, lowers: tuple[str, ...]
+        self, layer: StoredLayer, alone: str, implied: ImplicitParents, lowers: tuple[str, ...]
     ) -> str:
-        if not gaps.matter(lowers):
+        if not implied.matter(lowers):
             return alone
         stack = "\0".join(map(self._identity, lowers))
         chain = hashlib.sha256(os.fsencode(stack)).hexdigest()[:_CHAIN_SHOWN]
@@ -207,7 +207,7 @@ class LayerStore:
                 tree,
                 lowest=lowers == (),
                 lowers=lowers or None,
-                gaps=_gaps_path(tree),
+                parents_file=_parents_file(tree),
                 limit=self._limit,
             )
 
@@ -224,9 +224,9 @@ def _name(layer: StoredLayer, *, lowest: bool) -> str:
     return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
 
 
-def _gaps_path(tree: str) -> str:
-    return os.path.join(os.path.dirname(tree), _GAPS)
+def _parents_file(tree: str) -> str:
+    return os.path.join(os.path.dirname(tree), _PARENTS_FILE)
 
 
-def _gaps(tree: str) -> ImplicitParents | None:
-    return read_implicit_parents(_gaps_path(tree))
+def _implicit_parents(tree: str) -> ImplicitParents | None:
+    return read_implicit_parents(_parents_file(tree))

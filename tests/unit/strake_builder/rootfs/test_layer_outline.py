@@ -71,10 +71,10 @@ def unpacked(layers: Sequence[Layer], home: Path) -> list[str]:
     directories: list[str] = []
     for number, layer in enumerate(layers):
         tar = archive(layer)
-        tree, gaps = home / f"{number}", str(home / f"{number}-gaps")
+        tree, parents_file = home / f"{number}", str(home / f"{number}-parents")
         tree.mkdir(mode=0o755)
-        unpack_layer(io.BytesIO(tar), str(tree), lowest=not number, gaps=gaps)
-        found = read_implicit_parents(gaps) if number else None
+        unpack_layer(io.BytesIO(tar), str(tree), lowest=not number, parents_file=parents_file)
+        found = read_implicit_parents(parents_file) if number else None
         if found is not None and found.matter(directories[::-1]):
             tree = home / f"{number}-over"
             tree.mkdir(mode=0o755)
@@ -87,7 +87,7 @@ def unpacked(layers: Sequence[Layer], home: Path) -> list[str]:
 def outlined(layers: Sequence[Layer], home: Path) -> Iterator[OutlinedLayers]:
     """Read the outlines of layers, and stack them."""
     with contextlib.ExitStack() as scope:
-        made, gaps = list[LayerOutline](), [str(home / f"{n}-gaps") for n in range(len(layers))]
+        made, parents_files = list[LayerOutline](), [str(home / f"{n}-parents") for n in range(len(layers))]
         for number, layer in enumerate(layers):
             tree = home / f"{number}"
             tree.mkdir(mode=0o755)
@@ -95,13 +95,13 @@ def outlined(layers: Sequence[Layer], home: Path) -> Iterator[OutlinedLayers]:
                 io.BytesIO(archive(layer)),
                 str(tree),
                 lowest=not number,
-                gaps=gaps[number],
+                parents_file=parents_files[number],
                 scratch=str(home),
                 limit=MAX_UNPACKED,
             )
             scope.callback(outline.close)
             made.append(outline)
-        stack = OutlinedLayers.stack(made, gaps, str(home), threading.Lock())
+        stack = OutlinedLayers.stack(made, parents_files, str(home), threading.Lock())
         yield scope.enter_context(contextlib.closing(stack))
 
 

@@ -266,7 +266,7 @@ def test_a_rule_against_one_form_is_learned_for_the_namespace():
 def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     refusal = BuildFailed(reason=FailureReason.ISOLATION_UNAVAILABLE, message="seccomp")
     cluster = Cluster(BUILD, runs=[run(pod=pod(ended(refusal.to_json()), node="n1"))])
-    reconciler = Reconciler(cluster, Follower(None), SETTINGS, print, lambda: NOW)
+    reconciler = reconciler_of(cluster)
     looked_at(reconciler, cluster)
     assert ("delete", "hello-1") in cluster.done
     assert cluster.status.job.endswith("-chroot")
@@ -372,8 +372,7 @@ def test_a_forged_job_before_the_first_is_not_taken_for_it():
 def test_a_status_that_could_not_be_written_costs_no_second_run():
     """Until the UID is on the status the operator has it in memory."""
     cluster = Cluster(status=ConflictError("409"))
-    follower = Follower(None)
-    reconciler = Reconciler(cluster, follower, SETTINGS, print, lambda: NOW)
+    reconciler = reconciler_of(cluster)
     with pytest.raises(ConflictError):
         asyncio.run(reconciler.reconcile(KEY))
     cluster.failures = {}

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.kube.reading import read_build, read_pod, read_run
 from strake_operator.kube.watched import slim
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
-from tests.fixtures.narrow import present
+from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import build
 
 NAME = job_name("hello", "u", 2, 1)
@@ -66,7 +67,7 @@ def body(**changes):
 def test_a_build():
     found = read_build(body(status={"observedGeneration": 2, "phase": "Failed", "laterField": 1}))
     assert (found.namespace, found.name, found.generation, found.deleting) == ("team", "hello", 3, False)
-    assert found.spec.source.config_map.name == "c"
+    assert present(instance(found.spec, ImageBuildSpec).source.config_map).name == "c"
     assert found.status.phase == "Failed"
 
 
@@ -150,9 +151,10 @@ def test_no_node_fits():
 
 def test_a_run_with_its_pod():
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
-    run = read_run(job({"conditions": [failed]}), [pod({"phase": "Running"})], BUILD)
+    run = present(read_run(job({"conditions": [failed]}), [pod({"phase": "Running"})], BUILD))
     assert (run.job, run.generation, run.attempt, run.failure) == (NAME, 2, 1, "DeadlineExceeded")
-    assert (run.uid, run.pod.name, run.pod.uid) == ("j", f"{NAME}-abcde", f"uid-of-{NAME}-abcde")
+    assert run.uid == "j"
+    assert (present(run.pod).name, present(run.pod).uid) == (f"{NAME}-abcde", f"uid-of-{NAME}-abcde")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ def test_a_run_with_its_pod():
 def test_a_forged_pod_is_not_the_runs(forged):
     mine = pod({"phase": "Running"})
     for pods in ([mine, forged], [forged, mine]):
-        assert read_run(job(), pods, BUILD).pod.name == f"{NAME}-abcde"
+        assert present(present(read_run(job(), pods, BUILD)).pod).name == f"{NAME}-abcde"
 
 
 @pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "UnexpectedAdmissionError", "NodeShutdown"])

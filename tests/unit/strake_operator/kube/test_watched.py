@@ -168,7 +168,7 @@ def test_the_form_of_a_run_is_kept_as_the_api_server_has_it():
     watched.warning(warning(f"{RUN}-chroot"))
     (run,) = watched.runs(build())
     assert run == read_run(made, [its_pod], build(), run.problems)
-    assert (run.form, run.why, run.pod.node) == (PodForm.CHROOT, "on node n1: no", "n1")
+    assert (run.form, run.why, present(run.pod).node) == (PodForm.CHROOT, "on node n1: no", "n1")
     assert len(run.problems) == 1
 
 

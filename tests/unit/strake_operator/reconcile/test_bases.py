@@ -18,6 +18,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun, StopRun
 from strake_operator.reconcile.observed import Running, Waiting
 from strake_operator.reconcile.refusal import refused
+from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, SUCCESS, pod, problem, run, seen
 
 MANIFEST = "sha256:" + "e" * 64
@@ -67,7 +68,7 @@ def test_only_a_result_that_no_step_can_write_names_volumes(kind, kept):
     )
     before = ImageBuildStatus(isolation=IsolationStatus(kind=kind))
     done = moves.succeeded(before, result, SPEC.output.destinations, NOW, NOW)
-    assert done.base_images[0].manifest == kept
+    assert present(done.base_images)[0].manifest == kept
     assert moves.begin(done, 7, NOW).base_images == done.base_images
 
 
@@ -101,12 +102,13 @@ REFUSALS = {
 @pytest.mark.parametrize(("container", "reference"), REFUSALS.values(), ids=REFUSALS)
 def test_the_same_attempt_starts_again_without_a_volume_that_does_not_come(container, reference):
     decision = decide(begun(container), SETTINGS, NOW)
-    start, stop = decision.actions
+    first, stop = decision.actions
+    start = instance(first, StartRun)
     assert (start.job, start.attempt, start.form, start.bases) == (PLAIN, 1, PodForm.NESTED, ())
-    assert start.plain.startswith("on node n1: ")
+    assert present(start.plain).startswith("on node n1: ")
     assert stop == StopRun(FIRST)
     assert decision.lessons == (BaseLesson("team", reference),)
-    assert "without base images from the node" in decision.status.progress
+    assert "without base images from the node" in present(decision.status.progress)
     assert decision.status.job == PLAIN
     assert decision.status.attempts == 1
 
@@ -115,7 +117,7 @@ def test_a_rule_against_image_volumes_costs_no_attempt_either():
     denied = problem("Error creating: policy x denied request: no image volumes here", reason="FailedCreate")
     refusing = replace(begun(None).runs[0], pod=None, problems=(denied,))
     decision = decide(replace(BEGUN, runs=(refusing,)), SETTINGS, NOW)
-    assert decision.actions[0].job == PLAIN
+    assert instance(decision.actions[0], StartRun).job == PLAIN
     assert decision.lessons == (BaseLesson("team", None),)
     late = replace(refusing, problems=(replace(denied, message="Error creating: volumes: timed out"),))
     assert not decide(replace(BEGUN, runs=(late,)), SETTINGS, NOW).actions
@@ -127,14 +129,14 @@ def test_a_pull_that_takes_too_long_is_given_up_on_time():
     assert not going_on.actions
     assert going_on.requeue_after == 40
     late = decide(begun(waiting, NOW - timedelta(seconds=60)), SETTINGS, NOW)
-    assert late.actions[0].job == PLAIN
+    assert instance(late.actions[0], StartRun).job == PLAIN
     assert not decide(begun(Running(), NOW - timedelta(hours=1)), SETTINGS, NOW).actions
 
 
 def test_the_builders_own_image_is_no_volume():
     decision = decide(begun(Waiting("ErrImagePull", "cannot pull strake/builder:test")), SETTINGS, NOW)
     assert not decision.actions
-    assert "the builder's own image cannot be pulled" in decision.status.progress
+    assert "the builder's own image cannot be pulled" in present(decision.status.progress)
 
 
 def test_a_restarted_operator_goes_on_without_the_volumes():
@@ -149,8 +151,8 @@ def test_a_form_that_is_refused_keeps_what_is_known_of_volumes():
     forbidden = problem("Error creating: procMount is forbidden", reason="FailedCreate")
     mounted = replace(begun(None).runs[0], pod=None, problems=(forbidden,))
     plain = replace(mounted, job=PLAIN, bases=(), plain="why")
-    with_volumes = decide(replace(BEGUN, runs=(mounted,)), SETTINGS, NOW).actions[0]
-    without = decide(replace(BEGUN, runs=(plain,)), SETTINGS, NOW).actions[0]
+    with_volumes = instance(decide(replace(BEGUN, runs=(mounted,)), SETTINGS, NOW).actions[0], StartRun)
+    without = instance(decide(replace(BEGUN, runs=(plain,)), SETTINGS, NOW).actions[0], StartRun)
     assert (with_volumes.form, with_volumes.bases, with_volumes.plain) == (
         PodForm.MASKED,
         (DEBIAN, LISTED),
@@ -172,5 +174,7 @@ def test_an_api_server_without_image_volumes_is_noticed_and_remembered():
     assert experience.refused_bases("team", NOW) == {None}
     assert experience.refused_bases("other", NOW) == frozenset()
     assert experience.refused_bases("team", NOW + timedelta(hours=2)) == frozenset()
-    other = refused(BEGUN, [replace(start, bases=())], words, SETTINGS, NOW, forbidden=False)
+    other = refused(
+        BEGUN, [replace(instance(start, StartRun), bases=())], words, SETTINGS, NOW, forbidden=False
+    )
     assert other.status.phase == "Failed"

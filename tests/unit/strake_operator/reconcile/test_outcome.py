@@ -185,8 +185,8 @@ def test_a_missing_account_is_named():
 def test_a_missing_runtime_class_is_named():
     words = 'Error creating: pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found'
     found = blocker(run(pod=None, problems=(problem(words, reason="FailedCreate"),)))
-    assert found.message.startswith('RuntimeClass "nope" does not exist in this cluster')
-    assert "spec.pod.runtimeClassName" in found.message
+    assert present(found).message.startswith('RuntimeClass "nope" does not exist in this cluster')
+    assert "spec.pod.runtimeClassName" in present(found).message
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_a_missing_runtime_class_is_named():
 def test_a_runtime_that_the_node_lacks_is_named(words):
     words = f"Failed to create pod sandbox: rpc error: code = Unknown desc = {words}"
     found = blocker(run(pod=pod(None), problems=(problem(words, reason="FailedCreatePodSandBox"),)))
-    assert found.reason is FailureReason.UNSUPPORTED
-    assert "the node has no runtime nope, the handler of the pod's RuntimeClass" in found.message
+    assert present(found).reason is FailureReason.UNSUPPORTED
+    assert "the node has no runtime nope, the handler of the pod's RuntimeClass" in present(found).message
 
 
 def test_nothing_in_the_way():

@@ -241,10 +241,10 @@ def test_a_new_generation_asks_anew():
 def test_what_is_learned_of_a_runtime_class_is_about_it():
     sandboxed = SPEC.model_copy(update={"pod": BuilderPod(runtime_class_name="gvisor")})
     observed = seen(CASES["the builder"][0], spec=sandboxed)
-    assert decide(observed, SETTINGS, NOW).lessons[0].runtime_class == "gvisor"
+    assert instance(decide(observed, SETTINGS, NOW).lessons[0], Lesson).runtime_class == "gvisor"
     start = (StartRun(NAMES[PodForm.NESTED], 1, 1),)
     decision = refused(observed, start, "hostUsers must not be set", SETTINGS, NOW, forbidden=True)
-    assert decision.lessons[0].runtime_class == "gvisor"
+    assert instance(decision.lessons[0], Lesson).runtime_class == "gvisor"
 
 
 def test_a_runtime_that_a_node_lacks_is_lacking_in_every_form():
@@ -256,7 +256,7 @@ def test_a_runtime_that_a_node_lacks_is_lacking_in_every_form():
     waiting = replace(waiting, problems=(replace(waiting.problems[0], last=late),))
     last = decide(seen(waiting, status=first.status), SETTINGS, late)
     assert last.actions == (StopRun(waiting.job),)
-    assert last.status.failure.reason == "Unsupported"
+    assert present(last.status.failure).reason == "Unsupported"
 
 
 def test_a_job_that_the_api_server_refuses_for_its_form():
@@ -267,7 +267,7 @@ def test_a_job_that_the_api_server_refuses_for_its_form():
     assert decision.requeue_after == 0
     assert truths(decision.status)["Finished"] == "False"
     only = refused(seen(), start, f"hostUsers: {words}", NESTED_ONLY, NOW, forbidden=False)
-    assert only.lessons[0].form is PodForm.MASKED
+    assert instance(only.lessons[0], Lesson).form is PodForm.MASKED
     last = (replace(start[0], form=PodForm.MASKED),)
     failed = refused(seen(), last, "hostUsers must not be set", NESTED_ONLY, NOW, forbidden=False)
     assert reason(failed.status) == "IsolationUnavailable"

@@ -89,7 +89,7 @@ def shown(container, warnings):
 
 
 def test_an_empty_directory_shows_what_stays_there(container, volume):
-    warnings = []
+    warnings: list[str] = []
     with shown(container, warnings):
         assert (volume / "file").read_text() == "before"
     assert "/data" in warnings[0]

@@ -154,8 +154,8 @@ def aufs_members():
 
 @pytest.mark.parametrize("lowest", [True, False])
 def test_what_aufs_keeps_for_itself_is_no_part_of_a_layer(layer, lowest, tmp_path):
-    unpack_layer(archive(*aufs_members()), str(layer), lowest=lowest, gaps=str(layer / "gaps"))
-    assert sorted(os.listdir(layer)) == ["d", "first"], "and there are no gaps"
+    unpack_layer(archive(*aufs_members()), str(layer), lowest=lowest, parents_file=str(layer / "parents"))
+    assert sorted(os.listdir(layer)) == ["d", "first"], "and there are no implicit parents"
     assert os.listdir(layer / "d") == ["second"]
     assert (layer / "d/second").read_bytes() == b"shared"
     found = os.stat(layer / "first")

@@ -26,10 +26,10 @@ class Stack:
     def alone(self, *members) -> ImplicitParents | None:
         path = self._directory / f"alone{len(os.listdir(self._directory))}"
         path.mkdir(mode=0o755)
-        gaps = f"{path}.gaps"
-        unpack_layer(archive(*members), str(path), lowest=False, gaps=gaps)
-        assert (read_implicit_parents(gaps) is not None) == os.path.exists(gaps)
-        return read_implicit_parents(gaps)
+        parents_file = f"{path}.parents"
+        unpack_layer(archive(*members), str(path), lowest=False, parents_file=parents_file)
+        assert (read_implicit_parents(parents_file) is not None) == os.path.exists(parents_file)
+        return read_implicit_parents(parents_file)
 
     def add(self, *members) -> str:
         path = self._directory / f"layer{len(self.layers)}"
@@ -56,14 +56,14 @@ def stack(tmp_path):
 
 
 def test_implied_directories_are_noted_and_kept_beside_the_layer(stack):
-    gaps = stack.alone(
+    implied = stack.alone(
         member("explicit", type=DIR),
         member("explicit/f"),
         member("a/b/f"),
         member("later/f"),
         member("later", type=DIR),
     )
-    assert (list(gaps.directories()), gaps.links) == ([b"a", b"a/b"], False)
+    assert (list(implied.directories()), implied.links) == ([b"a", b"a/b"], False)
     links = stack.alone(member("hl", type=LNK, linkname="lower"), member("d/f"))
     assert (list(links.directories()), links.links) == ([b"d"], True)
     assert list(stack.alone(member("hl", type=LNK, linkname="lower")).directories()) == []
@@ -72,9 +72,9 @@ def test_implied_directories_are_noted_and_kept_beside_the_layer(stack):
 
 def test_very_many_are_noted_too(stack):
     count = 20_000
-    gaps = stack.alone(*(member(f"implied/with-a-longer-name/{n}/f") for n in range(count)))
-    assert len(list(gaps.directories())) == count + 2
-    assert not gaps.matter(())
+    implied = stack.alone(*(member(f"implied/with-a-longer-name/{n}/f") for n in range(count)))
+    assert len(list(implied.directories())) == count + 2
+    assert not implied.matter(())
 
 
 def test_they_matter_where_lower_layers_look_otherwise(stack):
