@@ -47,6 +47,5 @@ def _every_capability() -> list[str]:
 
 
 if __name__ == "__main__":
-    crun.runtime_spec = weakened
-    crun.filtered = lambda _, start: start()
+    vars(crun).update(runtime_spec=weakened, filtered=lambda _, start: start())
     main(sys.argv[1:])

@@ -136,7 +136,7 @@ def reconciled(jobs: list[Object], pods: list[Object]) -> Recorder:
         yield
 
     async def run() -> Recorder:
-        cluster = Recorder(jobs, pods)
+        cluster: Any = Recorder(jobs, pods)
         follower = Follower(silent)
         reconciler = Reconciler(
             cluster,
@@ -223,7 +223,7 @@ FORGERIES: dict[str, Forgery] = {
         (OTHER,),
         (pod(OTHER, message=result()),),
         sets_image,
-        (*ALL_COUNT, (reading, "job_name", lambda *_: "important")),
+        (*ALL_COUNT, (reading, "run_names", lambda *_: {"important"})),
     ),
     "a pod with the Job's label": Forgery(
         (), (without_owner(pod(MINE, OWN, message=result(), created=FIRST)),), sets_image, PODS_BY_LABEL

@@ -47,8 +47,8 @@ if __name__ == "__main__":
     if "hosts" in missing:
         git_credentials._check_host = lambda *_: None
     if "links" in missing:
-        inside._Walk._follow = _real_link
-        inside._Walk._step = _real_step
+        inside._Walk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
+        inside._Walk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening
     if "clear" in missing:
         authorizer.may_have_credentials = lambda *_: True  # type: ignore[attr-defined]
     if "names" in missing:

@@ -37,7 +37,7 @@ from tests.fixtures.servers.registry import LocalRegistry
 from tests.images.push import push_image
 
 NAMES = {"BASE": f"{REGISTRY}/conformance/debian:12", "TINY": f"{REGISTRY}/conformance/busybox:1"}
-FORMS = {
+FORMS: dict[str, tuple[dict, dict]] = {
     ways.NESTED: ({"hostUsers": False}, {"procMount": "Unmasked"}),
     ways.NESTED_CONTAINER_PROC: ({"hostUsers": False}, {}),
     ways.CHROOT_OWN_USERS: (
@@ -89,7 +89,7 @@ class Results:
     def read(self, way: str, pod: subprocess.Popen[str]) -> None:
         """Read a pod's log to its end; other threads see what comes."""
         other = []
-        for line in pod.stdout:
+        for line in pod.stdout or ():
             if line.startswith('{"name": '):
                 result = json.loads(line)
                 with self._news:

@@ -13,7 +13,7 @@ import pytest
 from tests.cluster.kubectl import apply, get
 from tests.cluster.objects import read
 from tests.e2e.builds import UID, finished, manifest, status_of, until
-from tests.e2e.test_security import owners_of
+from tests.e2e.isolation.test_security import owners_of
 
 
 class Attack(NamedTuple):
