@@ -145,10 +145,6 @@ def host_users() -> dict:
     return made
 
 
-def open_proc() -> dict:
-    return with_security(PodForm.HOST_USERS, procMount="Unmasked")
-
-
 SHAPES = {
     "users of the node": (host_users(), "hostUsers"),
     "network of the node": (with_spec(PodForm.HOST_USERS, hostNetwork=True), "no namespace of its node"),
