@@ -114,8 +114,8 @@ def test_the_operators_pods_are_admitted(namespace, form):
     assert admitted(namespace, pod(form), CONTROLLER) == ""
 
 
-def with_spec(**fields) -> dict:
-    made = pod()
+def with_spec(form: PodForm = PodForm.NESTED, **fields) -> dict:
+    made = pod(form)
     made["spec"] |= fields
     return made
 
@@ -145,14 +145,11 @@ def host_users() -> dict:
     return made
 
 
-def open_proc() -> dict:
-    return with_security(PodForm.HOST_USERS, procMount="Unmasked")
-
-
 SHAPES = {
     "users of the node": (host_users(), "hostUsers"),
-    "network of the node": (with_spec(hostNetwork=True, hostUsers=None), "hostUsers"),
-    "processes of the node": (with_spec(hostPID=True, hostUsers=None), "hostUsers"),
+    "network of the node": (with_spec(PodForm.HOST_USERS, hostNetwork=True), "no namespace of its node"),
+    "processes of the node": (with_spec(PodForm.HOST_USERS, hostPID=True), "no namespace of its node"),
+    "memory of the node": (with_spec(PodForm.HOST_USERS, hostIPC=True), "no namespace of its node"),
     "processes of other containers": (with_spec(shareProcessNamespace=True), "share no processes"),
     "a token": (with_spec(automountServiceAccountToken=True), "no token"),
     "a token by default": (with_spec(automountServiceAccountToken=None), "no token"),
