@@ -77,7 +77,9 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("method", "target"), ALLOWED)
 def test_what_a_build_needs(method, target):
-    POLICY.check(parse_target(method, target))
+    asked = parse_target(method, target)
+    POLICY.check(asked)
+    assert target.startswith(f"/{asked.repository.registry}/v2/{asked.repository.path}/{asked.tail}")
 
 
 @pytest.mark.parametrize(("method", "target"), FORBIDDEN)
