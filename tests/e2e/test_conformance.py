@@ -74,7 +74,7 @@ CHOSEN = {way: ways.chosen(USUAL[way]) for way in FORMS}
 IN_ALL = [
     name
     for name in CHOSEN[ways.CHROOT_OWN_USERS]
-    if not {(way, name) for way in FORMS} & {*ways.OTHERWISE, *ways.REFUSED}
+    if name not in ways.OTHER_LAYERS and not {(way, name) for way in FORMS} & {*ways.OTHERWISE, *ways.REFUSED}
 ]
 
 
