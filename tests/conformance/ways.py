@@ -50,6 +50,11 @@ OTHERWISE: Mapping[tuple[str, str], Mapping[str, bytes | None]] = MappingProxyTy
 """What a way does otherwise, by its nature: (way, case) → path → content; None where nothing is there."""
 
 
+OTHER_LAYERS = frozenset({"delete_then_recreate_dir", "hardlinks_across_layers"})
+"""Cases whose layers `overlay` and `scan` write differently: a directory made anew is opaque in one, and the other
+names what it lost; a file under two names is one or two (`test_images.OTHERWISE`)."""
+
+
 def chosen(usual: tuple[str, ...]) -> tuple[str, ...]:
     """Return the cases that a run of the tests builds in a way: the usual ones, or all."""
     return tuple(CASES) if os.environ.get("STRAKE_CONFORMANCE") else usual

@@ -106,12 +106,12 @@ def test_an_empty_directory_of_the_same_name_is_in_nobodys_way(executor, step):
 
 
 def test_a_step_that_writes_where_the_context_is(executor):
-    done = executor("FROM TINY\nWORKDIR /workspace\nRUN mkdir made\n")
+    done = executor("FROM TINY\nWORKDIR /workspace\nWORKDIR /\nRUN mkdir /workspace/made\n")
     if executor.way == "nested":
         assert done.returncode == 0, done.stderr
         return
     assert done.returncode == 6, done.stderr
-    assert "Dockerfile:3: the step wrote to /workspace" in done.stderr
+    assert "Dockerfile:4: the step wrote to /workspace" in done.stderr
     assert "would be missing from the image" in done.stderr
 
 

@@ -22,20 +22,23 @@ _COARSE_CLOCK: Final = 5
 _SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
 
 
-def hidden(tree: bytes, staying: Iterable[bytes]) -> list[bytes]:
+def hidden(tree: bytes, staying: Iterable[bytes], works_in: bytes = b"/") -> list[bytes]:
     """Return the names at a tree's top that stay what they are in the container.
 
     Args:
         tree: the step's tree.
         staying: names at the container's root that cannot be moved away.
+        works_in: the step's working directory.
 
     Raises:
-        StepError: the tree has more under such a name than an empty directory.
+        StepError: the tree has more under such a name than an empty directory, or the step works there.
     """
     found = sorted(set(os.listdir(tree)).intersection(staying))
     for name in found:
         path = os.path.join(tree, name)
-        if not stat.S_ISDIR(os.lstat(path).st_mode) or os.listdir(path):
+        mode = os.lstat(path).st_mode
+        works_there = works_in.lstrip(b"/").partition(b"/")[0] == name and mode & _SHARED != _SHARED
+        if works_there or not stat.S_ISDIR(mode) or os.listdir(path):
             shown = os.fsdecode(name)
             raise StepError(
                 f"the step's image has /{shown}, and so has the builder's container, as a volume or in its"

@@ -38,7 +38,12 @@ _LARGE: Final = 16 << 20
 
 @contextlib.contextmanager
 def presented(
-    tree: str, in_use: Sequence[str], renamed: Renamed, warn: Callable[[str], None], root: str = "/"
+    tree: str,
+    in_use: Sequence[str],
+    renamed: Renamed,
+    warn: Callable[[str], None],
+    root: str = "/",
+    works_in: str = "/",
 ) -> Iterator[str]:
     """Show a tree at the container's root for the time of the context; one at a time in a container.
 
@@ -48,6 +53,7 @@ def presented(
         renamed: notes what is moved.
         warn: called with a message about the volumes that the step sees.
         root: the container's root.
+        works_in: the step's working directory.
 
     Raises:
         StepError: a volume, or what the builder works with, would hide something of the tree, or of what the
@@ -58,7 +64,7 @@ def presented(
         restore_all(root)
         aside = tempfile.mkdtemp(prefix="step-", dir=ASIDE)
         try:
-            covered = _present(tree, _top_names(in_use), aside, warn, root)
+            covered = _present(tree, _top_names(in_use), aside, warn, root, works_in)
             moved = [name for name in os.listdir(os.fsencode(root)) if name not in KEPT]
             for name in moved:
                 renamed.away(name, None, os.path.join(os.fsencode(root), name))
@@ -83,14 +89,14 @@ def _root_locked() -> Iterator[None]:
 
 
 def _present(
-    tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[str], None], root: str
+    tree: str, in_use: frozenset[bytes], aside: str, warn: Callable[[str], None], root: str, works_in: str
 ) -> list[bytes]:
     """Put a tree in the container's place; return the names that the container keeps of it."""
     os.mkdir(os.path.join(aside, _MOVED))
     os.symlink(tree, os.path.join(aside, _TREE))
     top = os.fsencode(root)
     staying = _clear(top, os.path.join(os.fsencode(aside), _MOVED.encode()), in_use)
-    covered = hidden(os.fsencode(tree), staying)
+    covered = hidden(os.fsencode(tree), staying, os.fsencode(works_in))
     _check(os.fsencode(tree))
     shown = ", ".join(sorted(f"/{os.fsdecode(name)}" for name in staying))
     if shown:

@@ -83,7 +83,7 @@ class Chroot:
         renamed = Renamed()
         with contextlib.ExitStack() as scope:
             scope.callback(lambda: self._adopt(root, renamed.untouched()))
-            path = scope.enter_context(self._shown(root, renamed))
+            path = scope.enter_context(self._shown(root, renamed, process.working_dir))
             mounts = process.mounts if self._in_place else (*self._devices(scope), *process.mounts)
             scope.enter_context(placed(mounts, path, renamed, shares_root=self._in_place))
             identity = process.identity
@@ -117,11 +117,11 @@ class Chroot:
         return (Bind(directory, "/dev", read_only=False),)
 
     @contextlib.contextmanager
-    def _shown(self, root: str, renamed: Renamed) -> Iterator[str]:
+    def _shown(self, root: str, renamed: Renamed, works_in: str) -> Iterator[str]:
         if self._in_use is None:
             yield root
             return
-        with self._root, presented(root, self._in_use, renamed, self._warn) as path:
+        with self._root, presented(root, self._in_use, renamed, self._warn, works_in=works_in) as path:
             yield path
 
     def _run(self, command: Command, lines: OutputLines) -> Outcome:

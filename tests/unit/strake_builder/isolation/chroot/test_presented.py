@@ -119,6 +119,13 @@ def test_a_step_that_writes_there_fails_and_all_is_restored(container, volume, w
     assert (tree / "etc/passwd").exists()
 
 
+def test_a_step_that_works_there_does_not_begin(container, volume):
+    root, tree = container
+    missing = pytest.raises(StepError, match="has /data, and so has")
+    with missing, presented(str(tree), ("/data",), Renamed(), list[str]().append, str(root), "/data"):
+        pytest.fail("it was presented")
+
+
 def test_everybodys_directory_may_be_written_to(container, volume):
     (container[1] / "data").chmod(0o1777)
     with shown(container, []):
