@@ -179,6 +179,7 @@ class RegistryError(OCIError):
 
     Attributes:
         context: Where and how.
+        reason: Why, without where and how.
     """
 
     def __init__(self, context: ErrorContext, reason: str, *, hint: str = "") -> None:

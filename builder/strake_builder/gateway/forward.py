@@ -294,11 +294,15 @@ def _unreached(error: ConnectionFailedError) -> GatewayError:
         case TLSError():
             return UntrustedError(_advice(error))
         case _:
-            return GatewayError(error.account)
+            return GatewayError(_advice(error))
 
 
 def _advice(error: OCIError) -> str:
-    return f"{error.account}; {error.hint}" if error.hint else error.account
+    """Return why, in whose words, and what to try; the executor adds what it asked for, and where."""
+    parts = [error.message, error.hint]
+    if isinstance(error, RegistryError):
+        parts = [error.reason, error.context.detail, error.hint]
+    return "; ".join(filter(None, parts))
 
 
 def _refused(error: OCIError) -> Reply:

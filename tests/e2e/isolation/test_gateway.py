@@ -6,10 +6,12 @@ from tests.cluster.kubectl import get, kubectl
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY
 from tests.e2e.builds import UID, build, registry_secret
 
+# The brackets keep the pattern from finding itself, in the request and on command lines.
+PATTERN = f"[{LOCKED_PASSWORD[0]}]{LOCKED_PASSWORD[1:]}"
 SPY = f"""\
 FROM TINY
-RUN ! grep -r -s -l '{LOCKED_PASSWORD}' /strake/push /strake/pull /strake/request /strake/gateway /tmp /run /etc
-RUN ! cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -a '{LOCKED_PASSWORD}'
+RUN ! grep -r -s -l '{PATTERN}' /strake/push /strake/pull /strake/request /strake/gateway /tmp /run /etc
+RUN ! cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -a '{PATTERN}'
 RUN ls /strake > /seen 2>/dev/null || true; ! grep -E '^(push|pull)$' /seen
 """
 
