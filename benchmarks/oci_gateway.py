@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 from benchmarks.oci_paced import paced
 
 from strake_builder.cli.registry_access import through_gateway
-from strake_oci.credentials import Credential
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
+from tests.fixtures.servers.account import Account
 from tests.fixtures.servers.gateway import docker_config, running_gateway
 from tests.fixtures.servers.registry import running_registry
 
@@ -36,15 +36,6 @@ if TYPE_CHECKING:
 
 _USER, _PASSWORD = "bench", "for-measurements-only"
 _PIECE = 1 << 20
-
-
-class _Known:
-    def lookup(self, repository: Repository) -> Credential:
-        del repository
-        return Credential("the benchmark", _USER, _PASSWORD)
-
-    def describe(self) -> str:
-        return "the benchmark"
 
 
 def _push(client: RegistryClient, repository: Repository, data: bytes) -> float:
@@ -77,7 +68,7 @@ def _clients(host: str, directory: Path, destinations: list[str]) -> Iterator[di
     }
     (directory / "request.json").write_text(json.dumps(request))
     settings = ClientSettings.insecure(host)
-    known: CredentialSource = _Known()
+    known: CredentialSource = Account(_USER, _PASSWORD)
     with (
         running_gateway(directory / "request.json", directory),
         RegistryClient(settings, known) as direct,

@@ -9,22 +9,12 @@ import uuid
 
 import pytest
 
-from strake_oci.credentials import Credential
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.account import Account
 from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
 
 USER, PASSWORD = "builder", "s3cret-words"
-
-
-class Known:
-    """The platform's own account, which made the private images."""
-
-    def lookup(self, repository):
-        return Credential("the test", USER, PASSWORD)
-
-    def describe(self):
-        return "the test"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +57,7 @@ def execute(private, destination, tmp_path):
 
 
 def pushed(private, name: str) -> str:
-    push_image("tiny", name, Known())
+    push_image("tiny", name, Account(USER, PASSWORD))
     return name
 
 

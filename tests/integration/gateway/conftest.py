@@ -10,23 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.credentials import Credential
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.account import Account
 from tests.fixtures.servers.gateway import docker_config
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 USER, PASSWORD = "builder", "s3cret-words"
-
-
-class Known:
-    """The platform's own account, which made the private images."""
-
-    def lookup(self, repository):
-        return Credential("the test", USER, PASSWORD)
-
-    def describe(self):
-        return "the test"
+ACCOUNT = Account(USER, PASSWORD)
+"""The platform's own, which made the private images."""
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +76,7 @@ class Pod:
 
     def digest(self, tag: str = "1") -> str | None:
         """Return the digest of what the registry has."""
-        with self.registry.client(credentials=Known()) as client:
+        with self.registry.client(credentials=ACCOUNT) as client:
             repository = self.registry.repository(self.repository.partition("/")[2])
             tags = client.tags(repository)
             return str(client.manifest(repository, tag)[0].digest) if tag in tags else None
@@ -92,5 +84,5 @@ class Pod:
 
 @pytest.fixture
 def pod(private, tmp_path):
-    push_image("tiny", f"{private.host}/team/base:1", Known())
+    push_image("tiny", f"{private.host}/team/base:1", ACCOUNT)
     return Pod(private, tmp_path, f"{private.host}/team/{uuid.uuid4().hex[:8]}")

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.fixtures.servers.gateway import Connection, RunningGateway, running_gateway
-from tests.integration.gateway.conftest import PASSWORD, Known, Pod
+from tests.integration.gateway.conftest import ACCOUNT, PASSWORD, Pod
 
 DIGEST = f"sha256:{'0' * 64}"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -95,7 +95,7 @@ def test_what_a_step_could_ask_for_and_does_not_get(pod, method, path, words):
 
 def test_a_mount_takes_nothing_that_the_build_did_not_read(pod):
     """The push credential may read more than the build: a mount would copy it into the build's image."""
-    with pod.registry.client(credentials=Known()) as client:
+    with pod.registry.client(credentials=ACCOUNT) as client:
         _, data = client.manifest(pod.registry.repository("team/base"), "1")
     layer = json.loads(data)["layers"][0]["digest"]
     pod.write(STEPS)
