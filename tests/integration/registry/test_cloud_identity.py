@@ -14,6 +14,7 @@ import pytest
 
 from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.servers.clouds import AWS, running_cloud
+from tests.fixtures.servers.gateway import running_gateway
 from tests.fixtures.servers.registry import running_registry
 
 PLAIN = {"insecure": True, "insecureCredentials": True}
@@ -40,6 +41,25 @@ class Pod:
         return self.directory / "secrets/eks.amazonaws.com/serviceaccount/token"
 
     def execute(self, dockerfile: str, token: str = TOKEN, **registries: str):
+        path = self.write(dockerfile, token, **registries)
+        return self.run(path, self.has_identity)
+
+    def run(self, request: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(STRAKE), "execute", "--request", str(request)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=environment,
+        )
+
+    @property
+    def has_identity(self) -> dict[str, str]:
+        """The environment of the container that the cloud's webhook gives a role to."""
+        return self.builder.environment(AWS_WEB_IDENTITY_TOKEN_FILE=str(self.token), **self.environment)
+
+    def write(self, dockerfile: str, token: str, **registries: str) -> Path:
+        """Write the request, and the token that the kubelet puts into the pod."""
         context = self.builder.context(dockerfile)
         self.token.parent.mkdir(parents=True)
         self.token.write_text(token)
@@ -51,13 +71,7 @@ class Pod:
         }
         path = self.directory / "request.json"
         path.write_text(json.dumps(request))
-        return subprocess.run(
-            [str(STRAKE), "execute", "--request", str(path)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env=self.builder.environment(AWS_WEB_IDENTITY_TOKEN_FILE=str(self.token), **self.environment),
-        )
+        return path
 
 
 @pytest.fixture
@@ -86,6 +100,31 @@ def test_the_role_pushes(pod, ecr):
     assert done.returncode == 0, done.stderr
     assert pushed(pod, ecr)
     assert len(asked) == 2, "the role and its password are asked for once a build"
+
+
+def by_gateway(pod, token: str = TOKEN) -> subprocess.CompletedProcess[str]:
+    """Build with a builder that has no identity, beside a gateway that has one."""
+    socket = pod.directory / "gateway.socket"
+    request = pod.write("FROM TINY\nRUN echo built > /built", token, gateway=str(socket))
+    with running_gateway(request, pod.directory, environment=pod.has_identity):
+        return pod.run(request, pod.builder.environment())
+
+
+def test_the_gateways_role_pushes_for_a_builder_that_has_none(pod, ecr):
+    pod, asked = pod
+    done = by_gateway(pod)
+    assert done.returncode == 0, done.stderr
+    assert pushed(pod, ecr)
+    assert len(asked) == 2, "the role and its password are asked for once a build"
+
+
+def test_a_role_that_the_gateway_is_refused_is_the_builders_error(pod, ecr):
+    pod, _ = pod
+    done = by_gateway(pod, "stolen-token")
+    assert done.returncode == 9, done.stderr
+    assert "InvalidIdentityToken" in done.stderr
+    assert "stolen-token" not in done.stdout + done.stderr
+    assert not pushed(pod, ecr)
 
 
 def test_a_secret_goes_before_the_role(pod, ecr, tmp_path):
