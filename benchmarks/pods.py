@@ -7,7 +7,7 @@ ImageBuild, with its pod, is deleted before the next is applied. Once the builde
 once the node has it and the pod mounts it (STRAKE_BASE_IMAGES). Taken apart by the timestamps of the pod's
 log and by what the API server says:
 
-    step     from apply to the first line about a step: operator, scheduler, kubelet, builder's start, base
+    step     from apply to the first line about a step: operator, scheduler, kubelet, start, manifests
     digest   from apply to Finished on the ImageBuild
 
 Needs what the test cluster needs (`python -m tests.setup`); the cluster is stopped at the end if it was not
