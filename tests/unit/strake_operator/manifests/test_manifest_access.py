@@ -18,7 +18,7 @@ from strake_operator.registries.document import PlatformRegistries
 from strake_operator.registries.source import RegistriesSource
 from strake_operator.settings import Settings
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, no_log
-from tests.unit.strake_operator.handlers.test_reconciler import KEY, Cluster
+from tests.unit.strake_operator.handlers.recorded import KEY, Cluster
 
 RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
 PROXY = {

@@ -23,7 +23,7 @@ from tests.unit.strake_operator.builders import (
     seen,
     truths,
 )
-from tests.unit.strake_operator.reconcile.test_decide import (
+from tests.unit.strake_operator.reconcile.decisions import (
     FAILED,
     LATER,
     SUCCEEDED,
