@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from strake_builder.gateway.errors import (
     JSON_TYPE,
@@ -172,9 +172,11 @@ class Forwarder:
         )
 
     def _mount(self, asked: Asked) -> tuple[str, tuple[Scope, ...]]:
-        """Return how an upload begins: without a mount of what the build has not read itself."""
-        fields = parse_qs(asked.query)
-        digest, source = (fields.get(name, [""])[0] for name in ("mount", "from"))
+        """Return how an upload begins: without a mount of what the build has not read itself.
+
+        Only what was checked is sent: of a field that comes twice a registry may take the other.
+        """
+        digest, source = _field(asked, "mount"), _field(asked, "from")
         try:
             repository = Repository(asked.repository.registry, source)
         except OCIError:
@@ -183,10 +185,11 @@ class Forwarder:
             was_read = repository in self._read or self._policy.is_own(repository)
         if not digest or not was_read:
             return asked.tail, ()
-        return f"{asked.tail}?{asked.query}", (Scope.repository(source, "pull"),)
+        query = urlencode({"mount": digest, "from": source})
+        return f"{asked.tail}?{query}", (Scope.repository(source, "pull"),)
 
     def _location(self, session: Session, asked: Asked) -> str:
-        """Return the URL of an upload session that this gateway named, with what the executor adds to it."""
+        """Return the URL of an upload session that this gateway named, with the digest that ends it."""
         encoded, _, proof = asked.name.partition(".")
         try:
             url = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)).decode()
@@ -194,8 +197,10 @@ class Forwarder:
             url = ""
         if not url or not hmac.compare_digest(self._proof(session.repository, url), proof):
             raise UnknownUploadError("this gateway knows no such upload: begin it again")
+        if not (digest := _field(asked, "digest")):
+            return url
         glue = "&" if urlsplit(url).query else "?"
-        return f"{url}{glue}{asked.query}" if asked.query else url
+        return f"{url}{glue}{urlencode({'digest': digest})}"
 
     def _proof(self, repository: Repository, url: str) -> str:
         return hmac.new(self._key, f"{repository}\0{url}".encode(), hashlib.sha256).hexdigest()
@@ -245,6 +250,11 @@ class _Once:
         if body is None:
             raise GatewayError("the registry asked for credentials after the content was sent")
         return body
+
+
+def _field(asked: Asked, name: str) -> str:
+    """Return the first value of a field of a request's query; "" without one."""
+    return parse_qs(asked.query).get(name, [""])[0]
 
 
 def _sendable(asked: Asked, headers: Mapping[str, str], body: Body) -> bytes | Callable[[], Body] | None:

@@ -103,12 +103,21 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - the base's names
 
     def _body(self) -> Iterator[bytes]:
-        """Yield the request's body, however it is framed."""
-        encoding = self.headers.get("Transfer-Encoding", "").strip().lower()
-        length = self.headers.get("Content-Length", "0").strip()
-        if encoding == "chunked":
+        """Return the request's body, in pieces, however it is framed.
+
+        Two lengths, or a length of what is sent in chunks, are refused: who reads on may take the other
+        (RFC 9112, section 6.3).
+        """
+        encodings = self.headers.get_all("Transfer-Encoding", [])
+        lengths = self.headers.get_all("Content-Length", [])
+        if [each.strip().lower() for each in encodings] == ["chunked"] and not lengths:
             return self._chunks()
-        if encoding or not (length.isascii() and length.isdigit() and len(length) <= _LONGEST_SIZE):
+        length = lengths[0].strip() if lengths else "0"
+        if (
+            encodings
+            or len(lengths) > 1
+            or not (length.isascii() and length.isdigit() and len(length) <= _LONGEST_SIZE)
+        ):
             self.close_connection = True
             raise MalformedError("the body is framed in a way that is not known")
         return self._exactly(int(length))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.faults.registry import FaultyRegistry
 from tests.fixtures.servers.gateway import Connection, RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, PASSWORD, Pod
 
@@ -108,6 +110,39 @@ def test_a_mount_takes_nothing_that_the_build_did_not_read(pod):
         assert gateway.ask("POST", mount, b"")[0] == 201
 
 
+@pytest.fixture
+def registry():
+    """A registry that records whole request lines, and takes the last of several values of a field."""
+    with FaultyRegistry() as running:
+        yield running
+
+
+def queries_of(registry, method: str) -> list[dict[str, list[str]]]:
+    return [parse_qs(urlsplit(each.path).query) for each in registry.seen if each.command == method]
+
+
+def test_a_field_that_comes_twice_is_not_the_one_that_was_checked(pod, registry):
+    """Of two values of `from` a gateway may check the first, and a registry take the second."""
+    repository = f"{registry.host}/team/app"
+    hosts = {registry.host: {"insecure": True}}
+    gateway = str(pod.directory / "gateway.socket")
+    pod.write(
+        STEPS, output={"destinations": [f"{repository}:1"]}, registries={"gateway": gateway, "hosts": hosts}
+    )
+    own = f"/{registry.host}/v2/team/app"
+    with running_gateway(pod.path, pod.directory) as running:
+        running.ask("POST", f"{own}/blobs/uploads/?mount={DIGEST}&from=team/app&from=private/secret&x=y", b"")
+        _, _, headers = running.ask("POST", f"{own}/blobs/uploads/", b"")
+        more = f"?digest={DIGEST}&_state=forged&digest=sha256:{'1' * 64}"
+        running.ask("PUT", headers["Location"] + more, b"content")
+    mount, begun = queries_of(registry, "POST")
+    assert mount == {"mount": [DIGEST], "from": ["team/app"]}
+    assert begun == {}
+    (finished,) = queries_of(registry, "PUT")
+    assert finished["digest"] == [DIGEST]
+    assert "forged" not in str(finished)
+
+
 def test_an_upload_session_is_the_gateways_own_word(pod):
     pod.write(STEPS)
     own = f"/{pod.registry.host}/v2/{pod.repository.partition('/')[2]}"
@@ -144,6 +179,32 @@ def test_noise_ends_its_own_connection_alone(pod, raw):
         noisy.close()
         answered(gateway, pod)
         assert gateway.process.poll() is None
+
+
+FRAMES = {
+    "two lengths": b"Content-Length: 3\r\nContent-Length: 40\r\n",
+    "a length of chunks": b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+    "two encodings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+}
+
+
+@pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
+def test_a_body_that_can_be_read_in_two_ways_is_refused(pod, registry, frame):
+    gateway = str(pod.directory / "gateway.socket")
+    hosts = {registry.host: {"insecure": True}}
+    pod.write(
+        STEPS,
+        output={"destinations": [f"{registry.host}/team/app:1"]},
+        registries={"gateway": gateway, "hosts": hosts},
+    )
+    with running_gateway(pod.path, pod.directory) as running:
+        connection = Connection(running.socket)
+        connection.connect()
+        head = f"POST /{registry.host}/v2/team/app/blobs/uploads/ HTTP/1.1\r\n".encode()
+        connection.sock.sendall(head + frame + b"\r\n0\r\n\r\n")
+        assert connection.sock.recv(100).startswith(b"HTTP/1.1 400 ")
+        connection.close()
+    assert registry.seen == []
 
 
 def answered(gateway: RunningGateway, pod: Pod) -> None:

@@ -77,7 +77,7 @@ def _now() -> int:
     """Return a time that no file has had, and that every file has or passes that changes from now on."""
     now = time.time_ns()
     while time.clock_gettime_ns(_COARSE_CLOCK) < now:
-        time.sleep(0.001)
+        time.sleep(0.001)  # the coarse clock ticks every few milliseconds, and tells nobody
     return now
 
 
