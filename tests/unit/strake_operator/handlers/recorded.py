@@ -82,7 +82,7 @@ def reconcile(cluster, lines=None, watched=None):
         reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
         again = await reconciler.reconcile(KEY)
         for _ in range(10):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
         if progressed:
             again = await reconciler.reconcile(KEY)
         await follower.close()

@@ -39,7 +39,7 @@ def test_a_log_is_read_once_and_again_after_a_break(quick):
         follower.follow("ns", "pod", lambda: changes.append(1))
         follower.follow("ns", "pod", lambda: changes.append(1))
         for _ in range(5):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
         assert len(opened) == 1
         async with asyncio.timeout(5):
             await thrice.wait()
@@ -79,7 +79,7 @@ def test_a_pod_that_ended_is_forgotten():
         follower = Follower(lines)
         follower.follow("ns", "pod", lambda: None)
         for _ in range(5):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
         assert follower.progress("ns", "pod") is not None
         follower.forget("ns", "pod")
         assert follower.progress("ns", "pod") is None
@@ -132,7 +132,7 @@ def test_what_is_no_progress_is_passed_over(line):
         follower = Follower(lines)
         follower.follow("ns", "pod", lambda: None)
         for _ in range(5):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
         assert present(follower.progress("ns", "pod")).total == 5
         await follower.close()
 
@@ -149,7 +149,7 @@ def test_logs_without_an_end_leave_the_operator_to_others():
             yield STARTED
             await asyncio.Event().wait()
         while True:
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
             for line in block:
                 yield line
 
@@ -162,7 +162,7 @@ def test_logs_without_an_end_leave_the_operator_to_others():
         async with asyncio.timeout(10):
             await shown.wait()
         before, begin = time.process_time(), loop.time()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # the second in which processor time is measured
         taken = (time.process_time() - before) / (loop.time() - begin)
         await follower.close()
         return taken

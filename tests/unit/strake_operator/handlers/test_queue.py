@@ -52,7 +52,7 @@ def test_a_key_waits_once():
         queue.add(B)
         async with queue.running():
             await looks.until(2)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # the turn of the other tasks
         assert sorted(looks.seen) == [A, B]
 
     run(test)
