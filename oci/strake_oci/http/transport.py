@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
@@ -29,8 +29,9 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
+from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.failures import connection_error
-from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
+from strake_oci.http.network import DIRECT, AddressRefusedError, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
 from strake_oci.http.url_policy import check_url, join, origin, redacted
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from strake_oci.http.denied_networks import DeniedNetworks
     from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 
 _MAX_REDIRECTS: Final = 5
@@ -197,13 +199,14 @@ class Transport:
             context: For errors; the URL is filled in here.
 
         Raises:
-            ConnectionFailedError: No answer came: broken connection, name, certificate, time.
+            ConnectionFailedError: No answer came: broken connection, name, certificate, time, a network that
+                must not be reached.
             ProtocolError: Too many redirects, or one that must not be followed.
             StoppedError: The transport was stopped.
         """
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
-            pool = self._pool(endpoint, request.url)
+            pool = self._pool(endpoint, request.url, context)
             with _mapped(context, self._cancellation):
                 with head_limits():
                     response = pool.handle_request(self._built(request))
@@ -237,10 +240,16 @@ class Transport:
             request.method, request.url, headers=headers, content=request.body, extensions={"timeout": limits}
         )
 
-    def _pool(self, endpoint: Endpoint, url: str) -> httpx.HTTPTransport:
+    def _pool(self, endpoint: Endpoint, url: str, context: ErrorContext) -> httpx.HTTPTransport:
         direct = endpoint.unix_socket is not None or not self._settings.trust_env
         proxy = None if direct else proxy_for(url, os.environ)
-        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"))
+        networks = self._settings.networks
+        if endpoint.any_network and origin(url) == origin(endpoint.base):
+            networks = NONE_DENIED
+        if proxy is not None:  # the platform's own; it resolves names
+            _check_literal(url, networks, context)
+            networks = NONE_DENIED
+        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"), networks)
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
@@ -257,7 +266,7 @@ class Transport:
             proxy=key.proxy,
         )
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend(self._cancellation)  # noqa: SLF001 - see above
+        made._pool._network_backend = LimitedBackend(self._cancellation, key.networks)  # noqa: SLF001 - see above
         return made
 
 
@@ -269,6 +278,14 @@ class _Pool:
     unix_socket: Path | None
     proxy: str | None = field(repr=False)
     tls_wanted: bool
+    networks: DeniedNetworks
+
+
+def _check_literal(url: str, networks: DeniedNetworks, context: ErrorContext) -> None:
+    host = urlsplit(url).hostname or ""
+    if (network := networks.network_of_literal(host)) is not None:
+        refused = AddressRefusedError(host, host, network)
+        raise connection_error(refused, context) from refused
 
 
 def _may_follow(request: Request, status: int, target: str) -> bool:
