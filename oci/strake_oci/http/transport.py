@@ -29,9 +29,10 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
+from strake_oci.http.connect import check_literal
 from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.failures import connection_error
-from strake_oci.http.network import DIRECT, AddressRefusedError, LimitedBackend, head_limits, rest_of_body
+from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
 from strake_oci.http.url_policy import check_url, join, origin, redacted
@@ -247,7 +248,7 @@ class Transport:
         if endpoint.any_network and origin(url) == origin(endpoint.base):
             networks = NONE_DENIED
         if proxy is not None:  # the platform's own; it resolves names
-            _check_literal(url, networks, context)
+            check_literal(urlsplit(url).hostname or "", networks, context)
             networks = NONE_DENIED
         key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"), networks)
         with self._lock:
@@ -279,13 +280,6 @@ class _Pool:
     proxy: str | None = field(repr=False)
     tls_wanted: bool
     networks: DeniedNetworks
-
-
-def _check_literal(url: str, networks: DeniedNetworks, context: ErrorContext) -> None:
-    host = urlsplit(url).hostname or ""
-    if (network := networks.network_of_literal(host)) is not None:
-        refused = AddressRefusedError(host, host, network)
-        raise connection_error(refused, context) from refused
 
 
 def _may_follow(request: Request, status: int, target: str) -> bool:
