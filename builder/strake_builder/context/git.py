@@ -76,7 +76,9 @@ def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | No
     """
     url, ref = _checked(wanted)
     cancellation = cancellation or Cancellation()
-    with _way_out(wanted.networks, cancellation) as way:
+    _git(cancellation, directory, None, "init", "--quiet", "--initial-branch=main", ".")
+    # A container that only fetches may have no other place to write to.
+    with _way_out(wanted.networks, cancellation, os.path.join(directory, ".git")) as way:
         return _check_out(wanted, (url, ref), partial(_git, cancellation, directory, way), directory)
 
 
@@ -84,7 +86,6 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     url, ref = asked
     access = wanted.credentials.variables(url) if wanted.credentials else {}
     ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
-    git("init", "--quiet", "--initial-branch=main", ".")
     try:
         ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
     except SourceError:
@@ -147,9 +148,9 @@ def _checked(wanted: GitCommit) -> tuple[str, str]:
 
 
 def _way_out(
-    networks: DeniedNetworks, cancellation: Cancellation
+    networks: DeniedNetworks, cancellation: Cancellation, directory: str | None = None
 ) -> contextlib.AbstractContextManager[GitProxy | None]:
-    return GitProxy(networks, cancellation) if networks.denied else contextlib.nullcontext()
+    return GitProxy(networks, cancellation, directory) if networks.denied else contextlib.nullcontext()
 
 
 def _git(

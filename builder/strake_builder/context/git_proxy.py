@@ -73,21 +73,26 @@ class GitProxy:
     Args:
         networks: what must not be reached.
         cancellation: ends all connections, too.
+        directory: where a program for git is put meanwhile; by default where temporary files are.
 
     Attributes:
         problem: why a connection was not made, the last one; None where all were.
     """
 
-    def __init__(self, networks: DeniedNetworks, cancellation: Cancellation) -> None:
+    def __init__(
+        self, networks: DeniedNetworks, cancellation: Cancellation, directory: str | None = None
+    ) -> None:
         self._networks = networks
         self._cancellation = cancellation
+        self._parent = directory
         self._lock = threading.Lock()
         self._open: set[Connection | socket.socket] = set()
         self.problem: OCIError | None = None
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as scope:
-            self._directory = scope.enter_context(tempfile.TemporaryDirectory(prefix="strake-git-"))
+            made = tempfile.TemporaryDirectory(prefix="strake-git-", dir=self._parent)
+            self._directory = scope.enter_context(made)
             self._listener = scope.enter_context(socket.create_server(("127.0.0.1", 0)))
             self._command = self._write_command()
             self._scope = scope.pop_all()

@@ -11,6 +11,7 @@ import ipaddress
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
+from urllib.parse import unquote
 
 from strake_oci.errors import InvalidValueError
 
@@ -78,7 +79,9 @@ class DeniedNetworks:
         if not self.denied:
             return None
         try:
-            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+            found = socket.getaddrinfo(
+                unquote(host).rstrip("."), None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            )
         except (OSError, UnicodeError):
             return None
         networks = (self.network_of(str(entry[4][0])) for entry in found)

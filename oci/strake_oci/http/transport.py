@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -207,8 +207,8 @@ class Transport:
         """
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
-            pool = self._pool(endpoint, request.url, context)
             with _mapped(context, self._cancellation):
+                pool = self._pool(endpoint, request.url, context)
                 with head_limits():
                     response = pool.handle_request(self._built(request))
                 answer = Answer(response, request, context, self._settings.timeouts.read, self._cancellation)
@@ -248,7 +248,7 @@ class Transport:
         if endpoint.any_network and origin(url) == origin(endpoint.base):
             networks = NONE_DENIED
         if proxy is not None:  # the platform's own; it resolves names
-            check_literal(urlsplit(url).hostname or "", networks, context)
+            check_literal(httpx.URL(url).host, networks, context)
             networks = NONE_DENIED
         key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"), networks)
         with self._lock:

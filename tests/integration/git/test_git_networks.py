@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -145,14 +147,20 @@ def test_ssh_is_refused(url, tree):
     assert caught.value.hint == "use https://"
 
 
-def test_no_thread_and_no_file_stays(server, plain, tree, tmp_path, monkeypatch):
-    import tempfile
-    import threading
+def test_only_the_tree_can_be_written_to(repository, tree, monkeypatch):
+    """As in a pod's container that fetches: its root is read-only, and it has no directory for temporary files."""
 
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    def nowhere() -> str:
+        raise FileNotFoundError("no usable temporary directory")
+
+    monkeypatch.setattr(tempfile, "gettempdir", nowhere)
+    check_out(GitCommit(repository.url, "main", networks=FAR), str(tree))
+    assert (tree / "readme").read_text() == "first\n"
+
+
+def test_no_thread_and_no_file_stays(plain, tree):
     check_out(GitCommit(f"{plain}/app", "main", networks=FAR), str(tree))
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not list(tree.rglob("strake-git-*"))
     for each in threading.enumerate():
         if each.name == "git-proxy":
             each.join(5)

@@ -68,6 +68,9 @@ def test_other_addresses_are_reached(address):
         "127.1",
         "0",
         "::ffff:169.254.169.254",
+        "169.254.169.254.",
+        "\uff11\uff16\uff19.254.169.254",  # full-width digits, which IDNA reads
+        "169\u3002254.169.254",
     ],
 )
 def test_a_literal_counts_in_every_notation(host):
