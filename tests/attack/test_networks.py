@@ -145,7 +145,8 @@ def carried_out(
 ) -> tuple[bool, str]:
     """Carry a request out; return whether the service was reached, and what the builder printed."""
     document = {
-        "output": {"destinations": [f"{HERE}:9/app:1"], "skipPushPermissionCheck": True},
+        # It speaks no TLS, so that a push fails at once.
+        "output": {"destinations": [f"{HERE}:{servers.port}/app:1"], "skipPushPermissionCheck": True},
         "cache": {"enabled": False},
         "workDirectory": str(folder / "work"),
         **request,
