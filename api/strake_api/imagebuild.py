@@ -285,6 +285,8 @@ class ImageBuildSpec(Document):
     pod: BuilderPod | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+    suspend: bool = False
+    """Keep new runs from starting; one that goes on ends as it would. A change of it starts no run."""
 
     @property
     def runtime_class(self) -> str | None:

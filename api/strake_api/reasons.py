@@ -20,7 +20,7 @@ class ProgressReason(StrEnum):
     CLUSTER_UNAVAILABLE = "ClusterUnavailable"
     """The API server or a webhook of it fails; the operator tries again."""
     SUSPENDED = "Suspended"
-    """Its Job is suspended, for example by an external queue."""
+    """`spec.suspend` keeps it from starting, or its Job is suspended by an external queue."""
     POD_PENDING = "PodPending"
     """The builder pod exists and does not run yet."""
     FETCHING_SOURCE = "FetchingSource"
@@ -63,6 +63,8 @@ class FailureReason(StrEnum):
     """The node gave the builder pod up: pressure, drain or preemption."""
     CANCELLED = "Cancelled"
     """Somebody stopped the build."""
+    SUPERSEDED = "Superseded"
+    """A changed spec, or a rerun, took the place of a run that went on."""
     POLICY_DENIED = "PolicyDenied"
     """The platform's rules forbid this build."""
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password

@@ -27,7 +27,8 @@ from strake_operator.reconcile.decision import Decision, DropPod, StartRun, Stop
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
 from strake_operator.reconcile.refusal import foreign, refused, unavailable
-from strake_operator.status import is_finished, timestamp
+from strake_operator.reconcile.runs import ended, number_of
+from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -169,7 +170,7 @@ class Reconciler:
         )
 
     async def _report(self, build: Build, decision: Decision) -> None:
-        if decision.status != build.status:
+        if decision.status != build.status or build.oddities:
             await self._cluster.write_status(build, decision.status)
             await self._announce(build, decision.status)
 
@@ -204,7 +205,7 @@ class Reconciler:
             build.namespace,
             build.name,
             build.uid,
-            action.generation,
+            action.number,
             action.attempt,
             action.job,
             action.form,
@@ -244,20 +245,21 @@ class Reconciler:
             raise ForeignError(
                 f"Job {name} is there already, and Strake did not make it: somebody in namespace "
                 f"{build.namespace} took the name of this build's Job. Delete it, see who may create Jobs "
-                "there, then delete the ImageBuild and apply it again"
+                "there, then give the annotation strake.dev/rerun a new value"
             ) from error
 
     async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
         before = build.status
         moment = timestamp(self._clock())
-        if status.job and (status.job, status.observed_generation) != (
-            before.job,
-            before.observed_generation,
-        ):
+        for oddity in build.oddities:
+            message = f"somebody changed the status, which only the operator writes: {oddity}; left out"
+            logger.warning("ImageBuild %s/%s: %s", build.namespace, build.name, message)
+            await self._cluster.announce(build, "Warning", "StatusChanged", message, moment)
+        if status.job and status.job != before.job:
             await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
             for warning in status.warnings or ():
                 await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
-        if (status.phase, status.observed_generation) == (before.phase, before.observed_generation):
+        if (status.phase, number_of(status)) == (before.phase, number_of(before)):
             return
         if status.phase is Phase.SUCCEEDED:
             message = f"pushed {status.image} in {status.duration}"
@@ -277,6 +279,5 @@ def _started(status: ImageBuildStatus) -> str:
 
 
 def _ends(build: Build, decision: Decision) -> bool:
-    """Return whether a decision is that the generation ended."""
-    generation = build.generation
-    return is_finished(decision.status, generation) and not is_finished(build.status, generation)
+    """Return whether a decision is that the run ended."""
+    return ended(build.status, decision.status)

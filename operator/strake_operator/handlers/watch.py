@@ -15,7 +15,8 @@ import kopf
 from strake_api.models.document import GROUP, VERSION
 from strake_api.status import Phase
 from strake_operator.handlers.queue import Key, Queue
-from strake_operator.names import BUILD_ANNOTATION, UID_LABEL
+from strake_operator.names import BUILD_ANNOTATION, RERUN_ANNOTATION, UID_LABEL
+from strake_operator.reconcile.runs import kept_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,9 +83,13 @@ def register(
 
 
 def _ended(body: Mapping[str, Any]) -> bool:
+    """Return whether nothing is left to do for an ImageBuild: its run ended, and no other is asked for."""
     metadata, status = body["metadata"], body.get("status") or {}
     is_current = status.get("observedGeneration") == metadata.get("generation")
-    return is_current and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
+    asked = (metadata.get("annotations") or {}).get(RERUN_ANNOTATION)
+    handled = (status.get("lastHandled") or {}).get("rerun")
+    is_done = asked is None or kept_value(asked) == handled
+    return is_current and is_done and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
 
 
 def _add_owner(queue: Queue, body: Mapping[str, Any]) -> None:

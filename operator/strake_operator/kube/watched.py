@@ -17,9 +17,10 @@ from strake_operator.names import (
     CONTAINER,
     FORM_ANNOTATION,
     FORM_LABEL,
-    GENERATION_LABEL,
+    OLD_RUN_LABEL,
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
+    RUN_LABEL,
     UID_LABEL,
     is_pod_of,
     run_names,
@@ -38,7 +39,7 @@ Name = tuple[str, str]
 """Namespace and name."""
 
 _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
-_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL)
+_LABELS = (UID_LABEL, RUN_LABEL, OLD_RUN_LABEL, ATTEMPT_LABEL, FORM_LABEL)
 _ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION, REQUEST_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _ENDED = {"Succeeded", "Failed"}

@@ -35,6 +35,14 @@ class Build:
     deleting: bool
     spec: ImageBuildSpec | InvalidSpec
     status: ImageBuildStatus
+    rerun: str | None = None
+    """The value of the annotation that asks for a run."""
+    rerun_by: str | None = None
+    """The field manager that set it."""
+    cancel: str | None = None
+    """The value of the annotation that ends a run."""
+    oddities: tuple[str, ...] = ()
+    """What the status had that no operator writes; it is left out of `status`."""
 
     @property
     def runtime_class(self) -> str | None:
@@ -106,7 +114,8 @@ class BuilderRun:
     """A Job of a build, with what belongs to it."""
 
     job: str
-    generation: int
+    number: int
+    """Of the run that it is of."""
     attempt: int
     created: datetime
     deleting: bool
@@ -151,4 +160,4 @@ class Observation:
     bases: tuple[str, ...] = ()
     """The base images that a run's pod mounts as it begins."""
     strays: tuple[BuilderRun, ...] = ()
-    """Jobs with name and owner of a run of this generation that the operator is not known to have made."""
+    """Jobs with name and owner of a run of this number that the operator is not known to have made."""

@@ -13,6 +13,7 @@ from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
 from strake_operator.reconcile.experience import Lesson, shown_reason
 from strake_operator.reconcile.limits import seconds_since
 from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
+from strake_operator.reconcile.runs import begin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,7 +48,7 @@ def refused(
         now: The present.
         forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     lesson = lesson_of_refusal(seen.build, actions, message, settings)
     if lesson is not None:
         # It is the form of the pod that is refused, or its volumes: the next reconcile begins with another.
@@ -77,13 +78,13 @@ def refused(
 
 def foreign(seen: Observation, message: str, now: datetime) -> Decision:
     """Return how a run ends where an object of its name is there already that somebody else made."""
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     failure = BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 
 def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
     """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     words = f"the cluster cannot take the builder's objects at the moment: {message}"
     return Decision(moves.pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now), (), AGAIN_SECONDS)

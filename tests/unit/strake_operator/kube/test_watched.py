@@ -27,7 +27,7 @@ def job(name=RUN, uid="uid-1", **status):
             "ownerReferences": owner("ImageBuild", uid),
             "namespace": "team",
             "creationTimestamp": MOMENT,
-            "labels": {"strake.dev/uid": uid, "strake.dev/generation": "1", "strake.dev/attempt": "1"},
+            "labels": {"strake.dev/uid": uid, "strake.dev/run": "1", "strake.dev/attempt": "1"},
             "annotations": {"strake.dev/imagebuild": "hello", "other": "x" * 9000},
             "managedFields": ["x" * 9000],
         },
