@@ -55,6 +55,8 @@ class FailureReason(StrEnum):
     """A registry refused or lost the push for another reason."""
     TIMED_OUT = "TimedOut"
     """The build took longer than `spec.timeout`."""
+    QUEUE_TIMEOUT = "QueueTimeout"
+    """The run waited longer than `spec.queueTimeout`, and never started."""
     OUT_OF_MEMORY = "OutOfMemory"
     """The kernel killed the build at its memory limit."""
     OUT_OF_DISK = "OutOfDisk"

@@ -22,6 +22,7 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 class Phase(StrEnum):
     """One word for where the build stands."""
 
+    QUEUED = "Queued"
     PENDING = "Pending"
     FETCHING = "Fetching"
     PULLING = "Pulling"
@@ -140,6 +141,17 @@ class Trigger(StrEnum):
     """The annotation strake.dev/rerun got a new value."""
 
 
+class QueueStatus(TolerantDocument):
+    """The wait of a run that has not started."""
+
+    position: int | None = None
+    """Its place among all that wait, from 1, as it was when the operator looked last."""
+    since: Timestamp
+    """Since when it waits."""
+    reason: str | None = None
+    """What it waits for: ClusterLimit, NamespaceLimit or Quota."""
+
+
 class CurrentRun(TolerantDocument):
     """The run that the status is about."""
 
@@ -192,6 +204,8 @@ class ImageBuildStatus(TolerantDocument):
     last_handled: HandledRequests | None = None
     """The asks for a rerun and a cancel that were acted on."""
     phase: Phase | None = None
+    queue: QueueStatus | None = None
+    """The wait for a turn, before the run's Job is made."""
     image: str | None = None
     """`repository@digest` at the first destination: what to deploy. Kept while a newer run is under way."""
     digest: str | None = None

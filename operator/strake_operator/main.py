@@ -9,13 +9,15 @@ import sys
 
 import kopf
 
-from strake_operator.errors import OperatorError
+from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.queue import Queue
 from strake_operator.handlers.reconciler import Reconciler
+from strake_operator.handlers.slots import Slots
 from strake_operator.handlers.watch import register
-from strake_operator.kube.cluster import connect
+from strake_operator.kube.cluster import Cluster, connect
 from strake_operator.kube.watched import Watched
+from strake_operator.reconcile.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
 
@@ -23,11 +25,36 @@ PROGRESS_SECONDS = 1.0
 """How often a running build's progress is written, at most."""
 
 
+SETTLED_SECONDS = 120.0
+"""When the watches have brought all that was there at the start."""
+RETRY_SECONDS = 2.0
+"""How soon to ask an API server again that did not answer at the start."""
+
+
+async def _find_jobs(cluster: Cluster) -> None:
+    """See what goes on already, so that no more is started than may go on."""
+    while True:
+        try:
+            await cluster.find_jobs()
+        except ClusterError as error:
+            logging.getLogger(__name__).warning("%s; asking again in %.0f s", error, RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
+
+
+def _settle(watched: Watched, slots: Slots) -> None:
+    watched.settle()
+    slots.changed()
+
+
 async def serve(settings: Settings, registries: RegistriesSource, liveness: str) -> None:
     """Reconcile ImageBuilds until a signal stops the process."""
     watched = Watched()
     async with connect(watched) as cluster:
         follower = Follower(cluster.log_lines)
+        limits = Limits(settings.max_runs, settings.max_runs_per_namespace)
+        slots = Slots(lambda: limits, watched.running, lambda key: queue.add(key))  # noqa: PLW0108 - the queue comes later
         reconciler = Reconciler(
             cluster,
             follower,
@@ -35,11 +62,14 @@ async def serve(settings: Settings, registries: RegistriesSource, liveness: str)
             lambda key: queue.requeue_after(key, PROGRESS_SECONDS),
             registries=registries,
             watched=watched,
+            slots=slots,
         )
         queue = Queue(reconciler.reconcile, urgent=lambda key: watched.is_open(key.namespace, key.name))
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
-        register(registry, kopf_settings, queue, watched)
+        register(registry, kopf_settings, queue, watched, slots)
+        await _find_jobs(cluster)
+        asyncio.get_running_loop().call_later(SETTLED_SECONDS, _settle, watched, slots)
         async with queue.running():
             try:
                 await kopf.operator(

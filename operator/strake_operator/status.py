@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from strake_api.result import BuildSucceeded
-    from strake_api.status import CurrentRun
+    from strake_api.status import CurrentRun, QueueStatus
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -178,6 +178,19 @@ def pending(
     return under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
 
 
+def queued(
+    status: ImageBuildStatus,
+    waits: QueueStatus,
+    reason: ProgressReason,
+    message: str,
+    now: datetime,
+) -> ImageBuildStatus:
+    """Return the status of a run that waits for its turn."""
+    phase = Phase.QUEUED if reason is ProgressReason.QUEUED else Phase.PENDING
+    changed = under_way(status, phase=phase, reason=reason, message=message, now=now)
+    return changed.model_copy(update={"queue": waits})
+
+
 def blocked(status: ImageBuildStatus, reason: FailureReason, message: str, now: datetime) -> ImageBuildStatus:
     """Return the status of a run that something keeps from starting, and since when."""
     same = any(each.type == ConditionType.READY and each.reason == reason for each in status.conditions)
@@ -283,6 +296,7 @@ def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
         "completion_time": timestamp(ended),
         "duration": duration,
         "progress": None,
+        "queue": None,
         "blocked_since": None,
         "next_attempt_time": None,
     }

@@ -18,9 +18,11 @@ from strake_operator.errors import (
     RefusedError,
 )
 from strake_operator.handlers.experience import Experience
+from strake_operator.handlers.slots import Slots
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
+from strake_operator.reconcile.admit import ADMITTED, NO_LIMITS
 from strake_operator.reconcile.bases import base_volumes
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
@@ -28,6 +30,7 @@ from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
 from strake_operator.reconcile.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.runs import ended, number_of
+from strake_operator.reconcile.starting import may_start, waiting
 from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
@@ -62,9 +65,10 @@ class Reconciler:
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
+        slots: The places of runs; without them there is no limit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that surrounds a build
         self,
         cluster: Cluster,
         follower: Follower,
@@ -74,6 +78,7 @@ class Reconciler:
         *,
         registries: RegistriesSource | None = None,
         watched: Watched | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._cluster = cluster
         self._follower = follower
@@ -82,6 +87,7 @@ class Reconciler:
         self._clock = clock
         self._registries = registries
         self._watched = watched
+        self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
         self._experience = Experience(settings.isolation)
         self._made: dict[Key, dict[str, CreatedObjects]] = {}
 
@@ -91,12 +97,28 @@ class Reconciler:
         Raises:
             ClusterError: The API server did not do what was asked; requeue it.
         """
+        build: Build | None = None
         try:
             build = await self._cluster.build(key.namespace, key.name)
-        except NotFoundError:
-            self._made.pop(key, None)
-            return None
+            return await self._reconcile(key, build)
+        except Exception as error:
+            # Who is at its turn and in trouble with the API server keeps nobody else from starting.
+            self._slots.leaves(key)
+            if isinstance(error, NotFoundError) and build is None:
+                self._made.pop(key, None)
+                return None
+            raise
+        finally:
+            self._slots.release(key)
+
+    async def _reconcile(self, key: Key, build: Build) -> float | None:
         seen, decision = await self._decide(key, build)
+        if any(isinstance(action, StartRun) for action in decision.actions):
+            self._slots.take(key)
+        elif decision.status.phase is Phase.QUEUED:
+            self._slots.waits(waiting(build, self._clock()))
+        else:
+            self._slots.leaves(key)
         self._note(decision)
         if decision.status_first:
             await self._report(build, decision)
@@ -155,8 +177,11 @@ class Reconciler:
         begins = self._experience.beginning(build.namespace, build.runtime_class, now)
         refused = self._experience.refused_bases(build.namespace, now)
         bases = base_volumes(build.status, self._settings, refused)
+        place = self._slots.place(waiting(build, now)) if may_start(build, runs) else ADMITTED
         if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(build, runs, progress, beginning=begins, bases=bases, strays=strays)
+            return Observation(
+                build, runs, progress, beginning=begins, bases=bases, place=place, strays=strays
+            )
         destinations = build.spec.output.destinations
         return Observation(
             build,
@@ -166,6 +191,7 @@ class Reconciler:
             rivals=self._watched.rivals(build, destinations),
             beginning=begins,
             bases=bases,
+            place=place,
             strays=strays,
         )
 
@@ -231,6 +257,8 @@ class Reconciler:
             with contextlib.suppress(ClusterError):
                 await self._cluster.delete_run(build.namespace, action.job, None, request_uid)
             raise
+        if self._watched is not None:
+            self._watched.job(_as_created(job, job_uid, self._clock()))
         made = self._made.setdefault(key, {})
         made[action.job] = CreatedObjects(job=job_uid, request=request_uid)
 
@@ -269,6 +297,11 @@ class Reconciler:
             await self._cluster.announce(
                 build, "Warning", status.failure.reason, status.failure.message + where, moment
             )
+
+
+def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
+    """Return a Job as the watches are about to tell of it: it has its place from now on."""
+    return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
 
 
 def _started(status: ImageBuildStatus) -> str:

@@ -21,6 +21,7 @@ from strake_operator.reconcile.runs import kept_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_operator.handlers.slots import Slots
     from strake_operator.kube.watched import Watched
 
 CHUNK = 100
@@ -31,7 +32,11 @@ _TERMINAL = {Phase.SUCCEEDED, Phase.FAILED}
 
 
 def register(
-    registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, queue: Queue, watched: Watched
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    queue: Queue,
+    watched: Watched,
+    slots: Slots,
 ) -> None:
     """Have kopf watch ImageBuilds, the Jobs and pods that the operator made, and warnings about them."""
     settings.posting.enabled = False
@@ -64,11 +69,13 @@ def register(
         output = (body.get("spec") or {}).get("output") or {}
         destinations = None if gone else tuple(output.get("destinations") or ())
         watched.build(namespace or "", name, destinations, ended=_ended(body))
+        slots.changed()
         queue.add(Key(namespace or "", name))
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.job(event["object"], gone=event["type"] == _DELETED)
+        slots.changed()
         _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)

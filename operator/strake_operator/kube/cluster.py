@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PLURAL = "imagebuilds"
 _REQUEST_SECONDS = 30.0
+_PAGE = 200
 _LONGEST_LINE = 1 << 20
 # A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
 LOG_SECONDS = 1800.0
@@ -107,6 +108,23 @@ class Cluster:
         problems = self._watched.problems
         found = [read_run(job, pods, build, problems(build.namespace, job, pods)) for job in jobs]
         return tuple(run for run in found if run is not None)
+
+    async def find_jobs(self) -> None:
+        """See which Jobs of builds go on, in all namespaces: before the watches tell, nothing may start.
+
+        Raises:
+            ClusterError: The API server does not answer.
+        """
+        more: Any = {}
+        while True:
+            with _api_errors("reading the Jobs of all builds"):
+                answer = await self._jobs.list_job_for_all_namespaces(
+                    label_selector=UID_LABEL, limit=_PAGE, _request_timeout=_REQUEST_SECONDS, **more
+                )
+            self._watched.found_at_start(self._api.sanitize_for_serialization(answer.items))  # type: ignore[no-untyped-call] # the library's
+            if not (following := answer.metadata and answer.metadata._continue):  # noqa: SLF001 - the library's name for it
+                return
+            more = {"_continue": following}
 
     async def check_predecessors(self, build: Build) -> None:
         """See which pods of a deleted ImageBuild of this name are there: a watch may miss their end."""

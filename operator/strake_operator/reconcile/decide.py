@@ -130,6 +130,7 @@ def _of_run(
             "attempts": run.attempt,
             "start_time": status.start_time or moves.timestamp(run.created),
             "next_attempt_time": None,
+            "queue": None,
             "isolation": isolation,
             "created": CreatedObjects(job=run.uid, request=run.request) if run.uid else status.created,
         }

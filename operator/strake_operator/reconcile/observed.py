@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
+from strake_operator.reconcile.admit import ADMITTED, Place
 from strake_operator.reconcile.experience import STRICTEST, Beginning
 
 if TYPE_CHECKING:
@@ -159,5 +160,7 @@ class Observation:
     """The form that a run begins with, from what the runs before it were given."""
     bases: tuple[str, ...] = ()
     """The base images that a run's pod mounts as it begins."""
+    place: Place = ADMITTED
+    """Whether a run may start now, as far as others go on or wait."""
     strays: tuple[BuilderRun, ...] = ()
     """Jobs with name and owner of a run of this number that the operator is not known to have made."""
