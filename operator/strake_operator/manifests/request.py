@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from strake_api.conversion import build_request
-from strake_api.request import Registries
+from strake_api.request import Networks, Registries
 from strake_operator.default_cache import cache_repository
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
@@ -48,7 +48,12 @@ def request_for(
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
     return request.model_copy(
-        update={"args": args, "ca": settings.registries.ca, "base_volumes": requested_volumes(bases)}
+        update={
+            "args": args,
+            "ca": settings.registries.ca,
+            "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
+            "base_volumes": requested_volumes(bases),
+        }
     )
 
 
