@@ -36,10 +36,11 @@ RETRY_SECONDS = 2.0
 """How soon to ask an API server again that did not answer at the start."""
 
 
-async def _find_jobs(cluster: Cluster) -> None:
-    """See what goes on already, so that no more is started than may go on."""
+async def _look_around(cluster: Cluster) -> None:
+    """See what goes on already and which policies hold, so that no more is started than may be."""
     while True:
         try:
+            await cluster.find_policies()
             await cluster.find_jobs()
         except ClusterError as error:
             logging.getLogger(__name__).warning("%s; asking again in %.0f s", error, RETRY_SECONDS)
@@ -65,8 +66,11 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
         connect(watched, work.requests(), runs) as cluster,
     ):
         follower = Follower(cluster.log_lines)
-        limits = Limits(settings.max_runs, settings.max_runs_per_namespace)
-        slots = Slots(lambda: limits, watched.running, lambda key: queue.add(key))  # noqa: PLW0108 - the queue comes later
+
+        def limits() -> Limits:
+            return Limits(settings.max_runs, settings.max_runs_per_namespace, watched.policies.runs())
+
+        slots = Slots(limits, watched.running, lambda key: queue.add(key))  # noqa: PLW0108 - the queue comes later
         reconciler = Reconciler(
             cluster,
             follower,
@@ -86,7 +90,7 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
         register(registry, kopf_settings, queue, watched, slots)
-        await _find_jobs(cluster)
+        await _look_around(cluster)
         asyncio.get_running_loop().call_later(SETTLED_SECONDS, _settle, watched, slots)
         async with queue.running():
             try:

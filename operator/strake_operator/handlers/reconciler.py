@@ -19,6 +19,7 @@ from strake_operator.errors import (
 )
 from strake_operator.handlers.experience import Experience
 from strake_operator.handlers.slots import Slots
+from strake_operator.kube.policies import Policies
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
@@ -28,6 +29,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
+from strake_operator.reconcile.policy import denial, effective
 from strake_operator.reconcile.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.runs import ended, number_of
 from strake_operator.reconcile.starting import may_start, waiting
@@ -88,6 +90,7 @@ class Reconciler:
         self._registries = registries
         self._watched = watched
         self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
+        self._policies = Policies() if watched is None else watched.policies
         self._experience = Experience(settings.isolation)
         self._made: dict[Key, dict[str, CreatedObjects]] = {}
 
@@ -100,6 +103,8 @@ class Reconciler:
         build: Build | None = None
         try:
             build = await self._cluster.build(key.namespace, key.name)
+            if not self._policies.knows(key.namespace):
+                self._policies.namespace(await self._cluster.namespace(key.namespace))
             return await self._reconcile(key, build)
         except Exception as error:
             # Who is at its turn and in trouble with the API server keeps nobody else from starting.
@@ -151,9 +156,8 @@ class Reconciler:
 
     def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
         """Return what to do where the API server refuses the objects of a run."""
-        refusal = refused(
-            seen, decision.actions, str(error), self._settings, self._clock(), forbidden=error.forbidden
-        )
+        settings, now = self._settings_of(seen.build), self._clock()
+        refusal = refused(seen, decision.actions, str(error), settings, now, forbidden=error.forbidden)
         self._note(refusal)
         return refusal
 
@@ -161,39 +165,50 @@ class Reconciler:
         """Decide from what the watches know, and again from a fresh read where it is for good."""
         if self._watched is not None:
             seen = self._observe(key, build, self._watched.runs(build))
-            decision = decide(seen, self._settings, self._clock())
+            decision = decide(seen, self._settings_of(build), self._clock())
             if seen.predecessors and not seen.runs:
                 await self._cluster.check_predecessors(build)
             elif not decision.actions and not _ends(build, decision):
                 return seen, decision
         seen = self._observe(key, build, await self._cluster.runs(build))
-        return seen, decide(seen, self._settings, self._clock())
+        return seen, decide(seen, self._settings_of(build), self._clock())
 
     def _observe(self, key: Key, build: Build, found: tuple[BuilderRun, ...]) -> Observation:
         made = {each.job for each in self._made.get(key, {}).values()}
         runs, strays = sort_out(found, build, made)
         progress = self._follow(key, build, runs)
         now = self._clock()
-        begins = self._experience.beginning(build.namespace, build.runtime_class, now)
+        allowed = self._settings_of(build).isolation
+        begins = self._experience.beginning(build.namespace, build.runtime_class, now, allowed)
         refused = self._experience.refused_bases(build.namespace, now)
         bases = base_volumes(build.status, self._settings, refused)
-        place = self._slots.place(waiting(build, now)) if may_start(build, runs) else ADMITTED
-        if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(
-                build, runs, progress, beginning=begins, bases=bases, place=place, strays=strays
-            )
-        destinations = build.spec.output.destinations
-        return Observation(
+        place, denied = ADMITTED, None
+        if may_start(build, runs):
+            place = self._slots.place(waiting(build, now))
+            denied = self._denial(build)
+        seen = Observation(
             build,
             runs,
             progress,
-            predecessors=self._watched.predecessors(build),
-            rivals=self._watched.rivals(build, destinations),
             beginning=begins,
             bases=bases,
+            denial=denied,
             place=place,
             strays=strays,
         )
+        if self._watched is None or isinstance(build.spec, InvalidSpec):
+            return seen
+        rivals = self._watched.rivals(build, build.spec.output.destinations)
+        return replace(seen, predecessors=self._watched.predecessors(build), rivals=rivals)
+
+    def _settings_of(self, build: Build) -> Settings:
+        """Return the platform's settings as the policies of a build's namespace change them."""
+        return effective(self._settings, self._policies.of(build.namespace))
+
+    def _denial(self, build: Build) -> str | None:
+        if isinstance(build.spec, InvalidSpec):
+            return None
+        return denial(build.spec, build.namespace, self._policies.of(build.namespace))
 
     async def _report(self, build: Build, decision: Decision) -> None:
         if decision.status != build.status or build.oddities:
@@ -241,7 +256,7 @@ class Reconciler:
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
-        settings = self._settings
+        settings = self._settings_of(build)
         if self._registries is not None:
             settings = replace(settings, registries=self._registries.current())
         try:

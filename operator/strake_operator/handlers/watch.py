@@ -72,6 +72,15 @@ def register(
         slots.changed()
         queue.add(Key(namespace or "", name))
 
+    @kopf.on.event(GROUP, VERSION, "buildpolicies", registry=registry)
+    def policy_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.policies.policy(event["object"], gone=event["type"] == _DELETED)
+        slots.changed()
+
+    @kopf.on.event("", "v1", "namespaces", registry=registry)
+    def namespace_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.policies.namespace(event["object"], gone=event["type"] == _DELETED)
+
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
     def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.job(event["object"], gone=event["type"] == _DELETED)

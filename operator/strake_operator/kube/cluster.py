@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from strake_operator.reconcile.observed import Build, BuilderRun
 
 PLURAL = "imagebuilds"
+POLICIES = "buildpolicies"
 _REQUEST_SECONDS = 30.0
 _PAGE = 200
 _LONGEST_LINE = 1 << 20
@@ -125,6 +126,34 @@ class Cluster:
             if not (following := answer.metadata and answer.metadata._continue):  # noqa: SLF001 - the library's name for it
                 return
             more = {"_continue": following}
+
+    async def find_policies(self) -> None:
+        """See which BuildPolicies and namespaces there are, before a build starts that they may forbid.
+
+        Raises:
+            ClusterError: The API server does not answer.
+        """
+        with _api_errors("reading the BuildPolicies"):
+            found: Any = await self._builds.list_cluster_custom_object(
+                GROUP, VERSION, POLICIES, _request_timeout=_REQUEST_SECONDS
+            )
+        with _api_errors("reading the namespaces"):
+            answer = await self._core.list_namespace(_request_timeout=_REQUEST_SECONDS)
+        for namespace in self._api.sanitize_for_serialization(answer.items):  # type: ignore[no-untyped-call] # the library's
+            self._watched.policies.namespace(namespace)
+        for policy in found["items"]:
+            self._watched.policies.policy(policy)
+
+    async def namespace(self, name: str) -> Object:
+        """Return a namespace, of which no watch has told yet.
+
+        Raises:
+            NotFoundError: It is gone.
+        """
+        with _api_errors(f"reading namespace {name}"):
+            answer = await self._core.read_namespace(name, _request_timeout=_REQUEST_SECONDS)
+        body: Object = self._api.sanitize_for_serialization(answer)  # type: ignore[no-untyped-call] # the library's
+        return body
 
     async def check_predecessors(self, build: Build) -> None:
         """See which pods of a deleted ImageBuild of this name are there: a watch may miss their end."""

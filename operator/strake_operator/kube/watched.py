@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from strake_operator.kube.owners import controller
+from strake_operator.kube.policies import Policies
 from strake_operator.kube.reading import is_pod, moment, read_pod, read_run
 from strake_operator.names import (
     ATTEMPT_LABEL,
@@ -73,6 +74,7 @@ class Watched:
     """Jobs, pods, warnings and destinations, as the watches know them."""
 
     def __init__(self) -> None:
+        self.policies = Policies()
         self._jobs: dict[Name, dict[str, Object]] = {}
         self._pods: dict[Name, dict[str, Object]] = {}
         self._problems: dict[Name, dict[str, Problem]] = {}

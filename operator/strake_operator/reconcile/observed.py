@@ -160,6 +160,8 @@ class Observation:
     """The form that a run begins with, from what the runs before it were given."""
     bases: tuple[str, ...] = ()
     """The base images that a run's pod mounts as it begins."""
+    denial: str | None = None
+    """What a BuildPolicy forbids of the build."""
     place: Place = ADMITTED
     """Whether a run may start now, as far as others go on or wait."""
     strays: tuple[BuilderRun, ...] = ()

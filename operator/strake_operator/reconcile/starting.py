@@ -101,6 +101,9 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
         words = "spec.suspend is true: nothing starts before it is false"
         suspended = moves.pending(status, ProgressReason.SUSPENDED, words, now)
         return Decision(suspended.model_copy(update={"queue": None}))
+    if seen.denial is not None:
+        refusal = BuildFailed(reason=FailureReason.POLICY_DENIED, message=seen.denial)
+        return Decision(moves.failed(status, refusal, now, now))
     late = queue_timeout(build.spec, status, now) if isinstance(build.spec, ImageBuildSpec) else None
     if late is not None:
         return late
