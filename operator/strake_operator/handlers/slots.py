@@ -60,8 +60,8 @@ class Slots:
             limit = limits.of(one.namespace)
             words = f"{counts[one.namespace]} of {limit} runs of namespace {one.namespace} go on"
             return self._queued(key, "NamespaceLimit", words)
-        rivals = [one, *(each for other, each in self._waiting.items() if other != key)]
-        if limits.free(counts) is None or one in admit(rivals, counts, limits, self._served):
+        free = limits.free(counts)
+        if free is None or (free and one in admit(self._with(key, one), counts, limits, self._served)):
             return ADMITTED
         words = f"{len(going)} of {limits.cluster} runs of the cluster go on"
         if len(going) < (limits.cluster or 0):
@@ -104,6 +104,9 @@ class Slots:
 
     def _going(self) -> set[Key]:
         return {Key(*name) for name in self._running()} | self._reserved
+
+    def _with(self, key: Key, one: Waiting) -> list[Waiting]:
+        return [one, *(each for other, each in self._waiting.items() if other != key)]
 
     def _queued(self, key: Key, limit: str, words: str) -> Place:
         now = asyncio.get_running_loop().time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from strake_operator.kube.reading import Object
     from strake_operator.kube.watched import Watched
     from strake_operator.reconcile.observed import Build, BuilderRun
+
+logger = logging.getLogger(__name__)
 
 PLURAL = "imagebuilds"
 POLICIES = "buildpolicies"
@@ -111,11 +114,7 @@ class Cluster:
         return tuple(run for run in found if run is not None)
 
     async def find_jobs(self) -> None:
-        """See which Jobs of builds go on, in all namespaces: before the watches tell, nothing may start.
-
-        Raises:
-            ClusterError: The API server does not answer.
-        """
+        """See which Jobs of builds go on, in all namespaces: before the watches tell, nothing may start."""
         more: Any = {}
         while True:
             with _api_errors("reading the Jobs of all builds"):
@@ -128,15 +127,16 @@ class Cluster:
             more = {"_continue": following}
 
     async def find_policies(self) -> None:
-        """See which BuildPolicies and namespaces there are, before a build starts that they may forbid.
-
-        Raises:
-            ClusterError: The API server does not answer.
-        """
-        with _api_errors("reading the BuildPolicies"):
-            found: Any = await self._builds.list_cluster_custom_object(
-                GROUP, VERSION, POLICIES, _request_timeout=_REQUEST_SECONDS
-            )
+        """See which BuildPolicies and namespaces there are, before a build starts that they may forbid."""
+        found: Any = {"items": ()}
+        try:
+            with _api_errors("reading the BuildPolicies"):
+                found = await self._builds.list_cluster_custom_object(
+                    GROUP, VERSION, POLICIES, _request_timeout=_REQUEST_SECONDS
+                )
+        except NotFoundError:
+            # Without the definition nobody has written one.
+            logger.warning("this cluster knows no BuildPolicy: apply crds/ to have policies")
         with _api_errors("reading the namespaces"):
             answer = await self._core.list_namespace(_request_timeout=_REQUEST_SECONDS)
         for namespace in self._api.sanitize_for_serialization(answer.items):  # type: ignore[no-untyped-call] # the library's
