@@ -1,7 +1,8 @@
 """kopf's event handlers: whatever changes, its build is reconciled.
 
 Event handlers keep no state on the objects (no annotations, no finalizers): a deleted ImageBuild goes
-at once, whether the operator runs or not.
+at once, whether the operator runs or not. They are coroutines, though they wait for nothing: kopf runs plain
+functions in threads, and queue and places belong to the event loop.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def register(
         return dataclasses.replace(account, server=f"https://{bracketed}:{port}")
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
-    def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
+    async def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
         body, gone = event["object"], event["type"] == _DELETED
         output = (body.get("spec") or {}).get("output") or {}
         destinations = None if gone else tuple(output.get("destinations") or ())
@@ -73,27 +74,27 @@ def register(
         queue.add(Key(namespace or "", name))
 
     @kopf.on.event(GROUP, VERSION, "buildpolicies", registry=registry)
-    def policy_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def policy_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.policies.policy(event["object"], gone=event["type"] == _DELETED)
         slots.changed()
 
     @kopf.on.event("", "v1", "namespaces", registry=registry)
-    def namespace_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def namespace_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.policies.namespace(event["object"], gone=event["type"] == _DELETED)
 
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.job(event["object"], gone=event["type"] == _DELETED)
         slots.changed()
         _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)
-    def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.pod(event["object"], gone=event["type"] == _DELETED)
         _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "events", registry=registry)
-    def warned(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def warned(*, event: Mapping[str, Any], **_: Any) -> None:
         if (owner := watched.warning(event["object"], gone=event["type"] == _DELETED)) is not None:
             queue.add(Key(*owner))
 
