@@ -1,4 +1,4 @@
-"""Whoever waits starts, whatever the others do: within the limits, in turn, and no namespace starves."""
+"""Who waits starts, whatever the others do: within the limits, in turn, and no namespace starves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statuses that no operator writes: what is left of them, and what is said."""
+"""Statuses that no operator writes: what is left of them, and what is told."""
 
 from __future__ import annotations
 

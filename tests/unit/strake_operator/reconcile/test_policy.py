@@ -95,12 +95,12 @@ def inline(name):
     ],
 )  # fmt: skip
 def test_what_is_forbidden(fields, changes, words):
-    said = denial(spec(**changes), "team", [policy(**fields)])
+    told = denial(spec(**changes), "team", [policy(**fields)])
     if words is None:
-        assert said is None
+        assert told is None
     else:
-        assert present(said).startswith("BuildPolicy strict forbids ")
-        assert words in present(said)
+        assert present(told).startswith("BuildPolicy strict forbids ")
+        assert words in present(told)
 
 
 def test_all_policies_hold_and_the_one_that_forbids_is_named():
@@ -110,8 +110,8 @@ def test_all_policies_hold_and_the_one_that_forbids_is_named():
 
 
 def test_one_that_cannot_be_read_forbids_everything():
-    said = denial(spec(), "team", [Policy("odd", None, "spec.maxRuns: too many")])
-    assert said == "BuildPolicy odd cannot be read, so nothing is allowed: spec.maxRuns: too many"
+    told = denial(spec(), "team", [Policy("odd", None, "spec.maxRuns: too many")])
+    assert told == "BuildPolicy odd cannot be read, so nothing is allowed: spec.maxRuns: too many"
 
 
 def test_secrets_are_found_in_fields_that_nobody_knows_yet():
