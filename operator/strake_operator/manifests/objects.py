@@ -19,7 +19,7 @@ class RunIdentity:
     namespace: str
     build: str
     uid: str
-    generation: int
+    number: int
     attempt: int
     job: str
     form: PodForm = PodForm.NESTED
@@ -36,7 +36,7 @@ class RunIdentity:
             "app.kubernetes.io/name": "strake-builder",
             "app.kubernetes.io/managed-by": "strake",
             names.UID_LABEL: self.uid,
-            names.GENERATION_LABEL: str(self.generation),
+            names.RUN_LABEL: str(self.number),
             names.ATTEMPT_LABEL: str(self.attempt),
             names.FORM_LABEL: str(self.form),
         }
