@@ -69,6 +69,7 @@ def build_request(
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
+        host_aliases=(spec.pod and spec.pod.host_aliases) or (),
     )
 
 

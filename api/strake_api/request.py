@@ -13,8 +13,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from strake_api.models.document import Document
+from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
+from strake_api.models.host_alias import HostAlias
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
 
@@ -172,6 +173,10 @@ class BuildRequest(Document):
     cache: Cache = Cache()
     base_volumes: tuple[BaseVolume, ...] = ()
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
+    host_aliases: tuple[HostAlias, ...] = ()
+    """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
+    warnings: tuple[ShownText, ...] = ()
+    """What the maker of the request wants to be told with the result, before all other warnings."""
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None

@@ -86,6 +86,8 @@ class Build:
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
+        for warning in self._request.warnings:
+            self._reporter.warn(warning)
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from strake_api.conversion import build_request
 from strake_api.request import Registries
 from strake_operator.default_cache import cache_repository
+from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
 from strake_operator.manifests.source import fetched_directory
+from strake_operator.manifests.workspace import unused_workspace
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def request_for(
-    spec: ImageBuildSpec, namespace: str, settings: Settings, bases: tuple[str, ...] = ()
+    spec: ImageBuildSpec,
+    namespace: str,
+    settings: Settings,
+    bases: tuple[str, ...] = (),
+    form: PodForm = PodForm.NESTED,
 ) -> BuildRequest:
     """Return the request of a spec, with the paths where the pod mounts things.
 
@@ -31,7 +37,9 @@ def request_for(
         namespace: The build's.
         settings: The platform's settings.
         bases: The base images that the pod mounts.
+        form: The pod's.
     """
+    own_names = spec.pod is not None and spec.pod.resolves_names
     request = build_request(
         spec,
         config_map_directory=paths.CONTEXT_DIRECTORY,
@@ -43,18 +51,28 @@ def request_for(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
             pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
             gateway=paths.GATEWAY_SOCKET if needs_gateway(spec, settings) else None,
-            hosts=requested_hosts(settings.registries),
+            hosts=requested_hosts(settings.registries, own_names=own_names),
         ),
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
     return request.model_copy(
-        update={"args": args, "ca": settings.registries.ca, "base_volumes": requested_volumes(bases)}
+        update={
+            "args": args,
+            "ca": settings.registries.ca,
+            "base_volumes": requested_volumes(bases),
+            "warnings": (*request.warnings, *unused_workspace(spec, form)),
+        }
     )
 
 
 def request_digest(request: BuildRequest) -> str:
     """Return the digest of a request as its ConfigMap carries it."""
     return f"sha256:{hashlib.sha256(request.to_json().encode()).hexdigest()}"
+
+
+def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
+    """Return the request that a run's ConfigMap carries, and whose digest its Job names."""
+    return request_for(spec, run.namespace, settings, run.bases, run.form)
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
@@ -64,5 +82,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {paths.REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
+        "data": {paths.REQUEST_FILE: request_of_run(run, spec, settings).to_json()},
     }

@@ -8,10 +8,11 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import assert_never
 
+from strake_api.models.host_alias import HostAlias
 from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import (
     BindMount,
@@ -46,14 +47,21 @@ class MountMaker:
         inputs: secrets and agent sockets.
         cache_directory: where cache mounts outlive the build; None keeps them in the workspace.
         origins: opens stages, images and the context.
+        aliases: what steps find in /etc/hosts besides their own name.
     """
 
     def __init__(
-        self, workspace: Workspace, inputs: RunInputs, cache_directory: str | None, origins: FileOrigins
+        self,
+        workspace: Workspace,
+        inputs: RunInputs,
+        cache_directory: str | None,
+        origins: FileOrigins,
+        aliases: Iterable[HostAlias] = (),
     ) -> None:
         self._workspace = workspace
         self._inputs = inputs
         self._origins = origins
+        self._aliases = "".join(f"{each.ip}\t{' '.join(each.hostnames)}\n" for each in aliases)
         self._caches = os.path.join(cache_directory or workspace.path, "mounts")
         os.makedirs(self._caches, mode=0o700, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
@@ -93,7 +101,7 @@ class MountMaker:
             resolv = file.read()
         files = {
             "resolv.conf": resolv,
-            "hosts": f"{_HOSTS}127.0.1.1\t{HOSTNAME}\n",
+            "hosts": f"{_HOSTS}127.0.1.1\t{HOSTNAME}\n{self._aliases}",
             "hostname": f"{HOSTNAME}\n",
         }
         for name, content in files.items():
