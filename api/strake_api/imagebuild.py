@@ -16,12 +16,13 @@ from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked
-from strake_api.request import BuildArg
+from strake_api.spec.arguments import Arguments
 from strake_api.spec.named import LocalReference
 from strake_api.spec.output import ImageOutput
 from strake_api.spec.paths import inside
 from strake_api.spec.pod import BuilderPod
 from strake_api.spec.resources import Resources
+from strake_api.spec.run_secrets import RunKeys, RunSecrets
 from strake_api.spec.source import Source
 from strake_api.values.duration import DurationText, parse_duration
 from strake_api.values.object_name import Name
@@ -33,8 +34,8 @@ INLINE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
     lambda spec: spec.source.inline is None or spec.dockerfile in spec.source.inline,
 )
 EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
-    "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || arg.value == ''"
-    f" || arg.value.matches('{EPOCH_PATTERN}'))",
+    "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || !has(arg.value)"
+    f" || arg.value == '' || arg.value.matches('{EPOCH_PATTERN}'))",
     "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970",
     lambda spec: all(
         arg.name != "SOURCE_DATE_EPOCH" or not arg.value or re.fullmatch(EPOCH_PATTERN, arg.value, re.ASCII)
@@ -69,14 +70,12 @@ class ImageBuildSpec(Document):
     """The stage to build; the last one where it is not given."""
     # Of a map the API server says in its own words that it is no array: CEL sees a field only with a type,
     # and without one pruning, merging by name and `kubectl explain` are gone.
-    args: Annotated[
-        tuple[BuildArg, ...],
-        Field(
-            max_length=128,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
-    ] = ()
+    args: Arguments = ()
     """Values for the Dockerfile's ARGs. They show in the image's history: never put a secret here."""
+    secrets: RunSecrets = ()
+    """Secrets for RUN --mount=type=secret, which no layer and no history keeps."""
+    ssh: RunKeys = ()
+    """SSH keys for RUN --mount=type=ssh, which sees an agent and not the key."""
     platform: PlatformText | None = None
     """What the image is for, as linux/arm64; the platform of the node that builds where it is not given."""
     output: ImageOutput

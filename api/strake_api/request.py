@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
@@ -86,19 +86,39 @@ class Source(Document):
         return chosen
 
 
+def _no_null(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it contains a null character, which no environment can hold")
+    return value
+
+
+ARGUMENT_LIMIT = 8192
+"""Characters of an argument's value."""
+ArgumentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
+ArgumentValue = Annotated[str, Field(max_length=ARGUMENT_LIMIT), AfterValidator(_no_null)]
+
+
 class BuildArg(Document):
     """A value for an ARG of the Dockerfile. It ends up in the image's history: never a secret."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
-    value: Annotated[str, Field(max_length=8192)] = ""
+    name: ArgumentName
+    value: ArgumentValue = ""
+    file: str | None = None
+    """An absolute path: the file's content is the value, which the document does not hold."""
 
     @model_validator(mode="after")
-    def _no_null(self) -> Self:
-        if "\0" in self.value:
-            raise ValueError(
-                f"the value of {self.name} contains a null character, which no environment can hold"
-            )
+    def _one_value(self) -> Self:
+        if self.file is not None and self.value:
+            raise ValueError(f"the argument {self.name} has a value and a file: drop one of the two")
         return self
+
+
+class MountedFile(Document):
+    """What RUN may use under a name, in a file that the builder reads when it starts."""
+
+    id: str
+    path: str
+    """An absolute path."""
 
 
 class Output(ImageForm):
@@ -164,6 +184,10 @@ class BuildRequest(Document):
     target: str | None = None
     """The stage to build; the last one where it is not given."""
     args: tuple[BuildArg, ...] = ()
+    secrets: tuple[MountedFile, ...] = ()
+    """For `RUN --mount=type=secret`. The document holds none of their content."""
+    ssh: tuple[MountedFile, ...] = ()
+    """Private keys, in OpenSSH's or PEM form and without a passphrase, for `RUN --mount=type=ssh`."""
     platform: str | None = None
     """`os/arch[/variant]`; the builder's own where it is not given."""
     output: Output
@@ -219,6 +243,9 @@ class BuildRequest(Document):
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
+        paths |= {f"args[{each.name}].file": each.file for each in self.args}
+        paths |= {f"secrets[{each.id}].path": each.path for each in self.secrets}
+        paths |= {f"ssh[{each.id}].path": each.path for each in self.ssh}
         paths |= {f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)}
         for name, path in paths.items():
             if path is not None and not PurePosixPath(path).is_absolute():

@@ -19,6 +19,7 @@ from strake_operator.manifests.gateway import (
     needs_gateway,
     socket_mount,
 )
+from strake_operator.manifests.given import given_volumes
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.placement import name_resolution, placement
@@ -95,6 +96,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
     source, source_mounts = source_volumes(spec, settings)
+    given, given_mounts = given_volumes(spec)
     request = [f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}", f"--request-digest={digest}"]
     if needs_gateway(spec, settings):
         mounts.append(socket_mount())
@@ -127,10 +129,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": [*mounts, *base_mounts, *source_mounts],
+                "volumeMounts": [*mounts, *base_mounts, *source_mounts, *given_mounts],
             }
         ],
-        "volumes": [*volumes, *bases, *source, *gateway_volumes(spec, settings)],
+        "volumes": [*volumes, *bases, *source, *given, *gateway_volumes(spec, settings)],
     }
 
 

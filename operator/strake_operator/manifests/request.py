@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from strake_api.conversion import build_request
+from strake_api.conversion import MountedPaths, build_request
 from strake_api.request import Registries
 from strake_operator.default_cache import cache_repository
 from strake_operator.isolation import PodForm
@@ -42,9 +42,12 @@ def request_for(
     own_names = spec.pod is not None and spec.pod.resolves_names
     request = build_request(
         spec,
-        config_map_directory=paths.CONTEXT_DIRECTORY,
-        git_directory=paths.GIT_DIRECTORY,
-        fetched_directory=fetched_directory(spec),
+        mounted=MountedPaths(
+            config_map=paths.CONTEXT_DIRECTORY,
+            git=paths.GIT_DIRECTORY,
+            fetched=fetched_directory(spec),
+            given=paths.GIVEN_DIRECTORY,
+        ),
         work_directory=paths.WORK_DIRECTORY,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
