@@ -69,6 +69,7 @@ def build_request(
     return BuildRequest(
         source=_source(spec, mounted),
         dockerfile=spec.dockerfile,
+        dockerfile_inline=spec.dockerfile_inline,
         target=spec.target,
         args=_arguments(spec, mounted.given),
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),

@@ -23,15 +23,32 @@ from strake_api.spec.paths import inside
 from strake_api.spec.pod import BuilderPod
 from strake_api.spec.resources import Resources
 from strake_api.spec.run_secrets import RunKeys, RunSecrets
-from strake_api.spec.source import Source
+from strake_api.spec.source import INLINE_LIMIT, Source
 from strake_api.values.duration import DurationText, parse_duration
 from strake_api.values.object_name import Name
 from strake_api.values.platform import PlatformText
 
+DOCKERFILE = "Dockerfile"
 INLINE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
-    "!has(self.source.inline) || self.dockerfile in self.source.inline",
-    "source.inline holds no file of the name that dockerfile gives: add it there",
-    lambda spec: spec.source.inline is None or spec.dockerfile in spec.source.inline,
+    "!has(self.source.inline) || has(self.dockerfileInline) || self.dockerfile in self.source.inline",
+    "source.inline holds no file of the name that dockerfile gives: add it there, or give dockerfileInline",
+    lambda spec: (
+        spec.source.inline is None
+        or spec.dockerfile_inline is not None
+        or spec.dockerfile in spec.source.inline
+    ),
+)
+ONE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
+    f"!has(self.dockerfileInline) || self.dockerfile == '{DOCKERFILE}'",
+    "dockerfile names a file of the source and dockerfileInline is one itself: drop one of the two",
+    lambda spec: spec.dockerfile_inline is None or spec.dockerfile == DOCKERFILE,
+)
+WHOLE_SIZE: Rule[ImageBuildSpec] = Rule(
+    "!has(self.dockerfileInline) || !has(self.source.inline) || self.dockerfileInline.size()"
+    f" + self.source.inline.map(path, self.source.inline[path].size()).sum() <= {INLINE_LIMIT}",
+    f"dockerfileInline and source.inline have at most {INLINE_LIMIT} characters together: put the files into "
+    "a git repository (source.git) or a ConfigMap (source.configMap)",
+    lambda spec: len(spec.dockerfile_inline or "") + spec.source.inline_size <= INLINE_LIMIT,
 )
 EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
     "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || !has(arg.value)"
@@ -58,14 +75,18 @@ class ImageBuildSpec(Document):
     """What to build and where to push it. A change starts a new run; the operator never writes here."""
 
     model_config = ConfigDict(
-        json_schema_extra=cel_rules(INLINE_DOCKERFILE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI)
+        json_schema_extra=cel_rules(
+            INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI
+        )
     )
 
     source: Source
     dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *checked(inside("dockerfile"))] = (
-        "Dockerfile"
+        DOCKERFILE
     )
     """The Dockerfile's path, relative to the source."""
+    dockerfile_inline: Annotated[str, Field(min_length=1, max_length=INLINE_LIMIT)] | None = None
+    """A Dockerfile in place of one in the source, of at most 262144 characters with source.inline."""
     target: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """The stage to build; the last one where it is not given."""
     # Of a map the API server says in its own words that it is no array: CEL sees a field only with a type,
@@ -98,7 +119,7 @@ class ImageBuildSpec(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        for rule in (INLINE_DOCKERFILE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
+        for rule in (INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
             rule.check(self)
         return self
 

@@ -181,6 +181,8 @@ class BuildRequest(Document):
     source: Source
     dockerfile: str = "Dockerfile"
     """Path of the Dockerfile relative to the context."""
+    dockerfile_inline: str | None = None
+    """The Dockerfile's text, where the context has none of it. `dockerfile` is what messages call it then."""
     target: str | None = None
     """The stage to build; the last one where it is not given."""
     args: tuple[BuildArg, ...] = ()

@@ -31,7 +31,7 @@ INLINE_SIZE: Rule[Source] = Rule(
     "!has(self.inline) || self.inline.map(path, self.inline[path].size()).sum() <= 262144",
     "source.inline is for small contexts, of at most 262144 characters together: put a larger one into a git "
     "repository (source.git) or a ConfigMap (source.configMap, up to 1 MiB)",
-    lambda source: sum(map(len, (source.inline or {}).values())) <= INLINE_LIMIT,
+    lambda source: source.inline_size <= INLINE_LIMIT,
 )
 
 
@@ -50,6 +50,11 @@ class Source(Document):
         | None
     ) = None
     """A whole small context, of at most 262144 characters: path → content. For more use git or configMap."""
+
+    @property
+    def inline_size(self) -> int:
+        """The characters of all inline files together."""
+        return sum(map(len, (self.inline or {}).values()))
 
     @model_validator(mode="after")
     def _rules(self) -> Self:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.e2e.builds import build, manifest
+from tests.e2e.conftest import TINY
 
 SECRET, TOKEN, FROM_MAP = "nobody-must-see-this", "shown-in-history", "from-a-map"
 DOCKERFILE = """\
@@ -72,7 +73,17 @@ def test_what_is_missing_is_named(namespace, objects, asked, words):
     assert words in failure["message"]
 
 
+def test_a_dockerfile_of_the_spec_builds_any_source(namespace):
+    files = {"Dockerfile": "FROM TINY\nRUN false\n", "motd": "from a map"}
+    apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": files}, namespace)
+    inline = f"FROM {TINY}\nCOPY motd /\nRUN cat /motd\n"
+    status = build(namespace, "", source={"configMap": {"name": "c"}}, dockerfileInline=inline)
+    assert status["phase"] == "Succeeded", status
+    assert "| from a map" in kubectl("logs", f"job/{status['job']}", "-n", namespace)
+
+
 REFUSED = {
+    "two-dockerfiles": ({"dockerfile": "other", "dockerfileInline": "FROM a"}, "drop one of the two"),
     "two-values": (
         {"args": [{"name": "A", "value": "x", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
         "a value or valueFrom",

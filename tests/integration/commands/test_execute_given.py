@@ -151,6 +151,16 @@ def test_a_key_with_a_passphrase_is_refused(execute, tmp_path):
     assert "the SSH key 'default' cannot be used" in result["message"]
 
 
+def test_a_dockerfile_of_the_request_takes_the_place_of_the_contexts(execute, registry):
+    result, log, _ = execute(
+        "RUN echo the other one\n",
+        dockerfileInline=f"FROM {registry.host}/base:1\nCOPY . /context\nRUN ls -A /context && nothing-there\n",
+    )
+    assert "| Dockerfile" in log
+    assert "the other one" not in log
+    assert (result["file"], result["line"]) == ("Dockerfile", 3)
+
+
 def test_aliases_are_in_the_hosts_of_steps(execute):
     aliases = [{"ip": "10.9.8.7", "hostnames": ["a.example", "b.example"]}]
     _, log, _ = execute("RUN cat /etc/hosts\n", hostAliases=aliases)

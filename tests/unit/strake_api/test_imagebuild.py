@@ -259,3 +259,23 @@ def test_a_large_inline_context_is_told_where_to_go():
     assert "source.configMap" in refusal(source={"inline": files})
     files["b"] = files["b"][:-1]
     assert ImageBuildSpec.model_validate(spec(source={"inline": files}))
+
+
+def test_a_dockerfile_in_the_spec_itself():
+    git = {"git": {"url": "https://x.example/y"}}
+    assert (
+        ImageBuildSpec.model_validate(spec(source=git, dockerfileInline="FROM a")).dockerfile_inline
+        == "FROM a"
+    )
+    parsed = ImageBuildSpec.model_validate(
+        spec(source={"inline": {"a": "x"}}, dockerfileInline="FROM scratch")
+    )
+    assert parsed.dockerfile == "Dockerfile"
+    assert "drop one of the two" in refusal(source=git, dockerfile="other", dockerfileInline="FROM a")
+    assert "dockerfileInline" in refusal(source=git, dockerfileInline="")
+
+
+def test_a_dockerfile_and_the_files_of_the_spec_fit_into_one_document():
+    files = {"a": "x" * 200_000}
+    assert "together" in refusal(source={"inline": files}, dockerfileInline="#" * 62_145)
+    assert ImageBuildSpec.model_validate(spec(source={"inline": files}, dockerfileInline="#" * 62_144))
