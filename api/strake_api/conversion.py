@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
+from strake_api.destinations import branch_value, filled
 from strake_api.request import (
     BuildArg,
     BuildRequest,
@@ -56,6 +57,7 @@ def build_request(
     work_directory: str,
     registries: Registries,
     cache_repository: str | None = None,
+    generation: int | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -65,6 +67,7 @@ def build_request(
         work_directory: Absolute path of the builder's work directory.
         registries: Paths of credentials, and how registries are reached.
         cache_repository: Where results of steps are kept if the spec names no repository and does not object.
+        generation: Of the ImageBuild, which only a cluster knows.
     """
     return BuildRequest(
         source=_source(spec, mounted),
@@ -75,7 +78,7 @@ def build_request(
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
         ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
         platform=spec.platform,
-        output=Output(**dict(spec.output)),
+        output=Output(**{**dict(spec.output), "destinations": _destinations(spec, generation)}),
         registries=registries,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
@@ -101,6 +104,14 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))
+
+
+def _destinations(spec: ImageBuildSpec, generation: int | None) -> tuple[str, ...]:
+    """Return where the image goes, with the fields filled that are known before the source is."""
+    values = {} if generation is None else {"generation": str(generation)}
+    if spec.source.git is not None:
+        values["branch"] = branch_value(spec.source.git.ref)
+    return tuple(filled(each, values) for each in spec.output.destinations)
 
 
 def _arguments(spec: ImageBuildSpec, directory: str | None) -> tuple[BuildArg, ...]:

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.cache import BuildCache
+from strake_api.destinations import OF_GIT, fields_of
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked
@@ -64,6 +65,26 @@ INLINE_CACHE_IS_OCI: Rule[ImageBuildSpec] = Rule(
     "cache.inline needs output.mediaTypes oci: Docker's manifests have no place for the note",
     lambda spec: spec.cache is None or not spec.cache.inline or spec.output.media_types != "docker",
 )
+_HAS_GIT_FIELD = "|".join(OF_GIT)
+REVISION_OF_GIT: Rule[ImageBuildSpec] = Rule(
+    "has(self.source.git)"
+    f" || !self.output.destinations.exists(each, each.matches('[{{]({_HAS_GIT_FIELD})[}}]'))",
+    "{branch}, {revision} and {shortRevision} in a destination need source.git",
+    lambda spec: (
+        spec.source.git is not None
+        or not any(fields_of(each) & {*OF_GIT} for each in spec.output.destinations)
+    ),
+)
+A_BRANCH: Rule[ImageBuildSpec] = Rule(
+    "!has(self.source.git) || self.source.git.ref != 'HEAD'"
+    " || !self.output.destinations.exists(each, each.contains('{branch}'))",
+    "{branch} in a destination is what source.git.ref says: name the branch there",
+    lambda spec: (
+        spec.source.git is None
+        or spec.source.git.ref != "HEAD"
+        or not any("branch" in fields_of(each) for each in spec.output.destinations)
+    ),
+)
 SOME_TIME: Rule[str] = Rule(
     "duration(self) > duration('0s') && duration(self) <= duration('24h')",
     "timeout must be longer than 0s and at most 24h",
@@ -76,7 +97,13 @@ class ImageBuildSpec(Document):
 
     model_config = ConfigDict(
         json_schema_extra=cel_rules(
-            INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI
+            INLINE_DOCKERFILE,
+            ONE_DOCKERFILE,
+            WHOLE_SIZE,
+            EPOCH_ARGUMENT,
+            INLINE_CACHE_IS_OCI,
+            REVISION_OF_GIT,
+            A_BRANCH,
         )
     )
 
@@ -120,6 +147,8 @@ class ImageBuildSpec(Document):
     @model_validator(mode="after")
     def _rules(self) -> Self:
         for rule in (INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
+            rule.check(self)
+        for rule in (REVISION_OF_GIT, A_BRANCH):
             rule.check(self)
         return self
 

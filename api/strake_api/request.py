@@ -125,7 +125,10 @@ class Output(ImageForm):
     """Where the image goes, and in which form."""
 
     destinations: tuple[str, ...]
-    """References to push to, without digests; without a tag `latest` is meant. Empty for files only."""
+    """References to push to, without digests; without a tag `latest` is meant. Empty for files only.
+
+    Tags may have the fields {revision}, {shortRevision}, {timestamp} and {date}, which the builder fills.
+    """
     skip_push_permission_check: bool = False
     """Find out about missing rights when there is something to push, not before the build starts."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from strake_api.destinations import sample
 from strake_api.registries import ClientCertificate, RequestedRegistry
 from strake_api.request import BuildArg
 from strake_oci.errors import OCIError
@@ -90,7 +91,7 @@ def _hosts(destinations: tuple[str, ...]) -> set[str]:
     found = set()
     for name in destinations:
         try:
-            found.add(Reference.parse(name).repository.registry)
+            found.add(Reference.parse(sample(name)).repository.registry)
         except OCIError:
             continue  # the builder refuses it, with better words
     return found

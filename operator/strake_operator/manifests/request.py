@@ -29,6 +29,7 @@ def request_for(
     settings: Settings,
     bases: tuple[str, ...] = (),
     form: PodForm = PodForm.NESTED,
+    generation: int | None = None,
 ) -> BuildRequest:
     """Return the request of a spec, with the paths where the pod mounts things.
 
@@ -38,6 +39,7 @@ def request_for(
         settings: The platform's settings.
         bases: The base images that the pod mounts.
         form: The pod's.
+        generation: The build's.
     """
     own_names = spec.pod is not None and spec.pod.resolves_names
     request = build_request(
@@ -49,6 +51,7 @@ def request_for(
             given=paths.GIVEN_DIRECTORY,
         ),
         work_directory=paths.WORK_DIRECTORY,
+        generation=generation,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
@@ -75,7 +78,7 @@ def request_digest(request: BuildRequest) -> str:
 
 def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
     """Return the request that a run's ConfigMap carries, and whose digest its Job names."""
-    return request_for(spec, run.namespace, settings, run.bases, run.form)
+    return request_for(spec, run.namespace, settings, run.bases, run.form, run.generation)
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:

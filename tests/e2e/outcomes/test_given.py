@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from typing import Any
 
 import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
-from tests.e2e.builds import build, manifest
+from tests.cluster.settings import LOCKED_REGISTRY
+from tests.e2e.builds import build, manifest, registry_secret
 from tests.e2e.conftest import TINY
 
 SECRET, TOKEN, FROM_MAP = "nobody-must-see-this", "shown-in-history", "from-a-map"
@@ -34,7 +37,7 @@ def objects(namespace, tmp_path):
     kubectl(*words, "configmap", "settings", f"--from-literal=mirror={FROM_MAP}")
 
 
-ASKED = {
+ASKED: dict[str, Any] = {
     "args": [
         {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "token", "key": "value"}}},
         {"name": "MIRROR", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "mirror"}}},
@@ -82,8 +85,22 @@ def test_a_dockerfile_of_the_spec_builds_any_source(namespace):
     assert "| from a map" in kubectl("logs", f"job/{status['job']}", "-n", namespace)
 
 
-REFUSED = {
+def test_the_status_names_what_the_fields_of_a_tag_became(namespace):
+    """Pushed through the gateway, which lets no other tag pass."""
+    registry_secret(namespace, "push")
+    repository = f"{LOCKED_REGISTRY}/e2e/{namespace}"
+    output = {"destinations": [f"{repository}:g{{generation}}-{{date}}-{{timestamp}}"]}
+    status = build(namespace, "FROM TINY\nRUN true\n", output=output, pushSecret={"name": "push"})
+    assert status["phase"] == "Succeeded", status
+    (reference,) = status["references"]
+    assert re.fullmatch(rf"{re.escape(repository)}:g1-[0-9]{{8}}-[0-9]{{10}}", reference)
+    assert status["image"] == f"{repository}@{status['digest']}"
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "two-dockerfiles": ({"dockerfile": "other", "dockerfileInline": "FROM a"}, "drop one of the two"),
+    "repository": ({"output": {"destinations": ["r.example/{date}:1"]}}, "The repository is fixed"),
+    "no-git": ({"output": {"destinations": ["r.example/a:{branch}"]}}, "need source.git"),
     "two-values": (
         {"args": [{"name": "A", "value": "x", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
         "a value or valueFrom",

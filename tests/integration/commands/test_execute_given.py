@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
+import time
 import uuid
 
 import pytest
@@ -30,7 +32,7 @@ def execute(registry, tmp_path):
     """Execute a request; return its result, its output and the image, where there is one."""
     repository = f"{registry.host}/{uuid.uuid4().hex[:8]}"
 
-    def executed(dockerfile: str, *flags: str, **changes):
+    def executed(dockerfile: str, *flags: str, flattened: bool = True, **changes):
         request = {
             "source": {"inline": {"files": {"Dockerfile": f"FROM {registry.host}/base:1\n{dockerfile}"}}},
             "output": {"destinations": [f"{repository}:1"]},
@@ -44,7 +46,7 @@ def execute(registry, tmp_path):
         result = (tmp_path / "result.json").read_text()
         assert SECRET not in result + done.stdout + done.stderr
         image = None
-        if json.loads(result)["outcome"] == "Succeeded":
+        if flattened and json.loads(result)["outcome"] == "Succeeded":
             reference = Reference.parse(f"{repository}:1")
             with registry.client() as client:
                 image = flatten(client, reference.repository, reference.tag)
@@ -159,6 +161,32 @@ def test_a_dockerfile_of_the_request_takes_the_place_of_the_contexts(execute, re
     assert "| Dockerfile" in log
     assert "the other one" not in log
     assert (result["file"], result["line"]) == ("Dockerfile", 3)
+
+
+def test_fields_of_a_tag_are_filled(execute, registry):
+    repository = f"{registry.host}/filled/{uuid.uuid4().hex[:8]}"
+    before = int(time.time())
+    output = {"destinations": [f"{repository}:x-{{date}}.{{timestamp}}", f"{repository}:plain"]}
+    request = {"output": output, "cache": {"repository": f"{repository}/cache"}}
+    result, _, _ = execute("RUN true\n", flattened=False, **request)
+    assert result["outcome"] == "Succeeded", result
+    first, second = result["references"]
+    assert second == f"{repository}:plain"
+    found = re.fullmatch(rf"{re.escape(repository)}:x-([0-9]{{8}})[.]([0-9]{{10}})", first)
+    assert found
+    assert before <= int(found[2]) <= time.time()
+    with registry.client() as client:
+        digests = {str(client.resolve(Reference.parse(each)).digest) for each in (first, second)}
+    assert digests == {result["digest"]}
+    assert result["images"] == [f"{repository}@{result['digest']}"]
+
+
+@pytest.mark.parametrize("field", ["generation", "branch", "revision"])
+def test_a_field_without_a_value_is_named(execute, field):
+    output = {"destinations": [f"r.example/app:{{{field}}}"]}
+    result, _, _ = execute("RUN true\n", flattened=False, output=output)
+    assert result["reason"] == "InvalidRequest"
+    assert f"no value for {{{field}}}" in result["message"]
 
 
 def test_aliases_are_in_the_hosts_of_steps(execute):

@@ -84,10 +84,11 @@ def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
     A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
     account may read into its own.
     """
+    from strake_api.destinations import sample
     from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_oci.credentials.sources import ConfinedCredentials, Credentials
     from strake_oci.spec.reference import Reference
 
     named = [*request.output.destinations, *filter(None, [request.cache.repository])]
-    own = frozenset(Reference.parse(each).repository for each in named)
+    own = frozenset(Reference.parse(sample(each)).repository for each in named)
     return Credentials((mounted_credentials(request.registries.pull_config), ConfinedCredentials(push, own)))
