@@ -18,6 +18,7 @@ from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
+from strake_api.values.network import NetworkText
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -146,6 +147,15 @@ class Registries(Document):
     """How registries are reached, by host. A matter of the platform, never of a spec."""
 
 
+class Networks(Document):
+    """Networks in which the builder connects to nothing, whatever leads there."""
+
+    denied: tuple[NetworkText, ...] = ()
+    """In CIDR notation; an address alone is itself."""
+    allowed: tuple[NetworkText, ...] = ()
+    """What of that is open again. Registries in `registries.hosts`, and their mirrors, are open anyway."""
+
+
 class Cache(Document):
     """Where results of steps are kept from build to build, besides the builder's own directory."""
 
@@ -197,6 +207,8 @@ class BuildRequest(Document):
     """`os/arch[/variant]`; the builder's own where it is not given."""
     output: Output
     registries: Registries = Registries()
+    networks: Networks = Networks()
+    """What ADD, git, and registries that a build names must not reach. A matter of the platform."""
     ca: CertificatesPEM | None = None
     """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
     cache: Cache = Cache()

@@ -28,6 +28,7 @@
         ├── StoppedError            the client was stopped meanwhile
         └── ConnectionFailedError   no answer
             ├── DNSError
+            ├── ForbiddenAddressError   the server has an address that must not be reached
             ├── TLSError
             │   └── ClientCertificateError   what is to be shown to the registry cannot be read
             └── DeadlineExceededError   too slow: per phase, or in total
@@ -246,6 +247,10 @@ class ConnectionFailedError(RegistryError):
 
 class DNSError(ConnectionFailedError):
     """The registry's host name does not resolve."""
+
+
+class ForbiddenAddressError(ConnectionFailedError):
+    """The server's address is in a network that the client must not reach."""
 
 
 class TLSError(ConnectionFailedError):

@@ -17,6 +17,7 @@ from strake_oci.spec.reference import Reference
 from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
+from strake_operator.networks import ALWAYS_DENIED, read_allowed, read_denied
 from strake_operator.registries.document import PlatformRegistries
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Settings:
     """The image that builder pods run."""
     registries: PlatformRegistries = field(default_factory=PlatformRegistries)
     """How builds reach registries: as `registries.source` knows it when a run starts."""
+    denied_networks: tuple[str, ...] = ALWAYS_DENIED
+    """Networks that ADD, git, and registries that a build names must not be in."""
+    allowed_networks: tuple[str, ...] = ()
+    """What of them is open again."""
     native_nodes_only: bool = False
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
     default_cache: CacheTemplate | None = None
@@ -93,6 +98,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     cache = environment.get(_CACHE, "").strip()
     return Settings(
         builder_image=image,
+        denied_networks=read_denied(environment),
+        allowed_networks=read_allowed(environment),
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
         default_cache=CacheTemplate.parse(cache, _CACHE) if cache else None,

@@ -4,6 +4,8 @@ hosts   a Secret is sent to any git server
 clear   passwords go over plain HTTP
 links   links of images, archives and contexts lead where they would on the machine
 names   nothing is weaker: registry.internal stands for this machine
+rebinding  nothing is weaker: rebinding.internal is 127.0.0.1 at first, and then 127.0.0.2
+twice   a name's address is checked, and the name looked up again to connect
 """
 
 from __future__ import annotations
@@ -16,14 +18,31 @@ from typing import Any
 from strake_builder.cli.main import main
 from strake_builder.context import git_credentials
 from strake_builder.rootfs.files import inside
+from strake_oci.http.network import AddressRefusedError, LimitedBackend
 from strake_oci.registry.auth import authorizer
 
 _inner_step = inside._Walk._step
 _real = socket.getaddrinfo
+_connect = LimitedBackend.connect_tcp
+_asked: list[str] = []
 
 
 def _found(host: Any, *words: Any, **more: Any) -> Any:
     return _real("127.0.0.1" if host == "registry.internal" else host, *words, **more)
+
+
+def _rebound(host: Any, *words: Any, **more: Any) -> Any:
+    if host != "rebinding.internal":
+        return _real(host, *words, **more)
+    _asked.append(host)
+    return _real("127.0.0.1" if len(_asked) == 1 else "127.0.0.2", *words, **more)
+
+
+def _twice(backend: Any, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any) -> Any:
+    for *_rest, address in backend._look_up(host, port, timeout):
+        if (network := backend._networks.network_of(address[0])) is not None:
+            raise AddressRefusedError(host, address[0], network)
+    return _connect(LimitedBackend(backend._cancellation), host, port, timeout)
 
 
 def _real_link(walk: Any, target: bytes) -> None:
@@ -51,6 +70,10 @@ if __name__ == "__main__":
         inside._Walk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening
     if "clear" in missing:
         authorizer.may_have_credentials = lambda *_: True  # type: ignore[attr-defined]
+    if "twice" in missing:
+        LimitedBackend.connect_tcp = _twice  # type: ignore[method-assign, assignment] # the weakening
+    if "rebinding" in missing:
+        socket.getaddrinfo = _rebound
     if "names" in missing:
         socket.getaddrinfo = _found
     main(sys.argv[2:])

@@ -2,7 +2,8 @@
 
 Kubernetes and etcd become one binary that acts by the name it is called by; containerd, its shim, runc
 and the CNI plugins are separate. The cache's key is a hash of the module files, so that a version
-changed there means a new compilation, and nothing else does.
+changed there means a new compilation, and nothing else does. What enforces NetworkPolicies has a directory
+and a key of its own: it is changed without a new compilation of Kubernetes.
 """
 
 from __future__ import annotations
@@ -73,14 +74,36 @@ COMPILATIONS = (
 )
 
 
+POLICIES = Compilation("kube-network-policies (a minute)", "policies", ("strake.dev/test-cluster/policies",))
+
+
 def binaries_directory() -> Path:
     """Return where the programs are, or will be."""
-    sources = [
-        *(HERE / module / file for module in ("components", "node") for file in ("go.mod", "go.sum")),
-        HERE / "components/main.go",
-    ]
-    key = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:12]
-    return CACHE / "cluster" / key
+    return (
+        CACHE
+        / "cluster"
+        / _key("components/go.mod", "components/go.sum", "node/go.mod", "node/go.sum", "components/main.go")
+    )
+
+
+def policies_program() -> Path:
+    """Return where the program is, or will be, that enforces NetworkPolicies."""
+    return (
+        CACHE
+        / "cluster"
+        / f"policies-{_key('policies/go.mod', 'policies/go.sum', 'policies/main.go')}"
+        / "policies"
+    )
+
+
+def is_compiled() -> bool:
+    """Return whether the cache has every program."""
+    directory = binaries_directory()
+    return policies_program().exists() and not any(each.missing(directory) for each in COMPILATIONS)
+
+
+def _key(*sources: str) -> str:
+    return hashlib.sha256(b"".join((HERE / file).read_bytes() for file in sources)).hexdigest()[:12]
 
 
 def binaries() -> Path:
@@ -94,6 +117,10 @@ def binaries() -> Path:
     for compilation in COMPILATIONS:
         if missing := compilation.missing(directory):
             _compile(compilation, missing, directory)
+    policies = policies_program().parent
+    policies.mkdir(parents=True, exist_ok=True)
+    if missing := POLICIES.missing(policies):
+        _compile(POLICIES, missing, policies)
     for name in COMPONENTS:
         if not (directory / name).exists():
             os.link(directory / "components", directory / name)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.cluster.binaries import binaries, binaries_directory
+from tests.cluster.binaries import binaries, binaries_directory, policies_program
 from tests.cluster.configuration import configure
 from tests.cluster.control_groups import make_control_groups, remove_control_groups
 from tests.cluster.network import network_down, network_up
@@ -78,9 +78,13 @@ def down() -> None:
 def is_up() -> bool:
     """Return whether the cluster runs, with the programs of this source tree, and answers."""
     pid = _supervisor_pid()
-    if pid is None or (DIR / "programs").read_text() != str(binaries_directory()):
+    if pid is None or (DIR / "programs").read_text() != _programs():
         return False
     return answers(READY_URL) is None and answers(f"http://{REGISTRY}/v2/") is None
+
+
+def _programs() -> str:
+    return f"{binaries_directory()} {policies_program()}"
 
 
 def environment() -> dict[str, str]:
@@ -102,7 +106,7 @@ def _lock() -> Iterator[None]:
 
 def _start_supervisor(programs: Path) -> subprocess.Popen[bytes]:
     namespaces = ["--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private"]
-    (DIR / "programs").write_text(str(programs))
+    (DIR / "programs").write_text(_programs())
     with log_file(_SUPERVISOR_LOG).open("wb") as log:
         process = subprocess.Popen(
             ["unshare", *namespaces, sys.executable, "-m", "tests.cluster", "supervise", str(programs)],

@@ -7,8 +7,20 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.cluster.requirements import MissingRequirementsError
 from tests.cluster.settings import BRIDGE, NODE_IP
 
+_QUEUE = "100"
+"""Where `policies/main.go` takes packets from."""
+_NEW = ("-m", "conntrack", "--ctstate", "NEW", "-j", "NFQUEUE", "--queue-num", _QUEUE)
+_ASKED = (
+    ("INPUT", "-i", BRIDGE),
+    ("FORWARD", "-i", BRIDGE),
+    ("FORWARD", "!", "-i", BRIDGE, "-o", BRIDGE),
+)
+"""Connections of pods to the node, of pods to all else, and of all else to pods. kube-network-policies would ask for
+the second and the third by nftables; many kernels have no queue there. The first it leaves open, as NetworkPolicy allows
+a CNI plugin to: here the node is the whole cluster, with the API server and the kubelet."""
 _OURS = ("KUBE-", "CNI-", "kubernetes portals", f" {BRIDGE} ")
 BRIDGE_MAC = "02:53:54:52:4b:01"
 """Locally administered (IEEE 802, bit 1 of the first byte)."""
@@ -34,6 +46,23 @@ def network_up(state: Path) -> None:
         if switch.exists():
             (state / setting.replace("/", ".")).write_text(switch.read_text())
             switch.write_text("1")
+    _ask_for_policies()
+
+
+def _ask_for_policies() -> None:
+    """Have the first packet of each connection wait for what enforces NetworkPolicies.
+
+    Raises:
+        MissingRequirementsError: The kernel cannot.
+    """
+    for rule in _ASKED:
+        command = [_command("iptables"), "-w", "-t", "mangle", "-A", *rule, *_NEW]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise MissingRequirementsError(
+                "the kernel cannot queue packets for NetworkPolicies (CONFIG_NETFILTER_XT_TARGET_NFQUEUE, "
+                f"CONFIG_NETFILTER_NETLINK_QUEUE): {done.stderr.strip()}"
+            )
 
 
 def network_down(state: Path) -> None:

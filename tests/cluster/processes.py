@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING
 
+from tests.cluster.binaries import policies_program
 from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def commands() -> dict[str, list[str]]:
             "--conntrack-tcp-timeout-established=0",
             "--conntrack-tcp-timeout-close-wait=0",
         ],
+        "policies": [str(policies_program()), str(KUBECONFIG), "node"],
     }
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from tests.cluster.binaries import COMPILATIONS, binaries_directory
+from tests.cluster.binaries import binaries_directory, is_compiled
 from tests.cluster.kubectl import KubectlError
 from tests.cluster.lifecycle import ClusterError, down, environment, is_up, up
 from tests.cluster.requirements import MissingRequirementsError, check_requirements
@@ -48,7 +48,7 @@ def start() -> None:
     """Run the demo."""
     tell = Narrator(6)
     check_requirements()
-    missing = any(each.missing(binaries_directory()) for each in COMPILATIONS)
+    missing = not is_compiled()
     long = "; compiling it takes some ten minutes, once" if missing else ""
     with tell.step(f"Start Kubernetes {KUBERNETES} on this machine, with a registry{long}"):
         tell.say("it runs already" if is_up() else "10 to 20 s")

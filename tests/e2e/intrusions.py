@@ -23,6 +23,36 @@ def cluster_wide(*objects):
             kubectl("delete", each["kind"], each["metadata"]["name"], "--ignore-not-found", "--wait=false")
 
 
+def admission(kind, namespace, name, rules, *, bound=None):
+    """Return an admission policy for a namespace's new pods, and its binding.
+
+    Args:
+        kind: MutatingAdmissionPolicy or ValidatingAdmissionPolicy.
+        rules: What it does, as fields of its spec.
+        bound: More fields of the binding's spec.
+    """
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [PODS],
+            },
+            "failurePolicy": "Fail",
+            **rules,
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, **(bound or {})},
+    }
+    return policy, binding
+
+
 @contextmanager
 def injected(namespace, name, expression, *, sign):
     """Have a policy change the namespace's new pods for as long as the context lasts.
@@ -31,27 +61,9 @@ def injected(namespace, name, expression, *, sign):
         expression: a list of JSONPatch, in CEL.
         sign: what a changed pod has in its JSON.
     """
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "resourceRules": [PODS],
-            },
-            "failurePolicy": "Fail",
-            "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name},
-    }
-    with cluster_wide(policy, binding):
+    patch = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
+    rules = {"reinvocationPolicy": "Never", "mutations": [patch]}
+    with cluster_wide(*admission("MutatingAdmissionPolicy", namespace, name, rules)):
         # An API server takes a while to go by a new policy.
         until(lambda: sign in probe(namespace), "the policy to be in force", lambda: probe(namespace))
         yield
@@ -120,24 +132,7 @@ def builder(**state):
 
 def refusing(namespace, expression, message):
     """Have the API server refuse pods of a namespace for which a CEL expression is not true."""
+    rules = {"validations": [{"expression": expression, "message": message}]}
+    bound = {"validationActions": ["Deny"]}
     name = f"refusing-{namespace}"
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
-                "resourceRules": [PODS],
-            },
-            "failurePolicy": "Fail",
-            "validations": [{"expression": expression, "message": message}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
-    return cluster_wide(policy, binding)
+    return cluster_wide(*admission("ValidatingAdmissionPolicy", namespace, name, rules, bound=bound))

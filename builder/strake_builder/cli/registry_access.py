@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.errors import InvalidRequestError, UnsupportedError
 from strake_oci.errors import InvalidValueError
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.registry.settings import ClientSettings, Mirror, RegistrySettings
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_api.registries import ClientCertificate, RequestedRegistry
-    from strake_api.request import Registries
+    from strake_api.request import BuildRequest
 
 _GATEWAY: Final = "http://gateway/{registry}"
 _PATIENCE: Final = 30.0
@@ -38,9 +39,9 @@ class RegistrySettingsBuilder:
     def __init__(self) -> None:
         self._registries: dict[str, RegistrySettings] = {}
 
-    def settings(self) -> ClientSettings:
-        """Return all of it."""
-        return ClientSettings(dict(self._registries))
+    def settings(self, networks: DeniedNetworks = NONE_DENIED) -> ClientSettings:
+        """Return all of it, for a client that reaches no others in some networks."""
+        return ClientSettings(registries=dict(self._registries), networks=networks)
 
     def plain_http(self, where: str, host: str) -> None:
         """Speak HTTP without TLS."""
@@ -84,6 +85,10 @@ class RegistrySettingsBuilder:
                 raise InvalidRequestError(f"{where} {host}={mirror}: {error.message}", hint=hint) from error
         self._change(where, host, mirrors=tuple(named), mirrors_only=only)
 
+    def know(self, where: str, host: str) -> None:
+        """Have it named, so that the networks that are denied to others are not to it."""
+        self._change(where, host)
+
     def _of(self, where: str, host: str) -> RegistrySettings:
         return self._registries.get(_spelled(where, host)) or RegistrySettings()
 
@@ -101,16 +106,21 @@ def _spelled(where: str, text: str) -> str:
     return DEFAULT_REGISTRY if text in _HUB_HOSTS else text
 
 
-def requested_access(registries: Registries) -> ClientSettings:
+def requested_access(request: BuildRequest) -> ClientSettings:
     """Return what a request says.
 
     Raises:
         InvalidRequestError: a host is none.
     """
     builder = RegistrySettingsBuilder()
-    for host, access in registries.hosts.items():
+    for host, access in request.registries.hosts.items():
         _read_host(builder, f"registries.hosts[{host}]", host, access)
-    return builder.settings()
+    return builder.settings(requested_networks(request))
+
+
+def requested_networks(request: BuildRequest) -> DeniedNetworks:
+    """Return what a request says must not be reached."""
+    return DeniedNetworks.parse(request.networks.denied, request.networks.allowed)
 
 
 def through_gateway(settings: ClientSettings, path: str) -> ClientSettings:
@@ -149,6 +159,7 @@ def await_gateway(path: str) -> None:
 
 
 def _read_host(builder: RegistrySettingsBuilder, where: str, host: str, access: RequestedRegistry) -> None:
+    builder.know(where, host)
     if access.insecure:
         builder.plain_http(where, host)
     if access.insecure_credentials:

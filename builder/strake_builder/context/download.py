@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -14,12 +13,10 @@ from strake_builder.context.git import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
-from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ErrorContext, OCIError
 from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
 from strake_oci.images import Readable
-from strake_oci.registry.settings import ClientSettings
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""
@@ -67,8 +64,8 @@ def download(
     url: str,
     path: str,
     checksum: str | None,
-    limit: int = SIZE_LIMIT,
-    cancellation: Cancellation | None = None,
+    limit: int,
+    transport: Transport,
 ) -> Download:
     """Download a URL into a new file.
 
@@ -77,13 +74,13 @@ def download(
         path: the file to make.
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
         limit: bytes at most.
-        cancellation: ends it.
+        transport: asks the server; it has the rules of what may be reached.
 
     Raises:
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
-    found = download_if_changed(url, path, checksum, Validators(), limit, cancellation)
+    found = download_if_changed(url, path, checksum, Validators(), limit, transport)
     if found is None:
         raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
     return found
@@ -94,8 +91,8 @@ def download_if_changed(
     path: str,
     checksum: str | None,
     known: Validators,
-    limit: int = SIZE_LIMIT,
-    cancellation: Cancellation | None = None,
+    limit: int,
+    transport: Transport,
 ) -> Download | None:
     """Download a URL into a new file, unless the server says that it is as known; then return None.
 
@@ -105,7 +102,7 @@ def download_if_changed(
         checksum: likewise.
         known: the validators that the server sent with the file before.
         limit: likewise.
-        cancellation: likewise.
+        transport: likewise.
 
     Raises:
         SourceError: as `download`.
@@ -116,18 +113,17 @@ def download_if_changed(
     headers = {name: value for name, value in named.items() if value}
     digests = _Digests(checksum)
     try:
-        with closing(Transport(ClientSettings(), cancellation)) as transport:
-            endpoint = Endpoint(shown, url)
-            context = ErrorContext(registry=shown, operation="downloading")
-            with transport.send(endpoint, Request("GET", url, headers), context) as answer:
-                if answer.status == _NOT_MODIFIED and headers:
-                    return None
-                if answer.status != _OK:
-                    raise SourceError(f"{shown} answered with status {answer.status}", hint="check the URL")
-                size = _save(answer, path, digests, shown, limit)
-                validators = Validators(
-                    answer.header("etag")[:_HEADER_MAX], answer.header("last-modified")[:_HEADER_MAX]
-                )
+        endpoint = Endpoint(shown, url)
+        context = ErrorContext(registry=shown, operation="downloading")
+        with transport.send(endpoint, Request("GET", url, headers), context) as answer:
+            if answer.status == _NOT_MODIFIED and headers:
+                return None
+            if answer.status != _OK:
+                raise SourceError(f"{shown} answered with status {answer.status}", hint="check the URL")
+            size = _save(answer, path, digests, shown, limit)
+            validators = Validators(
+                answer.header("etag")[:_HEADER_MAX], answer.header("last-modified")[:_HEADER_MAX]
+            )
     except OCIError as error:
         raise SourceError(error.message, hint=error.hint) from error
     digests.check(shown)

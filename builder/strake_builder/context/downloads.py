@@ -26,6 +26,9 @@ from strake_builder.context.download import (
     download_if_changed,
 )
 from strake_oci.cancellation import Cancellation
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
+from strake_oci.http.endpoint import TransportSettings
+from strake_oci.http.transport import Transport
 
 _META_MAX: Final = 8192
 _PREFIX: Final = "download-"
@@ -41,6 +44,7 @@ class Downloads:
         directory: where files are kept; made where it is missing. None keeps nothing.
         hold: called with what is used in the directory.
         cancellation: ends what is under way.
+        networks: what must not be reached, by a URL or by where it redirects to.
     """
 
     def __init__(
@@ -48,8 +52,10 @@ class Downloads:
         directory: str | None = None,
         hold: Hold = lambda _name, _size: None,
         cancellation: Cancellation | None = None,
+        networks: DeniedNetworks = NONE_DENIED,
     ) -> None:
         self._cancellation = cancellation
+        self._settings = TransportSettings(networks=networks)
         self._directory = directory
         self._hold = hold
         if directory is not None:
@@ -68,8 +74,14 @@ class Downloads:
             SourceError: it cannot be had, is too large, or has another checksum.
             OSError: the file cannot be written.
         """
+        with contextlib.closing(Transport(self._settings, self._cancellation)) as transport:
+            return self._fetch(url, path, checksum, limit, transport)
+
+    def _fetch(
+        self, url: str, path: str, checksum: str | None, limit: int, transport: Transport
+    ) -> int | None:
         if self._directory is None:
-            return download(url, path, checksum, limit, self._cancellation).modified
+            return download(url, path, checksum, limit, transport).modified
         entry = os.path.join(
             self._directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
         )
@@ -77,15 +89,15 @@ class Downloads:
         kept = _read(entry)
         got = None
         if kept is None or kept.size > limit:
-            got, kept = download(url, path, checksum, limit, self._cancellation), None
+            got, kept = download(url, path, checksum, limit, transport), None
         elif checksum != f"sha256:{kept.sha256}":
-            got = download_if_changed(url, path, checksum, kept.validators, limit, self._cancellation)
+            got = download_if_changed(url, path, checksum, kept.validators, limit, transport)
         if got is None:
             if kept is not None and _take(entry, kept, path):
                 if checksum is not None:
                     check_file(url, path, checksum)
                 return kept.modified
-            got = download(url, path, checksum, limit, self._cancellation)
+            got = download(url, path, checksum, limit, transport)
         self._keep(self._directory, entry, path, got)
         return got.modified
 

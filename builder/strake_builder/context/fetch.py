@@ -17,6 +17,7 @@ from strake_builder.context.git import GitCommit, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.images import Readable
 
 _KUBELET_DATA: Final = "..data"
@@ -46,6 +47,7 @@ def fetch_context(
     unpack: Callable[[Readable, str], None],
     credentials: GitCredentials | None = None,
     cancellation: Cancellation | None = None,
+    networks: DeniedNetworks = NONE_DENIED,
 ) -> FetchedContext:
     """Bring a context to a directory.
 
@@ -55,6 +57,7 @@ def fetch_context(
         unpack: unpacks an archive into a directory.
         credentials: for a git server.
         cancellation: ends a fetch.
+        networks: what must not be reached.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
@@ -79,7 +82,10 @@ def fetch_context(
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
         case GitSource():
-            return _fetch_git(chosen, scratch, credentials, cancellation)
+            if chosen.fetched is not None:
+                return _prefetched(chosen, chosen.fetched)
+            wanted = _wanted(chosen, credentials, networks)
+            return _context_in(chosen, scratch, check_out(wanted, scratch, cancellation))
         case _:
             assert_never(chosen)
 
@@ -120,7 +126,11 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 
 
 def prefetch_git(
-    source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation
+    source: GitSource,
+    directory: str,
+    credentials: GitCredentials | None,
+    cancellation: Cancellation,
+    networks: DeniedNetworks = NONE_DENIED,
 ) -> str:
     """Check a commit out for a builder that has no credentials, and return its full hash.
 
@@ -129,6 +139,7 @@ def prefetch_git(
         directory: an existing one; the tree and the hash are put into it.
         credentials: for the URL's server.
         cancellation: ends it.
+        networks: what must not be reached.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
@@ -136,8 +147,7 @@ def prefetch_git(
     tree = os.path.join(directory, _TREE)
     try:
         os.mkdir(tree, 0o755)
-        wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
-        revision = check_out(wanted, tree, cancellation)
+        revision = check_out(_wanted(source, credentials, networks), tree, cancellation)
         _context_in(source, tree, revision)
         Path(directory, _REVISION).write_text(revision)
     except OSError as error:
@@ -145,13 +155,8 @@ def prefetch_git(
     return revision
 
 
-def _fetch_git(
-    source: GitSource, directory: str, credentials: GitCredentials | None, cancellation: Cancellation | None
-) -> FetchedContext:
-    if source.fetched is not None:
-        return _prefetched(source, source.fetched)
-    wanted = GitCommit(source.url, source.ref, credentials=credentials, own_identity=True)
-    return _context_in(source, directory, check_out(wanted, directory, cancellation))
+def _wanted(source: GitSource, credentials: GitCredentials | None, networks: DeniedNetworks) -> GitCommit:
+    return GitCommit(source.url, source.ref, credentials=credentials, own_identity=True, networks=networks)
 
 
 def _prefetched(source: GitSource, directory: str) -> FetchedContext:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -15,12 +15,16 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_proxy import GitProxy, explained
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 
 _GIT_SECONDS: Final = 600
+_CONFIGURATION: Final = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
+_CHECKED_SCHEMES: Final = _SCHEMES - {"ssh"}
 _SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:].*")
 _MESSAGE_SHOWN: Final = 600
 _NOBODY: Final = {
@@ -46,6 +50,7 @@ class GitCommit:
         credentials: for the URL's server.
         own_identity: fetch the URL with what the user who builds has for git (configuration, .netrc, SSH
             keys). For a URL that this user wrote; what a Dockerfile or a repository names gets none of it.
+        networks: what must not be reached: by the URL, by redirects, by submodules.
     """
 
     url: str
@@ -53,6 +58,7 @@ class GitCommit:
     submodules: bool = True
     credentials: GitCredentials | None = None
     own_identity: bool = False
+    networks: DeniedNetworks = NONE_DENIED
 
 
 def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | None = None) -> str:
@@ -69,10 +75,17 @@ def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | No
         SourceError: it cannot be fetched, with git's message.
     """
     url, ref = _checked(wanted)
-    git = partial(_git, cancellation or Cancellation(), directory)
+    cancellation = cancellation or Cancellation()
+    _git(cancellation, directory, None, "init", "--quiet", "--initial-branch=main", ".")
+    # A container that only fetches may have no other place to write to.
+    with _way_out(wanted.networks, cancellation, os.path.join(directory, ".git")) as way:
+        return _check_out(wanted, (url, ref), partial(_git, cancellation, directory, way), directory)
+
+
+def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str], directory: str) -> str:
+    url, ref = asked
     access = wanted.credentials.variables(url) if wanted.credentials else {}
     ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
-    git("init", "--quiet", "--initial-branch=main", ".")
     try:
         ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
     except SourceError:
@@ -104,8 +117,10 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
     url, ref = _checked(wanted)
     if _COMMIT.fullmatch(ref):
         return ref
-    ask = partial(_git, cancellation or Cancellation(), "/")
-    listed = ask("ls-remote", "--quiet", "--", url, ref, f"{ref}^{{}}", shown=url)
+    cancellation = cancellation or Cancellation()
+    with _way_out(wanted.networks, cancellation) as way:
+        names = ("--", url, ref, f"{ref}^{{}}")
+        listed = _git(cancellation, "/", way, "ls-remote", "--quiet", *names, shown=url)
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
@@ -122,14 +137,26 @@ def _checked(wanted: GitCommit) -> tuple[str, str]:
             f"{redact_url(url)} is not a git URL that can be fetched",
             hint="use https://, ssh://, git:// or http://",
         )
+    if wanted.networks.denied and urlsplit(url).scheme not in _CHECKED_SCHEMES:
+        raise SourceError(
+            f"{redact_url(url)} is fetched by ssh, which cannot be kept from networks that are denied",
+            hint="use https://",
+        )
     if ref.startswith("-"):
         raise SourceError(f"{ref!r} is not a git ref")
     return url, ref
 
 
+def _way_out(
+    networks: DeniedNetworks, cancellation: Cancellation, directory: str | None = None
+) -> contextlib.AbstractContextManager[GitProxy | None]:
+    return GitProxy(networks, cancellation, directory) if networks.denied else contextlib.nullcontext()
+
+
 def _git(
     cancellation: Cancellation,
     directory: str,
+    way: GitProxy | None,
     *arguments: str,
     shown: str = "",
     access: Mapping[str, str] = MappingProxyType({}),
@@ -143,13 +170,14 @@ def _git(
         "GIT_ALLOW_PROTOCOL": "https:ssh:git:http",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "LC_ALL": "C",
-        **{k: v for k, v in os.environ.items() if k.lower().endswith("_proxy") or k in _INSTALLATION},
+        **{k: v for k, v in os.environ.items() if k in _INSTALLATION},
+        **(way.variables if way else {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}),
         **({"HOME": os.environ.get("HOME", "/")} if own_identity else _NOBODY),
         **access,
     }
     try:
         process = subprocess.Popen(
-            ["git", "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", *arguments],
+            ["git", *_CONFIGURATION, *(way.configuration if way else ()), *arguments],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -169,6 +197,9 @@ def _git(
     if process.returncode:
         reason = err.decode(errors="replace").strip()[-_MESSAGE_SHOWN:]
         what = f"git {arguments[0]} of {redact_url(shown)}" if shown else f"git {arguments[0]}"
+        if shown and way is not None and way.problem is not None:
+            reason, hint = explained(way.problem)
+            raise SourceError(f"{what} failed: {reason}", hint=hint) from way.problem
         hint = "check the URL, the ref and the credentials" if shown else ""
         raise SourceError(f"{what} failed: {reason.replace(shown, redact_url(shown))}", hint=hint)
     return out.decode(errors="replace")

@@ -46,6 +46,12 @@ class UntrustedError(GatewayError):
     code = "TLS"
 
 
+class ForbiddenNetworkError(UntrustedError):
+    """The registry has an address that builds must not reach."""
+
+    code = "FORBIDDEN_NETWORK"
+
+
 class MissingCertificateError(UntrustedError):
     """The certificate that a registry is to be shown is missing or broken."""
 

@@ -22,6 +22,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from strake_builder.gateway.errors import (
     JSON_TYPE,
+    ForbiddenNetworkError,
     GatewayError,
     MissingCertificateError,
     TooLargeError,
@@ -35,6 +36,7 @@ from strake_oci.errors import (
     ClientCertificateError,
     ConnectionFailedError,
     CredentialError,
+    ForbiddenAddressError,
     OCIError,
     RegistryError,
     TLSError,
@@ -301,6 +303,8 @@ def _unreached(error: ConnectionFailedError) -> GatewayError:
     match error:
         case ClientCertificateError():
             return MissingCertificateError(_advice(error))
+        case ForbiddenAddressError():
+            return ForbiddenNetworkError(_advice(error))
         case TLSError():
             return UntrustedError(_advice(error))
         case _:

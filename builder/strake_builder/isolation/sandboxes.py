@@ -14,7 +14,8 @@ from strake_builder.isolation.processes.spawner import Command, Spawner
 from strake_builder.isolation.ways import Isolation
 from strake_builder.rootfs.backends.snapshotter import Snapshotter
 from strake_builder.rootfs.mounts.syscalls import mount_setattr_refused, pivot_root_refused
-from strake_builder.sandbox.crun import Child, Crun, Outcome, Runtime
+from strake_builder.sandbox.children import Child
+from strake_builder.sandbox.crun import Crun, Outcome, Runtime
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Process
 from strake_builder.sandbox.spec import Surroundings

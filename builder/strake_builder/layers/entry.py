@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 NO_XATTRS: Final[Mapping[bytes, bytes]] = MappingProxyType({})
 
@@ -36,9 +35,8 @@ class EntryType(Enum):
     FIFO = b"6"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One tar member without its content.
+class Entry(NamedTuple):
+    """One tar member without its content: a tuple, which is made in a third of a frozen dataclass's time.
 
     Attributes:
         path: relative to the layer's root, without a leading or trailing slash; bytes as on disk.
@@ -63,7 +61,7 @@ class Entry:
     mtime: int = 0
     target: bytes = b""
     device: tuple[int, int] = (0, 0)
-    xattrs: Mapping[bytes, bytes] = field(default_factory=lambda: NO_XATTRS)
+    xattrs: Mapping[bytes, bytes] = NO_XATTRS
 
     @property
     def name(self) -> bytes:

@@ -9,7 +9,6 @@ numbers, times, `SCHILY.xattr`), GNU long names, base-256 numbers and GNU sparse
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 from strake_builder import interrupt
@@ -241,7 +240,7 @@ def _old_sparse(source: Readable, block: bytes, entry: Entry, stored: int) -> tu
             raise MalformedLayerError(f"{shown(entry.path)}: the sparse map exceeds its limit")
     while numbers[-2:] == [0, 0]:  # room that is not used
         del numbers[-2:]
-    return replace(entry, size=size), Content(source, stored, extents(numbers, size, stored, entry.path))
+    return entry._replace(size=size), Content(source, stored, extents(numbers, size, stored, entry.path))
 
 
 def _pax_sparse(
@@ -258,4 +257,4 @@ def _pax_sparse(
     else:
         content.extents = map_of_records(records, size, stored, entry.path)
     name = records.get(SPARSE + b"name") or entry.path
-    return replace(entry, path=normalise(name), size=size), content
+    return entry._replace(path=normalise(name), size=size), content

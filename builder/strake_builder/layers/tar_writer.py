@@ -10,6 +10,8 @@ Extended attributes go into `SCHILY.xattr.NAME` records, as all image tools writ
 
 from __future__ import annotations
 
+import functools
+import zlib
 from typing import Final
 
 from strake_builder.layers.entry import Entry, EntryType
@@ -49,11 +51,14 @@ def encode_header(entry: Entry) -> bytes:
     if len(target) > _NAME_MAX:
         records.append((b"linkpath", target))
         target = target[:_NAME_MAX]
-    uid = _number(b"uid", entry.uid, _OCTAL_7_MAX, records)
-    gid = _number(b"gid", entry.gid, _OCTAL_7_MAX, records)
-    size = _number(b"size", entry.size, _OCTAL_11_MAX, records)
-    mtime = _number(b"mtime", entry.mtime, _OCTAL_11_MAX, records)
-    records += [(b"SCHILY.xattr." + key, value) for key, value in sorted(entry.xattrs.items())]
+    uid, gid, size, mtime = entry.uid, entry.gid, entry.size, entry.mtime
+    if max(uid, gid) > _OCTAL_7_MAX or max(size, mtime) > _OCTAL_11_MAX or mtime < 0:
+        uid = _number(b"uid", uid, _OCTAL_7_MAX, records)
+        gid = _number(b"gid", gid, _OCTAL_7_MAX, records)
+        size = _number(b"size", size, _OCTAL_11_MAX, records)
+        mtime = _number(b"mtime", mtime, _OCTAL_11_MAX, records)
+    if entry.xattrs:
+        records += [(b"SCHILY.xattr." + key, value) for key, value in sorted(entry.xattrs.items())]
     block = _block(name, prefix, entry.type.value, (entry.mode, uid, gid, size, mtime), target, entry.device)
     return _pax_header(entry, records) + block if records else block
 
@@ -87,6 +92,16 @@ def _block(
     device: tuple[int, int],
 ) -> bytes:
     head = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME_MAX, b"\0"), *numbers)
+    rest, checksum = _rest(prefix, type_flag, target, device)
+    # Adler-32's lower half is 1 and the sum of the bytes, modulo 65,521, which so few cannot reach: a tenth
+    # of the time that `sum` takes.
+    checksum += (zlib.adler32(head) & 0xFFFF) - 1
+    return b"%s%06o\0 %s" % (head, checksum, rest)
+
+
+@functools.lru_cache(maxsize=64)
+def _rest(prefix: bytes, type_flag: bytes, target: bytes, device: tuple[int, int]) -> tuple[bytes, int]:
+    """Return what follows the checksum, and what it adds to it: most files have the same."""
     rest = b"%s%s%s%07o\0%07o\0%s" % (
         type_flag,
         target.ljust(_NAME_MAX, b"\0"),
@@ -94,8 +109,7 @@ def _block(
         *device,
         prefix.ljust(BLOCK - 345, b"\0"),
     )
-    checksum = sum(head) + sum(rest) + 8 * 0x20  # the checksum field counts as spaces
-    return b"%s%06o\0 %s" % (head, checksum, rest)
+    return rest, sum(rest) + 8 * 0x20  # the checksum field counts as spaces
 
 
 def _pax_header(entry: Entry, records: list[tuple[bytes, bytes]]) -> bytes:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
@@ -71,7 +71,7 @@ class _Outlining:
         top = self._stack.find(b"")
         if top is None:
             raise UnfitForOutlineError("there is no lower layer")
-        yield _entry(b"", EntryType.DIRECTORY, top), ""
+        yield _entry(b"", EntryType.DIRECTORY, top), b""
         waiting, listed = [b""], set[bytes]()
         while waiting:
             parent = waiting.pop()
@@ -98,25 +98,25 @@ class _Outlining:
         mode = found.stat.st_mode
         if stat.S_ISDIR(mode):
             entry = _entry(path, EntryType.DIRECTORY, found)
-            return (entry if entered else _marked(entry, b"")), ""
+            return (entry if entered else _marked(entry, b"")), b""
         if stat.S_ISLNK(mode):
-            return replace(_entry(path, EntryType.SYMLINK, found), target=os.readlink(found.where)), ""
+            return _entry(path, EntryType.SYMLINK, found)._replace(target=os.readlink(found.where)), b""
         if stat.S_ISREG(mode):
             return self._file(path, found)
         # To a COPY the rest is something that makes room. Devices cannot be made everywhere.
-        return _entry(path, EntryType.FIFO, found), ""
+        return _entry(path, EntryType.FIFO, found), b""
 
     def _file(self, path: bytes, found: Found) -> Change:
         entry, size = _entry(path, EntryType.FILE, found), found.stat.st_size
         if not size:
-            return entry, ""
+            return entry, b""
         if path in self._accounts or self._is_in_the_way(path):
             if size <= min(_FILE, self._room):
                 self._room -= size
-                return replace(entry, size=size), os.fsdecode(found.where)
+                return entry._replace(size=size), found.where
             if path in self._accounts:
                 raise UnfitForOutlineError(f"{path!r} is larger than {_FILE} bytes")
-        return _marked(entry, str(size).encode()), ""
+        return _marked(entry, str(size).encode()), b""
 
     def _account_file(self, path: bytes) -> Iterator[Change]:
         parent = self._stack.find(path.rpartition(b"/")[0])
@@ -193,11 +193,11 @@ def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Con
         if mark is None:
             yield member, content
             continue
-        entry = replace(member, xattrs={n: v for n, v in member.xattrs.items() if n != _UNREAD})
+        entry = member._replace(xattrs={n: v for n, v in member.xattrs.items() if n != _UNREAD})
         if entry.type is EntryType.FILE:
             if not (mark.isdigit() and len(mark) <= _SIZE_DIGITS):
                 raise MalformedLayerError("an outline has a file without its size")
-            entry = replace(entry, size=int(mark))
+            entry = entry._replace(size=int(mark))
         unread.add(entry.path)
         yield entry, Content(source, 0, extents=())
 
@@ -211,4 +211,4 @@ def _entry(path: bytes, kind: EntryType, found: Found) -> Entry:
 
 
 def _marked(entry: Entry, mark: bytes) -> Entry:
-    return replace(entry, xattrs={**entry.xattrs, _UNREAD: mark})
+    return entry._replace(xattrs={**entry.xattrs, _UNREAD: mark})

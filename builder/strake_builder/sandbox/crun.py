@@ -11,21 +11,19 @@ import json
 import os
 import shutil
 import subprocess
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-from strake_builder.errors import InternalError, UnsupportedError
-from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
+from strake_builder.errors import UnsupportedError
+from strake_builder.sandbox.children import GRACE_SECONDS, Child, Children
+from strake_builder.sandbox.output_lines import LineSink, OutputLines
 from strake_builder.sandbox.process import Network, Process
 from strake_builder.sandbox.socket_filter import filtered, socket_filter
 from strake_builder.sandbox.spec import ORDINARY, Surroundings, runtime_spec
 
-_GRACE_SECONDS: Final = 3.0
-"""A step without a handler ignores SIGTERM, being the first process of its namespace: most wait it out."""
 _RUNTIME_FAILED: Final = "error"
 _EXEC_FAILED: Final = "exec container process"
 """How crun's last error begins. It goes to the step's stderr, since the log is closed by then."""
@@ -63,22 +61,6 @@ class Runtime:
     environment: dict[str, str]
     socket_filter: bytes
     pid_file: str
-
-
-class Child(Protocol):
-    """A process that was started."""
-
-    def wait(self, timeout: float | None = None) -> int:
-        """As `subprocess.Popen.wait`."""
-        ...
-
-    def poll(self) -> int | None:
-        """As `subprocess.Popen.poll`."""
-        ...
-
-    def kill(self) -> None:
-        """As `subprocess.Popen.kill`."""
-        ...
 
 
 Start = Callable[[Runtime, int, int, int], Child]
@@ -119,9 +101,7 @@ class Crun:
         self._pivot_root = pivot_root
         self._surroundings = surroundings
         self._start = start or _start_filtered
-        self._running: dict[str, Child] = {}
-        self._lock = threading.Lock()
-        self._stopped = False
+        self._children: Children[Child] = Children()
 
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end, passing its output on line by line.
@@ -156,51 +136,22 @@ class Crun:
             return self._run_logged(name, Runtime(command, _environment(), sockets, pid_file), lines, log)
 
     def _run_logged(self, name: str, runtime: Runtime, lines: OutputLines, log: int) -> Outcome:
-        with self._lock:
-            if self._stopped:
-                raise InternalError("the sandbox is stopped")
-            out, out_writer = os.pipe()
-            err, err_writer = os.pipe()
-            child = self._start(runtime, out_writer, err_writer, log)
-            self._running[name] = child
-        os.close(out_writer)
-        os.close(err_writer)
-        try:
-            pump(out, err, lines)
-            status = child.wait()
-        finally:
-            with self._lock:
-                del self._running[name]
-        if status < 0:
-            status = 128 - status
+        _, status = self._children.run(name, lambda out, err: self._start(runtime, out, err, log), lines)
         message = _errors(_log_lines(log)) or (_errors(lines.tail[-1:], _EXEC_FAILED) if status else "")
         return Outcome(status, lines.tail, message)
 
-    def stop(self, grace: float = _GRACE_SECONDS) -> None:
+    def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
 
         Args:
             grace: seconds between the two.
         """
-        with self._lock:
-            self._stopped = True
-            running = dict(self._running)
-        for name in running:
-            self._signal(name, "TERM")
-        self._await(running, grace)
-        for name, child in running.items():
-            if child.poll() is None:
-                self._signal(name, "KILL")
-        self._await(running, grace)
-        for child in running.values():
-            if child.poll() is None:
-                child.kill()
-
-    @staticmethod
-    def _await(running: dict[str, Child], seconds: float) -> None:
-        for child in running.values():
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(seconds)
+        self._children.stop(
+            lambda each: self._signal(each.name, "TERM"),
+            lambda each: self._signal(each.name, "KILL"),
+            lambda each: each.child.kill(),
+            grace=grace,
+        )
 
     def _signal(self, name: str, signal: str) -> None:
         subprocess.run(

@@ -75,7 +75,7 @@ class OutputLines:
 
 
 def pump(stdout: int, stderr: int, lines: OutputLines) -> None:
-    """Read both pipes until every writer has closed them, and close them."""
+    """Read both pipes until every writer has closed them."""
     streams: dict[int, Stream] = {stdout: "stdout", stderr: "stderr"}
     with selectors.DefaultSelector() as selector:
         for fd in streams:
@@ -87,5 +87,4 @@ def pump(stdout: int, stderr: int, lines: OutputLines) -> None:
                     lines.feed(streams[key.fd], data)
                 else:
                     selector.unregister(key.fd)
-                    os.close(key.fd)
     lines.finish()

@@ -122,12 +122,16 @@ class Attempt:
     def _read_outlines(self) -> ReadOutlines:
         """Return the outlines of a build without a cache."""
         parts, inputs = self._parts, self._parts.requested.inputs
-        is_target_read = any(isinstance(f, TreeTarget | TreeArchiveTarget) for f in inputs.outputs.files)
         reader = LayerReader(self._parts.registries.clients.pulling, parts.progress.reporter)
         outlines = BaseOutlines(parts.workspace, reader, parts.pools.pull, inputs.max_unpacked)
         parts.workspace.until_closed(outlines.close)
-        unpacked = unpacked_stages(parts.evaluated, is_target_read=is_target_read)
+        unpacked = unpacked_stages(parts.evaluated, is_target_read=self._is_target_read())
         return ReadOutlines(parts.evaluated, unpacked, outlines, parts.store.has)
+
+    def _is_target_read(self) -> bool:
+        """Return whether the files of the image itself are an output."""
+        files = self._parts.requested.inputs.outputs.files
+        return any(isinstance(file, TreeTarget | TreeArchiveTarget) for file in files)
 
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""
@@ -170,6 +174,7 @@ class Attempt:
                 pusher,
                 layer_format(parts.requested.request),
                 self._whole if parts.caches.enabled else None,
+                discards=not parts.caches.enabled and not self._is_target_read(),
             ),
             caching=self._caching,
             reporter=parts.progress.reporter,

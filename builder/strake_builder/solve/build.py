@@ -97,8 +97,11 @@ class Build:
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 scratch, credentials = workspace.directory("context"), self._inputs.credentials.git
+                networks = self._inputs.registries.networks
                 unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
-                context = fetch_context(self._request.source, scratch, unpack, credentials, self._sources)
+                context = fetch_context(
+                    self._request.source, scratch, unpack, credentials, self._sources, networks
+                )
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(
@@ -142,8 +145,9 @@ class Build:
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
             for right in rights:
                 right.result()
-        warn, downloads = self._reporter.warn, open_downloads(self._inputs.cache, usage, self._sources)
-        remote = RemoteSources(workspace, downloads, pools.pull, self._sources)
+        warn, networks = self._reporter.warn, self._inputs.registries.networks
+        downloads = open_downloads(self._inputs.cache, usage, self._sources, networks)
+        remote = RemoteSources(workspace, downloads, pools.pull, self._sources, networks)
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,

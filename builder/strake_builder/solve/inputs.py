@@ -83,7 +83,7 @@ class BuildInputs:
 
     Attributes:
         credentials: for registries and git servers.
-        registries: how they are reached.
+        registries: how they are reached, and which networks nothing that a build names may be in.
         run: for RUN.
         confinement: how the processes of RUN are confined.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.

@@ -73,6 +73,7 @@ class StageExecutor:
         evaluated: its steps.
         first_number: number of its first step in progress events.
         exported: whether its layers are part of the image, and so go where it goes.
+        target: whether it is the last stage, over which and from which no other is made.
         slots: held while a step executes, never while one waits for another stage.
     """
 
@@ -84,6 +85,7 @@ class StageExecutor:
         first_number: int,
         *,
         exported: bool,
+        target: bool,
         slots: AbstractContextManager[object],
     ) -> None:
         self._tools = tools
@@ -92,6 +94,8 @@ class StageExecutor:
         self._evaluated = evaluated
         self._first = first_number
         self._exported = exported
+        files = [at for at, step in enumerate(evaluated.steps) if not isinstance(step, ConfigStep)]
+        self._last = files[-1] if target and files else None
         self._slots = slots
         self._ground = 0  # layers up to the last RUN's, or the base's
         self._outlines: dict[int, StandIn] = {}
@@ -159,7 +163,9 @@ class StageExecutor:
         with self._slots, self._reported(position, step):
             snapshot = self._snapshot(position, step, lowers)
             is_written = self._exported or self._tools.caching.keeps_layers
-            blob = self._tools.exporter.export(snapshot, push=self._exported) if is_written else None
+            last = position == self._last
+            exporter = self._tools.exporter
+            blob = exporter.export(snapshot, push=self._exported, last=last) if is_written else None
         layer, created = StepLayer(snapshot.upper, blob), datetime.now(UTC)
         self._results.keep(self._stage, position, step, lowers, layer, created)
         key = self._results.definition_key(self._stage.index, position)

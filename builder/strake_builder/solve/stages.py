@@ -60,6 +60,7 @@ class StageRuns:
                 self._build.stages[stage.index],
                 numbers[stage.index],
                 exported=stage.index in self._exported,
+                target=stage.index == self._build.plan.target,
                 slots=self._slots,
             )
             thread = threading.Thread(

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -62,12 +64,15 @@ class TransportSettings:
         user_agent: What the client calls itself.
         max_connections: Open at a time, over all servers.
         trust_env: Take proxies from HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
+        networks: What must not be reached, at first or by a redirect. A proxy resolves names itself: of what
+            is asked through one, only addresses in URLs are checked.
     """
 
     timeouts: Timeouts = Timeouts()
     user_agent: str = "strake"
     max_connections: int = 32
     trust_env: bool = True
+    networks: DeniedNetworks = NONE_DENIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,7 @@ class Endpoint:
         tls: Trust.
         unix_socket: Connect to this socket instead of the network.
         clear_credentials: Send passwords and tokens without TLS, too.
+        any_network: Its own host may be in a network that is denied; where its answers lead may not.
     """
 
     registry: str
@@ -87,6 +93,7 @@ class Endpoint:
     tls: TLSSettings = TLSSettings()
     unix_socket: Path | None = None
     clear_credentials: bool = False
+    any_network: bool = False
 
     @property
     def is_plain(self) -> bool:

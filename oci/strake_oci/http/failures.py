@@ -8,11 +8,16 @@ import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from strake_oci.errors import ConnectionFailedError, DNSError, TLSError
+from strake_oci.errors import ConnectionFailedError, DNSError, ForbiddenAddressError, TLSError
+from strake_oci.http.network import AddressRefusedError
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
 
+_OPENING: Final = (
+    "the platform opens networks with the operator's STRAKE_ALLOW_NETWORKS; on a command line "
+    "--deny-network and STRAKE_DENY_NETWORKS close them"
+)
 _ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
@@ -21,6 +26,8 @@ def connection_error(error: Exception, context: ErrorContext) -> ConnectionFaile
     cause: BaseException | None = error
     while cause is not None:
         match cause:
+            case AddressRefusedError():
+                return ForbiddenAddressError(context, str(cause), hint=_OPENING)
             case ssl.SSLCertVerificationError():
                 return TLSError(
                     context,

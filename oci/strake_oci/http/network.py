@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import httpcore
 from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
 
+from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.last_words import allowed_seconds, end_wait_on_cancel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strake_oci.cancellation import Cancellation
+    from strake_oci.http.denied_networks import DeniedNetworks, Network
 
 _Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
 """What `socket.getaddrinfo` returns."""
@@ -99,26 +101,48 @@ def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | Non
         yield piece
 
 
+class AddressRefusedError(httpcore.ConnectError):
+    """A host has no address but such as must not be connected to."""
+
+    def __init__(self, host: str, address: str, network: Network) -> None:
+        where = "is" if address == host else f"resolves to {address},"
+        super().__init__(f"{host[:255]} {where} in {network}, a network that builds may not reach")
+
+
 class LimitedBackend(httpcore.NetworkBackend):
     """Makes connections whose reads obey `head_limits`, and that end when they are stopped.
 
     Args:
         cancellation: Ends every wait; see `last_words`.
+        networks: What is not connected to.
     """
 
-    def __init__(self, cancellation: Cancellation) -> None:
+    def __init__(self, cancellation: Cancellation, networks: DeniedNetworks = NONE_DENIED) -> None:
         self._cancellation = cancellation
+        self._networks = networks
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.NetworkStream:
-        """Connect to a host and port: to the first of its addresses where somebody listens."""
+        """Connect to a host and port: to the first of its addresses where somebody listens.
+
+        The name is resolved once; what was checked is what is connected to.
+
+        Raises:
+            AddressRefusedError: None of the addresses that may be reached answered, and one may not.
+        """
         failure = OSError("the host name has no address")
+        refused: AddressRefusedError | None = None
         for family, kind, protocol, _name, address in self._look_up(host, port, timeout):
+            if (network := self._networks.network_of(address[0])) is not None:
+                refused = AddressRefusedError(host, address[0], network)
+                continue
             try:
                 return self._connected(socket.socket(family, kind, protocol), address, timeout)
             except OSError as error:
                 failure = error
+        if refused is not None:
+            raise refused
         if isinstance(failure, TimeoutError):
             raise httpcore.ConnectTimeout(failure) from failure
         raise httpcore.ConnectError(failure) from failure

@@ -29,6 +29,8 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
+from strake_oci.http.connect import check_literal
+from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.failures import connection_error
 from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
 from strake_oci.http.proxy import proxy_for
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
+    from strake_oci.http.denied_networks import DeniedNetworks
     from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 
 _MAX_REDIRECTS: Final = 5
@@ -197,14 +200,15 @@ class Transport:
             context: For errors; the URL is filled in here.
 
         Raises:
-            ConnectionFailedError: No answer came: broken connection, name, certificate, time.
+            ConnectionFailedError: No answer came: broken connection, name, certificate, time, a network that
+                must not be reached.
             ProtocolError: Too many redirects, or one that must not be followed.
             StoppedError: The transport was stopped.
         """
         for _ in range(_MAX_REDIRECTS + 1):
             context = replace(context, url=redacted(request.url))
-            pool = self._pool(endpoint, request.url)
             with _mapped(context, self._cancellation):
+                pool = self._pool(endpoint, request.url, context)
                 with head_limits():
                     response = pool.handle_request(self._built(request))
                 answer = Answer(response, request, context, self._settings.timeouts.read, self._cancellation)
@@ -237,10 +241,16 @@ class Transport:
             request.method, request.url, headers=headers, content=request.body, extensions={"timeout": limits}
         )
 
-    def _pool(self, endpoint: Endpoint, url: str) -> httpx.HTTPTransport:
+    def _pool(self, endpoint: Endpoint, url: str, context: ErrorContext) -> httpx.HTTPTransport:
         direct = endpoint.unix_socket is not None or not self._settings.trust_env
         proxy = None if direct else proxy_for(url, os.environ)
-        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"))
+        networks = self._settings.networks
+        if endpoint.any_network and origin(url) == origin(endpoint.base):
+            networks = NONE_DENIED
+        if proxy is not None:  # the platform's own; it resolves names
+            check_literal(httpx.URL(url).host, networks, context)
+            networks = NONE_DENIED
+        key = _Pool(endpoint.tls, endpoint.unix_socket, proxy, url.startswith("https://"), networks)
         with self._lock:
             pool = self._pools.get(key)
             if pool is None:
@@ -257,7 +267,7 @@ class Transport:
             proxy=key.proxy,
         )
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend(self._cancellation)  # noqa: SLF001 - see above
+        made._pool._network_backend = LimitedBackend(self._cancellation, key.networks)  # noqa: SLF001 - see above
         return made
 
 
@@ -269,6 +279,7 @@ class _Pool:
     unix_socket: Path | None
     proxy: str | None = field(repr=False)
     tls_wanted: bool
+    networks: DeniedNetworks
 
 
 def _may_follow(request: Request, status: int, target: str) -> bool:

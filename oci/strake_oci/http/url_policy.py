@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from strake_oci.errors import ProtocolError
+from strake_oci.http.denied_networks import meanings
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
+    from strake_oci.http.denied_networks import Address
     from strake_oci.http.endpoint import Endpoint
-
-    _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def redacted(url: str) -> str:
@@ -103,7 +103,7 @@ def _is_inward(host: str) -> bool:
     return any(map(_is_own, _addresses(host)))
 
 
-def _addresses(host: str) -> list[_Address]:
+def _addresses(host: str) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -111,7 +111,7 @@ def _addresses(host: str) -> list[_Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def _is_own(address: _Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_loopback or address.is_link_local or address.is_unspecified
+def _is_own(address: Address) -> bool:
+    return any(
+        meant.is_loopback or meant.is_link_local or meant.is_unspecified for meant in meanings(address)
+    )

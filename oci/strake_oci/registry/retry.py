@@ -13,7 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from strake_oci.cancellation import Cancellation
-from strake_oci.errors import ConnectionFailedError, RegistryError, TLSError
+from strake_oci.errors import ConnectionFailedError, ForbiddenAddressError, RegistryError, TLSError
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ NO_RETRIES: Final = RetryPolicy(attempts=1)
 
 def is_temporary(error: RegistryError) -> bool:
     """Tell whether the same request may succeed later."""
-    if isinstance(error, TLSError) or "NXDOMAIN" in error.context.codes:
+    if isinstance(error, TLSError | ForbiddenAddressError) or "NXDOMAIN" in error.context.codes:
         return False
     status = error.context.status
     passing = status in _WORTH_IT or (status in _SERVER_ERRORS and status not in _STAYING)

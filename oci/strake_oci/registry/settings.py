@@ -74,7 +74,8 @@ class ClientSettings(TransportSettings):
     """What holds for a client.
 
     Attributes:
-        registries: By host and port, as references spell them.
+        registries: By host and port, as references spell them. Those that are named, and their mirrors, may
+            be in `networks`: a build's author does not name them.
         default: For registries that are not named.
     """
 
@@ -101,8 +102,17 @@ class ClientSettings(TransportSettings):
         if not base.startswith(("http://", "https://")):
             raise InvalidValueError(f"location {base!r} of registry {registry} is no http or https URL")
         return Endpoint(
-            registry, base, settings.tls, settings.unix_socket, clear_credentials=settings.clear_credentials
+            registry,
+            base,
+            settings.tls,
+            settings.unix_socket,
+            clear_credentials=settings.clear_credentials,
+            any_network=registry in self.registries or self._is_mirror(registry),
         )
+
+    def _is_mirror(self, registry: str) -> bool:
+        every = (mirror for settings in self.registries.values() for mirror in settings.mirrors)
+        return any(mirror.registry == registry for mirror in every)
 
     def pull_sources(self, repository: Repository) -> tuple[Repository, ...]:
         """Return where to look for a repository's content, in order: mirrors, then the registry itself."""

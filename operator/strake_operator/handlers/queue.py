@@ -75,6 +75,11 @@ class Queue:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._failures: dict[Key, int] = {}
 
+    @property
+    def depth(self) -> int:
+        """How many builds wait for a worker."""
+        return len(self._queued)
+
     def add(self, key: Key) -> None:
         """Have a build reconciled as soon as a worker is free."""
         if (timer := self._timers.pop(key, None)) is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from kubernetes.aio import client, config
+from kubernetes.aio import client
 from pydantic import ValidationError
 
 from strake_api.models.document import API_VERSION, GROUP, VERSION
@@ -295,17 +295,3 @@ async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         if skipping or len(rest) > _LONGEST_LINE:
             rest, skipping = b"", True
         await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def connect(watched: Watched) -> AsyncIterator[Cluster]:
-    """Connect with the pod's service account, or with the kubeconfig outside a cluster."""
-    configuration = client.Configuration()
-    try:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
-    except config.ConfigException:
-        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
-    async with client.ApiClient(configuration) as api:
-        # The API server names the writer of a field after it.
-        api.user_agent = "strake-operator"
-        yield Cluster(api, watched)

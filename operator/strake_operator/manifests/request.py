@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
-from strake_api.request import Registries
+from strake_api.request import Networks, Registries
 from strake_operator.default_cache import cache_repository
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
@@ -65,6 +65,7 @@ def request_for(
         update={
             "args": args,
             "ca": settings.registries.ca,
+            "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }

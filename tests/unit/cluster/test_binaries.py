@@ -16,6 +16,13 @@ def test_what_is_there_is_not_compiled_again(tmp_path):
     assert [compilation.missing(tmp_path) for compilation in COMPILATIONS] == [[], [], []]
 
 
+def test_what_enforces_policies_is_not_compiled_with_kubernetes(monkeypatch, tmp_path):
+    monkeypatch.setattr(binaries, "CACHE", tmp_path)
+    assert not binaries_directory().is_relative_to(binaries.policies_program().parent)
+    assert binaries.policies_program().parent.name.startswith("policies-")
+    assert not binaries.is_compiled()
+
+
 def test_without_go_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(binaries, "CACHE", tmp_path)
     monkeypatch.setattr(requirements, "find_go", lambda: None)

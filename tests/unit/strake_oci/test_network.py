@@ -10,7 +10,8 @@ import httpcore
 import pytest
 
 from strake_oci.cancellation import Cancellation
-from strake_oci.http.network import LimitedBackend
+from strake_oci.http.denied_networks import DeniedNetworks
+from strake_oci.http.network import AddressRefusedError, LimitedBackend
 from tests.fixtures.servers.registry import free_port
 from tests.fixtures.servers.silence import deaf_port
 
@@ -97,3 +98,36 @@ def test_a_descriptor_too_few(backend, listener, monkeypatch):
     monkeypatch.setattr(socket.socket, "dup", full)
     with pytest.raises(httpcore.ConnectError, match="Too many"):
         backend.connect_tcp(*listener.getsockname(), 5.0)
+
+
+class TestDeniedNetworks:
+    @pytest.fixture
+    def backend(self, listener):
+        return LimitedBackend(Cancellation(), DeniedNetworks.parse(["127.0.0.0/8"], ["127.0.0.1"]))
+
+    def test_a_denied_address_is_passed_over(self, backend, listener, monkeypatch):
+        port = listener.getsockname()[1]
+        monkeypatch.setattr(socket, "getaddrinfo", found(("127.0.0.2", port), ("127.0.0.1", port)))
+        stream = backend.connect_tcp("registry.example", port, 5.0)
+        assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
+        stream.close()
+
+    def test_the_refusal_tells_name_address_and_network(self, backend, monkeypatch):
+        monkeypatch.setattr(socket, "getaddrinfo", found(("127.0.0.2", 443)))
+        with pytest.raises(AddressRefusedError) as caught:
+            backend.connect_tcp("registry.example", 443, 5.0)
+        assert "registry.example resolves to 127.0.0.2, in 127.0.0.0/8" in str(caught.value)
+
+    def test_a_name_is_asked_for_once(self, backend, monkeypatch):
+        """A resolver that answers otherwise the second time (DNS rebinding) is not asked a second time."""
+        answers = [[("127.0.0.2", 443)], [("127.0.0.1", 443)]]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found(*answers.pop(0))())
+        with pytest.raises(AddressRefusedError):
+            backend.connect_tcp("registry.example", 443, 5.0)
+        assert len(answers) == 1
+
+    @pytest.mark.parametrize("host", ["2130706434", "0x7f000002", "0177.0.0.2", "127.2", "localhost"])
+    def test_other_notations(self, listener, host):
+        backend = LimitedBackend(Cancellation(), DeniedNetworks.parse(["127.0.0.0/8", "::1"]))
+        with pytest.raises(AddressRefusedError):
+            backend.connect_tcp(host, listener.getsockname()[1], 5.0)

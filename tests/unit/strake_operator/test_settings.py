@@ -57,6 +57,23 @@ def test_no_default_cache_is_an_empty_one():
     assert read_settings({**IMAGE, "STRAKE_DEFAULT_CACHE_REPOSITORY": " "}).default_cache is None
 
 
+def test_metadata_is_denied_unless_it_is_opened():
+    settings = read_settings(IMAGE)
+    assert {"169.254.0.0/16", "127.0.0.0/8", "fd00:ec2::/32"} <= set(settings.denied_networks)
+    assert settings.allowed_networks == ()
+
+
+def test_the_platform_adds_networks_and_opens_some():
+    lists = {
+        "STRAKE_DENY_NETWORKS": "10.0.0.0/8, fd12::/16\n",
+        "STRAKE_ALLOW_NETWORKS": "10.96.5.1",
+    }
+    settings = read_settings({**IMAGE, **lists})
+    assert settings.denied_networks[-2:] == ("10.0.0.0/8", "fd12::/16")
+    assert "169.254.0.0/16" in settings.denied_networks
+    assert settings.allowed_networks == ("10.96.5.1/32",)
+
+
 @pytest.mark.parametrize("text", ["", " "])
 def test_no_ceiling_of_its_own_is_an_empty_one(text):
     assert read_settings({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": text}).max_unpacked_size is None
@@ -92,6 +109,14 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
         ),
         ({**IMAGE, "STRAKE_ATTEMPTS": "0"}, "STRAKE_ATTEMPTS"),
         ({**IMAGE, "STRAKE_GRACE_SECONDS": "soon"}, "STRAKE_GRACE_SECONDS"),
+        (
+            {**IMAGE, "STRAKE_DENY_NETWORKS": "10.0.0.1/8"},
+            "STRAKE_DENY_NETWORKS: '10.0.0.1/8' has bits set",
+        ),
+        (
+            {**IMAGE, "STRAKE_ALLOW_NETWORKS": "example"},
+            "STRAKE_ALLOW_NETWORKS: 'example' is no network; write",
+        ),
         ({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": "much"}, "STRAKE_MAX_UNPACKED_SIZE must be a size"),
         ({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": "0"}, "STRAKE_MAX_UNPACKED_SIZE must leave room"),
     ],

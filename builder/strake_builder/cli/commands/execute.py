@@ -56,7 +56,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     git, gateway, access = (
         request.source.git,
         request.registries.gateway,
-        requested_access(request.registries),
+        requested_access(request),
     )
     secret = git.credentials if git is not None and git.fetched is None else None
     credentials = BuildCredentials(

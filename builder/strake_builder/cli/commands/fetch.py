@@ -24,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def fetch(arguments: argparse.Namespace) -> int:
     """Fetch what the request's git source names; return the exit status."""
     from strake_builder.cli.building import report_unstarted
+    from strake_builder.cli.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.context.fetch import prefetch_git
@@ -34,14 +35,16 @@ def fetch(arguments: argparse.Namespace) -> int:
     cancellation = Cancellation()
     cancel_on_signal(cancellation)
     try:
-        git = read_request(arguments).source.git
+        request = read_request(arguments)
+        git = request.source.git
         if git is None or git.fetched is None:
             return 0
         mounted = git.credentials
         credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
         sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
         sys.stdout.flush()
-        revision = prefetch_git(git, git.fetched, credentials, cancellation)
+        networks = requested_networks(request)
+        revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
     except BuildError as error:
         return report_unstarted(error, arguments.result)
     sys.stdout.write(f"fetched {revision}\n")

@@ -48,7 +48,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     pull = _readable(request.registries.pull_config)
     push = _readable(request.registries.push_config)
     policy = Policy.of(request.output.destinations, request.cache.repository)
-    settings = requested_access(request.registries)
+    settings = requested_access(request)
     with (
         Forwarder(settings, policy, pull, Credentials((push, pull))) as forwarder,
         Gateway(socket, forwarder) as server,

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strake_builder.cli.flags.networks import add_network_flag, read_networks
 from strake_builder.cli.flags.switches import add_switch
 from strake_builder.errors import InvalidRequestError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = False) -> None:
-    """Add the flags that `read_registries` reads.
+    """Add the flags that `read_registries` reads, with that of networks.
 
     Args:
         parser: the command's.
@@ -52,6 +53,7 @@ def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = 
         group.add_argument(name, action="store_true", help=text)
     else:
         add_switch(group, name, text)
+    add_network_flag(parser)
 
 
 def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSettings:
@@ -73,7 +75,7 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
         builder.clear_credentials("--insecure-credentials", text)
     _read_trust(arguments, builder)
     _read_mirrors(arguments, builder)
-    return builder.settings()
+    return builder.settings(read_networks(arguments))
 
 
 def _read_trust(arguments: argparse.Namespace, builder: RegistrySettingsBuilder) -> None:

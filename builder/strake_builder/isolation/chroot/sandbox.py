@@ -5,23 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from strake_builder.errors import InternalError, StepError
+from strake_builder.errors import StepError
 from strake_builder.isolation.chroot.placed import placed
 from strake_builder.isolation.chroot.presented import presented
 from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.isolation.processes.spawner import Command, Spawned, Spawner
 from strake_builder.rootfs.mounts.device_nodes import DEVICES
+from strake_builder.sandbox.children import GRACE_SECONDS, Children
 from strake_builder.sandbox.crun import Outcome
-from strake_builder.sandbox.output_lines import LineSink, OutputLines, pump
+from strake_builder.sandbox.output_lines import LineSink, OutputLines
 from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount
-
-_GRACE_SECONDS: Final = 3.0
 
 
 def no_network_error() -> StepError:
@@ -62,9 +60,7 @@ class Chroot:
         self._in_use = in_use
         self._in_place = in_use is not None
         self._root = threading.Lock()
-        self._lock = threading.Lock()
-        self._running: set[Spawned] = set()
-        self._stopped = False
+        self._children: Children[Spawned] = Children()
 
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
         """Run a process to its end, passing its output on line by line.
@@ -125,37 +121,15 @@ class Chroot:
             yield path
 
     def _run(self, command: Command, lines: OutputLines) -> Outcome:
-        out, out_writer = os.pipe()
-        err, err_writer = os.pipe()
-        try:
-            with self._lock:
-                if self._stopped:
-                    raise InternalError("the sandbox is stopped")
-                child = self._spawner.start(command, out_writer, err_writer)
-                self._running.add(child)
-        finally:
-            os.close(out_writer)
-            os.close(err_writer)
-        try:
-            pump(out, err, lines)
-            status = child.wait()
-        finally:
-            with self._lock:
-                self._running.discard(child)
-        return Outcome(status if status >= 0 else 128 - status, lines.tail, child.refusal)
+        child, status = self._children.run(
+            command.argv[0], lambda out, err: self._spawner.start(command, out, err), lines
+        )
+        return Outcome(status, lines.tail, child.refusal)
 
-    def stop(self, grace: float = _GRACE_SECONDS) -> None:
+    def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Ask every running process to end (SIGTERM), then make it (SIGKILL); no new one starts after.
 
         Args:
             grace: seconds between the two.
         """
-        with self._lock:
-            self._stopped = True
-            running = list(self._running)
-        for order in (Spawned.terminate, Spawned.kill):
-            for child in running:
-                order(child)
-            for child in running:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(grace)
+        self._children.stop(lambda each: each.child.terminate(), lambda each: each.child.kill(), grace=grace)

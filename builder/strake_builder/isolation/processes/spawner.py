@@ -136,10 +136,11 @@ class Spawner:
         Raises:
             OSError: the spawner is gone, or there are too many descriptors.
         """
-        answer, answer_writer = os.pipe()
-        control_reader, control = os.pipe()
-        text = os.memfd_create("command", os.MFD_CLOEXEC)
-        try:
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
+            answer, answer_writer = _owned(os.pipe(), ours, theirs)
+            control_reader, control = _owned(os.pipe(), theirs, ours)
+            text = os.memfd_create("command", os.MFD_CLOEXEC)
+            theirs.callback(os.close, text)
             document = json.dumps([asdict(command), list(passed)]).encode()
             while document:
                 document = document[os.write(text, document) :]
@@ -147,10 +148,15 @@ class Spawner:
             self._socket.sendmsg(
                 [b"!"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", sent).tobytes())]
             )
-        finally:
-            for fd in (text, answer_writer, control_reader):
-                os.close(fd)
+            ours.pop_all()  # the process is started: they are its from now on
         return Spawned(answer, control)
+
+
+def _owned(pipe: tuple[int, int], *owners: contextlib.ExitStack) -> tuple[int, int]:
+    """Return a pipe of whose two ends each is closed by its owner."""
+    for fd, owner in zip(pipe, owners, strict=True):
+        owner.callback(os.close, fd)
+    return pipe
 
 
 def _serve(requests: socket.socket) -> NoReturn:

@@ -34,7 +34,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from strake_builder.rootfs.diff.changes import Change, Clamp, overlay_changes
+from strake_builder.rootfs.diff.changes import Change, Clamp, Passed, overlay_changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class Snapshot:
     upper: str
     lowers: tuple[str, ...]
 
-    def changes(self, clamp: Clamp | None = None) -> Iterator[Change]:
-        """Yield what was changed; call it when the root is mounted no more."""
-        return overlay_changes(self.upper, self.lowers, clamp=clamp)
+    def changes(self, clamp: Clamp | None = None, passed: Passed | None = None) -> Iterator[Change]:
+        """Yield what was changed; call it when the root is mounted no more. See `overlay_changes`."""
+        return overlay_changes(self.upper, self.lowers, clamp=clamp, passed=passed)
 
 
 class Snapshotter(Protocol):

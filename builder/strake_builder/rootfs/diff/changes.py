@@ -13,6 +13,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from strake_builder import interrupt
@@ -26,16 +27,22 @@ from strake_builder.rootfs.stack.lower_layers import LowerLayers, read_xattrs
 from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 _CHUNK: Final = 1 << 20
+_SMALL: Final = 64 << 10
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-Change = tuple[Entry, str]
+Change = tuple[Entry, bytes]
 """A member of a layer, and the path of its content on disk."""
 
 Clamp = Callable[[int], int]
 """Turns a modification time, in whole seconds, into the one that the layer says."""
 
+Passed = Callable[[bytes, int], object]
+"""(absolute path of a directory, names in it): it is not read again."""
 
-def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = None) -> Iterator[Change]:
+
+def overlay_changes(
+    upper: str, lowers: Sequence[str], *, clamp: Clamp | None = None, passed: Passed | None = None
+) -> Iterator[Change]:
     """Yield what an upper directory changes, parents before children, names in byte order.
 
     Args:
@@ -43,18 +50,39 @@ def overlay_changes(upper: str, lowers: Sequence[str], *, clamp: Clamp | None = 
             in files without a name beside it.
         lowers: the lower layers, topmost first.
         clamp: applied to every modification time.
+        passed: called with each directory whose content was yielded, and used, to the end: it may go. Not
+            with one that has a file of several names: the number of links tells that there are others.
 
     Raises:
         StepError: a path is longer than the kernel allows to open, or a name is a whiteout's.
     """
-    return _Walk(os.fsencode(upper), [os.fsencode(lower) for lower in lowers], clamp or (lambda t: t)).walk()
+    layers = [os.fsencode(lower) for lower in lowers]
+    return _Walk(os.fsencode(upper), layers, clamp or (lambda t: t), passed or (lambda *_: None)).walk()
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory that is being read.
+
+    Attributes:
+        path: in the upper directory.
+        members: what is left of it: path and what is there.
+        names: how many were read.
+        has_links: one of them, or of those in its directories, is a file of more than one name.
+    """
+
+    path: bytes
+    members: Iterator[tuple[bytes, os.stat_result]]
+    names: int = 0
+    has_links: bool = False
 
 
 class _Walk:
-    def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp) -> None:
-        self._upper = upper
+    def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp, passed: Passed) -> None:
+        self._upper = upper + b"/"
         self._lowers = LowerLayers(lowers)
         self._clamp = clamp
+        self._passed = passed
         self._scratch = os.fsdecode(os.path.dirname(upper))
         self._linked = DiskMap(self._scratch)
 
@@ -66,31 +94,33 @@ class _Walk:
     def _walk(self) -> Iterator[Change]:
         """Depth first with a stack of our own: a tree may be deeper than Python's."""
         waiting: list[Change] = []  # directories that are unchanged unless something below is
-        stack = [self._members(b"")]
-        trail: list[bytes] = [b""]
+        stack = [_Level(b"", self._members(b""))]
         while stack:
-            child = next(stack[-1], None)
+            level = stack[-1]
+            child = next(level.members, None)
             if child is None:
                 stack.pop()
-                path = trail.pop()
-                if waiting and waiting[-1][0].path == path:
+                if waiting and waiting[-1][0].path == level.path:
                     waiting.pop()
+                if stack:
+                    self._pass(level, stack[-1])
                 continue
             path, found = child
+            level.names += 1
             if stat.S_ISDIR(found.st_mode):
                 change = self._change(path, found)
-                opaque = is_opaque(os.path.join(self._upper, path))
+                opaque = is_opaque(self._upper + path)
                 if opaque or not self._lowers.same_directory(path, change[0]):
                     yield from waiting
                     waiting.clear()
                     yield change
                     if opaque:
-                        yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), ""
+                        yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), b""
                 else:
                     waiting.append(change)
-                stack.append(self._members(path))
-                trail.append(path)
+                stack.append(_Level(path, self._members(path)))
             else:
+                level.has_links = level.has_links or found.st_nlink > 1
                 change = self._change(path, found)
                 if self._lowers.same_file(change):
                     self._linked.discard(identity(found))  # a name that is not written is no target
@@ -99,14 +129,21 @@ class _Walk:
                 waiting.clear()
                 yield change
 
+    def _pass(self, level: _Level, parent: _Level) -> None:
+        """Tell that a directory was read."""
+        if level.has_links:
+            parent.has_links = True
+        else:
+            self._passed(self._upper + level.path, level.names)
+
     def _members(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
         prefix = path + b"/" if path else b""
-        where = os.path.join(self._upper, prefix)
+        where = self._upper + prefix
         try:
             for name in sorted_names(where, self._scratch):
                 interrupt.check()
                 found = os.lstat(where + name)
-                if is_whiteout(found) or not _is_socket(found):
+                if not _is_socket(found) or is_whiteout(found):
                     yield prefix + name, found
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
@@ -118,11 +155,11 @@ class _Walk:
 
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode
-        where = os.path.join(self._upper, path)
+        where = self._upper + path
         parent, _, name = path.rpartition(b"/")
-        if is_whiteout(found):
+        if not stat.S_ISREG(mode) and is_whiteout(found):
             name = WHITEOUT_PREFIX + name
-            return Entry(parent + b"/" + name if parent else name, EntryType.FILE), ""
+            return Entry(parent + b"/" + name if parent else name, EntryType.FILE), b""
         _check_name(path, name)
         target, kind, size = b"", _kind(mode), 0
         if found.st_nlink > 1 and kind is not EntryType.DIRECTORY:
@@ -145,7 +182,7 @@ class _Walk:
             device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
             xattrs={} if kind is EntryType.HARD_LINK else read_xattrs(where),
         )
-        return entry, os.fsdecode(where)
+        return entry, where
 
 
 def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
@@ -155,24 +192,31 @@ def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
         StepError: a file shrank while it was read, which only a process that should be dead can do.
     """
     for entry, where in changes:
-        yield encode_header(entry)
-        if entry.type is EntryType.FILE and entry.size:
+        header = encode_header(entry)
+        if entry.type is not EntryType.FILE or not entry.size:
+            yield header
+        elif entry.size <= _SMALL:  # most files: one piece of the stream each
+            yield b"".join((header, *_content(entry, where), padding(entry.size)))
+        else:
+            yield header
             yield from _content(entry, where)
             yield padding(entry.size)
     yield END_OF_ARCHIVE
 
 
-def _content(entry: Entry, where: str) -> Iterator[bytes]:
+def _content(entry: Entry, where: bytes) -> Iterator[bytes]:
     left = entry.size
     fd = os.open(where, _READ)
     try:
-        while left:
-            interrupt.check()
+        while True:
             data = os.read(fd, min(left, _CHUNK))
             if not data:
                 raise StepError(f"/{entry.path.decode(errors='replace')} shrank while it was read")
             left -= len(data)
             yield data
+            if not left:
+                return
+            interrupt.check()
     finally:
         os.close(fd)
 

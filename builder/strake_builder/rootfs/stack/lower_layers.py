@@ -15,7 +15,7 @@ _OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
 _LEFT_OUT_XATTR: Final = ("security.selinux", "system.", "security.ima", "security.evm")
 _CHUNK: Final = 1 << 20
 
-Member = tuple[Entry, str]
+Member = tuple[Entry, bytes]
 
 
 class LowerLayers:
@@ -59,7 +59,7 @@ class LowerLayers:
             and (was.st_mode, was.st_uid, was.st_gid) == (now.st_mode, now.st_uid, now.st_gid)
             and (was.st_size, was.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
             and read_xattrs(found.where) == entry.xattrs
-            and _same_content(found.where, os.fsencode(path))
+            and _same_content(found.where, path)
         )
 
 

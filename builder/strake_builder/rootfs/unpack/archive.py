@@ -11,7 +11,6 @@ Documentation/filesystems/overlayfs.rst ("whiteouts and opaque directories", `us
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from strake_builder.layers.entry import Entry
 from strake_builder.layers.tar_reader import Content, read_members
@@ -94,8 +93,8 @@ def unpack_archive(
         for member, content in read_members(source):
             entry = member
             if owner is not None:
-                entry = replace(entry, uid=owner[0], gid=owner[1])
+                entry = entry._replace(uid=owner[0], gid=owner[1])
             if mode is not None:
-                entry = replace(entry, mode=mode)
+                entry = entry._replace(mode=mode)
             applier.apply(entry, content)
         return applier.finish()

@@ -35,6 +35,7 @@ from strake_builder.rootfs.unpack.members import (
     set_metadata,
     set_xattrs,
 )
+from strake_builder.rootfs.unpack.open_parents import OpenParents
 
 _BLOCK: Final = 512
 """Bytes of what `st_blocks` counts."""
@@ -55,18 +56,6 @@ class Unpacked:
     entries: int
     devices_left_out: int
     highest_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Parent:
-    """A directory that was resolved: as the archive spells it, without links, and open."""
-
-    asked: bytes
-    resolved: bytes
-    directory: int
-
-    def inside(self, name: bytes) -> bytes:
-        return self.resolved + b"/" + name if self.resolved else name
 
 
 class LayerApplier:
@@ -96,7 +85,7 @@ class LayerApplier:
         self._layer = layer
         self._allowance = Allowance(limit)
         self._lowest = lowest
-        self._last: _Parent | None = None
+        self._parents = OpenParents()
         self._times = DirectoryTimes(scratch)
         self._entries = 0
         self._left_out = 0
@@ -134,7 +123,7 @@ class LayerApplier:
                     replaces = location.stat is not None
                     self._make(location, entry, content)
                 if replaces:
-                    self._forget()
+                    self._parents.forget()
         except PathError as error:
             raise MalformedLayerError(f"cannot unpack {shown(entry.path)}: {error.message}") from error
         except OverflowError as error:
@@ -154,7 +143,7 @@ class LayerApplier:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._forget()
+        self._parents.forget()
         self._times.close()
         self._implied.close()
         if self._copy_up is not None:
@@ -162,17 +151,15 @@ class LayerApplier:
 
     @contextlib.contextmanager
     def _located(self, path: bytes) -> Iterator[ResolvedPath]:
-        """Resolve a member's path; most lie in the directory of the one before, which is still open."""
+        """Resolve a member's path."""
         parent, _, name = path.rpartition(b"/")
-        last = self._last
-        if last is not None and last.asked == parent and name != b"..":
-            yield ResolvedPath(last.directory, name, last.inside(name), stat_at(last.directory, name))
+        known = self._parents.get(parent) if name != b".." else None
+        if known is not None:
+            yield ResolvedPath(known.directory, name, known.inside(name), stat_at(known.directory, name))
             return
         with self._root.at(path, follow=False, create=self._new) as location:
-            self._forget()
             if location.name == name:
-                resolved = location.path.rpartition(b"/")[0]
-                self._last = _Parent(parent, resolved, os.dup(location.directory))
+                self._parents.add(parent, location.path.rpartition(b"/")[0], location.directory)
             yield location
 
     def _missing_directory(self, parent: int, name: bytes, path: bytes) -> bool:
@@ -185,12 +172,6 @@ class LayerApplier:
         if self._alone:
             self._implied.setdefault(path, b"")
         return False
-
-    def _forget(self) -> None:
-        """Resolve the next path anew: something was replaced that it may go through."""
-        if self._last is not None:
-            os.close(self._last.directory)
-            self._last = None
 
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed; say what came of it."""

@@ -50,8 +50,11 @@ def make_file(location: ResolvedPath, entry: Entry, content: Content) -> None:
                 write_all(fd, data)
         else:
             _write_sparse(fd, entry, content)
-        set_owner(fd, (entry.uid, entry.gid), entry.path)
-        os.fchmod(fd, entry.mode)
+        found = os.fstat(fd)  # mostly it has what it needs, and a change is a transaction of the file system
+        if (found.st_uid, found.st_gid) != (entry.uid, entry.gid):
+            set_owner(fd, (entry.uid, entry.gid), entry.path)
+        if stat.S_IMODE(found.st_mode) != entry.mode:
+            os.fchmod(fd, entry.mode)
         if entry.xattrs:
             set_xattrs(b"/proc/self/fd/%d" % fd, entry.xattrs, follow=True)
         os.utime(fd, ns=(entry.mtime * _SECOND, entry.mtime * _SECOND))

@@ -23,6 +23,7 @@ from strake_builder.solve.inputs import BuildInputs, CacheDirectory
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import InvalidValueError
+from strake_oci.http.denied_networks import DeniedNetworks
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.reference import Reference, Repository
@@ -106,11 +107,13 @@ def open_caches(
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
-def open_downloads(cache: CacheDirectory, usage: Usage | None, cancellation: Cancellation) -> Downloads:
+def open_downloads(
+    cache: CacheDirectory, usage: Usage | None, cancellation: Cancellation, networks: DeniedNetworks
+) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
     if cache.path is None or usage is None:
-        return Downloads(cancellation=cancellation)
-    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation)
+        return Downloads(cancellation=cancellation, networks=networks)
+    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:

@@ -15,8 +15,9 @@ from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.backends.snapshotter import Snapshot
-from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.rootfs.diff.changes import Passed, tar_stream
 from strake_builder.solve.images.layers import WrittenLayer
+from strake_builder.solve.workspace.discarded import Discarded
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_builder.unforeseen import from_os_error
 from strake_oci.cancellation import Cancellation
@@ -47,6 +48,7 @@ class LayerExporter:
         form: how layers are written.
         until: stops the layers that are being written; `cancellation` where None. With a cache the layers
             of the steps before one that failed are worth finishing.
+        discards: remove what the last step of an image changed while it is written: nothing else reads it.
 
     Attributes:
         form: how layers are written.
@@ -60,6 +62,8 @@ class LayerExporter:
         pusher: Pusher | None,
         form: LayerFormat | None = None,
         until: Cancellation | None = None,
+        *,
+        discards: bool = False,
     ) -> None:
         self._directory = workspace.directory(workspace.new_name("blobs"))
         self._workspace = workspace
@@ -67,16 +71,26 @@ class LayerExporter:
         self._cancellation = cancellation
         self._pusher = pusher
         self._until = until or cancellation
+        self._discards = discards
         self.form = form or LayerFormat()
 
-    def export(self, snapshot: Snapshot, *, push: bool = True) -> Future[WrittenLayer | None]:
+    def export(
+        self, snapshot: Snapshot, *, push: bool = True, last: bool = False
+    ) -> Future[WrittenLayer | None]:
         """Begin to write what a snapshot changed; the result is None where that is nothing.
 
         Args:
             snapshot: no longer mounted.
             push: whether the layer is part of the image, and so goes to its destinations.
+            last: whether no step is executed over the layer, and none copies from it.
         """
-        return self._pool.submit(self._guarded, lambda: self._export(snapshot, push=push))
+        passed = self._discarding() if last and self._discards else None
+        return self._pool.submit(self._guarded, lambda: self._export(snapshot, passed, push=push))
+
+    def _discarding(self) -> Passed:
+        discarded = Discarded()
+        self._workspace.until_closed(discarded.close)
+        return discarded.add
 
     def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
         try:
@@ -90,9 +104,9 @@ class LayerExporter:
             self._cancellation.cancel(refused)
             raise refused from error
 
-    def _export(self, snapshot: Snapshot, *, push: bool) -> WrittenLayer | None:
+    def _export(self, snapshot: Snapshot, passed: Passed | None, *, push: bool) -> WrittenLayer | None:
         self._until.check()
-        changes = snapshot.changes(self.form.clamp)
+        changes = snapshot.changes(self.form.clamp, passed)
         first = next(changes, None)
         if first is None:
             return None

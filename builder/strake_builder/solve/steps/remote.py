@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
@@ -19,6 +19,7 @@ from strake_builder.context.git import GitCommit, check_out, resolve_ref
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
+from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 
 _FULL_COMMIT = 40
 """Hex digits from which on a checksum names one commit."""
@@ -55,15 +56,22 @@ class RemoteSources:
         downloads: fetches URLs.
         pool: where this happens.
         cancellation: ends what is under way, downloads included.
+        networks: what git must not reach.
     """
 
     def __init__(
-        self, workspace: Workspace, downloads: Downloads, pool: Executor, cancellation: Cancellation
+        self,
+        workspace: Workspace,
+        downloads: Downloads,
+        pool: Executor,
+        cancellation: Cancellation,
+        networks: DeniedNetworks = NONE_DENIED,
     ) -> None:
         self._workspace = workspace
         self._downloads = downloads
         self._pool = pool
         self._cancellation = cancellation
+        self._networks = networks
         self._lock = threading.Lock()
         self._files: dict[tuple[str, str | None], Future[RemoteFile]] = {}
         self._commits: dict[tuple[str, str], Future[str]] = {}
@@ -100,7 +108,7 @@ class RemoteSources:
         Raises:
             SourceError: it cannot be fetched.
         """
-        return check_out(wanted, directory, self._cancellation)
+        return check_out(replace(wanted, networks=self._networks), directory, self._cancellation)
 
     def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""
@@ -130,7 +138,7 @@ class RemoteSources:
         key = (source.remote, source.ref)
         with self._lock:
             if key not in self._commits:
-                wanted = GitCommit(source.remote, source.ref)
+                wanted = GitCommit(source.remote, source.ref, networks=self._networks)
                 self._commits[key] = self._pool.submit(resolve_ref, wanted, self._cancellation)
             return self._commits[key]
 

@@ -15,6 +15,8 @@ import pytest
 
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import SourceError
+from strake_oci.http.denied_networks import DeniedNetworks
+from tests.fixtures.servers.proxy import running_proxy
 
 WHEN = "Sun, 09 Sep 2001 01:46:40 GMT"
 NANOSECONDS = 1_000_000_000 * 10**9
@@ -222,3 +224,16 @@ def test_a_redirect_leads_to_no_file(web, tmp_path):
     url = web.url.replace("/file", "/away")
     with pytest.raises(SourceError, match="scheme 'file' refused"):
         Downloads(str(tmp_path / "kept")).fetch(url, str(tmp_path / "a"), None)
+
+
+LITERALS = ["169.254.169.254", "[::ffff:a9fe:a9fe]", "2852039166", "169.254.169.254.", "%3169.254.169.254"]
+
+
+@pytest.mark.parametrize("host", LITERALS)
+def test_a_proxy_is_not_asked_for_an_address_that_is_denied(tmp_path, monkeypatch, host):
+    networks = DeniedNetworks.parse(["169.254.0.0/16"])
+    with running_proxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with pytest.raises(SourceError, match=r"169\.254\.0\.0/16, a network that builds may not reach"):
+            Downloads(networks=networks).fetch(f"https://{host}/latest", str(tmp_path / "x"), None)
+        assert proxy.asked == []

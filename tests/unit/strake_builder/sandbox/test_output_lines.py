@@ -85,4 +85,6 @@ def test_both_pipes_are_read_to_their_ends(seen):
     writer.start()
     pump(out, err, lines)
     writer.join()
+    for fd in (out, err):
+        os.close(fd)
     assert {int(text) for _, text in seen} == set(range(50))

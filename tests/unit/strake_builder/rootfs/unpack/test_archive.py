@@ -249,9 +249,48 @@ def test_a_parent_that_is_replaced_in_between_is_resolved_anew(layer):
     assert [p.name for p in (layer / "d").iterdir()] == ["three"]
 
 
+def test_a_directory_further_up_that_is_replaced_is_resolved_anew(layer):
+    unpack(
+        layer,
+        member("d/e/f/one", b"1"),
+        member("d/e/two", b"2"),
+        member("d/e", type=SYM, linkname="../other"),
+        member("d/e/f/three", b"3"),
+        member("d/e/f", type=SYM, linkname="/etc"),
+        member("d/e/f/four", b"4"),
+    )
+    assert sorted(p.relative_to(layer).as_posix() for p in layer.rglob("*") if p.is_file()) == ["etc/four"]
+    assert os.readlink(layer / "other/f") == "/etc"
+
+
+@pytest.mark.parametrize("name", ["a/../b/one", "b//one", "a/./../b/one"])
+def test_a_parent_may_be_spelled_in_several_ways(layer, name):
+    unpack(layer, member("a", type=DIR), member("b", type=DIR), member("b/zero", b"0"))
+    with Root(str(layer)) as root:
+        unpack_archive(archive(member("a/first", b"1"), member(name, b"2")), root)
+    assert sorted(os.listdir(layer / "b")) == ["one", "zero"]
+
+
+def test_more_directories_than_are_kept_open(layer):
+    names = [f"{a}/{b}" for a in range(9) for b in range(9)]
+    unpack(layer, *(member(f"{name}/{n}", name.encode()) for n in range(2) for name in names))
+    assert all((layer / name / n).read_text() == name for name in names for n in "01")
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode"),
+    [((0, 0), 0o644), ((0, 0), 0o4755), ((7, 8), 0o644), ((7, 8), 0o6711), ((0, 5), 0o1600)],
+)
+def test_owner_and_mode_of_a_file(layer, owner, mode):
+    unpack(layer, member("f", b"1", mode=mode, uid=owner[0], gid=owner[1]))
+    found = (layer / "f").stat()
+    assert ((found.st_uid, found.st_gid), stat.S_IMODE(found.st_mode)) == (owner, mode)
+
+
 def test_nothing_stays_open(layer):
     before = len(os.listdir("/proc/self/fd"))
     unpack(layer, member("a/b", b"1"), member("a/c", b"2"))
+    unpack(layer, *(member(f"{n}/{n}/f", b"1") for n in range(60)))
     with pytest.raises(MalformedLayerError):
         unpack(layer, member("a/b", b"1"), member("a/../..", b"2"))
     assert len(os.listdir("/proc/self/fd")) == before

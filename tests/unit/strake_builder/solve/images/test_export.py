@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -25,10 +27,14 @@ def upper(tmp_path):
     return tmp_path / "upper"
 
 
-def exporter(tmp_path, pool, cancellation, until=None) -> LayerExporter:
+def exporter(
+    tmp_path, pool, cancellation, until=None, *, discards=False, until_closed=lambda _: None
+) -> LayerExporter:
     (tmp_path / "blobs").mkdir(exist_ok=True)
-    workspace: Any = SimpleNamespace(directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind)
-    return LayerExporter(workspace, pool, cancellation, None, PLAIN, until)
+    workspace: Any = SimpleNamespace(
+        directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind, until_closed=until_closed
+    )
+    return LayerExporter(workspace, pool, cancellation, None, PLAIN, until, discards=discards)
 
 
 def snapshot(upper) -> Snapshot:
@@ -65,3 +71,22 @@ def test_a_failed_step_does_not_end_a_layer_that_a_cache_wants(tmp_path, upper):
 def test_a_step_that_changed_nothing_has_no_layer(tmp_path, upper):
     with ThreadPoolExecutor(1) as pool:
         assert exporter(tmp_path, pool, Cancellation()).export(snapshot(upper)).result() is None
+
+
+@pytest.mark.parametrize(
+    ("discards", "last", "stays"), [(True, True, False), (True, False, True), (False, True, True)]
+)
+def test_only_the_last_layer_is_discarded_while_it_is_written(tmp_path, upper, discards, last, stays):
+    """A step that follows, a stage that copies from it, a cache: each reads the directory again."""
+    directory = upper / "many"
+    directory.mkdir()
+    for number in range(3000):
+        (directory / str(number)).touch()
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as closed:
+        layers = exporter(tmp_path, pool, Cancellation(), discards=discards, until_closed=closed.callback)
+        assert layers.export(snapshot(upper), last=last).result() is not None
+        deadline = time.monotonic() + 10
+        while directory.exists() and not stays:
+            assert time.monotonic() < deadline, "it is not removed"
+            time.sleep(0.01)  # another program removes it
+    assert directory.exists() == stays

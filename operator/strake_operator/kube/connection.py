@@ -1,0 +1,82 @@
+"""Connects with the API server, and has what is asked and written there counted."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from kubernetes.aio import client, config
+
+from strake_operator.errors import NotFoundError
+from strake_operator.kube.cluster import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import aiohttp
+
+    from strake_api.status import ImageBuildStatus
+    from strake_operator.kube.watched import Watched
+    from strake_operator.reconcile.observed import Build
+
+
+class RunObserver(Protocol):
+    """Hears of what becomes of ImageBuilds, which are named by namespace and name."""
+
+    def changed(self, build: tuple[str, str], before: ImageBuildStatus, after: ImageBuildStatus) -> None:
+        """Take note of a status that was written."""
+        ...
+
+    def forget(self, build: tuple[str, str]) -> None:
+        """Take note of an ImageBuild that is gone."""
+        ...
+
+
+class ObservedCluster(Cluster):
+    """A cluster whose statuses somebody hears of.
+
+    Args:
+        api: As of a cluster.
+        watched: Likewise.
+        runs: Hears of each status.
+    """
+
+    def __init__(self, api: client.ApiClient, watched: Watched, runs: RunObserver) -> None:
+        super().__init__(api, watched)
+        self._runs = runs
+
+    async def build(self, namespace: str, name: str) -> Build:
+        """As `Cluster.build`."""
+        try:
+            return await super().build(namespace, name)
+        except NotFoundError:
+            self._runs.forget((namespace, name))
+            raise
+
+    async def write_status(self, build: Build, status: ImageBuildStatus) -> None:
+        """As `Cluster.write_status`."""
+        await super().write_status(build, status)
+        self._runs.changed((build.namespace, build.name), build.status, status)
+
+
+@asynccontextmanager
+async def connect(
+    watched: Watched, trace: aiohttp.TraceConfig, runs: RunObserver
+) -> AsyncIterator[ObservedCluster]:
+    """Connect with the pod's service account, or with the kubeconfig outside a cluster.
+
+    Args:
+        watched: What the watches know.
+        trace: Hears of each request.
+        runs: Hears of each status.
+    """
+    configuration = client.Configuration()
+    configuration.trace_configs = [trace]
+    try:
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
+    async with client.ApiClient(configuration) as api:
+        # The API server names the writer of a field after it.
+        api.user_agent = "strake-operator"
+        yield ObservedCluster(api, watched, runs)

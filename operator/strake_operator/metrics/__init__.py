@@ -1,0 +1,1 @@
+"""What a platform sees of the operator from outside: numbers for Prometheus, and whether it is ready."""
