@@ -97,6 +97,8 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
                 url=git.url,
                 ref=git.ref,
                 path=git.path,
+                submodules=git.submodules,
+                depth=git.depth,
                 fetched=mounted.fetched,
                 credentials=credentials,
             )

@@ -32,6 +32,10 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     path: str = "."
     """The directory inside the repository that is the build context."""
+    submodules: bool = True
+    """Whether submodules are checked out, too."""
+    depth: Annotated[int, Field(ge=0)] = 1
+    """Commits of history; 0 for all of it, with tags."""
     fetched: str | None = None
     """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None

@@ -43,6 +43,10 @@ class GitRepository(Document):
     """A branch, a tag or a full commit hash."""
     path: Annotated[str, Field(max_length=1024), *checked(inside("git.path"))] = "."
     """The directory of the repository that is the build context."""
+    submodules: bool = True
+    """Whether submodules are checked out, too, and theirs."""
+    depth: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    """How many commits of history the context has; 0 for all of it, with tags, as git describe needs it."""
     secret: LocalReference | None = None
     """A Secret of type kubernetes.io/basic-auth, whose key `host` names the server; a token is a password."""
 

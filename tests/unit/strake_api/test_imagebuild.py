@@ -335,3 +335,8 @@ def test_what_only_git_knows_needs_git(field):
 def test_a_branch_is_named():
     git = {"git": {"url": "https://x.example/y"}}
     assert "name the branch there" in refusal(source=git, output={"destinations": ["r.example/a:{branch}"]})
+
+
+@pytest.mark.parametrize("depth", [-1, 1.5, "all", 10**7])
+def test_a_depth_is_a_number_of_commits(depth):
+    assert "depth" in refusal(source={"git": {"url": "https://x.example/y", "depth": depth}})
