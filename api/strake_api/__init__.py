@@ -1,6 +1,7 @@
 """The documents that Strake's parts and its users exchange: one place for each field's meaning.
 
     imagebuild  ImageBuild as a user writes it: metadata and spec
+    spec        the parts of that spec, each beside its rules
     status      what the operator reports back in ImageBuild's status
     cache       what an ImageBuild says about caches
     platform    what an ImageBuild's image is for

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
+from strake_api.destinations import branch_value, filled
 from strake_api.request import (
+    BuildArg,
     BuildRequest,
     Cache,
     DirectorySource,
     GitSource,
     InlineSource,
+    MountedFile,
     Output,
     Registries,
     Source,
@@ -20,56 +24,122 @@ from strake_api.values.duration import parse_duration
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
 
+ARGUMENTS: Final = "args"
+SECRETS: Final = "secrets"
+KEYS: Final = "ssh"
+"""Directories of what a build is given, in each a file named after its place in the spec's list."""
+_NEVER_IN_HISTORY: Final = frozenset({"ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+"""Source: Dockerfile reference, "Predefined ARGs"."""
+
+
+@dataclass(frozen=True, slots=True)
+class MountedPaths:
+    """Absolute paths where a builder finds what a spec names and does not hold.
+
+    Attributes:
+        config_map: The content of `source.configMap`, if there is one.
+        git: The Secret `source.git.secret`, if there is one.
+        fetched: Where `strake fetch` puts a git source; None where it does not.
+        given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
+            another way.
+    """
+
+    config_map: str
+    git: str | None = None
+    fetched: str | None = None
+    given: str | None = None
+
 
 def build_request(
     spec: ImageBuildSpec,
     *,
-    config_map_directory: str,
+    mounted: MountedPaths,
     work_directory: str,
     registries: Registries,
     cache_repository: str | None = None,
-    git_directory: str | None = None,
-    fetched_directory: str | None = None,
+    generation: int | None = None,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
     Args:
         spec: A validated spec.
-        config_map_directory: Absolute path where the content of `source.configMap` is found, if there is one.
+        mounted: Where the builder finds what the spec only names.
         work_directory: Absolute path of the builder's work directory.
         registries: Paths of credentials, and how registries are reached.
         cache_repository: Where results of steps are kept if the spec names no repository and does not object.
-        git_directory: Absolute path where the Secret `source.git.secret` is found, if there is one.
-        fetched_directory: Absolute path where `strake fetch` puts a git source; None where it does not.
+        generation: Of the ImageBuild, which only a cluster knows.
     """
-    if spec.source.git is not None:
-        git = spec.source.git
-        credentials = git_directory if git.secret is not None else None
-        source = Source(
-            git=GitSource(
-                url=git.url,
-                ref=git.ref,
-                path=git.path,
-                fetched=fetched_directory,
-                credentials=credentials,
-            )
-        )
-    elif spec.source.inline is not None:
-        source = Source(inline=InlineSource(files=spec.source.inline))
-    else:
-        source = Source(directory=DirectorySource(path=config_map_directory))
     return BuildRequest(
-        source=source,
+        source=_source(spec, mounted),
         dockerfile=spec.dockerfile,
+        dockerfile_inline=spec.dockerfile_inline,
         target=spec.target,
-        args=spec.args,
+        args=_arguments(spec, mounted.given),
+        secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
+        ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
         platform=spec.platform,
-        output=Output(**dict(spec.output)),
+        output=Output(**{**dict(spec.output), "destinations": _destinations(spec, generation)}),
         registries=registries,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
+        host_aliases=(spec.pod and spec.pod.host_aliases) or (),
+        warnings=tuple(_warnings(spec)),
     )
+
+
+def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
+    if spec.source.git is not None:
+        git = spec.source.git
+        credentials = mounted.git if git.secret is not None else None
+        return Source(
+            git=GitSource(
+                url=git.url,
+                ref=git.ref,
+                path=git.path,
+                submodules=git.submodules,
+                depth=git.depth,
+                fetched=mounted.fetched,
+                credentials=credentials,
+            )
+        )
+    if spec.source.inline is not None:
+        return Source(inline=InlineSource(files=spec.source.inline))
+    return Source(directory=DirectorySource(path=mounted.config_map))
+
+
+def _destinations(spec: ImageBuildSpec, generation: int | None) -> tuple[str, ...]:
+    """Return where the image goes, with the fields filled that are known before the source is."""
+    values = {} if generation is None else {"generation": str(generation)}
+    if spec.source.git is not None:
+        values["branch"] = branch_value(spec.source.git.ref)
+    return tuple(filled(each, values) for each in spec.output.destinations)
+
+
+def _arguments(spec: ImageBuildSpec, directory: str | None) -> tuple[BuildArg, ...]:
+    return tuple(
+        BuildArg(name=argument.name, value=argument.value or "")
+        if argument.value_from is None or directory is None
+        else BuildArg(name=argument.name, file=f"{directory}/{ARGUMENTS}/{number}")
+        for number, argument in enumerate(spec.args)
+    )
+
+
+def _files(ids: list[str], directory: str | None, kind: str) -> tuple[MountedFile, ...]:
+    if directory is None:
+        return ()
+    return tuple(MountedFile(id=each, path=f"{directory}/{kind}/{n}") for n, each in enumerate(ids))
+
+
+def _warnings(spec: ImageBuildSpec) -> list[str]:
+    return [
+        f"args: {argument.name} comes from a Secret, and the image's history shows it to whoever pulls the "
+        "image; name the Secret in spec.secrets and use it with RUN --mount=type=secret"
+        for argument in spec.args
+        if argument.value_from is not None
+        and argument.value_from.secret_key_ref is not None
+        and argument.name.upper() not in _NEVER_IN_HISTORY
+    ]
 
 
 def _cache(cache: BuildCache, default: str | None) -> Cache:

@@ -11,10 +11,11 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from strake_api.models.document import Document
+from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
+from strake_api.models.host_alias import HostAlias
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
@@ -31,6 +32,10 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     path: str = "."
     """The directory inside the repository that is the build context."""
+    submodules: bool = True
+    """Whether submodules are checked out, too."""
+    depth: Annotated[int, Field(ge=0)] = 1
+    """Commits of history; 0 for all of it, with tags."""
     fetched: str | None = None
     """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None
@@ -86,26 +91,49 @@ class Source(Document):
         return chosen
 
 
+def _no_null(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("it contains a null character, which no environment can hold")
+    return value
+
+
+ARGUMENT_LIMIT = 8192
+"""Characters of an argument's value."""
+ArgumentName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
+ArgumentValue = Annotated[str, Field(max_length=ARGUMENT_LIMIT), AfterValidator(_no_null)]
+
+
 class BuildArg(Document):
     """A value for an ARG of the Dockerfile. It ends up in the image's history: never a secret."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
-    value: Annotated[str, Field(max_length=8192)] = ""
+    name: ArgumentName
+    value: ArgumentValue = ""
+    file: str | None = None
+    """An absolute path: the file's content is the value, which the document does not hold."""
 
     @model_validator(mode="after")
-    def _no_null(self) -> Self:
-        if "\0" in self.value:
-            raise ValueError(
-                f"the value of {self.name} contains a null character, which no environment can hold"
-            )
+    def _one_value(self) -> Self:
+        if self.file is not None and self.value:
+            raise ValueError(f"the argument {self.name} has a value and a file: drop one of the two")
         return self
+
+
+class MountedFile(Document):
+    """What RUN may use under a name, in a file that the builder reads when it starts."""
+
+    id: str
+    path: str
+    """An absolute path."""
 
 
 class Output(ImageForm):
     """Where the image goes, and in which form."""
 
     destinations: tuple[str, ...]
-    """References to push to, without digests; without a tag `latest` is meant. Empty for files only."""
+    """References to push to, without digests; without a tag `latest` is meant. Empty for files only.
+
+    Tags may have the fields {revision}, {shortRevision}, {timestamp} and {date}, which the builder fills.
+    """
     skip_push_permission_check: bool = False
     """Find out about missing rights when there is something to push, not before the build starts."""
 
@@ -170,9 +198,15 @@ class BuildRequest(Document):
     source: Source
     dockerfile: str = "Dockerfile"
     """Path of the Dockerfile relative to the context."""
+    dockerfile_inline: str | None = None
+    """The Dockerfile's text, where the context has none of it. `dockerfile` is what messages call it then."""
     target: str | None = None
     """The stage to build; the last one where it is not given."""
     args: tuple[BuildArg, ...] = ()
+    secrets: tuple[MountedFile, ...] = ()
+    """For `RUN --mount=type=secret`. The document holds none of their content."""
+    ssh: tuple[MountedFile, ...] = ()
+    """Private keys, in OpenSSH's or PEM form and without a passphrase, for `RUN --mount=type=ssh`."""
     platform: str | None = None
     """`os/arch[/variant]`; the builder's own where it is not given."""
     output: Output
@@ -184,6 +218,10 @@ class BuildRequest(Document):
     cache: Cache = Cache()
     base_volumes: tuple[BaseVolume, ...] = ()
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
+    host_aliases: tuple[HostAlias, ...] = ()
+    """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
+    warnings: tuple[ShownText, ...] = ()
+    """What the maker of the request wants to be told with the result, before all other warnings."""
     work_directory: str
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
@@ -226,6 +264,9 @@ class BuildRequest(Document):
             "source.git.credentials": self.source.git.credentials if self.source.git else None,
             "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
+        paths |= {f"args[{each.name}].file": each.file for each in self.args}
+        paths |= {f"secrets[{each.id}].path": each.path for each in self.secrets}
+        paths |= {f"ssh[{each.id}].path": each.path for each in self.ssh}
         paths |= {f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)}
         for name, path in paths.items():
             if path is not None and not PurePosixPath(path).is_absolute():

@@ -118,6 +118,8 @@ class BuildSucceeded(_Outcome):
     """Of the manifest: the same at every destination."""
     images: tuple[ShownText, ...] = ()
     """`repository@digest` for each destination, in the order of the request."""
+    references: tuple[ShownText, ...] = ()
+    """`repository:tag` for each destination, in the order of the request: what its fields became."""
     config_digest: DigestText | None = None
     layers: _Number = 0
     sizes: Sizes = Sizes()
@@ -184,6 +186,9 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
             yield form
             result = form
     else:
+        while result.references:
+            result = result.model_copy(update={"references": result.references[:-1]})
+            yield result
         while result.images:
             result = result.model_copy(update={"images": result.images[:-1]})
             yield result

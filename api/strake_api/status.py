@@ -210,6 +210,7 @@ class ImageBuildStatus(TolerantDocument):
     """`repository@digest` at the first destination: what to deploy. Kept while a newer run is under way."""
     digest: str | None = None
     images: tuple[str, ...] | None = None
+    references: tuple[str, ...] | None = None
     """`repository@digest` for each destination."""
     platforms: tuple[PlatformImage, ...] | None = None
     base_images: tuple[ResolvedImage, ...] | None = None

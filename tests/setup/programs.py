@@ -28,6 +28,9 @@ TOOLS = {
     "readelf": "binutils",
     "skopeo": "skopeo",
     "ssh": "openssh-client",
+    "ssh-add": "openssh-client",
+    "ssh-agent": "openssh-client",
+    "ssh-keygen": "openssh-client",
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {

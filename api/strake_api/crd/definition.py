@@ -43,7 +43,7 @@ class _Converter:
         """Return a schema of pydantic as a structural schema."""
         schema = self._without_indirection(schema)
         if schema.get("x-kubernetes-int-or-string"):
-            return schema
+            return {key: value for key, value in schema.items() if key not in {*_DROPPED, "default"}}
         made = {key: self._keyword(key, value) for key, value in schema.items() if key not in _DROPPED}
         if "const" in made:
             made["enum"] = [made.pop("const")]

@@ -37,12 +37,14 @@ def local_inputs(
         InvalidRequestError: a flag is malformed, or names a file that cannot be read.
     """
     registry = user_credentials()
+    sockets, keys = read_ssh(arguments.ssh)
     return BuildInputs(
         credentials=BuildCredentials(git=git_credentials_from(os.environ), pull=registry, push=registry),
         registries=read_registries(arguments),
         run=RunInputs(
             secrets=read_secrets(arguments.secret),
-            ssh_sockets=read_ssh(arguments.ssh),
+            ssh_sockets=sockets,
+            ssh_keys=keys,
         ),
         dockerfile_path=dockerfile_path,
         cache=CacheDirectory(

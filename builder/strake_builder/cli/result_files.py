@@ -63,7 +63,7 @@ def _texts(
 ) -> Iterator[tuple[str | None, str]]:
     from strake_oci.spec.reference import Reference
 
-    references = [Reference.parse(text).with_default_tag() for text in destinations]
+    references = [Reference.parse(text).with_default_tag() for text in result.references or destinations]
     repositories = dict.fromkeys(str(reference.repository) for reference in references)
     yield arguments.digest_file, result.digest or ""
     yield arguments.metadata_file, result.to_json() + "\n"

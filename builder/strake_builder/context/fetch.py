@@ -156,7 +156,15 @@ def prefetch_git(
 
 
 def _wanted(source: GitSource, credentials: GitCredentials | None, networks: DeniedNetworks) -> GitCommit:
-    return GitCommit(source.url, source.ref, credentials=credentials, own_identity=True, networks=networks)
+    return GitCommit(
+        source.url,
+        source.ref,
+        submodules=source.submodules,
+        depth=source.depth,
+        credentials=credentials,
+        own_identity=True,
+        networks=networks,
+    )
 
 
 def _prefetched(source: GitSource, directory: str) -> FetchedContext:

@@ -47,6 +47,7 @@ class GitCommit:
         url: where to fetch from.
         ref: a branch, tag or full commit hash; empty is the remote's HEAD.
         submodules: check out submodules too.
+        depth: commits of history, submodules' too; 0 for all of it, with tags.
         credentials: for the URL's server.
         own_identity: fetch the URL with what the user who builds has for git (configuration, .netrc, SSH
             keys). For a URL that this user wrote; what a Dockerfile or a repository names gets none of it.
@@ -56,13 +57,14 @@ class GitCommit:
     url: str
     ref: str = "HEAD"
     submodules: bool = True
+    depth: int = 1
     credentials: GitCredentials | None = None
     own_identity: bool = False
     networks: DeniedNetworks = NONE_DENIED
 
 
 def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | None = None) -> str:
-    """Fetch one commit without history into an empty directory and return its full hash.
+    """Fetch one commit into an empty directory and return its full hash.
 
     A server that refuses a bare commit hash gets a full fetch.
 
@@ -86,8 +88,9 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     url, ref = asked
     access = wanted.credentials.variables(url) if wanted.credentials else {}
     ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
+    depth = [f"--depth={wanted.depth}"] if wanted.depth else []
     try:
-        ask("fetch", "--quiet", "--depth=1", "--no-tags", url, ref)
+        ask("fetch", "--quiet", *depth, "--no-tags" if depth else "--tags", url, ref)
     except SourceError:
         if not _COMMIT.fullmatch(ref):
             raise
@@ -97,7 +100,7 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     revision = git("rev-parse", "HEAD").strip()
     if wanted.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
-        submodules = ("submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
+        submodules = ("submodule", "--quiet", "update", "--init", "--recursive", *depth)
         git(*submodules, shown=url, access=access)
     return revision
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from strake_api.destinations import sample, tag_of, tag_pattern
 from strake_builder.gateway.errors import ForbiddenError, MalformedError
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference, Repository
@@ -106,25 +107,24 @@ class Policy:
     """What one build may do.
 
     Attributes:
-        tags: of the destinations, by repository.
+        tags: patterns of the destinations' tags, by repository.
         cache: the repository of the step cache.
     """
 
-    tags: Mapping[Repository, frozenset[str]] = field(default_factory=dict)
+    tags: Mapping[Repository, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
     cache: Repository | None = None
 
     @classmethod
     def of(cls, destinations: Iterable[str], cache: str | None) -> Policy:
-        """Return the policy of a request.
+        """Return the policy of a request. What fills a tag's fields, only the builder knows in the end.
 
         Raises:
             OCIError: a name is no reference.
         """
-        tags: dict[Repository, frozenset[str]] = {}
+        tags: dict[Repository, tuple[re.Pattern[str], ...]] = {}
         for text in destinations:
-            reference = Reference.parse(text).with_default_tag()
-            known = tags.get(reference.repository, frozenset())
-            tags[reference.repository] = known | {reference.tag or ""}
+            repository = Reference.parse(sample(text)).repository
+            tags[repository] = (*tags.get(repository, ()), tag_pattern(tag_of(text)))
         return cls(tags, Reference.parse(cache).repository if cache is not None else None)
 
     def is_own(self, repository: Repository) -> bool:
@@ -157,6 +157,6 @@ class Policy:
     def _may_be_pushed(self, asked: Asked) -> bool:
         if _DIGEST.fullmatch(asked.name) or _FALLBACK.fullmatch(asked.name):
             return True
-        if asked.name in self.tags.get(asked.repository, frozenset()):
+        if any(pattern.fullmatch(asked.name) for pattern in self.tags.get(asked.repository, ())):
             return True
         return asked.repository == self.cache and _CACHE_KEY.fullmatch(asked.name) is not None

@@ -170,9 +170,7 @@ class Attempt:
                 workspace,
                 origins,
                 parts.sources.remote,
-                RunTools(
-                    sandbox, MountMaker(workspace, inputs.run, inputs.cache.path, origins), self._foreign
-                ),
+                RunTools(sandbox, self._mounts(origins), self._foreign),
                 parts.progress.reporter,
                 inputs.max_unpacked,
             ),
@@ -191,6 +189,11 @@ class Attempt:
             reporter=parts.progress.reporter,
             cancellation=self._cancellation,
         )
+
+    def _mounts(self, origins: FileOrigins) -> MountMaker:
+        requested, workspace = self._parts.requested, self._parts.workspace
+        inputs, aliases = requested.inputs, requested.request.host_aliases
+        return MountMaker(workspace, inputs.run, inputs.cache.path, origins, aliases)
 
     def _paths_in_use(self) -> tuple[str, ...]:
         requested = self._parts.requested

@@ -16,10 +16,12 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from strake_api.destinations import run_values
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
@@ -76,6 +78,7 @@ class Build:
         self._reporter = reporter
         self._cancellation = cancellation
         self._requested = Requested.of(request, inputs)
+        self._started = datetime.now(UTC)
         self._phases = Phases(reporter, cancellation)
         # Of no attempt: what one has begun to fetch, the next one uses.
         self._sources = Cancellation(cancellation)
@@ -86,6 +89,8 @@ class Build:
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
+        for warning in self._request.warnings:
+            self._reporter.warn(warning)
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
@@ -97,6 +102,7 @@ class Build:
                 context = fetch_context(
                     self._request.source, scratch, unpack, credentials, self._sources, networks
                 )
+                self._requested = self._requested.filled(run_values(context.revision, self._started))
                 dockerfile = self._inputs.dockerfile_path
                 planned, files = read_plan(
                     self._request, self._requested.platform, context, dockerfile, self._reporter
@@ -158,7 +164,7 @@ class Build:
             sources=StepSources(files, images, remote, digests),
             registries=Registries(clients, pusher),
             caches=open_caches(
-                self._request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
+                self._requested.request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
             ),
             pools=pools,
             progress=Progress(self._reporter, self._phases),
@@ -216,6 +222,7 @@ class Build:
             update={
                 "digest": str(digest),
                 "images": tuple(f"{repository}@{digest}" for repository in repositories),
+                "references": tuple(map(str, self._requested.pushed_to)),
                 "config_digest": str(image.config_descriptor.digest),
                 "layers": len(image.layers),
                 "sizes": result.sizes.model_copy(update={"compressed": image.compressed_size}),

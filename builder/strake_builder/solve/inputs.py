@@ -38,10 +38,12 @@ class RunInputs:
     Attributes:
         secrets: content by id, for `RUN --mount=type=secret`.
         ssh_sockets: path of an agent's socket by id, for `RUN --mount=type=ssh`.
+        ssh_keys: private keys by id, for the same: they get an agent of the build's.
     """
 
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh_sockets: Mapping[str, str] = field(default_factory=dict)
+    ssh_keys: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ from strake_operator.status import timestamp
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_api.status import ImageBuildStatus
+    from strake_api.status import CurrentRun, ImageBuildStatus
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
@@ -231,7 +231,7 @@ class Reconciler:
         for action in decision.actions:
             match action:
                 case StartRun():
-                    await self._start(key, build, action)
+                    await self._start(key, build, action, decision.status.run)
                 case StopRun():
                     logger.info("ImageBuild %s/%s: stopping Job %s", build.namespace, build.name, action.job)
                     await self._cluster.delete_run(build.namespace, action.job, action.uid, action.request)
@@ -239,7 +239,7 @@ class Reconciler:
                     logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
                     await self._cluster.delete_pod(build.namespace, action.pod, action.uid)
 
-    async def _start(self, key: Key, build: Build, action: StartRun) -> None:
+    async def _start(self, key: Key, build: Build, action: StartRun, current: CurrentRun | None) -> None:
         if isinstance(build.spec, InvalidSpec):
             return
         run = RunIdentity(
@@ -253,6 +253,7 @@ class Reconciler:
             action.why,
             action.bases,
             action.plain,
+            build.generation if current is None else current.generation,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)

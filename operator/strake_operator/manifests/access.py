@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from strake_api.destinations import sample
 from strake_api.registries import ClientCertificate, RequestedRegistry
 from strake_api.request import BuildArg
 from strake_oci.errors import OCIError
@@ -22,19 +23,28 @@ CERTIFICATE_DIRECTORY: Final = "/strake/certificates"
 _KEYS: Final = ("tls.crt", "tls.key")
 
 
-def requested_hosts(registries: PlatformRegistries) -> dict[str, RequestedRegistry]:
-    """Return how a build reaches registries, with the paths where the pod mounts certificates."""
-    return {host: _requested(registry) for host, registry in registries.registries.items()}
+def requested_hosts(
+    registries: PlatformRegistries, *, own_names: bool = False
+) -> dict[str, RequestedRegistry]:
+    """Return how a build reaches registries, with the paths where the pod mounts certificates.
+
+    Args:
+        registries: What the platform says.
+        own_names: Whether the author of the build says which address a registry's name has. Then nothing
+            but a certificate tells whose server it is, and no password goes where there is none: the author
+            may name a Secret that they cannot read.
+    """
+    return {host: _requested(registry, own_names) for host, registry in registries.registries.items()}
 
 
-def _requested(registry: PlatformRegistry) -> RequestedRegistry:
+def _requested(registry: PlatformRegistry, own_names: bool) -> RequestedRegistry:
     secret = registry.client_certificate_secret
     return RequestedRegistry(
         mirrors=registry.mirrors,
         mirrors_only=registry.mirrors_only,
         insecure=registry.insecure,
-        insecure_credentials=registry.insecure_credentials,
-        insecure_skip_tls_verify=registry.insecure_skip_tls_verify,
+        insecure_credentials=registry.insecure_credentials and not own_names,
+        insecure_skip_tls_verify=registry.insecure_skip_tls_verify and not own_names,
         ca=registry.ca,
         client_certificate=ClientCertificate(secret=secret, directory=f"{CERTIFICATE_DIRECTORY}/{secret}")
         if secret
@@ -81,7 +91,7 @@ def _hosts(destinations: tuple[str, ...]) -> set[str]:
     found = set()
     for name in destinations:
         try:
-            found.add(Reference.parse(name).repository.registry)
+            found.add(Reference.parse(sample(name)).repository.registry)
         except OCIError:
             continue  # the builder refuses it, with better words
     return found

@@ -38,7 +38,9 @@ def base_image_volumes(run: RunIdentity) -> tuple[list[Manifest], list[Manifest]
 
 
 def pull_secrets(run: RunIdentity, spec: ImageBuildSpec) -> Manifest:
-    """Return the field of the pod's spec by which the kubelet pulls private base images."""
-    if not run.bases or spec.pull_secret is None:
-        return {}
-    return {"imagePullSecrets": [{"name": spec.pull_secret.name}]}
+    """Return the field of the pod's spec by which the kubelet pulls the builder's image and private bases."""
+    asked = (spec.pod.image_pull_secrets if spec.pod is not None else None) or ()
+    names = [each.name for each in asked]
+    if run.bases and spec.pull_secret is not None:
+        names.append(spec.pull_secret.name)
+    return {"imagePullSecrets": [{"name": name} for name in dict.fromkeys(names)]} if names else {}

@@ -19,12 +19,14 @@ from strake_operator.manifests.gateway import (
     needs_gateway,
     socket_mount,
 )
+from strake_operator.manifests.given import given_volumes
 from strake_operator.manifests.identity import identity_labels, pod_identity
 from strake_operator.manifests.isolation import container_isolation, pod_isolation
-from strake_operator.manifests.placement import placement
-from strake_operator.manifests.request import request_digest, request_for
+from strake_operator.manifests.placement import name_resolution, placement
+from strake_operator.manifests.request import request_digest, request_of_run
 from strake_operator.manifests.resources import container_resources, empty_directory
 from strake_operator.manifests.source import source_containers, source_volumes
+from strake_operator.manifests.workspace import workspace_volume
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 
 
 # Volumes, and where the builder writes on a root that is read-only: its TMPDIR, and where libraries look.
+_WORK = "work"
 _SCRATCH = (
-    ("work", paths.WORK_DIRECTORY),
+    (_WORK, paths.WORK_DIRECTORY),
     ("run", "/run"),
     ("tmp", "/tmp", paths.TEMPORARY_DIRECTORY),  # noqa: S108 - the pod's own
 )
@@ -57,7 +60,7 @@ def builder_job(
         settings: The platform's settings.
         request_uid: The UID of the ConfigMap with the request, where it is known.
     """
-    metadata = run.metadata()
+    metadata, asked = run.metadata(), spec.pod.to_dict() if spec.pod is not None else {}
     if request_uid is not None:
         metadata["annotations"][REQUEST_ANNOTATION] = request_uid
     return {
@@ -71,8 +74,9 @@ def builder_job(
             "activeDeadlineSeconds": parse_duration(spec.timeout) + DEADLINE_MARGIN_SECONDS,
             "template": {
                 "metadata": {
-                    "labels": {**run.labels(), **identity_labels(spec)},
+                    "labels": {**asked.get("labels", {}), **run.labels(), **identity_labels(spec)},
                     "annotations": {
+                        **asked.get("annotations", {}),
                         BUILD_ANNOTATION: run.build,
                         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
                         "kubectl.kubernetes.io/default-container": CONTAINER,
@@ -87,11 +91,12 @@ def builder_job(
 
 def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     # Somebody else may have made the ConfigMap, or make it anew: the builder takes this request and no other.
-    digest = request_digest(request_for(spec, run.namespace, settings, run.bases))
+    digest = request_digest(request_of_run(run, spec, settings))
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
     source, source_mounts = source_volumes(spec, settings)
+    given, given_mounts = given_volumes(spec)
     request = [f"--request={paths.REQUEST_DIRECTORY}/{paths.REQUEST_FILE}", f"--request-digest={digest}"]
     if needs_gateway(spec, settings):
         mounts.append(socket_mount())
@@ -102,6 +107,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
+        **name_resolution(spec),
         **pull_secrets(run, spec),
         "initContainers": [
             *source_containers(spec, settings, request),
@@ -123,10 +129,10 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                 "resources": resources,
                 "terminationMessagePolicy": "FallbackToLogsOnError",
                 "env": proxy_environment(settings.registries.proxy) + _limits(settings),
-                "volumeMounts": [*mounts, *base_mounts, *source_mounts],
+                "volumeMounts": [*mounts, *base_mounts, *source_mounts, *given_mounts],
             }
         ],
-        "volumes": [*volumes, *bases, *source, *gateway_volumes(spec, settings)],
+        "volumes": [*volumes, *bases, *source, *given, *gateway_volumes(spec, settings)],
     }
 
 
@@ -144,7 +150,11 @@ def _volumes(
     if run.form.kind == "nested":
         # In a chroot the container's own root takes all of it: a volume would be in a base image's way.
         for name, *places in _SCRATCH:
-            volumes.append({"name": name, "emptyDir": empty_directory(resources)})
+            is_work = name == _WORK
+            volume = (
+                workspace_volume(spec, resources) if is_work else {"emptyDir": empty_directory(resources)}
+            )
+            volumes.append({"name": name, **volume})
             mounts += [{"name": name, "mountPath": path} for path in places]
     if spec.source.config_map is not None:
         volumes.append({"name": "context", "configMap": {"name": spec.source.config_map.name}})

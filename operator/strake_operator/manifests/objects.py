@@ -29,6 +29,8 @@ class RunIdentity:
     """The base images that its pod mounts."""
     plain: str | None = None
     """Why it mounts none, where one that did could not start."""
+    generation: int | None = None
+    """Of the ImageBuild, for which the run was started."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""

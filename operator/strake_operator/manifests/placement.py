@@ -1,4 +1,4 @@
-"""Which node a builder pod goes to: on Linux, and rather where the platform's programs run by themselves.
+"""Which node a builder pod goes to: on Linux, where the spec says, rather where programs run by themselves.
 
 Rather, not only: a Dockerfile that cross-compiles (`FROM --platform=$BUILDPLATFORM`) or only copies builds
 anywhere, and an emulator (binfmt_misc) lets a cluster of one architecture build for others. There, a pod that
@@ -18,26 +18,48 @@ if TYPE_CHECKING:
     from strake_operator.settings import Settings
 
 _ARCHITECTURE_LABEL = "kubernetes.io/arch"
+_ANY_NODE = {"kubernetes.io/os": "linux"}
 # Processors that run an architecture's programs besides its own.
 _RUN_BY = {"386": ("386", "amd64"), "arm": ("arm", "arm64")}
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
+_CARRIED = ("tolerations", "topologySpreadConstraints", "priorityClassName")
 
 
 def placement(spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    """Return the fields of the pod's spec that say where it runs."""
-    selector = {"nodeSelector": {"kubernetes.io/os": "linux"}}
-    if spec.platform is None:
-        return selector
-    wanted = architecture(spec.platform)
+    """Return the fields of the pod's spec that say where it runs, and before whom."""
+    asked = spec.pod.to_dict() if spec.pod is not None else {}
+    fields: Manifest = {"nodeSelector": {**asked.get("nodeSelector", {}), **_ANY_NODE}}
+    fields |= {name: asked[name] for name in _CARRIED if name in asked}
+    affinity: Manifest = asked.get("affinity", {})
+    if spec.platform is not None:
+        nodes = _with_native_nodes(affinity.get("nodeAffinity", {}), spec.platform, settings)
+        affinity = {**affinity, "nodeAffinity": nodes}
+    return {**fields, "affinity": affinity} if affinity else fields
+
+
+def _with_native_nodes(asked: Manifest, platform: str, settings: Settings) -> Manifest:
+    """Return the node affinity that a spec asks for, with the platform's nodes."""
+    wanted = architecture(platform)
     native = {
-        "matchExpressions": [
-            {"key": _ARCHITECTURE_LABEL, "operator": "In", "values": list(_RUN_BY.get(wanted, (wanted,)))}
-        ]
+        "key": _ARCHITECTURE_LABEL,
+        "operator": "In",
+        "values": list(_RUN_BY.get(wanted, (wanted,))),
     }
-    affinity: Manifest
-    if settings.native_nodes_only:
-        affinity = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [native]}}
-    else:
-        affinity = {
-            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": native}]
-        }
-    return {**selector, "affinity": {"nodeAffinity": affinity}}
+    if not settings.native_nodes_only:
+        preferred = [{"weight": 100, "preference": {"matchExpressions": [native]}}]
+        return {**asked, _PREFERRED: [*asked.get(_PREFERRED, ()), *preferred]}
+    # One of the terms must hold, so each has to ask for such a node. An empty term holds for none.
+    terms = asked.get(_REQUIRED, {}).get("nodeSelectorTerms", [{"matchExpressions": []}])
+    both = [
+        {**term, "matchExpressions": [*term.get("matchExpressions", ()), native]}
+        for term in terms
+        if term or _REQUIRED not in asked
+    ]
+    return {**asked, _REQUIRED: {"nodeSelectorTerms": both or terms}}
+
+
+def name_resolution(spec: ImageBuildSpec) -> Manifest:
+    """Return the fields of the pod's spec by which it finds addresses of names."""
+    asked = spec.pod.to_dict() if spec.pod is not None else {}
+    return {name: asked[name] for name in ("hostAliases", "dnsConfig") if name in asked}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from strake_api.conversion import build_request
+from strake_api.conversion import MountedPaths, build_request
 from strake_api.request import Networks, Registries
 from strake_operator.default_cache import cache_repository
+from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
 from strake_operator.manifests.source import fetched_directory
+from strake_operator.manifests.workspace import unused_workspace
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
 
 
 def request_for(
-    spec: ImageBuildSpec, namespace: str, settings: Settings, bases: tuple[str, ...] = ()
+    spec: ImageBuildSpec,
+    namespace: str,
+    settings: Settings,
+    bases: tuple[str, ...] = (),
+    form: PodForm = PodForm.NESTED,
+    generation: int | None = None,
 ) -> BuildRequest:
     """Return the request of a spec, with the paths where the pod mounts things.
 
@@ -31,19 +38,26 @@ def request_for(
         namespace: The build's.
         settings: The platform's settings.
         bases: The base images that the pod mounts.
+        form: The pod's.
+        generation: The build's.
     """
+    own_names = spec.pod is not None and spec.pod.resolves_names
     request = build_request(
         spec,
-        config_map_directory=paths.CONTEXT_DIRECTORY,
-        git_directory=paths.GIT_DIRECTORY,
-        fetched_directory=fetched_directory(spec),
+        mounted=MountedPaths(
+            config_map=paths.CONTEXT_DIRECTORY,
+            git=paths.GIT_DIRECTORY,
+            fetched=fetched_directory(spec),
+            given=paths.GIVEN_DIRECTORY,
+        ),
         work_directory=paths.WORK_DIRECTORY,
+        generation=generation,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
             pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
             gateway=paths.GATEWAY_SOCKET if needs_gateway(spec, settings) else None,
-            hosts=requested_hosts(settings.registries),
+            hosts=requested_hosts(settings.registries, own_names=own_names),
         ),
     )
     args = with_proxy_arguments(request.args, settings.registries.proxy)
@@ -53,6 +67,7 @@ def request_for(
             "ca": settings.registries.ca,
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "base_volumes": requested_volumes(bases),
+            "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }
     )
 
@@ -62,6 +77,11 @@ def request_digest(request: BuildRequest) -> str:
     return f"sha256:{hashlib.sha256(request.to_json().encode()).hexdigest()}"
 
 
+def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
+    """Return the request that a run's ConfigMap carries, and whose digest its Job names."""
+    return request_for(spec, run.namespace, settings, run.bases, run.form, run.generation)
+
+
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
     """Return the ConfigMap. It is immutable: a run never changes what it builds."""
     return {
@@ -69,5 +89,5 @@ def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Setting
         "kind": "ConfigMap",
         "metadata": run.metadata(),
         "immutable": True,
-        "data": {paths.REQUEST_FILE: request_for(spec, run.namespace, settings, run.bases).to_json()},
+        "data": {paths.REQUEST_FILE: request_of_run(run, spec, settings).to_json()},
     }

@@ -135,7 +135,8 @@ def _of_event(problem: str) -> BuildFailed | None:
             which = f'Secret "{name}"' if name else "a Secret"
             return _absent_certificate(f"{which} in this namespace has no key {found[2]}", name or "NAME")
         if found[1] == "secret":
-            text = f"a Secret has no key {found[2]}: it must be of type kubernetes.io/dockerconfigjson"
+            kind = _KINDS_OF_SECRETS.get(found[2])
+            text = f"a Secret has no key {found[2]}" + (f": it must be of type {kind}" if kind else "")
             return _absent("secret", text)
         return _absent("configmap", f"the ConfigMap has no key {found[2]}")
     if found := _MISSING_ACCOUNT.search(problem):
@@ -152,6 +153,10 @@ def _of_event(problem: str) -> BuildFailed | None:
     return None
 
 
+_KINDS_OF_SECRETS = {
+    ".dockerconfigjson": "kubernetes.io/dockerconfigjson",
+    "ssh-privatekey": "kubernetes.io/ssh-auth",
+}
 _KINDS = {"secret": "Secret", "configmap": "ConfigMap"}
 _REASONS = {
     "secret": FailureReason.SECRET_NOT_FOUND,

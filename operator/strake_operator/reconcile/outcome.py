@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from strake_api.destinations import sample, tag_of, tag_pattern
 from strake_api.reasons import FailureReason
 from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucceeded, parse_result
 from strake_oci.errors import OCIError
@@ -85,10 +87,16 @@ def _result(message: str) -> BuildSucceeded | BuildFailed | None:
 
 def _foreign_image(result: BuildSucceeded, spec: ImageBuildSpec) -> str | None:
     """Return an image of a result that the build cannot have pushed, or None."""
-    pushed = set()
+    pushed, tags = set(), defaultdict[str, list[str]](list)
     for name in spec.output.destinations:
         with contextlib.suppress(OCIError):  # a name that the builder refuses, too
-            pushed.add(f"{Reference.parse(name).repository}@{result.digest}")
+            repository = str(Reference.parse(sample(name)).repository)
+            pushed.add(f"{repository}@{result.digest}")
+            tags[repository].append(tag_of(name))
+    for reference in result.references:
+        repository, _, tag = reference.rpartition(":")
+        if not any(tag_pattern(each).fullmatch(tag) for each in tags[repository]):
+            return reference
     return next((image for image in result.images if image not in pushed), None)
 
 
@@ -96,8 +104,8 @@ def _invalid(image: str) -> BuildFailed:
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder's result is invalid: it names the image {image[:_SHOWN]}, and "
-        "spec.output.destinations has no such repository. A step may have written the result: do not use "
-        "what was pushed",
+        "spec.output.destinations has no such repository or tag. A step may have written the result: do not "
+        "use what was pushed",
     )
 
 

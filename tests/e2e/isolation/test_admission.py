@@ -10,6 +10,7 @@ import copy
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
+from strake_api.spec.pod import BuilderPod
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
@@ -112,6 +113,20 @@ def test_nor_changes_those_of_a_run(namespace):
 def test_the_operators_pods_are_admitted(namespace, form):
     kubectl("label", "namespace", namespace, *OPEN)
     assert admitted(namespace, pod(form), CONTROLLER) == ""
+
+
+def test_the_operators_pods_are_admitted_as_a_spec_asks_for_them(namespace):
+    asked = {
+        "labels": {"team": "one"},
+        "annotations": {"example.com/note": "x"},
+        "workspace": {"storageClassName": "fast", "sizeLimit": "1Gi"},
+        "hostAliases": [{"ip": "10.1.2.3", "hostnames": ["a.example"]}],
+    }
+    spec = SPEC.model_copy(update={"pod": BuilderPod.model_validate(asked)})
+    identity = RunIdentity("x", "app", "0a1b2c3d", 1, 1, "app-000000-1")
+    template = builder_job(identity, spec, Settings(builder_image="r.example/builder:1"))["spec"]["template"]
+    template["metadata"]["name"] = "app-000000-1-abcde"
+    assert admitted(namespace, {"apiVersion": "v1", "kind": "Pod", **template}, CONTROLLER) == ""
 
 
 def with_spec(form: PodForm = PodForm.NESTED, **fields) -> dict:

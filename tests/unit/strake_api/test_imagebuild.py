@@ -259,3 +259,84 @@ def test_a_large_inline_context_is_told_where_to_go():
     assert "source.configMap" in refusal(source={"inline": files})
     files["b"] = files["b"][:-1]
     assert ImageBuildSpec.model_validate(spec(source={"inline": files}))
+
+
+def test_a_dockerfile_in_the_spec_itself():
+    git = {"git": {"url": "https://x.example/y"}}
+    assert (
+        ImageBuildSpec.model_validate(spec(source=git, dockerfileInline="FROM a")).dockerfile_inline
+        == "FROM a"
+    )
+    parsed = ImageBuildSpec.model_validate(
+        spec(source={"inline": {"a": "x"}}, dockerfileInline="FROM scratch")
+    )
+    assert parsed.dockerfile == "Dockerfile"
+    assert "drop one of the two" in refusal(source=git, dockerfile="other", dockerfileInline="FROM a")
+    assert "dockerfileInline" in refusal(source=git, dockerfileInline="")
+
+
+def test_a_dockerfile_and_the_files_of_the_spec_fit_into_one_document():
+    files = {"a": "x" * 200_000}
+    assert "together" in refusal(source={"inline": files}, dockerfileInline="#" * 62_145)
+    assert ImageBuildSpec.model_validate(spec(source={"inline": files}, dockerfileInline="#" * 62_144))
+
+
+GIT = {"git": {"url": "https://x.example/y", "ref": "main"}}
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "{branch}",
+        "v-{shortRevision}.{timestamp}",
+        "{revision}",
+        "{date}_{generation}",
+        "{date}{date}",
+        "1-{date}-x",
+    ],
+)
+def test_fields_of_a_tag(tag):
+    destination = f"r.example:5000/team/app:{tag}"
+    parsed = ImageBuildSpec.model_validate(spec(source=GIT, output={"destinations": [destination]}))
+    assert parsed.output.destinations == (destination,)
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "r.example/{branch}:1",
+        "{branch}.example/app:1",
+        "r.example/app-{branch}",
+        "r.example/app:{Branch}",
+        "r.example/app:{{.Branch}}",
+        "r.example/app:{branch",
+        "r.example/app:branch}",
+        "r.example/app:{}",
+        "r.example/app:{date}:{date}",
+        "r.example/app:${date}}",
+    ],
+)
+def test_braces_elsewhere_are_refused(destination):
+    assert "The repository is fixed" in refusal(source=GIT, output={"destinations": [destination]})
+
+
+@pytest.mark.parametrize(
+    "destination", ["r.example/app:-{date}", "r.example/App:{date}", "r.example/app:{date} x"]
+)
+def test_a_tag_with_fields_is_a_tag_else(destination):
+    assert "registry/repository:tag" in refusal(source=GIT, output={"destinations": [destination]})
+
+
+@pytest.mark.parametrize("field", ["branch", "revision", "shortRevision"])
+def test_what_only_git_knows_needs_git(field):
+    assert "need source.git" in refusal(output={"destinations": [f"r.example/a:{{{field}}}"]})
+
+
+def test_a_branch_is_named():
+    git = {"git": {"url": "https://x.example/y"}}
+    assert "name the branch there" in refusal(source=git, output={"destinations": ["r.example/a:{branch}"]})
+
+
+@pytest.mark.parametrize("depth", [-1, 1.5, "all", 10**7])
+def test_a_depth_is_a_number_of_commits(depth):
+    assert "depth" in refusal(source={"git": {"url": "https://x.example/y", "depth": depth}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from strake_api.conversion import build_request
+from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.request import BuildRequest, DirectorySource, GitSource, InlineSource, Registries
 
@@ -58,7 +58,7 @@ def test_from_a_spec(source, chosen):
         {"source": source, "output": {"destinations": ["r.example/a"]}, "timeout": "2m", "target": "t"}
     )
     made = build_request(
-        spec, config_map_directory="/ctx", work_directory="/work", registries=Registries(push_config="/p")
+        spec, mounted=MountedPaths("/ctx"), work_directory="/work", registries=Registries(push_config="/p")
     )
     assert made.source.chosen == chosen
     assert (made.timeout_seconds, made.target) == (120, "t")
@@ -78,7 +78,7 @@ def test_a_spec_says_the_form_of_the_image():
     spec = ImageBuildSpec.model_validate(
         {"source": {"inline": {"Dockerfile": "x"}}, "output": {"destinations": ["r.example/a"], **form}}
     )
-    made = build_request(spec, config_map_directory="/c", work_directory="/w", registries=Registries())
+    made = build_request(spec, mounted=MountedPaths("/c"), work_directory="/w", registries=Registries())
     assert form.items() <= made.output.to_dict().items()
 
 
@@ -92,7 +92,7 @@ def test_a_cache_that_is_only_read_is_not_written(read_only):
             "cache": cache,
         }
     )
-    made = build_request(spec, config_map_directory="/c", work_directory="/w", registries=Registries())
+    made = build_request(spec, mounted=MountedPaths("/c"), work_directory="/w", registries=Registries())
     assert made.cache.writes is not read_only
 
 

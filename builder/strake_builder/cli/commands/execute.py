@@ -44,6 +44,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
+    from strake_builder.cli.given_files import read_run_inputs, with_argument_values
     from strake_builder.cli.registry_access import await_gateway, requested_access, through_gateway
     from strake_builder.cli.registry_credentials import GATEWAY, mounted_credentials
     from strake_builder.cli.request_file import read_request
@@ -51,7 +52,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
-    request = read_request(arguments)
+    request = with_argument_values(read_request(arguments))
     git, gateway, access = (
         request.source.git,
         request.registries.gateway,
@@ -71,6 +72,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     return request, BuildInputs(
         credentials=credentials,
         registries=access,
+        run=read_run_inputs(request),
         volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
         max_unpacked=read_max_unpacked(arguments),
     )
@@ -82,10 +84,11 @@ def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
     A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
     account may read into its own.
     """
+    from strake_api.destinations import sample
     from strake_builder.cli.registry_credentials import mounted_credentials
     from strake_oci.credentials.sources import ConfinedCredentials, Credentials
     from strake_oci.spec.reference import Reference
 
     named = [*request.output.destinations, *filter(None, [request.cache.repository])]
-    own = frozenset(Reference.parse(each).repository for each in named)
+    own = frozenset(Reference.parse(sample(each)).repository for each in named)
     return Credentials((mounted_credentials(request.registries.pull_config), ConfinedCredentials(push, own)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,7 +24,8 @@ _NOTES: Final = """\
 What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
 file, `source.git.secret` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, `serviceAccountName` by the
 identity that this machine has in its cloud, `resources` by this machine.
-A ConfigMap that is the source must be in the same file.
+A ConfigMap that is the source, or that `args` name, must be in the same file; so must Secrets of `args`,
+`secrets` and `ssh`, where --secret and --ssh give none of the same id.
 
 example:
   strake run -f imagebuild.yaml
@@ -61,26 +63,31 @@ def _finished(result: BuildSucceeded) -> None:
 
 
 def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
-    from strake_api.conversion import build_request
+    from strake_api.conversion import MountedPaths, build_request
     from strake_api.request import BuildRequest, InlineSource, Registries, Source
     from strake_builder.cli.local_inputs import local_inputs
+    from strake_builder.cli.manifest_objects import ManifestObjects
 
     documents = _documents(arguments.filename, text)
     manifest = _image_build(documents, arguments.filename)
     request = build_request(
         manifest.spec,
-        config_map_directory="/",
+        mounted=MountedPaths(config_map="/"),
         work_directory=os.path.abspath(arguments.work_dir),
         registries=Registries(),
     )
     cache = read_cache(arguments, request.output.destinations, request.cache)
     request = request.model_copy(update={"cache": cache})
+    objects = ManifestObjects(documents)
     if manifest.spec.source.config_map is not None:
-        data = _config_map(documents, manifest.spec.source.config_map.name)
+        data = objects.config_map(manifest.spec.source.config_map.name)
         request = request.model_copy(update={"source": Source(inline=InlineSource(files=data))})
+    with validated("args"):
+        request = request.model_copy(update={"args": objects.arguments(manifest.spec)})
     with validated():
         request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
-    return request, local_inputs(arguments)
+    inputs = local_inputs(arguments)
+    return request, replace(inputs, run=objects.run_inputs(manifest.spec, inputs.run))
 
 
 def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:
@@ -106,12 +113,3 @@ def _image_build(documents: list[dict[str, Any]], filename: str) -> ImageBuild:
         raise InvalidRequestError(f"{filename} has {len(found)} ImageBuild manifests, expected one")
     with validated(filename):
         return ImageBuild.model_validate(found[0])
-
-
-def _config_map(documents: list[dict[str, Any]], name: str) -> dict[str, str]:
-    for document in documents:
-        if document.get("kind") == "ConfigMap" and document.get("metadata", {}).get("name") == name:
-            return {str(key): str(value) for key, value in (document.get("data") or {}).items()}
-    raise InvalidRequestError(
-        f"the ConfigMap {name!r} is not in the file", hint="add it as a further document, separated by ---"
-    )

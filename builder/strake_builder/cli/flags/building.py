@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -66,10 +67,11 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     )
     secrets.add_argument(
         "--ssh",
-        metavar="ID[=SOCKET]",
+        metavar="ID[=SOCKET|KEY]",
         action="append",
         default=[],
-        help="an SSH agent for RUN --mount=type=ssh (default socket: $SSH_AUTH_SOCK)",
+        help="an SSH agent for RUN --mount=type=ssh, or files of private keys, separated by commas, which "
+        "get an agent of the build's (default socket: $SSH_AUTH_SOCK)",
     )
 
 
@@ -109,19 +111,28 @@ def read_secrets(texts: list[str]) -> dict[str, bytes]:
     return secrets
 
 
-def read_ssh(texts: list[str]) -> dict[str, str]:
-    """Return the agent sockets that `--ssh` names, by id.
+def read_ssh(texts: list[str]) -> tuple[dict[str, str], dict[str, tuple[bytes, ...]]]:
+    """Return the agent sockets, and the private keys, that `--ssh` names, by id.
 
     Raises:
-        InvalidRequestError: no socket is named and none is in the environment.
+        InvalidRequestError: no socket is named and none is in the environment, or a key cannot be read.
     """
-    sockets = {}
+    sockets, keys = {}, {}
     for text in texts:
-        name, _, path = text.partition("=")
-        socket = path or os.environ.get("SSH_AUTH_SOCK", "")
-        if not socket:
+        name, _, given = text.partition("=")
+        named = given or os.environ.get("SSH_AUTH_SOCK", "")
+        if not named:
             raise InvalidRequestError(
-                f"--ssh {name}: no agent runs here", hint="start ssh-agent, or write ID=SOCKET"
+                f"--ssh {name}: no agent runs here", hint="start ssh-agent, or write ID=SOCKET or ID=KEY"
             )
-        sockets[name] = os.path.realpath(socket)
-    return sockets
+        paths = [named] if os.path.exists(named) else named.split(",")
+        try:
+            if len(paths) == 1 and not stat.S_ISREG(os.stat(named).st_mode):
+                sockets[name] = os.path.realpath(named)
+            else:
+                keys[name] = tuple(Path(path).read_bytes() for path in paths)
+        except OSError as error:
+            raise InvalidRequestError(
+                f"--ssh {name}: cannot read {error.filename}: {error.strerror}"
+            ) from error
+    return sockets, keys

@@ -48,7 +48,8 @@ def read_plan(
             return _read_inside(root, path, limit)
 
         path, read = (named, read_local) if named else (request.dockerfile, inside)
-        text = read_dockerfile(path, read)
+        written = None if named else request.dockerfile_inline
+        text = read_dockerfile(path, read) if written is None else written
         patterns = read_ignore_patterns(((f"{path}.dockerignore", read), (".dockerignore", inside)))
     planned = plan(
         parse(text, request.dockerfile),

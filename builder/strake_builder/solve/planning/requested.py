@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
+from strake_api.destinations import fields_of, filled, sample
 from strake_api.request import BuildRequest
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs
@@ -42,6 +44,26 @@ class Requested:
             raise InvalidRequestError("the request has no destination", hint="name at least one")
         return cls(request, inputs, _platform_of(request), destinations)
 
+    def filled(self, values: Mapping[str, str]) -> Self:
+        """Return the same with fields of destinations filled.
+
+        Args:
+            values: by field.
+
+        Raises:
+            InvalidRequestError: a field has no value, or a tag gets too long.
+        """
+        filled_ones = tuple(filled(each, values) for each in self.request.output.destinations)
+        for each in filled_ones:
+            for field in sorted(fields_of(each)):
+                raise InvalidRequestError(
+                    f"the destination {each!r} has no value for {{{field}}}",
+                    hint="{branch} is of an ImageBuild, {generation} of one in a cluster, {revision} of git",
+                )
+        output = self.request.output.model_copy(update={"destinations": filled_ones})
+        request = self.request.model_copy(update={"output": output})
+        return replace(self, request=request, destinations=_destinations_of(request))
+
     @property
     def pushed_to(self) -> tuple[Reference, ...]:
         """The destinations that the image is pushed to."""
@@ -57,7 +79,7 @@ def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
     references = []
     for text in request.output.destinations:
         try:
-            reference = Reference.parse(text).with_default_tag()
+            reference = Reference.parse(sample(text)).with_default_tag()
         except InvalidValueError as error:
             raise InvalidRequestError(
                 f"the destination {text!r} is no image reference: {error.message}"

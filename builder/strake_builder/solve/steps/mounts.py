@@ -8,10 +8,11 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import assert_never
 
+from strake_api.models.host_alias import HostAlias
 from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import (
     BindMount,
@@ -30,6 +31,7 @@ from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
 from strake_builder.solve.inputs import RunInputs
+from strake_builder.solve.steps.agents import SSHAgents
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.platform import Platform
@@ -43,17 +45,25 @@ class MountMaker:
 
     Args:
         workspace: where temporary directories are made.
-        inputs: secrets and agent sockets.
+        inputs: secrets, SSH keys and sockets of agents.
         cache_directory: where cache mounts outlive the build; None keeps them in the workspace.
         origins: opens stages, images and the context.
+        aliases: what steps find in /etc/hosts besides their own name.
     """
 
     def __init__(
-        self, workspace: Workspace, inputs: RunInputs, cache_directory: str | None, origins: FileOrigins
+        self,
+        workspace: Workspace,
+        inputs: RunInputs,
+        cache_directory: str | None,
+        origins: FileOrigins,
+        aliases: Iterable[HostAlias] = (),
     ) -> None:
         self._workspace = workspace
         self._inputs = inputs
+        self._agents = SSHAgents(workspace, inputs)
         self._origins = origins
+        self._aliases = "".join(f"{each.ip}\t{' '.join(each.hostnames)}\n" for each in aliases)
         self._caches = os.path.join(cache_directory or workspace.path, "mounts")
         os.makedirs(self._caches, mode=0o700, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
@@ -77,7 +87,7 @@ class MountMaker:
                 case SecretMount():
                     self._secret(mount, prepared)
                 case SshMount():
-                    self._ssh(mount, prepared)
+                    self._ssh(mount, prepared, scope)
                 case _:
                     assert_never(mount)
         return prepared
@@ -93,7 +103,7 @@ class MountMaker:
             resolv = file.read()
         files = {
             "resolv.conf": resolv,
-            "hosts": f"{_HOSTS}127.0.1.1\t{HOSTNAME}\n",
+            "hosts": f"{_HOSTS}127.0.1.1\t{HOSTNAME}\n{self._aliases}",
             "hostname": f"{HOSTNAME}\n",
         }
         for name, content in files.items():
@@ -213,7 +223,8 @@ class MountMaker:
             if mount.required:
                 raise StepError(
                     f"the secret {mount.id!r} was not given to this build",
-                    hint=f"pass --secret id={mount.id},src=FILE",
+                    hint=f"pass --secret id={mount.id},src=FILE, or name a Secret in spec.secrets of the "
+                    "ImageBuild",
                 )
             return
         if mount.env:
@@ -227,14 +238,15 @@ class MountMaker:
                 os.fchmod(file.fileno(), mount.mode)
             prepared.add(Bind(path, mount.target), is_directory=False)
 
-    def _ssh(self, mount: SshMount, prepared: Prepared) -> None:
-        socket = self._inputs.ssh_sockets.get(mount.id)
-        if socket is None:
+    def _ssh(self, mount: SshMount, prepared: Prepared, scope: contextlib.ExitStack) -> None:
+        if mount.id not in self._agents:
             if mount.required:
                 raise StepError(
-                    f"no SSH agent {mount.id!r} was given to this build", hint=f"pass --ssh {mount.id}"
+                    f"no SSH agent {mount.id!r} was given to this build",
+                    hint=f"pass --ssh {mount.id}, or name a Secret in spec.ssh of the ImageBuild",
                 )
             return
+        socket = self._agents.offer(mount.id, (mount.uid, mount.gid), mount.mode, scope)
         prepared.environment.append(f"SSH_AUTH_SOCK={mount.target}")
         prepared.add(Bind(socket, mount.target, read_only=False), is_directory=False)
 

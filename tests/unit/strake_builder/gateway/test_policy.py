@@ -55,6 +55,32 @@ FORBIDDEN = [
     ("PUT", f"{APP}/tags/1"),
     ("PUT", f"{APP}/blobs/uploads/"),
 ]
+FILLED = Policy.of(["r.example/team/app:{branch}-{timestamp}", "r.example/team/app:v1"], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("main-1769909400", True),
+        ("feature-x-1769909400", True),
+        ("v1", True),
+        ("main-176990940", False),
+        ("1769909400", False),
+        ("latest", False),
+        ("v2", False),
+        ("v1x", False),
+    ],
+)
+def test_a_tag_with_fields_is_what_they_can_become(name, allowed):
+    asked = parse_target("PUT", f"{APP}/manifests/{name}")
+    if allowed:
+        FILLED.check(asked)
+        assert not asked.is_read
+    else:
+        with pytest.raises(ForbiddenError):
+            FILLED.check(asked)
+
+
 MALFORMED = [
     "/",
     "/v2/",

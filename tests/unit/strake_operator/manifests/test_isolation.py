@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_api.pod import BuilderPod
+from strake_api.spec.pod import BuilderPod
 from strake_builder.cli.commands import execute
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job

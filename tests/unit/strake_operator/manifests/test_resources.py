@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from strake_api.imagebuild import Resources
+from strake_api.spec.resources import Resources
 from strake_api.values.quantity import parse_quantity
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job

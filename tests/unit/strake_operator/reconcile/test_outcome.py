@@ -136,6 +136,22 @@ def test_events_name_what_is_missing(words, expected):
 
 
 @pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        (".dockerconfigjson", "kubernetes.io/dockerconfigjson"),
+        ("ssh-privatekey", "kubernetes.io/ssh-auth"),
+        (".npmrc", None),
+    ],
+)
+def test_a_key_that_is_missing_tells_the_type_that_has_it(key, kind):
+    words = f'MountVolume.SetUp failed for volume "given" : references non-existent secret key: {key}'
+    found = blocked(run(pod=None, problems=(problem(words),)))
+    assert found.reason is FailureReason.SECRET_NOT_FOUND
+    assert f"has no key {key}" in found.message
+    assert f"of type {kind}" in found.message if kind else "of type" not in found.message
+
+
+@pytest.mark.parametrize(
     ("volume", "words", "message"),
     [
         ("0-reg-client", 'secret "reg-client" not found', '"reg-client" does not.*tls reg-client --cert'),

@@ -1,0 +1,66 @@
+"""Where the image goes."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field
+
+from strake_api.destinations import FIELD
+from strake_api.models.form import ImageForm
+from strake_api.models.rule import Rule, checked
+
+NO_DIGEST: Rule[str] = Rule(
+    "!self.contains('@')",
+    "a destination names where the image goes and cannot hold a digest: write registry/repository:tag",
+    lambda destination: "@" not in destination,
+)
+_REFERENCE = (
+    r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*"
+    rf"(:([A-Za-z0-9_]|{FIELD})([A-Za-z0-9_.-]|{FIELD}){{0,127}})?$"
+)
+_FIELDS_IN_TAG = f"^[^{{}}]*:([^{{}}:/]|{FIELD})*$"
+KNOWN_FIELDS: Rule[str] = Rule(
+    f"!self.matches('[{{}}]') || self.matches('{_FIELDS_IN_TAG}')",
+    "braces of a destination stand in its tag and hold one of branch, revision, shortRevision, timestamp, "
+    "date, generation: registry/repository:{branch}-{timestamp}. The repository is fixed",
+    lambda destination: (
+        not re.search("[{}]", destination) or re.fullmatch(_FIELDS_IN_TAG, destination) is not None
+    ),
+)
+_TAG_WITH_SLASH = "(^|/)[^/:]+:[^/]*[^0-9/][^/]*/"
+A_REFERENCE: Rule[str] = Rule(
+    f"self.contains('@') || self.contains('://') || self.matches('{_TAG_WITH_SLASH}')"
+    f" || self.matches('[{{}}]') && !self.matches('{_FIELDS_IN_TAG}')"
+    f" || self.matches('{_REFERENCE}')",
+    "a destination is written registry/repository:tag, the repository in lower case",
+    lambda destination: re.fullmatch(_REFERENCE, destination, re.ASCII) is not None,
+)
+NO_SCHEME: Rule[str] = Rule(
+    "!self.contains('://')",
+    "a destination is no URL: drop the scheme and write registry/repository:tag",
+    lambda destination: "://" not in destination,
+)
+NO_SLASH_IN_TAG: Rule[str] = Rule(
+    f"self.contains('://') || !self.matches('{_TAG_WITH_SLASH}')",
+    "a tag cannot hold a '/', as names of branches do: write registry/repository:feature-x for feature/x",
+    lambda destination: re.search(_TAG_WITH_SLASH, destination, re.ASCII) is None,
+)
+
+
+class ImageOutput(ImageForm):
+    """Where the image goes, and in which form."""
+
+    destinations: Annotated[
+        tuple[
+            Annotated[
+                str,
+                Field(max_length=512),
+                *checked(NO_DIGEST, NO_SCHEME, NO_SLASH_IN_TAG, KNOWN_FIELDS, A_REFERENCE),
+            ],
+            ...,
+        ],
+        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ]
+    """References to push to, as registry/repository:tag; latest without a tag. A tag may have {fields}."""

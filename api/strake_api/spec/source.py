@@ -1,0 +1,63 @@
+"""Where the build context comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from strake_api.models.document import Document
+from strake_api.models.rule import Rule, cel_rules
+from strake_api.spec.git import GitRepository
+from strake_api.spec.named import LocalReference
+
+INLINE_LIMIT = 262144
+"""Characters of an inline context: with what JSON adds it fits into the ConfigMap that carries it."""
+
+ONE_SOURCE: Rule[Source] = Rule(
+    "[has(self.git), has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
+    "source needs exactly one of git, configMap or inline",
+    lambda source: [source.git, source.config_map, source.inline].count(None) == 2,  # noqa: PLR2004 - 1 of 3
+)
+INLINE_PATHS: Rule[Source] = Rule(
+    "!has(self.inline) || self.inline.all(path, path.size() > 0 && !path.startsWith('/')"
+    " && !path.matches('(^|/)[.][.]?(/|$)|//|/$'))",
+    "each key of source.inline is the relative path of a file, without '.', '..' or empty parts",
+    lambda source: all(
+        all(part not in {"", ".", ".."} for part in path.split("/")) for path in source.inline or {}
+    ),
+)
+INLINE_SIZE: Rule[Source] = Rule(
+    "!has(self.inline) || self.inline.map(path, self.inline[path].size()).sum() <= 262144",
+    "source.inline is for small contexts, of at most 262144 characters together: put a larger one into a git "
+    "repository (source.git) or a ConfigMap (source.configMap, up to 1 MiB)",
+    lambda source: source.inline_size <= INLINE_LIMIT,
+)
+
+
+class Source(Document):
+    """Where the build context comes from: exactly one of git, configMap or inline."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(ONE_SOURCE, INLINE_PATHS, INLINE_SIZE))
+
+    git: GitRepository | None = None
+    config_map: LocalReference | None = None
+    """A ConfigMap of the same namespace: each key becomes a file."""
+    inline: (
+        Annotated[
+            dict[str, Annotated[str, Field(max_length=INLINE_LIMIT)]], Field(min_length=1, max_length=64)
+        ]
+        | None
+    ) = None
+    """A whole small context, of at most 262144 characters: path → content. For more use git or configMap."""
+
+    @property
+    def inline_size(self) -> int:
+        """The characters of all inline files together."""
+        return sum(map(len, (self.inline or {}).values()))
+
+    @model_validator(mode="after")
+    def _rules(self) -> Self:
+        for rule in (ONE_SOURCE, INLINE_PATHS, INLINE_SIZE):
+            rule.check(self)
+        return self

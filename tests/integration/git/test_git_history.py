@@ -1,0 +1,68 @@
+"""How much of a repository a source has: history, tags, submodules."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from strake_builder.context.git import GitCommit, check_out
+from tests.fixtures.content.git_repository import Repository, repository
+
+__all__ = ["repository"]
+
+
+def git(directory, *arguments: str) -> str:
+    words = ["git", "-C", str(directory), "-c", "safe.directory=*", *arguments]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def history(repository) -> Repository:
+    for number in range(4):
+        repository.commit(readme=f"{number}\n")
+        if number == 1:
+            repository.git("tag", "v1")
+    repository.git("branch", "other", "HEAD~1")
+    return repository
+
+
+@pytest.mark.parametrize(("depth", "commits"), [(1, 1), (3, 3), (0, 5), (100, 5)])
+@pytest.mark.parametrize("ref", ["HEAD", "main", "hash"])
+def test_a_depth_is_a_number_of_commits(history, tmp_path, depth, commits, ref):
+    head = history.commit()
+    (tmp_path / "tree").mkdir()
+    wanted = GitCommit(history.url, head if ref == "hash" else ref, depth=depth)
+    assert check_out(wanted, str(tmp_path / "tree")) == head
+    assert git(tmp_path / "tree", "rev-list", "--count", "HEAD") == str(commits)
+
+
+def test_all_of_it_has_tags(history, tmp_path):
+    (tmp_path / "tree").mkdir()
+    check_out(GitCommit(history.url, "main", depth=0), str(tmp_path / "tree"))
+    assert git(tmp_path / "tree", "describe", "--tags").startswith("v1-2-g")
+
+
+def test_another_branch_with_all_of_it_is_that_branch(history, tmp_path):
+    (tmp_path / "tree").mkdir()
+    found = check_out(GitCommit(history.url, "other", depth=0), str(tmp_path / "tree"))
+    assert found == history.git("rev-parse", "other")
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+@pytest.mark.parametrize("submodules", [True, False])
+def test_submodules_are_there_if_they_are_wanted(history, tmp_path, submodules, depth):
+    library = history.work.parent / "library.git"
+    library.mkdir()
+    inner = Repository(history.url.replace("app", "library"), library)
+    inner.git("init", "-q")
+    for number in range(2):
+        inner.commit(code=f"{number}\n")
+    history.git("submodule", "--quiet", "add", inner.url, "library")
+    history.git("commit", "-qm", "library")
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    check_out(GitCommit(history.url, "main", submodules=submodules, depth=depth), str(tree))
+    assert (tree / "library/code").exists() is submodules
+    if submodules:
+        assert git(tree / "library", "rev-list", "--count", "HEAD") == ("1" if depth else "2")

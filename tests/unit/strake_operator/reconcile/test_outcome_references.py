@@ -1,0 +1,34 @@
+"""The references that a result names, against the destinations of the spec."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_api.result import BuildFailed, BuildSucceeded
+from strake_operator.reconcile.outcome import outcome
+from tests.unit.strake_operator.builders import SPEC, ended, pod, run
+
+FIELDS = ["r.example/a:{branch}-{timestamp}", "r.example/b"]
+
+
+@pytest.mark.parametrize(
+    ("references", "good"),
+    [
+        (["r.example/a:main-1769909400", "r.example/b:latest"], True),
+        ([], True),
+        (["r.example/a:main"], False),
+        (["r.example/a:latest"], False),
+        (["r.example/b:1"], False),
+        (["r.example/c:latest"], False),
+        (["r.example/a:{branch}-{timestamp}"], False),
+        (["evil"], False),
+    ],
+)
+def test_a_result_names_tags_that_the_destinations_can_become(references, good):
+    spec = SPEC.model_copy(update={"output": SPEC.output.model_copy(update={"destinations": tuple(FIELDS)})})
+    digest = f"sha256:{'0' * 64}"
+    made = BuildSucceeded(digest=digest, images=(f"r.example/a@{digest}",), references=tuple(references))
+    found = outcome(run(pod=pod(ended(made.to_json(), exit_code=0))), spec)
+    assert isinstance(found, BuildSucceeded if good else BuildFailed)
+    if isinstance(found, BuildFailed):
+        assert "no such repository or tag" in found.message
