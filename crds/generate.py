@@ -1,19 +1,23 @@
-"""Write crds/imagebuilds.yaml anew from the models of strake_api.
+"""Write the definitions in crds/ anew from the models of strake_api.
 
-python crds/generate.py           write it
-python crds/generate.py --check   say whether it is up to date (exit status 1 if not)
+python crds/generate.py           write them
+python crds/generate.py --check   say whether they are up to date (exit status 1 if not)
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from strake_api.crd.definition import image_build_definition
+from strake_api.crd.definition import build_policy_definition, image_build_definition
 
-TARGET = Path(__file__).with_name("imagebuilds.yaml")
+TARGETS = {
+    Path(__file__).with_name("imagebuilds.yaml"): image_build_definition,
+    Path(__file__).with_name("buildpolicies.yaml"): build_policy_definition,
+}
 NOTICE = "# Generated from api/strake_api by crds/generate.py: change the models, not this file.\n"
 
 
@@ -24,14 +28,16 @@ class _Plain(yaml.SafeDumper):
         return True
 
 
-def rendered() -> str:
-    """Return the file's content."""
-    return NOTICE + yaml.dump(
-        image_build_definition(), Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True
-    )
+def rendered(definition: dict[str, Any]) -> str:
+    """Return a file's content."""
+    return NOTICE + yaml.dump(definition, Dumper=_Plain, sort_keys=False, width=110, allow_unicode=True)
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        sys.exit(0 if TARGET.read_text() == rendered() else f"{TARGET} is out of date: run crds/generate.py")
-    TARGET.write_text(rendered())
+    for target, definition in TARGETS.items():
+        text = rendered(definition())
+        if sys.argv[1:] == ["--check"]:
+            if not target.exists() or target.read_text() != text:
+                sys.exit(f"{target} is out of date: run crds/generate.py")
+        else:
+            target.write_text(text)

@@ -21,6 +21,7 @@ ALONE = {
     "tests/e2e/registries/test_registries.py": "operator",
     "tests/e2e/isolation/test_runtime_class.py": "operator",
     "tests/e2e/trouble/test_attacks.py": "operator",
+    "tests/e2e/trouble/test_queue.py": "operator",
     "tests/e2e/isolation/test_origin.py": "operator",
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""

@@ -90,6 +90,11 @@ SOME_TIME: Rule[str] = Rule(
     "timeout must be longer than 0s and at most 24h",
     lambda text: 0 < parse_duration(text) <= 24 * 3600,
 )
+SOME_WAIT: Rule[str] = Rule(
+    "duration(self) > duration('0s')",
+    "queueTimeout must be longer than 0s",
+    lambda text: parse_duration(text) > 0,
+)
 
 
 class ImageBuildSpec(Document):
@@ -138,6 +143,12 @@ class ImageBuildSpec(Document):
     pod: BuilderPod | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+    queue_timeout: Annotated[DurationText, *checked(SOME_WAIT)] | None = None
+    """How long a run may wait for its turn, as 30m or 6h; without an end where it is not given."""
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Of the namespace's builds that wait, those of a higher priority start first."""
+    suspend: bool = False
+    """Keep new runs from starting; one that goes on ends as it would. A change of it starts no run."""
 
     @property
     def runtime_class(self) -> str | None:

@@ -13,6 +13,8 @@ from pydantic import Field
 
 from strake_api.models.document import TolerantDocument
 
+MOST_RUNS = 2_000_000_000
+"""The highest number of a run, which is a label of its Job."""
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
@@ -20,6 +22,7 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 class Phase(StrEnum):
     """One word for where the build stands."""
 
+    QUEUED = "Queued"
     PENDING = "Pending"
     FETCHING = "Fetching"
     PULLING = "Pulling"
@@ -40,7 +43,7 @@ class ConditionType(StrEnum):
     RECONCILING = "Reconciling"
     """The run is queued or under way."""
     STALLED = "Stalled"
-    """The run failed for good: only a change of the spec starts another."""
+    """The run failed for good: only a change of the spec or a rerun starts another."""
     FINISHED = "Finished"
     """The run ended, in whichever way: `kubectl wait --for=condition=Finished` always returns."""
 
@@ -128,13 +131,65 @@ class Failure(TolerantDocument):
     """The last lines that the failing command wrote."""
 
 
+@unique
+class Trigger(StrEnum):
+    """Why a run was started. A pod that is started again after an eviction is an attempt of the same run."""
+
+    SPEC = "Spec"
+    """The ImageBuild is new, or its spec changed in what is built."""
+    RERUN = "Rerun"
+    """The annotation strake.dev/rerun got a new value."""
+
+
+class QueueStatus(TolerantDocument):
+    """The wait of a run that has not started."""
+
+    position: int | None = None
+    """Its place among all that wait, from 1, as it was when the operator looked last."""
+    since: Timestamp
+    """Since when it waits."""
+    reason: str | None = None
+    """What it waits for: ClusterLimit, NamespaceLimit or Quota."""
+
+
+class CurrentRun(TolerantDocument):
+    """The run that the status is about."""
+
+    number: Annotated[int, Field(ge=1, le=MOST_RUNS)]
+    """From 1, over all runs of the ImageBuild. It is in the name of the Job."""
+    generation: int
+    """The generation of the spec that it was started for."""
+    trigger: str
+    """Spec or Rerun."""
+    requested_by: str | None = None
+    """The field manager that set strake.dev/rerun: a program's word for itself, kept by the API server."""
+    spec_digest: str | None = None
+    """Of what the spec builds: a change of anything else starts no run."""
+
+
+class HandledRequests(TolerantDocument):
+    """The values of annotations that were acted on: each counts once."""
+
+    rerun: str | None = None
+    """Of strake.dev/rerun; a long one as its digest."""
+    cancel: str | None = None
+    """Of strake.dev/cancel, likewise."""
+
+
 class Run(TolerantDocument):
     """A run that ended."""
 
+    number: int | None = None
     generation: int
+    trigger: str | None = None
+    requested_by: str | None = None
+    attempts: int | None = None
+    """How many pods it had."""
     phase: Phase
     reason: str
     digest: str | None = None
+    isolation: str | None = None
+    """How its steps were kept apart from the node: nested or chroot."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
 
@@ -144,7 +199,13 @@ class ImageBuildStatus(TolerantDocument):
 
     observed_generation: int = -1
     """The generation of the spec that the rest speaks of."""
+    run: CurrentRun | None = None
+    """The run that the rest speaks of."""
+    last_handled: HandledRequests | None = None
+    """The asks for a rerun and a cancel that were acted on."""
     phase: Phase | None = None
+    queue: QueueStatus | None = None
+    """The wait for a turn, before the run's Job is made."""
     image: str | None = None
     """`repository@digest` at the first destination: what to deploy. Kept while a newer run is under way."""
     digest: str | None = None
@@ -166,19 +227,20 @@ class ImageBuildStatus(TolerantDocument):
     created: CreatedObjects | None = None
     """What the operator created for the run."""
     attempts: int | None = None
-    """How many pods this generation has had."""
+    """How many pods this run has had."""
     next_attempt_time: Timestamp | None = None
     """When the next pod starts, where the infrastructure took the last one away."""
     blocked_since: Timestamp | None = None
     """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None
+    """When the run's first Job was made."""
     completion_time: Timestamp | None = None
     duration: str | None = None
     """From start to completion."""
     failure: Failure | None = None
     warnings: tuple[str, ...] | None = None
     history: tuple[Run, ...] | None = None
-    """The last runs before the current one, newest first."""
+    """The last runs that ended, newest first; the current one among them once it ended."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

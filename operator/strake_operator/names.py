@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 UID_LABEL = "strake.dev/uid"
 """On Jobs and pods: the ImageBuild's UID. Its presence marks an object as the operator's."""
-GENERATION_LABEL = "strake.dev/generation"
+RUN_LABEL = "strake.dev/run"
+"""On Jobs and pods: the number of the run."""
+OLD_RUN_LABEL = "strake.dev/generation"
+"""The same on Jobs of operators that counted generations."""
+RERUN_ANNOTATION = "strake.dev/rerun"
+"""On ImageBuilds: each new value asks for a run."""
+CANCEL_ANNOTATION = "strake.dev/cancel"
+"""On ImageBuilds: each new value ends the run that waits or goes on."""
 ATTEMPT_LABEL = "strake.dev/attempt"
 FORM_LABEL = "strake.dev/isolation"
 """On Jobs and pods: the form of the pod, which says how steps are to be kept apart."""
@@ -72,18 +79,18 @@ def may_be_a_run(name: str) -> bool:
 
 
 def run_of_labels(labels: Mapping[str, str]) -> tuple[int, int, PodForm] | None:
-    """Return generation, attempt and form as labels tell them; None where they are not the operator's."""
-    numbers = [labels.get(name, "") for name in (GENERATION_LABEL, ATTEMPT_LABEL)]
+    """Return number, attempt and form as labels tell them; None where they are not the operator's."""
+    numbers = [labels.get(RUN_LABEL) or labels.get(OLD_RUN_LABEL, ""), labels.get(ATTEMPT_LABEL, "")]
     form = labels.get(FORM_LABEL, PodForm.NESTED)
     if form not in set(PodForm) or not all(map(_NUMBER.fullmatch, numbers)):
         return None
-    generation, attempt = map(int, numbers)
-    return generation, attempt, PodForm(form)
+    number, attempt = map(int, numbers)
+    return number, attempt, PodForm(form)
 
 
-def run_names(build: str, uid: str, generation: int, attempt: int, form: PodForm) -> frozenset[str]:
+def run_names(build: str, uid: str, number: int, attempt: int, form: PodForm) -> frozenset[str]:
     """Return the names that the Jobs of an attempt in one form may have."""
-    return frozenset(job_name(build, uid, generation, attempt, form, plain=plain) for plain in (False, True))
+    return frozenset(job_name(build, uid, number, attempt, form, plain=plain) for plain in (False, True))
 
 
 def is_pod_of(name: str, job: str) -> bool:
@@ -94,7 +101,7 @@ def is_pod_of(name: str, job: str) -> bool:
 def job_name(
     build: str,
     uid: str,
-    generation: int,
+    number: int,
     attempt: int,
     form: PodForm = PodForm.NESTED,
     *,
@@ -107,7 +114,7 @@ def job_name(
     The middle part keeps builds apart whose names only differ after the cut, or that were made anew.
     """
     unique = hashlib.sha256(f"{uid}/{build}".encode()).hexdigest()[:6]
-    suffix = f"-{unique}-{generation}" + (f"-{attempt}" if attempt > 1 else "")
+    suffix = f"-{unique}-{number}" + (f"-{attempt}" if attempt > 1 else "")
     suffix += "" if form is PodForm.NESTED else f"-{form}"
     suffix += f"-{_PLAIN}" if plain else ""
     return build.replace(".", "-")[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix

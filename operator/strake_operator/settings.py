@@ -76,6 +76,10 @@ class Settings:
     """Images that every builder pod mounts: `repository@digest` of manifests for one platform."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
+    max_runs: int | None = 100
+    """How many runs go on at a time in the cluster; no limit where None."""
+    max_runs_per_namespace: int | None = 20
+    """How many runs of a namespace go on at a time; no limit where None."""
     attempts: int = 3
     """How many pods a run gets when the infrastructure takes them away."""
     grace_seconds: int = 30
@@ -109,6 +113,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         mounts_bases=_choice(environment, "STRAKE_BASE_VOLUMES", ("auto", "off")) == "auto",
         base_images=_base_images(environment, "STRAKE_BASE_IMAGES"),
         resources=_resources(environment),
+        max_runs=_number(environment, "STRAKE_MAX_RUNS", 100, least=0) or None,
+        max_runs_per_namespace=_number(environment, "STRAKE_MAX_RUNS_PER_NAMESPACE", 20, least=0) or None,
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
         keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),

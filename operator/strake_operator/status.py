@@ -1,6 +1,6 @@
 """How an ImageBuild's status moves: every change of it is made by one of these pure functions.
 
-A run of a generation goes `begin` → `under_way` (any number of times) → `succeeded` or `failed`.
+A run goes `begin` → `under_way` (any number of times) → `succeeded` or `failed`.
 Conditions change all together, so that no reader sees a build that is ready and failed at once.
 """
 
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
 from strake_api.reasons import FailureReason, ProgressReason
+from strake_api.result import BuildFailed
 from strake_api.status import (
     Condition,
     ConditionType,
@@ -28,7 +29,8 @@ from strake_api.values.duration import format_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from strake_api.result import BuildFailed, BuildSucceeded
+    from strake_api.result import BuildSucceeded
+    from strake_api.status import CurrentRun, QueueStatus
 
 Truth = Literal["True", "False", "Unknown"]
 
@@ -63,24 +65,50 @@ def timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def is_over(status: ImageBuildStatus) -> bool:
+    """Return whether the run of a status ended, in whichever way."""
+    return status.phase in _TERMINAL
+
+
 def is_finished(status: ImageBuildStatus, generation: int) -> bool:
     """Return whether the run of this generation ended, in whichever way."""
-    return status.observed_generation == generation and status.phase in _TERMINAL
+    return status.observed_generation == generation and is_over(status)
 
 
-def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuildStatus:
-    """Return the status that a generation's run starts from: the given one where it speaks of it already.
+def observed(status: ImageBuildStatus, run: CurrentRun, generation: int) -> ImageBuildStatus:
+    """Return a status that speaks of a generation which changes nothing of the run."""
+    conditions = tuple(
+        each.model_copy(update={"observed_generation": generation}) if each.type in _UNDER_WAY else each
+        for each in status.conditions
+    )
+    return status.model_copy(update={"observed_generation": generation, "run": run, "conditions": conditions})
+
+
+def begin(
+    status: ImageBuildStatus, before: CurrentRun | None, run: CurrentRun, generation: int, now: datetime
+) -> ImageBuildStatus:
+    """Return the status that a new run starts from.
 
     The image of an earlier run stays, since it is what is deployed until there is another; Ready says
-    that it is not this generation's. So do its base images, which the next pod mounts.
+    that it is not this run's. So do its base images, which the next pod mounts.
+
+    Args:
+        status: That of the run before it.
+        before: The run before it.
+        run: The new run.
+        generation: The ImageBuild's.
+        now: The present.
     """
-    if status.observed_generation == generation:
-        return status
-    history = status.history or ()
-    if status.phase in _TERMINAL:
-        history = (_summary(status), *history)[:HISTORY_LENGTH]
+    conditions = status.conditions
+    if before is not None and not is_over(status) and status.attempts:
+        words = f"run {run.number} took its place"
+        superseded = BuildFailed(reason=FailureReason.SUPERSEDED, message=words)
+        status = failed(status.model_copy(update={"run": before}), superseded, now, now)
+    elif before is not None and is_over(status):
+        status = remembered(status.model_copy(update={"run": before}))
     fresh = ImageBuildStatus(
         observed_generation=generation,
+        run=run,
         phase=Phase.PENDING,
         image=status.image,
         digest=status.digest,
@@ -88,23 +116,36 @@ def begin(status: ImageBuildStatus, generation: int, now: datetime) -> ImageBuil
         references=status.references,
         platforms=status.platforms,
         base_images=status.base_images,
-        start_time=timestamp(now),
         attempts=0,
-        history=history or None,
-        conditions=status.conditions,
+        history=status.history,
+        conditions=conditions,
     )
     return _conditions(fresh, _UNDER_WAY, ProgressReason.QUEUED, "the run is about to start", now)
+
+
+def remembered(status: ImageBuildStatus) -> ImageBuildStatus:
+    """Return the status of a run that ended with the run in its history, once."""
+    history, made = status.history or (), _summary(status)
+    if history and (history[0].number or history[0].generation) == made.number:
+        history = history[1:]
+    return status.model_copy(update={"history": (made, *history)[:HISTORY_LENGTH]})
 
 
 def _summary(status: ImageBuildStatus) -> Run:
     # Conditions may have been taken away by hand; the rest says as much.
     known = status.failure.reason if status.failure else ProgressReason.PUSHED
     reasons = (each.reason for each in status.conditions if each.type == ConditionType.READY)
+    run = status.run
     return Run(
-        generation=status.observed_generation,
+        number=run.number if run else status.observed_generation,
+        generation=run.generation if run else status.observed_generation,
+        trigger=run.trigger if run else None,
+        requested_by=run.requested_by if run else None,
+        attempts=status.attempts,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
+        isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,
         completion_time=status.completion_time,
     )
@@ -136,6 +177,19 @@ def pending(
 ) -> ImageBuildStatus:
     """Return the status of a run whose builder does not work yet."""
     return under_way(status, phase=Phase.PENDING, reason=reason, message=message, now=now)
+
+
+def queued(
+    status: ImageBuildStatus,
+    waits: QueueStatus,
+    reason: ProgressReason,
+    message: str,
+    now: datetime,
+) -> ImageBuildStatus:
+    """Return the status of a run that waits for its turn."""
+    phase = Phase.QUEUED if reason is ProgressReason.QUEUED else Phase.PENDING
+    changed = under_way(status, phase=phase, reason=reason, message=message, now=now)
+    return changed.model_copy(update={"queue": waits})
 
 
 def blocked(status: ImageBuildStatus, reason: FailureReason, message: str, now: datetime) -> ImageBuildStatus:
@@ -181,7 +235,7 @@ def succeeded(
             "failure": None,
         }
     )
-    return _conditions(changed, _SUCCEEDED, ProgressReason.PUSHED, f"pushed {images[0]}", now)
+    return remembered(_conditions(changed, _SUCCEEDED, ProgressReason.PUSHED, f"pushed {images[0]}", now))
 
 
 def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: datetime) -> ImageBuildStatus:
@@ -198,7 +252,7 @@ def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: 
     changed = status.model_copy(
         update={**_reported(status, result), **_end(status, ended), "phase": Phase.FAILED, "failure": failure}
     )
-    return _conditions(changed, _FAILED, result.reason, result.message, now)
+    return remembered(_conditions(changed, _FAILED, result.reason, result.message, now))
 
 
 def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -> dict[str, object]:
@@ -244,6 +298,7 @@ def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
         "completion_time": timestamp(ended),
         "duration": duration,
         "progress": None,
+        "queue": None,
         "blocked_since": None,
         "next_attempt_time": None,
     }

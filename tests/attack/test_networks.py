@@ -75,15 +75,21 @@ class _Answer(BaseHTTPRequestHandler):
 
 
 class _Attacker(BaseHTTPRequestHandler):
-    """Sends on to the service whatever begins so, and has repositories for git (its dumb protocol)."""
+    """Leads to the service as a server and as a registry, and has repositories for git (its dumb protocol)."""
 
     servers: Servers
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0].lstrip("/")
-        if path.startswith(("away", "v2/")):
+        if path.startswith(("away", "v2/redirect/")):
             self.send_response(302)
             self.send_header("Location", f"http://{INSIDE}:{self.servers.service}/{path}")
+            self.end_headers()
+            return
+        if path.startswith("v2/realm/"):
+            self.send_response(401)
+            realm = f'Bearer realm="http://{INSIDE}:{self.servers.service}/token",service="x"'
+            self.send_header("WWW-Authenticate", realm)
             self.end_headers()
             return
         file = self.servers.repositories / path
@@ -92,6 +98,15 @@ class _Attacker(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content or b"")))
         self.end_headers()
         self.wfile.write(content or b"")
+
+    def do_POST(self) -> None:
+        self.send_response(202)
+        self.send_header("Location", f"http://{INSIDE}:{self.servers.service}/upload")
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -145,7 +160,8 @@ def carried_out(
 ) -> tuple[bool, str]:
     """Carry a request out; return whether the service was reached, and what the builder printed."""
     document = {
-        "output": {"destinations": [f"{HERE}:9/app:1"], "skipPushPermissionCheck": True},
+        # It speaks no TLS, so that a push fails at once.
+        "output": {"destinations": [f"{HERE}:{servers.port}/app:1"], "skipPushPermissionCheck": True},
         "cache": {"enabled": False},
         "workDirectory": str(folder / "work"),
         **request,
@@ -294,9 +310,15 @@ class TestTrustedRegistry:
         assert carried_out(servers, tmp_path, request, denied=True)[0]
 
     @pytest.mark.parametrize("denied", [True, False])
-    def test_its_redirects_do_not_lead_inside(self, servers, tmp_path, denied):
+    @pytest.mark.parametrize("way", ["redirect", "realm", "upload"])
+    def test_its_answers_do_not_lead_inside(self, servers, tmp_path, way, denied):
         """The attacker's server stands for a registry that the platform named, and was taken over."""
         host = f"{HERE}:{servers.port}"
-        request = {**dockerfile(f"FROM {host}/app\n"), "registries": {"hosts": {host: {"insecure": True}}}}
+        text = "FROM scratch\nCOPY Dockerfile /\n" if way == "upload" else f"FROM {host}/{way}/app\n"
+        request = {
+            **dockerfile(text),
+            "output": {"destinations": [f"{host}/{way}/app:1"], "skipPushPermissionCheck": True},
+            "registries": {"hosts": {host: {"insecure": True}}},
+        }
         reached, _ = carried_out(servers, tmp_path, request, denied=denied)
         assert reached is not denied

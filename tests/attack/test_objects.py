@@ -49,7 +49,7 @@ def owner(kind: str, uid: str) -> list[Object]:
 def job(name: str = RUN, uid: str = "uid-of-job", *, attempt: str = "1", form: str = "nested") -> Object:
     labels = {
         "strake.dev/uid": "uid-1",
-        "strake.dev/generation": "1",
+        "strake.dev/run": "1",
         "strake.dev/attempt": attempt,
         "strake.dev/isolation": form,
     }

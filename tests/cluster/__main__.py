@@ -5,7 +5,8 @@
     python -m tests.cluster status     say what runs
     python -m tests.cluster binaries   compile only, print the programs' directory
 
-Needs root and what `make setup` installs. Programs are kept under $XDG_CACHE_HOME/strake/cluster,
+Needs root, what `make setup` installs, and a kernel that queues packets (NFQUEUE), by which NetworkPolicies are
+in force. Programs are kept under $XDG_CACHE_HOME/strake/cluster,
 state is in $STRAKE_CLUSTER_DIR (/var/lib/strake-cluster).
 """
 

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinition of ImageBuild, generated from the models.
+"""The CustomResourceDefinitions of ImageBuild and BuildPolicy, generated from the models.
 
 Kubernetes asks for a structural schema: no references, no `anyOf` to say "or absent", no titles. The
 transformation is small because the models use few of JSON Schema's words; a word that it does not
@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from strake_api.buildpolicy import BuildPolicySpec
 from strake_api.crd.docstrings import DescribedSchema
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.models.document import GROUP, VERSION
@@ -142,5 +143,37 @@ def image_build_definition() -> Schema:
                     "additionalPrinterColumns": _columns(),
                 }
             ],
+        },
+    }
+
+
+def build_policy_definition() -> Schema:
+    """Return the CustomResourceDefinition of BuildPolicy."""
+    schema = {
+        "type": "object",
+        "description": "BuildPolicy says what the ImageBuilds of some namespaces may ask for.",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": schema_of(BuildPolicySpec, defaults=True),
+        },
+    }
+    version = {"name": VERSION, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"buildpolicies.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Cluster",
+            "names": {
+                "kind": "BuildPolicy",
+                "listKind": "BuildPolicyList",
+                "plural": "buildpolicies",
+                "singular": "buildpolicy",
+            },
+            "versions": [version],
         },
     }

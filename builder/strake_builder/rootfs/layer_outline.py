@@ -103,6 +103,14 @@ def could_be_same(known: bytes, found: os.stat_result) -> bool:
     return there == written and found.st_mtime_ns == seconds * 1_000_000_000
 
 
+def mode_owner_time(known: bytes) -> tuple[int, int, int, int, int] | None:
+    """Return mode with type, user, group, size and seconds of a file; None where not that much is known."""
+    if known == _UNLIKE_ANY:
+        return None
+    mode, uid, gid, size, seconds = _FILE.unpack(known)
+    return stat.S_IFREG | mode, uid, gid, size, seconds
+
+
 class _Applier(LayerApplier):
     """Applies members, but leaves files out."""
 

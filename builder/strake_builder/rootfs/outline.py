@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayerError
@@ -42,11 +42,29 @@ class UnfitForOutlineError(Exception):
     """The lower layers are too large for an outline, or of a form that one cannot have."""
 
 
-def outline_of(lowers: Sequence[str], upper: str, destination: bytes, *, accounts: bool) -> Iterator[Change]:
+class Lowers(Protocol):
+    """The lower layers of a step, as `LayerStack`; what has no path was left out."""
+
+    def find(self, path: bytes) -> Found | None:
+        """As `LayerStack.find`."""
+        ...
+
+    def members(self, path: bytes, limit: int) -> dict[bytes, Found] | None:
+        """As `LayerStack.members`."""
+        ...
+
+
+def listed(upper: str, destination: bytes) -> Callable[[bytes], bool]:
+    """Return what says of a directory whether its members are part of an outline."""
+    outlining = _Outlining(LayerStack(()), os.fsencode(upper), _way(destination), accounts=False)
+    return lambda path: not path or outlining.is_entered(path)
+
+
+def outline_of(lowers: Lowers, upper: str, destination: bytes, *, accounts: bool) -> Iterator[Change]:
     """Yield the members of an outline, parents before children.
 
     Args:
-        lowers: the lower layers of the step, topmost first.
+        lowers: the lower layers of the step.
         upper: what the step wrote.
         destination: where it writes; the way there is part of the outline.
         accounts: the step looks up users and groups.
@@ -54,12 +72,15 @@ def outline_of(lowers: Sequence[str], upper: str, destination: bytes, *, account
     Raises:
         UnfitForOutlineError: there can be none.
     """
-    way = b"/".join(part for part in destination.split(b"/") if part)
-    return _Outlining(LayerStack(lowers), os.fsencode(upper), way, accounts=accounts).members()
+    return _Outlining(lowers, os.fsencode(upper), _way(destination), accounts=accounts).members()
+
+
+def _way(destination: bytes) -> bytes:
+    return b"/".join(part for part in destination.split(b"/") if part)
 
 
 class _Outlining:
-    def __init__(self, stack: LayerStack, upper: bytes, way: bytes, *, accounts: bool) -> None:
+    def __init__(self, stack: Lowers, upper: bytes, way: bytes, *, accounts: bool) -> None:
         self._stack = stack
         self._upper = upper
         self._way = way
@@ -81,7 +102,7 @@ class _Outlining:
                 raise UnfitForOutlineError(f"more than {_MEMBERS} members")
             for name, found in sorted(members.items()):
                 path = parent + b"/" + name if parent else name
-                entered = stat.S_ISDIR(found.stat.st_mode) and self._is_entered(path)
+                entered = stat.S_ISDIR(found.stat.st_mode) and self.is_entered(path)
                 yield self._member(path, found, entered=entered)
                 if entered:
                     waiting.append(path)
@@ -104,14 +125,15 @@ class _Outlining:
         if stat.S_ISREG(mode):
             return self._file(path, found)
         # To a COPY the rest is something that makes room. Devices cannot be made everywhere.
-        return _entry(path, EntryType.FIFO, found), b""
+        rest = _entry(path, EntryType.FIFO, found)
+        return (rest if found.where else _marked(rest, b"")), b""
 
     def _file(self, path: bytes, found: Found) -> Change:
         entry, size = _entry(path, EntryType.FILE, found), found.stat.st_size
         if not size:
             return entry, b""
         if path in self._accounts or self._is_in_the_way(path):
-            if size <= min(_FILE, self._room):
+            if found.where and size <= min(_FILE, self._room):
                 self._room -= size
                 return entry._replace(size=size), found.where
             if path in self._accounts:
@@ -131,7 +153,7 @@ class _Outlining:
             raise UnfitForOutlineError(f"{path!r} is no file")
         yield self._file(path, found)
 
-    def _is_entered(self, path: bytes) -> bool:
+    def is_entered(self, path: bytes) -> bool:
         if self._way.startswith(path + b"/"):
             return True
         found = lstat_or_none(os.path.join(self._upper, path))
@@ -158,6 +180,10 @@ class Outline:
     def directories(self) -> tuple[str, ...]:
         """What a step is executed over, bottom first."""
         return (self.directory,)
+
+    def lowers(self, above: Sequence[str]) -> None:
+        """Return nothing: an outline for the cache is made of layers, not of one that it has."""
+        del above
 
     @staticmethod
     def unpack(source: Readable, directory: str) -> Outline:

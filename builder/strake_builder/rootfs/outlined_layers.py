@@ -11,16 +11,44 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder import interrupt
 from strake_builder.rootfs.layer_outline import LayerOutline, could_be_same
-from strake_builder.rootfs.outline import ACCOUNTS, UnfitForOutlineError
+from strake_builder.rootfs.outline import ACCOUNTS, Lowers, UnfitForOutlineError, listed
+from strake_builder.rootfs.outlined_stack import OutlinedStack
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.rootfs.unpack.implicit_parents import read_implicit_parents
 
 _NOTHING: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class OutlinedLowers:
+    """The lower layers of a step, the lowest of them outlined, from which an outline for the cache is made.
+
+    Attributes:
+        layers: the outlines, bottom first.
+        above: directories of the layers on them, bottom first.
+        lock: for what was noted of the outlines.
+    """
+
+    layers: tuple[LayerOutline, ...]
+    above: tuple[str, ...]
+    lock: AbstractContextManager[object]
+
+    def lowest(self, count: int, upper: str, destination: bytes) -> Lowers:
+        """Return the lowest layers, as far as a step met them.
+
+        Args:
+            count: how many.
+            upper: what the step wrote.
+            destination: where it writes.
+        """
+        above = self.above[: max(0, count - len(self.layers))]
+        return OutlinedStack(self.layers[:count], above, listed(upper, destination), self.lock)
 
 
 class OutlinedLayers:
@@ -81,6 +109,10 @@ class OutlinedLayers:
     def close(self) -> None:
         """Forget what was noted of the stack; the layers are the caller's."""
         self._passable.close()
+
+    def lowers(self, above: Sequence[str]) -> OutlinedLowers:
+        """Return the lower layers of a step: these, and directories of those on them, bottom first."""
+        return OutlinedLowers(self._layers, tuple(above), self._lock)
 
     def suffices(self, upper: str) -> bool:
         """Say whether a step over the outlines made the layer that it makes over the layers themselves.

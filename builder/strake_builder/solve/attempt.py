@@ -62,7 +62,8 @@ class Attempt:
         self._whole = whole
         self._cancellation = Cancellation(whole)
         self._distrusted = distrusted
-        self._caching = StepCaching(NoStepResults(parts.evaluated), self._read_outlines(), keeps_layers=False)
+        self._outlines = self._read_outlines()
+        self._caching = StepCaching(NoStepResults(parts.evaluated), self._outlines, keeps_layers=False)
         self._stage_result = StageResult()
         self._foreign = ForeignPrograms(parts.workspace.path)
         # With a cache the layers are written anyhow.
@@ -120,7 +121,7 @@ class Attempt:
             self._parts.sources.remote.cancel(reason)
 
     def _read_outlines(self) -> ReadOutlines:
-        """Return the outlines of a build without a cache."""
+        """Return outlines that are made of layers, which are read for them."""
         parts, inputs = self._parts, self._parts.requested.inputs
         reader = LayerReader(self._parts.registries.clients.pulling, parts.progress.reporter)
         outlines = BaseOutlines(parts.workspace, reader, parts.pools.pull, inputs.max_unpacked)
@@ -141,7 +142,15 @@ class Attempt:
         keys = StepKeys(parts.evaluated, inputs, _form(layer_format(parts.requested.request)))
         return StepCaching(
             CachedStepResults(parts.evaluated, keys, parts.caches, self._distrusted, pool),
-            CachedOutlines(parts.workspace, parts.store, parts.caches, pool, parts.progress.reporter),
+            CachedOutlines(
+                parts.workspace,
+                parts.store,
+                parts.caches,
+                pool,
+                parts.progress.reporter,
+                # A cache on disk has unpacked layers, too, which later builds use.
+                self._outlines.of_stage if parts.requested.inputs.cache.path is None else None,
+            ),
             keeps_layers=True,
         )
 

@@ -29,7 +29,7 @@ from strake_builder.frontend.model.planned import StagePlan
 from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep, RunStep
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.backends.snapshotter import Snapshot
-from strake_builder.solve.caching.outlines import StandIn
+from strake_builder.solve.caching.outlines import StandIn, UnpackedLowers
 from strake_builder.solve.caching.step_caching import StepCaching
 from strake_builder.solve.images.export import LayerExporter
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
@@ -196,7 +196,8 @@ class StageExecutor:
             self._outlines.clear()
             directories = tools.store.directories(layers)
             snapshot = self._over(position, step, directories)
-            tools.caching.outlines.keep(step, layers, self._ground, directories, snapshot.upper)
+            lowers = UnpackedLowers(directories, len(layers))
+            tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot.upper)
         return snapshot
 
     def _over_outline(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> Snapshot | None:
@@ -210,7 +211,11 @@ class StageExecutor:
             snapshot = self._over(position, step, (*outline.directories, *above))
         except StepError:
             return None  # it may be for something that the outline does not have
-        return snapshot if outline.suffices(snapshot.upper) else None
+        if not outline.suffices(snapshot.upper):
+            return None
+        if (lowers := outline.lowers(above)) is not None:
+            self._tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot.upper)
+        return snapshot
 
     def _over(self, position: int, step: FileStep, directories: tuple[str, ...]) -> Snapshot:
         """Execute a step over unpacked layers, and return what it changed."""

@@ -40,9 +40,22 @@ class Experience:
         self._bases = {lesson: noted for lesson, noted in self._bases.items() if noted > oldest}
         return frozenset(each.reference for each in self._bases if each.namespace == namespace)
 
-    def beginning(self, namespace: str, runtime_class: str | None, now: datetime) -> Beginning:
-        """Return the form that a run in a namespace begins with, of the RuntimeClass that its build names."""
+    def beginning(
+        self,
+        namespace: str,
+        runtime_class: str | None,
+        now: datetime,
+        setting: IsolationSetting | None = None,
+    ) -> Beginning:
+        """Return the form that a run in a namespace begins with, of the RuntimeClass that its build names.
+
+        Args:
+            namespace: The build's.
+            runtime_class: That its spec names.
+            now: The present.
+            setting: What the namespace is allowed; what the platform allows where None.
+        """
         oldest = now - timedelta(seconds=REMEMBERED_SECONDS)
         self._lessons = {place: each for place, each in self._lessons.items() if each[0] > oldest}
         lessons = [lesson for _, lesson in self._lessons.values()]
-        return beginning(lessons, namespace, self._setting, runtime_class)
+        return beginning(lessons, namespace, setting or self._setting, runtime_class)

@@ -18,21 +18,27 @@ from strake_operator.errors import (
     RefusedError,
 )
 from strake_operator.handlers.experience import Experience
+from strake_operator.handlers.slots import Slots
+from strake_operator.kube.policies import Policies
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
+from strake_operator.reconcile.admit import ADMITTED, NO_LIMITS
 from strake_operator.reconcile.bases import base_volumes
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
+from strake_operator.reconcile.policy import denial, effective
 from strake_operator.reconcile.refusal import foreign, refused, unavailable
-from strake_operator.status import is_finished, timestamp
+from strake_operator.reconcile.runs import ended, number_of
+from strake_operator.reconcile.starting import may_start, waiting
+from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_api.status import ImageBuildStatus
+    from strake_api.status import CurrentRun, ImageBuildStatus
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
@@ -61,9 +67,10 @@ class Reconciler:
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
+        slots: The places of runs; without them there is no limit.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that surrounds a build
         self,
         cluster: Cluster,
         follower: Follower,
@@ -73,6 +80,7 @@ class Reconciler:
         *,
         registries: RegistriesSource | None = None,
         watched: Watched | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._cluster = cluster
         self._follower = follower
@@ -81,6 +89,8 @@ class Reconciler:
         self._clock = clock
         self._registries = registries
         self._watched = watched
+        self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
+        self._policies = Policies() if watched is None else watched.policies
         self._experience = Experience(settings.isolation)
         self._made: dict[Key, dict[str, CreatedObjects]] = {}
 
@@ -90,12 +100,30 @@ class Reconciler:
         Raises:
             ClusterError: The API server did not do what was asked; requeue it.
         """
+        build: Build | None = None
         try:
             build = await self._cluster.build(key.namespace, key.name)
-        except NotFoundError:
-            self._made.pop(key, None)
-            return None
+            if not self._policies.knows(key.namespace):
+                self._policies.namespace(await self._cluster.namespace(key.namespace))
+            return await self._reconcile(key, build)
+        except Exception as error:
+            # Who is at its turn and in trouble with the API server keeps nobody else from starting.
+            self._slots.leaves(key)
+            if isinstance(error, NotFoundError) and build is None:
+                self._made.pop(key, None)
+                return None
+            raise
+        finally:
+            self._slots.release(key)
+
+    async def _reconcile(self, key: Key, build: Build) -> float | None:
         seen, decision = await self._decide(key, build)
+        if any(isinstance(action, StartRun) for action in decision.actions):
+            self._slots.take(key)
+        elif decision.status.phase is Phase.QUEUED:
+            self._slots.waits(waiting(build, self._clock()))
+        else:
+            self._slots.leaves(key)
         self._note(decision)
         if decision.status_first:
             await self._report(build, decision)
@@ -128,9 +156,8 @@ class Reconciler:
 
     def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
         """Return what to do where the API server refuses the objects of a run."""
-        refusal = refused(
-            seen, decision.actions, str(error), self._settings, self._clock(), forbidden=error.forbidden
-        )
+        settings, now = self._settings_of(seen.build), self._clock()
+        refusal = refused(seen, decision.actions, str(error), settings, now, forbidden=error.forbidden)
         self._note(refusal)
         return refusal
 
@@ -138,38 +165,53 @@ class Reconciler:
         """Decide from what the watches know, and again from a fresh read where it is for good."""
         if self._watched is not None:
             seen = self._observe(key, build, self._watched.runs(build))
-            decision = decide(seen, self._settings, self._clock())
+            decision = decide(seen, self._settings_of(build), self._clock())
             if seen.predecessors and not seen.runs:
                 await self._cluster.check_predecessors(build)
             elif not decision.actions and not _ends(build, decision):
                 return seen, decision
         seen = self._observe(key, build, await self._cluster.runs(build))
-        return seen, decide(seen, self._settings, self._clock())
+        return seen, decide(seen, self._settings_of(build), self._clock())
 
     def _observe(self, key: Key, build: Build, found: tuple[BuilderRun, ...]) -> Observation:
         made = {each.job for each in self._made.get(key, {}).values()}
         runs, strays = sort_out(found, build, made)
         progress = self._follow(key, build, runs)
         now = self._clock()
-        begins = self._experience.beginning(build.namespace, build.runtime_class, now)
+        allowed = self._settings_of(build).isolation
+        begins = self._experience.beginning(build.namespace, build.runtime_class, now, allowed)
         refused = self._experience.refused_bases(build.namespace, now)
         bases = base_volumes(build.status, self._settings, refused)
-        if self._watched is None or isinstance(build.spec, InvalidSpec):
-            return Observation(build, runs, progress, beginning=begins, bases=bases, strays=strays)
-        destinations = build.spec.output.destinations
-        return Observation(
+        place, denied = ADMITTED, None
+        if may_start(build, runs):
+            place = self._slots.place(waiting(build, now))
+            denied = self._denial(build)
+        seen = Observation(
             build,
             runs,
             progress,
-            predecessors=self._watched.predecessors(build),
-            rivals=self._watched.rivals(build, destinations),
             beginning=begins,
             bases=bases,
+            denial=denied,
+            place=place,
             strays=strays,
         )
+        if self._watched is None or isinstance(build.spec, InvalidSpec):
+            return seen
+        rivals = self._watched.rivals(build, build.spec.output.destinations)
+        return replace(seen, predecessors=self._watched.predecessors(build), rivals=rivals)
+
+    def _settings_of(self, build: Build) -> Settings:
+        """Return the platform's settings as the policies of a build's namespace change them."""
+        return effective(self._settings, self._policies.of(build.namespace))
+
+    def _denial(self, build: Build) -> str | None:
+        if isinstance(build.spec, InvalidSpec):
+            return None
+        return denial(build.spec, build.namespace, self._policies.of(build.namespace))
 
     async def _report(self, build: Build, decision: Decision) -> None:
-        if decision.status != build.status:
+        if decision.status != build.status or build.oddities:
             await self._cluster.write_status(build, decision.status)
             await self._announce(build, decision.status)
 
@@ -189,7 +231,7 @@ class Reconciler:
         for action in decision.actions:
             match action:
                 case StartRun():
-                    await self._start(key, build, action)
+                    await self._start(key, build, action, decision.status.run)
                 case StopRun():
                     logger.info("ImageBuild %s/%s: stopping Job %s", build.namespace, build.name, action.job)
                     await self._cluster.delete_run(build.namespace, action.job, action.uid, action.request)
@@ -197,24 +239,25 @@ class Reconciler:
                     logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
                     await self._cluster.delete_pod(build.namespace, action.pod, action.uid)
 
-    async def _start(self, key: Key, build: Build, action: StartRun) -> None:
+    async def _start(self, key: Key, build: Build, action: StartRun, current: CurrentRun | None) -> None:
         if isinstance(build.spec, InvalidSpec):
             return
         run = RunIdentity(
             build.namespace,
             build.name,
             build.uid,
-            action.generation,
+            action.number,
             action.attempt,
             action.job,
             action.form,
             action.why,
             action.bases,
             action.plain,
+            build.generation if current is None else current.generation,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
-        settings = self._settings
+        settings = self._settings_of(build)
         if self._registries is not None:
             settings = replace(settings, registries=self._registries.current())
         try:
@@ -230,6 +273,8 @@ class Reconciler:
             with contextlib.suppress(ClusterError):
                 await self._cluster.delete_run(build.namespace, action.job, None, request_uid)
             raise
+        if self._watched is not None:
+            self._watched.job(_as_created(job, job_uid, self._clock()))
         made = self._made.setdefault(key, {})
         made[action.job] = CreatedObjects(job=job_uid, request=request_uid)
 
@@ -244,20 +289,21 @@ class Reconciler:
             raise ForeignError(
                 f"Job {name} is there already, and Strake did not make it: somebody in namespace "
                 f"{build.namespace} took the name of this build's Job. Delete it, see who may create Jobs "
-                "there, then delete the ImageBuild and apply it again"
+                "there, then give the annotation strake.dev/rerun a new value"
             ) from error
 
     async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
         before = build.status
         moment = timestamp(self._clock())
-        if status.job and (status.job, status.observed_generation) != (
-            before.job,
-            before.observed_generation,
-        ):
+        for oddity in build.oddities:
+            message = f"somebody changed the status, which only the operator writes: {oddity}; left out"
+            logger.warning("ImageBuild %s/%s: %s", build.namespace, build.name, message)
+            await self._cluster.announce(build, "Warning", "StatusChanged", message, moment)
+        if status.job and status.job != before.job:
             await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
             for warning in status.warnings or ():
                 await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
-        if (status.phase, status.observed_generation) == (before.phase, before.observed_generation):
+        if (status.phase, number_of(status)) == (before.phase, number_of(before)):
             return
         if status.phase is Phase.SUCCEEDED:
             message = f"pushed {status.image} in {status.duration}"
@@ -269,6 +315,11 @@ class Reconciler:
             )
 
 
+def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
+    """Return a Job as the watches are about to tell of it: it has its place from now on."""
+    return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
+
+
 def _started(status: ImageBuildStatus) -> str:
     """Return the message of an event, with the reason where its pod is isolated less than it might be."""
     isolation = status.isolation
@@ -277,6 +328,5 @@ def _started(status: ImageBuildStatus) -> str:
 
 
 def _ends(build: Build, decision: Decision) -> bool:
-    """Return whether a decision is that the generation ended."""
-    generation = build.generation
-    return is_finished(decision.status, generation) and not is_finished(build.status, generation)
+    """Return whether a decision is that the run ended."""
+    return ended(build.status, decision.status)

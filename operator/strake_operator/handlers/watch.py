@@ -1,7 +1,8 @@
 """kopf's event handlers: whatever changes, its build is reconciled.
 
 Event handlers keep no state on the objects (no annotations, no finalizers): a deleted ImageBuild goes
-at once, whether the operator runs or not.
+at once, whether the operator runs or not. They are coroutines, though they wait for nothing: kopf runs plain
+functions in threads, and queue and places belong to the event loop.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import kopf
 from strake_api.models.document import GROUP, VERSION
 from strake_api.status import Phase
 from strake_operator.handlers.queue import Key, Queue
-from strake_operator.names import BUILD_ANNOTATION, UID_LABEL
+from strake_operator.names import BUILD_ANNOTATION, RERUN_ANNOTATION, UID_LABEL
+from strake_operator.reconcile.runs import kept_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_operator.handlers.slots import Slots
     from strake_operator.kube.watched import Watched
 
 CHUNK = 100
@@ -30,7 +33,11 @@ _TERMINAL = {Phase.SUCCEEDED, Phase.FAILED}
 
 
 def register(
-    registry: kopf.OperatorRegistry, settings: kopf.OperatorSettings, queue: Queue, watched: Watched
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    queue: Queue,
+    watched: Watched,
+    slots: Slots,
 ) -> None:
     """Have kopf watch ImageBuilds, the Jobs and pods that the operator made, and warnings about them."""
     settings.posting.enabled = False
@@ -58,33 +65,48 @@ def register(
         return dataclasses.replace(account, server=f"https://{bracketed}:{port}")
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
-    def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
+    async def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
         body, gone = event["object"], event["type"] == _DELETED
         output = (body.get("spec") or {}).get("output") or {}
         destinations = None if gone else tuple(output.get("destinations") or ())
         watched.build(namespace or "", name, destinations, ended=_ended(body))
+        slots.changed()
         queue.add(Key(namespace or "", name))
 
+    @kopf.on.event(GROUP, VERSION, "buildpolicies", registry=registry)
+    async def policy_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.policies.policy(event["object"], gone=event["type"] == _DELETED)
+        slots.changed()
+
+    @kopf.on.event("", "v1", "namespaces", registry=registry)
+    async def namespace_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+        watched.policies.namespace(event["object"], gone=event["type"] == _DELETED)
+
     @kopf.on.event("batch", "v1", "jobs", registry=registry)
-    def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.job(event["object"], gone=event["type"] == _DELETED)
+        slots.changed()
         _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)
-    def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.pod(event["object"], gone=event["type"] == _DELETED)
         _add_owner(queue, event["object"])
 
     @kopf.on.event("", "v1", "events", registry=registry)
-    def warned(*, event: Mapping[str, Any], **_: Any) -> None:
+    async def warned(*, event: Mapping[str, Any], **_: Any) -> None:
         if (owner := watched.warning(event["object"], gone=event["type"] == _DELETED)) is not None:
             queue.add(Key(*owner))
 
 
 def _ended(body: Mapping[str, Any]) -> bool:
+    """Return whether nothing is left to do for an ImageBuild: its run ended, and no other is asked for."""
     metadata, status = body["metadata"], body.get("status") or {}
     is_current = status.get("observedGeneration") == metadata.get("generation")
-    return is_current and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
+    asked = (metadata.get("annotations") or {}).get(RERUN_ANNOTATION)
+    handled = (status.get("lastHandled") or {}).get("rerun")
+    is_done = asked is None or kept_value(asked) == handled
+    return is_current and is_done and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
 
 
 def _add_owner(queue: Queue, body: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from strake_operator.kube.watched import Watched
     from strake_operator.reconcile.observed import Build, BuilderRun
 
+logger = logging.getLogger(__name__)
+
 PLURAL = "imagebuilds"
+POLICIES = "buildpolicies"
 _REQUEST_SECONDS = 30.0
+_PAGE = 200
 _LONGEST_LINE = 1 << 20
 # A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
 LOG_SECONDS = 1800.0
@@ -107,6 +112,48 @@ class Cluster:
         problems = self._watched.problems
         found = [read_run(job, pods, build, problems(build.namespace, job, pods)) for job in jobs]
         return tuple(run for run in found if run is not None)
+
+    async def find_jobs(self) -> None:
+        """See which Jobs of builds go on, in all namespaces: before the watches tell, nothing may start."""
+        more: Any = {}
+        while True:
+            with _api_errors("reading the Jobs of all builds"):
+                answer = await self._jobs.list_job_for_all_namespaces(
+                    label_selector=UID_LABEL, limit=_PAGE, _request_timeout=_REQUEST_SECONDS, **more
+                )
+            self._watched.found_at_start(self._api.sanitize_for_serialization(answer.items))  # type: ignore[no-untyped-call] # the library's
+            if not (following := answer.metadata and answer.metadata._continue):  # noqa: SLF001 - the library's name for it
+                return
+            more = {"_continue": following}
+
+    async def find_policies(self) -> None:
+        """See which BuildPolicies and namespaces there are, before a build starts that they may forbid."""
+        found: Any = {"items": ()}
+        try:
+            with _api_errors("reading the BuildPolicies"):
+                found = await self._builds.list_cluster_custom_object(
+                    GROUP, VERSION, POLICIES, _request_timeout=_REQUEST_SECONDS
+                )
+        except NotFoundError:
+            # Without the definition nobody has written one.
+            logger.warning("this cluster knows no BuildPolicy: apply crds/ to have policies")
+        with _api_errors("reading the namespaces"):
+            answer = await self._core.list_namespace(_request_timeout=_REQUEST_SECONDS)
+        for namespace in self._api.sanitize_for_serialization(answer.items):  # type: ignore[no-untyped-call] # the library's
+            self._watched.policies.namespace(namespace)
+        for policy in found["items"]:
+            self._watched.policies.policy(policy)
+
+    async def namespace(self, name: str) -> Object:
+        """Return a namespace, of which no watch has told yet.
+
+        Raises:
+            NotFoundError: It is gone.
+        """
+        with _api_errors(f"reading namespace {name}"):
+            answer = await self._core.read_namespace(name, _request_timeout=_REQUEST_SECONDS)
+        body: Object = self._api.sanitize_for_serialization(answer)  # type: ignore[no-untyped-call] # the library's
+        return body
 
     async def check_predecessors(self, build: Build) -> None:
         """See which pods of a deleted ImageBuild of this name are there: a watch may miss their end."""

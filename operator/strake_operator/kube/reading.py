@@ -12,10 +12,12 @@ from strake_api.status import ImageBuildStatus
 from strake_operator.kube.owners import is_controlled_by
 from strake_operator.names import (
     BASES_ANNOTATION,
+    CANCEL_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
+    RERUN_ANNOTATION,
     is_pod_of,
     run_names,
     run_of_labels,
@@ -30,6 +32,7 @@ from strake_operator.reconcile.observed import (
     Terminated,
     Waiting,
 )
+from strake_operator.reconcile.oddities import mended
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,8 +51,10 @@ def read_build(body: Object) -> Build:
         spec = InvalidSpec(_summary(error))
     try:
         status = ImageBuildStatus.model_validate(body.get("status", {}))
-    except ValidationError:
-        status = ImageBuildStatus()
+        status, oddities = mended(status, metadata["generation"])
+    except ValidationError as error:
+        status, oddities = ImageBuildStatus(), (f"it cannot be read: {_summary(error, 'status')}",)
+    annotations = metadata.get("annotations") or {}
     return Build(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -59,12 +64,25 @@ def read_build(body: Object) -> Build:
         deleting="deletionTimestamp" in metadata,
         spec=spec,
         status=status,
+        rerun=annotations.get(RERUN_ANNOTATION),
+        rerun_by=_manager(metadata, RERUN_ANNOTATION),
+        cancel=annotations.get(CANCEL_ANNOTATION),
+        oddities=oddities,
     )
 
 
-def _summary(error: ValidationError) -> str:
+def _manager(metadata: Object, annotation: str) -> str | None:
+    """Return the field manager of an annotation; None where the API server does not tell."""
+    for entry in metadata.get("managedFields") or ():
+        fields = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+        if f"f:{annotation}" in (fields.get("f:annotations") or {}):
+            return entry.get("manager") or None
+    return None
+
+
+def _summary(error: ValidationError, part: str = "spec") -> str:
     found = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"spec.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
+    return "; ".join(f"{part}.{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in found[:5])
 
 
 def read_run(
@@ -79,8 +97,8 @@ def read_run(
     run = run_of_labels(metadata.get("labels") or {})
     if run is None or not is_controlled_by(job, "ImageBuild", build.uid):
         return None
-    generation, attempt, form = run
-    if metadata["name"] not in run_names(build.name, build.uid, generation, attempt, form):
+    number, attempt, form = run
+    if metadata["name"] not in run_names(build.name, build.uid, number, attempt, form):
         return None
     # A Job that never tries again has one pod; a later one was put under it by somebody else.
     own = [each for each in pods if is_pod(each, job)]
@@ -90,7 +108,7 @@ def read_run(
     failed = conditions.get("Failed") or conditions.get("FailureTarget")
     return BuilderRun(
         job=metadata["name"],
-        generation=generation,
+        number=number,
         attempt=attempt,
         created=moment(metadata["creationTimestamp"]),
         deleting="deletionTimestamp" in metadata,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from strake_operator.kube.owners import controller
+from strake_operator.kube.policies import Policies
 from strake_operator.kube.reading import is_pod, moment, read_pod, read_run
 from strake_operator.names import (
     ATTEMPT_LABEL,
@@ -17,9 +18,10 @@ from strake_operator.names import (
     CONTAINER,
     FORM_ANNOTATION,
     FORM_LABEL,
-    GENERATION_LABEL,
+    OLD_RUN_LABEL,
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
+    RUN_LABEL,
     UID_LABEL,
     is_pod_of,
     run_names,
@@ -38,10 +40,11 @@ Name = tuple[str, str]
 """Namespace and name."""
 
 _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
-_LABELS = (UID_LABEL, GENERATION_LABEL, ATTEMPT_LABEL, FORM_LABEL)
+_LABELS = (UID_LABEL, RUN_LABEL, OLD_RUN_LABEL, ATTEMPT_LABEL, FORM_LABEL)
 _ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION, REQUEST_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _ENDED = {"Succeeded", "Failed"}
+_OVER = {"Complete", "Failed"}
 
 
 def slim(body: Object) -> Object:
@@ -71,16 +74,43 @@ class Watched:
     """Jobs, pods, warnings and destinations, as the watches know them."""
 
     def __init__(self) -> None:
+        self.policies = Policies()
         self._jobs: dict[Name, dict[str, Object]] = {}
         self._pods: dict[Name, dict[str, Object]] = {}
         self._problems: dict[Name, dict[str, Problem]] = {}
         self._builds: dict[Name, str] = {}
         self._destinations: dict[str, dict[str, tuple[str, ...]]] = {}
         self._open: set[Name] = set()
+        self._busy: set[Name] = set()
+        self._found: set[Name] = set()
 
     def job(self, body: Object, *, gone: bool = False) -> None:
         """Take note of a Job."""
         self._note(self._jobs, body, gone=gone)
+        annotations = body["metadata"].get("annotations") or {}
+        self._count((body["metadata"]["namespace"], annotations.get(BUILD_ANNOTATION, "")))
+
+    def _count(self, owner: Name) -> None:
+        """Take note of whether an ImageBuild has a Job that goes on, after its Jobs changed."""
+        self._found.discard(owner)
+        if any(map(_goes_on, self._jobs.get(owner, {}).values())):
+            self._busy.add(owner)
+        else:
+            self._busy.discard(owner)
+
+    def found_at_start(self, jobs: Iterable[Object]) -> None:
+        """Take note of Jobs that were there before the watches told of any."""
+        for job in jobs:
+            if _goes_on(job) and (build := (job["metadata"].get("annotations") or {}).get(BUILD_ANNOTATION)):
+                self._found.add((job["metadata"]["namespace"], build))
+
+    def settle(self) -> None:
+        """Forget the Jobs of the start: the watches have told of all that are still there."""
+        self._found.clear()
+
+    def running(self) -> set[Name]:
+        """Return the ImageBuilds that have a Job which goes on, and whose run has not ended."""
+        return self._busy & self._open | self._found
 
     def pod(self, body: Object, *, gone: bool = False) -> None:
         """Take note of a pod."""
@@ -122,6 +152,7 @@ class Watched:
         """Take note of an ImageBuild: where it pushes to (None: it is gone), and whether its run ended."""
         if ended or destinations is None:
             self._open.discard((namespace, name))
+            self._found.discard((namespace, name))
         else:
             self._open.add((namespace, name))
         known = self._destinations.setdefault(namespace, {})
@@ -173,6 +204,7 @@ class Watched:
             kept[owner] = others | {each["metadata"]["name"]: slim(each) for each in fresh}
             if not kept[owner]:
                 del kept[owner]
+        self._count(owner)
 
     def predecessors(self, build: Build) -> tuple[Pod, ...]:
         """Return the pods that still run for a deleted ImageBuild of the same name."""
@@ -191,6 +223,13 @@ class Watched:
         pods = self._pods.get((build.namespace, build.name), {})
         for name in [each for each, pod in pods.items() if _uid(pod) != build.uid and each not in there]:
             del pods[name]
+
+
+def _goes_on(job: Object) -> bool:
+    """Return whether a Job has not ended, and no queue suspends it."""
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    over = any(each["type"] in _OVER and each["status"] == "True" for each in conditions)
+    return not over and not (job.get("spec") or {}).get("suspend")
 
 
 def _uid(body: Object) -> str:

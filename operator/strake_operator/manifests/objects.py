@@ -19,7 +19,7 @@ class RunIdentity:
     namespace: str
     build: str
     uid: str
-    generation: int
+    number: int
     attempt: int
     job: str
     form: PodForm = PodForm.NESTED
@@ -29,6 +29,8 @@ class RunIdentity:
     """The base images that its pod mounts."""
     plain: str | None = None
     """Why it mounts none, where one that did could not start."""
+    generation: int | None = None
+    """Of the ImageBuild, for which the run was started."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""
@@ -36,7 +38,7 @@ class RunIdentity:
             "app.kubernetes.io/name": "strake-builder",
             "app.kubernetes.io/managed-by": "strake",
             names.UID_LABEL: self.uid,
-            names.GENERATION_LABEL: str(self.generation),
+            names.RUN_LABEL: str(self.number),
             names.ATTEMPT_LABEL: str(self.attempt),
             names.FORM_LABEL: str(self.form),
         }

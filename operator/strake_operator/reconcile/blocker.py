@@ -166,7 +166,7 @@ _REASONS = {
 
 
 def _absent(kind: str, what: str) -> BuildFailed:
-    advice = "create it, then delete the ImageBuild and apply it again"
+    advice = "create it, then give the annotation strake.dev/rerun a new value"
     return BuildFailed(reason=_REASONS[kind], message=f"{what} in this namespace: {advice}")
 
 
@@ -184,6 +184,6 @@ def _absent_certificate(what: str, name: str) -> BuildFailed:
     create = f"kubectl create secret tls {name} --cert=FILE --key=FILE"
     message = (
         f"{what}: the platform's settings want its client certificate for a registry of this build; "
-        f"create it with {create}, then delete the ImageBuild and apply it again"
+        f"create it with {create}, then give the annotation strake.dev/rerun a new value"
     )
     return BuildFailed(reason=FailureReason.SECRET_NOT_FOUND, message=message)

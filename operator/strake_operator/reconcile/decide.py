@@ -1,10 +1,10 @@
 """The operator's decision: what was seen → the status to write and the actions to take.
 
-    no Job for this generation   → start one (an older generation's Job is stopped first)
+    no Job for this run          → start one (an older run's Job is stopped first)
     a Job that goes on           → report where it is
     a Job that ended             → report how; start another where the infrastructure was to blame
     a Job past its time          → report so, whatever its node does
-    the generation ended before  → nothing: applying the same manifest again changes nothing
+    the run ended before         → nothing: applying the same manifest again changes nothing
 
 It is a pure function. All state is in the cluster's objects, so a restarted operator decides the same.
 """
@@ -19,7 +19,6 @@ from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
-from strake_operator.names import job_name
 from strake_operator.reconcile.bases import seconds_for_volumes
 from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
 from strake_operator.reconcile.decision import (
@@ -41,6 +40,8 @@ from strake_operator.reconcile.limits import (
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
 from strake_operator.reconcile.outcome import node_lost, outcome
 from strake_operator.reconcile.retreat import retreat, retreat_at_last, with_advice, worked
+from strake_operator.reconcile.runs import begin, cancel, number_of
+from strake_operator.reconcile.starting import start, without_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,8 +68,12 @@ def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
         return Decision(build.status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None)
-    status = moves.begin(build.status, build.generation, now)
-    stale = tuple(run for run in seen.runs if run.generation != build.generation)
+    status, cancelled = cancel(build, begin(build, now), now)
+    if cancelled:
+        return Decision(
+            status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None, status_first=True
+        )
+    stale = tuple(run for run in seen.runs if run.number != number_of(status))
     stops = _stops(stale, now)
     if moves.is_finished(status, build.generation):
         return _finished(seen, status, stops, settings, now)
@@ -79,13 +84,13 @@ def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
         # Two runs at a time could push to one tag in the wrong order.
         waiting = moves.pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
         return Decision(waiting, stops, AGAIN_SECONDS)
-    return _of_generation(seen, build.spec, status, settings, now)
+    return _of_current(seen, build.spec, status, settings, now)
 
 
-def _of_generation(
+def _of_current(
     seen: Observation, spec: ImageBuildSpec, status: ImageBuildStatus, settings: Settings, now: datetime
 ) -> Decision:
-    """Return what to do about the run of a generation, where nothing of an earlier one is left."""
+    """Return what to do about a run, where nothing of an earlier one is left."""
     status = status.model_copy(update={"warnings": _rivals(seen)})
     if not status.attempts:
         cache = cache_repository(spec, seen.build.namespace, settings.default_cache)
@@ -93,11 +98,11 @@ def _of_generation(
     attempts = status.attempts or 0
     if status.job is None and seen.runs and all(run.attempt <= attempts for run in seen.runs):
         # Given up: what is left of it goes, and the next attempt starts beside it.
-        again = _start(seen, status, attempts + 1, now)
+        again = start(seen, status, attempts + 1, now)
         return replace(again, actions=(*_stops(seen.runs, now), *again.actions))
     run = max(seen.runs, key=_latest, default=None)
     if run is None or run.attempt < attempts:
-        return _without_run(seen, status, now)
+        return without_run(seen, status, now)
     decision = _of_run(seen, spec, run, status, settings, now)
     # Of an attempt that was started again in another form the first Job goes.
     refused = [each for each in seen.runs if each.attempt == run.attempt and each is not run]
@@ -105,7 +110,7 @@ def _of_generation(
 
 
 def _latest(run: BuilderRun) -> tuple[int, int, bool]:
-    """Return the order in which runs of a generation follow each other."""
+    """Return the order in which Jobs of a run follow each other."""
     return run.attempt, run.form.rank, run.plain is not None
 
 
@@ -123,7 +128,9 @@ def _of_run(
         update={
             "job": run.job,
             "attempts": run.attempt,
+            "start_time": status.start_time or moves.timestamp(run.created),
             "next_attempt_time": None,
+            "queue": None,
             "isolation": isolation,
             "created": CreatedObjects(job=run.uid, request=run.request) if run.uid else status.created,
         }
@@ -166,10 +173,10 @@ def _rivals(seen: Observation) -> tuple[str, ...] | None:
 def _finished(
     seen: Observation, status: ImageBuildStatus, stops: tuple[Action, ...], settings: Settings, now: datetime
 ) -> Decision:
-    """Return what is left to do about a generation that ended: its Job, pod and ConfigMap go after a time."""
+    """Return what is left to do about a run that ended: its Job, pod and ConfigMap go after a time."""
     again: float | None = AGAIN_SECONDS if stops else None
     for run in seen.runs:
-        if run.generation != seen.build.generation:
+        if run.number != number_of(status):
             continue
         left = seconds_kept(run, status, settings.keep_seconds, now)
         if run.deleting or left <= 0:
@@ -178,42 +185,6 @@ def _finished(
         else:
             again = soonest(again, left)
     return Decision(moves.with_conditions(status, now), stops, again)
-
-
-def _without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decision:
-    if status.attempts and status.job is not None:
-        gone = BuildFailed(
-            reason=FailureReason.CANCELLED, message=f"Job {status.job} was deleted before it ended"
-        )
-        failed = moves.failed(status.model_copy(update={"job": None}), gone, now, now)
-        # Its ConfigMap is left.
-        request = status.created.request if status.created else None
-        return Decision(failed, (StopRun(status.job, request=request),))
-    if seen.predecessors:
-        names = ", ".join(pod.name for pod in seen.predecessors)
-        message = f"waiting for the end of pod {names} of the deleted ImageBuild of this name"
-        drops = tuple(DropPod(pod.name, pod.uid) for pod in seen.predecessors if is_lost(pod, now))
-        return Decision(moves.pending(status, ProgressReason.QUEUED, message, now), drops, AGAIN_SECONDS)
-    return _start(seen, status, (status.attempts or 0) + 1, now)
-
-
-def _start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datetime) -> Decision:
-    wait = -seconds_since(status.next_attempt_time, now)
-    if wait > 0:
-        return Decision(status, (), wait)
-    build = seen.build
-    form, why = seen.beginning.form, seen.beginning.why
-    name = job_name(build.name, build.uid, build.generation, attempt, form)
-    isolation = IsolationStatus(kind=form.kind, reason=why)
-    started = status.model_copy(
-        update={"job": name, "attempts": attempt, "next_attempt_time": None, "isolation": isolation}
-    )
-    again = status.progress if status.next_attempt_time else None
-    message = again or "the builder pod is about to start"
-    return Decision(
-        moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, build.generation, attempt, form, why, seen.bases),),
-    )
 
 
 def _ended(

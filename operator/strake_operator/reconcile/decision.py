@@ -21,7 +21,8 @@ class StartRun:
     """Create the ConfigMap and the Job of a run."""
 
     job: str
-    generation: int
+    number: int
+    """Of the run, from 1."""
     attempt: int
     form: PodForm = PodForm.NESTED
     why: str | None = None

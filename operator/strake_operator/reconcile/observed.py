@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
+from strake_operator.reconcile.admit import ADMITTED, Place
 from strake_operator.reconcile.experience import STRICTEST, Beginning
 
 if TYPE_CHECKING:
@@ -35,6 +36,14 @@ class Build:
     deleting: bool
     spec: ImageBuildSpec | InvalidSpec
     status: ImageBuildStatus
+    rerun: str | None = None
+    """The value of the annotation that asks for a run."""
+    rerun_by: str | None = None
+    """The field manager that set it."""
+    cancel: str | None = None
+    """The value of the annotation that ends a run."""
+    oddities: tuple[str, ...] = ()
+    """What the status had that no operator writes; it is left out of `status`."""
 
     @property
     def runtime_class(self) -> str | None:
@@ -106,7 +115,8 @@ class BuilderRun:
     """A Job of a build, with what belongs to it."""
 
     job: str
-    generation: int
+    number: int
+    """Of the run that it is of."""
     attempt: int
     created: datetime
     deleting: bool
@@ -150,5 +160,9 @@ class Observation:
     """The form that a run begins with, from what the runs before it were given."""
     bases: tuple[str, ...] = ()
     """The base images that a run's pod mounts as it begins."""
+    denial: str | None = None
+    """What a BuildPolicy forbids of the build."""
+    place: Place = ADMITTED
+    """Whether a run may start now, as far as others go on or wait."""
     strays: tuple[BuilderRun, ...] = ()
-    """Jobs with name and owner of a run of this generation that the operator is not known to have made."""
+    """Jobs with name and owner of a run of this number that the operator is not known to have made."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strake_operator.reconcile.runs import current, due
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
@@ -21,24 +23,25 @@ def sort_out(
 ) -> tuple[tuple[BuilderRun, ...], tuple[BuilderRun, ...]]:
     """Return the runs that count, and the strays.
 
-    Runs of other generations count, since all that is done about them is to stop them.
+    Jobs of other runs count, since all that is done about them is to stop them.
 
     Args:
         runs: Jobs with the name and the owner of a run.
         build: The ImageBuild.
         made: UIDs of Jobs that this process made for it.
     """
+    number = due(build).number
     counted: list[BuilderRun] = []
     strays: list[BuilderRun] = []
     for run in runs:
-        known = run.generation != build.generation or run.uid in made or _is_on_status(run, build)
+        known = run.number != number or run.uid in made or _is_on_status(run, build)
         (counted if known else strays).append(run)
     return tuple(counted), tuple(strays)
 
 
 def _is_on_status(run: BuilderRun, build: Build) -> bool:
-    status = build.status
-    if status.observed_generation != run.generation:
+    status, now = build.status, current(build.status)
+    if now is None or now.number != run.number:
         return False
     if status.created is not None:
         return status.created.job == run.uid

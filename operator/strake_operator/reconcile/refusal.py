@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, assert_never
 
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
+from strake_api.status import QueueStatus
 from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
 from strake_operator.reconcile.bases import BaseLesson
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
 from strake_operator.reconcile.experience import Lesson, shown_reason
-from strake_operator.reconcile.limits import seconds_since
+from strake_operator.reconcile.limits import seconds_since, soonest
+from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
+from strake_operator.reconcile.runs import begin
+from strake_operator.reconcile.starting import seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.decision import Action
     from strake_operator.reconcile.observed import Observation
     from strake_operator.settings import Settings
@@ -47,7 +52,7 @@ def refused(
         now: The present.
         forbidden: A rule of the cluster refuses them, which may change within the grace.
     """
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     lesson = lesson_of_refusal(seen.build, actions, message, settings)
     if lesson is not None:
         # It is the form of the pod that is refused, or its volumes: the next reconcile begins with another.
@@ -62,7 +67,7 @@ def refused(
             moves.pending(before, ProgressReason.POD_PENDING, words, now), (), 0.0, lessons=(lesson,)
         )
     if forbidden and "exceeded quota" in message:
-        return Decision(moves.pending(before, ProgressReason.QUOTA_EXCEEDED, message, now), (), QUOTA_SECONDS)
+        return _waits_for_quota(seen, before, message, now)
     reason = FailureReason.POLICY_DENIED if forbidden else FailureReason.INVALID_REQUEST
     if is_about_isolation(message):
         reason = FailureReason.ISOLATION_UNAVAILABLE
@@ -75,15 +80,24 @@ def refused(
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 
+def _waits_for_quota(seen: Observation, before: ImageBuildStatus, message: str, now: datetime) -> Decision:
+    since = before.queue.since if before.queue else moves.timestamp(now)
+    waits = QueueStatus(since=since, reason="Quota")
+    status = moves.queued(before, waits, ProgressReason.QUOTA_EXCEEDED, message, now)
+    spec = seen.build.spec
+    left = None if isinstance(spec, InvalidSpec) else seconds_to_wait(spec, status, now)
+    return Decision(status, (), soonest(QUOTA_SECONDS, left))
+
+
 def foreign(seen: Observation, message: str, now: datetime) -> Decision:
     """Return how a run ends where an object of its name is there already that somebody else made."""
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     failure = BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
     return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
 
 
 def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
     """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
-    before = moves.begin(seen.build.status, seen.build.generation, now)
+    before = begin(seen.build, now)
     words = f"the cluster cannot take the builder's objects at the moment: {message}"
     return Decision(moves.pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now), (), AGAIN_SECONDS)

@@ -52,7 +52,7 @@ def retreat(
 
     Args:
         seen: What the decision is made from.
-        run: The generation's run.
+        run: Its Job.
         ended: How it ended, if it did.
         status: The status so far, of this run.
         settings: The platform's settings.
@@ -110,7 +110,7 @@ def _start(
     # What the cluster refused of the form after this one already is not asked again.
     form = max(after, seen.beginning.form, key=lambda each: each.rank)
     bases = () if run.plain else seen.bases
-    name = job_name(build.name, build.uid, build.generation, run.attempt, form, plain=run.plain is not None)
+    name = job_name(build.name, build.uid, run.number, run.attempt, form, plain=run.plain is not None)
     started = status.model_copy(
         update={"job": name, "isolation": IsolationStatus(kind=form.kind, reason=why), "blocked_since": None}
     )
@@ -118,7 +118,7 @@ def _start(
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (
-            StartRun(name, build.generation, run.attempt, form, why, bases, run.plain),
+            StartRun(name, run.number, run.attempt, form, why, bases, run.plain),
             StopRun(run.job, run.uid, run.request),
         ),
         lessons=(Lesson(node, build.namespace, form, why, build.runtime_class),),
@@ -136,13 +136,13 @@ def _start_plain(
     build = seen.build
     reference, words = missing
     why = shown_reason(run.pod.node if run.pod is not None else None, words)
-    name = job_name(build.name, build.uid, build.generation, run.attempt, run.form, plain=True)
+    name = job_name(build.name, build.uid, run.number, run.attempt, run.form, plain=True)
     started = status.model_copy(update={"job": name, "blocked_since": None})
     message = f"starting again without base images from the node: {why}"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (
-            StartRun(name, build.generation, run.attempt, run.form, run.why, (), why),
+            StartRun(name, run.number, run.attempt, run.form, run.why, (), why),
             StopRun(run.job, run.uid, run.request),
         ),
         lessons=(BaseLesson(build.namespace, reference),),

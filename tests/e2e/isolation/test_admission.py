@@ -24,7 +24,7 @@ OPERATOR = f"system:serviceaccount:{NAMESPACE}:strake-operator"
 CONTROLLER = "system:serviceaccount:kube-system:job-controller"
 LABELS = {
     "strake.dev/uid": "0a1b2c3d",
-    "strake.dev/generation": "1",
+    "strake.dev/run": "1",
     "strake.dev/attempt": "1",
     "strake.dev/isolation": "nested",
 }

@@ -20,7 +20,7 @@ import yaml
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.settings import BRIDGE, NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
-from tests.e2e.builds import build, building, manifest, pods, run_image, status_of, until
+from tests.e2e.builds import build, building, finished, manifest, pods, run_image, status_of, until
 from tests.e2e.conftest import TINY
 
 DEPLOY = Path(__file__).parents[3] / "deploy/network"
@@ -158,3 +158,13 @@ def test_the_operator_works_with_its_policy(namespace, alone):
         assert build(namespace, "FROM TINY\nRUN true\n")["phase"] == "Succeeded"
     finally:
         kubectl("delete", "networkpolicy", made["metadata"]["name"], "-n", NAMESPACE)
+
+
+def test_the_platform_closes_and_opens_networks(platform, namespace, metadata, alone):
+    """It closes the node, whose registries it has named, and opens the service that is closed everywhere."""
+    with platform.changed(STRAKE_DENY_NETWORKS=f"{NODE_IP}/32", STRAKE_ALLOW_NETWORKS=METADATA):
+        opened = build(namespace, f"FROM TINY\nADD http://{METADATA}/latest /x\nRUN grep token /x\n")
+        assert opened["phase"] == "Succeeded", opened
+        apply(manifest(f"FROM TINY\nADD http://{REGISTRY}/v2/ /x\n", name="closed"), namespace)
+        closed = finished(namespace, name="closed")
+    assert f"{NODE_IP} is in {NODE_IP}/32, a network that builds may not reach" in str(closed["failure"])

@@ -60,7 +60,7 @@ def forged_job(namespace, name, *, attempt=1, owned=True):
     made = read("imagebuilds", namespace, "app")["metadata"]
     labels = {
         "strake.dev/uid": made["uid"],
-        "strake.dev/generation": str(made["generation"]),
+        "strake.dev/run": str(made["generation"]),
         "strake.dev/attempt": str(attempt),
     }
     owner = {

@@ -48,7 +48,7 @@ def test_runs_that_ended_are_remembered(namespace):
     apply(manifest("FROM TINY\nRUN exit 1\n"), namespace)
     finished(namespace)
     apply(manifest("FROM TINY\nRUN exit 0\n"), namespace)
-    (last,) = finished(namespace, generation=2)["history"]
+    _, last = finished(namespace, generation=2)["history"]
     assert (last["generation"], last["phase"], last["reason"]) == (1, "Failed", "RunStepFailed")
 
 

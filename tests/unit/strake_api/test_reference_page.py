@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from strake_api.crd.definition import image_build_definition
+from strake_api.buildpolicy import BuildPolicySpec
+from strake_api.crd.definition import build_policy_definition, image_build_definition
 from strake_api.imagebuild import ImageBuild
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.status import ConditionType, Phase
@@ -71,6 +72,26 @@ def test_every_setting_is_explained():
     used = set(re.findall(r'"(STRAKE_[A-Z_]+)"', sources))
     assert used
     assert used == set(re.findall(r"^\| `(STRAKE_[A-Z_]+)`", page, re.MULTILINE))
+
+
+def policies():
+    (version,) = build_policy_definition()["spec"]["versions"]
+    return version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in leaves(policies()) if not each.startswith("namespaceSelector.")]
+)
+def test_every_field_of_a_policy_is_explained(path):
+    page = (ROOT / "docs/operator.md").read_text()
+    assert path.removesuffix("[]") in set(re.findall(r"`([^`\n]+)`", page))
+
+
+def test_the_policy_on_the_page_is_one():
+    page = (ROOT / "docs/operator.md").read_text()
+    found = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    (policy,) = (each for each in found if each.get("kind") == "BuildPolicy")
+    assert BuildPolicySpec.model_validate(policy["spec"]).max_runs == 10
 
 
 EXAMPLES = sorted((ROOT / "examples").glob("*/imagebuild.yaml"))

@@ -41,6 +41,11 @@ FAILURE = BuildFailed(
 )
 
 
+def spec_of(generation: int) -> ImageBuildSpec:
+    """Return a spec that differs from that of any other generation in what is built."""
+    return SPEC if generation == 1 else SPEC.model_copy(update={"target": f"stage-{generation}"})
+
+
 def build(status: ImageBuildStatus | None = None, **changes) -> Build:
     fields = {
         "namespace": "team",
@@ -49,7 +54,7 @@ def build(status: ImageBuildStatus | None = None, **changes) -> Build:
         "generation": 1,
         "resource_version": "7",
         "deleting": False,
-        "spec": SPEC,
+        "spec": spec_of(changes.get("generation", 1)),
         "status": status or ImageBuildStatus(),
     }
     return Build(**{**fields, **changes})
@@ -63,7 +68,7 @@ def pod(container=None, **changes) -> Pod:
 def run(**changes) -> BuilderRun:
     fields = {
         "job": "hello-1",
-        "generation": 1,
+        "number": 1,
         "attempt": 1,
         "created": NOW - timedelta(seconds=5),
         "deleting": False,

@@ -50,7 +50,7 @@ class LayerStack:
         Args:
             path: relative to the root, without links on the way.
         """
-        for layer in self._holding(path.rpartition(b"/")[0]):
+        for layer in self.holding(path.rpartition(b"/")[0]):
             where = os.path.join(layer, path)
             found = lstat_or_none(where)
             if found is not None:
@@ -66,7 +66,7 @@ class LayerStack:
         """
         members: dict[bytes, Found] = {}
         hidden: set[bytes] = set()
-        for layer in self._holding(path):
+        for layer in self.holding(path):
             with os.scandir(os.path.join(layer, path)) as entries:
                 for entry in entries:
                     if entry.name in members or entry.name in hidden:
@@ -80,7 +80,7 @@ class LayerStack:
                         return None
         return members
 
-    def _holding(self, path: bytes) -> tuple[bytes, ...]:
+    def holding(self, path: bytes) -> tuple[bytes, ...]:
         """Return the layers whose directory at a path is part of the stack's, topmost first."""
         if len(self._known) > _REMEMBERED:
             self._known.clear()

@@ -8,7 +8,7 @@ of all its lower layers. The documents are written when a step ran over the real
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,8 @@ from strake_builder.layers.errors import LayerError
 from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.diff.changes import tar_stream
-from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
+from strake_builder.rootfs.outline import Lowers, Outline, UnfitForOutlineError, outline_of
+from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.caching.results import diff_ids
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
@@ -38,6 +39,37 @@ _Writing: TypeAlias = CopyStep | AddStep | WorkdirStep
 _LOOKUPS: Final = 8
 _LARGEST: Final = 64 * 1024
 """Bytes of an outline, gzipped: it is part of a manifest."""
+
+
+class StepLowers(Protocol):
+    """The lower layers of a step, from which outlines are made."""
+
+    def lowest(self, count: int, upper: str, destination: bytes, /) -> Lowers:
+        """Return the lowest layers.
+
+        Args:
+            count: how many.
+            upper: what the step wrote.
+            destination: where it writes.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackedLowers:
+    """The lower layers of a step, unpacked.
+
+    Attributes:
+        directories: of the layers, bottom first; the lowest may be a volume, which stands for several layers.
+        layers: how many there are.
+    """
+
+    directories: tuple[str, ...]
+    layers: int
+
+    def lowest(self, count: int, *_: object) -> Lowers:
+        """Return the lowest layers. A volume's are never above what is counted."""
+        return LayerStack(self.directories[: len(self.directories) - self.layers + count][::-1])
 
 
 class LayersOutline(Protocol):
@@ -56,6 +88,14 @@ class LayersOutline(Protocol):
         """
         ...
 
+    def lowers(self, above: Sequence[str]) -> StepLowers | None:
+        """Return what outlines for the cache are made of; None where it is one of the cache's.
+
+        Args:
+            above: directories of the layers on it, bottom first.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
@@ -70,6 +110,12 @@ class StandIn:
     layers: int
 
 
+ReadOutline: TypeAlias = Callable[
+    [int, tuple[ImageLayer, ...], int, Mapping[int, FileStep]], dict[int, StandIn]
+]
+"""As `Outlines.of_stage`."""
+
+
 class CachedOutlines:
     """`Outlines` where there is a cache. Thread-safe.
 
@@ -79,22 +125,38 @@ class CachedOutlines:
         use: the caches.
         pool: where outlines are made, while the build goes on.
         reporter: hears of what cannot be used.
+        read: returns outlines for what the caches have none for; None where layers are better unpacked.
     """
 
     def __init__(
-        self, workspace: Workspace, store: LayerStore, use: CacheUse, pool: Executor, reporter: Reporter
+        self,
+        workspace: Workspace,
+        store: LayerStore,
+        use: CacheUse,
+        pool: Executor,
+        reporter: Reporter,
+        read: ReadOutline | None,
     ) -> None:
         self._workspace = workspace
         self._store = store
         self._use = use
         self._pool = pool
         self._reporter = reporter
+        self._read = read
         self._keeping: list[Future[None]] = []
 
     def of_stage(
         self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
     ) -> dict[int, StandIn]:
         """Return outlines for the last steps of a stage; see `Outlines`."""
+        found = self._cached(stage, layers, ground, steps)
+        if found or self._read is None:
+            return found
+        return self._read(stage, layers, ground, steps)
+
+    def _cached(
+        self, stage: int, layers: tuple[ImageLayer, ...], ground: int, steps: Mapping[int, FileStep]
+    ) -> dict[int, StandIn]:
         if not self._use.reads_for(stage):
             return {}
         stored = [layer for layer in layers if not isinstance(layer, StepLayer)]
@@ -119,14 +181,12 @@ class CachedOutlines:
         step: FileStep,
         layers: tuple[ImageLayer, ...],
         ground: int,
-        directories: tuple[str, ...],
+        lowers: StepLowers,
         upper: str,
     ) -> None:
         """Keep the outlines of a step; see `Outlines`."""
         if not isinstance(step, RunStep):
             for count in {ground, len(layers)} - {0}:
-                # A volume is one directory for several layers, which are never above what is counted.
-                lowers = directories[: len(directories) - len(layers) + count][::-1]
                 work = partial(self._keep, step, layers[:count], lowers, upper)
                 self._keeping.append(self._pool.submit(work))
 
@@ -147,14 +207,13 @@ class CachedOutlines:
             self._reporter.warn(f"an outline in a cache is left out: {error}")
             return None
 
-    def _keep(
-        self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: tuple[str, ...], upper: str
-    ) -> None:
+    def _keep(self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: StepLowers, upper: str) -> None:
         destination = _destination(step).encode(errors="surrogateescape")
         packed = bytearray()
         try:
             key = _key(step, diff_ids(layers))
-            members = outline_of(lowers, upper, destination, accounts=needs_accounts(step))
+            known = lowers.lowest(len(layers), upper, destination)
+            members = outline_of(known, upper, destination, accounts=needs_accounts(step))
             write_blob(tar_stream(members), packed.extend)
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by its reader

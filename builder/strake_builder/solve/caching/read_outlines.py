@@ -1,4 +1,4 @@
-"""Outlines where there is no cache: they are made of the layers, which are read for them and not unpacked."""
+"""Outlines that no cache has: they are made of the layers, which are read for them and not unpacked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild
 
 
 class ReadOutlines:
-    """`Outlines` where there is no cache. Thread-safe.
+    """`Outlines` that no cache has. Thread-safe.
 
     Args:
         build: the build.

@@ -12,7 +12,7 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.frontend.model.planned import StagePlan
 from strake_builder.layers.blobs import StoredLayer
-from strake_builder.solve.caching.outlines import StandIn
+from strake_builder.solve.caching.outlines import StandIn, StepLowers
 from strake_builder.solve.caching.selection import Selection
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 
@@ -90,17 +90,17 @@ class Outlines(Protocol):
         step: FileStep,
         layers: tuple[ImageLayer, ...],
         ground: int,
-        directories: tuple[str, ...],
+        lowers: StepLowers,
         upper: str,
         /,
     ) -> None:
-        """Keep the outlines of a step that ran over the layers themselves; nothing is waited for.
+        """Keep the outlines of a step that the cache had none for; nothing is waited for.
 
         Args:
             step: what ran.
             layers: that it ran over, bottom first.
             ground: how many of them are under the steps after the last RUN.
-            directories: the layers, unpacked.
+            lowers: the layers, as outlines are made of them.
             upper: what the step wrote.
         """
         ...

@@ -10,7 +10,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from strake_api.crd.definition import UnknownKeywordError, image_build_definition, schema_of
+from strake_api.crd.definition import (
+    UnknownKeywordError,
+    build_policy_definition,
+    image_build_definition,
+    schema_of,
+)
 
 ROOT = Path(__file__).parents[4]
 
@@ -35,6 +40,17 @@ def test_the_file_is_what_the_models_say():
         [sys.executable, ROOT / "crds/generate.py", "--check"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_policies_are_a_definition_too():
+    definition = build_policy_definition()
+    assert yaml.safe_load((ROOT / "crds/buildpolicies.yaml").read_text()) == definition
+    assert definition["spec"]["scope"] == "Cluster"
+    (only,) = definition["spec"]["versions"]
+    spec = only["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert [name for name, field in spec["properties"].items() if not field.get("description")] == []
+    for schema in schemas(only["schema"]["openAPIV3Schema"]):
+        assert not {"$ref", "title", "const", "$defs"} & schema.keys()
 
 
 def test_the_file_is_a_definition():

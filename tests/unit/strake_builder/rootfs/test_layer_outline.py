@@ -23,7 +23,7 @@ from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.layer_outline import LayerOutline, outline_layer
-from strake_builder.rootfs.outline import UnfitForOutlineError
+from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
 from strake_builder.rootfs.outlined_layers import OutlinedLayers
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_layer
@@ -155,6 +155,40 @@ def test_over_outlines_it_makes_the_same_layer(base, sources, destination, slash
             lowers = unpacked(base, directory(scratch, "layers"))
             expected, _ = layer_of(lowers, directory(scratch, "unpacked"), str(source), to)
             assert made == expected
+
+
+def over_kept_outline(base: Sequence[Layer], home: Path, sources: Sequence[str], to: bytes) -> bytes | None:
+    """Return the layer of a second copy, over the outline that a cache keeps of the first; None where it tells less.
+
+    The first is over outlines of layers that were only read.
+    """
+    try:
+        with outlined(base, directory(str(home), "outlines")) as outline:
+            _, upper = layer_of(outline.directories, directory(str(home), "first"), sources[0], to)
+            if not outline.suffices(upper):
+                return None
+            lowers = outline.lowers(()).lowest(len(base), upper, to)
+            kept = b"".join(tar_stream(outline_of(lowers, upper, to, accounts=False)))
+        made = Outline.unpack(io.BytesIO(kept), str(directory(str(home), "kept")))
+        second, upper = layer_of(made.directories, directory(str(home), "second"), sources[1], to)
+        return second if made.suffices(upper) else None
+    except (LayerError, UnfitForOutlineError, StepError):
+        return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(layers, st.tuples(layers, layers), paths | st.just(b""), st.booleans())
+def test_what_a_cache_keeps_of_outlines_makes_the_same_layer_later(base, sources, destination, slash):
+    with tempfile.TemporaryDirectory() as scratch:
+        made = [str(directory(scratch, f"source-{number}")) for number in range(2)]
+        for source, content in zip(made, sources, strict=True):
+            with contextlib.suppress(LayerError):
+                unpack_layer(io.BytesIO(archive(content[0])), source, lowest=True)
+        to = b"/" + destination + (b"/" if slash else b"")
+        found = over_kept_outline(base, directory(scratch, "read"), made, to)
+        if found is not None:
+            lowers = unpacked(base, directory(scratch, "layers"))
+            assert found == layer_of(lowers, directory(scratch, "unpacked"), made[1], to)[0]
 
 
 def entry(path: bytes, kind: EntryType = EntryType.FILE, **fields) -> tuple[Entry, bytes]:

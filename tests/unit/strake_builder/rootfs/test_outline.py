@@ -11,6 +11,7 @@ import pytest
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
+from strake_builder.rootfs.stack.layer_stack import LayerStack
 from tests.fixtures.content.tar_members import DIR, member
 from tests.unit.strake_builder.rootfs.unpack.test_archive import archive
 
@@ -27,7 +28,7 @@ class StepOverLayer:
             directory.mkdir(mode=0o755)
 
     def outline(self, destination: bytes = b"/", *, accounts: bool = False) -> Outline:
-        members = outline_of([str(self.lower)], str(self.upper), destination, accounts=accounts)
+        members = outline_of(LayerStack([str(self.lower)]), str(self.upper), destination, accounts=accounts)
         target = self.at / "outline"
         target.mkdir()
         return Outline.unpack(io.BytesIO(b"".join(tar_stream(members))), str(target))

@@ -29,6 +29,7 @@ class Cluster:
         self.done: list[tuple[str, object]] = []
         self.status: Any = None
         self.reads = 0
+        self.labels: dict[str, str] = {}
         self.made: list[str] = []
         self.messages: list[str] = []
         self.deleted: list[tuple[str | None, str | None]] = []
@@ -42,6 +43,9 @@ class Cluster:
         if isinstance(self.the_build, Exception):
             raise self.the_build
         return self.the_build
+
+    async def namespace(self, name):
+        return {"metadata": {"name": name, "labels": self.labels}}
 
     async def runs(self, _):
         self.reads += 1

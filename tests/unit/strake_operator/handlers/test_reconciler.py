@@ -7,6 +7,8 @@ import pytest
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.kube import watched as known
+from strake_operator.kube.policies import Policies
 from tests.unit.strake_operator.builders import (
     FAILURE,
     NOW,
@@ -95,6 +97,7 @@ class Watched:
 
     def __init__(self, *runs):
         self.found = runs
+        self.policies = Policies()
 
     def runs(self, _):
         return self.found
@@ -113,6 +116,28 @@ def test_a_build_that_goes_on_costs_no_reads():
     cluster = Cluster(build(started.status))
     reconcile(cluster, watched=Watched(waiting))
     assert cluster.reads == 0
+
+
+def test_what_a_policy_forbids_gets_no_job():
+    watched = known.Watched()
+    watched.policies.namespace({"metadata": {"name": "team", "labels": {}}})
+    watched.policies.policy({"metadata": {"name": "strict"}, "spec": {"destinations": ["r.example/other/*"]}})
+    cluster = Cluster()
+    reconcile(cluster, watched=watched)
+    assert cluster.made == []
+    assert (cluster.status.phase, cluster.status.failure.reason) == ("Failed", "PolicyDenied")
+
+
+def test_the_labels_of_a_new_namespace_are_read_before_a_build_in_it_starts():
+    watched = known.Watched()
+    selector = {"namespaceSelector": {"matchLabels": {"tenant": "yes"}}, "destinations": []}
+    watched.policies.policy({"metadata": {"name": "tenants"}, "spec": selector})
+    for labels, phase in (({"tenant": "yes"}, "Failed"), ({}, "Pending")):
+        cluster = Cluster()
+        cluster.labels = labels
+        watched.policies.namespace({"metadata": {"name": "team"}}, gone=True)
+        reconcile(cluster, watched=watched)
+        assert cluster.status.phase == phase
 
 
 def test_a_job_that_the_watch_has_not_brought_yet_is_no_deleted_one():

@@ -16,7 +16,7 @@ from tests.unit.strake_operator.builders import build
 
 NAME = job_name("hello", "u", 2, 1)
 BUILD = build(uid="u")
-LABELS = {"strake.dev/uid": "u", "strake.dev/generation": "2", "strake.dev/attempt": "1"}
+LABELS = {"strake.dev/uid": "u", "strake.dev/run": "2", "strake.dev/attempt": "1"}
 
 
 def owner(kind, uid):
@@ -65,7 +65,9 @@ def body(**changes):
 
 
 def test_a_build():
-    found = read_build(body(status={"observedGeneration": 2, "phase": "Failed", "laterField": 1}))
+    failure = {"reason": "TimedOut", "message": "late"}
+    status = {"observedGeneration": 2, "phase": "Failed", "failure": failure, "laterField": 1}
+    found = read_build(body(status=status))
     assert (found.namespace, found.name, found.generation, found.deleting) == ("team", "hello", 3, False)
     assert present(instance(found.spec, ImageBuildSpec).source.config_map).name == "c"
     assert found.status.phase == "Failed"
@@ -152,7 +154,7 @@ def test_no_node_fits():
 def test_a_run_with_its_pod():
     failed = {"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}
     run = present(read_run(job({"conditions": [failed]}), [pod({"phase": "Running"})], BUILD))
-    assert (run.job, run.generation, run.attempt, run.failure) == (NAME, 2, 1, "DeadlineExceeded")
+    assert (run.job, run.number, run.attempt, run.failure) == (NAME, 2, 1, "DeadlineExceeded")
     assert run.uid == "j"
     assert (present(run.pod).name, present(run.pod).uid) == (f"{NAME}-abcde", f"uid-of-{NAME}-abcde")
 
@@ -202,7 +204,7 @@ def test_a_pod_that_is_being_deleted_ends_with_its_grace():
         {"labels": {"strake.dev/uid": "u"}},
         {"labels": {}},
         {"labels": {**LABELS, "strake.dev/attempt": "2"}},
-        {"labels": {**LABELS, "strake.dev/generation": "02"}},
+        {"labels": {**LABELS, "strake.dev/run": "02"}},
         {"labels": {**LABELS, "strake.dev/isolation": "chroot"}},
         {"labels": {**LABELS, "strake.dev/isolation": "none"}},
         {"name": "important"},

@@ -27,7 +27,7 @@ def job(name=RUN, uid="uid-1", **status):
             "ownerReferences": owner("ImageBuild", uid),
             "namespace": "team",
             "creationTimestamp": MOMENT,
-            "labels": {"strake.dev/uid": uid, "strake.dev/generation": "1", "strake.dev/attempt": "1"},
+            "labels": {"strake.dev/uid": uid, "strake.dev/run": "1", "strake.dev/attempt": "1"},
             "annotations": {"strake.dev/imagebuild": "hello", "other": "x" * 9000},
             "managedFields": ["x" * 9000],
         },
@@ -154,6 +154,54 @@ def test_which_builds_go_on():
     watched.build("team", "hello", (), ended=False)
     watched.build("team", "hello", None, ended=False)
     assert not watched.is_open("team", "hello")
+
+
+def goes_on(*names):
+    return {("team", name) for name in names}
+
+
+def test_which_builds_have_a_place():
+    watched = Watched()
+    watched.build("team", "hello", (), ended=False)
+    assert watched.running() == set()
+    watched.job(job())
+    assert watched.running() == goes_on("hello")
+    watched.job(job(conditions=[{"type": "FailureTarget", "status": "True"}]))
+    assert watched.running() == goes_on("hello"), "its pod still ends"
+    watched.job(job(conditions=[{"type": "Failed", "status": "True"}]))
+    assert watched.running() == set()
+    watched.job({**job(), "spec": {"suspend": True}})
+    assert watched.running() == set(), "an external queue has it"
+    watched.replace(build(), [job()], [])
+    assert watched.running() == goes_on("hello")
+    watched.build("team", "hello", (), ended=True)
+    assert watched.running() == set(), "its result is known"
+    watched.build("team", "hello", (), ended=False)
+    watched.job(job(), gone=True)
+    assert watched.running() == set()
+
+
+def test_a_job_of_nobody_has_no_place():
+    watched = Watched()
+    watched.job(job())
+    assert watched.running() == set(), "who may make Jobs must not take the places of others"
+
+
+def test_what_went_on_at_the_start_counts_until_more_is_known():
+    ended = job(conditions=[{"type": "Complete", "status": "True"}])
+    watched = Watched()
+    watched.found_at_start([job(), ended])
+    assert watched.running() == goes_on("hello")
+    watched.build("team", "hello", (), ended=False)
+    assert watched.running() == goes_on("hello")
+    watched.job(ended)
+    assert watched.running() == set()
+    watched.found_at_start([job()])
+    watched.build("team", "hello", (), ended=True)
+    assert watched.running() == set()
+    watched.found_at_start([job(), ended])
+    watched.settle()
+    assert watched.running() == set()
 
 
 def test_the_form_of_a_run_is_kept_as_the_api_server_has_it():

@@ -220,9 +220,9 @@ def test_history_is_short():
     status = succeeded()
     for generation in range(2, 10):
         status = decided(status=status, generation=generation).status
-        job = run(generation=generation, pod=pod(ended(FAILURE.to_json())))
+        job = run(number=generation, pod=pod(ended(FAILURE.to_json())))
         status = decided(job, status=status, generation=generation).status
-    assert [entry.generation for entry in status.history] == [8, 7, 6, 5, 4]
+    assert [entry.generation for entry in status.history] == [9, 8, 7, 6, 5]
     assert status.history[0].reason == "RunStepFailed"
 
 

@@ -1,0 +1,211 @@
+"""What the BuildPolicies of a namespace forbid and change: pure functions of spec and policies.
+
+All policies that select a namespace hold. One that cannot be read forbids everything, since nobody can tell
+what it is to forbid.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from strake_api.values.duration import parse_duration
+from strake_api.values.quantity import parse_quantity
+from strake_oci.errors import OCIError
+from strake_oci.spec.reference import Reference
+from strake_operator.default_cache import CacheTemplate
+from strake_operator.status import repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from strake_api.buildpolicy import BuildPolicySpec, LabelRequirement, NamespaceSelector
+    from strake_api.imagebuild import ImageBuildSpec
+    from strake_operator.settings import DefaultResources, Settings
+
+_MEASURED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A BuildPolicy."""
+
+    name: str
+    spec: BuildPolicySpec | None
+    """None where it cannot be read."""
+    problem: str = ""
+    """Why it cannot be read."""
+
+
+def selects(selector: NamespaceSelector | None, labels: Mapping[str, str]) -> bool:
+    """Return whether a selector is for a namespace with these labels."""
+    if selector is None:
+        return True
+    wanted = selector.match_labels or {}
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        _holds(each, labels) for each in selector.match_expressions or ()
+    )
+
+
+def _holds(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
+    value = labels.get(requirement.key)
+    match requirement.operator:
+        case "In":
+            return value in requirement.values
+        case "NotIn":
+            return value not in requirement.values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+
+
+def matches(patterns: Iterable[str], texts: Sequence[str], namespace: str) -> bool:
+    """Return whether a pattern fits one of some texts; `*` stands for any characters."""
+    return any(
+        re.fullmatch(
+            ".*".join(re.escape(part) for part in pattern.replace("{namespace}", namespace).split("*")),
+            text,
+            re.DOTALL,
+        )
+        for pattern in patterns
+        for text in texts
+    )
+
+
+def denial(spec: ImageBuildSpec, namespace: str, policies: Iterable[Policy]) -> str | None:
+    """Return what the first policy that forbids a build says: its name, the field, and what is allowed."""
+    for policy in policies:
+        if policy.spec is None:
+            return f"BuildPolicy {policy.name} cannot be read, so nothing is allowed: {policy.problem}"
+        for found in _violations(spec, namespace, policy.spec):
+            return f"BuildPolicy {policy.name} forbids {found}"
+    return None
+
+
+def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
+    yield from _destinations(spec, namespace, policy)
+    document = spec.to_dict()
+    if policy.sources is not None:
+        yield from _sources(document["source"], namespace, policy)
+    if policy.secrets is not None:
+        for path, name in secrets_of(document):
+            if not matches(policy.secrets, [name], namespace):
+                yield f"spec.{path}: Secret {name!r} is none of {_listed(policy.secrets)}"
+    account = spec.service_account_name
+    allowed = policy.service_accounts
+    if allowed is not None and account is not None and not matches(allowed, [account], namespace):
+        yield f"spec.serviceAccountName: {account!r} is none of {_listed(allowed)}"
+    if policy.max_timeout and parse_duration(spec.timeout) > parse_duration(policy.max_timeout):
+        yield f"spec.timeout: {spec.timeout} is more than {policy.max_timeout}, so set it to that or less"
+    yield from _resources(spec, policy)
+
+
+def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
+    if policy.destinations is None:
+        return
+    named = [(f"output.destinations[{at}]", each) for at, each in enumerate(spec.output.destinations)]
+    if spec.cache is not None and spec.cache.repository is not None:
+        named.append(("cache.repository", spec.cache.repository))
+    for path, reference in named:
+        if not matches(policy.destinations, _forms(reference), namespace):
+            yield f"spec.{path}: {reference!r} is none of {_listed(policy.destinations)}"
+
+
+def _forms(reference: str) -> list[str]:
+    """Return a reference as repository, and with its tag; `app` is docker.io/library/app."""
+    plain = repository(reference)
+    tag = reference[len(plain) :] or ":latest"
+    try:
+        plain = str(Reference.parse(plain).repository)
+    except OCIError:
+        return [plain]
+    return [plain, plain + tag]
+
+
+def _sources(source: Mapping[str, Any], namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
+    allowed = policy.sources
+    if allowed is None:
+        return
+    for kind in source:
+        if allowed.kinds is not None and kind not in allowed.kinds:
+            yield f"spec.source.{kind}: sources are {_listed(allowed.kinds)}"
+    url = (source.get("git") or {}).get("url")
+    if allowed.git_hosts is not None and url is not None:
+        host = url.partition("://")[2].partition("/")[0] if "://" in url else url.partition(":")[0]
+        host = host.rpartition("@")[2].lower()
+        if not matches(allowed.git_hosts, [host], namespace):
+            yield f"spec.source.git.url: host {host!r} is none of {_listed(allowed.git_hosts)}"
+
+
+def secrets_of(document: Any, path: str = "", *, inside: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield the Secrets that a spec names, with where: by names of fields, so that new ones count, too."""
+    match document:
+        case dict():
+            name = document.get("name")
+            if inside and isinstance(name, str):
+                yield path, name
+            for key, value in document.items():
+                if isinstance(value, dict | list | tuple):
+                    yield from secrets_of(value, f"{path}.{key}".strip("."), inside="secret" in key.lower())
+        case list() | tuple():
+            for at, value in enumerate(document):
+                yield from secrets_of(value, f"{path}[{at}]", inside=inside)
+        case _:
+            return
+
+
+def _resources(spec: ImageBuildSpec, policy: BuildPolicySpec) -> Iterator[str]:
+    asked = spec.resources
+    if policy.max_resources is None or asked is None:
+        return
+    for kind, amounts in (("requests", asked.requests), ("limits", asked.limits)):
+        for name, amount in (amounts or {}).items():
+            most = getattr(policy.max_resources, _MEASURED.get(name, ""), None)
+            if most is not None and parse_quantity(amount) > parse_quantity(most):
+                yield f"spec.resources.{kind}.{name}: {amount} is more than {most}"
+
+
+def _listed(patterns: Sequence[str]) -> str:
+    return ", ".join(patterns) if patterns else "what is allowed, which is nothing"
+
+
+def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
+    """Return the platform's settings as the policies of a namespace change them."""
+    for policy in policies:
+        spec = policy.spec
+        if spec is None:
+            continue
+        if spec.isolation is not None:
+            settings = replace(settings, isolation=spec.isolation)
+        if spec.max_resources is not None:
+            settings = replace(settings, resources=_lowered(settings.resources, policy))
+    caches = [each.spec.default_cache_repository for each in policies if each.spec is not None]
+    named = next((each for each in caches if each), None)
+    return replace(settings, default_cache=CacheTemplate(named)) if named else settings
+
+
+def _lowered(resources: DefaultResources, policy: Policy) -> DefaultResources:
+    changes: dict[str, str] = {}
+    ceilings = policy.spec.max_resources if policy.spec else None
+    for kind, most in (
+        ("cpu", ceilings and ceilings.cpu),
+        ("memory", ceilings and ceilings.memory),
+        ("disk", ceilings and ceilings.ephemeral_storage),
+    ):
+        if not most:
+            continue
+        for part in ("request", "limit"):
+            now = getattr(resources, f"{kind}_{part}")
+            # Where there is no default there is one now, or a pod might take all of its node.
+            is_higher = bool(now) and parse_quantity(now) > parse_quantity(most)
+            if is_higher or (not now and part == "limit"):
+                changes[f"{kind}_{part}"] = most
+    return replace(resources, **changes)
+
+
+def runs_allowed(policies: Iterable[Policy]) -> int | None:
+    """Return how many runs of a namespace its policies let go on; None where they set no limit."""
+    limits = (each.spec.max_runs for each in policies if each.spec is not None)
+    return min((each for each in limits if each is not None), default=None)

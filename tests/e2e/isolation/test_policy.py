@@ -1,0 +1,84 @@
+"""A BuildPolicy on a namespace: what it forbids never gets a Job, and its ceilings hold for what it allows."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.kubectl import KubectlError, apply, kubectl
+from tests.cluster.objects import read
+from tests.cluster.settings import REGISTRY
+from tests.e2e.builds import conditions, finished, jobs, manifest, status_of, until
+
+
+def policy(name, **spec):
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": name}}
+    return {
+        "apiVersion": "strake.dev/v1alpha1",
+        "kind": "BuildPolicy",
+        "metadata": {"name": name},
+        "spec": {"namespaceSelector": selector, **spec},
+    }
+
+
+@pytest.fixture
+def strict(namespace):
+    """Return the name of a policy that holds in the test's namespace."""
+    allowed = [f"{REGISTRY}/{{namespace}}/*"]
+    rules = policy(
+        namespace,
+        destinations=allowed,
+        secrets=[],
+        maxTimeout="5m",
+        maxResources={"memory": "1Gi"},
+        maxRuns=1,
+    )
+    apply(rules, namespace)
+    yield namespace
+    kubectl("delete", "buildpolicy", namespace)
+
+
+def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace, strict):
+    apply(manifest("FROM TINY\nRUN true\n"), namespace)
+    finished(namespace)
+    asks = iter(range(1, 1000))
+
+    def is_denied():
+        """Ask until the operator knows of the policy, whose watch is another than that of the build."""
+        status = finished(namespace)
+        if status["phase"] == "Succeeded":
+            kubectl("annotate", "ib", "app", "-n", namespace, "--overwrite", f"strake.dev/rerun={next(asks)}")
+        return status.get("failure", {}).get("reason") == "PolicyDenied"
+
+    until(is_denied, "the refusal", lambda: status_of(namespace))
+    status = status_of(namespace)
+    words = f"BuildPolicy {strict} forbids spec.output.destinations[0]: '{REGISTRY}/e2e/app:1' is none of"
+    assert status["failure"]["message"].startswith(words), status
+    assert "job" not in status
+    assert conditions(status)["Stalled"] == "True"
+
+    output = {"destinations": [f"{REGISTRY}/{namespace}/app:1"]}
+    apply(manifest("FROM TINY\nRUN true\n", output=output, pushSecret={"name": "any"}), namespace)
+    assert "spec.pushSecret: Secret 'any'" in finished(namespace, generation=2)["failure"]["message"]
+    apply(manifest("FROM TINY\nRUN true\n", output=output), namespace)
+    status = finished(namespace, generation=3)
+    assert status["phase"] == "Succeeded", status
+    assert jobs(namespace) == [status["job"]]
+    template = read("jobs", namespace, status["job"])["spec"]["template"]["spec"]
+    (builder,) = (each for each in template["containers"] if each["name"] == "builder")
+    assert builder["resources"]["limits"]["memory"] == "1Gi"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"defaultCacheRepository": "registry.example/cache"}, r"a repository with \{namespace\} in it"),
+        (
+            {"defaultCacheRepository": "Registry.example/{namespace}/A"},
+            r"a repository with \{namespace\} in it",
+        ),
+        ({"maxResources": {"memory": "1GB"}}, "quantity with a unit of Kubernetes"),
+    ],
+)
+def test_a_policy_with_a_mistake_is_refused(namespace, spec, words):
+    with pytest.raises(KubectlError, match=words):
+        apply(policy(namespace, **spec), namespace)

@@ -1,0 +1,164 @@
+"""Whatever order asks, results and crashes come in: one Job for a run, no run without an ask, no result lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strake_api.status import CreatedObjects, ImageBuildStatus
+from strake_operator.reconcile.decide import decide
+from strake_operator.reconcile.decision import Decision, StartRun, StopRun
+from strake_operator.reconcile.observed import BuilderRun, Observation, Running
+from strake_operator.reconcile.origin import sort_out
+from strake_operator.reconcile.runs import number_of
+from tests.fixtures.narrow import present
+from tests.unit.strake_operator.builders import (
+    FAILURE,
+    NOW,
+    SETTINGS,
+    SUCCESS,
+    build,
+    ended,
+    pod,
+    run,
+    spec_of,
+)
+
+VALUES = st.sampled_from([None, "a", "b", "c"])
+EVENTS = st.one_of(
+    st.tuples(st.just("spec"), st.integers(1, 3)),
+    st.tuples(st.just("suspend"), st.booleans()),
+    st.tuples(st.just("rerun"), VALUES),
+    st.tuples(st.just("cancel"), VALUES),
+    st.tuples(st.just("end"), st.booleans()),
+    st.tuples(st.just("gone"), st.none()),
+    # How far a reconcile gets before the operator is killed: nowhere, to its first half, to its end.
+    st.tuples(st.just("reconcile"), st.integers(0, 2)),
+    st.tuples(st.just("reconcile"), st.just(2)),
+)
+
+
+def is_running(job: BuilderRun) -> bool:
+    return isinstance(present(job.pod).container, Running)
+
+
+@dataclass
+class World:
+    """One ImageBuild, and the Jobs that were made for it."""
+
+    now: datetime = NOW
+    generation: int = 1
+    target: int = 1
+    suspended: bool = False
+    rerun: str | None = None
+    cancel: str | None = None
+    status: ImageBuildStatus = field(default_factory=ImageBuildStatus)
+    jobs: dict[str, BuilderRun] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
+    started: list[str] = field(default_factory=list)
+    asks: int = 1
+    finished: list[int | None] = field(default_factory=list)
+
+    def happens(self, what: str, value) -> None:
+        self.now += timedelta(seconds=5)
+        match what:
+            case "spec" if value != self.target:
+                self.target, self.generation, self.asks = value, self.generation + 1, self.asks + 1
+            case "suspend" if value != self.suspended:
+                self.suspended, self.generation = value, self.generation + 1
+            case "rerun":
+                self.asks += value is not None and value != self.rerun
+                self.rerun = value
+            case "cancel":
+                self.cancel = value
+            case "end":
+                result = SUCCESS.to_json() if value else FAILURE.to_json()
+                for job in self.jobs.values():
+                    if not job.deleting and is_running(job):
+                        self.jobs[job.job] = replace(job, pod=pod(ended(result)))
+            case "gone":
+                self.jobs = {name: job for name, job in self.jobs.items() if not job.deleting}
+            case "reconcile":
+                self.reconcile(value)
+
+    def build(self):
+        spec = spec_of(self.target).model_copy(update={"suspend": self.suspended})
+        return build(self.status, generation=self.generation, spec=spec, rerun=self.rerun, cancel=self.cancel)
+
+    def decision(self) -> Decision:
+        seen = self.build()
+        runs, strays = sort_out(self.jobs.values(), seen, self.made)
+        return decide(Observation(seen, runs, None, strays=strays), SETTINGS, self.now)
+
+    def reconcile(self, steps: int) -> None:
+        """Carry out a decision, or its first steps, after which the operator begins anew."""
+        decision = self.decision()
+        halves = [lambda: self.write(decision), lambda: self.act(decision)]
+        for half in (halves if decision.status_first else halves[::-1])[:steps]:
+            half()
+        if steps < 2:
+            self.made.clear()
+
+    def write(self, decision: Decision) -> None:
+        status = decision.status
+        if (job := self.jobs.get(status.job or "")) is not None and job.uid in self.made:
+            status = status.model_copy(update={"created": CreatedObjects(job=job.uid)})
+        before = [each.number for each in self.status.history or ()]
+        self.finished += [each.number for each in status.history or () if each.number not in before]
+        self.status = status
+
+    def act(self, decision: Decision) -> None:
+        for action in decision.actions:
+            match action:
+                case StartRun():
+                    self.start(action)
+                case StopRun() if action.job in self.jobs:
+                    self.jobs[action.job] = replace(self.jobs[action.job], deleting=True)
+
+    def start(self, action: StartRun) -> None:
+        going = [each.job for each in self.jobs.values() if is_running(each)]
+        uid = f"uid-{action.job}"
+        self.made.add(uid)
+        if action.job in self.jobs:
+            return  # its own, from before it was killed: adopted
+        assert going == [], "two runs could push to one tag in the wrong order"
+        assert action.job not in self.started, "a run has one Job"
+        self.started.append(action.job)
+        self.jobs[action.job] = run(
+            job=action.job, number=action.number, attempt=action.attempt, uid=uid, created=self.now
+        )
+
+
+@settings(max_examples=400)
+@given(st.lists(EVENTS, max_size=40))
+def test_a_run_for_each_ask_and_no_other(events):
+    world, numbers = World(), [0]
+    for what, value in events:
+        world.happens(what, value)
+        numbers.append(number_of(world.status))
+    assert numbers == sorted(numbers), "numbers only grow"
+    assert len(world.started) <= world.asks
+    assert len(world.finished) == len(set(world.finished)), "a run ends once"
+    history = [present(each.number) for each in world.status.history or ()]
+    assert history == sorted(set(history), reverse=True)
+
+
+@settings(max_examples=400)
+@given(st.lists(EVENTS, max_size=30))
+def test_when_nothing_more_happens_all_is_done_and_stays_so(events):
+    world = World()
+    for what, value in events:
+        world.happens(what, value)
+    world.happens("suspend", False)
+    for _ in range(6):
+        world.happens("reconcile", 2)
+        world.happens("end", True)
+        world.happens("gone", None)
+    assert world.status.phase in {"Succeeded", "Failed"}
+    assert world.status.observed_generation == world.generation
+    started, status = list(world.started), world.status
+    world.happens("reconcile", 2)
+    assert (world.started, world.status) == (started, status)

@@ -1,0 +1,53 @@
+"""What kopf's handlers do with what happens in the cluster, run as kopf runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import kopf
+import pytest
+
+from strake_operator.handlers.queue import Key
+from strake_operator.handlers.watch import register
+from strake_operator.kube.watched import Watched
+
+METADATA = {"name": "app", "namespace": "team", "generation": 1, "uid": "u"}
+OWNED = {**METADATA, "annotations": {"strake.dev/imagebuild": "app"}, "labels": {"strake.dev/uid": "u"}}
+BODIES: dict[str, Any] = {
+    "imagebuilds": {"metadata": METADATA},
+    "buildpolicies": {"metadata": {"name": "strict"}, "spec": {"maxRuns": 3}},
+    "namespaces": {"metadata": {"name": "team"}},
+    "jobs": {"metadata": OWNED, "spec": {}, "status": {}},
+    "pods": {"metadata": OWNED, "spec": {}, "status": {}},
+    "events": {"metadata": {"name": "e", "namespace": "team"}, "involvedObject": {}},
+}
+
+
+class Recorded:
+    """A queue and places that note the thread in which they are used."""
+
+    def __init__(self):
+        self.threads: set[int] = set()
+        self.added: list[Key] = []
+
+    def add(self, key):
+        self.threads.add(threading.get_ident())
+        self.added.append(key)
+
+    def changed(self):
+        asyncio.get_running_loop()
+        self.threads.add(threading.get_ident())
+
+
+@pytest.mark.parametrize("plural", BODIES)
+def test_handlers_run_in_the_event_loop(plural):
+    registry, seen, watched = kopf.OperatorRegistry(), Recorded(), Watched()
+    register(registry, kopf.OperatorSettings(), seen, watched, seen)  # type: ignore[arg-type] # as far as it goes
+    (handler,) = (each for each in registry._watching.get_all_handlers() if plural in str(each.selector))
+    assert asyncio.iscoroutinefunction(handler.fn), "kopf would run it in a thread"
+    event = {"type": "ADDED", "object": BODIES[plural]}
+    asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type]
+    assert seen.threads <= {threading.get_ident()}
+    assert seen.added == ([Key("team", "app")] if plural in {"imagebuilds", "jobs", "pods"} else [])
