@@ -13,6 +13,7 @@ from strake_api.request import (
     Cache,
     DirectorySource,
     GitSource,
+    HTTPSource,
     InlineSource,
     MountedFile,
     Output,
@@ -103,6 +104,8 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
                 credentials=credentials,
             )
         )
+    if spec.source.http is not None:
+        return Source(http=HTTPSource(**dict(spec.source.http)))
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))

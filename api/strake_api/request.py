@@ -48,6 +48,17 @@ class GitSource(Document):
         return self
 
 
+class HTTPSource(Document):
+    """A tar archive on a web server, compressed or not."""
+
+    url: str
+    """http or https, without credentials."""
+    checksum: str | None = None
+    """sha256:… that it must have."""
+    path: str = "."
+    """The directory of the archive that is the build context."""
+
+
 class DirectorySource(Document):
     """A directory of the file system that the builder sees, used where it is and never written to."""
 
@@ -73,20 +84,22 @@ class Source(Document):
     """Where the build context comes from: exactly one field is set."""
 
     git: GitSource | None = None
+    http: HTTPSource | None = None
     directory: DirectorySource | None = None
     archive: ArchiveSource | None = None
     inline: InlineSource | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if sum(field is not None for field in (self.git, self.directory, self.archive, self.inline)) != 1:
-            raise ValueError("source needs exactly one of git, directory, archive or inline")
+        given = (self.git, self.http, self.directory, self.archive, self.inline)
+        if sum(field is not None for field in given) != 1:
+            raise ValueError("source needs exactly one of git, http, directory, archive or inline")
         return self
 
     @property
-    def chosen(self) -> GitSource | DirectorySource | ArchiveSource | InlineSource:
+    def chosen(self) -> GitSource | HTTPSource | DirectorySource | ArchiveSource | InlineSource:
         """The field that is set, to `match` on."""
-        chosen = self.git or self.directory or self.archive or self.inline
+        chosen = self.git or self.http or self.directory or self.archive or self.inline
         assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
         return chosen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.e2e.builds import UID, pods, status_of, until
 
@@ -136,3 +136,18 @@ def refusing(namespace, expression, message):
     bound = {"validationActions": ["Deny"]}
     name = f"refusing-{namespace}"
     return cluster_wide(*admission("ValidatingAdmissionPolicy", namespace, name, rules, bound=bound))
+
+
+def refusal(namespace):
+    """Return why the API server takes no pod with a user namespace of its own; "" where it does."""
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe"},
+        "spec": {"hostUsers": False, "containers": [{"name": "c", "image": "c"}]},
+    }
+    try:
+        kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=pod)
+    except KubectlError as error:
+        return str(error)
+    return ""

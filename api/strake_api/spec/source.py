@@ -9,15 +9,16 @@ from pydantic import ConfigDict, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, cel_rules
 from strake_api.spec.git import GitRepository
+from strake_api.spec.http_archive import HTTPArchive
 from strake_api.spec.named import LocalReference
 
 INLINE_LIMIT = 262144
 """Characters of an inline context: with what JSON adds it fits into the ConfigMap that carries it."""
 
 ONE_SOURCE: Rule[Source] = Rule(
-    "[has(self.git), has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
-    "source needs exactly one of git, configMap or inline",
-    lambda source: [source.git, source.config_map, source.inline].count(None) == 2,  # noqa: PLR2004 - 1 of 3
+    "[has(self.git), has(self.http), has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
+    "source needs exactly one of git, http, configMap or inline",
+    lambda source: [source.git, source.http, source.config_map, source.inline].count(None) == 3,  # noqa: PLR2004 - 1 of 4
 )
 INLINE_PATHS: Rule[Source] = Rule(
     "!has(self.inline) || self.inline.all(path, path.size() > 0 && !path.startsWith('/')"
@@ -36,11 +37,12 @@ INLINE_SIZE: Rule[Source] = Rule(
 
 
 class Source(Document):
-    """Where the build context comes from: exactly one of git, configMap or inline."""
+    """Where the build context comes from: exactly one of git, http, configMap or inline."""
 
     model_config = ConfigDict(json_schema_extra=cel_rules(ONE_SOURCE, INLINE_PATHS, INLINE_SIZE))
 
     git: GitRepository | None = None
+    http: HTTPArchive | None = None
     config_map: LocalReference | None = None
     """A ConfigMap of the same namespace: each key becomes a file."""
     inline: (

@@ -155,8 +155,8 @@ class _Digests:
         actual = self._hashes[self._algorithm].hexdigest()
         if self._checksum is not None and actual != self._expected:
             raise SourceError(
-                f"{shown} has the checksum {self._algorithm}:{actual}, the Dockerfile says {self._checksum}",
-                hint="the file changed: check it, then correct --checksum",
+                f"{shown} has the checksum {self._algorithm}:{actual}, not {self._checksum}",
+                hint="the file changed: check it, then correct the checksum",
             )
 
 

@@ -1,4 +1,4 @@
-"""Brings a build context to a local directory: one that is there, an archive, inline files, or git."""
+"""Brings a build context to a local directory: one that is there, an archive, inline files, git, or HTTP."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Final, assert_never
 
-from strake_api.request import ArchiveSource, DirectorySource, GitSource, InlineSource, Source
+from strake_api.request import ArchiveSource, DirectorySource, GitSource, HTTPSource, InlineSource, Source
 from strake_builder import interrupt
+from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitCommit, check_out, redact_url
 from strake_builder.context.git_credentials import GitCredentials
 from strake_builder.errors import SourceError
@@ -78,6 +79,10 @@ def fetch_context(
             except OSError as error:
                 raise SourceError(f"cannot unpack the context {chosen.path}: {error.strerror}") from error
             return FetchedContext(scratch)
+        case HTTPSource():
+            return _fetch_archive(
+                chosen, scratch, unpack, Downloads(None, cancellation=cancellation, networks=networks)
+            )
         case InlineSource():
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
@@ -88,6 +93,32 @@ def fetch_context(
             return _context_in(chosen, scratch, check_out(wanted, scratch, cancellation))
         case _:
             assert_never(chosen)
+
+
+def _fetch_archive(
+    source: HTTPSource, directory: str, unpack: Callable[[Readable, str], None], downloads: Downloads
+) -> FetchedContext:
+    packed = f"{directory}.archive"
+    try:
+        downloads.fetch(source.url, packed, source.checksum)
+        with FileIO(packed) as archive:
+            unpack(archive, directory)
+    except OSError as error:
+        raise SourceError(f"cannot unpack {redact_url(source.url)}: {error.strerror}") from error
+    finally:
+        Path(packed).unlink(missing_ok=True)
+    inside = _directory_in(directory, source.path)
+    if inside is None:
+        raise SourceError(
+            f"{redact_url(source.url)} has no directory {source.path!r}", hint="check spec.source.http.path"
+        )
+    return FetchedContext(inside)
+
+
+def _directory_in(tree: str, path: str) -> str | None:
+    """Return a directory of a tree that others made; None where it is none, or leads out of the tree."""
+    inside, top = os.path.realpath(os.path.join(tree, path)), os.path.realpath(tree)
+    return inside if os.path.isdir(inside) and (inside == top or inside.startswith(top + os.sep)) else None
 
 
 def _at_once(path: str, flags: int) -> int:

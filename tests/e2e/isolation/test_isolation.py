@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import DIR
 from tests.demo.installation import NAMESPACE, overlay
 from tests.demo.own_images import ROOT, own_images
 from tests.e2e.builds import UID, build, finished, jobs, manifest, pods, run_image, until
-from tests.e2e.intrusions import injected, refusing
+from tests.e2e.intrusions import injected, refusal, refusing
 
 STEPS = """\
 FROM TINY
@@ -81,21 +81,6 @@ def test_a_cluster_without_user_namespaces_builds_in_a_chroot(namespace):
         assert words in status["isolation"]["reason"]
         assert (status["attempts"], status["job"].endswith("-hostusers")) == (1, True)
         assert run_image(namespace, status["image"]).split()[0] == "0"
-
-
-def refusal(namespace):
-    """Return why the API server takes no pod with a user namespace of its own; "" where it does."""
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "probe"},
-        "spec": {"hostUsers": False, "containers": [{"name": "c", "image": "c"}]},
-    }
-    try:
-        kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=pod)
-    except KubectlError as error:
-        return str(error)
-    return ""
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -11,8 +12,9 @@ import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.cluster.settings import LOCKED_REGISTRY
-from tests.e2e.builds import build, manifest, registry_secret
+from tests.e2e.builds import build, manifest, registry_secret, until
 from tests.e2e.conftest import TINY
+from tests.e2e.intrusions import refusal, refusing
 
 SECRET, TOKEN, FROM_MAP = "nobody-must-see-this", "shown-in-history", "from-a-map"
 DOCKERFILE = """\
@@ -57,6 +59,27 @@ def test_steps_get_what_they_ask_for(namespace, objects):
     shown = json.dumps([status, get("configmaps,jobs,pods,events", "-n", namespace)]) + log
     assert SECRET not in shown
     assert TOKEN not in shown
+
+
+def test_a_chroot_gives_the_same_to_steps(namespace, objects):
+    dockerfile = """\
+FROM TINY
+ARG MIRROR
+RUN --mount=type=secret,id=npmrc --mount=type=ssh,required md5sum /run/secrets/npmrc && test -S $SSH_AUTH_SOCK
+RUN ! test -e /run/secrets/npmrc && echo $MIRROR
+"""
+    asked = {**ASKED, "pod": {"workspace": {"medium": "Memory"}}}
+    words = "hostUsers must not be false here"
+    with refusing(namespace, "!has(object.spec.hostUsers) || object.spec.hostUsers", words):
+        until(lambda: words in refusal(namespace), "the policy to be in force", lambda: "")
+        status = build(namespace, dockerfile, **asked)
+    assert status["phase"] == "Succeeded", status
+    assert status["isolation"]["kind"] == "chroot"
+    log = kubectl("logs", f"job/{status['job']}", "-n", namespace)
+    assert hashlib.md5(SECRET.encode()).hexdigest() in log
+    assert f"| {FROM_MAP}" in log
+    assert SECRET not in log + json.dumps(status)
+    assert "spec.pod.workspace is not used" in json.dumps(status["warnings"])
 
 
 @pytest.mark.parametrize(
