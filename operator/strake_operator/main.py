@@ -24,7 +24,7 @@ from strake_operator.logs import about, set_up
 from strake_operator.metrics.runs import RunMetrics
 from strake_operator.metrics.server import serving
 from strake_operator.metrics.work import WorkMetrics
-from strake_operator.reconcile.admit import Limits
+from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strake_operator.reconcile.admit import Limits, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import Limits, Waiting, admit, queue_of
 from tests.unit.strake_operator.builders import NOW
 
 NAMESPACES = st.sampled_from("abcd")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from strake_operator.reconcile.bases import BaseLesson
-from strake_operator.reconcile.experience import REMEMBERED_SECONDS, Beginning, Lesson, beginning
+from strake_operator.reconcile.forms.bases import BaseLesson
+from strake_operator.reconcile.forms.experience import REMEMBERED_SECONDS, Beginning, Lesson, beginning
 
 if TYPE_CHECKING:
     from strake_operator.isolation import IsolationSetting

@@ -23,14 +23,14 @@ from strake_operator.kube.policies import Policies
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
-from strake_operator.reconcile.admit import ADMITTED, NO_LIMITS
-from strake_operator.reconcile.bases import base_volumes
+from strake_operator.reconcile.admission.admit import ADMITTED, NO_LIMITS
+from strake_operator.reconcile.admission.policy import denial, effective
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
+from strake_operator.reconcile.ends.refusal import foreign, refused, unavailable
+from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
-from strake_operator.reconcile.policy import denial, effective
-from strake_operator.reconcile.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.runs import ended, number_of
 from strake_operator.reconcile.starting import may_start, waiting
 from strake_operator.status import timestamp

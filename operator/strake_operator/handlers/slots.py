@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from strake_operator.handlers.queue import Key
-from strake_operator.reconcile.admit import ADMITTED, Limits, Place, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import ADMITTED, Limits, Place, Waiting, admit, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from strake_api.buildpolicy import BuildPolicySpec
-from strake_operator.reconcile.policy import Policy, runs_allowed, selects
+from strake_operator.reconcile.admission.policy import Policy, runs_allowed, selects
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

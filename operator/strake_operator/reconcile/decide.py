@@ -19,8 +19,6 @@ from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
 from strake_operator.default_cache import cache_repository
-from strake_operator.reconcile.bases import seconds_for_volumes
-from strake_operator.reconcile.blocker import blocker, exceeds_quota, last_words
 from strake_operator.reconcile.decision import (
     AGAIN_SECONDS,
     Action,
@@ -29,6 +27,10 @@ from strake_operator.reconcile.decision import (
     StartRun,
     StopRun,
 )
+from strake_operator.reconcile.ends.blocker import blocker, exceeds_quota, last_words
+from strake_operator.reconcile.ends.outcome import node_lost, outcome
+from strake_operator.reconcile.forms.bases import seconds_for_volumes
+from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
 from strake_operator.reconcile.limits import (
     is_lost,
     retry_delay,
@@ -38,8 +40,6 @@ from strake_operator.reconcile.limits import (
     soonest,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
-from strake_operator.reconcile.outcome import node_lost, outcome
-from strake_operator.reconcile.retreat import retreat, retreat_at_last, with_advice, worked
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import start, without_run
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.status import ImageBuildStatus
-    from strake_operator.reconcile.blocker import Blocker
+    from strake_operator.reconcile.ends.blocker import Blocker
     from strake_operator.reconcile.observed import BuilderRun, Observation, Pod
     from strake_operator.settings import Settings
 

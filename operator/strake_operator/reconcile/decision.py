@@ -9,8 +9,8 @@ from strake_operator.isolation import PodForm
 
 if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
-    from strake_operator.reconcile.bases import BaseLesson
-    from strake_operator.reconcile.experience import Lesson
+    from strake_operator.reconcile.forms.bases import BaseLesson
+    from strake_operator.reconcile.forms.experience import Lesson
 
 AGAIN_SECONDS = 15.0
 """How soon to requeue for what the watches tell in most cases, but need not."""

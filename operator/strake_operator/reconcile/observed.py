@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
-from strake_operator.reconcile.admit import ADMITTED, Place
-from strake_operator.reconcile.experience import STRICTEST, Beginning
+from strake_operator.reconcile.admission.admit import ADMITTED, Place
+from strake_operator.reconcile.forms.experience import STRICTEST, Beginning
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,7 +12,7 @@ from strake_api.status import IsolationStatus, QueueStatus
 from strake_api.values.duration import parse_duration
 from strake_operator import status as moves
 from strake_operator.names import job_name
-from strake_operator.reconcile.admit import Waiting
+from strake_operator.reconcile.admission.admit import Waiting
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.limits import is_lost, seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from strake_operator.handlers.queue import Key
 from strake_operator.handlers.slots import WAKE_SECONDS, Slots
-from strake_operator.reconcile.admit import Limits, Waiting
+from strake_operator.reconcile.admission.admit import Limits, Waiting
 from tests.unit.strake_operator.builders import NOW
 
 

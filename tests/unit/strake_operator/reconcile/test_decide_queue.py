@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from strake_api.status import Phase
-from strake_operator.reconcile.admit import Place
+from strake_operator.reconcile.admission.admit import Place
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun
-from strake_operator.reconcile.refusal import refused
+from strake_operator.reconcile.ends.refusal import refused
 from strake_operator.reconcile.runs import begin
 from strake_operator.reconcile.starting import may_start, waiting
 from tests.fixtures.narrow import present

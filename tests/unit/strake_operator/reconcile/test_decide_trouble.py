@@ -8,8 +8,8 @@ import pytest
 
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import DropPod, StopRun
+from strake_operator.reconcile.ends.refusal import refused, unavailable
 from strake_operator.reconcile.observed import Observation, Running
-from strake_operator.reconcile.refusal import refused, unavailable
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     NOW,

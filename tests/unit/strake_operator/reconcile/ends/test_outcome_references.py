@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strake_api.result import BuildFailed, BuildSucceeded
-from strake_operator.reconcile.outcome import outcome
+from strake_operator.reconcile.ends.outcome import outcome
 from tests.unit.strake_operator.builders import SPEC, ended, pod, run
 
 FIELDS = ["r.example/a:{branch}-{timestamp}", "r.example/b"]

@@ -13,11 +13,11 @@ from strake_operator import status as moves
 from strake_operator.handlers.experience import Experience
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name, may_be_a_run
-from strake_operator.reconcile.bases import BaseLesson, base_volumes
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun, StopRun
+from strake_operator.reconcile.ends.refusal import refused
+from strake_operator.reconcile.forms.bases import BaseLesson, base_volumes
 from strake_operator.reconcile.observed import Running, Waiting
-from strake_operator.reconcile.refusal import refused
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, SUCCESS, pod, problem, run, seen
 

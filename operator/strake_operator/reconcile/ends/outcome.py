@@ -16,7 +16,7 @@ from strake_api.reasons import FailureReason
 from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucceeded, parse_result
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
-from strake_operator.reconcile.blocker import blocker, cannot_start
+from strake_operator.reconcile.ends.blocker import blocker, cannot_start
 from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from strake_operator.reconcile.admit import NO_LIMITS, Limits, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import NO_LIMITS, Limits, Waiting, admit, queue_of
 from tests.unit.strake_operator.builders import NOW
 
 

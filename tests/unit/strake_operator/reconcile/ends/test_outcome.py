@@ -8,8 +8,8 @@ import pytest
 
 from strake_api.reasons import RETRYABLE, FailureReason
 from strake_api.result import BuildFailed
-from strake_operator.reconcile import outcome as module
-from strake_operator.reconcile.blocker import Blocker, blocker
+from strake_operator.reconcile.ends import outcome as module
+from strake_operator.reconcile.ends.blocker import Blocker, blocker
 from strake_operator.reconcile.observed import Running, Waiting
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import DIGEST, FAILURE, SPEC, SUCCESS, ended, pod, problem, run

@@ -9,8 +9,7 @@ import pytest
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
 from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.default_cache import CacheTemplate
-from strake_operator.reconcile.decide import decide
-from strake_operator.reconcile.policy import (
+from strake_operator.reconcile.admission.policy import (
     Policy,
     denial,
     effective,
@@ -18,6 +17,7 @@ from strake_operator.reconcile.policy import (
     secrets_of,
     selects,
 )
+from strake_operator.reconcile.decide import decide
 from strake_operator.settings import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen

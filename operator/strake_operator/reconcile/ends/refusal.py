@@ -9,12 +9,12 @@ from strake_api.result import BuildFailed
 from strake_api.status import QueueStatus
 from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
-from strake_operator.reconcile.bases import BaseLesson
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
-from strake_operator.reconcile.experience import Lesson, shown_reason
+from strake_operator.reconcile.forms.bases import BaseLesson
+from strake_operator.reconcile.forms.experience import Lesson, shown_reason
+from strake_operator.reconcile.forms.retreat import lesson_of_refusal, with_advice
 from strake_operator.reconcile.limits import seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec
-from strake_operator.reconcile.retreat import lesson_of_refusal, with_advice
 from strake_operator.reconcile.runs import begin
 from strake_operator.reconcile.starting import seconds_to_wait
 

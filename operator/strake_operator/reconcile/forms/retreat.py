@@ -22,20 +22,20 @@ from strake_operator.isolation import (
     is_about_isolation,
 )
 from strake_operator.names import job_name
-from strake_operator.reconcile.bases import BaseLesson, missing_volume, refused_volume
-from strake_operator.reconcile.blocker import blocker
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
-from strake_operator.reconcile.experience import Lesson, shown_reason
+from strake_operator.reconcile.ends.blocker import blocker
+from strake_operator.reconcile.ends.outcome import never_ran
+from strake_operator.reconcile.forms.bases import BaseLesson, missing_volume, refused_volume
+from strake_operator.reconcile.forms.experience import Lesson, shown_reason
 from strake_operator.reconcile.observed import Running, Terminated
-from strake_operator.reconcile.outcome import never_ran
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from strake_api.status import ImageBuildStatus
-    from strake_operator.reconcile.blocker import Blocker
     from strake_operator.reconcile.decision import Action
+    from strake_operator.reconcile.ends.blocker import Blocker
     from strake_operator.reconcile.observed import Build, BuilderRun, Observation
     from strake_operator.settings import Settings
 

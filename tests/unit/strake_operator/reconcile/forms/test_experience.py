@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from strake_operator.handlers.experience import Experience
 from strake_operator.isolation import PodForm
-from strake_operator.reconcile.experience import (
+from strake_operator.reconcile.forms.experience import (
     LONGEST_REASON,
     REMEMBERED_SECONDS,
     Lesson,

@@ -6,7 +6,7 @@ import json
 
 from strake_api.crd.definition import image_build_definition
 from strake_api.imagebuild import ImageBuildSpec
-from strake_operator.reconcile.policy import secrets_of
+from strake_operator.reconcile.admission.policy import secrets_of
 
 REF = {"key": "k"}
 SPEC = {

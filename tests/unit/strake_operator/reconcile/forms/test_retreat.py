@@ -14,9 +14,9 @@ from strake_operator.isolation import PodForm
 from strake_operator.names import job_name
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun, StopRun
-from strake_operator.reconcile.experience import Beginning, Lesson
+from strake_operator.reconcile.ends.refusal import refused
+from strake_operator.reconcile.forms.experience import Beginning, Lesson
 from strake_operator.reconcile.observed import Running, Waiting
-from strake_operator.reconcile.refusal import refused
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import (
     NOW,

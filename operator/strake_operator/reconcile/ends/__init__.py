@@ -1,0 +1,1 @@
+"""How a run ends, or what keeps it from going on."""

@@ -1,0 +1,1 @@
+"""The forms of pods: how steps are kept apart, and which bases are mounted."""
