@@ -145,7 +145,7 @@ class QueueStatus(TolerantDocument):
     """The wait of a run that has not started."""
 
     position: int | None = None
-    """Its place among all that wait, from 1, as it was when the operator looked last."""
+    """Its position among all that wait, from 1, as it was when the operator looked last."""
     since: Timestamp
     """Since when it waits."""
     reason: str | None = None

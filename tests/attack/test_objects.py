@@ -24,7 +24,8 @@ from strake_operator.isolation import PodForm
 from strake_operator.kube import reading, watched
 from strake_operator.kube.watched import Watched
 from strake_operator.names import job_name
-from strake_operator.reconcile import origin, outcome
+from strake_operator.reconcile import origin
+from strake_operator.reconcile.ends import outcome
 from tests.unit.strake_operator.builders import DIGEST, NOW, SETTINGS, build
 
 EVIL = "sha256:" + "e" * 64

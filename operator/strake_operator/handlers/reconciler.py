@@ -67,7 +67,7 @@ class Reconciler:
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
-        slots: The places of runs; without them there is no limit.
+        slots: The slots of runs; without them there is no limit.
     """
 
     def __init__(  # noqa: PLR0913 - all that surrounds a build
@@ -182,9 +182,9 @@ class Reconciler:
         begins = self._experience.beginning(build.namespace, build.runtime_class, now, allowed)
         refused = self._experience.refused_bases(build.namespace, now)
         bases = base_volumes(build.status, self._settings, refused)
-        place, denied = ADMITTED, None
+        admission, denied = ADMITTED, None
         if may_start(build, runs):
-            place = self._slots.place(waiting(build, now))
+            admission = self._slots.admission(waiting(build, now))
             denied = self._denial(build)
         seen = Observation(
             build,
@@ -193,7 +193,7 @@ class Reconciler:
             beginning=begins,
             bases=bases,
             denial=denied,
-            place=place,
+            admission=admission,
             strays=strays,
         )
         if self._watched is None or isinstance(build.spec, InvalidSpec):
@@ -316,7 +316,7 @@ class Reconciler:
 
 
 def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
-    """Return a Job as the watches are about to tell of it: it has its place from now on."""
+    """Return a Job as the watches are about to tell of it: it has its slot from now on."""
     return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
 
 

@@ -1,4 +1,4 @@
-"""The places of runs: who has one, who waits for one, and who is woken when one gets free.
+"""The slots of runs: who has one, who waits for one, and who is woken when one gets free.
 
 What runs is known from Jobs, so a restarted operator counts the same; who waits registers with each
 reconcile. A start is reserved in the moment it is decided, since the Job is there only some requests later.
@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from strake_operator.handlers.queue import Key
-from strake_operator.reconcile.admission.admit import ADMITTED, Limits, Place, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import ADMITTED, Admission, Limits, Waiting, admit, queue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -25,7 +25,7 @@ POSITIONS_SECONDS = 1.0
 
 
 class Slots:
-    """The places of runs.
+    """The slots of runs.
 
     Args:
         limits: Returns how many runs may go on.
@@ -49,8 +49,8 @@ class Slots:
         self._positions: dict[Key, int] = {}
         self._looked = float("-inf")
 
-    def place(self, one: Waiting) -> Place:
-        """Return whether a run may start now; its place in the queue where it may not."""
+    def admission(self, one: Waiting) -> Admission:
+        """Return whether a run may start now; its position in the queue where it may not."""
         limits, key = self._limits(), Key(one.namespace, one.name)
         going = self._going()
         if key in going:
@@ -69,7 +69,7 @@ class Slots:
         return self._queued(key, "ClusterLimit", words)
 
     def take(self, key: Key) -> None:
-        """Reserve a place for a run that is about to get its Job."""
+        """Reserve a slot for a run that is about to get its Job."""
         self._waiting.pop(key, None)
         self._reserved.add(key)
         self._served[key.namespace] = max(self._served.values(), default=0) + 1
@@ -108,7 +108,7 @@ class Slots:
     def _with(self, key: Key, one: Waiting) -> list[Waiting]:
         return [one, *(each for other, each in self._waiting.items() if other != key)]
 
-    def _queued(self, key: Key, limit: str, words: str) -> Place:
+    def _queued(self, key: Key, limit: str, words: str) -> Admission:
         now = asyncio.get_running_loop().time()
         if now - self._looked >= POSITIONS_SECONDS:
             counts = Counter(each.namespace for each in self._going())
@@ -116,4 +116,4 @@ class Slots:
             self._positions = {Key(one.namespace, one.name): at for at, one in ordered}
             self._looked = now
         last = len(self._waiting) + (key not in self._waiting)
-        return Place(admitted=False, position=self._positions.get(key, last), limit=limit, words=words)
+        return Admission(admitted=False, position=self._positions.get(key, last), limit=limit, words=words)

@@ -2,7 +2,7 @@
 
 Event handlers keep no state on the objects (no annotations, no finalizers): a deleted ImageBuild goes
 at once, whether the operator runs or not. They are coroutines, though they wait for nothing: kopf runs plain
-functions in threads, and queue and places belong to the event loop.
+functions in threads, and queue and slots belong to the event loop.
 """
 
 from __future__ import annotations

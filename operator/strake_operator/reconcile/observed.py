@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
-from strake_operator.reconcile.admission.admit import ADMITTED, Place
+from strake_operator.reconcile.admission.admit import ADMITTED, Admission
 from strake_operator.reconcile.forms.experience import STRICTEST, Beginning
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Observation:
     """The base images that a run's pod mounts as it begins."""
     denial: str | None = None
     """What a BuildPolicy forbids of the build."""
-    place: Place = ADMITTED
+    admission: Admission = ADMITTED
     """Whether a run may start now, as far as others go on or wait."""
     strays: tuple[BuilderRun, ...] = ()
     """Jobs with name and owner of a run of this number that the operator is not known to have made."""

@@ -66,7 +66,7 @@ def seconds_to_wait(spec: ImageBuildSpec, status: ImageBuildStatus, now: datetim
 
 
 def may_start(build: Build, runs: Sequence[BuilderRun]) -> bool:
-    """Return whether a reconcile may start something: else nobody needs to know the build's place."""
+    """Return whether a reconcile may start something: else nobody needs to know whether it is admitted."""
     if trigger_of(build) is not None:
         return True
     return not moves.is_over(build.status) and (not runs or build.status.job is None)
@@ -81,13 +81,13 @@ def waiting(build: Build, now: datetime) -> Waiting:
 
 
 def _queued(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decision:
-    place, spec = seen.place, seen.build.spec
+    admission, spec = seen.admission, seen.build.spec
     since = status.queue.since if status.queue else moves.timestamp(now)
-    waits = QueueStatus(position=place.position, since=since, reason=place.limit)
-    status = moves.queued(status, waits, ProgressReason.QUEUED, f"waits for its turn: {place.words}", now)
+    waits = QueueStatus(position=admission.position, since=since, reason=admission.limit)
+    status = moves.queued(status, waits, ProgressReason.QUEUED, f"waits for its turn: {admission.words}", now)
     left = seconds_to_wait(spec, status, now) if isinstance(spec, ImageBuildSpec) else None
     # The end of a run wakes the next; what is looked at besides is the position, the less often the farther.
-    look = max(AGAIN_SECONDS, POSITION_SECONDS * (place.position or 1))
+    look = max(AGAIN_SECONDS, POSITION_SECONDS * (admission.position or 1))
     return Decision(status, (), soonest(look, left))
 
 
@@ -107,7 +107,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
     late = queue_timeout(build.spec, status, now) if isinstance(build.spec, ImageBuildSpec) else None
     if late is not None:
         return late
-    if not seen.place.admitted:
+    if not seen.admission.admitted:
         return _queued(seen, status, now)
     form, why = seen.beginning.form, seen.beginning.why
     number = number_of(status)

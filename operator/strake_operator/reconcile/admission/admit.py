@@ -59,8 +59,8 @@ NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Whether a run may start, and its place in the queue where it may not."""
+class Admission:
+    """Whether a run may start, and its position in the queue where it may not."""
 
     admitted: bool = True
     position: int | None = None
@@ -71,7 +71,7 @@ class Place:
     """The same for people."""
 
 
-ADMITTED = Place()
+ADMITTED = Admission()
 
 
 NOBODY: Final[Mapping[str, int]] = {}

@@ -23,7 +23,7 @@ class Scene:
     def comes(self, name, namespace="team", seconds=0):
         """Ask for a place, as a reconcile does; return whether the run starts."""
         one = Waiting(namespace, name, NOW + timedelta(seconds=seconds))
-        place = self.slots.place(one)
+        place = self.slots.admission(one)
         if place.admitted:
             self.slots.take(Key(namespace, name))
         else:
@@ -111,7 +111,7 @@ def test_positions_are_those_of_the_starts():
         scene.comes("second")
         scene.comes("b", "other", seconds=50)
         positions = [
-            scene.slots.place(Waiting(*name, NOW)).position for name in (("other", "b"), ("x", "new"))
+            scene.slots.admission(Waiting(*name, NOW)).position for name in (("other", "b"), ("x", "new"))
         ]
         assert positions == [2, 3], "as it was a moment ago; a new one is the last"
 

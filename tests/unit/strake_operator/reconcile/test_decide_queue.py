@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from strake_api.status import Phase
-from strake_operator.reconcile.admission.admit import Place
+from strake_operator.reconcile.admission.admit import Admission
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun
 from strake_operator.reconcile.ends.refusal import refused
@@ -18,13 +18,13 @@ from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, build, pod, reason, run, seen, truths
 from tests.unit.strake_operator.reconcile.decisions import FAILED, UNDER_WAY, decided, started, succeeded
 
-FULL = Place(admitted=False, position=7, limit="ClusterLimit", words="2 of 2 runs of the cluster go on")
+FULL = Admission(admitted=False, position=7, limit="ClusterLimit", words="2 of 2 runs of the cluster go on")
 PATIENT = SPEC.model_copy(update={"queue_timeout": "10m"})
 QUOTA = 'creating Job: jobs.batch "x" is forbidden: exceeded quota: q'
 
 
-def queued(*runs, status=None, now=NOW, place=FULL, **changes):
-    return decide(replace(seen(*runs, status=status, **changes), place=place), SETTINGS, now)
+def queued(*runs, status=None, now=NOW, admission=FULL, **changes):
+    return decide(replace(seen(*runs, status=status, **changes), admission=admission), SETTINGS, now)
 
 
 def after(**moments):
@@ -47,7 +47,7 @@ def test_a_run_without_a_place_waits_and_says_why():
 
 def test_its_time_to_run_begins_with_its_start():
     before = queued().status
-    begun = queued(status=before, now=after(hours=2), place=Place())
+    begun = queued(status=before, now=after(hours=2), admission=Admission())
     assert isinstance(begun.actions[0], StartRun)
     assert begun.status.queue is None
     assert begun.status.start_time == "2026-11-22T14:00:00Z"
@@ -55,7 +55,7 @@ def test_its_time_to_run_begins_with_its_start():
 
 @pytest.mark.parametrize(("position", "seconds"), [(1, 15), (7, 15), (100, 200)])
 def test_who_waits_far_behind_is_looked_at_less_often(position, seconds):
-    assert queued(place=replace(FULL, position=position)).requeue_after == seconds
+    assert queued(admission=replace(FULL, position=position)).requeue_after == seconds
 
 
 def test_a_wait_that_is_too_long_ends_the_run():
@@ -73,7 +73,7 @@ def test_a_wait_that_is_too_long_ends_the_run():
 
 
 def test_the_time_of_a_run_is_no_time_of_the_queue():
-    begun = queued(spec=PATIENT, place=Place()).status
+    begun = queued(spec=PATIENT, admission=Admission()).status
     assert truths(queued(run(), spec=PATIENT, status=begun, now=after(minutes=11)).status) == UNDER_WAY
 
 
@@ -91,15 +91,17 @@ def test_a_cancelled_run_waits_no_more():
     assert (reason(decision.status), decision.status.queue) == ("Cancelled", None)
 
 
-def test_an_attempt_that_starts_again_waits_for_a_place_before_later_runs():
+def test_an_attempt_that_starts_again_waits_for_a_slot_before_later_runs():
     evicted = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
     decision = queued(status=evicted, now=after(seconds=10))
     assert (decision.actions, decision.status.phase) == ((), Phase.QUEUED)
     assert waiting(build(decision.status), after(hours=1)).since == NOW
-    assert isinstance(queued(status=decision.status, now=after(hours=1), place=Place()).actions[0], StartRun)
+    assert isinstance(
+        queued(status=decision.status, now=after(hours=1), admission=Admission()).actions[0], StartRun
+    )
 
 
-def test_a_run_that_goes_on_needs_no_place():
+def test_a_run_that_goes_on_needs_no_slot():
     assert queued(run(), status=started()).status.phase is Phase.BUILDING
     for known, runs, expected in (
         (started(), (run(),), False),
@@ -113,7 +115,7 @@ def test_a_run_that_goes_on_needs_no_place():
 
 @pytest.mark.parametrize("spec", [SPEC, PATIENT])
 def test_a_quota_without_room_is_tried_again(spec):
-    observation = replace(seen(spec=spec), place=Place())
+    observation = replace(seen(spec=spec), admission=Admission())
     decision = refused(observation, (), QUOTA, SETTINGS, NOW, forbidden=True)
     assert (reason(decision.status), decision.requeue_after) == ("QuotaExceeded", 30)
     assert "exceeded quota: q" in present(decision.status.progress)
@@ -121,9 +123,9 @@ def test_a_quota_without_room_is_tried_again(spec):
 
 
 def test_a_quota_without_room_is_waited_for_as_long_as_for_a_turn():
-    observation = replace(seen(spec=PATIENT), place=Place())
+    observation = replace(seen(spec=PATIENT), admission=Admission())
     status = refused(observation, (), QUOTA, SETTINGS, NOW, forbidden=True).status
-    late = queued(spec=PATIENT, status=status, now=after(minutes=10), place=Place())
+    late = queued(spec=PATIENT, status=status, now=after(minutes=10), admission=Admission())
     assert present(late.status.failure).reason == "QueueTimeout"
     assert "exceeded quota: q" in present(late.status.failure).message
 
