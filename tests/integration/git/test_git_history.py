@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
 
 from strake_builder.context.git import GitCommit, check_out
+from strake_oci.spec.reference import Reference
+from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.content.git_repository import Repository, repository
+from tests.fixtures.servers.registry import running_registry
 
 __all__ = ["repository"]
 
@@ -66,3 +70,27 @@ def test_submodules_are_there_if_they_are_wanted(history, tmp_path, submodules, 
     assert (tree / "library/code").exists() is submodules
     if submodules:
         assert git(tree / "library", "rev-list", "--count", "HEAD") == ("1" if depth else "2")
+
+
+def test_the_commit_is_in_the_tag(history, tmp_path):
+    head = history.commit(Dockerfile="FROM scratch\nCOPY Dockerfile /\n")
+    with running_registry() as registry:
+        request = {
+            "source": {"git": {"url": history.url, "ref": "main"}},
+            "output": {
+                "destinations": [
+                    f"{registry.host}/app:main-{{shortRevision}}",
+                    f"{registry.host}/all:{{revision}}",
+                ]
+            },
+            "registries": {"hosts": {registry.host: {"insecure": True}}},
+            "workDirectory": str(tmp_path / "work"),
+        }
+        (tmp_path / "request.json").write_text(json.dumps(request))
+        words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
+        done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        result = json.loads((tmp_path / "result.json").read_text())
+        assert result["references"] == [f"{registry.host}/app:main-{head[:7]}", f"{registry.host}/all:{head}"]
+        with registry.client() as client:
+            assert client.resolve(Reference.parse(result["references"][0])).digest

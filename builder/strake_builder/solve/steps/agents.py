@@ -17,6 +17,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from strake_builder.errors import InvalidRequestError, StepError, UnsupportedError
@@ -89,7 +90,7 @@ class SSHAgents:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-        self._workspace.until_closed(lambda: _end(process))
+        self._workspace.until_closed(partial(_ended, process))
         path = os.path.join(directory, socket_name)
         _await_agent(process, path)
         for key in keys:
@@ -107,9 +108,7 @@ def _await_agent(process: subprocess.Popen[bytes], path: str) -> None:
         with contextlib.suppress(OSError), connected(path):
             return
         if process.poll() is not None or time.monotonic() > deadline:
-            _end(process)
-            words = process.stderr.read(_SHOWN).decode(errors="replace").strip() if process.stderr else ""
-            raise StepError(f"ssh-agent does not start: {words or 'it is silent'}")
+            raise StepError(f"ssh-agent does not start: {_end(process) or 'it is silent'}")
         time.sleep(_BETWEEN)  # nothing tells when it listens
 
 
@@ -135,10 +134,18 @@ def _add_key(name: str, key: bytes, directory: str, socket_name: str) -> None:
         )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _ended(process: subprocess.Popen[bytes]) -> None:
+    _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> str:
+    """End an agent, once; return the beginning of what it wrote."""
+    if process.returncode is not None and (process.stderr is None or process.stderr.closed):
+        return ""
     process.terminate()
     try:
-        process.wait(timeout=_PATIENCE)
+        _, words = process.communicate(timeout=_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        _, words = process.communicate()
+    return words.decode(errors="replace").strip()[:_SHOWN]
