@@ -100,6 +100,7 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
     if policy.max_timeout and parse_duration(spec.timeout) > parse_duration(policy.max_timeout):
         yield f"spec.timeout: {spec.timeout} is more than {policy.max_timeout}, so set it to that or less"
     yield from _resources(spec, policy)
+    yield from _workspace(spec, policy)
 
 
 def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
@@ -165,6 +166,17 @@ def _resources(spec: ImageBuildSpec, policy: BuildPolicySpec) -> Iterator[str]:
             most = getattr(policy.max_resources, _MEASURED.get(name, ""), None)
             if most is not None and parse_quantity(amount) > parse_quantity(most):
                 yield f"spec.resources.{kind}.{name}: {amount} is more than {most}"
+
+
+def _workspace(spec: ImageBuildSpec, policy: BuildPolicySpec) -> Iterator[str]:
+    """A workspace on a volume of its own, which no limit of the pod bounds, is disk, too."""
+    asked = spec.pod.workspace if spec.pod else None
+    if asked is None or asked.size_limit is None or policy.max_resources is None:
+        return
+    ceilings = policy.max_resources
+    most = ceilings.memory if asked.medium == "Memory" else ceilings.ephemeral_storage
+    if most is not None and parse_quantity(asked.size_limit) > parse_quantity(most):
+        yield f"spec.pod.workspace.sizeLimit: {asked.size_limit} is more than {most}"
 
 
 def _listed(patterns: Sequence[str]) -> str:

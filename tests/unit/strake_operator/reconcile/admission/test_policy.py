@@ -92,6 +92,21 @@ def inline(name):
             {"resources": {"requests": {"ephemeral-storage": "9Gi"}}},
             "spec.resources.requests.ephemeral-storage: 9Gi",
         ),
+        (
+            {"maxResources": {"ephemeralStorage": "8Gi", "memory": "1Gi"}},
+            {"pod": {"workspace": {"storageClassName": "fast", "sizeLimit": "9Gi"}}},
+            "spec.pod.workspace.sizeLimit: 9Gi is more than 8Gi",
+        ),
+        (
+            {"maxResources": {"ephemeralStorage": "8Gi", "memory": "1Gi"}},
+            {"pod": {"workspace": {"medium": "Memory", "sizeLimit": "2Gi"}}},
+            "spec.pod.workspace.sizeLimit: 2Gi is more than 1Gi",
+        ),
+        (
+            {"maxResources": {"ephemeralStorage": "8Gi"}},
+            {"pod": {"workspace": {"sizeLimit": "8Gi"}}},
+            None,
+        ),
     ],
 )  # fmt: skip
 def test_what_is_forbidden(fields, changes, words):
