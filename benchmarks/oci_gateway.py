@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.oci_paced import paced
 
-from strake_builder.cli.registry_access import through_gateway
+from strake_builder.cli.registries.registry_access import through_gateway
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
-from strake_api.destinations import branch_value, filled
 from strake_api.request import (
     BuildArg,
     BuildRequest,
@@ -20,6 +19,7 @@ from strake_api.request import (
     Registries,
     Source,
 )
+from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 
 if TYPE_CHECKING:

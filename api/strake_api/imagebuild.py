@@ -13,7 +13,6 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.cache import BuildCache
-from strake_api.destinations import OF_GIT, fields_of
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked
@@ -21,10 +20,11 @@ from strake_api.spec.arguments import Arguments
 from strake_api.spec.named import LocalReference
 from strake_api.spec.output import ImageOutput
 from strake_api.spec.paths import inside
-from strake_api.spec.pod import BuilderPod
+from strake_api.spec.pod.pod import BuilderPod
 from strake_api.spec.resources import Resources
 from strake_api.spec.run_secrets import RunKeys, RunSecrets
 from strake_api.spec.source import INLINE_LIMIT, Source
+from strake_api.values.destinations import OF_GIT, fields_of
 from strake_api.values.duration import DurationText, parse_duration
 from strake_api.values.object_name import Name
 from strake_api.values.platform import PlatformText

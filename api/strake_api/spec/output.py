@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from strake_api.destinations import FIELD
 from strake_api.models.form import ImageForm
 from strake_api.models.rule import Rule, checked
+from strake_api.values.destinations import FIELD
 
 NO_DIGEST: Rule[str] = Rule(
     "!self.contains('@')",

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from strake_api.destinations import sample, tag_of, tag_pattern
+from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_builder.gateway.errors import ForbiddenError, MalformedError
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference, Repository

@@ -21,10 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from strake_api.destinations import run_values
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
+from strake_api.values.destinations import run_values
 from strake_builder import interrupt
 from strake_builder.context.fetch import FetchedContext, fetch_context
 from strake_builder.context.filtered import ContextFiles

@@ -20,13 +20,13 @@ from strake_operator.manifests.gateway import (
     socket_mount,
 )
 from strake_operator.manifests.given import given_volumes
-from strake_operator.manifests.identity import identity_labels, pod_identity
-from strake_operator.manifests.isolation import container_isolation, pod_isolation
-from strake_operator.manifests.placement import name_resolution, placement
+from strake_operator.manifests.pod.identity import identity_labels, pod_identity
+from strake_operator.manifests.pod.isolation import container_isolation, pod_isolation
+from strake_operator.manifests.pod.placement import name_resolution, placement
+from strake_operator.manifests.pod.resources import container_resources, empty_directory
+from strake_operator.manifests.pod.workspace import workspace_volume
 from strake_operator.manifests.request import request_digest, request_of_run
-from strake_operator.manifests.resources import container_resources, empty_directory
 from strake_operator.manifests.source import source_containers, source_volumes
-from strake_operator.manifests.workspace import workspace_volume
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
 from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 

@@ -13,8 +13,8 @@ from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
+from strake_operator.manifests.pod.workspace import unused_workspace
 from strake_operator.manifests.source import fetched_directory
-from strake_operator.manifests.workspace import unused_workspace
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec

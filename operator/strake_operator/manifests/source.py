@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import proxy_environment
-from strake_operator.manifests.resources import container_resources, empty_directory
+from strake_operator.manifests.pod.resources import container_resources, empty_directory
 from strake_operator.names import SOURCE_CONTAINER
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import copy
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.spec.pod import BuilderPod
+from strake_api.spec.pod.pod import BuilderPod
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity

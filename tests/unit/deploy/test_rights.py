@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from strake_operator.manifests.isolation import BASELINE_CAPABILITIES
+from strake_operator.manifests.pod.isolation import BASELINE_CAPABILITIES
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 DOCUMENTS = [

@@ -96,7 +96,7 @@ def run_copy(arguments: argparse.Namespace) -> int:
 
 def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
     """Copy; return the digest, and where to print it."""
-    from strake_builder.cli.registry_credentials import user_credentials
+    from strake_builder.cli.registries.registry_credentials import user_credentials
     from strake_oci.copying import copy_image
     from strake_oci.registry.client import RegistryClient
 

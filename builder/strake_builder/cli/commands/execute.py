@@ -45,8 +45,8 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.given_files import read_run_inputs, with_argument_values
-    from strake_builder.cli.registry_access import await_gateway, requested_access, through_gateway
-    from strake_builder.cli.registry_credentials import GATEWAY, mounted_credentials
+    from strake_builder.cli.registries.registry_access import await_gateway, requested_access, through_gateway
+    from strake_builder.cli.registries.registry_credentials import GATEWAY, mounted_credentials
     from strake_builder.cli.request_file import read_request
     from strake_builder.context.git_credentials import mounted_git_credentials
     from strake_builder.solve.images.volumes import read_volumes
@@ -84,8 +84,8 @@ def _pull_credentials(request: BuildRequest, push: Credentials) -> Credentials:
     A Dockerfile names what is pulled. With the push Secret for everything it could copy each image that the
     account may read into its own.
     """
-    from strake_api.destinations import sample
-    from strake_builder.cli.registry_credentials import mounted_credentials
+    from strake_api.values.destinations import sample
+    from strake_builder.cli.registries.registry_credentials import mounted_credentials
     from strake_oci.credentials.sources import ConfinedCredentials, Credentials
     from strake_oci.spec.reference import Reference
 

@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def fetch(arguments: argparse.Namespace) -> int:
     """Fetch what the request's git source names; return the exit status."""
     from strake_builder.cli.building import report_unstarted
-    from strake_builder.cli.registry_access import requested_networks
+    from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.context.fetch import prefetch_git

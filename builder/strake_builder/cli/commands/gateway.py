@@ -34,7 +34,7 @@ def gateway(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from strake_builder.cli.registry_access import requested_access
+    from strake_builder.cli.registries.registry_access import requested_access
     from strake_builder.cli.request_file import read_request
     from strake_builder.gateway.forward import Forwarder
     from strake_builder.gateway.policy import Policy
@@ -69,7 +69,7 @@ def _readable(path: str | None) -> CredentialSource:
 
     A gateway that ends would be started again and again, and the builder would not know why.
     """
-    from strake_builder.cli.registry_credentials import UnreadableCredentials, mounted_credentials
+    from strake_builder.cli.registries.registry_credentials import UnreadableCredentials, mounted_credentials
 
     try:
         return mounted_credentials(path)

@@ -12,7 +12,7 @@ from strake_builder.cli.flags.switches import add_switch
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_builder.cli.registry_access import RegistrySettingsBuilder
+    from strake_builder.cli.registries.registry_access import RegistrySettingsBuilder
     from strake_oci.registry.settings import ClientSettings
 
 
@@ -66,7 +66,7 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     Raises:
         InvalidRequestError: a flag is malformed, or names a file that is not there.
     """
-    from strake_builder.cli.registry_access import RegistrySettingsBuilder
+    from strake_builder.cli.registries.registry_access import RegistrySettingsBuilder
 
     builder = RegistrySettingsBuilder()
     for text in (*arguments.insecure_registry, *insecure):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from strake_api.destinations import fields_of, filled, sample
 from strake_api.request import BuildRequest
+from strake_api.values.destinations import fields_of, filled, sample
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs
 from strake_oci.errors import InvalidValueError

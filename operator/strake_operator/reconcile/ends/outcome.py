@@ -11,9 +11,9 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from strake_api.destinations import sample, tag_of, tag_pattern
 from strake_api.reasons import FailureReason
 from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucceeded, parse_result
+from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
 from strake_operator.reconcile.ends.blocker import blocker, cannot_start

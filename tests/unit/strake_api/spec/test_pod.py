@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from strake_api.spec.pod import BuilderPod
+from strake_api.spec.pod.pod import BuilderPod
 
 NODES = "requiredDuringSchedulingIgnoredDuringExecution"
 

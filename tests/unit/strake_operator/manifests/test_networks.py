@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from strake_builder.cli.registry_access import requested_access
+from strake_builder.cli.registries.registry_access import requested_access
 from strake_operator.manifests.request import request_for
 from strake_operator.networks import ALWAYS_DENIED
 from strake_operator.registries.document import PlatformRegistries

@@ -12,7 +12,7 @@ from strake_operator.reconcile.ends import outcome as module
 from strake_operator.reconcile.ends.blocker import Blocker, blocker
 from strake_operator.reconcile.observed import Running, Waiting
 from tests.fixtures.narrow import instance, present
-from tests.unit.strake_operator.builders import DIGEST, FAILURE, SPEC, SUCCESS, ended, pod, problem, run
+from tests.unit.strake_operator.builders import FAILURE, SPEC, SUCCESS, ended, pod, problem, run
 
 CANCELLED = BuildFailed(reason=FailureReason.CANCELLED, message="stopped by a signal").to_json()
 
@@ -296,32 +296,6 @@ def test_a_node_without_disk_is_an_eviction():
 def test_a_pod_that_no_node_took_says_so():
     late = run(pod=pod(None, unschedulable="0/3 nodes"), failure="DeadlineExceeded", finished=True)
     assert "0/3 nodes" in outcome(late).message
-
-
-IMAGES = (f"r.example:5000/app@{DIGEST}", f"r.example/copy@{DIGEST}")
-
-
-def test_images_at_the_destinations_are_believed():
-    for images in ((), IMAGES[:1], IMAGES):
-        words = SUCCESS.model_copy(update={"images": images}).to_json()
-        assert outcome(run(pod=pod(ended(words, exit_code=0)))).images == images
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        f"r.example:5000/other@{DIGEST}",
-        f"evil.example/app@{DIGEST}",
-        f"r.example:5000/app@sha256:{'e' * 64}",
-        "r.example:5000/app:1",
-        "",
-    ],
-)
-def test_an_image_elsewhere_is_an_invalid_result(image):
-    words = SUCCESS.model_copy(update={"images": (*IMAGES, image)}).to_json()
-    result = outcome(run(pod=pod(ended(words, exit_code=0))))
-    assert result.reason is FailureReason.INTERNAL_ERROR
-    assert "destinations" in result.message
 
 
 DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_operator.reconcile.ends.outcome import outcome
-from tests.unit.strake_operator.builders import SPEC, ended, pod, run
+from tests.fixtures.narrow import instance
+from tests.unit.strake_operator.builders import DIGEST, SPEC, SUCCESS, ended, pod, run
 
 FIELDS = ["r.example/a:{branch}-{timestamp}", "r.example/b"]
 
@@ -32,3 +34,31 @@ def test_a_result_names_tags_that_the_destinations_can_become(references, good):
     assert isinstance(found, BuildSucceeded if good else BuildFailed)
     if isinstance(found, BuildFailed):
         assert "no such repository or tag" in found.message
+
+
+IMAGES = (f"r.example:5000/app@{DIGEST}", f"r.example/copy@{DIGEST}")
+
+
+def test_images_at_the_destinations_are_believed():
+    for images in ((), IMAGES[:1], IMAGES):
+        words = SUCCESS.model_copy(update={"images": images}).to_json()
+        assert (
+            instance(outcome(run(pod=pod(ended(words, exit_code=0))), SPEC), BuildSucceeded).images == images
+        )
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        f"r.example:5000/other@{DIGEST}",
+        f"evil.example/app@{DIGEST}",
+        f"r.example:5000/app@sha256:{'e' * 64}",
+        "r.example:5000/app:1",
+        "",
+    ],
+)
+def test_an_image_elsewhere_is_an_invalid_result(image):
+    words = SUCCESS.model_copy(update={"images": (*IMAGES, image)}).to_json()
+    result = instance(outcome(run(pod=pod(ended(words, exit_code=0))), SPEC), BuildFailed)
+    assert result.reason is FailureReason.INTERNAL_ERROR
+    assert "destinations" in result.message

@@ -9,7 +9,7 @@ import pytest
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, Isolation
-from strake_api.spec.pod import BuilderPod
+from strake_api.spec.pod.pod import BuilderPod
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name
 from strake_operator.reconcile.decide import decide

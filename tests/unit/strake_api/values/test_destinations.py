@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strake_api.destinations import (
+from strake_api.values.destinations import (
     branch_value,
     fields_of,
     filled,

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from strake_api.models.rule import Rule, checked
-from strake_api.spec.placement import label_keys
+from strake_api.spec.pod.placement import label_keys
 from strake_api.values.labels import LabelValue
 
 _DOMAINS = (

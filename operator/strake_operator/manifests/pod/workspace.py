@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_operator.manifests.resources import empty_directory
+from strake_operator.manifests.pod.resources import empty_directory
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_api.spec.workspace import Workspace
+    from strake_api.spec.pod.workspace import Workspace
     from strake_operator.isolation import PodForm
     from strake_operator.manifests.objects import Manifest
 

@@ -9,11 +9,11 @@ from pydantic import Field
 from strake_api.models.document import Document
 from strake_api.models.host_alias import HostAlias
 from strake_api.models.rule import Rule, checked
-from strake_api.spec.dns import DNSConfig
 from strake_api.spec.named import LocalReference
-from strake_api.spec.placement import Affinity, Labels, Toleration, TopologySpreadConstraint, label_keys
-from strake_api.spec.pod_metadata import PodAnnotations, PodLabels
-from strake_api.spec.workspace import Workspace
+from strake_api.spec.pod.dns import DNSConfig
+from strake_api.spec.pod.placement import Affinity, Labels, Toleration, TopologySpreadConstraint, label_keys
+from strake_api.spec.pod.pod_metadata import PodAnnotations, PodLabels
+from strake_api.spec.pod.workspace import Workspace
 from strake_api.values.object_name import Name
 
 LINUX_NODES: Rule[dict[str, str]] = Rule(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_api.spec.pod import BuilderPod
+from strake_api.spec.pod.pod import BuilderPod
 from strake_builder.cli.commands import execute
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
@@ -18,7 +18,7 @@ from strake_operator.manifests.request import request_for
 from strake_operator.names import FORM_ANNOTATION, FORM_LABEL
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 # Pod Security Standards, Baseline, "Capabilities".
 ALLOWED = {
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",

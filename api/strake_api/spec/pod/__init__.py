@@ -1,0 +1,1 @@
+"""What a spec says about the pod that builds."""

@@ -1,0 +1,1 @@
+"""Parts of the builder's pod that each have one subject."""
