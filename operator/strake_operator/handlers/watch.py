@@ -32,14 +32,8 @@ _DELETED = "DELETED"
 _TERMINAL = {Phase.SUCCEEDED, Phase.FAILED}
 
 
-def register(
-    registry: kopf.OperatorRegistry,
-    settings: kopf.OperatorSettings,
-    queue: Queue,
-    watched: Watched,
-    slots: Slots,
-) -> None:
-    """Have kopf watch ImageBuilds, the Jobs and pods that the operator made, and warnings about them."""
+def _configure(settings: kopf.OperatorSettings) -> None:
+    """Have kopf watch what the operator needs, and write nothing."""
     settings.posting.enabled = False
     settings.scanning.disabled = True
     # Filtered by the API server: the operator never sees another pod of the cluster.
@@ -53,6 +47,17 @@ def register(
     settings.watching.chunk_size = CHUNK
     settings.queueing.worker_limit = WORKERS
     settings.queueing.idle_timeout = 0.05
+
+
+def register(
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    queue: Queue,
+    watched: Watched,
+    slots: Slots,
+) -> None:
+    """Have kopf watch ImageBuilds, the Jobs and pods that the operator made, and warnings about them."""
+    _configure(settings)
 
     @kopf.on.login(registry=registry)
     def login(**arguments: Any) -> kopf.ConnectionInfo | None:

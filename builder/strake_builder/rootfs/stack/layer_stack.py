@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
+_NOTHING: Final[Mapping[bytes, Found]] = MappingProxyType({})
 _REMEMBERED: Final = 4096
 """Directories. A walk asks for the children of one directory after the other."""
 
@@ -50,11 +52,14 @@ class LayerStack:
         Args:
             path: relative to the root, without links on the way.
         """
-        for layer in self.holding(path.rpartition(b"/")[0]):
+        parent, _, name = path.rpartition(b"/")
+        for layer in self._holding(parent):
             where = os.path.join(layer, path)
             found = lstat_or_none(where)
             if found is not None:
                 return None if is_whiteout(found) else Found(where, found)
+            if (left_out := self._left_out(layer, parent).get(name)) is not None:
+                return left_out
         return None
 
     def members(self, path: bytes, limit: int) -> dict[bytes, Found] | None:
@@ -66,7 +71,7 @@ class LayerStack:
         """
         members: dict[bytes, Found] = {}
         hidden: set[bytes] = set()
-        for layer in self.holding(path):
+        for layer in self._holding(path):
             with os.scandir(os.path.join(layer, path)) as entries:
                 for entry in entries:
                     if entry.name in members or entry.name in hidden:
@@ -78,9 +83,17 @@ class LayerStack:
                         members[entry.name] = Found(entry.path, found)
                     if len(members) + len(hidden) > limit:
                         return None
-        return members
+            for name, left_out in self._left_out(layer, path).items():
+                if name not in hidden:
+                    members.setdefault(name, left_out)
+        return members if len(members) + len(hidden) <= limit else None
 
-    def holding(self, path: bytes) -> tuple[bytes, ...]:
+    def _left_out(self, layer: bytes, directory: bytes) -> Mapping[bytes, Found]:
+        """Return what a layer has in a directory that is not on disk, by name: nothing, but for outlines."""
+        del layer, directory
+        return _NOTHING
+
+    def _holding(self, path: bytes) -> tuple[bytes, ...]:
         """Return the layers whose directory at a path is part of the stack's, topmost first."""
         if len(self._known) > _REMEMBERED:
             self._known.clear()
