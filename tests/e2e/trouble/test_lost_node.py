@@ -79,6 +79,7 @@ def test_a_pod_whose_deletion_nobody_confirms_is_given_up(namespace, ghost):
     until(lambda: pods(namespace) == [second], "the lost pod to be gone", lambda: pods(namespace))
     # The status is written when the Job is made, whose pod may be seen before.
     until(lambda: status_of(namespace)["attempts"] == 2, "attempt 2", lambda: status_of(namespace))
+    assert pods(namespace) == [second], "one pod for each attempt"
 
 
 def test_a_changed_spec_does_not_wait_for_the_node(namespace, ghost):
