@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules, checked
+from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.values.duration import DurationText, parse_duration
 
 _REPOSITORY = r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
@@ -62,4 +62,4 @@ class BuildCache(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return NOT_OFF_AND_SOMEWHERE.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, NOT_OFF_AND_SOMEWHERE)

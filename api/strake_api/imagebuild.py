@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
-from strake_api.models.rule import Rule, cel_rules, checked
+from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.arguments import Arguments
 from strake_api.spec.named import LocalReference
 from strake_api.spec.output import ImageOutput
@@ -159,9 +159,7 @@ class ImageBuildSpec(Document):
     def _rules(self) -> Self:
         for rule in (INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
             rule.check(self)
-        for rule in (REVISION_OF_GIT, A_BRANCH):
-            rule.check(self)
-        return self
+        return obeying(self, REVISION_OF_GIT, A_BRANCH)
 
 
 class Metadata(TolerantDocument):

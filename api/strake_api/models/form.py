@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 
 EPOCH_LIMIT = 99_999_999_999
 """Seconds since 1970, in the year 5138. Images give their time in RFC 3339, which ends with the year 9999."""
@@ -81,9 +81,7 @@ class ImageForm(Document):
 
     @model_validator(mode="after")
     def _form_rules(self) -> Self:
-        for rule in (LEVEL_FITS, ZSTD_IS_OCI, ANNOTATIONS_ARE_OCI, NAMED_NOTES):
-            rule.check(self)
-        return self
+        return obeying(self, LEVEL_FITS, ZSTD_IS_OCI, ANNOTATIONS_ARE_OCI, NAMED_NOTES)
 
 
 EPOCH_PATTERN = r"^[0-9]{1,11}$"

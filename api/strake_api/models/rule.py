@@ -39,6 +39,17 @@ class Rule(Generic[T]):
         return value
 
 
+def obeying(value: T, *rules: Rule[Any]) -> T:
+    """Return a value for which rules hold: what a model's validator returns.
+
+    Raises:
+        ValueError: One does not; the text is its message.
+    """
+    for rule in rules:
+        rule.check(value)
+    return value
+
+
 def cel_rules(*rules: Rule[Any]) -> dict[str, Any]:
     """Return the schema extension that makes an API server check the rules."""
     return {"x-kubernetes-validations": [{"rule": rule.cel, "message": rule.message} for rule in rules]}

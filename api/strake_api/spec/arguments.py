@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.request import ArgumentName, ArgumentValue
 from strake_api.spec.named import KeyReference
 
@@ -35,7 +35,7 @@ class ValueSource(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return ONE_OBJECT.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, ONE_OBJECT)
 
 
 class Argument(Document):
@@ -51,7 +51,7 @@ class Argument(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return ONE_VALUE.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, ONE_VALUE)
 
 
 Arguments = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules, checked
+from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.paths import inside
 
 _URL = r"^https?://[^\s/@]+/\S*$"
@@ -39,4 +39,4 @@ class HTTPArchive(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return SURE.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, SURE)

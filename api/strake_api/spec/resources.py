@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.values.quantity import is_quantity, parse_quantity
 
 MEASURED = ("cpu", "memory", "ephemeral-storage")
@@ -64,4 +64,4 @@ class Resources(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return REQUESTS_FIT.check(RESOURCE_NAMES.check(self))  # type: ignore[return-value]  # it returns self
+        return obeying(self, RESOURCE_NAMES, REQUESTS_FIT)

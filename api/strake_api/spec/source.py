@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.spec.git import GitRepository
 from strake_api.spec.http_archive import HTTPArchive
 from strake_api.spec.named import LocalReference
@@ -60,6 +60,4 @@ class Source(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        for rule in (ONE_SOURCE, INLINE_PATHS, INLINE_SIZE):
-            rule.check(self)
-        return self
+        return obeying(self, ONE_SOURCE, INLINE_PATHS, INLINE_SIZE)

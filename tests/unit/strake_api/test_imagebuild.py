@@ -7,20 +7,7 @@ from pydantic import ValidationError
 
 from strake_api.imagebuild import ImageBuild, ImageBuildSpec
 from tests.fixtures.narrow import present
-
-
-def spec(**changes):
-    return {
-        "source": {"inline": {"Dockerfile": "FROM scratch"}},
-        "output": {"destinations": ["registry.example/app:1"]},
-        **changes,
-    }
-
-
-def refusal(**changes) -> str:
-    with pytest.raises(ValidationError) as caught:
-        ImageBuildSpec.model_validate(spec(**changes))
-    return str(caught.value)
+from tests.unit.strake_api.specs import refusal, spec
 
 
 def test_defaults():

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.values.labels import KEY_PATTERN, LabelKey, LabelValue
 
 LabelValues = Annotated[tuple[LabelValue, ...], Field(max_length=64)]
@@ -62,7 +62,7 @@ class Toleration(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return TOLERATED.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, TOLERATED)
 
 
 class LabelRequirement(Document):
@@ -76,7 +76,7 @@ class LabelRequirement(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return WITH_VALUES.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, WITH_VALUES)
 
 
 class LabelSelector(Document):
@@ -97,7 +97,7 @@ class NodeRequirement(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return NODE_VALUES.check(self)  # type: ignore[return-value]  # it returns self
+        return obeying(self, NODE_VALUES)
 
 
 class NodeSelectorTerm(Document):

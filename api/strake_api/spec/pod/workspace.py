@@ -7,7 +7,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules
+from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.spec.resources import Quantity
 from strake_api.values.object_name import Name
 
@@ -37,4 +37,4 @@ class Workspace(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        return SIZED.check(ONE_PLACE.check(self))  # type: ignore[return-value]  # it returns self
+        return obeying(self, ONE_PLACE, SIZED)

@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.request import Registries
-
-
-def spec(**changes):
-    return {
-        "source": {"inline": {"Dockerfile": "FROM scratch"}},
-        "output": {"destinations": ["registry.example/app:1"]},
-        **changes,
-    }
-
-
-def refusal(**changes) -> str:
-    with pytest.raises(ValidationError) as caught:
-        ImageBuildSpec.model_validate(spec(**changes))
-    return str(caught.value)
+from tests.unit.strake_api.specs import refusal, spec
 
 
 def request_of(given="/given", **changes):

@@ -48,6 +48,6 @@ def test_handlers_run_in_the_event_loop(plural):
     (handler,) = (each for each in registry._watching.get_all_handlers() if plural in str(each.selector))
     assert asyncio.iscoroutinefunction(handler.fn), "kopf would run it in a thread"
     event = {"type": "ADDED", "object": BODIES[plural]}
-    asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type]
+    asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type] # what it reads
     assert seen.threads <= {threading.get_ident()}
     assert seen.added == ([Key("team", "app")] if plural in {"imagebuilds", "jobs", "pods"} else [])
