@@ -157,9 +157,16 @@ class ImageBuildSpec(Document):
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        for rule in (INLINE_DOCKERFILE, ONE_DOCKERFILE, WHOLE_SIZE, EPOCH_ARGUMENT, INLINE_CACHE_IS_OCI):
-            rule.check(self)
-        return obeying(self, REVISION_OF_GIT, A_BRANCH)
+        return obeying(
+            self,
+            INLINE_DOCKERFILE,
+            ONE_DOCKERFILE,
+            WHOLE_SIZE,
+            EPOCH_ARGUMENT,
+            INLINE_CACHE_IS_OCI,
+            REVISION_OF_GIT,
+            A_BRANCH,
+        )
 
 
 class Metadata(TolerantDocument):
