@@ -31,6 +31,7 @@ def strict(namespace):
         maxTimeout="5m",
         maxResources={"memory": "1Gi"},
         maxRuns=1,
+        baseImages={"names": [f"{REGISTRY}/tiny"]},
     )
     apply(rules, namespace)
     yield namespace
@@ -66,6 +67,11 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
     template = read("jobs", namespace, status["job"])["spec"]["template"]["spec"]
     (builder,) = (each for each in template["containers"] if each["name"] == "builder")
     assert builder["resources"]["limits"]["memory"] == "1Gi"
+    apply(manifest(f"FROM {REGISTRY}/base:1\n", output=output), namespace)
+    failure = finished(namespace, generation=4)["failure"]
+    assert failure["reason"] == "PolicyDenied"
+    words = f"BuildPolicy {strict} forbids the image {REGISTRY}/base:1"
+    assert failure["message"].startswith(words), failure
 
 
 @pytest.mark.parametrize(

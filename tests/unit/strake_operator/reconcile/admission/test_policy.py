@@ -8,7 +8,9 @@ import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
 from strake_api.imagebuild import ImageBuildSpec
+from strake_api.request import ImageRule
 from strake_operator.default_cache import CacheTemplate
+from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
     Policy,
     denial,
@@ -181,6 +183,19 @@ def test_settings_of_a_namespace():
     assert settings.isolation == "nested"
     assert settings.default_cache == CacheTemplate("r.example/{namespace}/cache")
     assert effective(SETTINGS, []) == SETTINGS
+
+
+def test_rules_about_base_images_are_the_builders():
+    policies = [
+        policy("golden", baseImages={"names": ["r.example/{namespace}/*"]}),
+        policy("pinned", baseImages={"requireDigest": True}),
+    ]
+    request = request_for(spec(), "team", effective(SETTINGS, policies))
+    assert request.image_rules == (
+        ImageRule(policy="golden", names=("r.example/team/*",)),
+        ImageRule(policy="pinned", require_digest=True),
+    )
+    assert denial(spec(), "team", policies) is None
 
 
 def test_a_forbidden_build_fails_before_it_has_a_job():
