@@ -42,6 +42,19 @@ def read(kind: str, namespace: str, name: str = "", *, labels: str = "") -> Any:
     return answer.json()
 
 
+def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
+    """Return the API server's words where it would refuse to create an object, which it does not; else "".
+
+    Args:
+        kind: One of `GROUPS`.
+        namespace: Where it would be.
+        manifest: The object.
+    """
+    path = f"/{GROUPS[kind]}/namespaces/{namespace}/{kind}"
+    answer = _client(KUBECONFIG.read_text()).post(path, params={"dryRun": "All"}, json=manifest)
+    return str(answer.json()["message"]) if answer.is_error else ""
+
+
 @functools.cache
 def _client(kubeconfig: str) -> httpx.Client:
     """Return a client that keeps its connection: making one takes longer than the answer.
