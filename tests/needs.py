@@ -24,6 +24,7 @@ BY_PATH = {
     "attack/test_networks.py": ("registry",),
     "attack/test_paths.py": ("root", "registry"),
     "attack/test_secrets.py": ("registry",),
+    "attack/test_signatures.py": ("registry",),
     "attack/test_steps.py": ("root", "registry"),
     "conformance": ("root", "registry"),
     "contract/test_oci": ("registry",),

@@ -41,6 +41,10 @@ def inline(name):
     return {"source": {"inline": {"Dockerfile": "FROM scratch"}}, "output": {"destinations": [name]}}
 
 
+def signed(secret: str) -> dict[str, object]:
+    return {"output": {"destinations": ["r.example/team/app:1"], "sign": {"secretRef": {"name": secret}}}}
+
+
 @pytest.mark.parametrize(
     ("fields", "changes", "words"),
     [
@@ -75,6 +79,12 @@ def inline(name):
             {"secrets": []},
             {"source": {"git": {"url": "https://g.example/a", "secret": {"name": "token"}}}},
             "spec.source.git.secret: Secret 'token' is none of what is allowed, which is nothing",
+        ),
+        ({"secrets": ["sign-*"]}, signed("sign-a"), None),
+        (
+            {"secrets": ["push-*"]},
+            signed("release-key"),
+            "spec.output.sign.secretRef: Secret 'release-key' is none of push-*",
         ),
         ({"serviceAccounts": ["builder"]}, {}, None),
         ({"serviceAccounts": ["builder"]}, {"serviceAccountName": "builder"}, None),
