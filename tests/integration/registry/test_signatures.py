@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from strake_oci.errors import InvalidDocumentError, UnverifiedError
 from strake_oci.registry.client import RegistryClient
@@ -20,6 +22,7 @@ from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
 from tests.fixtures.servers.signing import (
     PASSWORD,
+    KeyPair,
     cosign_sign,
     cosign_verify,
     make_key_pair,
@@ -86,6 +89,25 @@ def test_cosign_verifies_what_is_signed(client, image, pair, other, forms):
     # Where it finds no bundle, cosign looks for the other form.
     assert verified_by_cosign(image, pair) == {LEGACY: LEGACY in forms, BUNDLE: True}
     assert verified_by_cosign(image, other) == {LEGACY: False, BUNDLE: False}
+
+
+KINDS = {
+    "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    "RSA of 2048 bits": lambda: rsa.generate_private_key(65537, 2048),
+    "RSA of 4096 bits": lambda: rsa.generate_private_key(65537, 4096),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cosign_verifies_every_kind_of_key(client, image, tmp_path, kind):
+    repository, descriptor = image
+    pem = KINDS[kind]().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key = SigningKey.load(pem)
+    (tmp_path / "key.pub").write_bytes(key.public.pem())
+    ImageSigner(client, key).sign(repository, descriptor)
+    made = KeyPair(tmp_path, tmp_path / "key.pub")
+    assert verified_by_cosign(image, made) == {LEGACY: True, BUNDLE: True}
 
 
 def test_what_cosign_signs_is_verified(client, image, pair):
