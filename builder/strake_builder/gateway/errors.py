@@ -77,6 +77,13 @@ class SigningKeyUnusableError(GatewayError):
     code = SIGNING_KEY
 
 
+class UnsignableError(GatewayError):
+    """An image that cannot be signed, however often it is tried."""
+
+    status = HTTPStatus.FAILED_DEPENDENCY
+    code = "UNSIGNABLE"
+
+
 class UnknownImageError(GatewayError):
     """An image that was not pushed through this gateway, or before it was started again."""
 

@@ -27,6 +27,7 @@ from strake_builder.gateway.errors import (
     MissingCertificateError,
     TooLargeError,
     UnknownUploadError,
+    UnsignableError,
     UntrustedError,
     error_body,
 )
@@ -164,8 +165,10 @@ class Forwarder:
             self._signing.answer(asked)
         except ConnectionFailedError as error:
             raise _unreached(error) from error
-        except OCIError as error:
+        except (RegistryError, CredentialError) as error:
             return _refused(error)
+        except OCIError as error:
+            raise UnsignableError(_advice(error)) from error
         return Reply(HTTPStatus.NO_CONTENT)
 
     def _session(self, repository: Repository, authorizer: Authorizer) -> Session:

@@ -25,6 +25,8 @@ FAMILY: Final = "application/vnd.dev.sigstore.bundle"
 MAX_BUNDLE: Final = 1 << 20
 """Bytes; a bundle with a key has some 700."""
 PREDICATE_TYPE: Final = "https://sigstore.dev/cosign/sign/v1"
+PREDICATE_NOTE: Final = "dev.sigstore.bundle.predicateType"
+"""The annotation by which a list of referrers tells signatures from attestations."""
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 
@@ -34,7 +36,7 @@ def notes(created: str) -> dict[str, str]:
     return {
         "org.opencontainers.image.created": created,
         "dev.sigstore.bundle.content": "dsse-envelope",
-        "dev.sigstore.bundle.predicateType": PREDICATE_TYPE,
+        PREDICATE_NOTE: PREDICATE_TYPE,
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError
 from strake_oci.signatures import BOTH, SignatureForm, bundle, simple_signing
-from strake_oci.signatures.verification import has_bundle, has_signed, tagged_signatures
+from strake_oci.signatures.verification import SignatureReader
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact
 from strake_oci.spec.descriptor import Descriptor
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.keys import SigningKey
     from strake_oci.spec.digest import Digest
-    from strake_oci.spec.manifest import Manifest
     from strake_oci.spec.reference import Repository
 
 _TRIES: Final = 4
@@ -65,26 +64,27 @@ class ImageSigner:
         content = simple_signing.payload(repository, image.digest)
         layer = simple_signing.signed_layer(content, self._key)
         reference = Reference(repository, simple_signing.signature_tag(image.digest))
+        reader = self._reader(repository, image.digest)
         for attempt in range(_TRIES):
-            manifest = tagged_signatures(self._client, repository, image.digest)
-            if manifest is not None and self._is_signed(repository, manifest, image.digest):
+            manifest = reader.tagged()
+            if reader.is_tagged(manifest):
                 return attempt > 0
             config, data = simple_signing.with_layer(manifest, layer)
             self._push_blob(repository, Descriptor.of(mediatype.OCI_CONFIG, config), config)
             self._push_blob(repository, layer, content)
             self._client.push_manifest(reference, data, mediatype.OCI_MANIFEST)
         # Who wrote it meanwhile took ours away each time.
-        manifest = tagged_signatures(self._client, repository, image.digest)
+        manifest = reader.tagged()
         if manifest is None or layer not in manifest.layers:
             raise InvalidDocumentError(f"{reference} is changed by others all the time", hint="try again")
         return True
 
-    def _is_signed(self, repository: Repository, manifest: Manifest, digest: Digest) -> bool:
-        public = self._key.public
-        return any(has_signed(self._client, repository, each, digest, public) for each in manifest.layers)
+    def _reader(self, repository: Repository, digest: Digest) -> SignatureReader:
+        return SignatureReader(self._client, repository, digest, self._key.public)
 
     def _refer(self, repository: Repository, image: Descriptor) -> bool:
-        if has_bundle(self._client, repository, image.digest, self._key.public):
+        reader = self._reader(repository, image.digest)
+        if reader.is_bundled(reader.bundles()):
             return False
         content = bundle.signed_bundle(image.digest, self._key)
         layer = Descriptor.of(bundle.MEDIA_TYPE, content)

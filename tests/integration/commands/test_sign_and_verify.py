@@ -7,8 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from strake_oci.registry.images import RegistryImages
 from tests.fixtures.building.builds import STRAKE, Builder
+from tests.fixtures.content.images import make_image
+from tests.fixtures.servers.registry import running_registry
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 OTHER = """\
@@ -146,3 +151,23 @@ def test_a_manifest_that_signs_is_carried_out_with_the_secret_beside_it(builder,
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=builder.environment())
     assert done.returncode == 0, done.stderr
     assert verify(builder, builder.destination, keys / "cosign.pub").returncode == 0
+
+
+def test_signatures_are_added_to_what_the_registry_has_and_not_to_what_a_mirror_has(builder, keys, tmp_path):
+    """A mirror's list may be older: written back, it would take the signatures of others away."""
+    reproducible = ("--reproducible", "--sign-form", "legacy", "--sign-key")
+    assert build(builder, *reproducible, str(keys / "cosign.key"), **WITH_PASSWORD).returncode == 0
+    with builder.registry.client() as client, running_registry() as mirror, mirror.client() as elsewhere:
+        repository = builder.registry.repository(builder.name)
+        [tag] = [each for each in client.tags(repository) if each.endswith(".sig")]
+        older = make_image(b"older")
+        older.write(RegistryImages(elsewhere, mirror.repository(builder.name)), tag)
+        second = ec.generate_private_key(ec.SECP256R1())
+        (keys / "second.key").write_bytes(
+            second.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        mapped = f"{builder.registry.host}={mirror.host}"
+        flags = ("--registry-map", mapped, "--insecure-registry", mirror.host)
+        assert build(builder, *reproducible, str(keys / "second.key"), *flags).returncode == 0
+    found = verify(builder, builder.destination, keys / "cosign.pub")
+    assert found.returncode == 0, found.stderr

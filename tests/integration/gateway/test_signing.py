@@ -229,6 +229,28 @@ def test_an_image_whose_signature_is_refused_gets_no_tag(pod, faulty, fault, rea
     assert not any(each.command == "PUT" and each.path.endswith("/manifests/1") for each in faulty.seen)
 
 
+def test_a_tag_that_holds_something_else_is_told_of_at_once(pod, faulty):
+    """However often it is tried, it stays there."""
+    repository = write_for(pod, faulty)
+    index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode()
+
+    def answer(exchange) -> bool:
+        if exchange.command == "GET" and exchange.route.endswith(".sig"):
+            asked.append(exchange.route)
+            exchange.reply(200, index, Content_Type=INDEX)
+            return True
+        return False
+
+    asked: list[str] = []
+    faulty.add(answer)
+    with running_gateway(pod.path, pod.directory):
+        result = pod.execute()
+    assert result["reason"] == "SigningFailed", result
+    assert f"{repository}:" in result["message"]
+    assert "is an index, and no signatures" in result["message"]
+    assert len(asked) == 1
+
+
 def test_a_registry_that_is_overloaded_meanwhile_is_asked_again(pod, faulty):
     write_for(pod, faulty)
     faulty.add(faults.status(503, method="PUT", path=r"/manifests/sha256-.*\.sig", times=2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -23,6 +24,7 @@ from tests.fixtures.servers.registry import running_registry
 from tests.fixtures.servers.signing import (
     PASSWORD,
     KeyPair,
+    cosign_attest,
     cosign_sign,
     cosign_verify,
     make_key_pair,
@@ -91,7 +93,7 @@ def test_cosign_verifies_what_is_signed(client, image, pair, other, forms):
     assert verified_by_cosign(image, other) == {LEGACY: False, BUNDLE: False}
 
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "RSA of 2048 bits": lambda: rsa.generate_private_key(65537, 2048),
@@ -208,6 +210,40 @@ def test_a_signature_moved_to_another_image_counts_for_nothing(client, image, pa
     with pytest.raises(UnverifiedError, match="none of the 2 signatures"):
         verify_image(client, repository, victim.descriptor.digest, public_of(pair))
     assert verified_by_cosign((repository, victim.descriptor), pair) == {LEGACY: False, BUNDLE: False}
+
+
+def test_among_many_signatures_one_is_found_and_their_shared_payload_is_read_once(client, image, pair, other):
+    repository, descriptor = image
+    ImageSigner(client, key_of(other), (LEGACY,)).sign(repository, descriptor)
+    ImageSigner(client, key_of(pair), (LEGACY,)).sign(repository, descriptor)
+    tag = f"sha256-{descriptor.digest.encoded}.sig"
+    document = parse(client.manifest(repository, tag)[1])
+    assert isinstance(document, Manifest)
+    theirs, ours = document.layers
+    many = Manifest(document.config, (ours, *[theirs] * 2000))
+    RegistryImages(client, repository).push_manifest(many.serialize(), mediatype.OCI_MANIFEST, tag)
+    read = []
+
+    class Counting(RegistryClient):
+        def open_blob(self, repository, descriptor, on_bytes=None):
+            read.append(descriptor.digest)
+            return super().open_blob(repository, descriptor, on_bytes)
+
+    with Counting(client._settings) as counting:
+        found = verify_image(counting, repository, descriptor.digest, public_of(pair))
+    assert found.verified == (LEGACY,)
+    assert len(read) == 1
+
+
+def test_an_attestation_is_no_signature(client, image, pair, tmp_path):
+    repository, descriptor = image
+    predicate = tmp_path / "predicate.json"
+    predicate.write_text("{}")
+    cosign_attest(f"{repository}@{descriptor.digest}", pair.key, predicate)
+    assert len(client.referrers(repository, descriptor.digest)) == 1
+    with pytest.raises(UnverifiedError):
+        verify_image(client, repository, descriptor.digest, public_of(pair))
+    assert ImageSigner(client, key_of(pair), (BUNDLE,)).sign(repository, descriptor) == (BUNDLE,)
 
 
 def test_a_tag_that_holds_something_else_is_not_written_over(client, image, pair):
