@@ -49,6 +49,7 @@ def request_for(
             config_map=paths.CONTEXT_DIRECTORY,
             git=paths.GIT_DIRECTORY,
             fetched=fetched_directory(spec),
+            signing=paths.SIGNING_DIRECTORY,
             given=paths.GIVEN_DIRECTORY,
         ),
         work_directory=paths.WORK_DIRECTORY,

@@ -23,6 +23,10 @@ def inline(name: str) -> dict[str, Any]:
     return {"source": {"inline": {"Dockerfile": "FROM scratch"}}, "output": {"destinations": [name]}}
 
 
+def signed(secret: str) -> dict[str, Any]:
+    return {"output": {"destinations": ["r.example/team/app:1"], "sign": {"secretRef": {"name": secret}}}}
+
+
 CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
     ({}, {}, None),
     ({"destinations": ["r.example/team/*"]}, {}, None),
@@ -82,6 +86,12 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
         {"secrets": ["x"]},
         {"pod": {"imagePullSecrets": [{"name": "x"}, {"name": "pull"}]}},
         "spec.pod.imagePullSecrets[1]: Secret 'pull'",
+    ),
+    ({"secrets": ["sign-*"]}, signed("sign-a"), None),
+    (
+        {"secrets": ["push-*"]},
+        signed("release-key"),
+        "spec.output.sign.secretRef: Secret 'release-key' is none of push-*",
     ),
     ({"serviceAccounts": ["builder"]}, {}, None),
     ({"serviceAccounts": ["builder"]}, {"serviceAccountName": "builder"}, None),
