@@ -13,6 +13,7 @@ from strake_builder.cli.signing import (
     signature_forms,
 )
 from strake_builder.errors import InvalidRequestError, SigningError, UnsupportedError
+from strake_oci import signatures
 from strake_oci.signatures import BOTH, SignatureForm
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
@@ -23,6 +24,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(monkey
         monkeypatch.delitem(sys.modules, name)
     for name in ("keys", "key_file"):
         monkeypatch.delitem(sys.modules, f"strake_oci.signatures.{name}", raising=False)
+        monkeypatch.delattr(signatures, name, raising=False)  # imported from the package without a module
     monkeypatch.setitem(sys.modules, missing, None)
     (tmp_path / "cosign.pub").write_bytes(PUBLIC)
     for use in (
