@@ -14,9 +14,12 @@ from strake_operator.errors import (
     ConflictError,
     ExistsError,
     ForeignError,
+    GoneError,
     NotFoundError,
     RefusedError,
 )
+from strake_operator.handlers.announce import announce
+from strake_operator.handlers.builds import BuildReader
 from strake_operator.handlers.experience import Experience
 from strake_operator.handlers.slots import Slots
 from strake_operator.kube.policies import Policies
@@ -31,14 +34,14 @@ from strake_operator.reconcile.ends.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
-from strake_operator.reconcile.runs import ended, number_of
+from strake_operator.reconcile.runs import ended
 from strake_operator.reconcile.starting import may_start, waiting
 from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_api.status import CurrentRun, ImageBuildStatus
+    from strake_api.status import CurrentRun
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
@@ -83,6 +86,7 @@ class Reconciler:
         slots: Slots | None = None,
     ) -> None:
         self._cluster = cluster
+        self._read = BuildReader(cluster, watched)
         self._follower = follower
         self._settings = settings
         self._progressed = progressed
@@ -100,16 +104,16 @@ class Reconciler:
         Raises:
             ClusterError: The API server did not do what was asked; requeue it.
         """
-        build: Build | None = None
         try:
-            build = await self._cluster.build(key.namespace, key.name)
+            build = await self._read.read(key)
             if not self._policies.knows(key.namespace):
                 self._policies.namespace(await self._cluster.namespace(key.namespace))
             return await self._reconcile(key, build)
         except Exception as error:
             # Who is at its turn and in trouble with the API server keeps nobody else from starting.
             self._slots.leaves(key)
-            if isinstance(error, NotFoundError) and build is None:
+            self._read.doubt(key)
+            if isinstance(error, GoneError):
                 self._made.pop(key, None)
                 return None
             raise
@@ -118,7 +122,8 @@ class Reconciler:
 
     async def _reconcile(self, key: Key, build: Build) -> float | None:
         seen, decision = await self._decide(key, build)
-        if any(isinstance(action, StartRun) for action in decision.actions):
+        build = seen.build
+        if _starts(decision):
             self._slots.take(key)
         elif decision.status.phase is Phase.QUEUED:
             self._slots.waits(waiting(build, self._clock()))
@@ -136,7 +141,7 @@ class Reconciler:
         except RefusedError as error:
             decision = self._refused(seen, decision, error)
         except ClusterError as error:
-            if not any(isinstance(action, StartRun) for action in decision.actions):
+            if not _starts(decision):
                 raise
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
@@ -170,6 +175,8 @@ class Reconciler:
                 await self._cluster.check_predecessors(build)
             elif not decision.actions and not _ends(build, decision):
                 return seen, decision
+            elif _starts(decision):
+                build = await self._read.fresh(key)
         seen = self._observe(key, build, await self._cluster.runs(build))
         return seen, decide(seen, self._settings_of(build), self._clock())
 
@@ -213,7 +220,7 @@ class Reconciler:
     async def _report(self, build: Build, decision: Decision) -> None:
         if decision.status != build.status or build.oddities:
             await self._cluster.write_status(build, decision.status)
-            await self._announce(build, decision.status)
+            await announce(self._cluster, build, decision.status, self._clock())
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
         progress = None
@@ -292,39 +299,14 @@ class Reconciler:
                 "there, then give the annotation strake.dev/rerun a new value"
             ) from error
 
-    async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
-        before = build.status
-        moment = timestamp(self._clock())
-        for oddity in build.oddities:
-            message = f"somebody changed the status, which only the operator writes: {oddity}; left out"
-            logger.warning("ImageBuild %s/%s: %s", build.namespace, build.name, message)
-            await self._cluster.announce(build, "Warning", "StatusChanged", message, moment)
-        if status.job and status.job != before.job:
-            await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
-            for warning in status.warnings or ():
-                await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
-        if (status.phase, number_of(status)) == (before.phase, number_of(before)):
-            return
-        if status.phase is Phase.SUCCEEDED:
-            message = f"pushed {status.image} in {status.duration}"
-            await self._cluster.announce(build, "Normal", "Pushed", message, moment)
-        elif status.phase is Phase.FAILED and status.failure is not None:
-            where = f" (line {status.failure.line})" if status.failure.line else ""
-            await self._cluster.announce(
-                build, "Warning", status.failure.reason, status.failure.message + where, moment
-            )
-
 
 def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
     """Return a Job as the watches are about to tell of it: it has its slot from now on."""
     return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
 
 
-def _started(status: ImageBuildStatus) -> str:
-    """Return the message of an event, with the reason where its pod is isolated less than it might be."""
-    isolation = status.isolation
-    less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
-    return f"started Job {status.job}{less}"
+def _starts(decision: Decision) -> bool:
+    return any(isinstance(action, StartRun) for action in decision.actions)
 
 
 def _ends(build: Build, decision: Decision) -> bool:
