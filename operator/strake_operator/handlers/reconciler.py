@@ -6,6 +6,7 @@ import contextlib
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from strake_api.status import CreatedObjects, Phase
@@ -54,6 +55,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+PROGRESS_SECONDS = 1.0
+"""How often a running build's progress is written, at most."""
+PROGRESS_SHARE = 0.01
+"""Of a run's age: the least time between two writes, so that an hour has some five hundred of them."""
+
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
@@ -66,7 +72,8 @@ class Reconciler:
         cluster: Where the builds are.
         follower: Knows the progress of running builders.
         settings: The platform's settings.
-        progressed: Called with a build's key when its log shows progress.
+        progressed: Called with a build's key when its log shows progress, and after how many seconds to
+            reconcile it.
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
@@ -78,7 +85,7 @@ class Reconciler:
         cluster: Cluster,
         follower: Follower,
         settings: Settings,
-        progressed: Callable[[Key], None],
+        progressed: Callable[[Key, float], None],
         clock: Callable[[], datetime] = _utc_now,
         *,
         registries: RegistriesSource | None = None,
@@ -228,8 +235,12 @@ class Reconciler:
             if run.pod is None:
                 continue
             if isinstance(run.pod.container, Running):
-                self._follower.follow(build.namespace, run.pod.name, lambda: self._progressed(key))
-                progress = self._follower.progress(build.namespace, run.pod.name)
+                changed = partial(self._progressed, key, PROGRESS_SECONDS)
+                self._follower.follow(build.namespace, run.pod.name, changed)
+                pause = max(PROGRESS_SECONDS, PROGRESS_SHARE * (self._clock() - run.created).total_seconds())
+                progress, more = self._follower.shown(build.namespace, run.pod.name, pause)
+                if more is not None:
+                    self._progressed(key, more)
             else:
                 self._follower.forget(build.namespace, run.pod.name)
         return progress

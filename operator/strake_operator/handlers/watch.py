@@ -106,7 +106,8 @@ def register(
 def _note_build(watched: Watched, queue: Queue, key: Key, event: Mapping[str, Any]) -> None:
     """Take note of an ImageBuild, and have it reconciled where that is a reason to.
 
-    What the operator itself wrote of one that waits is none: each look may show another position.
+    What the operator itself wrote is none before the end of a run: each look may find another position or
+    another line of the log to write, which would be told of again.
     """
     body = event["object"]
     if event["type"] == _DELETED:
@@ -118,7 +119,7 @@ def _note_build(watched: Watched, queue: Queue, key: Key, event: Mapping[str, An
     destinations = tuple(output.get("destinations") or ())
     watched.build(key.namespace, key.name, destinations, ended=_ended(body))
     is_news = watched.builds.note(dict(body))
-    if is_news or (body.get("status") or {}).get("phase") != Phase.QUEUED:
+    if is_news or (body.get("status") or {}).get("phase") in _TERMINAL:
         queue.add(key)
 
 

@@ -53,7 +53,7 @@ def test_handlers_run_in_the_event_loop(plural):
     assert seen.added == ([Key("team", "app")] if plural in {"imagebuilds", "jobs", "pods"} else [])
 
 
-def test_what_the_operator_wrote_itself_of_one_that_waits_is_no_reason_to_look_again():
+def test_what_the_operator_wrote_itself_before_the_end_is_no_reason_to_look_again():
     registry, seen, watched = kopf.OperatorRegistry(), Recorded(), Watched()
     register(registry, kopf.OperatorSettings(), seen, watched, seen)  # type: ignore[arg-type] # as far as it goes
     (handler,) = (
