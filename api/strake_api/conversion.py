@@ -6,19 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
-from strake_api.request import (
-    BuildArg,
-    BuildRequest,
-    Cache,
-    DirectorySource,
-    GitSource,
-    HTTPSource,
-    InlineSource,
-    MountedFile,
-    Output,
-    Registries,
-    Source,
-)
+from strake_api.models.source import DirectorySource, GitSource, HTTPSource, InlineSource, Source
+from strake_api.request import BuildArg, BuildRequest, Cache, MountedFile, Output, Registries
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 

@@ -81,6 +81,7 @@ def build(
         command += ["--build-arg", argument]
     if case.target:
         command += ["--target", case.target]
+    command += [f"--build-context={name}={context}/{name}" for name in case.contexts]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": "/nonexistent",

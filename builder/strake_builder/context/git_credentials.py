@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from strake_api.request import BuildRequest
 from strake_builder.errors import InvalidRequestError
 
 _USER: Final = "x-access-token"
@@ -112,6 +113,21 @@ def git_credentials_from(variables: Mapping[str, str]) -> GitCredentials | None:
     """Return the credentials in kaniko's variables: GIT_USERNAME and GIT_PASSWORD, or GIT_TOKEN."""
     password = variables.get("GIT_TOKEN") or variables.get("GIT_PASSWORD")
     return GitCredentials(variables.get("GIT_USERNAME") or _USER, password) if password else None
+
+
+def git_credentials_of(request: BuildRequest, variables: Mapping[str, str]) -> dict[str, GitCredentials]:
+    """Return what kaniko's variables give for contexts, by URL.
+
+    They are for one server, and do not say which: the build context's, or else that of the named contexts if
+    it is the same for all of them.
+    """
+    found = git_credentials_from(variables)
+    own = request.source.git
+    urls = [each.source.git.url for each in request.contexts if each.source and each.source.git]
+    servers = {_server(own.url)} if own else {_server(url) for url in urls}
+    if found is None or len(servers) != 1:
+        return {}
+    return {url: found for url in ([own.url] if own else []) + urls if _server(url) in servers}
 
 
 def _line(directory: str, key: str) -> str:

@@ -23,12 +23,12 @@ class BuildCredentials:
     Attributes:
         pull: for base images.
         push: for destinations, and for the cache's repository.
-        git: for the server of a context in git.
+        git: for the servers of contexts in git, by the URL of the repository.
     """
 
     pull: CredentialSource = field(default_factory=NoCredentials)
     push: CredentialSource = field(default_factory=NoCredentials)
-    git: GitCredentials | None = None
+    git: Mapping[str, GitCredentials] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     )
     secret = git.credentials if git is not None and git.fetched is None else None
     credentials = BuildCredentials(
-        git=mounted_git_credentials(secret, git.url) if git is not None and secret is not None else None
+        git={git.url: mounted_git_credentials(secret, git.url)} if git is not None and secret else {}
     )
     if gateway is not None:
         await_gateway(gateway)
