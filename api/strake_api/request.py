@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
-from strake_api.models.source import NamedContext, Source
+from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
@@ -161,6 +161,12 @@ class BuildRequest(Document):
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
     """How long the build may take from the builder's start. The operator's own deadline is a little later."""
+
+    @property
+    def repositories(self) -> tuple[GitSource, ...]:
+        """The commits that are asked for: of the context, and of named contexts."""
+        sources = (self.source, *(each.source for each in self.contexts))
+        return tuple(each.git for each in sources if each is not None and each.git is not None)
 
     @property
     def epoch(self) -> int | None:

@@ -196,7 +196,7 @@ def prefetch_git(
 
     Args:
         source: what to fetch.
-        directory: an existing one; the tree and the hash are put into it.
+        directory: the tree and the hash are put into it.
         credentials: for the URL's server.
         cancellation: ends it.
         networks: what must not be reached.
@@ -206,7 +206,7 @@ def prefetch_git(
     """
     tree = os.path.join(directory, _TREE)
     try:
-        os.mkdir(tree, 0o755)
+        os.makedirs(tree, 0o755)
         revision = check_out(_wanted(source, credentials, networks), tree, cancellation)
         _context_in(source, tree, revision)
         Path(directory, _REVISION).write_text(revision)

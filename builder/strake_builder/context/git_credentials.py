@@ -123,11 +123,11 @@ def git_credentials_of(request: BuildRequest, variables: Mapping[str, str]) -> d
     """
     found = git_credentials_from(variables)
     own = request.source.git
-    urls = [each.source.git.url for each in request.contexts if each.source and each.source.git]
+    urls = [each.url for each in request.repositories]
     servers = {_server(own.url)} if own else {_server(url) for url in urls}
     if found is None or len(servers) != 1:
         return {}
-    return {url: found for url in ([own.url] if own else []) + urls if _server(url) in servers}
+    return {url: found for url in urls if _server(url) in servers}
 
 
 def _line(directory: str, key: str) -> str:

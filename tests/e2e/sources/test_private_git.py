@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.cluster.settings import NODE_IP
 from tests.e2e.builds import build, manifest, run_image
+from tests.e2e.conftest import TINY
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.git_server import running_git_server
 
@@ -28,11 +29,20 @@ def server(platform, tmp_path_factory):
 
 
 def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):
-    dockerfile = manifest("FROM TINY\nCOPY hello /\nRUN env && cat /proc/self/mountinfo\nCMD cat /hello\n")
+    dockerfile = manifest(
+        "FROM base\nCOPY hello /\nCOPY --from=lib more /\nRUN env && cat /proc/self/mountinfo\n"
+        "CMD cat /hello /more\n"
+    )
+    server.commit("lib", more="and of a library\n")
     commit = server.commit("app", hello="from a private place\n", **dockerfile["spec"]["source"]["inline"])
     user = [f"--from-literal={each}" for each in ("username=me", f"password={TOKEN}", f"host={server.host}")]
     kubectl("create", "secret", "generic", SECRET, "-n", namespace, "--type=kubernetes.io/basic-auth", *user)
-    status = build(namespace, "", source={"git": {"url": server.url("app"), "secret": {"name": SECRET}}})
+    contexts = [
+        {"name": "lib", "git": {"url": server.url("lib"), "secret": {"name": SECRET}}},
+        {"name": "base", "image": TINY},
+    ]
+    source = {"git": {"url": server.url("app"), "secret": {"name": SECRET}}}
+    status = build(namespace, "", source=source, contexts=contexts)
     assert status["phase"] == "Succeeded", status
     assert status["source"]["revision"] == commit
     assert f"me:{TOKEN}" in server.seen
@@ -40,7 +50,7 @@ def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):
     assert TOKEN not in log + json.dumps(status) + json.dumps(get("configmaps", "-n", namespace))
     assert "STRAKE_GIT" not in log
     assert "/strake/git" not in log
-    assert run_image(namespace, status["image"]) == "from a private place\n"
+    assert run_image(namespace, status["image"]) == "from a private place\nand of a library\n"
 
 
 def test_without_a_secret_the_status_says_what_to_check(server, namespace):

@@ -53,14 +53,13 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     request = with_argument_values(read_request(arguments))
-    git, gateway, access = (
-        request.source.git,
-        request.registries.gateway,
-        requested_access(request),
-    )
-    secret = git.credentials if git is not None and git.fetched is None else None
+    gateway, access = request.registries.gateway, requested_access(request)
     credentials = BuildCredentials(
-        git={git.url: mounted_git_credentials(secret, git.url)} if git is not None and secret else {}
+        git={
+            git.url: mounted_git_credentials(git.credentials, git.url)
+            for git in request.repositories
+            if git.credentials is not None and git.fetched is None
+        }
     )
     if gateway is not None:
         await_gateway(gateway)

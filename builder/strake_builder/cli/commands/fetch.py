@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Fetch what the request's git source names; return the exit status."""
+    """Fetch what the request's git sources name; return the exit status."""
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
@@ -36,16 +36,16 @@ def fetch(arguments: argparse.Namespace) -> int:
     cancel_on_signal(cancellation)
     try:
         request = read_request(arguments)
-        git = request.source.git
-        if git is None or git.fetched is None:
-            return 0
-        mounted = git.credentials
-        credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
-        sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
-        sys.stdout.flush()
         networks = requested_networks(request)
-        revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
+        for git in request.repositories:
+            if git.fetched is None:
+                continue
+            mounted = git.credentials
+            credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
+            sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
+            sys.stdout.flush()
+            revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
+            sys.stdout.write(f"fetched {revision}\n")
     except BuildError as error:
         return report_unstarted(error, arguments.result)
-    sys.stdout.write(f"fetched {revision}\n")
     return 0
