@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 from strake_builder.cli.main import main
-from strake_builder.context import git_credentials
+from strake_builder.context import git_secret
 from strake_builder.rootfs.files import inside
 from strake_oci.http.network import AddressRefusedError, LimitedBackend
 from strake_oci.registry.auth import authorizer
@@ -64,7 +64,7 @@ def _real_step(walk: Any, part: bytes) -> None:
 if __name__ == "__main__":
     missing = sys.argv[1].split(",")
     if "hosts" in missing:
-        git_credentials._check_host = lambda *_: None
+        git_secret._check_host = lambda *_: None
     if "links" in missing:
         inside._Walk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
         inside._Walk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening

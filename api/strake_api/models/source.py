@@ -30,12 +30,13 @@ class GitSource(Document):
     fetched: str | None = None
     """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None
-    """Path of a mounted Secret of type kubernetes.io/basic-auth, whose key `host` names the URL's server."""
+    """Path of a mounted Secret: for https basic-auth with a key `host`, for ssh ssh-auth with known_hosts."""
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
-        if self.credentials is not None and not self.url.startswith("https://"):
-            raise ValueError("source.git.credentials are sent over https only")
+        is_ssh = self.url.startswith("ssh://") or "://" not in self.url
+        if self.credentials is not None and not (is_ssh or self.url.startswith("https://")):
+            raise ValueError("source.git.credentials are sent over https and ssh only")
         return self
 
 

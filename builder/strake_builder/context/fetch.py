@@ -22,7 +22,7 @@ from strake_api.models.source import (
 from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitCommit, check_out, redact_url
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_credentials import GitAccess
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -66,7 +66,7 @@ class Means:
     """
 
     unpack: Callable[[Readable, str], None]
-    credentials: Mapping[str, GitCredentials] = field(default_factory=dict)
+    credentials: Mapping[str, GitAccess] = field(default_factory=dict)
     cancellation: Cancellation | None = None
     networks: DeniedNetworks = NONE_DENIED
 
@@ -188,7 +188,7 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 def prefetch_git(
     source: GitSource,
     directory: str,
-    credentials: GitCredentials | None,
+    credentials: GitAccess | None,
     cancellation: Cancellation,
     networks: DeniedNetworks = NONE_DENIED,
 ) -> str:
@@ -215,7 +215,7 @@ def prefetch_git(
     return revision
 
 
-def _wanted(source: GitSource, credentials: GitCredentials | None, networks: DeniedNetworks) -> GitCommit:
+def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNetworks) -> GitCommit:
     return GitCommit(
         source.url,
         source.ref,

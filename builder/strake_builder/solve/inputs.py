@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
@@ -28,7 +28,7 @@ class BuildCredentials:
 
     pull: CredentialSource = field(default_factory=NoCredentials)
     push: CredentialSource = field(default_factory=NoCredentials)
-    git: Mapping[str, GitCredentials] = field(default_factory=dict)
+    git: Mapping[str, GitAccess] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

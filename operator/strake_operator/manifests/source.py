@@ -75,7 +75,10 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
 
 def source_volumes(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manifest], list[Manifest]]:
     """Return the volumes of a source that is fetched apart, and the builder's mounts of them."""
-    secrets = [{"name": name, "secret": {"secretName": secret}} for name, secret, _ in _secrets(spec)]
+    secrets = [
+        {"name": name, "secret": {"secretName": secret, "defaultMode": 0o400}}
+        for name, secret, _ in _secrets(spec)
+    ]
     if not secrets:
         return [], []
     room = empty_directory(container_resources(spec, settings.resources))

@@ -12,6 +12,7 @@ from tests.e2e.builds import build, manifest, run_image
 from tests.e2e.conftest import TINY
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.git_server import running_git_server
+from tests.fixtures.servers.ssh_server import running_ssh_server
 
 TOKEN = "nobody-else-knows-this"
 SECRET = "git-token"
@@ -51,6 +52,23 @@ def test_a_secret_opens_it_and_nothing_shows_it(server, namespace):
     assert "STRAKE_GIT" not in log
     assert "/strake/git" not in log
     assert run_image(namespace, status["image"]) == "from a private place\nand of a library\n"
+
+
+def test_a_key_opens_it_by_ssh(namespace, tmp_path):
+    with running_ssh_server(tmp_path / "ssh", NODE_IP) as server:
+        commit = server.commit("app", Dockerfile="FROM scratch\nCOPY hello /\n", hello="by ssh\n")
+        (tmp_path / "known_hosts").write_text(server.known_hosts)
+        files = [f"--from-file=ssh-privatekey={tmp_path}/ssh/key", f"--from-file={tmp_path}/known_hosts"]
+        kubectl(
+            "create", "secret", "generic", "deploy", "-n", namespace, "--type=kubernetes.io/ssh-auth", *files
+        )
+        status = build(
+            namespace, "", source={"git": {"url": server.url("app"), "secret": {"name": "deploy"}}}
+        )
+    assert status["phase"] == "Succeeded", status
+    assert status["source"]["revision"] == commit
+    log = kubectl("logs", f"job/{status['job']}", "-n", namespace, "--all-containers")
+    assert "PRIVATE KEY" not in log + json.dumps(status) + json.dumps(get("configmaps", "-n", namespace))
 
 
 def test_without_a_secret_the_status_says_what_to_check(server, namespace):

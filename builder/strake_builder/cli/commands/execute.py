@@ -48,7 +48,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.registries.registry_access import await_gateway, requested_access, through_gateway
     from strake_builder.cli.registries.registry_credentials import GATEWAY, mounted_credentials
     from strake_builder.cli.request_file import read_request
-    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.context.git_secret import mounted_git_access
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
@@ -56,7 +56,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     gateway, access = request.registries.gateway, requested_access(request)
     credentials = BuildCredentials(
         git={
-            git.url: mounted_git_credentials(git.credentials, git.url)
+            git.url: mounted_git_access(git.credentials, git.url)
             for git in request.repositories
             if git.credentials is not None and git.fetched is None
         }

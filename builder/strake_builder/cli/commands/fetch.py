@@ -28,7 +28,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.context.fetch import prefetch_git
-    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.context.git_secret import mounted_git_access
     from strake_builder.errors import BuildError
     from strake_oci.cancellation import Cancellation
 
@@ -41,7 +41,7 @@ def fetch(arguments: argparse.Namespace) -> int:
             if git.fetched is None:
                 continue
             mounted = git.credentials
-            credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
+            credentials = mounted_git_access(mounted, git.url) if mounted is not None else None
             sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
             sys.stdout.flush()
             revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)

@@ -9,8 +9,8 @@ import pytest
 from strake_builder.context.git_credentials import (
     GitCredentials,
     git_credentials_from,
-    mounted_git_credentials,
 )
+from strake_builder.context.git_secret import mounted_git_access
 from strake_builder.errors import InvalidRequestError
 
 URL = "https://git.example/app"
@@ -63,13 +63,13 @@ def test_secrets_that_are_none(tmp_path, files, complaint):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     with pytest.raises(InvalidRequestError, match=complaint):
-        mounted_git_credentials(str(tmp_path), URL)
+        mounted_git_access(str(tmp_path), URL)
 
 
 def test_a_secret_may_end_its_lines(tmp_path):
     for name, content in {"username": "me\n", "password": "secret\r\n", "host": "git.example\n"}.items():
         (tmp_path / name).write_text(content)
-    assert mounted_git_credentials(str(tmp_path), URL) == GitCredentials("me", "secret")
+    assert mounted_git_access(str(tmp_path), URL) == GitCredentials("me", "secret")
 
 
 def opens(folder, hosts, url):
@@ -77,7 +77,7 @@ def opens(folder, hosts, url):
     if hosts is not None:
         (folder / "host").write_text(hosts)
     try:
-        return mounted_git_credentials(str(folder), url) is not None
+        return mounted_git_access(str(folder), url) is not None
     except InvalidRequestError as error:
         return str(error)
 
