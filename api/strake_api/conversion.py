@@ -12,6 +12,7 @@ from strake_api.models.source import (
     HTTPSource,
     InlineSource,
     NamedContext,
+    OCISource,
     Source,
 )
 from strake_api.request import BuildArg, BuildRequest, Cache, MountedFile, Output, Registries
@@ -111,6 +112,8 @@ def _context(context: SpecContext, number: int, mounted: MountedPaths) -> NamedC
         source = Source(git=_git(context.git, secret, fetched))
     elif context.http is not None:
         source = Source(http=HTTPSource(**dict(context.http)))
+    elif context.oci is not None:
+        source = Source(oci=OCISource(**dict(context.oci)))
     return NamedContext(name=context.name, source=source, image=context.image)
 
 
@@ -133,6 +136,8 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
         return Source(git=_git(spec.source.git, mounted.git, mounted.fetched))
     if spec.source.http is not None:
         return Source(http=HTTPSource(**dict(spec.source.http)))
+    if spec.source.oci is not None:
+        return Source(oci=OCISource(**dict(spec.source.oci)))
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))

@@ -53,6 +53,15 @@ class HTTPSource(Document):
     """False: what is served is not unpacked. It is the one file of the context, and its name is `context`."""
 
 
+class OCISource(Document):
+    """An OCI artifact that holds files, read with the credentials for pulling."""
+
+    reference: str
+    """By tag or digest."""
+    path: str = "."
+    """The directory of the artifact that is the build context."""
+
+
 class DirectorySource(Document):
     """A directory of the file system that the builder sees, used where it is and never written to."""
 
@@ -81,15 +90,16 @@ class Source(Document):
 
     git: GitSource | None = None
     http: HTTPSource | None = None
+    oci: OCISource | None = None
     directory: DirectorySource | None = None
     archive: ArchiveSource | None = None
     inline: InlineSource | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = (self.git, self.http, self.directory, self.archive, self.inline)
+        given = (self.git, self.http, self.oci, self.directory, self.archive, self.inline)
         if sum(field is not None for field in given) != 1:
-            raise ValueError("source needs exactly one of git, http, directory, archive or inline")
+            raise ValueError("source needs exactly one of git, http, oci, directory, archive or inline")
         return self
 
     @property
@@ -103,9 +113,11 @@ class Source(Document):
         }
 
     @property
-    def chosen(self) -> GitSource | HTTPSource | DirectorySource | ArchiveSource | InlineSource:
+    def chosen(
+        self,
+    ) -> GitSource | HTTPSource | OCISource | DirectorySource | ArchiveSource | InlineSource:
         """The field that is set, to `match` on."""
-        chosen = self.git or self.http or self.directory or self.archive or self.inline
+        chosen = self.git or self.http or self.oci or self.directory or self.archive or self.inline
         assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
         return chosen
 

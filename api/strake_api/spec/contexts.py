@@ -11,11 +11,12 @@ from strake_api.models.document import Document
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.git import GitRepository
 from strake_api.spec.http_archive import HTTPArchive
+from strake_api.spec.oci_artifact import OCIArtifact
 
 ONE_KIND: Rule[NamedContext] = Rule(
-    "[has(self.git), has(self.http), has(self.image)].filter(given, given).size() == 1",
-    "a named context needs exactly one of git, http or image",
-    lambda context: [context.git, context.http, context.image].count(None) == 2,  # noqa: PLR2004 - 1 of 3
+    "[has(self.git), has(self.http), has(self.oci), has(self.image)].filter(given, given).size() == 1",
+    "a named context needs exactly one of git, http, oci or image",
+    lambda context: [context.git, context.http, context.oci, context.image].count(None) == 3,  # noqa: PLR2004 - 1 of 4
 )
 _NAME = r"^[a-z0-9][a-z0-9._/:-]*$"
 A_CONTEXT_NAME: Rule[str] = Rule(
@@ -26,7 +27,7 @@ A_CONTEXT_NAME: Rule[str] = Rule(
 
 
 class NamedContext(Document):
-    """What stands in for the stages and the images of a name: exactly one of git, http or image."""
+    """What stands in for the stages and the images of a name: exactly one of git, http, oci or image."""
 
     model_config = ConfigDict(json_schema_extra=cel_rules(ONE_KIND))
 
@@ -34,6 +35,7 @@ class NamedContext(Document):
     """As FROM or COPY --from has it; `alpine` is docker.io/library/alpine:latest, too."""
     git: GitRepository | None = None
     http: HTTPArchive | None = None
+    oci: OCIArtifact | None = None
     image: Annotated[str, Field(min_length=1, max_length=512)] | None = None
     """A reference; read with pullSecret. `scratch` is an image without files."""
 

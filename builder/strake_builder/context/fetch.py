@@ -17,6 +17,7 @@ from strake_api.models.source import (
     GitSource,
     HTTPSource,
     InlineSource,
+    OCISource,
     Source,
 )
 from strake_builder import interrupt
@@ -63,12 +64,14 @@ class Means:
         credentials: for git servers, by the URL of the repository.
         cancellation: ends a fetch.
         networks: what must not be reached.
+        pull: puts the files of an artifact into a directory.
     """
 
     unpack: Callable[[Readable, str], None]
     credentials: Mapping[str, GitAccess] = field(default_factory=dict)
     cancellation: Cancellation | None = None
     networks: DeniedNetworks = NONE_DENIED
+    pull: Callable[[OCISource, str], None] | None = None
 
 
 def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
@@ -85,22 +88,16 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
     chosen = source.chosen
     match chosen:
         case DirectorySource():
-            if not os.path.isdir(chosen.path):
-                raise SourceError(f"the context {chosen.path} is no directory")
-            if os.path.islink(os.path.join(chosen.path, _KUBELET_DATA)):
-                shutil.copytree(os.path.join(chosen.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
-                return FetchedContext(scratch)
-            return FetchedContext(os.path.realpath(chosen.path))
+            return _local(chosen, scratch)
         case ArchiveSource():
-            try:
-                with FileIO(chosen.path, opener=_at_once) as archive:
-                    means.unpack(_Awaited(archive), scratch)
-            except OSError as error:
-                raise SourceError(f"cannot unpack the context {chosen.path}: {error.strerror}") from error
-            return _inside_archive(scratch, chosen.subdirectory, chosen.path)
+            return _unpacked(chosen, scratch, means)
         case HTTPSource():
             downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
             return (_fetch_archive if chosen.unpacked else _fetch_file)(chosen, scratch, means, downloads)
+        case OCISource():
+            assert means.pull is not None, "builds pull"  # noqa: S101 - narrows the type
+            means.pull(chosen, scratch)
+            return _inside_archive(scratch, chosen.path, chosen.reference)
         case InlineSource():
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
@@ -111,6 +108,24 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
             return _context_in(chosen, scratch, check_out(wanted, scratch, means.cancellation))
         case _:
             assert_never(chosen)
+
+
+def _local(source: DirectorySource, scratch: str) -> FetchedContext:
+    if not os.path.isdir(source.path):
+        raise SourceError(f"the context {source.path} is no directory")
+    if os.path.islink(os.path.join(source.path, _KUBELET_DATA)):
+        shutil.copytree(os.path.join(source.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
+        return FetchedContext(scratch)
+    return FetchedContext(os.path.realpath(source.path))
+
+
+def _unpacked(source: ArchiveSource, scratch: str, means: Means) -> FetchedContext:
+    try:
+        with FileIO(source.path, opener=_at_once) as archive:
+            means.unpack(_Awaited(archive), scratch)
+    except OSError as error:
+        raise SourceError(f"cannot unpack the context {source.path}: {error.strerror}") from error
+    return _inside_archive(scratch, source.subdirectory, source.path)
 
 
 def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloads) -> FetchedContext:

@@ -21,11 +21,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from strake_api.models.source import OCISource
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
 from strake_api.values.destinations import run_values
 from strake_builder import interrupt
+from strake_builder.context.artifact import fetch_artifact
 from strake_builder.context.fetch import FetchedContext, Means
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
@@ -54,7 +56,9 @@ from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_builder.unforeseen import from_os_error
 from strake_oci.cancellation import Cancellation
+from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.digest import Digest
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -120,10 +124,22 @@ class Build:
                 inputs.credentials.git,
                 self._sources,
                 inputs.registries.networks,
+                self._pull,
             ),
             lambda: workspace.directory(workspace.new_name("context")),
             lambda directory: own_patterns(directory, work, inputs.cache.path),
         )
+
+    def _pull(self, source: OCISource, directory: str) -> None:
+        """Put the files of an artifact into a directory."""
+        inputs, warn = self._inputs, self._reporter.warn
+        unpack = functools.partial(unpack_context, limit=inputs.max_unpacked)
+        settings, credentials = inputs.registries, inputs.credentials.pull
+        with RegistryClient(settings, credentials, warn=warn, cancellation=self._sources) as client:
+            try:
+                fetch_artifact(source, directory, client, unpack)
+            except OSError as error:
+                raise from_os_error(error, f"cannot unpack {source.reference}") from error
 
     def _workspace(self) -> Workspace:
         isolation, directory = self._inputs.confinement.isolation, self._request.work_directory

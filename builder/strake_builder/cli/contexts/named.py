@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.contexts.sources import is_web, read_git
+from strake_builder.cli.contexts.sources import OCI, is_web, read_git
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
     from strake_api.models.source import LayoutImage, NamedContext
 
-_FORMS: Final = (
-    "a directory, a git URL, https://FILE, docker-image://REFERENCE, or oci-layout://DIR[:TAG|@DIGEST]"
-)
+_FORMS: Final = "a directory, a git URL, https://FILE, docker-image://REFERENCE, oci://ARTIFACT, or oci-layout://DIR[:TAG|@DIGEST]"
 _IMAGE: Final = "docker-image://"
 _LAYOUT: Final = "oci-layout://"
 _TARGET: Final = "target:"
@@ -66,12 +64,14 @@ def _one_name(name: str) -> str:
 
 
 def _context(name: str, value: str) -> NamedContext:
-    from strake_api.models.source import DirectorySource, HTTPSource, NamedContext, Source
+    from strake_api.models.source import DirectorySource, HTTPSource, NamedContext, OCISource, Source
 
     if value.startswith(_IMAGE):
         return NamedContext(name=name, image=value.removeprefix(_IMAGE))
     if value.startswith(_LAYOUT):
         return NamedContext(name=name, layout=_layout(name, value.removeprefix(_LAYOUT)))
+    if value.startswith(OCI):
+        return NamedContext(name=name, source=Source(oci=OCISource(reference=value.removeprefix(OCI))))
     if (git := read_git(value)) is not None:
         return NamedContext(name=name, source=Source(git=git))
     if is_web(value):  # one file, as for buildx: what is an archive is unpacked by ADD

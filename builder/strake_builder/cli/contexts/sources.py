@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 FORMS: Final = (
     "a directory, dir://DIR, tar://FILE, tar://stdin, git+URL#REF:DIR, a git URL (https://….git, ssh://…, "
-    "git@HOST:PATH) or https://ARCHIVE"
+    "git@HOST:PATH), https://ARCHIVE or oci://ARTIFACT"
 )
+OCI: Final = "oci://"
 _STDIN: Final = "/dev/stdin"
 _GIT_OPTIONS: Final = frozenset(
     {"branch", "single-branch", "depth", "recurse-submodules", "insecure-skip-tls"}
@@ -39,7 +40,7 @@ def read_source(text: str) -> Source:
     Raises:
         InvalidRequestError: it is in none of the forms, or a git URL whose query is not understood.
     """
-    from strake_api.models.source import ArchiveSource, DirectorySource, HTTPSource, Source
+    from strake_api.models.source import ArchiveSource, DirectorySource, HTTPSource, OCISource, Source
 
     if text.startswith("git://"):
         # kaniko's name for a repository; the protocol of this name is neither encrypted nor authenticated.
@@ -51,6 +52,8 @@ def read_source(text: str) -> Source:
     if text.startswith("tar://"):
         path = text.removeprefix("tar://")
         return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
+    if text.startswith(OCI):
+        return Source(oci=OCISource(reference=text.removeprefix(OCI)))
     if is_web(text):
         return Source(http=HTTPSource(url=text))
     path = text.removeprefix("dir://")

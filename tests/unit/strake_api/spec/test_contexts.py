@@ -19,6 +19,7 @@ PRIVATE = {"url": "https://git.example/lib.git", "ref": "v1", "secret": {"name":
         {"name": "lib", "git": {"url": "https://git.example/lib.git"}},
         {"name": "alpine", "image": "registry.example/alpine:3"},
         {"name": "registry.example:5000/a/b:1.2", "image": "scratch"},
+        {"name": "c", "oci": {"reference": "registry.example:5000/a/context:1", "path": "sub"}},
         {"name": "data", "http": {"url": "https://web.example/a.tgz", "path": "sub"}},
     ],
 )
@@ -33,6 +34,10 @@ def test_good_contexts(context):
         ({"name": "lib", "image": "a", "git": {"url": "https://g.example/a"}}, "exactly one of git, http"),
         ({"name": "Lib", "image": "a"}, "in lower case"),
         ({"name": "", "image": "a"}, "in lower case"),
+        ({"name": "c", "oci": {"reference": "oci://registry.example/a"}}, "without oci://"),
+        ({"name": "c", "oci": {"reference": "a"}}, "oci.reference is written REGISTRY/REPOSITORY"),
+        ({"name": "c", "oci": {"reference": "registry.example/a@sha256:12"}}, "oci.reference is written"),
+        ({"name": "c", "oci": {"reference": "registry.example/a:1", "path": "/x"}}, "oci.path"),
         ({"name": "lib", "image": ""}, "at least 1 character"),
         ({"name": "lib", "inline": {"a": "b"}}, "inline"),
         ({"name": "lib", "git": {"url": "ftp://g.example/a"}}, "git.url is written"),

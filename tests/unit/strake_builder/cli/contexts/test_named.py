@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_api.models.source import DirectorySource, GitSource, HTTPSource, LayoutImage, Source
+from strake_api.models.source import DirectorySource, GitSource, HTTPSource, LayoutImage, OCISource, Source
 from strake_builder.cli.contexts.named import read_named_contexts
 from strake_builder.errors import InvalidRequestError
 
@@ -60,6 +60,10 @@ def test_repository_is_without_gits_own_directory_unless_asked():
 def test_web_address_is_one_file():
     wanted = HTTPSource(url="https://web.example/x.tgz", unpacked=False)
     assert read("https://web.example/x.tgz").source == Source(http=wanted)
+
+
+def test_artifact():
+    assert read("oci://r.example/app:1").source == Source(oci=OCISource(reference="r.example/app:1"))
 
 
 def test_last_of_one_name_counts_however_it_is_spelled():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_api.models.source import ArchiveSource, DirectorySource, GitSource, HTTPSource
+from strake_api.models.source import ArchiveSource, DirectorySource, GitSource, HTTPSource, OCISource
 from strake_builder.cli.commands import build
 from strake_builder.cli.contexts.sources import context_of
 from strake_builder.errors import InvalidRequestError
@@ -53,6 +53,11 @@ def test_directories(words, path):
         (
             ("-c", "https://acme.blob.core.windows.net/box/c.tar.gz?sv=1&sig=x"),
             HTTPSource(url="https://acme.blob.core.windows.net/box/c.tar.gz?sv=1&sig=x"),
+        ),
+        (("-c", "oci://r.example/app:1"), OCISource(reference="r.example/app:1")),
+        (
+            ("-c", "oci://r.example/app:1", "--context-sub-path=a/"),
+            OCISource(reference="r.example/app:1", path="a"),
         ),
     ],
 )
