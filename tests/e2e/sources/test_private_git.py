@@ -111,5 +111,5 @@ def test_a_secret_of_another_application_goes_to_no_git_server(server, namespace
 
 def test_a_password_is_not_sent_unencrypted(platform, namespace):
     source = {"git": {"url": f"http://{NODE_IP}/app", "secret": {"name": SECRET}}}
-    with pytest.raises(KubectlError, match=r"git\.secret needs an https URL"):
+    with pytest.raises(KubectlError, match=r"git\.secret needs an https or ssh URL"):
         apply(manifest("", source=source), namespace)
