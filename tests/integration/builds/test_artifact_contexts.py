@@ -3,56 +3,26 @@
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
 import uuid
 from pathlib import Path
 
 import pytest
 
 from strake_oci.spec import mediatype
-from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact
 from strake_oci.spec.descriptor import Descriptor
-from strake_oci.spec.manifest import Index, Manifest
+from strake_oci.spec.manifest import Index
 from strake_oci.spec.reference import Reference
-
-FLUX = "application/vnd.cncf.flux.content.v1.tar+gzip"
-TITLE = "org.opencontainers.image.title"
-
-
-def archive(**files: str) -> bytes:
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as packed:
-        for name, text in files.items():
-            member = tarfile.TarInfo(name.replace("__", "/"))
-            if text.startswith("->"):
-                member.type, member.linkname = tarfile.SYMTYPE, text[2:]
-                packed.addfile(member)
-                continue
-            member.size = len(text)
-            packed.addfile(member, io.BytesIO(text.encode()))
-    return content.getvalue()
+from tests.fixtures.content.artifacts import FLUX, TITLE, Layer, archive, push_artifact
 
 
 @pytest.fixture
 def push(builder):
-    """Push an artifact of layers: media type, content, annotations; return its reference and digest."""
+    """Push an artifact of layers; return its reference and digest."""
 
-    def pushed(*layers, config=None, artifact="application/x-context", as_index=0):
+    def pushed(*layers: Layer, as_index: int = 0, **config: Descriptor) -> tuple[str, str]:
         reference = Reference.parse(f"{builder.registry.host}/context/{uuid.uuid4().hex}:1")
         with builder.registry.client() as client:
-            descriptors = []
-            for media_type, content, annotations in layers:
-                plain = Descriptor.of(media_type, content)
-                blob = Descriptor(media_type, plain.digest, plain.size, annotations=annotations)
-                client.push_blob(reference.repository, plain, lambda content=content: io.BytesIO(content))
-                descriptors.append(blob)
-            client.push_blob(reference.repository, EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
-            made = make_artifact(artifact, tuple(descriptors))
-            if config is not None:
-                client.push_blob(reference.repository, config, lambda: io.BytesIO(b"{}"))
-                made = Manifest(config, tuple(descriptors))
-            found = client.push_manifest(reference, made.serialize(), made.media_type)
+            found = push_artifact(client, reference, *layers, **config)
             if as_index:
                 index = Index((found,) * as_index)
                 client.push_manifest(reference, index.serialize(), index.media_type)
@@ -65,7 +35,7 @@ DOCKERFILE = "FROM scratch\nCOPY . /\n"
 
 
 def test_flux_and_a_digest(builder, push):
-    reference, digest = push((FLUX, gzip.compress(archive(Dockerfile=DOCKERFILE, a__b="b\n")), {}))
+    reference, digest = push((FLUX, gzip.compress(archive({"Dockerfile": DOCKERFILE, "a/b": "b\n"})), {}))
     repository = reference.rpartition(":")[0]
     for context in (reference, f"{repository}@{digest}"):
         done = builder.run("--context", f"oci://{context}")
@@ -76,7 +46,7 @@ def test_flux_and_a_digest(builder, push):
 def test_oras_with_a_directory_and_files_and_a_named_context(builder, push):
     layer = (
         mediatype.OCI_LAYER,
-        archive(app__motd="hi\n"),
+        archive({"app/motd": "hi\n"}),
         {TITLE: "app", "io.deis.oras.content.unpack": "true"},
     )
     plain = (mediatype.OCI_LAYER, b"text\n", {TITLE: "notes.txt"})
@@ -95,14 +65,14 @@ def test_oras_with_a_directory_and_files_and_a_named_context(builder, push):
         ((FLUX, b"no archive", {}), "that is no archive and has no name"),
         ((FLUX, b"text", {TITLE: "../../etc/x"}), "which is no file's name"),
         ((FLUX, b"text", {TITLE: "a/b"}), "which is no file's name"),
-        ((FLUX, gzip.compress(archive(a="x\n"))[:-9], {}), "cannot unpack the context"),
-        ((FLUX, archive(x="->/etc", x__passwd="x\n"), {}), None),
+        ((FLUX, gzip.compress(archive({"a": "x\n"}))[:-9], {}), "cannot unpack the context"),
+        ((FLUX, archive({"x": "->/etc", "x/passwd": "x\n"}), {}), None),
     ],
     ids=["no archive", "outside", "below", "cut", "link"],
 )
 def test_hostile_layers(builder, push, layer, words):
     accounts = Path("/etc/passwd").read_bytes()
-    reference, _ = push((FLUX, archive(Dockerfile=DOCKERFILE), {}), layer)
+    reference, _ = push((FLUX, archive({"Dockerfile": DOCKERFILE}), {}), layer)
     done = builder.run("--context", f"oci://{reference}")
     assert Path("/etc/passwd").read_bytes() == accounts
     if words is None:  # inside the context, wherever the link says
@@ -114,7 +84,7 @@ def test_hostile_layers(builder, push, layer, words):
 
 
 def test_what_is_no_context(builder, push):
-    layer: tuple[str, bytes, dict[str, str]] = (mediatype.OCI_LAYER, archive(a="x\n"), {})
+    layer: Layer = (mediatype.OCI_LAYER, archive({"a": "x\n"}), {})
     image, _ = push(layer, config=Descriptor.of(mediatype.OCI_CONFIG, b"{}"))
     several, _ = push(layer, as_index=2)
     missing = f"{builder.registry.host}/context/nothing:1"
