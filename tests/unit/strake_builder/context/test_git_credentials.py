@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from strake_api.request import BuildRequest
 from strake_builder.context.git_credentials import (
     GitCredentials,
     git_credentials_from,
+    git_credentials_of,
 )
 from strake_builder.context.git_secret import mounted_git_access
 from strake_builder.errors import InvalidRequestError
@@ -132,3 +134,31 @@ def test_and_for_no_other(tmp_path, hosts, url):
 
 def test_a_password_is_in_no_representation():
     assert "secret" not in repr(KNOWN)
+
+
+def request_of(*urls: str) -> BuildRequest:
+    """Return a request whose first URL is the context's, "" for a directory."""
+    own, *others = urls
+    source = {"git": {"url": own}} if own else {"directory": {"path": "/c"}}
+    contexts = [{"name": f"c{at}", "source": {"git": {"url": url}}} for at, url in enumerate(others)]
+    return BuildRequest.model_validate(
+        {"source": source, "contexts": contexts, "output": {"destinations": []}, "workDirectory": "/w"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("urls", "given"),
+    [
+        (("https://a.example/x",), {"https://a.example/x"}),
+        (
+            ("https://a.example/x", "https://a.example/y", "https://b.example/z"),
+            {"https://a.example/x", "https://a.example/y"},
+        ),
+        (("", "https://a.example/x", "https://a.example/y"), {"https://a.example/x", "https://a.example/y"}),
+        (("", "https://a.example/x", "https://b.example/y"), set()),
+        (("",), set()),
+    ],
+)
+def test_variables_are_for_one_server(urls, given):
+    assert git_credentials_of(request_of(*urls), {"GIT_TOKEN": "x"}).keys() == given
+    assert git_credentials_of(request_of(*urls), {}) == {}
