@@ -51,10 +51,6 @@ for file in "$target"/usr/local/bin/* "$target"/usr/bin/* "$target"/usr/sbin/* "
 done
 sed -i "s|^home = /|home = $target/|" "$target/opt/strake/pyvenv.cfg"
 
-# ssh must know who it is.
-mkdir -p /outside/etc
-echo 'root:x:0:0:root:/root:/bin/sh' > /outside/etc/passwd
-
 # git and crun's hooks start these two by their usual paths; a step's tree takes the directory's place.
 ln -s "$target/bin/sh" "$target/bin/mount" /outside/bin/
 

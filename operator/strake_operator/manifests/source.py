@@ -36,6 +36,11 @@ def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
             yield name, context.git.secret.name, path
 
 
+def _uses_ssh(spec: ImageBuildSpec) -> bool:
+    repositories = (spec.source.git, *(context.git for context in spec.contexts))
+    return any(git is not None and git.is_ssh for git in repositories)
+
+
 def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[str]) -> list[Manifest]:
     """Return the init container, none where the builder fetches the source.
 
@@ -57,7 +62,8 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
                 "runAsUser": 0,
                 "runAsGroup": 0,
                 "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
+                # For ssh it writes down who it is.
+                "readOnlyRootFilesystem": not _uses_ssh(spec),
                 "capabilities": {"drop": ["ALL"]},
                 "seccompProfile": {"type": "RuntimeDefault"},
             },

@@ -61,3 +61,13 @@ def test_each_secret_is_mounted_where_the_request_says_and_in_no_other_container
 
 def test_public_repositories_need_no_such_container():
     assert not pod_of(spec(OPEN, OPEN))["initContainers"]
+
+
+@pytest.mark.parametrize("at", ["source", "context"])
+def test_only_for_ssh_the_root_can_be_written_to(at):
+    ssh = {"url": "git@git.example:a.git", "secret": {"name": "deploy"}}
+    for git, is_read_only in ((private("a"), True), (ssh, False)):
+        build = spec(git) if at == "source" else spec(OPEN, git)
+        (container,) = [each for each in pod_of(build)["initContainers"] if each["name"] == "source"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is is_read_only
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
