@@ -216,6 +216,17 @@ class BaseVolume(Document):
     """An absolute path: its files, read-only."""
 
 
+class ImageRule(Document):
+    """Which images FROM, COPY --from and RUN --mount=from may name. A matter of the platform."""
+
+    policy: str
+    """The BuildPolicy that has the rule."""
+    names: tuple[str, ...] | None = None
+    """Patterns, of which one must fit; None where all may be named."""
+    require_digest: bool = False
+    """Whether an image must be named by its digest."""
+
+
 class BuildRequest(Document):
     """One build of one image for one platform."""
 
@@ -244,6 +255,8 @@ class BuildRequest(Document):
     cache: Cache = Cache()
     base_volumes: tuple[BaseVolume, ...] = ()
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
+    image_rules: tuple[ImageRule, ...] = ()
+    """Which images may be built on; all rules must allow one."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
     warnings: tuple[ShownText, ...] = ()

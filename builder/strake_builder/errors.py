@@ -5,6 +5,7 @@
     ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (see frontend.errors)
     ├── SourceError              SourceFetchFailed     4   the context cannot be fetched or read
     ├── BaseImageError           BaseImagePullFailed   5   a base image cannot be resolved, pulled or unpacked
+    │   ├── ForbiddenImageError  PolicyDenied          5   … because the platform's policy forbids it
     │   └── LayerError           (layers.errors)
     ├── StepError                StepFailed            6   an instruction failed while it ran
     │   ├── PathError            (rootfs.errors)
@@ -120,6 +121,12 @@ class BaseImageError(BuildError):
 
     reason = FailureReason.BASE_IMAGE_PULL_FAILED
     exit_status = 5
+
+
+class ForbiddenImageError(BaseImageError):
+    """The platform's policy forbids an image that the Dockerfile names."""
+
+    reason = FailureReason.POLICY_DENIED
 
 
 class StepError(BuildError):

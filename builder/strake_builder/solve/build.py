@@ -47,6 +47,7 @@ from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
@@ -160,7 +161,8 @@ class Build:
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage)
+            check = functools.partial(check_allowed, rules=self._request.image_rules)
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check)
             evaluated = evaluate_all(*resolve_bases(planned, images))
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
