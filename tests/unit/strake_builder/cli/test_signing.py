@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+import strake_oci.signatures
 from strake_builder.cli.signing import (
     loaded_signing_key,
     mounted_signing_key,
@@ -23,6 +24,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(monkey
         monkeypatch.delitem(sys.modules, name)
     for name in ("keys", "key_file"):
         monkeypatch.delitem(sys.modules, f"strake_oci.signatures.{name}", raising=False)
+        monkeypatch.delattr(strake_oci.signatures, name, raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     (tmp_path / "cosign.pub").write_bytes(PUBLIC)
     for use in (
