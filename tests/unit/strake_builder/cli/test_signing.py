@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-import strake_oci.signatures
 from strake_builder.cli.signing import (
     loaded_signing_key,
     mounted_signing_key,
@@ -14,6 +13,7 @@ from strake_builder.cli.signing import (
     signature_forms,
 )
 from strake_builder.errors import InvalidRequestError, SigningError, UnsupportedError
+from strake_oci import signatures
 from strake_oci.signatures import BOTH, SignatureForm
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
@@ -24,7 +24,7 @@ def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(monkey
         monkeypatch.delitem(sys.modules, name)
     for name in ("keys", "key_file"):
         monkeypatch.delitem(sys.modules, f"strake_oci.signatures.{name}", raising=False)
-        monkeypatch.delattr(strake_oci.signatures, name, raising=False)
+        monkeypatch.delattr(signatures, name, raising=False)  # imported from the package without a module
     monkeypatch.setitem(sys.modules, missing, None)
     (tmp_path / "cosign.pub").write_bytes(PUBLIC)
     for use in (
