@@ -33,6 +33,7 @@ from strake_builder.errors import BuildTimeoutError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
+from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
@@ -46,10 +47,12 @@ from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.signer import open_signer
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
@@ -94,6 +97,7 @@ class Build:
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
+            signer = scope.enter_context(self._signer())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 scratch, credentials = workspace.directory("context"), self._inputs.credentials.git
@@ -109,7 +113,7 @@ class Build:
                 )
                 work, cache = self._request.work_directory, self._inputs.cache.path
                 files = files.without(own_patterns(files.directory, work, cache))
-            parts = self._parts(workspace, planned, files, scope)
+            parts = self._parts(workspace, planned, files, scope, signer)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
             attempt, image = self._attempts(parts)
@@ -121,8 +125,26 @@ class Build:
         rootfs = check_work_directory(isolation, self._inputs.rootfs, directory)
         return Workspace(directory, rootfs=rootfs, may_mount=isolation.makes_mounts, warn=self._reporter.warn)
 
+    @contextlib.contextmanager
+    def _signer(self) -> Iterator[Signer | None]:
+        """Open who signs; a key that cannot be used ends the build before it begins."""
+        signing = self._inputs.signing
+        if signing is not None and signing.key and self._inputs.confinement.isolation.way == "chroot":
+            self._reporter.warn(
+                "in a chroot steps share the container with the builder, and can read the key that signs"
+            )
+        with open_signer(self._inputs, self._cancellation) as signer:
+            if signer is not None:
+                signer.check(self._requested.destinations[0].repository)
+            yield signer
+
     def _parts(
-        self, workspace: Workspace, planned: BuildPlan, files: ContextFiles, scope: contextlib.ExitStack
+        self,
+        workspace: Workspace,
+        planned: BuildPlan,
+        files: ContextFiles,
+        scope: contextlib.ExitStack,
+        signer: Signer | None,
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs.cache, scope)
@@ -134,11 +156,13 @@ class Build:
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        pusher = Pusher(clients.pushing, clients.pulling, self._requested.destinations, self._reporter)
+        destinations = self._requested.destinations
+        pusher = Pusher(clients.pushing, clients.pulling, destinations, self._reporter, signer)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage)
+            check = functools.partial(check_allowed, rules=self._request.image_rules)
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check)
             evaluated = evaluate_all(*resolve_bases(planned, images))
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"

@@ -123,7 +123,12 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
-    return request, local_inputs(
+    if arguments.sign_key is not None and not (outputs.push and outputs.request.destinations):
+        raise InvalidRequestError(
+            "--sign-key: nothing is pushed, and signatures lie beside an image in a registry",
+            hint="push with --destination IMAGE, or drop --sign-key",
+        )
+    return _warned(request, arguments), local_inputs(
         arguments,
         dockerfile_path=_dockerfile_path(arguments),
         outputs=ImageOutputs(
@@ -133,6 +138,18 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             file_mask=mask,
         ),
     )
+
+
+def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:
+    """Return the request, with a warning where its context has the key that signs."""
+    context = request.source.directory
+    if arguments.sign_key is None or context is None:
+        return request
+    key = os.path.realpath(arguments.sign_key)
+    if os.path.commonpath([key, os.path.realpath(context.path)]) != os.path.realpath(context.path):
+        return request
+    warning = f"the key {arguments.sign_key} is in the context, where a COPY finds it: move it elsewhere"
+    return request.model_copy(update={"warnings": (warning,)})
 
 
 def _source(text: str) -> Source:
