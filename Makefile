@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench image docs fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,9 +60,12 @@ coverage: $(VENV)/.ready ## Measure what the unit tests run of the sources; fail
 
 bench: $(VENV)/.ready ## Measure against other builders and registry clients
 	python3 -m tests.setup --benchmarks
-	for each in benchmarks/*.py benchmarks/*/__main__.py; do \
+	for each in benchmarks/*.py benchmarks/builders/__main__.py; do \
 	  module=$${each%.py}; module=$${module%/__main__}; \
 	  $(BIN)/python -m benchmarks.$${module#benchmarks/} || exit 1; done
+
+bench-operator: setup $(VENV)/.ready ## Measure the operator with 10,000 ImageBuilds: make bench-operator ARGS='--builds 1000'
+	$(BIN)/python -m benchmarks.operator $(ARGS)
 
 image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGISTRY=registry.example/strake
 	@test -n "$(REGISTRY)" || { echo "say where to push: make image REGISTRY=registry.example/strake"; exit 2; }
@@ -81,7 +84,7 @@ corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit 
 	$(BIN)/python -m tests.oracles.directory $(DIR)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure -o requirements/builder.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign -o requirements/builder.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml

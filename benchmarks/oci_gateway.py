@@ -1,6 +1,6 @@
 """What the gateway costs: a blob pushed and pulled directly, and through `strake gateway`, taking turns.
 
-    .venv/bin/python -m benchmarks.oci_gateway [--rounds 5] [--megabytes 1024] [--share 0]
+    .venv/bin/python -m benchmarks.oci_gateway [--rounds 5] [--megabytes 1024] [--share 0] [--tls]
 
 The registry is on this machine, without TLS, with a password. `--share` paces each connection to it to so
 many MB/s, as a network would; 0 leaves them as fast as two processors allow, which no pod sees.
@@ -28,6 +28,7 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 from tests.fixtures.servers.account import Account
+from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.gateway import docker_config, running_gateway
 from tests.fixtures.servers.registry import running_registry
 
@@ -55,11 +56,12 @@ def _pull(client: RegistryClient, repository: Repository, data: bytes) -> float:
 
 
 @contextlib.contextmanager
-def _clients(host: str, directory: Path, destinations: list[str]) -> Iterator[dict[str, RegistryClient]]:
+def _clients(
+    settings: ClientSettings, host: str, access: dict[str, object], directory: Path, destinations: list[str]
+) -> Iterator[dict[str, RegistryClient]]:
     """Yield a client of each way."""
     secret = docker_config(directory / "config.json", host, _USER, _PASSWORD)
     socket = directory / "gateway.socket"
-    access = {"insecure": True, "insecureCredentials": True}
     request = {
         "source": {"inline": {"files": {"Dockerfile": "FROM scratch\n"}}},
         "output": {"destinations": destinations},
@@ -67,7 +69,6 @@ def _clients(host: str, directory: Path, destinations: list[str]) -> Iterator[di
         "workDirectory": str(directory),
     }
     (directory / "request.json").write_text(json.dumps(request))
-    settings = ClientSettings.insecure(host)
     known: CredentialSource = Account(_USER, _PASSWORD)
     with (
         running_gateway(directory / "request.json", directory),
@@ -85,16 +86,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--share", type=int, default=0, help="MB/s for each connection; 0: no limit")
+    parser.add_argument("--tls", action="store_true", help="a registry with TLS")
     options = parser.parse_args()
     took: dict[str, dict[str, list[float]]] = {"push": {}, "pull": {}}
     with contextlib.ExitStack() as scope:
-        registry = scope.enter_context(running_registry(htpasswd={_USER: _PASSWORD}))
+        directory = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="strake-bench-")))
+        tls = make_certificates(directory) if options.tls else None
+        registry = scope.enter_context(running_registry(tls=tls, htpasswd={_USER: _PASSWORD}))
         host = registry.host
+        access: dict[str, object] = {"insecure": True, "insecureCredentials": True}
+        if tls is not None:
+            access = {"ca": tls.ca.read_text()}
         if options.share:
             host = scope.enter_context(paced(host, options.share * 1_000_000))
-        directory = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="strake-bench-")))
         names = [f"bench/{number}" for number in range(2 * options.rounds)]
-        clients = scope.enter_context(_clients(host, directory, [f"{host}/{name}:1" for name in names]))
+        settings = ClientSettings.insecure(host) if tls is None else registry.settings()
+        destinations = [f"{host}/{name}:1" for name in names]
+        clients = scope.enter_context(_clients(settings, host, access, directory, destinations))
         block = bytes(range(256)) * 4096
         for number in range(options.rounds):
             for turn, (way, client) in enumerate(clients.items()):

@@ -24,6 +24,7 @@ BY_PATH = {
     "attack/test_networks.py": ("registry",),
     "attack/test_paths.py": ("root", "registry"),
     "attack/test_secrets.py": ("registry",),
+    "attack/test_signatures.py": ("registry",),
     "attack/test_steps.py": ("root", "registry"),
     "conformance": ("root", "registry"),
     "contract/test_oci": ("registry",),
@@ -46,6 +47,7 @@ BY_PATH = {
 """Beginning of a path in tests/ → what every test there needs."""
 IMPORTS = {
     "tests.fixtures.building.go_tools": "go",
+    "tests.fixtures.servers.signing": "go",
     "tests.oracles.go_oracle": "go",
 }
 """Module → what tests need that use something of it."""

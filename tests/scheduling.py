@@ -20,6 +20,7 @@ ALONE = {
     "tests/e2e/sources/test_private_git.py": "operator",
     "tests/e2e/registries/test_registries.py": "operator",
     "tests/e2e/isolation/test_runtime_class.py": "operator",
+    "tests/e2e/isolation/test_signing.py": "operator",
     "tests/e2e/trouble/test_attacks.py": "operator",
     "tests/e2e/trouble/test_queue.py": "operator",
     "tests/e2e/isolation/test_origin.py": "operator",

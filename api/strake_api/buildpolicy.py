@@ -62,6 +62,15 @@ class AllowedSources(Document):
     """Hosts, with their ports if any, that git repositories may be on: git.example.com, *.example.com."""
 
 
+class AllowedImages(Document):
+    """Which images Dockerfiles may name: in FROM, COPY --from and RUN --mount=from. FROM scratch is none."""
+
+    names: Patterns | None = None
+    """Repositories, and references if they have a tag or digest: registry.example/golden/*."""
+    require_digest: bool = False
+    """Whether images must be named by their digest."""
+
+
 class ResourceCeilings(Document):
     """What a builder pod may ask for at most, as a request or a limit."""
 
@@ -79,6 +88,8 @@ class BuildPolicySpec(Document):
     """Repositories, and references if they have a tag, that builds may push to; also for cache.repository."""
     sources: AllowedSources | None = None
     """Where contexts may come from. What a Dockerfile fetches itself (ADD) is a matter of networks."""
+    base_images: AllowedImages | None = None
+    """What images may be built on. The builder checks it when it has read the Dockerfile."""
     secrets: Patterns | None = None
     """Names of Secrets that builds may name, anywhere in their spec."""
     service_accounts: Patterns | None = None

@@ -15,7 +15,7 @@ from strake_api.models.source import (
     OCISource,
     Source,
 )
-from strake_api.request import BuildArg, BuildRequest, Cache, MountedFile, Output, Registries
+from strake_api.request import BuildArg, BuildRequest, Cache, MountedFile, Output, Registries, Signature
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 
@@ -28,6 +28,9 @@ ARGUMENTS: Final = "args"
 SECRETS: Final = "secrets"
 KEYS: Final = "ssh"
 """Directories of what a build is given, in each a file named after its place in the spec's list."""
+SIGNING_KEY: Final = "cosign.key"
+SIGNING_PASSWORD: Final = "cosign.password"  # noqa: S105 - a file's name
+"""Keys of a Secret as `cosign generate-key-pair k8s://…` makes it."""
 _NEVER_IN_HISTORY: Final = frozenset({"ALL_PROXY", "FTP_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 """Source: Dockerfile reference, "Predefined ARGs"."""
 
@@ -41,6 +44,7 @@ class MountedPaths:
         git: The Secret `source.git.secret`, if there is one; that of a named context is in `context_secret`.
         fetched: Where `strake fetch` puts a git source that has a Secret; None where it does not. A named
             context is in `context_directory`.
+        signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
             another way.
     """
@@ -48,6 +52,7 @@ class MountedPaths:
     config_map: str
     git: str | None = None
     fetched: str | None = None
+    signing: str | None = None
     given: str | None = None
 
 
@@ -80,7 +85,7 @@ def build_request(
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
         ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
         platform=spec.platform,
-        output=Output(**{**dict(spec.output), "destinations": _destinations(spec, generation)}),
+        output=_output(spec, mounted.signing, generation),
         registries=registries,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
@@ -141,6 +146,16 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))
+
+
+def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None) -> Output:
+    sign = spec.output.sign
+    signature = None
+    if sign is not None and signing is not None:
+        key, password = f"{signing}/{SIGNING_KEY}", f"{signing}/{SIGNING_PASSWORD}"
+        signature = Signature(key=key, password=password, form=sign.form)
+    destinations = _destinations(spec, generation)
+    return Output(**{**dict(spec.output), "destinations": destinations, "sign": signature})
 
 
 def _destinations(spec: ImageBuildSpec, generation: int | None) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class FailureReason(StrEnum):
     """A registry refused the push because of its credentials."""
     PUSH_FAILED = "PushFailed"
     """A registry refused or lost the push for another reason."""
+    SIGNING_FAILED = "SigningFailed"
+    """The key that is to sign cannot be used, or the registry takes no signature; no tag moved."""
     TIMED_OUT = "TimedOut"
     """The build took longer than `spec.timeout`."""
     QUEUE_TIMEOUT = "QueueTimeout"

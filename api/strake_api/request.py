@@ -20,6 +20,7 @@ from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
+from strake_api.values.signatures import SignatureForm
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -59,6 +60,16 @@ class MountedFile(Document):
     """An absolute path."""
 
 
+class Signature(Document):
+    """With which key the image is signed before its tags move."""
+
+    key: str
+    """Path of the mounted private key, in cosign's form or in PKCS #8."""
+    password: str | None = None
+    """Path of the file with its password; where there is no such file, it has none."""
+    form: SignatureForm = "both"
+
+
 class Output(ImageForm):
     """Where the image goes, and in which form."""
 
@@ -67,6 +78,8 @@ class Output(ImageForm):
 
     Tags may have the fields {revision}, {shortRevision}, {timestamp} and {date}, which the builder fills.
     """
+    sign: Signature | None = None
+    """Where there is a gateway, it alone reads the key."""
     skip_push_permission_check: bool = False
     """Find out about missing rights when there is something to push, not before the build starts."""
 
@@ -123,6 +136,17 @@ class BaseVolume(Document):
     """An absolute path: its files, read-only."""
 
 
+class ImageRule(Document):
+    """Which images FROM, COPY --from and RUN --mount=from may name. A matter of the platform."""
+
+    policy: str
+    """The BuildPolicy that has the rule."""
+    names: tuple[str, ...] | None = None
+    """Patterns, of which one must fit; None where all may be named."""
+    require_digest: bool = False
+    """Whether an image must be named by its digest."""
+
+
 class BuildRequest(Document):
     """One build of one image for one platform."""
 
@@ -153,6 +177,8 @@ class BuildRequest(Document):
     cache: Cache = Cache()
     base_volumes: tuple[BaseVolume, ...] = ()
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
+    image_rules: tuple[ImageRule, ...] = ()
+    """Which images may be built on; all rules must allow one."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
     warnings: tuple[ShownText, ...] = ()
@@ -200,6 +226,8 @@ class BuildRequest(Document):
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
             "registries.gateway": self.registries.gateway,
+            "output.sign.key": self.output.sign.key if self.output.sign else None,
+            "output.sign.password": self.output.sign.password if self.output.sign else None,
         }
         paths |= {f"source.{name}": path for name, path in self.source.paths.items()}
         for each in self.contexts:

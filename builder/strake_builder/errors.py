@@ -5,12 +5,14 @@
     ├── DockerfileError          DockerfileInvalid     3   the Dockerfile is refused (see frontend.errors)
     ├── SourceError              SourceFetchFailed     4   the context cannot be fetched or read
     ├── BaseImageError           BaseImagePullFailed   5   a base image cannot be resolved, pulled or unpacked
+    │   ├── ForbiddenImageError  PolicyDenied          5   … because the platform's policy forbids it
     │   └── LayerError           (layers.errors)
     ├── StepError                StepFailed            6   an instruction failed while it ran
     │   ├── PathError            (rootfs.errors)
     │   └── RunStepError         RunStepFailed         7   a RUN command ended with another status than zero
     ├── OutputError              PushFailed            8   the image cannot be written or pushed
-    │   └── PushUnauthorizedError PushUnauthorized     9   … because of its credentials
+    │   ├── PushUnauthorizedError PushUnauthorized     9   … because of its credentials
+    │   └── SigningError         SigningFailed        14   it cannot be signed, or has no signature of a key
     ├── BuildTimeoutError        TimedOut             10   the build's time limit passed
     ├── OutOfDiskError           OutOfDisk            11   the work directory is full
     ├── OutOfMemoryError         OutOfMemory          12   the kernel killed a step at the memory limit
@@ -121,6 +123,12 @@ class BaseImageError(BuildError):
     exit_status = 5
 
 
+class ForbiddenImageError(BaseImageError):
+    """The platform's policy forbids an image that the Dockerfile names."""
+
+    reason = FailureReason.POLICY_DENIED
+
+
 class StepError(BuildError):
     """An instruction failed while it ran."""
 
@@ -175,6 +183,13 @@ class PushUnauthorizedError(OutputError):
 
     reason = FailureReason.PUSH_UNAUTHORIZED
     exit_status = 9
+
+
+class SigningError(OutputError):
+    """The image cannot be signed; to `strake verify`, it has no signature that a key made."""
+
+    reason = FailureReason.SIGNING_FAILED
+    exit_status = 14
 
 
 class BuildTimeoutError(BuildError):

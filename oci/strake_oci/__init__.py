@@ -12,6 +12,7 @@ their JSON |
 | `layout`, `archive`, `archive_reader`, `memory` | … a directory, a tar, memory; `layout_reader`,
 `image_writer` and `file_upload` are what they share, `layout_index` has their names |
 | `copying` | `copy_image`: from any store to any other |
+| `signatures` | signs and verifies images as cosign does |
 | `credentials` | Docker's config, helper programs, clouds, login and logout |
 | `verify`, `ttl_cache` | checked readers; values that expire |
 | `cancellation` | ends what is under way |

@@ -13,6 +13,8 @@
     ├── SizeMismatchError           fewer bytes than declared
     ├── PlatformNotFoundError       an index without an image for the platform
     ├── CredentialError             a credential file or helper program that cannot be used
+    ├── SigningKeyError             a key to sign or verify with that cannot be used
+    ├── UnverifiedError             an image without a signature that a key made
     ├── LayoutError                 an image layout or archive that cannot be read or written
     └── RegistryError               an exchange with a registry failed; carries registry, operation and URL
         ├── NotFoundError           404
@@ -140,6 +142,14 @@ class PlatformNotFoundError(OCIError):
 
 class CredentialError(OCIError):
     """A credential source cannot be read or used."""
+
+
+class SigningKeyError(OCIError):
+    """A key that cannot be used to sign or to verify. Nothing of the key is in the message."""
+
+
+class UnverifiedError(OCIError):
+    """An image has no signature that a key made."""
 
 
 class LayoutError(OCIError):

@@ -29,6 +29,10 @@ class NotFoundError(ClusterError):
     """The object is gone."""
 
 
+class GoneError(NotFoundError):
+    """The ImageBuild that is reconciled is gone."""
+
+
 class ExistsError(ClusterError):
     """There is an object of this name already."""
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 
 from strake_operator.addresses import Addresses, read_addresses
 from strake_operator.errors import ClusterError, OperatorError
-from strake_operator.handlers.follower import Follower
+from strake_operator.handlers.follower import MOST_LOGS, Follower
 from strake_operator.handlers.queue import Key, Queue
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.slots import Slots
@@ -28,8 +28,6 @@ from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
 
-PROGRESS_SECONDS = 1.0
-"""How often a running build's progress is written, at most."""
 SETTLED_SECONDS = 120.0
 """When the watches have brought all that was there at the start."""
 RETRY_SECONDS = 2.0
@@ -63,7 +61,7 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
     runs, work = RunMetrics(exposed), WorkMetrics(exposed)
     async with (
         serving(addresses.metrics, exposed, started.is_set),
-        connect(watched, work.requests(), runs) as cluster,
+        connect(watched, work.requests(), runs, logs=MOST_LOGS) as cluster,
     ):
         follower = Follower(cluster.log_lines)
 
@@ -75,7 +73,7 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
             cluster,
             follower,
             settings,
-            lambda key: queue.requeue_after(key, PROGRESS_SECONDS),
+            lambda key, seconds: queue.requeue_after(key, seconds),  # noqa: PLW0108 - likewise
             registries=registries,
             watched=watched,
             slots=slots,

@@ -23,6 +23,8 @@ from strake_operator.registries.document import PlatformRegistries
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_api.request import ImageRule
+
 DEADLINE_MARGIN_SECONDS: Final = 60
 """What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
 MOST_VOLUMES: Final = 8
@@ -74,6 +76,8 @@ class Settings:
     """Whether pods mount base images as image volumes, where the cluster has them."""
     base_images: tuple[str, ...] = ()
     """Images that every builder pod mounts: `repository@digest` of manifests for one platform."""
+    image_rules: tuple[ImageRule, ...] = ()
+    """Which images a namespace's builds may name, of its policies."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
     max_runs: int | None = 100

@@ -143,7 +143,7 @@ def reconciled(jobs: list[Object], pods: list[Object]) -> Recorder:
             cluster,
             follower,
             SETTINGS,
-            lambda _: None,
+            lambda *_: None,
             lambda: NOW,
             watched=cluster.watched,
         )

@@ -3,6 +3,7 @@
 hosts   a Secret is sent to any git server
 clear   passwords go over plain HTTP
 links   links of images, archives and contexts lead where they would on the machine
+signed  the gateway signs whatever it is asked to
 names   nothing is weaker: registry.internal stands for this machine
 rebinding  nothing is weaker: rebinding.internal is 127.0.0.1 at first, and then 127.0.0.2
 twice   a name's address is checked, and the name looked up again to connect
@@ -17,9 +18,12 @@ from typing import Any
 
 from strake_builder.cli.main import main
 from strake_builder.context import git_secret
+from strake_builder.gateway.policy import Asked, Policy
+from strake_builder.gateway.signing import GatewaySigning
 from strake_builder.rootfs.files import inside
 from strake_oci.http.network import AddressRefusedError, LimitedBackend
 from strake_oci.registry.auth import authorizer
+from strake_oci.spec.digest import Digest
 
 _inner_step = inside._Walk._step
 _real = socket.getaddrinfo
@@ -61,6 +65,13 @@ def _real_step(walk: Any, part: bytes) -> None:
         _inner_step(walk, part)
 
 
+def _signs_all(signing: GatewaySigning, asked: Asked) -> None:
+    """Sign what is asked for, whoever pushed it and wherever it is."""
+    signer = signing._signer
+    assert signer is not None
+    signer.sign(asked.repository, signer._client.resolve(asked.repository.at(Digest.parse(asked.name))))
+
+
 if __name__ == "__main__":
     missing = sys.argv[1].split(",")
     if "hosts" in missing:
@@ -74,6 +85,9 @@ if __name__ == "__main__":
         LimitedBackend.connect_tcp = _twice  # type: ignore[method-assign, assignment] # the weakening
     if "rebinding" in missing:
         socket.getaddrinfo = _rebound
+    if "signed" in missing:
+        Policy.check = lambda *_: None  # type: ignore[method-assign] # the weakening
+        GatewaySigning.answer = _signs_all  # type: ignore[method-assign, assignment] # the weakening
     if "names" in missing:
         socket.getaddrinfo = _found
     main(sys.argv[2:])

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-import ssl
-import urllib.error
-import urllib.parse
-import urllib.request
 from typing import Any
+
+import httpx
 
 from tests.cluster.settings import KUBECONFIG
 
@@ -37,25 +35,33 @@ def read(kind: str, namespace: str, name: str = "", *, labels: str = "") -> Any:
     Raises:
         ReadError: There is no such object.
     """
-    server, token = _access(KUBECONFIG.read_text())
-    query = f"?labelSelector={urllib.parse.quote(labels)}" if labels else ""
-    url = f"{server}/{GROUPS[kind]}/namespaces/{namespace}/{kind}/{name}".rstrip("/") + query
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    try:
-        with urllib.request.urlopen(request, context=_unverified(), timeout=30) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise ReadError(f"{kind}/{name} in {namespace}: {error.read().decode()}") from error
+    path = f"/{GROUPS[kind]}/namespaces/{namespace}/{kind}/{name}".rstrip("/")
+    answer = _client(KUBECONFIG.read_text()).get(path, params={"labelSelector": labels} if labels else None)
+    if answer.is_error:
+        raise ReadError(f"{kind}/{name} in {namespace}: {answer.text}")
+    return answer.json()
+
+
+def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
+    """Return the API server's words where it would refuse to create an object, which it does not; else "".
+
+    Args:
+        kind: One of `GROUPS`.
+        namespace: Where it would be.
+        manifest: The object.
+    """
+    path = f"/{GROUPS[kind]}/namespaces/{namespace}/{kind}"
+    answer = _client(KUBECONFIG.read_text()).post(path, params={"dryRun": "All"}, json=manifest)
+    return str(answer.json()["message"]) if answer.is_error else ""
 
 
 @functools.cache
-def _access(kubeconfig: str) -> tuple[str, str]:
+def _client(kubeconfig: str) -> httpx.Client:
+    """Return a client that keeps its connection: making one takes longer than the answer.
+
+    Nobody vouches for the server's certificate, which it made itself when it started.
+    """
     found = json.loads(kubeconfig)
-    return found["clusters"][0]["cluster"]["server"], found["users"][0]["user"]["token"]
-
-
-@functools.cache
-def _unverified() -> ssl.SSLContext:
-    """Return a context for a server whose certificate nobody vouches for: it made it itself when it started."""
-    return ssl._create_unverified_context()
+    headers = {"Authorization": f"Bearer {found['users'][0]['user']['token']}"}
+    server = found["clusters"][0]["cluster"]["server"]
+    return httpx.Client(base_url=server, headers=headers, verify=False, timeout=30, trust_env=False)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
 
 EXPECTED = Path(__file__).parent / "expected"
-STRAKE = Path(sys.executable).parent / "strake"
 KINDS = ("overlay", "scan")
 OTHERWISE: dict[tuple[str, str], dict] = {
     # One file under two names stays one file: overlay parts the names when it copies one of them up, and
@@ -82,17 +82,11 @@ def build(
     if case.target:
         command += ["--target", case.target]
     command += [f"--build-context={name}={context}/{name}" for name in case.contexts]
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": "/nonexistent",
-        "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-    }
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     for name, value in case.secrets.items():
         command += ["--secret", f"id={name},env=SECRET_{name}"]
         environment[f"SECRET_{name}"] = value
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, env=environment, timeout=120
-    )
+    return run_strake(command, environment)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -97,7 +97,7 @@ def until(holds: Callable[[], object], what: str, look: Callable[[], Any]) -> No
     while not holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {SECONDS} s for {what}; there is {json.dumps(look(), indent=1)}")
-        time.sleep(0.1)  # between looks: the API server is asked ten times a second at most
+        time.sleep(0.15)  # between looks, each of which the API server answers
 
 
 def registry_secret(namespace: str, name: str) -> None:

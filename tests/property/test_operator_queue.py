@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from strake_operator.reconcile.admission.admit import Limits, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import Limits, Line, Waiting, admit, queue_of
 from tests.unit.strake_operator.builders import NOW
 
 NAMESPACES = st.sampled_from("abcd")
@@ -30,7 +30,7 @@ def named(drawn) -> list[Waiting]:
 @given(WAITING, RUNNING, LIMITS, LIMITS)
 def test_no_limit_is_passed_and_no_place_stays_free(drawn, running, cluster, namespace):
     waiting, limits = named(drawn), Limits(cluster, namespace)
-    chosen = admit(waiting, running, limits)
+    chosen = admit(Line(waiting), running, limits)
     after = Counter(running) + Counter(each.namespace for each in chosen)
     assert len(set(chosen)) == len(chosen)
     assert cluster is None or sum(after.values()) <= max(cluster, sum(running.values()))
@@ -44,7 +44,7 @@ def test_no_limit_is_passed_and_no_place_stays_free(drawn, running, cluster, nam
 @given(WAITING, RUNNING)
 def test_everybody_has_one_place_in_the_queue(drawn, running):
     waiting = named(drawn)
-    assert sorted(queue_of(waiting, running), key=hash) == sorted(waiting, key=hash)
+    assert sorted(queue_of(Line(waiting), running), key=hash) == sorted(waiting, key=hash)
 
 
 ENDS = st.lists(st.tuples(NAMESPACES, st.integers(0, 9)), max_size=40)
@@ -64,7 +64,7 @@ def test_no_namespace_starves(drawn, ends, cluster):
         waiting.append(Waiting(space, f"late{number}", NOW + timedelta(seconds=200 + number)))
         if len(going) == cluster:
             running[going.pop(which % cluster)] -= 1
-        for each in admit(waiting, running, limits, served):
+        for each in admit(Line(waiting), running, limits, served):
             waiting.remove(each)
             running[each.namespace] += 1
             served[each.namespace] = max(served.values(), default=0) + 1
@@ -79,5 +79,23 @@ def test_no_namespace_starves(drawn, ends, cluster):
 def test_a_full_queue_delays_another_namespace_by_one_end(many, cluster):
     crowd = [Waiting("a", f"n{number}", NOW) for number in range(many)]
     single = Waiting("b", "single", NOW + timedelta(hours=1))
-    (first,) = admit([*crowd, single], {"a": cluster}, Limits(cluster + 1))
+    (first,) = admit(Line([*crowd, single]), {"a": cluster}, Limits(cluster + 1))
     assert first == single
+
+
+@given(WAITING, RUNNING, st.data())
+def test_a_line_that_changed_is_as_a_new_one(drawn, running, data):
+    waiting, line = named(drawn), Line()
+    there: list[Waiting] = []
+    for each in waiting:
+        line.put(each)
+        there.append(each)
+        queue_of(line, running)
+        if data.draw(st.booleans()):
+            first = (
+                queue_of(line, running)[0] if data.draw(st.booleans()) else data.draw(st.sampled_from(there))
+            )
+            assert line.drop(first.namespace, first.name)
+            there.remove(first)
+        assert queue_of(line, running) == queue_of(Line(there), running)
+        assert len(line) == len(there)

@@ -17,10 +17,10 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 GROUPS = PROJECT["dependency-groups"]
 CLOUDS = [*EXTRAS["aws"], *EXTRAS["gcp"], *EXTRAS["azure"]]
 LOCKS = {
-    "builder.txt": [*NEEDED, *CLOUDS],
+    "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"]],
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
     "build.txt": GROUPS["build"],
-    "dev.txt": [*NEEDED, *CLOUDS, *EXTRAS["operator"], *GROUPS["dev"]],
+    "dev.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"], *EXTRAS["operator"], *GROUPS["dev"]],
 }
 
 

@@ -7,9 +7,12 @@ from typing import Annotated
 
 from pydantic import Field
 
+from strake_api.models.document import Document
 from strake_api.models.form import ImageForm
 from strake_api.models.rule import Rule, checked
+from strake_api.spec.named import LocalReference
 from strake_api.values.destinations import FIELD
+from strake_api.values.signatures import SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(
     "!self.contains('@')",
@@ -49,6 +52,15 @@ NO_SLASH_IN_TAG: Rule[str] = Rule(
 )
 
 
+class ImageSignature(Document):
+    """With which key the image is signed, as cosign does; no tag moves to an image that is not."""
+
+    secret_ref: LocalReference
+    """A Secret with cosign's keys: cosign.key, and cosign.password where it is encrypted."""
+    form: SignatureForm = "both"
+    """How the signature lies beside the image: legacy (a .sig tag), bundle (a referrer), or both."""
+
+
 class ImageOutput(ImageForm):
     """Where the image goes, and in which form."""
 
@@ -64,3 +76,4 @@ class ImageOutput(ImageForm):
         Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
     ]
     """References to push to, as registry/repository:tag; latest without a tag. A tag may have {fields}."""
+    sign: ImageSignature | None = None

@@ -9,6 +9,7 @@ from strake_api.request import BuildRequest
 from strake_builder.cli.flags.building import read_secrets, read_ssh
 from strake_builder.cli.flags.cache import read_cache_limit
 from strake_builder.cli.flags.registry import read_registries
+from strake_builder.cli.flags.signing import read_signing
 from strake_builder.cli.flags.sizes import read_max_unpacked
 from strake_builder.cli.registries.registry_credentials import user_credentials
 from strake_builder.context.git_credentials import git_credentials_of
@@ -38,6 +39,7 @@ def local_inputs(
 
     Raises:
         InvalidRequestError: a flag is malformed, or names a file that cannot be read.
+        SigningError: the key that is to sign cannot be used.
     """
     registry = user_credentials()
     sockets, keys = read_ssh(arguments.ssh)
@@ -60,4 +62,5 @@ def local_inputs(
         jobs=arguments.jobs,
         rootfs=arguments.rootfs,
         outputs=outputs or ImageOutputs(),
+        signing=read_signing(arguments),
     )

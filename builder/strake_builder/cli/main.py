@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "fetch": ("fetch", "fetch the source of a builder pod, apart from its steps"),
     "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("copy", "copy an image as it is: between registries, layouts and archives"),
+    "verify": ("verify", "check that an image has a signature that a key made"),
     "lint": ("lint", "check a Dockerfile without building it"),
     "login": ("login", "keep credentials for a registry"),
     "logout": ("login", "forget credentials for a registry"),
@@ -36,6 +37,7 @@ exit status:
     8  the push failed             9  the push was refused for its credentials
    10  the timeout passed         11  the disk is full
    12  out of memory              13  this machine lacks what the build needs
+   14  the image cannot be signed; to verify, it has no signature of the key
   143  stopped by a signal
 
 `strake COMMAND --help` tells more. Flags without a command are those of `build`.

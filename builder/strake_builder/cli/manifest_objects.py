@@ -7,8 +7,11 @@ import binascii
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
 from strake_api.request import BuildArg
+from strake_builder.cli.signing import loaded_signing_key, signature_forms
 from strake_builder.errors import InvalidRequestError
+from strake_builder.output.signing import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +75,31 @@ class ManifestObjects:
             if key.id not in keys and key.id not in given.ssh_sockets:
                 keys[key.id] = (self._secret(key.secret_ref.name, _PRIVATE_KEY, f"--ssh {key.id}"),)
         return replace(given, secrets=secrets, ssh_keys=keys)
+
+    def signing(self, spec: ImageBuildSpec, given: Signing | None, form: str | None) -> Signing | None:
+        """Return how what is pushed is signed: with the key that a flag gives, or a Secret of the file.
+
+        Args:
+            spec: of the ImageBuild.
+            given: what the flags ask for.
+            form: what a flag says of the form.
+
+        Raises:
+            InvalidRequestError: the spec names a key that neither gives.
+            SigningError: the key cannot be used.
+        """
+        sign = spec.output.sign
+        if sign is None:
+            return given
+        forms = signature_forms(form or sign.form)
+        if given is not None:
+            return replace(given, forms=forms)
+        name = sign.secret_ref.name
+        key, password = self._secret(name, SIGNING_KEY, "--sign-key FILE"), b""
+        found = self._find("Secret", name) or {}
+        if any(SIGNING_PASSWORD in (found.get(field) or {}) for field in ("stringData", "data")):
+            password = self._secret(name, SIGNING_PASSWORD, "")
+        return Signing(forms, loaded_signing_key(key, password, f"see the Secret {name!r}"))
 
     def _value(self, source: Any) -> bytes:
         ref: KeyReference | None = source.config_map_key_ref

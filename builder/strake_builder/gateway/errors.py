@@ -12,6 +12,11 @@ from typing import Final
 CLIENT_CERTIFICATE: Final = "CLIENT_CERTIFICATE"
 """The code by which the executor knows that a certificate is missing; none of the specification's says it."""
 
+SIGNING_KEY: Final = "SIGNING_KEY"
+"""… that the key that is to sign cannot be used."""
+UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
+"""… that an image is to be pushed again before it is signed."""
+
 
 class GatewayError(Exception):
     """A request that is not forwarded, or that failed on its way.
@@ -63,6 +68,27 @@ class ForbiddenError(GatewayError):
 
     status = HTTPStatus.FORBIDDEN
     code = "DENIED"
+
+
+class SigningKeyUnusableError(GatewayError):
+    """The key that is to sign cannot be used, however often it is tried."""
+
+    status = HTTPStatus.FAILED_DEPENDENCY
+    code = SIGNING_KEY
+
+
+class UnsignableError(GatewayError):
+    """An image that cannot be signed, however often it is tried."""
+
+    status = HTTPStatus.FAILED_DEPENDENCY
+    code = "UNSIGNABLE"
+
+
+class UnknownImageError(GatewayError):
+    """An image that was not pushed through this gateway, or before it was started again."""
+
+    status = HTTPStatus.NOT_FOUND
+    code = UNKNOWN_IMAGE
 
 
 class UnknownUploadError(GatewayError):

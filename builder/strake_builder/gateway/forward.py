@@ -27,10 +27,12 @@ from strake_builder.gateway.errors import (
     MissingCertificateError,
     TooLargeError,
     UnknownUploadError,
+    UnsignableError,
     UntrustedError,
     error_body,
 )
 from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_builder.gateway.signing import GatewaySigning
 from strake_oci.credentials.credential import CredentialSource
 from strake_oci.errors import (
     ClientCertificateError,
@@ -100,11 +102,18 @@ class Forwarder:
         policy: what the build may do.
         pull: credentials for reading.
         push: credentials for the build's own repositories.
+        signing: signs what the build pushes; by default nothing.
     """
 
     def __init__(
-        self, settings: ClientSettings, policy: Policy, pull: CredentialSource, push: CredentialSource
+        self,
+        settings: ClientSettings,
+        policy: Policy,
+        pull: CredentialSource,
+        push: CredentialSource,
+        signing: GatewaySigning | None = None,
     ) -> None:
+        self._signing = signing or GatewaySigning(policy)
         self._settings = settings
         self._policy = policy
         self._transport = Transport(settings)
@@ -127,6 +136,8 @@ class Forwarder:
             GatewayError: the build may not do that, or no answer came.
         """
         self._policy.check(asked)
+        if asked.kind is Kind.SIGNATURES:
+            return _Replied(self._sign(asked))
         is_own = self._policy.is_own(asked.repository)
         session = self._session(asked.repository, self._own if is_own else self._reading)
         call = self._call(session, asked, headers, body)
@@ -138,6 +149,8 @@ class Forwarder:
             raise _unreached(error) from error
         except OCIError as error:
             return _Replied(_refused(error))
+        if isinstance(call.body, bytes):
+            self._signing.note(asked, call.body, call.headers.get("content-type", ""), answer.status)
         if asked.kind is Kind.MANIFEST and asked.is_read and answer.status == HTTPStatus.OK:
             with self._lock:
                 self._read.add(asked.repository)
@@ -146,6 +159,17 @@ class Forwarder:
         except OCIError as error:
             answer.close()
             raise GatewayError(error.account) from error
+
+    def _sign(self, asked: Asked) -> Reply:
+        try:
+            self._signing.answer(asked)
+        except ConnectionFailedError as error:
+            raise _unreached(error) from error
+        except (RegistryError, CredentialError) as error:
+            return _refused(error)
+        except OCIError as error:
+            raise UnsignableError(_advice(error)) from error
+        return Reply(HTTPStatus.NO_CONTENT)
 
     def _session(self, repository: Repository, authorizer: Authorizer) -> Session:
         endpoint = self._settings.endpoint(repository.registry)
@@ -161,7 +185,7 @@ class Forwarder:
             scopes += ["delete"] if asked.method == "DELETE" else []
         elif asked.kind is Kind.UPLOAD:
             tail, sources = self._mount(asked)
-        kept = {name: value for name, value in headers.items() if name.lower() in _ASKED_HEADERS}
+        kept = {name.lower(): text for name, text in headers.items() if name.lower() in _ASKED_HEADERS}
         scope = Scope.repository(asked.repository.path, *scopes)
         return Call(
             asked.method,

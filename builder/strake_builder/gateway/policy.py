@@ -6,6 +6,7 @@ anyway:
 - reads: any repository, with the pull credentials; the build's own also with the push credentials
 - writes: the build's destinations by their tags and by digest, and its cache's repository by cache keys
 - mounts: from a repository of which a manifest was read through this gateway with its own credentials
+- signatures: of manifests that were pushed to the destinations through this gateway
 
 Deleting is for upload sessions alone.
 """
@@ -25,7 +26,7 @@ from strake_oci.spec.reference import Reference, Repository
 
 _TARGET: Final = re.compile(
     r"/(?P<registry>[^/]+)/v2/(?P<repository>.+?)/"
-    r"(?P<kind>manifests|blobs|tags|referrers)/(?P<name>[\x21\x22\x24-\x3e\x40-\x7e]*)"
+    r"(?P<kind>manifests|blobs|tags|referrers|_signatures)/(?P<name>[\x21\x22\x24-\x3e\x40-\x7e]*)"
     r"(?:\?(?P<query>[\x21\x22\x24-\x7e]*))?",
     re.ASCII,
 )
@@ -47,6 +48,10 @@ class Kind(Enum):
     """An upload session, begun or under way."""
     TAGS = "tags"
     REFERRERS = "referrers"
+    SIGNATURES = "_signatures"
+    """Nothing of the distribution API: what this gateway is asked to sign. No part of a repository's name
+    begins so.
+    """
 
 
 _READABLE: Final = frozenset({Kind.MANIFEST, Kind.BLOB, Kind.TAGS, Kind.REFERRERS})
@@ -60,7 +65,8 @@ class Asked:
         method: "GET".
         repository: of the registry that is meant.
         kind: what it is about.
-        name: tag, digest, or what the gateway called an upload session; empty to begin one.
+        name: tag, digest, or what the gateway called an upload session; empty to begin one, and to ask
+            whether there is a key to sign with.
         query: what follows the path, still encoded.
     """
 
@@ -150,6 +156,12 @@ class Policy:
                 return
             case Kind.MANIFEST, "PUT":
                 raise ForbiddenError(f"this build does not push {asked.repository}:{asked.name}")
+            case Kind.SIGNATURES, _ if asked.repository not in self.tags:
+                raise ForbiddenError(f"this build does not sign images of {asked.repository}")
+            case Kind.SIGNATURES, "GET" if not asked.name:
+                return
+            case Kind.SIGNATURES, "POST" if _DIGEST.fullmatch(asked.name):
+                return
             case _:
                 pass
         raise ForbiddenError(f"a build has no use for {asked.method} of {asked.kind.value}")

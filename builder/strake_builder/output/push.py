@@ -1,7 +1,7 @@
 """Pushes an image to its destinations: blobs as they are ready, each once a registry, the tag last.
 
-A destination's tag appears only when everything that it needs is there. Blobs go to the first
-repository of a registry; the other repositories of the same registry mount them from it.
+A destination's tag appears only when everything that it needs is there, signatures included. Blobs go to the
+first repository of a registry; the other repositories of the same registry mount them from it.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
-from strake_builder.errors import OutputError, PushUnauthorizedError
+from strake_builder.errors import OutputError, PushUnauthorizedError, SigningError
 from strake_builder.output.blob_stream import BlobStream
+from strake_builder.output.signing import ForgottenImageError, Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
@@ -26,6 +27,7 @@ from strake_oci.spec.reference import Reference, Repository
 
 _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
+_SIGNING_TRIES: Final = 3
 
 Open = Callable[[], AbstractContextManager[Readable]]
 
@@ -38,6 +40,7 @@ class Pusher:
         pulling: talks to the registries of base images, which may ask for other credentials.
         destinations: where the image goes; each has a tag.
         reporter: hears of every blob.
+        signer: signs the image before it gets a tag; None where it is not signed.
 
     Attributes:
         sent: bytes that went over the network so far.
@@ -49,7 +52,9 @@ class Pusher:
         pulling: RegistryClient,
         destinations: tuple[Reference, ...],
         reporter: Reporter,
+        signer: Signer | None = None,
     ) -> None:
+        self._signer = signer
         self._client = client
         self._pulling = pulling
         self._destinations = destinations
@@ -151,12 +156,28 @@ class Pusher:
             OutputError: a registry refused or failed.
         """
         self.push_blob(config_descriptor, lambda: io.BytesIO(config))
-        digest = Digest.sha256(manifest)
+        image = Descriptor.of(media_type, manifest)
+        if self._signer is not None:
+            for repository, _ in self._plan:
+                self._sign(self._signer, repository, image, manifest)
         for destination in self._destinations:
             with _explained(destination.repository):
                 self._client.push_manifest(destination, manifest, media_type)
-            self._reporter.pushed(str(destination), str(digest), len(manifest), transferred=True)
-        return digest
+            self._reporter.pushed(str(destination), str(image.digest), len(manifest), transferred=True)
+        return image.digest
+
+    def _sign(self, signer: Signer, repository: Repository, image: Descriptor, manifest: bytes) -> None:
+        """Push an image by digest and have it signed; again where the signer was started anew meanwhile."""
+        for _ in range(_SIGNING_TRIES):
+            with _explained(repository):
+                self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
+            with suppress(ForgottenImageError):
+                signer.sign(repository, image)
+                return
+        raise SigningError(
+            f"cannot sign in {repository}: the gateway forgets the image, however often it is pushed",
+            hint="its container's log tells why: kubectl logs POD -c gateway",
+        )
 
     def _progress(self, repository: Repository, descriptor: Descriptor | None = None) -> Transfer:
         digest, total = (str(descriptor.digest), descriptor.size) if descriptor else (None, None)

@@ -35,6 +35,7 @@ from strake_builder.errors import BuildTimeoutError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
+from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
@@ -49,10 +50,12 @@ from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.signer import open_signer
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
@@ -99,6 +102,7 @@ class Build:
         with contextlib.ExitStack() as scope:
             scope.enter_context(self._deadline())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
+            signer = scope.enter_context(self._signer())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 fetcher = self._fetcher(workspace)
@@ -108,7 +112,7 @@ class Build:
                 planned, files = read_plan(self._requested, context, kinds, self._reporter)
                 files = fetcher.visible(files)
                 fetcher.named(planned.used_contexts)
-            parts = self._parts(workspace, planned, files, fetcher, scope)
+            parts = self._parts(workspace, planned, files, fetcher, scope, signer)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
             attempt, image = self._attempts(parts)
@@ -146,6 +150,19 @@ class Build:
         rootfs = check_work_directory(isolation, self._inputs.rootfs, directory)
         return Workspace(directory, rootfs=rootfs, may_mount=isolation.makes_mounts, warn=self._reporter.warn)
 
+    @contextlib.contextmanager
+    def _signer(self) -> Iterator[Signer | None]:
+        """Open who signs; a key that cannot be used ends the build before it begins."""
+        signing = self._inputs.signing
+        if signing is not None and signing.key and self._inputs.confinement.isolation.way == "chroot":
+            self._reporter.warn(
+                "in a chroot steps share the container with the builder, and can read the key that signs"
+            )
+        with open_signer(self._inputs, self._cancellation) as signer:
+            if signer is not None:
+                signer.check(self._requested.destinations[0].repository)
+            yield signer
+
     def _parts(
         self,
         workspace: Workspace,
@@ -153,6 +170,7 @@ class Build:
         files: ContextFiles,
         fetcher: ContextFetcher,
         scope: contextlib.ExitStack,
+        signer: Signer | None,
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs.cache, scope)
@@ -164,12 +182,14 @@ class Build:
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        pusher = Pusher(clients.pushing, clients.pulling, self._requested.destinations, self._reporter)
+        destinations = self._requested.destinations
+        pusher = Pusher(clients.pushing, clients.pulling, destinations, self._reporter, signer)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
+            check = functools.partial(check_allowed, rules=self._request.image_rules)
             layouts = self._requested.contexts.layouts
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, layouts)
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check, layouts)
             evaluated = evaluate_all(*resolve_bases(planned, images))
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)

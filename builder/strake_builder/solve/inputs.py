@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from strake_builder.context.git_credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
+from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
@@ -94,6 +95,7 @@ class BuildInputs:
             network too.
         rootfs: how root file systems are made.
         outputs: what becomes of the image.
+        signing: how what is pushed is signed; None where it is not.
     """
 
     credentials: BuildCredentials = field(default_factory=BuildCredentials)
@@ -107,3 +109,4 @@ class BuildInputs:
     jobs: int = max(4, os.cpu_count() or 4)
     rootfs: RootfsKind = "auto"
     outputs: ImageOutputs = field(default_factory=ImageOutputs)
+    signing: Signing | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidValueError
@@ -109,6 +109,13 @@ class ClientSettings(TransportSettings):
             clear_credentials=settings.clear_credentials,
             any_network=registry in self.registries or self._is_mirror(registry),
         )
+
+    def without_mirrors(self) -> ClientSettings:
+        """Return settings under which everything is read from where it is written."""
+        registries = {
+            name: replace(each, mirrors=(), mirrors_only=False) for name, each in self.registries.items()
+        }
+        return replace(self, registries=registries)
 
     def _is_mirror(self, registry: str) -> bool:
         every = (mirror for settings in self.registries.values() for mirror in settings.mirrors)

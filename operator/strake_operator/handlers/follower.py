@@ -26,6 +26,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LAST_PAUSE_SECONDS = 30.0
 LINES_PER_SECOND = 100_000
 """What is read of all logs together, some tenth of a processor: a step may write without an end."""
+MOST_LOGS = 200
+"""Logs that are read at a time: each is a connection with its buffers. Builds beyond show no steps."""
 TURN = 1000
 """Lines that a log brings in one turn."""
 
@@ -36,18 +38,40 @@ class Follower:
     Args:
         lines: Yields the lines of a pod's log, given its namespace and name; each begins with its time in
             RFC 3339 and a space.
+        most: How many logs are read at a time.
     """
 
-    def __init__(self, lines: Callable[[str, str], AsyncIterator[bytes]]) -> None:
+    def __init__(self, lines: Callable[[str, str], AsyncIterator[bytes]], *, most: int = MOST_LOGS) -> None:
         self._lines = lines
+        self._turn = asyncio.Semaphore(most)
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._progress: dict[tuple[str, str], Progress] = {}
+        self._shown: dict[tuple[str, str], tuple[float, Progress]] = {}
         self._last: dict[tuple[str, str], datetime] = {}
         self._pace = Pace(LINES_PER_SECOND)
 
     def progress(self, namespace: str, pod: str) -> Progress | None:
         """Return the progress that a pod's log tells so far."""
         return self._progress.get((namespace, pod))
+
+    def shown(self, namespace: str, pod: str, pause: float) -> tuple[Progress | None, float | None]:
+        """Return the progress of a pod to show, and in how many seconds there is more; None for no more.
+
+        Args:
+            namespace: The pod's.
+            pod: Its name.
+            pause: Seconds for which what was shown stays: whoever looks meanwhile sees no news.
+        """
+        key, now = (namespace, pod), asyncio.get_running_loop().time()
+        latest = self._progress.get(key)
+        since, shown = self._shown.get(key, (float("-inf"), None))
+        if shown == latest:
+            return shown, None
+        if now < since + pause:
+            return shown, since + pause - now
+        if latest is not None:
+            self._shown[key] = now, latest
+        return latest, None
 
     def follow(self, namespace: str, pod: str, changed: Callable[[], None]) -> None:
         """Read a pod's log until it ends, unless it is being read; call `changed` when there is progress."""
@@ -59,6 +83,7 @@ class Follower:
         """Drop what is known of a pod that ended."""
         self._progress.pop((namespace, pod), None)
         self._last.pop((namespace, pod), None)
+        self._shown.pop((namespace, pod), None)
         task = self._tasks.pop((namespace, pod), None)
         if task is not None:
             task.cancel()
@@ -75,7 +100,9 @@ class Follower:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                if await self._read_once(key, changed):
+                async with self._turn:
+                    is_news = await self._read_once(key, changed)
+                if is_news:
                     pause = FIRST_PAUSE_SECONDS
             except NotFoundError:
                 self._tasks.pop(key, None)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from strake_api.status import CreatedObjects, Phase
@@ -14,9 +15,12 @@ from strake_operator.errors import (
     ConflictError,
     ExistsError,
     ForeignError,
+    GoneError,
     NotFoundError,
     RefusedError,
 )
+from strake_operator.handlers.announce import announce
+from strake_operator.handlers.builds import BuildReader
 from strake_operator.handlers.experience import Experience
 from strake_operator.handlers.slots import Slots
 from strake_operator.kube.policies import Policies
@@ -31,14 +35,14 @@ from strake_operator.reconcile.ends.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
-from strake_operator.reconcile.runs import ended, number_of
+from strake_operator.reconcile.runs import ended
 from strake_operator.reconcile.starting import may_start, waiting
 from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_api.status import CurrentRun, ImageBuildStatus
+    from strake_api.status import CurrentRun
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
@@ -50,6 +54,11 @@ if TYPE_CHECKING:
     from strake_operator.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 1.0
+"""How often a running build's progress is written, at most."""
+PROGRESS_SHARE = 0.01
+"""Of a run's age: the least time between two writes, so that an hour has some five hundred of them."""
 
 
 def _utc_now() -> datetime:
@@ -63,7 +72,8 @@ class Reconciler:
         cluster: Where the builds are.
         follower: Knows the progress of running builders.
         settings: The platform's settings.
-        progressed: Called with a build's key when its log shows progress.
+        progressed: Called with a build's key when its log shows progress, and after how many seconds to
+            reconcile it.
         clock: The present, in UTC.
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
@@ -75,7 +85,7 @@ class Reconciler:
         cluster: Cluster,
         follower: Follower,
         settings: Settings,
-        progressed: Callable[[Key], None],
+        progressed: Callable[[Key, float], None],
         clock: Callable[[], datetime] = _utc_now,
         *,
         registries: RegistriesSource | None = None,
@@ -83,6 +93,7 @@ class Reconciler:
         slots: Slots | None = None,
     ) -> None:
         self._cluster = cluster
+        self._read = BuildReader(cluster, watched)
         self._follower = follower
         self._settings = settings
         self._progressed = progressed
@@ -100,16 +111,16 @@ class Reconciler:
         Raises:
             ClusterError: The API server did not do what was asked; requeue it.
         """
-        build: Build | None = None
         try:
-            build = await self._cluster.build(key.namespace, key.name)
+            build = await self._read.read(key)
             if not self._policies.knows(key.namespace):
                 self._policies.namespace(await self._cluster.namespace(key.namespace))
             return await self._reconcile(key, build)
         except Exception as error:
             # Who is at its turn and in trouble with the API server keeps nobody else from starting.
             self._slots.leaves(key)
-            if isinstance(error, NotFoundError) and build is None:
+            self._read.doubt(key)
+            if isinstance(error, GoneError):
                 self._made.pop(key, None)
                 return None
             raise
@@ -118,7 +129,8 @@ class Reconciler:
 
     async def _reconcile(self, key: Key, build: Build) -> float | None:
         seen, decision = await self._decide(key, build)
-        if any(isinstance(action, StartRun) for action in decision.actions):
+        build = seen.build
+        if _starts(decision):
             self._slots.take(key)
         elif decision.status.phase is Phase.QUEUED:
             self._slots.waits(waiting(build, self._clock()))
@@ -136,7 +148,7 @@ class Reconciler:
         except RefusedError as error:
             decision = self._refused(seen, decision, error)
         except ClusterError as error:
-            if not any(isinstance(action, StartRun) for action in decision.actions):
+            if not _starts(decision):
                 raise
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
@@ -170,6 +182,8 @@ class Reconciler:
                 await self._cluster.check_predecessors(build)
             elif not decision.actions and not _ends(build, decision):
                 return seen, decision
+            elif _starts(decision):
+                build = await self._read.fresh(key)
         seen = self._observe(key, build, await self._cluster.runs(build))
         return seen, decide(seen, self._settings_of(build), self._clock())
 
@@ -213,7 +227,7 @@ class Reconciler:
     async def _report(self, build: Build, decision: Decision) -> None:
         if decision.status != build.status or build.oddities:
             await self._cluster.write_status(build, decision.status)
-            await self._announce(build, decision.status)
+            await announce(self._cluster, build, decision.status, self._clock())
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
         progress = None
@@ -221,8 +235,12 @@ class Reconciler:
             if run.pod is None:
                 continue
             if isinstance(run.pod.container, Running):
-                self._follower.follow(build.namespace, run.pod.name, lambda: self._progressed(key))
-                progress = self._follower.progress(build.namespace, run.pod.name)
+                changed = partial(self._progressed, key, PROGRESS_SECONDS)
+                self._follower.follow(build.namespace, run.pod.name, changed)
+                pause = max(PROGRESS_SECONDS, PROGRESS_SHARE * (self._clock() - run.created).total_seconds())
+                progress, more = self._follower.shown(build.namespace, run.pod.name, pause)
+                if more is not None:
+                    self._progressed(key, more)
             else:
                 self._follower.forget(build.namespace, run.pod.name)
         return progress
@@ -292,39 +310,14 @@ class Reconciler:
                 "there, then give the annotation strake.dev/rerun a new value"
             ) from error
 
-    async def _announce(self, build: Build, status: ImageBuildStatus) -> None:
-        before = build.status
-        moment = timestamp(self._clock())
-        for oddity in build.oddities:
-            message = f"somebody changed the status, which only the operator writes: {oddity}; left out"
-            logger.warning("ImageBuild %s/%s: %s", build.namespace, build.name, message)
-            await self._cluster.announce(build, "Warning", "StatusChanged", message, moment)
-        if status.job and status.job != before.job:
-            await self._cluster.announce(build, "Normal", "Started", _started(status), moment)
-            for warning in status.warnings or ():
-                await self._cluster.announce(build, "Warning", "DestinationShared", warning, moment)
-        if (status.phase, number_of(status)) == (before.phase, number_of(before)):
-            return
-        if status.phase is Phase.SUCCEEDED:
-            message = f"pushed {status.image} in {status.duration}"
-            await self._cluster.announce(build, "Normal", "Pushed", message, moment)
-        elif status.phase is Phase.FAILED and status.failure is not None:
-            where = f" (line {status.failure.line})" if status.failure.line else ""
-            await self._cluster.announce(
-                build, "Warning", status.failure.reason, status.failure.message + where, moment
-            )
-
 
 def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
     """Return a Job as the watches are about to tell of it: it has its slot from now on."""
     return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
 
 
-def _started(status: ImageBuildStatus) -> str:
-    """Return the message of an event, with the reason where its pod is isolated less than it might be."""
-    isolation = status.isolation
-    less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
-    return f"started Job {status.job}{less}"
+def _starts(decision: Decision) -> bool:
+    return any(isinstance(action, StartRun) for action in decision.actions)
 
 
 def _ends(build: Build, decision: Decision) -> bool:

@@ -11,7 +11,16 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from strake_operator.handlers.queue import Key
-from strake_operator.reconcile.admission.admit import ADMITTED, Admission, Limits, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import (
+    ADMITTED,
+    Admission,
+    Limits,
+    Line,
+    Waiting,
+    admit,
+    queue_of,
+)
+from strake_operator.reconcile.starting import seconds_to_look
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -21,7 +30,11 @@ if TYPE_CHECKING:
 WAKE_SECONDS = 0.05
 """How long changes are gathered before those are woken who may start then."""
 POSITIONS_SECONDS = 1.0
-"""How long positions in the queue are kept: of thousands who wait none needs to be exact."""
+"""How long positions in the queue are kept where few wait: of thousands none needs to be exact."""
+TOLD_SHARE = 0.9
+"""Of the time until somebody who waits is looked at again: until then the position shown stays."""
+MANY = 500
+"""For each so many who wait, positions are kept for as long again."""
 
 
 class Slots:
@@ -42,11 +55,12 @@ class Slots:
         self._limits = limits
         self._running = running
         self._wake = wake
-        self._waiting: dict[Key, Waiting] = {}
+        self._line = Line()
         self._reserved: set[Key] = set()
         self._served: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._positions: dict[Key, int] = {}
+        self._told: dict[Key, tuple[float, Admission]] = {}
         self._looked = float("-inf")
 
     def admission(self, one: Waiting) -> Admission:
@@ -61,8 +75,12 @@ class Slots:
             words = f"{counts[one.namespace]} of {limit} runs of namespace {one.namespace} go on"
             return self._queued(key, "NamespaceLimit", words)
         free = limits.free(counts)
-        if free is None or (free and one in admit(self._with(key, one), counts, limits, self._served)):
+        if free is None:
             return ADMITTED
+        if free:
+            self._line.put(one)
+            if one in admit(self._line, counts, limits, self._served):
+                return ADMITTED
         words = f"{len(going)} of {limits.cluster} runs of the cluster go on"
         if len(going) < (limits.cluster or 0):
             words += ", and others have waited longer or have fewer"
@@ -70,7 +88,8 @@ class Slots:
 
     def take(self, key: Key) -> None:
         """Reserve a slot for a run that is about to get its Job."""
-        self._waiting.pop(key, None)
+        self._line.drop(key.namespace, key.name)
+        self._told.pop(key, None)
         self._reserved.add(key)
         self._served[key.namespace] = max(self._served.values(), default=0) + 1
 
@@ -81,16 +100,17 @@ class Slots:
 
     def waits(self, one: Waiting) -> None:
         """Take note of a run that waits for its turn."""
-        self._waiting[Key(one.namespace, one.name)] = one
+        self._line.put(one)
 
     def leaves(self, key: Key) -> None:
         """Take note that a run does not wait for its turn (any more)."""
-        if self._waiting.pop(key, None) is not None:
+        self._told.pop(key, None)
+        if self._line.drop(key.namespace, key.name):
             self.changed()
 
     def changed(self) -> None:
         """Wake who may start, soon."""
-        if self._waiting and self._timer is None:
+        if len(self._line) and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(WAKE_SECONDS, self._wake_next)
 
     def _wake_next(self) -> None:
@@ -99,21 +119,24 @@ class Slots:
         limits = self._limits()
         if limits.free(counts) == 0:
             return
-        for one in admit(self._waiting.values(), counts, limits, self._served):
+        for one in admit(self._line, counts, limits, self._served):
             self._wake(Key(one.namespace, one.name))
 
     def _going(self) -> set[Key]:
         return {Key(*name) for name in self._running()} | self._reserved
 
-    def _with(self, key: Key, one: Waiting) -> list[Waiting]:
-        return [one, *(each for other, each in self._waiting.items() if other != key)]
-
     def _queued(self, key: Key, limit: str, words: str) -> Admission:
+        """Return what somebody who waits is told; the same for a while, since each change is a write."""
         now = asyncio.get_running_loop().time()
-        if now - self._looked >= POSITIONS_SECONDS:
+        until, told = self._told.get(key, (now, ADMITTED))
+        if now < until:
+            return told
+        if now - self._looked >= POSITIONS_SECONDS * max(1.0, len(self._line) / MANY):
             counts = Counter(each.namespace for each in self._going())
-            ordered = enumerate(queue_of(self._waiting.values(), counts, self._served), start=1)
+            ordered = enumerate(queue_of(self._line, counts, self._served), start=1)
             self._positions = {Key(one.namespace, one.name): at for at, one in ordered}
             self._looked = now
-        last = len(self._waiting) + (key not in self._waiting)
-        return Admission(admitted=False, position=self._positions.get(key, last), limit=limit, words=words)
+        last = len(self._line) + ((key.namespace, key.name) not in self._line)
+        told = Admission(admitted=False, position=self._positions.get(key, last), limit=limit, words=words)
+        self._told[key] = (now + TOLD_SHARE * seconds_to_look(told), told)
+        return told

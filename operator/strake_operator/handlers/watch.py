@@ -16,6 +16,7 @@ import kopf
 from strake_api.models.document import GROUP, VERSION
 from strake_api.status import Phase
 from strake_operator.handlers.queue import Key, Queue
+from strake_operator.handlers.storage import NoDiffs, NoProgress
 from strake_operator.names import BUILD_ANNOTATION, RERUN_ANNOTATION, UID_LABEL
 from strake_operator.reconcile.runs import kept_value
 
@@ -45,6 +46,8 @@ def _configure(settings: kopf.OperatorSettings) -> None:
     )
     # What kopf keeps of an object is gone as soon as its handler returned.
     settings.watching.chunk_size = CHUNK
+    settings.persistence.diffbase_storage = NoDiffs()
+    settings.persistence.progress_storage = NoProgress()
     settings.queueing.worker_limit = WORKERS
     settings.queueing.idle_timeout = 0.05
 
@@ -71,12 +74,8 @@ def register(
 
     @kopf.on.event(GROUP, VERSION, "imagebuilds", registry=registry)
     async def build_changed(*, namespace: str | None, name: str, event: Mapping[str, Any], **_: Any) -> None:
-        body, gone = event["object"], event["type"] == _DELETED
-        output = (body.get("spec") or {}).get("output") or {}
-        destinations = None if gone else tuple(output.get("destinations") or ())
-        watched.build(namespace or "", name, destinations, ended=_ended(body))
+        _note_build(watched, queue, Key(namespace or "", name), event)
         slots.changed()
-        queue.add(Key(namespace or "", name))
 
     @kopf.on.event(GROUP, VERSION, "buildpolicies", registry=registry)
     async def policy_changed(*, event: Mapping[str, Any], **_: Any) -> None:
@@ -102,6 +101,26 @@ def register(
     async def warned(*, event: Mapping[str, Any], **_: Any) -> None:
         if (owner := watched.warning(event["object"], gone=event["type"] == _DELETED)) is not None:
             queue.add(Key(*owner))
+
+
+def _note_build(watched: Watched, queue: Queue, key: Key, event: Mapping[str, Any]) -> None:
+    """Take note of an ImageBuild, and have it reconciled where that is a reason to.
+
+    What the operator itself wrote is none before the end of a run: each look may find another position or
+    another line of the log to write, which would be told of again.
+    """
+    body = event["object"]
+    if event["type"] == _DELETED:
+        watched.build(key.namespace, key.name, None, ended=True)
+        watched.builds.forget(key.namespace, key.name)
+        queue.add(key)
+        return
+    output = (body.get("spec") or {}).get("output") or {}
+    destinations = tuple(output.get("destinations") or ())
+    watched.build(key.namespace, key.name, destinations, ended=_ended(body))
+    is_news = watched.builds.note(dict(body))
+    if is_news or (body.get("status") or {}).get("phase") in _TERMINAL:
+        queue.add(key)
 
 
 def _ended(body: Mapping[str, Any]) -> bool:

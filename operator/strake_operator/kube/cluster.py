@@ -100,6 +100,7 @@ class Cluster:
             body: Any = await self._builds.get_namespaced_custom_object(
                 GROUP, VERSION, namespace, PLURAL, name, _request_timeout=_REQUEST_SECONDS
             )
+        self._watched.builds.note(body)
         return read_build(body)
 
     async def runs(self, build: Build) -> tuple[BuilderRun, ...]:
@@ -107,7 +108,11 @@ class Cluster:
         selector = f"{UID_LABEL}={build.uid}"
         with _api_errors(f"reading the Jobs of ImageBuild {build.namespace}/{build.name}"):
             jobs = await self._list(self._jobs.list_namespaced_job, build.namespace, label_selector=selector)
-            pods = await self._list(self._core.list_namespaced_pod, build.namespace, label_selector=selector)
+            pods: list[Object] = []
+            if jobs:  # a pod without its Job is nobody's
+                pods = await self._list(
+                    self._core.list_namespaced_pod, build.namespace, label_selector=selector
+                )
         self._watched.replace(build, jobs, pods)
         problems = self._watched.problems
         found = [read_run(job, pods, build, problems(build.namespace, job, pods)) for job in jobs]
@@ -251,7 +256,7 @@ class Cluster:
             "status": status.model_dump(mode="json", by_alias=True),
         }
         with _api_errors(f"writing the status of ImageBuild {build.namespace}/{build.name}"):
-            await self._builds.patch_namespaced_custom_object_status(
+            written: Any = await self._builds.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
                 build.namespace,
@@ -261,6 +266,7 @@ class Cluster:
                 _content_type="application/merge-patch+json",
                 _request_timeout=_REQUEST_SECONDS,
             )
+        self._watched.builds.wrote(written)
 
     async def announce(self, build: Build, kind: str, reason: str, message: str, moment: str) -> None:
         """Post a Kubernetes Event about an ImageBuild (`kubectl describe` shows it)."""

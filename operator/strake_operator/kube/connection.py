@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kubernetes.aio import client, config
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
     from strake_operator.kube.watched import Watched
     from strake_operator.reconcile.observed import Build
+
+
+CONNECTIONS: Final = 50
+"""For requests that end."""
 
 
 class RunObserver(Protocol):
@@ -61,7 +65,7 @@ class ObservedCluster(Cluster):
 
 @asynccontextmanager
 async def connect(
-    watched: Watched, trace: aiohttp.TraceConfig, runs: RunObserver
+    watched: Watched, trace: aiohttp.TraceConfig, runs: RunObserver, *, logs: int
 ) -> AsyncIterator[ObservedCluster]:
     """Connect with the pod's service account, or with the kubeconfig outside a cluster.
 
@@ -69,9 +73,12 @@ async def connect(
         watched: What the watches know.
         trace: Hears of each request.
         runs: Hears of each status.
+        logs: How many logs are read at a time.
     """
     configuration = client.Configuration()
     configuration.trace_configs = [trace]
+    # Beside what logs take, which are connections for as long as builds run.
+    configuration.connection_pool_maxsize = logs + CONNECTIONS
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
     except config.ConfigException:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from strake_operator.kube.builds import KnownBuilds
 from strake_operator.kube.owners import controller
 from strake_operator.kube.policies import Policies
 from strake_operator.kube.reading import is_pod, moment, read_pod, read_run
@@ -75,11 +76,13 @@ class Watched:
 
     def __init__(self) -> None:
         self.policies = Policies()
+        self.builds = KnownBuilds()
         self._jobs: dict[Name, dict[str, Object]] = {}
         self._pods: dict[Name, dict[str, Object]] = {}
         self._problems: dict[Name, dict[str, Problem]] = {}
         self._builds: dict[Name, str] = {}
-        self._destinations: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._destinations: dict[Name, tuple[str, ...]] = {}
+        self._pushers: dict[tuple[str, str], set[str]] = {}
         self._open: set[Name] = set()
         self._busy: set[Name] = set()
         self._found: set[Name] = set()
@@ -155,13 +158,15 @@ class Watched:
             self._found.discard((namespace, name))
         else:
             self._open.add((namespace, name))
-        known = self._destinations.setdefault(namespace, {})
-        if destinations is None:
-            known.pop(name, None)
-        else:
-            known[name] = destinations
-        if not known:
-            del self._destinations[namespace]
+        for each in self._destinations.pop((namespace, name), ()):
+            pushers = self._pushers.get((namespace, each), set())
+            pushers.discard(name)
+            if not pushers:
+                self._pushers.pop((namespace, each), None)
+        if destinations:
+            self._destinations[namespace, name] = destinations
+            for each in destinations:
+                self._pushers.setdefault((namespace, each), set()).add(name)
 
     def is_open(self, namespace: str, name: str) -> bool:
         """Return whether an ImageBuild is known, and a run of it is to start or goes on."""
@@ -169,15 +174,13 @@ class Watched:
 
     def rivals(self, build: Build, destinations: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """Return who else in the namespace pushes to the destinations of a build."""
-        mine = set(destinations)
-        others = self._destinations.get(build.namespace, {})
-        return tuple(
-            (destination, name)
-            for name, theirs in sorted(others.items())
+        found = {
+            (name, destination)
+            for destination in destinations
+            for name in self._pushers.get((build.namespace, destination), ())
             if name != build.name
-            for destination in theirs
-            if destination in mine
-        )
+        }
+        return tuple((destination, name) for name, destination in sorted(found))
 
     def runs(self, build: Build) -> tuple[BuilderRun, ...]:
         """Return the Jobs of an ImageBuild with their pods and the warnings about them."""

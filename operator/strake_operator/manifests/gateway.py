@@ -1,4 +1,4 @@
-"""The gateway of a builder's pod: the only container with Secrets for registries, and identities of clouds.
+"""The gateway of a builder's pod: the only container with credentials of registries, and a key that signs.
 
 It is a native sidecar, of another user and without capabilities: it is there before the builder, and goes
 when the builder is done. A build that has no credentials needs none.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.names import CONTAINER
@@ -29,7 +30,7 @@ _SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity
 def needs_gateway(spec: ImageBuildSpec, settings: Settings) -> bool:
     """Return whether a build has credentials that its steps must not get."""
     certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
-    has_secrets = spec.push_secret is not None or spec.pull_secret is not None
+    has_secrets = any((spec.push_secret, spec.pull_secret, spec.output.sign))
     return has_secrets or spec.service_account_name is not None or bool(certificates)
 
 
@@ -105,4 +106,15 @@ def _secrets(spec: ImageBuildSpec) -> tuple[list[Manifest], list[Manifest]]:
             item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
             volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
             mounts.append({"name": name, "mountPath": directory, "readOnly": True})
+    if spec.output.sign is not None:
+        volumes.append({"name": "signing", "projected": {"sources": _key(spec.output.sign.secret_ref.name)}})
+        mounts.append({"name": "signing", "mountPath": paths.SIGNING_DIRECTORY, "readOnly": True})
     return volumes, mounts
+
+
+def _key(secret: str) -> list[Manifest]:
+    """Return what is mounted of the Secret of a key: a key that is not encrypted has no password."""
+    return [
+        {"secret": {"name": secret, "items": [{"key": key, "path": key}], **optional}}
+        for key, optional in ((SIGNING_KEY, {}), (SIGNING_PASSWORD, {"optional": True}))
+    ]

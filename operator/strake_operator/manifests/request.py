@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.request import Networks, Registries
+from strake_api.values.pattern import filled
 from strake_operator.default_cache import cache_repository
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
@@ -17,7 +18,7 @@ from strake_operator.manifests.pod.workspace import unused_workspace
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_api.request import BuildRequest
+    from strake_api.request import BuildRequest, ImageRule
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings import Settings
 
@@ -47,6 +48,7 @@ def request_for(
             config_map=paths.CONTEXT_DIRECTORY,
             git=paths.GIT_DIRECTORY,
             fetched=paths.SOURCE_DIRECTORY,
+            signing=paths.SIGNING_DIRECTORY,
             given=paths.GIVEN_DIRECTORY,
         ),
         work_directory=paths.WORK_DIRECTORY,
@@ -65,10 +67,16 @@ def request_for(
             "args": args,
             "ca": settings.registries.ca,
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
+            "image_rules": tuple(_filled(each, namespace) for each in settings.image_rules),
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }
     )
+
+
+def _filled(rule: ImageRule, namespace: str) -> ImageRule:
+    names = None if rule.names is None else tuple(filled(each, namespace) for each in rule.names)
+    return rule.model_copy(update={"names": names})
 
 
 def request_digest(request: BuildRequest) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from strake_api.status import ImageBuildStatus
+    from strake_operator.reconcile.admission.admit import Admission
     from strake_operator.reconcile.observed import Build, BuilderRun, Observation
 
 POSITION_SECONDS = 2.0
@@ -86,9 +87,15 @@ def _queued(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decis
     waits = QueueStatus(position=admission.position, since=since, reason=admission.limit)
     status = moves.queued(status, waits, ProgressReason.QUEUED, f"waits for its turn: {admission.words}", now)
     left = seconds_to_wait(spec, status, now) if isinstance(spec, ImageBuildSpec) else None
-    # The end of a run wakes the next; what is looked at besides is the position, the less often the farther.
-    look = max(AGAIN_SECONDS, POSITION_SECONDS * (admission.position or 1))
-    return Decision(status, (), soonest(look, left))
+    return Decision(status, (), soonest(seconds_to_look(admission), left))
+
+
+def seconds_to_look(admission: Admission) -> float:
+    """Return how soon the position of a run that waits is looked at again, the less often the farther.
+
+    The end of a run wakes the next.
+    """
+    return max(AGAIN_SECONDS, POSITION_SECONDS * (admission.position or 1))
 
 
 def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: datetime) -> Decision:

@@ -22,7 +22,12 @@ def policy(name, **spec):
 
 @pytest.fixture
 def strict(namespace):
-    """Return the name of a policy that holds in the test's namespace."""
+    """Return what applies a policy to the test's namespace."""
+    yield lambda: _apply(namespace)
+    kubectl("delete", "buildpolicy", namespace)
+
+
+def _apply(namespace):
     allowed = [f"{REGISTRY}/{{namespace}}/*"]
     rules = policy(
         namespace,
@@ -31,15 +36,16 @@ def strict(namespace):
         maxTimeout="5m",
         maxResources={"memory": "1Gi"},
         maxRuns=1,
+        baseImages={"names": [f"{REGISTRY}/tiny"]},
     )
     apply(rules, namespace)
-    yield namespace
-    kubectl("delete", "buildpolicy", namespace)
 
 
 def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace, strict):
+    """The build is from before the policy: later ones are refused to `kubectl apply`."""
     apply(manifest("FROM TINY\nRUN true\n"), namespace)
     finished(namespace)
+    strict()
     asks = iter(range(1, 1000))
 
     def is_denied():
@@ -51,21 +57,26 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
 
     until(is_denied, "the refusal", lambda: status_of(namespace))
     status = status_of(namespace)
-    words = f"BuildPolicy {strict} forbids spec.output.destinations[0]: '{REGISTRY}/e2e/app:1' is none of"
+    words = f"BuildPolicy {namespace} forbids spec.output.destinations[0]: '{REGISTRY}/e2e/app:1' is none of"
     assert status["failure"]["message"].startswith(words), status
     assert "job" not in status
     assert conditions(status)["Stalled"] == "True"
 
     output = {"destinations": [f"{REGISTRY}/{namespace}/app:1"]}
-    apply(manifest("FROM TINY\nRUN true\n", output=output, pushSecret={"name": "any"}), namespace)
-    assert "spec.pushSecret: Secret 'any'" in finished(namespace, generation=2)["failure"]["message"]
+    with pytest.raises(KubectlError, match=r"spec.pushSecret: Secret 'any'"):
+        apply(manifest("FROM TINY\nRUN true\n", output=output, pushSecret={"name": "any"}), namespace)
     apply(manifest("FROM TINY\nRUN true\n", output=output), namespace)
-    status = finished(namespace, generation=3)
+    status = finished(namespace, generation=2)
     assert status["phase"] == "Succeeded", status
     assert jobs(namespace) == [status["job"]]
     template = read("jobs", namespace, status["job"])["spec"]["template"]["spec"]
     (builder,) = (each for each in template["containers"] if each["name"] == "builder")
     assert builder["resources"]["limits"]["memory"] == "1Gi"
+    apply(manifest(f"FROM {REGISTRY}/base:1\n", output=output), namespace)
+    failure = finished(namespace, generation=3)["failure"]
+    assert failure["reason"] == "PolicyDenied"
+    words = f"BuildPolicy {namespace} forbids the image {REGISTRY}/base:1"
+    assert failure["message"].startswith(words), failure
 
 
 @pytest.mark.parametrize(

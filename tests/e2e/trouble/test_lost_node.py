@@ -60,7 +60,7 @@ def test_the_deadline_of_a_build_is_kept(namespace, ghost):
         follower = Follower(cluster.log_lines)
         settings = Settings(builder_image="unused")
         clock = lambda: datetime.now(UTC) + late  # noqa: E731 - an argument
-        reconciler = Reconciler(cluster, follower, settings, lambda _: None, clock)
+        reconciler = Reconciler(cluster, follower, settings, lambda *_: None, clock)
         await reconciler.reconcile(Key(namespace, "app"))
         await follower.close()
 

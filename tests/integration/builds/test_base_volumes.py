@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from strake_oci.spec.reference import Reference
-from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.building.cached_builds import Outcome, outcome
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.hostile_images import HostileImages, layer
 from tests.fixtures.content.tar_members import DIR, LNK, SYM, member
 
@@ -94,15 +95,8 @@ class MountedBase:
         }
         path = self._requests / "request.json"
         path.write_text(json.dumps(body))
-        return outcome(
-            subprocess.run(
-                [self._builder.command()[0], "execute", "--log-format=json", "--request", path, *flags],
-                capture_output=True,
-                text=True,
-                env=self._builder.environment(),
-                timeout=120,
-            )
-        )
+        words = [STRAKE, "execute", "--log-format=json", "--request", path, *flags]
+        return outcome(run_strake(words, self._builder.environment()))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 from strake_builder.sandbox.emulation import _MACHINES, Foreign, runs_here
 from strake_oci.spec.platform import host
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 
 OTHER = "arm64" if host().architecture == "amd64" else "amd64"
 REGISTER = r"""
@@ -122,12 +123,8 @@ def test_a_manifest_names_a_platform_too(builder, tmp_path):
     }
     (tmp_path / "imagebuild.yaml").write_text(json.dumps(manifest))
     flags = ["-f", str(tmp_path / "imagebuild.yaml"), "--work-dir", str(builder.work)]
-    done = subprocess.run(
-        [STRAKE, "run", *flags, "--insecure-registry", builder.registry.host],
-        capture_output=True,
-        text=True,
-        env=builder.environment(),
-    )
+    words = [STRAKE, "run", *flags, "--insecure-registry", builder.registry.host]
+    done = run_strake(words, builder.environment())
     assert done.returncode == 0, done.stderr
     assert builder.built().config.platform.architecture == OTHER
 

@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.registry import running_registry
@@ -27,13 +29,7 @@ def execute(builder, directory, **request) -> dict:
     request = {"workDirectory": str(builder.work), **request}
     (directory / "request.json").write_text(json.dumps(request))
     words = ["execute", "--request", directory / "request.json", "--result", directory / "result.json"]
-    done = subprocess.run(
-        [builder.command()[0], *words],
-        capture_output=True,
-        text=True,
-        env=builder.environment(),
-        timeout=60,
-    )
+    done = run_strake([STRAKE, *words], builder.environment())
     return {**json.loads((directory / "result.json").read_text()), "log": done.stderr}
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 import uuid
 
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.account import Account
 from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
@@ -49,7 +49,7 @@ def execute(private, destination, tmp_path):
         }
         (tmp_path / "request.json").write_text(json.dumps(request))
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
-        done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=120)
+        done = run_strake([STRAKE, *words])
         assert PASSWORD not in done.stdout + done.stderr
         return json.loads((tmp_path / "result.json").read_text())
 

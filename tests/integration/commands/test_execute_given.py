@@ -14,6 +14,7 @@ import pytest
 from strake_oci.spec.reference import Reference
 from tests.conformance.flatten import flatten
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.registry import running_registry
 from tests.images.push import push_image
 
@@ -42,7 +43,7 @@ def execute(registry, tmp_path):
         }
         (tmp_path / "request.json").write_text(json.dumps(request))
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
-        done = subprocess.run([STRAKE, *words, *flags], capture_output=True, text=True, timeout=120)
+        done = run_strake([STRAKE, *words, *flags])
         result = (tmp_path / "result.json").read_text()
         assert SECRET not in result + done.stdout + done.stderr
         image = None

@@ -13,7 +13,8 @@ import pytest
 
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
 from strake_oci.spec.reference import Reference
-from tests.fixtures.building.builds import Builder
+from tests.fixtures.building.builds import STRAKE, Builder
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import Certificates
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
@@ -81,15 +82,9 @@ class Pod:
             **changes,
         }
         (self.directory / "request.json").write_text(json.dumps(request))
-        done = subprocess.run(
-            [
-                *(self.builder.command()[0], "execute", "--log-format=json"),
-                *("--request", self.directory / "request.json", "--result", self.directory / "result.json"),
-            ],
-            capture_output=True,
-            text=True,
-            env=self.builder.environment(),
-            timeout=60,
+        words = [STRAKE, "execute", "--log-format=json", "--request", self.directory / "request.json"]
+        done = run_strake(
+            [*words, "--result", self.directory / "result.json"], self.builder.environment(), timeout=60
         )
         result = json.loads((self.directory / "result.json").read_text())
         assert (done.returncode == 0) == ("reason" not in result), done.stderr

@@ -6,7 +6,6 @@ import hashlib
 import http.server
 import io
 import json
-import subprocess
 import tarfile
 import uuid
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.proxy import serving
 from tests.fixtures.servers.registry import running_registry
 
@@ -80,7 +80,7 @@ def execute(serve, registry, tmp_path):
             files["/app.tar?token=in-the-query"] = content
         (tmp_path / "request.json").write_text(json.dumps(request))
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
-        done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=60)
+        done = run_strake([STRAKE, *words])
         assert "in-the-query" not in done.stdout + done.stderr
         return json.loads((tmp_path / "result.json").read_text())
 

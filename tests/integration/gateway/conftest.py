@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.account import Account
 from tests.fixtures.servers.gateway import docker_config
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
@@ -70,7 +70,7 @@ class Pod:
         """Build as the executor does, and return the result."""
         result = self.directory / "result.json"
         words: list[str | Path] = [STRAKE, "execute", "--request", self.path, "--result", result]
-        done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+        done = run_strake(words)
         assert PASSWORD not in done.stdout + done.stderr
         return json.loads(result.read_text())
 

@@ -10,6 +10,7 @@ import pytest
 from strake_builder.context.git import GitCommit, check_out
 from strake_oci.spec.reference import Reference
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.git_repository import Repository, repository
 from tests.fixtures.servers.registry import running_registry
 
@@ -88,7 +89,7 @@ def test_the_commit_is_in_the_tag(history, tmp_path):
         }
         (tmp_path / "request.json").write_text(json.dumps(request))
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
-        done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=60)
+        done = run_strake([STRAKE, *words])
         assert done.returncode == 0, done.stderr
         result = json.loads((tmp_path / "result.json").read_text())
         assert result["references"] == [f"{registry.host}/app:main-{head[:7]}", f"{registry.host}/all:{head}"]

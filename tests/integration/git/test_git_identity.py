@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.git_server import running_git_server
 
 PASSWORD = "developers-own"
@@ -62,7 +63,7 @@ def build(request, tmp_path, server, certificates):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         command = [STRAKE, "build", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", *flags]
         variables = {"PATH": os.environ["PATH"], "HOME": str(home), "GIT_SSL_CAINFO": str(certificates.ca)}
-        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+        done = run_strake(command, variables)
         assert PASSWORD not in done.stdout + done.stderr
         return done
 
@@ -116,7 +117,7 @@ def test_an_ssh_server_is_offered_no_key(tmp_path):
         "SSH_AUTH_SOCK": f"{tmp_path}/agent",
     }
     command = [STRAKE, "build", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", "-c", context]
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+    done = run_strake(command, variables)
     assert done.returncode in {4, 6}
     options = dict(
         line.split(" ", 1) for line in (tmp_path / "options").read_text().splitlines() if " " in line
@@ -135,6 +136,6 @@ def test_add_of_a_url_takes_nothing_of_netrc(tmp_path, server, certificates):
     (context / "Dockerfile").write_text(f"FROM scratch\nADD {server.url('file.txt')} /\n")
     variables = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SSL_CERT_FILE": str(certificates.ca)}
     command = [STRAKE, "build", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", "-c", context]
-    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+    done = run_strake(command, variables)
     assert "401" in done.stderr
     assert server.seen == [""]

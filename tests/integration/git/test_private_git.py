@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.git_server import running_git_server
 
@@ -44,7 +45,7 @@ def build(tmp_path, certificates):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
         command = [STRAKE, "build", "-c", f"git+{url}", "--work-dir", work, "-o", tmp_path / "out", *flags]
         variables = {"PATH": os.environ["PATH"], "GIT_SSL_CAINFO": str(certificates.ca), **variables}
-        done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60)
+        done = run_strake(command, variables)
         assert PASSWORD not in done.stdout + done.stderr
         assert list(work.iterdir()) == []
         return done
@@ -130,7 +131,7 @@ def test_a_mounted_secret_opens_it_in_a_pod(server, tmp_path, certificates):
     }
     (tmp_path / "request.json").write_text(json.dumps(request))
     command = [STRAKE, "execute", "--request", tmp_path / "request.json", "--log-format=json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = run_strake(command)
     assert "cannot push" in done.stderr + done.stdout, done.stderr  # the source was there
     assert f"x-access-token:{PASSWORD}" in server.seen
     assert PASSWORD not in done.stdout + done.stderr
@@ -151,7 +152,7 @@ def test_a_secret_of_another_application_is_sent_nowhere(server, tmp_path, certi
     }
     (tmp_path / "request.json").write_text(json.dumps(request))
     command = [STRAKE, "execute", "--request", tmp_path / "request.json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = run_strake(command)
     assert done.returncode == 2
     assert "`host`" in done.stderr
     assert PASSWORD not in done.stderr
@@ -193,7 +194,7 @@ def pod(tmp_path, certificates, builder):
             tmp_path / "result.json",
         ]
         variables = {"PATH": os.environ["PATH"]}
-        done = subprocess.run(words, capture_output=True, text=True, env=variables, timeout=60)
+        done = run_strake(words, variables)
         assert PASSWORD not in done.stdout + done.stderr
         result = tmp_path / "result.json"
         return done.returncode, json.loads(result.read_text()) if result.exists() else {}

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.building.builds import STRAKE, Builder
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.clouds import AWS, running_cloud
 from tests.fixtures.servers.gateway import running_gateway
 from tests.fixtures.servers.registry import running_registry
@@ -45,13 +46,7 @@ class Pod:
         return self.run(path, self.has_identity)
 
     def run(self, request: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(STRAKE), "execute", "--request", str(request)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            env=environment,
-        )
+        return run_strake([STRAKE, "execute", "--request", request], environment)
 
     @property
     def has_identity(self) -> dict[str, str]:

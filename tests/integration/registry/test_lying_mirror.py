@@ -10,6 +10,7 @@ import pytest
 from strake_oci.stores.layout import Layout
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.images.push import push_image
 
 
@@ -41,7 +42,7 @@ def test_a_build_succeeds_and_says_so(builder, mirror, flags):
 
 def test_a_copy_succeeds_and_says_so(base_registry, mirror, flags, tmp_path):
     words = ["copy", *flags, f"{base_registry.host}/library/busybox:1", f"oci:{tmp_path}/layout:1"]
-    done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=60)
+    done = run_strake([STRAKE, *words])
     assert done.returncode == 0, done.stderr
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert f"the mirror {mirror.host}/library/busybox" in warning
@@ -52,7 +53,7 @@ def test_a_copy_succeeds_and_says_so(base_registry, mirror, flags, tmp_path):
 def test_a_copy_to_a_file_takes_back_what_was_wrong(base_registry, mirror, flags, tmp_path):
     name, archive = f"{base_registry.host}/library/busybox:1", tmp_path / "image.tar"
     words = ["copy", *flags, name, f"docker-archive:{archive}:busybox:1"]
-    done = subprocess.run([STRAKE, *words], capture_output=True, text=True, timeout=60)
+    done = run_strake([STRAKE, *words])
     assert done.returncode == 0, done.stderr
     inspect = ["skopeo", "inspect", f"docker-archive:{archive}:busybox:1"]
     assert subprocess.run(inspect, capture_output=True).returncode == 0

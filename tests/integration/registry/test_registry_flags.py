@@ -14,6 +14,7 @@ from strake_builder.cli.flags.registry import add_registry_flags, read_registrie
 from strake_builder.errors import InvalidRequestError
 from strake_oci.registry import Mirror
 from strake_oci.registry.images import RegistryImages
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
 
@@ -23,7 +24,7 @@ STRAKE = Path(sys.executable).parent / "strake"
 def strake(*words, **environment) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
     command = [str(STRAKE), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+    return run_strake(command, environment)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from strake_builder.cli.flags.output import (
 )
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import validated
+from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
@@ -123,7 +124,12 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
-    return request, local_inputs(
+    if arguments.sign_key is not None and not (outputs.push and outputs.request.destinations):
+        raise InvalidRequestError(
+            "--sign-key: nothing is pushed, and signatures lie beside an image in a registry",
+            hint="push with --destination IMAGE, or drop --sign-key",
+        )
+    return _warned(request, arguments), local_inputs(
         arguments,
         request,
         dockerfile_path=_dockerfile_path(arguments),
@@ -134,6 +140,19 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
             file_mask=mask,
         ),
     )
+
+
+def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:
+    """Return the request, with a warning where its context has the key that signs."""
+    if arguments.sign_key is None:
+        return request
+    key = os.path.realpath(arguments.sign_key)
+    sources = (request.source, *(each.source for each in request.contexts))
+    places = [os.path.realpath(each.directory.path) for each in sources if each and each.directory]
+    if not any(os.path.commonpath([key, place]) == place for place in places):
+        return request
+    warning = f"the key {arguments.sign_key} is in the context, where a COPY finds it: move it elsewhere"
+    return request.model_copy(update={"warnings": (warning,)})
 
 
 def _dockerfile_path(arguments: argparse.Namespace) -> str | None:

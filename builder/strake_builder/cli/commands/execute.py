@@ -48,6 +48,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.registries.registry_access import await_gateway, requested_access, through_gateway
     from strake_builder.cli.registries.registry_credentials import GATEWAY, mounted_credentials
     from strake_builder.cli.request_file import read_request
+    from strake_builder.cli.signing import requested_signing
     from strake_builder.context.git_secret import mounted_git_access
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
@@ -74,6 +75,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         run=read_run_inputs(request),
         volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
         max_unpacked=read_max_unpacked(arguments),
+        signing=requested_signing(request),
     )
 
 

@@ -12,7 +12,11 @@ from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
+    from strake_api.request import BuildRequest
+    from strake_builder.gateway.policy import Policy
+    from strake_builder.gateway.signing import GatewaySigning
     from strake_oci.credentials.credential import CredentialSource
+    from strake_oci.registry.client import RegistryClient
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +44,8 @@ def _serve(arguments: argparse.Namespace) -> None:
     from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.server import Gateway
     from strake_oci.credentials.sources import Credentials
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.registry.retry import NO_RETRIES
 
     request = read_request(arguments)
     socket = request.registries.gateway
@@ -48,9 +54,10 @@ def _serve(arguments: argparse.Namespace) -> None:
     pull = _readable(request.registries.pull_config)
     push = _readable(request.registries.push_config)
     policy = Policy.of(request.output.destinations, request.cache.repository)
-    settings = requested_access(request)
+    settings, own = requested_access(request), Credentials((push, pull))
     with (
-        Forwarder(settings, policy, pull, Credentials((push, pull))) as forwarder,
+        RegistryClient(settings.without_mirrors(), own, NO_RETRIES) as client,
+        Forwarder(settings, policy, pull, own, _signing(request, policy, client)) as forwarder,
         Gateway(socket, forwarder) as server,
     ):
         ended = threading.Event()
@@ -62,6 +69,24 @@ def _serve(arguments: argparse.Namespace) -> None:
         while not ended.wait(1.0):  # a wait without limit would keep a signal that comes just before it
             pass
         server.shutdown()
+
+
+def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
+    """Return what signs for the build, with the key read: one that cannot be used the executor is told of."""
+    from strake_builder.cli.signing import mounted_signing_key, signature_forms
+    from strake_builder.errors import BuildError
+    from strake_builder.gateway.signing import GatewaySigning
+
+    sign = request.output.sign
+    if sign is None:
+        return GatewaySigning(policy)
+    try:
+        key = mounted_signing_key(sign.key, sign.password)
+    except BuildError as error:
+        return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
+    from strake_oci.signatures.writing import ImageSigner
+
+    return GatewaySigning(policy, ImageSigner(client, key, signature_forms(sign.form)))
 
 
 def _readable(path: str | None) -> CredentialSource:

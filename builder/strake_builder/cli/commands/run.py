@@ -26,7 +26,8 @@ file, `source.git.secret` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, `se
 identity that this machine has in its cloud, `resources` and `pod` by this machine, but for the names that
 `pod.hostAliases` gives to RUN.
 A ConfigMap that is the source, or that `args` name, must be in the same file; so must Secrets of `args`,
-`secrets` and `ssh`, where --secret and --ssh give none of the same id.
+`secrets` and `ssh`, where --secret and --ssh give none of the same id, and that of `output.sign` without
+--sign-key.
 
 example:
   strake run -f imagebuild.yaml
@@ -89,7 +90,11 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
     with validated():
         request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
     inputs = local_inputs(arguments, request)
-    return request, replace(inputs, run=objects.run_inputs(manifest.spec, inputs.run))
+    return request, replace(
+        inputs,
+        run=objects.run_inputs(manifest.spec, inputs.run),
+        signing=objects.signing(manifest.spec, inputs.signing, arguments.sign_form),
+    )
 
 
 def _documents(filename: str, text: str | None) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Final
 from strake_builder.cli.flags.cache import add_cache_flags
 from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.registry import add_registry_flags
+from strake_builder.cli.flags.signing import add_signing_flags
 from strake_builder.cli.flags.sizes import add_max_unpacked_flag
 from strake_builder.errors import InvalidRequestError
 
@@ -56,6 +57,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     add_isolation_flag(group)
     add_max_unpacked_flag(group)
     add_registry_flags(parser)
+    add_signing_flags(parser)
     add_cache_flags(parser)
     secrets = parser.add_argument_group("secrets")
     secrets.add_argument(

@@ -56,6 +56,7 @@ class BaseImages:
         client: talks to the registries.
         pool: where the requests run.
         meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
+        check: raises BaseImageError for a reference that may not be named; called before a registry is asked.
         layouts: images in image layouts, by what stands for a reference.
     """
 
@@ -64,9 +65,11 @@ class BaseImages:
         client: RegistryClient,
         pool: Executor,
         meant: Callable[[str], str],
+        check: Callable[[Reference], None] = lambda _: None,
         layouts: Mapping[str, LayoutImage] = MappingProxyType({}),
     ) -> None:
         self._client = client
+        self._check = check
         self._pool = pool
         self._meant = meant
         self._layouts = layouts
@@ -92,7 +95,7 @@ class BaseImages:
             return self.request(reference, platform).result()
         except BaseImageError as error:
             hint = self._meant(reference) or error.hint
-            raise BaseImageError(error.message, hint=hint, location=location) from error
+            raise type(error)(error.message, hint=hint, location=location) from error
 
     def resolved(self) -> tuple[PulledImage, ...]:
         """Return every image resolved so far, in the order they were asked for."""
@@ -103,6 +106,7 @@ class BaseImages:
     def _resolve(self, text: str, platform: Platform) -> PulledImage:
         try:
             reference = Reference.parse(text).with_default_tag()
+            self._check(reference)
             repository = reference.repository
             name = reference.digest or reference.tag or "latest"
             top, data = self._client.manifest(repository, name)

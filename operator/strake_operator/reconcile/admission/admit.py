@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +77,84 @@ ADMITTED = Admission()
 NOBODY: Final[Mapping[str, int]] = {}
 
 
+class Line:
+    """Who waits, by namespace, each in the order of the starts there.
+
+    A namespace is sorted when it is asked for after somebody came to it: a start, which is what happens most
+    with thousands that wait, takes the first away and leaves the others as they are.
+
+    Args:
+        waiting: Who waits at the beginning.
+    """
+
+    def __init__(self, waiting: Iterable[Waiting] = ()) -> None:
+        self._members: dict[str, dict[str, Waiting]] = {}
+        self._sorted: dict[str, list[tuple[Waiting, datetime]]] = {}
+        for each in waiting:
+            self.put(each)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._members.values()))
+
+    def __contains__(self, name: tuple[str, str]) -> bool:
+        return name[1] in self._members.get(name[0], {})
+
+    def put(self, one: Waiting) -> None:
+        """Take note of somebody who waits, in place of what is known of that build."""
+        members = self._members.setdefault(one.namespace, {})
+        if members.get(one.name) != one:
+            members[one.name] = one
+            self._sorted.pop(one.namespace, None)
+
+    def drop(self, namespace: str, name: str) -> bool:
+        """Take note of somebody who does not wait any more; return whether it did."""
+        members = self._members.get(namespace, {})
+        one = members.pop(name, None)
+        if one is None:
+            return False
+        if not members:
+            self._members.pop(namespace)
+        known = self._sorted.get(namespace)
+        if known is not None and known[-1][0] is one:
+            known.pop()
+        else:
+            self._sorted.pop(namespace, None)
+        return True
+
+    def namespaces(self) -> Iterable[str]:
+        """Return the namespaces in which somebody waits."""
+        return self._members.keys()
+
+    def of(self, namespace: str) -> Sequence[tuple[Waiting, datetime]]:
+        """Return who waits in a namespace, who starts next as the last.
+
+        With each is the time since when somebody waits there that starts no sooner.
+        """
+        if namespace not in self._sorted:
+            members = self._members[namespace].values()
+            queue: list[tuple[Waiting, datetime]] = []
+            # From the last to the first, so that each knows since when somebody waits behind it.
+            for each in sorted(members, key=lambda one: (-one.priority, one.since, one.name), reverse=True):
+                queue.append((each, min(each.since, queue[-1][1]) if queue else each.since))
+            self._sorted[namespace] = queue
+        return self._sorted[namespace]
+
+
 def admit(
-    waiting: Iterable[Waiting], running: Mapping[str, int], limits: Limits, served: Mapping[str, int] = NOBODY
+    line: Line, running: Mapping[str, int], limits: Limits, served: Mapping[str, int] = NOBODY
 ) -> tuple[Waiting, ...]:
     """Return who may start now, in order.
 
     Args:
-        waiting: Who waits.
+        line: Who waits.
         running: How many runs of each namespace go on.
         limits: How many may.
         served: When each namespace had its last start: a number that grows from start to start.
     """
     free, taken = limits.free(running), Counter(running)
     chosen: list[Waiting] = []
-    possible = [one for one in waiting if not limits.is_full(one.namespace, running)]
-    for each in _turns(possible, running, served):
+    possible = [name for name in line.namespaces() if not limits.is_full(name, running)]
+    for each in _turns(line, possible, running, served):
         if free is not None and len(chosen) >= free:
             break
         if limits.is_full(each.namespace, taken):
@@ -102,29 +165,25 @@ def admit(
 
 
 def queue_of(
-    waiting: Iterable[Waiting], running: Mapping[str, int], served: Mapping[str, int] = NOBODY
+    line: Line, running: Mapping[str, int], served: Mapping[str, int] = NOBODY
 ) -> tuple[Waiting, ...]:
     """Return who waits in the order of their starts, as if no run ended before all had started."""
-    return tuple(_turns(waiting, running, served))
+    return tuple(_turns(line, line.namespaces(), running, served))
 
 
 def _turns(
-    waiting: Iterable[Waiting], running: Mapping[str, int], served: Mapping[str, int]
+    line: Line, namespaces: Iterable[str], running: Mapping[str, int], served: Mapping[str, int]
 ) -> Iterator[Waiting]:
-    queues: dict[str, list[tuple[Waiting, datetime]]] = {}
-    # From the last to the first, so that each knows since when somebody of its namespace waits behind it.
-    for each in sorted(waiting, key=lambda one: (-one.priority, one.since, one.name), reverse=True):
-        queue = queues.setdefault(each.namespace, [])
-        queue.append((each, min(each.since, queue[-1][1]) if queue else each.since))
+    queues = {name: line.of(name) for name in namespaces}
     turns = [
-        (running.get(name, 0), served.get(name, 0), queue[-1][1], name) for name, queue in queues.items()
+        (running.get(name, 0), served.get(name, 0), queue[-1][1], name, 1) for name, queue in queues.items()
     ]
     latest = max(served.values(), default=0)
     heapq.heapify(turns)
     while turns:
-        count, _, _, name = heapq.heappop(turns)
+        count, _, _, name, which = heapq.heappop(turns)
         queue = queues[name]
-        yield queue.pop()[0]
+        yield queue[-which][0]
         latest += 1
-        if queue:
-            heapq.heappush(turns, (count + 1, latest, queue[-1][1], name))
+        if which < len(queue):
+            heapq.heappush(turns, (count + 1, latest, queue[-which - 1][1], name, which + 1))

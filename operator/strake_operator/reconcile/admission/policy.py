@@ -6,11 +6,12 @@ what it is to forbid.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from strake_api.request import ImageRule
 from strake_api.values.duration import parse_duration
+from strake_api.values.pattern import filled, matches
 from strake_api.values.quantity import parse_quantity
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
@@ -61,17 +62,8 @@ def _holds(requirement: LabelRequirement, labels: Mapping[str, str]) -> bool:
             return value is None
 
 
-def matches(patterns: Iterable[str], texts: Sequence[str], namespace: str) -> bool:
-    """Return whether a pattern fits one of some texts; `*` stands for any characters."""
-    return any(
-        re.fullmatch(
-            ".*".join(re.escape(part) for part in pattern.replace("{namespace}", namespace).split("*")),
-            text,
-            re.DOTALL,
-        )
-        for pattern in patterns
-        for text in texts
-    )
+def _fits(patterns: Iterable[str], texts: Sequence[str], namespace: str) -> bool:
+    return matches((filled(each, namespace) for each in patterns), texts)
 
 
 def denial(spec: ImageBuildSpec, namespace: str, policies: Iterable[Policy]) -> str | None:
@@ -93,11 +85,11 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
             yield from _sources(f"contexts[{at}]", context, namespace, policy.sources)
     if policy.secrets is not None:
         for path, name in secrets_of(document):
-            if not matches(policy.secrets, [name], namespace):
+            if not _fits(policy.secrets, [name], namespace):
                 yield f"spec.{path}: Secret {name!r} is none of {_listed(policy.secrets)}"
     account = spec.service_account_name
     allowed = policy.service_accounts
-    if allowed is not None and account is not None and not matches(allowed, [account], namespace):
+    if allowed is not None and account is not None and not _fits(allowed, [account], namespace):
         yield f"spec.serviceAccountName: {account!r} is none of {_listed(allowed)}"
     if policy.max_timeout and parse_duration(spec.timeout) > parse_duration(policy.max_timeout):
         yield f"spec.timeout: {spec.timeout} is more than {policy.max_timeout}, so set it to that or less"
@@ -112,7 +104,7 @@ def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec)
     if spec.cache is not None and spec.cache.repository is not None:
         named.append(("cache.repository", spec.cache.repository))
     for path, reference in named:
-        if not matches(policy.destinations, _forms(reference), namespace):
+        if not _fits(policy.destinations, _forms(reference), namespace):
             yield f"spec.{path}: {reference!r} is none of {_listed(policy.destinations)}"
 
 
@@ -136,7 +128,7 @@ def _sources(path: str, source: Mapping[str, Any], namespace: str, allowed: Allo
     if allowed.git_hosts is not None and url is not None:
         host = url.partition("://")[2].partition("/")[0] if "://" in url else url.partition(":")[0]
         host = host.rpartition("@")[2].lower()
-        if not matches(allowed.git_hosts, [host], namespace):
+        if not _fits(allowed.git_hosts, [host], namespace):
             yield f"spec.{path}.git.url: host {host!r} is none of {_listed(allowed.git_hosts)}"
 
 
@@ -191,6 +183,10 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
             continue
         if spec.isolation is not None:
             settings = replace(settings, isolation=spec.isolation)
+        if spec.base_images is not None:
+            asked = spec.base_images
+            rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
+            settings = replace(settings, image_rules=(*settings.image_rules, rule))
         if spec.max_resources is not None:
             settings = replace(settings, resources=_lowered(settings.resources, policy))
     caches = [each.spec.default_cache_repository for each in policies if each.spec is not None]

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strake_api.conversion import SIGNING_KEY
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.isolation import is_about_isolation
@@ -137,6 +138,8 @@ def _of_event(problem: str) -> BuildFailed | None:
         if found[1] == "secret":
             kind = _KINDS_OF_SECRETS.get(found[2])
             text = f"a Secret has no key {found[2]}" + (f": it must be of type {kind}" if kind else "")
+            if found[2] == SIGNING_KEY:
+                text = f"the Secret of spec.output.sign has no key {SIGNING_KEY}"
             return _absent("secret", text)
         return _absent("configmap", f"the ConfigMap has no key {found[2]}")
     if found := _MISSING_ACCOUNT.search(problem):

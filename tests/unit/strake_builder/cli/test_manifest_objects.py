@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_builder.cli.manifest_objects import ManifestObjects
-from strake_builder.errors import InvalidRequestError
+from strake_builder.errors import BuildError, InvalidRequestError
+from strake_builder.output.signing import Signing
 from strake_builder.solve.inputs import RunInputs
+from strake_oci.signatures import SignatureForm
+from strake_oci.signatures.keys import SigningKey
+from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 FILE = ManifestObjects(
     [
@@ -81,3 +88,45 @@ def test_the_flag_is_named_where_neither_gives_it():
     with pytest.raises(InvalidRequestError) as caught:
         ManifestObjects([]).run_inputs(ASKED, RunInputs())
     assert "--secret id=one,src=FILE" in str(caught.value)
+
+
+def signing_file(**content: str) -> ManifestObjects:
+    return ManifestObjects([{"kind": "Secret", "metadata": {"name": "key"}, "stringData": content}])
+
+
+def signed(form: str = "both"):
+    return spec(
+        output={"destinations": ["r.example/a:1"], "sign": {"secretRef": {"name": "key"}, "form": form}}
+    )
+
+
+def test_a_key_to_sign_with_comes_from_a_secret_of_the_file():
+    found = signing_file(**{"cosign.key": KEY.decode(), "cosign.password": PASSWORD.decode()})
+    signing = found.signing(signed("bundle"), None, None)
+    assert signing is not None
+    assert signing.forms == (SignatureForm.BUNDLE,)
+    assert signing.key is not None
+    assert signing.key.public.pem() == PUBLIC
+
+
+def test_or_from_a_flag_which_counts_before_the_form_of_the_manifest():
+    given = Signing((SignatureForm.LEGACY,), SigningKey.load(KEY, PASSWORD))
+    assert FILE.signing(spec(), given, "legacy") == given
+    assert FILE.signing(signed("bundle"), given, None) == replace(given, forms=(SignatureForm.BUNDLE,))
+    assert FILE.signing(signed("bundle"), given, "legacy") == given
+    assert FILE.signing(spec(), None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (FILE, "the Secret 'key' is not in the file.*--sign-key FILE"),
+        (signing_file(), "has no key cosign.key"),
+        (signing_file(**{"cosign.key": KEY.decode()}), "it is encrypted, and there is no password"),
+        (signing_file(**{"cosign.key": "nonsense"}), "no PEM file"),
+    ],
+)
+def test_a_key_that_is_not_there_or_not_to_be_used_is_named(file, words):
+    with pytest.raises(BuildError) as caught:
+        file.signing(signed(), None, None)
+    assert re.search(words, str(caught.value))

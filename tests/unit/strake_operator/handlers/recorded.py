@@ -83,7 +83,9 @@ def reconcile(cluster, lines=None, watched=None):
     async def test():
         progressed: list[Key] = []
         follower = Follower(silent)
-        reconciler = Reconciler(cluster, follower, SETTINGS, progressed.append, lambda: NOW, watched=watched)
+        reconciler = Reconciler(
+            cluster, follower, SETTINGS, lambda key, _: progressed.append(key), lambda: NOW, watched=watched
+        )
         again = await reconciler.reconcile(KEY)
         for _ in range(10):
             await asyncio.sleep(0)  # the turn of the other tasks

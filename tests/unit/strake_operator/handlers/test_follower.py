@@ -168,3 +168,59 @@ def test_logs_without_an_end_leave_the_operator_to_others():
         return taken
 
     assert asyncio.run(test()) < 0.6, "a part of one processor"
+
+
+def test_no_more_logs_are_read_at_a_time_than_there_are_connections():
+    opened: list[str] = []
+    ends = {"first": asyncio.Event(), "second": asyncio.Event()}
+
+    async def lines(namespace, pod):
+        opened.append(pod)
+        yield PLANNED
+        await ends[pod].wait()
+
+    async def test():
+        follower = Follower(lines, most=1)
+        for pod in ends:
+            follower.follow("ns", pod, lambda: None)
+        for _ in range(5):
+            await asyncio.sleep(0)  # the turn of the other tasks
+        assert opened == ["first"]
+        follower.forget("ns", "first")
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert opened == ["first", "second"]
+        await follower.close()
+
+    asyncio.run(test())
+
+
+def test_what_was_shown_stays_for_a_while_and_is_followed_by_the_latest():
+    """Each is a write of the status, which has the build looked at again."""
+    more = asyncio.Event()
+
+    async def lines(namespace, pod):
+        yield PLANNED
+        await more.wait()
+        yield STARTED
+        await asyncio.Event().wait()
+
+    async def test():
+        follower = Follower(lines)
+        assert follower.shown("ns", "pod", 60) == (None, None)
+        follower.follow("ns", "pod", lambda: None)
+        for _ in range(5):
+            await asyncio.sleep(0)  # the turn of the other tasks
+        first, left = follower.shown("ns", "pod", 60)
+        assert (present(first).total, left) == (5, None)
+        more.set()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        again, left = follower.shown("ns", "pod", 60)
+        assert again == first
+        assert 59 < present(left) <= 60
+        latest, left = follower.shown("ns", "pod", 0)
+        assert (present(latest).step, left) == ("[1/5] RUN a", None)
+        await follower.close()
+
+    asyncio.run(test())

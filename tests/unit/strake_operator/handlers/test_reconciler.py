@@ -8,6 +8,7 @@ from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
 from strake_operator.kube import watched as known
+from strake_operator.kube.builds import KnownBuilds
 from strake_operator.kube.policies import Policies
 from tests.unit.strake_operator.builders import (
     FAILURE,
@@ -98,6 +99,7 @@ class Watched:
     def __init__(self, *runs):
         self.found = runs
         self.policies = Policies()
+        self.builds = KnownBuilds()
 
     def runs(self, _):
         return self.found

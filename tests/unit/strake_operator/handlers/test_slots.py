@@ -116,3 +116,20 @@ def test_positions_are_those_of_the_starts():
         assert positions == [2, 3], "as it was a moment ago; a new one is the last"
 
     of(scenario)
+
+
+def test_what_one_is_told_that_waits_stays_for_a_while():
+    """Each change would be a write, and with it an event that has the build looked at again."""
+
+    async def scenario():
+        scene = Scene()
+        scene.running.add(("team", "first"))
+        told = scene.comes("second", seconds=5)
+        scene.slots._looked = float("-inf")
+        scene.comes("earlier")
+        assert scene.comes("second", seconds=5) == told
+        scene.slots._told.clear()
+        scene.slots._looked = float("-inf")
+        assert scene.comes("second", seconds=5).position == 2
+
+    of(scenario)

@@ -51,3 +51,32 @@ def test_handlers_run_in_the_event_loop(plural):
     asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type] # what it reads
     assert seen.threads <= {threading.get_ident()}
     assert seen.added == ([Key("team", "app")] if plural in {"imagebuilds", "jobs", "pods"} else [])
+
+
+def test_what_the_operator_wrote_itself_before_the_end_is_no_reason_to_look_again():
+    registry, seen, watched = kopf.OperatorRegistry(), Recorded(), Watched()
+    register(registry, kopf.OperatorSettings(), seen, watched, seen)  # type: ignore[arg-type] # as far as it goes
+    (handler,) = (
+        each for each in registry._watching.get_all_handlers() if "imagebuilds" in str(each.selector)
+    )
+
+    def happens(version, phase="Queued"):
+        body = {"metadata": METADATA | {"resourceVersion": version}, "status": {"phase": phase}}
+        event = {"type": "MODIFIED", "object": body}
+        seen.added.clear()
+        asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type] # what it reads
+        return bool(seen.added)
+
+    def wrote(version, phase="Queued"):
+        watched.builds.wrote(
+            {"metadata": METADATA | {"resourceVersion": version}, "status": {"phase": phase}}
+        )
+
+    assert happens("1")
+    wrote("2")
+    assert not happens("2")
+    assert happens("3"), "somebody else's change"
+    wrote("5")
+    assert not happens("4"), "an older one, of which the last write told"
+    wrote("6", "Succeeded")
+    assert happens("6", "Succeeded"), "its objects are to be removed after a time"

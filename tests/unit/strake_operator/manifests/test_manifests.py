@@ -21,7 +21,7 @@ RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
 FULL = ImageBuildSpec.model_validate(
     {
         "source": {"configMap": {"name": "ctx"}},
-        "output": {"destinations": ["r.example/app:1"]},
+        "output": {"destinations": ["r.example/app:1"], "sign": {"secretRef": {"name": "sign-me"}}},
         "pushSecret": {"name": "push-me"},
         "pullSecret": {"name": "pull-me"},
         "resources": {"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}},
@@ -101,6 +101,8 @@ def test_every_path_of_the_request_is_mounted(spec):
     if request.source.directory:
         builders.append(request.source.directory.path)
     secrets = [registries.push_config, registries.pull_config, registries.gateway]
+    if request.output.sign:
+        secrets += [request.output.sign.key, request.output.sign.password]
     for container, paths in ((container_of(spec), builders), (gateway_of(spec), secrets)):
         mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
         for path in filter(None, paths):
@@ -113,8 +115,8 @@ def gateway_of(spec):
 
 def test_the_container_that_runs_steps_has_no_secret_of_a_registry():
     pod = pod_of(FULL.model_copy(update={"service_account_name": "builder"}))
-    secrets = {each["name"] for each in pod["volumes"] if "secret" in each}
-    assert secrets == {"push", "pull"}
+    secrets = {each["name"] for each in pod["volumes"] if "secret" in each or "projected" in each}
+    assert secrets == {"push", "pull", "signing"}
     assert not secrets & {mount["name"] for mount in container_of(FULL)["volumeMounts"]}
     gateway = gateway_of(FULL)
     assert secrets <= {mount["name"] for mount in gateway["volumeMounts"]}
@@ -122,6 +124,32 @@ def test_the_container_that_runs_steps_has_no_secret_of_a_registry():
     assert security["runAsNonRoot"]
     assert security["capabilities"] == {"drop": ["ALL"]}
     assert not security["allowPrivilegeEscalation"]
+
+
+def test_the_key_that_signs_is_mounted_with_a_password_if_it_has_one():
+    (volume,) = [each for each in pod_of(FULL)["volumes"] if each["name"] == "signing"]
+    key, password = (each["secret"] for each in volume["projected"]["sources"])
+    assert key == {"name": "sign-me", "items": [{"key": "cosign.key", "path": "cosign.key"}]}
+    assert password["items"] == [{"key": "cosign.password", "path": "cosign.password"}]
+    assert password["optional"]
+
+
+def test_a_build_that_signs_has_a_gateway_though_it_has_no_other_secret():
+    signed = ImageBuildSpec.model_validate(
+        {
+            "source": {"inline": {"Dockerfile": "FROM scratch"}},
+            "output": {
+                "destinations": ["r.example/a"],
+                "sign": {"secretRef": {"name": "sign-me"}, "form": "bundle"},
+            },
+        }
+    )
+    assert gateway_of(signed)["name"] == "gateway"
+    made = request_config_map(RUN, signed, SETTINGS)["data"]["request.json"]
+    request = BuildRequest.model_validate_json(made)
+    assert request.registries.gateway is not None
+    assert request.output.sign is not None
+    assert request.output.sign.form == "bundle"
 
 
 def test_a_cloud_gives_its_identity_to_the_gateway_alone():

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from strake_operator.reconcile.admission.admit import NO_LIMITS, Limits, Waiting, admit, queue_of
+from strake_operator.reconcile.admission.admit import NO_LIMITS, Limits, Line, Waiting, admit, queue_of
 from tests.unit.strake_operator.builders import NOW
 
 
@@ -46,17 +46,17 @@ OTHER = waits("b/other", 1)
     ],
 )  # fmt: skip
 def test_who_starts(waiting, running, limits, expected):
-    assert [each.name for each in admit(waiting, running, limits)] == expected
+    assert [each.name for each in admit(Line(waiting), running, limits)] == expected
 
 
 def test_of_namespaces_with_as_much_that_runs_the_one_starts_that_did_longest_ago():
     """Where one run goes on at a time, all of them have none when it ends."""
-    assert admit([OLD, NEW, OTHER], {}, Limits(1), {"a": 2, "b": 1}) == (OTHER,)
-    assert admit([OLD, NEW, OTHER], {}, Limits(1), {"a": 2}) == (OTHER,)
-    assert admit([OLD, NEW, OTHER], {}, Limits(1), {"b": 3}) == (OLD,)
+    assert admit(Line([OLD, NEW, OTHER]), {}, Limits(1), {"a": 2, "b": 1}) == (OTHER,)
+    assert admit(Line([OLD, NEW, OTHER]), {}, Limits(1), {"a": 2}) == (OTHER,)
+    assert admit(Line([OLD, NEW, OTHER]), {}, Limits(1), {"b": 3}) == (OLD,)
 
 
 def test_the_order_is_that_of_the_starts():
     many = [waits(f"a/{number}", 100 - number) for number in range(4)]
-    ordered = [f"{each.namespace}/{each.name}" for each in queue_of([OTHER, *many], {"a": 1})]
+    ordered = [f"{each.namespace}/{each.name}" for each in queue_of(Line([OTHER, *many]), {"a": 1})]
     assert ordered == ["b/other", "a/0", "a/1", "a/2", "a/3"]

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
-from strake_api.imagebuild import ImageBuildSpec
+from strake_api.request import ImageRule
 from strake_operator.default_cache import CacheTemplate
+from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
     Policy,
     denial,
@@ -21,110 +22,15 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.settings import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
+from tests.unit.strake_operator.reconcile.admission.policy_cases import CASES, spec
 from tests.unit.strake_operator.reconcile.decisions import started
-
-
-def spec(**changes):
-    fields = {
-        "source": {"git": {"url": "https://git.example:8443/a.git"}},
-        "output": {"destinations": ["r.example/team/app:1"]},
-        **changes,
-    }
-    return ImageBuildSpec.model_validate(fields)
 
 
 def policy(name="strict", **fields):
     return Policy(name, BuildPolicySpec.model_validate(fields))
 
 
-def inline(name):
-    return {"source": {"inline": {"Dockerfile": "FROM scratch"}}, "output": {"destinations": [name]}}
-
-
-@pytest.mark.parametrize(
-    ("fields", "changes", "words"),
-    [
-        ({}, {}, None),
-        ({"destinations": ["r.example/team/*"]}, {}, None),
-        ({"destinations": ["r.example/{namespace}/*"]}, {}, None),
-        ({"destinations": ["r.example/team/app"]}, {}, None),
-        ({"destinations": ["r.example/team/app:1"]}, {}, None),
-        ({"destinations": ["r.example/team/app:2"]}, {}, "spec.output.destinations[0]: 'r.example/team/app:1'"),
-        ({"destinations": ["r.example/te*m/b"]}, {}, "is none of r.example/te*m/b"),
-        ({"destinations": ["r.example/other/*"]}, {}, "is none of r.example/other/*"),
-        ({"destinations": ["rXexample/team/*"]}, {}, "is none of"),
-        ({"destinations": ["r.example/team"]}, {}, "is none of"),
-        ({"destinations": []}, {}, "what is allowed, which is nothing"),
-        ({"destinations": ["docker.io/library/*"]}, inline("app"), None),
-        ({"destinations": ["docker.io/library/app:latest"]}, inline("app"), None),
-        ({"destinations": ["app"]}, inline("app"), "'app' is none of app"),
-        (
-            {"destinations": ["r.example/team/app"]},
-            {"cache": {"repository": "r.example/x/cache"}},
-            "spec.cache.repository: 'r.example/x/cache'",
-        ),
-        ({"sources": {"kinds": ["git"]}}, {}, None),
-        ({"sources": {"kinds": ["configMap"]}}, {}, "spec.source.git: sources are configMap"),
-        ({"sources": {"gitHosts": ["git.example:8443"]}}, {}, None),
-        ({"sources": {"gitHosts": ["*.example:*"]}}, {}, None),
-        ({"sources": {"gitHosts": ["git.example"]}}, {}, "host 'git.example:8443' is none of git.example"),
-        ({"sources": {"gitHosts": ["git.example"]}}, inline("app"), None),
-        ({"sources": {"kinds": ["git"]}}, {"contexts": [{"name": "a", "image": "x"}]}, None),
-        (
-            {"sources": {"kinds": ["git"]}},
-            {"contexts": [{"name": "a", "http": {"url": "https://x.example/a"}}]},
-            "spec.contexts[0].http: sources are git",
-        ),
-        (
-            {"sources": {"gitHosts": ["git.example:8443"]}},
-            {"contexts": [{"name": "a", "git": {"url": "https://other.example/a"}}]},
-            "spec.contexts[0].git.url: host 'other.example' is none of git.example:8443",
-        ),
-        (
-            {"secrets": []},
-            {"contexts": [{"name": "a", "git": {"url": "https://x.example/a", "secret": {"name": "token"}}}]},
-            "spec.contexts[0].git.secret: Secret 'token'",
-        ),
-        ({"secrets": ["push-*"]}, {"pushSecret": {"name": "push-a"}}, None),
-        ({"secrets": ["push-*"]}, {"pullSecret": {"name": "root"}}, "spec.pullSecret: Secret 'root'"),
-        (
-            {"secrets": []},
-            {"source": {"git": {"url": "https://g.example/a", "secret": {"name": "token"}}}},
-            "spec.source.git.secret: Secret 'token' is none of what is allowed, which is nothing",
-        ),
-        ({"serviceAccounts": ["builder"]}, {}, None),
-        ({"serviceAccounts": ["builder"]}, {"serviceAccountName": "builder"}, None),
-        ({"serviceAccounts": ["builder"]}, {"serviceAccountName": "admin"}, "spec.serviceAccountName: 'admin'"),
-        ({"maxTimeout": "1h"}, {}, None),
-        ({"maxTimeout": "30m"}, {}, "spec.timeout: 1h is more than 30m"),
-        ({"maxResources": {"memory": "8Gi"}}, {"resources": {"limits": {"memory": "8Gi", "cpu": 99}}}, None),
-        (
-            {"maxResources": {"memory": "8Gi"}},
-            {"resources": {"limits": {"memory": "9Gi"}}},
-            "spec.resources.limits.memory: 9Gi is more than 8Gi",
-        ),
-        (
-            {"maxResources": {"ephemeralStorage": "8Gi"}},
-            {"resources": {"requests": {"ephemeral-storage": "9Gi"}}},
-            "spec.resources.requests.ephemeral-storage: 9Gi",
-        ),
-        (
-            {"maxResources": {"ephemeralStorage": "8Gi", "memory": "1Gi"}},
-            {"pod": {"workspace": {"storageClassName": "fast", "sizeLimit": "9Gi"}}},
-            "spec.pod.workspace.sizeLimit: 9Gi is more than 8Gi",
-        ),
-        (
-            {"maxResources": {"ephemeralStorage": "8Gi", "memory": "1Gi"}},
-            {"pod": {"workspace": {"medium": "Memory", "sizeLimit": "2Gi"}}},
-            "spec.pod.workspace.sizeLimit: 2Gi is more than 1Gi",
-        ),
-        (
-            {"maxResources": {"ephemeralStorage": "8Gi"}},
-            {"pod": {"workspace": {"sizeLimit": "8Gi"}}},
-            None,
-        ),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("fields", "changes", "words"), CASES)
 def test_what_is_forbidden(fields, changes, words):
     told = denial(spec(**changes), "team", [policy(**fields)])
     if words is None:
@@ -197,6 +103,19 @@ def test_settings_of_a_namespace():
     assert settings.isolation == "nested"
     assert settings.default_cache == CacheTemplate("r.example/{namespace}/cache")
     assert effective(SETTINGS, []) == SETTINGS
+
+
+def test_rules_about_base_images_are_the_builders():
+    policies = [
+        policy("golden", baseImages={"names": ["r.example/{namespace}/*"]}),
+        policy("pinned", baseImages={"requireDigest": True}),
+    ]
+    request = request_for(spec(), "team", effective(SETTINGS, policies))
+    assert request.image_rules == (
+        ImageRule(policy="golden", names=("r.example/team/*",)),
+        ImageRule(policy="pinned", require_digest=True),
+    )
+    assert denial(spec(), "team", policies) is None
 
 
 def test_a_forbidden_build_fails_before_it_has_a_job():

@@ -135,6 +135,13 @@ def test_events_name_what_is_missing(words, expected):
     assert found.reason is expected
 
 
+def test_a_secret_without_a_key_to_sign_with_is_named_by_the_field():
+    words = 'MountVolume.SetUp failed for volume "signing" : references non-existent secret key: cosign.key'
+    found = blocked(run(pod=None, problems=(problem(words),)))
+    assert found.reason is FailureReason.SECRET_NOT_FOUND
+    assert "the Secret of spec.output.sign has no key cosign.key" in found.message
+
+
 @pytest.mark.parametrize(
     ("key", "kind"),
     [

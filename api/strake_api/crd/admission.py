@@ -1,0 +1,305 @@
+"""The ValidatingAdmissionPolicy that has `kubectl apply` say what a BuildPolicy forbids.
+
+The operator checks every run in any case, and also what was applied before a policy. This one is for people:
+the same sentence, sooner. It is one object for all BuildPolicies, which are its parameters
+(https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/), so nobody has to write
+one for each. The fields that name Secrets are taken from the schema, as the operator takes them from the
+document: new ones count by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from strake_api.crd.definition import image_build_definition
+from strake_api.models.document import GROUP, VERSION
+
+NAME: Final = "strake-buildpolicies"
+_SPEC: Final = "object.spec"
+_SPECIAL: Final = "\\.+()[]{}^$|?"
+"""What regular expressions give a meaning, but for the `*`; the backslash first, which escapes the others."""
+_MEASURED: Final = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral-storage", "ephemeralStorage"))
+
+
+class NestedListError(Exception):
+    """The schema names Secrets in a way that the expressions here cannot follow."""
+
+
+def build_policy_admission() -> list[dict[str, Any]]:
+    """Return the policy and its binding."""
+    named = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": NAME}}
+    message = '"BuildPolicy " + params.metadata.name + " forbids " + variables.found[0]'
+    policy = {
+        "failurePolicy": "Fail",
+        "paramKind": {"apiVersion": f"{GROUP}/{VERSION}", "kind": "BuildPolicy"},
+        "matchConstraints": {
+            "resourceRules": [
+                {
+                    "apiGroups": [GROUP],
+                    "apiVersions": [VERSION],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["imagebuilds"],
+                }
+            ]
+        },
+        # Annotations and finalizers of a build that a later policy forbids can still change.
+        "matchConditions": [
+            {"name": "spec-changed", "expression": "oldObject == null || object.spec != oldObject.spec"}
+        ],
+        "variables": [{"name": name, "expression": expression} for name, expression in _variables()],
+        "validations": [
+            {
+                "expression": "!variables.selected || size(variables.found) == 0",
+                "messageExpression": message,
+                "reason": "Forbidden",
+            }
+        ],
+    }
+    binding = {
+        "policyName": NAME,
+        "paramRef": {"selector": {}, "parameterNotFoundAction": "Allow"},
+        "validationActions": ["Deny"],
+    }
+    return [
+        {**named, "kind": "ValidatingAdmissionPolicy", "spec": policy},
+        {**named, "kind": "ValidatingAdmissionPolicyBinding", "spec": binding},
+    ]
+
+
+def _variables() -> Iterator[tuple[str, str]]:
+    yield "policy", "params.spec"
+    yield "labels", "has(namespaceObject.metadata.labels) ? namespaceObject.metadata.labels : {}"
+    yield "selected", _selected("variables.policy.namespaceSelector")
+    yield from _destinations()
+    yield "sources", _sources()
+    yield "secrets", _secrets()
+    yield "limits", _limits()
+    yield (
+        "found",
+        " + ".join(f"variables.{each}" for each in ("destinations", "sources", "secrets", "limits")),
+    )
+
+
+def _selected(selector: str) -> str:
+    labels = f"(has({selector}.matchLabels) ? {selector}.matchLabels : {{}})"
+    by_label = f"{labels}.all(k, k in variables.labels && variables.labels[k] == {labels}[k])"
+    requirements = f"(has({selector}.matchExpressions) ? {selector}.matchExpressions : [])"
+    has_value = "(has(e.values) && variables.labels[e.key] in e.values)"
+    holds = (
+        f"e.operator == 'In' ? (e.key in variables.labels && {has_value})"
+        f" : e.operator == 'NotIn' ? (!(e.key in variables.labels) || !{has_value})"
+        " : e.operator == 'Exists' ? e.key in variables.labels"
+        " : !(e.key in variables.labels)"
+    )
+    return f"!has({selector}) || ({by_label} && {requirements}.all(e, {holds}))"
+
+
+def _fits(patterns: str, texts: str) -> str:
+    """Return whether a pattern fits the whole of one of some texts, as `strake_api.values.pattern` does."""
+    escaped = "p.replace('{namespace}', request.namespace)"
+    for character in _SPECIAL:
+        escaped += f".replace({_text(character)}, {_text(chr(92) + character)})"
+    return (
+        f"{patterns}.exists(p, {texts}.exists(t, t.matches('^(?s:' + {escaped}.replace('*', '.*') + ')$')))"
+    )
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\") + "'"
+
+
+def _listed(patterns: str) -> str:
+    return f"(size({patterns}) == 0 ? 'what is allowed, which is nothing' : {patterns}.join(', '))"
+
+
+def _none_of(patterns: str) -> str:
+    """Return the end of a refusal: what is allowed."""
+    return f"' is none of ' + {_listed(patterns)}"
+
+
+def _destinations() -> Iterator[tuple[str, str]]:
+    """Yield what is refused of destinations, in steps: with path, in parts, with registry, with full name."""
+    output, cache = f"{_SPEC}.output.destinations", f"{_SPEC}.cache.repository"
+    path = f"'output.destinations[' + string({output}.indexOf(d)) + ']'"
+    of_cache = f"[{{'path': 'cache.repository', 'name': string({cache})}}]"
+    named = f"{output}.map(d, {{'path': {path}, 'name': string(d)}})"
+    yield "named", f"{named} + (has({_SPEC}.cache) && has({cache}) ? {of_cache} : [])"
+
+    def step(before: str, repository: str, tag: str = "n.tag") -> str:
+        same = "'path': n.path, 'name': n.name"
+        return f"variables.{before}.map(n, {{{same}, 'repository': {repository}, 'tag': {tag}}})"
+
+    colon = "n.name.lastIndexOf(':')"
+    is_tagged = f"{colon} > n.name.lastIndexOf('/')"
+    untagged = f"({is_tagged} ? n.name.substring(0, {colon}) : n.name)"
+    yield "parted", step("named", untagged, f"({is_tagged} ? n.name.substring({colon}) : ':latest')")
+    has_host = "n.repository.matches('^([^/]*[.:A-Z][^/]*|localhost)/')"
+    yield "hosted", step("parted", f"({has_host} ? n.repository : 'docker.io/' + n.repository)")
+    hub = "(n.repository.replace('index.docker.io/', 'docker.io/', 1))"
+    official = f"{hub}.replace('docker.io/', 'docker.io/library/', 1)"
+    yield "full", step("hosted", f"({hub}.matches('^docker[.]io/[^/]*$') ? {official} : {hub})")
+    allowed = "variables.policy.destinations"
+    refused = f"!{_fits(allowed, '[n.repository, n.repository + n.tag]')}"
+    words = f"'spec.' + n.path + ': \\'' + n.name + '\\'' + {_none_of(allowed)}"
+    yield "destinations", f"has({allowed}) ? variables.full.filter(n, {refused}).map(n, {words}) : []"
+
+
+def _sources() -> str:
+    allowed = "variables.policy.sources"
+    kinds = _fields_of("source")
+    given = " + ".join(f"(has({_SPEC}.source.{kind}) ? ['{kind}'] : [])" for kind in kinds)
+    of_kinds = (
+        f"has({allowed}) && has({allowed}.kinds) ? ({given}).filter(k, !(k in {allowed}.kinds))"
+        f".map(k, 'spec.source.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}) : []"
+    )
+    url = f"{_SPEC}.source.git.url"
+    host, hosts = _host("u"), f"{allowed}.gitHosts"
+    of_hosts = (
+        f"has({allowed}) && has({hosts}) && has({_SPEC}.source.git)"
+        f" ? [{url}].filter(u, !{_fits(hosts, f'[{host}]')})"
+        f".map(u, 'spec.source.git.url: host \\'' + {host} + '\\'' + {_none_of(hosts)}) : []"
+    )
+    return f"({of_kinds}) + ({of_hosts}) + {_contexts(allowed)}"
+
+
+def _host(url: str) -> str:
+    """Return the host of https://user@host:port/path, or of user@host:path."""
+    after = f"{url}.substring({url}.indexOf('://') + 3).split('/')[0]"
+    rest = f"({url}.contains('://') ? {after} : {url}.split(':')[0])"
+    return f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
+
+
+def _contexts(allowed: str) -> str:
+    """Return what is refused of named contexts, each of one kind; an image is like any other of a FROM."""
+    contexts = f"{_SPEC}.contexts"
+    kinds = [kind for kind in _item_fields_of("contexts") if kind not in {"name", "image"}]
+    kind = "(" + " : ".join([*(f"has(c.{each}) ? '{each}'" for each in kinds), "'image'"]) + ")"
+    where = f"'spec.contexts[' + string({contexts}.indexOf(c)) + '].'"
+    words = f"{where} + {kind} + ': sources are ' + {_listed(f'{allowed}.kinds')}"
+    of_kinds = (
+        f"has({allowed}) && has({allowed}.kinds) && has({contexts})"
+        f" ? {contexts}.filter(c, {kind} != 'image' && !({kind} in {allowed}.kinds)).map(c, {words}) : []"
+    )
+    host, hosts = _host("c.git.url"), f"{allowed}.gitHosts"
+    of_hosts = (
+        f"has({allowed}) && has({hosts}) && has({contexts})"
+        f" ? {contexts}.filter(c, has(c.git) && !{_fits(hosts, f'[{host}]')})"
+        f".map(c, {where} + 'git.url: host \\'' + {host} + '\\'' + {_none_of(hosts)}) : []"
+    )
+    return f"({of_kinds}) + ({of_hosts})"
+
+
+def _secrets() -> str:
+    named = " + ".join(_names_of_secrets())
+    allowed, accounts = "variables.policy.secrets", "variables.policy.serviceAccounts"
+    words = f"'spec.' + n.path + ': Secret \\'' + n.name + '\\'' + {_none_of(allowed)}"
+    account = f"{_SPEC}.serviceAccountName"
+    of_account = (
+        f"has({accounts}) && has({account})"
+        f" ? [{account}].filter(a, !{_fits(accounts, '[a]')})"
+        f".map(a, 'spec.serviceAccountName: \\'' + a + '\\'' + {_none_of(accounts)}) : []"
+    )
+    of_secrets = f"has({allowed}) ? ({named}).filter(n, !{_fits(allowed, '[n.name]')}).map(n, {words}) : []"
+    return f"({of_secrets}) + ({of_account})"
+
+
+def _limits() -> str:
+    asked, most = f"{_SPEC}.timeout", "variables.policy.maxTimeout"
+    words = f"'spec.timeout: ' + {asked} + ' is more than ' + {most} + ', so set it to that or less'"
+    parts = [f"has({most}) && duration({asked}) > duration({most}) ? [{words}] : []"]
+    for kind in ("requests", "limits"):
+        amounts = f"{_SPEC}.resources.{kind}"
+        for name, field in _MEASURED:
+            given = f"has({_SPEC}.resources) && has({amounts}) && '{name}' in {amounts}"
+            parts.append(_limit(f"resources.{kind}.{name}", f"{amounts}['{name}']", given, field))
+    work = f"{_SPEC}.pod.workspace"
+    is_memory = f"(has({work}.medium) && {work}.medium == 'Memory')"
+    for field, wanted in (("memory", is_memory), ("ephemeralStorage", f"!{is_memory}")):
+        given = f"has({_SPEC}.pod) && has({work}) && has({work}.sizeLimit) && {wanted}"
+        parts.append(_limit("pod.workspace.sizeLimit", f"{work}.sizeLimit", given, field))
+    return " + ".join(f"({each})" for each in parts)
+
+
+def _limit(path: str, amount: str, given: str, field: str) -> str:
+    """Return the refusal of an amount that is over a ceiling, as a list."""
+    most = f"variables.policy.maxResources.{field}"
+    is_more = f"quantity(string({amount})).isGreaterThan(quantity({most}))"
+    words = f"'spec.{path}: ' + string({amount}) + ' is more than ' + {most}"
+    return f"has(variables.policy.maxResources) && has({most}) && {given} && {is_more} ? [{words}] : []"
+
+
+def _schema() -> dict[str, Any]:
+    version = image_build_definition()["spec"]["versions"][0]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+def _fields_of(field: str) -> list[str]:
+    return list(_schema()["properties"][field]["properties"])
+
+
+def _item_fields_of(field: str) -> list[str]:
+    return list(_schema()["properties"][field]["items"]["properties"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A field that names a Secret.
+
+    Attributes:
+        conditions: Expressions that hold where it is there.
+        entry: The expression of its path and name.
+    """
+
+    conditions: tuple[str, ...]
+    entry: str
+
+    @property
+    def condition(self) -> str:
+        return " && ".join(self.conditions) or "true"
+
+
+def _names_of_secrets() -> Iterator[str]:
+    """Yield lists, in CEL, of the Secrets that a spec names: path and name.
+
+    A field counts whose name has "secret" in it, as for the operator (`secrets_of`).
+
+    Raises:
+        NestedListError: The schema has a Secret in a list of a list.
+    """
+    for name, schema in _schema()["properties"].items():
+        value = f"{_SPEC}.{name}"
+        here = _Named((f"has({value})",), f"'{name}")
+        for found in _walked(schema, value, here, is_secret="secret" in name.lower()):
+            yield found if isinstance(found, str) else f"({found.condition} ? [{found.entry}] : [])"
+
+
+def _walked(schema: dict[str, Any], value: str, here: _Named, *, is_secret: bool) -> Iterator[_Named | str]:
+    """Yield what a part of the schema has: fields, and whole lists of those that are in a list.
+
+    Args:
+        schema: Of the part.
+        value: The expression of its value.
+        here: When it is there, and the expression of its path without the quote at its end.
+        is_secret: Whether its name has "secret" in it.
+    """
+    conditions, path = here.conditions, here.entry
+    match schema.get("type"):
+        case "object":
+            properties: dict[str, Any] = schema.get("properties", {})
+            if is_secret and "name" in properties:
+                entry = f"{{'path': {path}', 'name': string({value}.name)}}"
+                yield _Named((*conditions, f"has({value}.name)"), entry)
+            for name, inner in properties.items():
+                field = _Named((*conditions, f"has({value}.{name})"), f"{path}.{name}")
+                yield from _walked(inner, f"{value}.{name}", field, is_secret="secret" in name.lower())
+        case "array":
+            item = _Named((), f"{path}[' + string({value}.indexOf(e)) + ']")
+            for found in _walked(schema["items"], "e", item, is_secret=is_secret):
+                if isinstance(found, str):
+                    raise NestedListError(f"{value}: CEL has no way to write what {found} is")
+                yield f"({here.condition} ? {value}.filter(e, {found.condition}).map(e, {found.entry}) : [])"
+        case _:
+            return

@@ -1,0 +1,106 @@
+"""`strake verify`: whether an image has a signature that a key made."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.cli.flags.registry import add_registry_flags, read_registries
+from strake_builder.errors import BaseImageError, BuildError, InvalidRequestError, SigningError
+from strake_builder.unforeseen import internal_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from strake_oci.cancellation import Cancellation
+    from strake_oci.signatures.verification import Signatures
+    from strake_oci.spec.reference import Reference
+
+_NOTES: Final = """\
+Signatures in both of cosign's forms count: under the tag sha256-DIGEST.sig, and as Sigstore bundles that
+refer to the image. A tag is resolved once; the digest that was verified is printed first. Of an index for
+several platforms its own signature counts, not those of its images. Certificates and transparency logs are
+not looked at.
+
+examples:
+  strake verify registry.example/app:1.2 --key cosign.pub
+  strake verify registry.example/app@sha256:… --key cosign.pub
+
+exit status: 0 with a signature of the key, 14 without.
+Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _NOTES
+    parser.add_argument("image", metavar="IMAGE", help="a tag or digest in a registry")
+    parser.add_argument(
+        "--key", required=True, metavar="FILE", help="the public key (PEM), as cosign's cosign.pub"
+    )
+    parser.add_argument("--insecure", action="store_true", help="speak plain HTTP to the image's registry")
+    add_registry_flags(parser, words_follow=True)
+    parser.set_defaults(handler=verify)
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    """Verify; return the exit status."""
+    from strake_builder.cli.signals import cancel_on_signal
+    from strake_oci.cancellation import Cancellation
+
+    cancellation = Cancellation()
+    cancel_on_signal(cancellation, once=True)
+    try:
+        lines = list(_verified(arguments, cancellation))
+    except BuildError as error:
+        reason = error
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        reason = internal_error(error)
+    else:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        return 0
+    if isinstance(cancellation.reason, BuildError):
+        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
+    sys.stderr.write(reason.for_terminal() + "\n")
+    return reason.exit_status
+
+
+def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
+    from strake_builder.cli.registries.registry_credentials import user_credentials
+    from strake_builder.cli.signing import read_public_key
+    from strake_oci.errors import OCIError, UnverifiedError
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.verification import verify_image
+
+    key = read_public_key(arguments.key)
+    image = _reference(arguments.image)
+    settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
+    try:
+        with RegistryClient(settings, user_credentials(), cancellation=cancellation) as client:
+            digest = image.digest or client.resolve(image).digest
+            found = verify_image(client, image.repository, digest, key)
+    except UnverifiedError as error:
+        raise SigningError(error.message, hint=error.hint) from error
+    except OCIError as error:
+        raise BaseImageError(f"cannot verify {image}: {error.message}", hint=error.hint) from error
+    yield f"{image.repository}@{digest}"
+    yield from _told(found)
+
+
+def _told(found: Signatures) -> Iterator[str]:
+    for form, count in found.seen:
+        if form in found.verified:
+            yield f"{form.value}: signed with this key"
+        else:
+            yield f"{form.value}: {f'{count} of other keys' if count else 'no signature'}"
+
+
+def _reference(text: str) -> Reference:
+    from strake_oci.errors import InvalidValueError
+    from strake_oci.spec.reference import Reference
+
+    try:
+        return Reference.parse(text).with_default_tag()
+    except InvalidValueError as error:
+        raise InvalidRequestError(error.message, hint=error.hint) from error

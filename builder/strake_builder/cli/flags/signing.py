@@ -1,0 +1,54 @@
+"""Flags of how what is pushed is signed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from strake_builder.cli.signing import (
+    PASSWORD_VARIABLE,
+    loaded_signing_key,
+    signature_forms,
+    signing_key_file,
+)
+from strake_builder.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from strake_builder.output.signing import Signing
+
+
+def add_signing_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that `read_signing` reads."""
+    group = parser.add_argument_group("signatures")
+    group.add_argument(
+        "--sign-key",
+        metavar="FILE",
+        help="sign the image with a private key before a tag moves: cosign.key, whose password is in "
+        f"${PASSWORD_VARIABLE}, or a key in PKCS #8",
+    )
+    group.add_argument(
+        "--sign-form",
+        choices=("legacy", "bundle", "both"),
+        help="how the signature lies beside the image: as a .sig tag, as a Sigstore bundle that refers to "
+        "the image, or both (default: both)",
+    )
+
+
+def read_signing(arguments: argparse.Namespace) -> Signing | None:
+    """Return what the flags ask for.
+
+    Raises:
+        InvalidRequestError: there is a form without a key, or no such file.
+        SigningError: the key cannot be used.
+    """
+    if arguments.sign_key is None:
+        if arguments.sign_form is not None:
+            raise InvalidRequestError("--sign-form: there is no key", hint="name one with --sign-key")
+        return None
+    from strake_builder.output.signing import Signing
+
+    password = os.environ.get(PASSWORD_VARIABLE, "")
+    hint = "" if password else f"its password is taken from ${PASSWORD_VARIABLE}"
+    key = loaded_signing_key(signing_key_file(arguments.sign_key), os.fsencode(password), hint)
+    return Signing(signature_forms(arguments.sign_form or "both"), key)

@@ -1,0 +1,75 @@
+"""Signs images for the executor, which has no key: those pushed through this gateway, and no others.
+
+A step in a chroot may ask, too. It gets signed what it can push to the build's destinations, which is what
+the build's image could be anyway; nothing that others pushed, and nothing elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from strake_builder.gateway.errors import ForbiddenError, SigningKeyUnusableError, UnknownImageError
+from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.reference import Repository
+
+if TYPE_CHECKING:
+    from strake_oci.signatures.writing import ImageSigner
+
+_REMEMBERED: Final = 1024
+"""Manifests, the latest; the executor asks right after it pushed."""
+_TAKEN: Final = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED})
+
+
+class GatewaySigning:
+    """What one build may have signed. Thread-safe.
+
+    Args:
+        policy: what the build may do.
+        signer: signs; None where the build does not ask for it.
+        problem: why the key cannot be used, "" where it can.
+    """
+
+    def __init__(self, policy: Policy, signer: ImageSigner | None = None, problem: str = "") -> None:
+        self._policy = policy
+        self._signer = signer
+        self._problem = problem
+        self._pushed: dict[tuple[Repository, Digest], Descriptor] = {}
+        self._lock = threading.Lock()
+
+    def note(self, asked: Asked, content: bytes, media_type: str, status: int) -> None:
+        """Remember a manifest that a registry took into one of the build's destinations."""
+        is_pushed = asked.kind is Kind.MANIFEST and not asked.is_read and status in _TAKEN
+        if not is_pushed or asked.repository not in self._policy.tags:
+            return
+        descriptor = Descriptor.of(mediatype.essence(media_type), content)
+        with self._lock:
+            self._pushed.pop((asked.repository, descriptor.digest), None)
+            self._pushed[asked.repository, descriptor.digest] = descriptor
+            if len(self._pushed) > _REMEMBERED:
+                del self._pushed[next(iter(self._pushed))]
+
+    def answer(self, asked: Asked) -> None:
+        """Sign what is asked for; without a name only tell whether that can be done.
+
+        Raises:
+            ForbiddenError: the build signs nothing.
+            SigningKeyUnusableError: the key cannot be used.
+            UnknownImageError: the image was not pushed through this gateway.
+            OCIError: the registry refused or failed.
+        """
+        if self._problem:
+            raise SigningKeyUnusableError(self._problem)
+        if self._signer is None:
+            raise ForbiddenError("this build signs nothing")
+        if not asked.name:
+            return
+        with self._lock:
+            descriptor = self._pushed.get((asked.repository, Digest.parse(asked.name)))
+        if descriptor is None:
+            raise UnknownImageError(f"this build did not push {asked.repository}@{asked.name}")
+        self._signer.sign(asked.repository, descriptor)

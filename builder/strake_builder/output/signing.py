@@ -1,0 +1,90 @@
+"""Signing what is pushed: with a key at hand, or by a process that has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from strake_builder.errors import PushUnauthorizedError, SigningError
+from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
+from strake_oci.signatures import BOTH, SignatureForm
+
+if TYPE_CHECKING:
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.writing import ImageSigner
+    from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.reference import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """That a build's image is signed.
+
+    Attributes:
+        forms: in which forms.
+        key: signs; None where the gateway has it.
+    """
+
+    forms: tuple[SignatureForm, ...] = BOTH
+    key: SigningKey | None = field(default=None, repr=False)
+
+
+class ForgottenImageError(Exception):
+    """A signer does not know that the image was pushed: push it again."""
+
+
+class Signer(Protocol):
+    """Signs images that are in a repository and have no tag there yet."""
+
+    def check(self, repository: Repository) -> None:
+        """Make sure that there is a key that can be used.
+
+        Raises:
+            SigningError: there is none.
+        """
+        ...
+
+    def sign(self, repository: Repository, image: Descriptor) -> None:
+        """Sign an image.
+
+        Raises:
+            ForgottenImageError: push it again, then ask again.
+            SigningError, PushUnauthorizedError: it cannot be signed.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class LocalSigner:
+    """Signs with a key at hand. Thread-safe; a `Signer`.
+
+    Args:
+        client: reads and writes the repositories; closed with this.
+        signer: signs by it.
+    """
+
+    def __init__(self, client: RegistryClient, signer: ImageSigner) -> None:
+        self._client = client
+        self._signer = signer
+
+    def check(self, repository: Repository) -> None:
+        """Do nothing: the key was read."""
+
+    def sign(self, repository: Repository, image: Descriptor) -> None:
+        """Sign an image."""
+        try:
+            self._signer.sign(repository, image)
+        except (UnauthorizedError, DeniedError, CredentialError) as error:
+            raise PushUnauthorizedError(
+                f"cannot sign in {repository}: {error.message}", hint=error.hint
+            ) from error
+        except OCIError as error:
+            raise SigningError(f"cannot sign in {repository}: {error.message}", hint=error.hint) from error
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()

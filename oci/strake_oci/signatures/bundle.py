@@ -1,0 +1,112 @@
+"""The form `bundle`: a Sigstore bundle around an in-toto statement, which refers to the image.
+
+Sources: protobuf-specs, `sigstore_bundle.proto` (bundle 0.3, in the JSON of protobuf); DSSE 1.0,
+`protocol.md`; in-toto, "Statement v1"; the predicate type is what `cosign sign` of version 3 writes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
+
+from strake_oci.errors import OCIError
+from strake_oci.spec.wire import Text, WireModel, decode, encode
+
+if TYPE_CHECKING:
+    from strake_oci.signatures.keys import SigningKey, VerificationKey
+    from strake_oci.spec.digest import Digest
+
+MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+FAMILY: Final = "application/vnd.dev.sigstore.bundle"
+"""How the media types of bundles of all versions begin."""
+MAX_BUNDLE: Final = 1 << 20
+"""Bytes; a bundle with a key has some 700."""
+PREDICATE_TYPE: Final = "https://sigstore.dev/cosign/sign/v1"
+PREDICATE_NOTE: Final = "dev.sigstore.bundle.predicateType"
+"""The annotation by which a list of referrers tells signatures from attestations."""
+_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+_STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+
+
+def notes(created: str) -> dict[str, str]:
+    """Return what the manifest of a bundle says about it; `created` is a time in RFC 3339."""
+    return {
+        "org.opencontainers.image.created": created,
+        "dev.sigstore.bundle.content": "dsse-envelope",
+        PREDICATE_NOTE: PREDICATE_TYPE,
+    }
+
+
+def signed_bundle(digest: Digest, key: SigningKey) -> bytes:
+    """Return a bundle in which a key says that it signs a manifest."""
+    statement = encode(
+        {
+            "_type": _STATEMENT_TYPE,
+            "subject": [{"digest": {digest.algorithm: digest.encoded}}],
+            "predicateType": PREDICATE_TYPE,
+            "predicate": {},
+        }
+    )
+    return encode(
+        {
+            "mediaType": MEDIA_TYPE,
+            "verificationMaterial": {"publicKey": {"hint": key.public.hint}},
+            "dsseEnvelope": {
+                "payload": base64.b64encode(statement).decode(),
+                "payloadType": _PAYLOAD_TYPE,
+                "signatures": [{"sig": base64.b64encode(key.sign(_encoded(statement))).decode()}],
+            },
+        }
+    )
+
+
+def is_signed(content: bytes, digest: Digest, key: VerificationKey) -> bool:
+    """Tell whether a bundle is a key's signature of a manifest, and not an attestation about it."""
+    try:
+        envelope = decode(_Bundle, content, what="bundle", limit=MAX_BUNDLE).envelope
+        payload = base64.b64decode(envelope.payload, validate=True)
+        signatures = [base64.b64decode(each.sig, validate=True) for each in envelope.signatures]
+    except (OCIError, binascii.Error):
+        return False
+    data = _encoded(payload)
+    if envelope.payload_type != _PAYLOAD_TYPE or not any(key.verifies(each, data) for each in signatures):
+        return False
+    try:
+        statement = decode(_Statement, payload, what="statement", limit=MAX_BUNDLE)
+    except OCIError:
+        return False
+    is_ours = any(each.digest.get(digest.algorithm) == digest.encoded for each in statement.subject)
+    return is_ours and (statement.type, statement.predicate_type) == (_STATEMENT_TYPE, PREDICATE_TYPE)
+
+
+def _encoded(payload: bytes) -> bytes:
+    """Return what is signed in place of a payload: its length and type are part of it (DSSE, "PAE")."""
+    return b"DSSEv1 %d %s %d %s" % (len(_PAYLOAD_TYPE), _PAYLOAD_TYPE.encode(), len(payload), payload)
+
+
+class _Signature(WireModel):
+    sig: str
+
+
+class _Envelope(WireModel):
+    payload: str
+    payload_type: Annotated[str, Field(alias="payloadType")]
+    signatures: Annotated[list[_Signature], Field(max_length=16)]
+
+
+class _Bundle(WireModel):
+    media_type: Annotated[Text, Field(alias="mediaType")] = ""
+    envelope: Annotated[_Envelope, Field(alias="dsseEnvelope")]
+
+
+class _Subject(WireModel):
+    digest: dict[str, str]
+
+
+class _Statement(WireModel):
+    type: Annotated[str, Field(alias="_type")]
+    subject: Annotated[list[_Subject], Field(max_length=1024)]
+    predicate_type: Annotated[str, Field(alias="predicateType")]
