@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,15 @@ class HTTPSource(Document):
     """False: what is served is not unpacked. It is the one file of the context, and its name is `context`."""
 
 
+class BucketSource(Document):
+    """A tar archive in a bucket, read with the identity that the builder finds."""
+
+    url: str
+    """s3://BUCKET/KEY."""
+    path: str = "."
+    """The directory of the archive that is the build context."""
+
+
 class OCISource(Document):
     """An OCI artifact that holds files, read with the credentials for pulling."""
 
@@ -85,22 +94,33 @@ class InlineSource(Document):
     """Path relative to the context → content. Files get mode 0644."""
 
 
+_Chosen: TypeAlias = (
+    GitSource | HTTPSource | OCISource | BucketSource | DirectorySource | ArchiveSource | InlineSource
+)
+
+
 class Source(Document):
     """Where the build context comes from: exactly one field is set."""
 
     git: GitSource | None = None
     http: HTTPSource | None = None
     oci: OCISource | None = None
+    bucket: BucketSource | None = None
     directory: DirectorySource | None = None
     archive: ArchiveSource | None = None
     inline: InlineSource | None = None
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = (self.git, self.http, self.oci, self.directory, self.archive, self.inline)
-        if sum(field is not None for field in given) != 1:
-            raise ValueError("source needs exactly one of git, http, oci, directory, archive or inline")
+        if sum(field is not None for field in self._given) != 1:
+            raise ValueError(
+                "source needs exactly one of git, http, oci, bucket, directory, archive or inline"
+            )
         return self
+
+    @property
+    def _given(self) -> tuple[_Chosen | None, ...]:
+        return (self.git, self.http, self.oci, self.bucket, self.directory, self.archive, self.inline)
 
     @property
     def paths(self) -> dict[str, str | None]:
@@ -113,11 +133,9 @@ class Source(Document):
         }
 
     @property
-    def chosen(
-        self,
-    ) -> GitSource | HTTPSource | OCISource | DirectorySource | ArchiveSource | InlineSource:
+    def chosen(self) -> _Chosen:
         """The field that is set, to `match` on."""
-        chosen = self.git or self.http or self.oci or self.directory or self.archive or self.inline
+        chosen = next((each for each in self._given if each is not None), None)
         assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
         return chosen
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from strake_api.models.source import (
     ArchiveSource,
+    BucketSource,
     DirectorySource,
     GitSource,
     HTTPSource,
@@ -21,6 +23,7 @@ from strake_api.models.source import (
     Source,
 )
 from strake_builder import interrupt
+from strake_builder.context.bucket import signed_request
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitCommit, check_out, redact_url
 from strake_builder.context.git_credentials import GitAccess
@@ -33,6 +36,7 @@ _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
 _FILE: Final = "context"
 """What BuildKit calls a file that is a named context."""
+_MAY_READ: Final = "check the name, and that the identity may read it (s3:GetObject)"
 _GIT_OWN: Final = ("**/.git",)
 _TREE: Final = "tree"
 _REVISION: Final = "revision"
@@ -94,6 +98,8 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
         case HTTPSource():
             downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
             return (_fetch_archive if chosen.unpacked else _fetch_file)(chosen, scratch, means, downloads)
+        case BucketSource():
+            return _fetch_object(chosen, scratch, means)
         case OCISource():
             assert means.pull is not None, "builds pull"  # noqa: S101 - narrows the type
             means.pull(chosen, scratch)
@@ -138,17 +144,34 @@ def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloa
     return FetchedContext(directory)
 
 
-def _fetch_archive(source: HTTPSource, directory: str, means: Means, downloads: Downloads) -> FetchedContext:
-    packed = f"{directory}.archive"
+def _fetch_archive(
+    source: HTTPSource,
+    directory: str,
+    means: Means,
+    downloads: Downloads,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> FetchedContext:
+    packed, shown = f"{directory}.archive", redact_url(source.url)
     try:
-        downloads.fetch(source.url, packed, source.checksum)
+        downloads.fetch(source.url, packed, source.checksum, headers=headers)
         with FileIO(packed) as archive:
             means.unpack(archive, directory)
     except OSError as error:
-        raise SourceError(f"cannot unpack {redact_url(source.url)}: {error.strerror}") from error
+        raise SourceError(f"cannot unpack {shown}: {error.strerror}") from error
     finally:
         Path(packed).unlink(missing_ok=True)
-    return _inside_archive(directory, source.path, redact_url(source.url))
+    return _inside_archive(directory, source.path, shown)
+
+
+def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:
+    downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
+    url, headers = signed_request(source.url, os.environ)
+    try:
+        return _fetch_archive(HTTPSource(url=url, path=source.path), directory, means, downloads, headers)
+    except SourceError as error:
+        is_refused = any(status in error.message for status in ("status 403", "status 404"))
+        hint = _MAY_READ if is_refused else error.hint
+        raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error
 
 
 def _inside_archive(tree: str, path: str, shown: str) -> FetchedContext:

@@ -136,7 +136,7 @@ def test_what_is_no_archive(builder, destination, tmp_path, content, status, why
     assert why in done.stderr
 
 
-@pytest.mark.parametrize("context", ["s3://bucket/c.tgz", "gs://bucket/c.tgz"])
+@pytest.mark.parametrize("context", ["gs://bucket/c.tgz", "hdfs://bucket/c.tgz"])
 def test_contexts_that_are_not_supported_say_what_is(builder, destination, context):
     done = run(builder, "-c", context, "-d", destination)
     assert done.returncode == 2

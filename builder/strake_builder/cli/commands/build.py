@@ -144,11 +144,12 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
 
 def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:
     """Return the request, with a warning where its context has the key that signs."""
-    context = request.source.directory
-    if arguments.sign_key is None or context is None:
+    if arguments.sign_key is None:
         return request
     key = os.path.realpath(arguments.sign_key)
-    if os.path.commonpath([key, os.path.realpath(context.path)]) != os.path.realpath(context.path):
+    sources = (request.source, *(each.source for each in request.contexts))
+    places = [os.path.realpath(each.directory.path) for each in sources if each and each.directory]
+    if not any(os.path.commonpath([key, place]) == place for place in places):
         return request
     warning = f"the key {arguments.sign_key} is in the context, where a COPY finds it: move it elsewhere"
     return request.model_copy(update={"warnings": (warning,)})

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FORMS: Final = (
     "a directory, dir://DIR, tar://FILE, tar://stdin, git+URL#REF:DIR, a git URL (https://….git, ssh://…, "
-    "git@HOST:PATH), https://ARCHIVE or oci://ARTIFACT"
+    "git@HOST:PATH), https://ARCHIVE, oci://ARTIFACT or s3://BUCKET/ARCHIVE"
 )
 OCI: Final = "oci://"
 _STDIN: Final = "/dev/stdin"
@@ -40,7 +40,14 @@ def read_source(text: str) -> Source:
     Raises:
         InvalidRequestError: it is in none of the forms, or a git URL whose query is not understood.
     """
-    from strake_api.models.source import ArchiveSource, DirectorySource, HTTPSource, OCISource, Source
+    from strake_api.models.source import (
+        ArchiveSource,
+        BucketSource,
+        DirectorySource,
+        HTTPSource,
+        OCISource,
+        Source,
+    )
 
     if text.startswith("git://"):
         # kaniko's name for a repository; the protocol of this name is neither encrypted nor authenticated.
@@ -54,6 +61,8 @@ def read_source(text: str) -> Source:
         return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
     if text.startswith(OCI):
         return Source(oci=OCISource(reference=text.removeprefix(OCI)))
+    if text.startswith("s3://"):
+        return Source(bucket=BucketSource(url=text))
     if is_web(text):
         return Source(http=HTTPSource(url=text))
     path = text.removeprefix("dir://")

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from strake_api.models.source import ArchiveSource, DirectorySource, GitSource, HTTPSource, OCISource
+from strake_api.models.source import (
+    ArchiveSource,
+    BucketSource,
+    DirectorySource,
+    GitSource,
+    HTTPSource,
+    OCISource,
+)
 from strake_builder.cli.commands import build
 from strake_builder.cli.contexts.sources import context_of
 from strake_builder.errors import InvalidRequestError
@@ -53,6 +60,11 @@ def test_directories(words, path):
         (
             ("-c", "https://acme.blob.core.windows.net/box/c.tar.gz?sv=1&sig=x"),
             HTTPSource(url="https://acme.blob.core.windows.net/box/c.tar.gz?sv=1&sig=x"),
+        ),
+        (("-c", "s3://bucket/a/c.tar.gz"), BucketSource(url="s3://bucket/a/c.tar.gz")),
+        (
+            ("-c", "s3://bucket/c.tar.gz", "--context-sub-path=a"),
+            BucketSource(url="s3://bucket/c.tar.gz", path="a"),
         ),
         (("-c", "oci://r.example/app:1"), OCISource(reference="r.example/app:1")),
         (
@@ -121,7 +133,7 @@ def test_what_git_options_say_counts():
         (("-c", "git://h/r", "--git=insecure-skip-tls=true"), "certificates are always verified"),
         (("-c", "git://h/r", "--git=depth=-1"), "no number of commits"),
         (("-c", f"{URL}?what=1"), "unexpected query 'what'"),
-        (("-c", "s3://bucket/c.tar.gz"), "contexts from s3:// are not supported .use a directory, .*https"),
+        (("-c", "gs://bucket/c.tar.gz"), "contexts from gs:// are not supported .use a directory, .*https"),
     ],
 )
 def test_what_is_refused(words, complaint):

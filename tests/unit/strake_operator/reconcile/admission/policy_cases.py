@@ -63,13 +63,18 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
     ({"sources": {"kinds": ["git"]}}, {"contexts": [{"name": "a", "image": "x"}]}, None),
     (
         {"sources": {"kinds": ["git"]}},
-        {"contexts": [{"name": "a", "http": {"url": "https://x.example/a"}}]},
-        "spec.contexts[0].http: sources are git",
+        {"contexts": [{"name": "a", "image": "x"}, {"name": "b", "http": {"url": "https://x.example/a"}}]},
+        "spec.contexts[1].http: sources are git",
     ),
     (
         {"sources": {"gitHosts": ["git.example:8443"]}},
         {"contexts": [{"name": "a", "git": {"url": "https://other.example/a"}}]},
         "spec.contexts[0].git.url: host 'other.example' is none of git.example:8443",
+    ),
+    (
+        {"sources": {"gitHosts": ["git.example:8443", "git.example"]}},
+        {"contexts": [{"name": "a", "git": {"url": "git@git.example:a", "secret": {"name": "x"}}}]},
+        None,
     ),
     (
         {"secrets": []},
