@@ -22,7 +22,8 @@ from strake_builder.gateway.forward import Forwarder
 from strake_builder.gateway.policy import Asked, parse_target
 from strake_builder.gateway.replies import Reply
 
-_PIECE: Final = 1 << 20
+_PIECE: Final = 124 * 1024
+"""As `strake_oci.http.network` reads a unix socket: for more, memory is mapped and unmapped each time."""
 _MOST_CONNECTIONS: Final = 64
 _SILENCE: Final = 300.0
 """Seconds: a registry that commits a large upload is silent for long, and so is the executor meanwhile."""

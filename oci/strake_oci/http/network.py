@@ -50,6 +50,13 @@ DIRECT: Final = 16 * 1024 * 1024
 """Bytes from which an answer's body is read past httpcore, for the price of its connection."""
 
 _DIRECT_READ: Final = 1024 * 1024
+_RECORD: Final = 16 * 1024
+"""Bytes that TLS brings at a time (RFC 8446, section 5.1)."""
+_UNMAPPED: Final = 124 * 1024
+"""What a unix socket brings at a time. Where Python asks for more than comes, and for more than 128 KiB, the
+C library maps and unmaps memory each time, which takes longer than all else.
+"""
+_JOINED: Final = 256 * 1024
 _STOPPED: Final = "stopped"
 
 
@@ -81,8 +88,8 @@ def head_limits() -> Iterator[None]:
 def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | None) -> Iterator[bytes]:
     """Yield the next bytes of a connection as they come; nothing else may be done with it afterwards.
 
-    h11 copies every byte three times on its way, and takes some 30 µs for each piece, of which TLS makes one
-    of every 16 KiB.
+    h11 copies every byte three times on its way, and takes some 30 µs for each piece. TLS makes one of every
+    16 KiB: several are joined, since each is a system call or more for the reader.
 
     Args:
         stream: The connection, everything before the bytes read.
@@ -93,12 +100,26 @@ def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | Non
         httpcore.ReadTimeout, httpcore.ReadError: As httpcore does.
         httpcore.RemoteProtocolError: The connection ended before.
     """
+    least = _JOINED if stream.get_extra_info("ssl_object") is not None else 0
     while size:
-        piece = stream.read(_DIRECT_READ, timeout)[:size]
-        if not piece:
-            raise httpcore.RemoteProtocolError(f"it was closed {size} bytes before the end")
-        size -= len(piece)
-        yield piece
+        pieces, length = list[bytes](), 0
+        try:
+            while not pieces or length < min(least, size):
+                pieces.append(_next_piece(stream, size - length, timeout))
+                length += len(pieces[-1])
+        except Exception:
+            if pieces:
+                yield b"".join(pieces)
+            raise
+        size -= length
+        yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _next_piece(stream: httpcore.NetworkStream, left: int, timeout: float | None) -> bytes:
+    piece = stream.read(_DIRECT_READ, timeout)[:left]
+    if not piece:
+        raise httpcore.RemoteProtocolError(f"it was closed {left} bytes before the end")
+    return piece
 
 
 class AddressRefusedError(httpcore.ConnectError):
@@ -236,17 +257,23 @@ class _LimitedStream(httpcore.NetworkStream):
         timeout = self._line.seconds(timeout)
         head = _waiting.head
         if head is None:
-            return self._inner.read(max(max_bytes, READ), timeout)
+            return self._inner.read(self._size(max_bytes), timeout)
         if head.seconds <= 0:
             raise httpcore.ReadTimeout("the head of the answer took too long")
         if head.bytes_left <= 0:
             raise httpcore.RemoteProtocolError("the head of the answer is too long")
         begun = time.monotonic()
         limit = head.seconds if timeout is None else min(timeout, head.seconds)
-        data = self._inner.read(max(max_bytes, READ), limit)
+        data = self._inner.read(self._size(max_bytes), limit)
         head.seconds -= time.monotonic() - begun
         head.bytes_left -= len(data)
         return data
+
+    def _size(self, asked: int) -> int:
+        if self._inner.get_extra_info("ssl_object") is not None:
+            return _RECORD
+        is_unix = self._socket is not None and self._socket.family == socket.AF_UNIX
+        return _UNMAPPED if is_unix else max(asked, READ)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         if self._socket is None:
