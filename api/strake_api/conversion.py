@@ -15,7 +15,15 @@ from strake_api.models.source import (
     OCISource,
     Source,
 )
-from strake_api.request import BuildArg, BuildRequest, Cache, MountedFile, Output, Registries, Signature
+from strake_api.request import (
+    BuildArg,
+    BuildRequest,
+    Cache,
+    MountedFile,
+    Output,
+    Registries,
+    Signature,
+)
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 

@@ -26,6 +26,7 @@ class Figures:
     Attributes:
         start: From each ImageBuild to its Job while slots were free, sorted.
         fair: Likewise of single builds beside thousands that wait.
+        slot: How long a run keeps its slot, of those thousands: from its Job to its final status, sorted.
         kinds: Requests by verb and resource, without those of the watches.
         writes: Status writes of each build.
         jobs: Of each build.
@@ -40,6 +41,7 @@ class Figures:
     namespaces: int
     start: list[float] = field(default_factory=list)
     fair: list[float] = field(default_factory=list)
+    slot: list[float] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
     writes: Counter[Name] = field(default_factory=Counter)
     jobs: Counter[Name] = field(default_factory=Counter)
@@ -51,7 +53,7 @@ class Figures:
     idle_cpu: float = 0.0
     ready: float = 0.0
     again: float = 0.0
-    settling: int = 0
+    settling: Counter[str] = field(default_factory=Counter)
     """Requests of the restarted operator."""
 
 
@@ -80,6 +82,8 @@ async def measure(
             await builds.wait(singles, seconds=LONGEST_SECONDS)
             figures.fair = builds.seen.until_job(singles)
             _say(f"{len(rest)} in all namespaces")
+            seen = builds.seen
+            figures.slot = sorted(seen.ended[name] - seen.job[name] for name in flood if name in seen.ended)
             await builds.create(rest)
             await builds.wait([*flood, *rest], seconds=LONGEST_SECONDS)
             figures.through = time.monotonic() - begun
@@ -106,7 +110,7 @@ async def idle(plane: ControlPlane, operator: Operator, figures: Figures, second
 async def restart(plane: ControlPlane, operator: Operator, figures: Figures) -> None:
     """Make one build with an operator that was just started."""
     _say("a restart")
-    begun, before = time.monotonic(), len(requests(plane))
+    begun, before = time.monotonic(), by_kind(requests(plane))
     figures.ready = operator.seconds
     async with Api(plane.url, plane.token) as api:
         builds = Builds(api)
@@ -116,7 +120,7 @@ async def restart(plane: ControlPlane, operator: Operator, figures: Figures) -> 
             await builds.wait([name], seconds=LONGEST_SECONDS)
             figures.again = operator.seconds + builds.seen.job[name] - begun
     await asyncio.sleep(30)
-    figures.peak_again, figures.settling = operator.peak, len(requests(plane)) - before
+    figures.peak_again, figures.settling = operator.peak, by_kind(requests(plane)) - before
 
 
 def _say(what: str) -> None:

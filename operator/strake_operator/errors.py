@@ -45,6 +45,10 @@ class ConflictError(ClusterError):
     """The object, or the quota that counts it, changed meanwhile: the same may work at once."""
 
 
+class NotLeaderError(ClusterError):
+    """This operator has not the Lease, so it changes nothing."""
+
+
 class RefusedError(ClusterError):
     """The object is invalid, too large or forbidden; the message is the API server's.
 

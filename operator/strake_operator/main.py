@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
+from typing import TYPE_CHECKING
 
 import kopf
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from strake_operator.addresses import Addresses, read_addresses
 from strake_operator.errors import ClusterError, OperatorError
+from strake_operator.handlers.election import Election
 from strake_operator.handlers.follower import MOST_LOGS, Follower
 from strake_operator.handlers.queue import Key, Queue
 from strake_operator.handlers.reconciler import Reconciler
@@ -19,14 +22,21 @@ from strake_operator.handlers.slots import Slots
 from strake_operator.handlers.watch import register
 from strake_operator.kube.cluster import Cluster
 from strake_operator.kube.connection import connect
+from strake_operator.kube.leases import lease_client
 from strake_operator.kube.watched import Watched
+from strake_operator.lease_settings import LeaseSettings, read_lease_settings
 from strake_operator.logs import about, set_up
 from strake_operator.metrics.runs import RunMetrics
-from strake_operator.metrics.server import serving
+from strake_operator.metrics.server import alive, serving
 from strake_operator.metrics.work import WorkMetrics
 from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+logger = logging.getLogger(__name__)
 
 SETTLED_SECONDS = 120.0
 """When the watches have brought all that was there at the start."""
@@ -41,7 +51,7 @@ async def _look_around(cluster: Cluster) -> None:
             await cluster.find_policies()
             await cluster.find_jobs()
         except ClusterError as error:
-            logging.getLogger(__name__).warning("%s; asking again in %.0f s", error, RETRY_SECONDS)
+            logger.warning("%s; asking again in %.0f s", error, RETRY_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
         else:
             return
@@ -52,17 +62,74 @@ def _settle(watched: Watched, slots: Slots) -> None:
     slots.changed()
 
 
-async def serve(settings: Settings, registries: RegistriesSource, addresses: Addresses) -> None:
-    """Reconcile ImageBuilds until a signal stops the process."""
-    watched, started = Watched(), asyncio.Event()
+async def _unless(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Do some work, unless a signal stops the process before it is done; return whether it is."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stopped.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        return False
+    await working
+    return True
+
+
+async def _keep(election: Election) -> None:
+    """Renew the Lease; end the process at once where that fails, since another one acts by then."""
+    why = "internal error"
+    try:
+        why = await election.keep()
+    except Exception:
+        logger.exception("renewing the Lease failed")
+    logger.critical("%s: this process ends, and stands by when it is started again", why)
+    logging.shutdown()
+    os._exit(1)
+
+
+async def serve(
+    settings: Settings, registries: RegistriesSource, addresses: Addresses, lease: LeaseSettings
+) -> None:
+    """Reconcile ImageBuilds while this operator has the Lease, until a signal stops the process."""
+    started, stopped = asyncio.Event(), asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # kopf has its own, later. Without one, the first process of a container does not hear the signal.
+        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
     exposed = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
         collect(registry=exposed)
-    runs, work = RunMetrics(exposed), WorkMetrics(exposed)
-    async with (
-        serving(addresses.metrics, exposed, started.is_set),
-        connect(watched, work.requests(), runs, logs=MOST_LOGS) as cluster,
-    ):
+    work = WorkMetrics(exposed)
+    async with lease_client(lease.namespace, lease.name, lease.terms.deadline_seconds / 2) as client:
+        election = Election(client, lease.identity, lease.terms)
+        work.leads(lambda: election.leads)
+
+        def unready() -> str | None:
+            # One that stands by is ready to take over, so a rollout may end the one that acts.
+            if started.is_set() or election.stands_by:
+                return None
+            return "the watches have not begun" if election.leads else "nobody knows yet who acts"
+
+        async with alive(addresses.liveness), serving(addresses.metrics, exposed, unready):
+            if not await _unless(stopped, election.acquire()):
+                return
+            keeping = asyncio.create_task(_keep(election), name="lease")
+            try:
+                await _act(settings, registries, election, (exposed, work), started, stopped)
+            finally:
+                keeping.cancel()
+                await election.release()
+
+
+async def _act(
+    settings: Settings,
+    registries: RegistriesSource,
+    election: Election,
+    metrics: tuple[CollectorRegistry, WorkMetrics],
+    started: asyncio.Event,
+    stopped: asyncio.Event,
+) -> None:
+    exposed, work = metrics
+    watched, runs = Watched(), RunMetrics(exposed)
+    async with connect(watched, work.requests(), runs, logs=MOST_LOGS, check=election.check) as cluster:
         follower = Follower(cluster.log_lines)
 
         def limits() -> Limits:
@@ -88,7 +155,8 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()
         register(registry, kopf_settings, queue, watched, slots)
-        await _look_around(cluster)
+        if not await _unless(stopped, _look_around(cluster)):
+            return
         asyncio.get_running_loop().call_later(SETTLED_SECONDS, _settle, watched, slots)
         async with queue.running():
             try:
@@ -97,8 +165,8 @@ async def serve(settings: Settings, registries: RegistriesSource, addresses: Add
                     settings=kopf_settings,
                     standalone=True,
                     clusterwide=True,
-                    liveness_endpoint=addresses.liveness,
                     ready_flag=started,
+                    stop_flag=stopped,
                 )
             finally:
                 await follower.close()
@@ -111,7 +179,8 @@ def main() -> None:
     try:
         set_up(os.environ)
         settings, registries = read_settings(os.environ), open_registries(os.environ)
-        asyncio.run(serve(settings, registries, read_addresses(os.environ)))
+        addresses, lease = read_addresses(os.environ), read_lease_settings(os.environ)
+        asyncio.run(serve(settings, registries, addresses, lease))
     except OperatorError as error:
         sys.exit(f"strake-operator: {error}")
 

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAMESPACE = "strake-system"
+# On one node a second operator helps nobody. Without one, the old settings are out of force when the new are in.
+_ONE = json.dumps(
+    {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "strake-operator"},
+        "spec": {"replicas": 1, "strategy": {"type": "Recreate"}},
+    }
+)
 _LOCKED = {"insecure": True, "insecureCredentials": True}
 DEFAULT_REGISTRIES = {
     "registries.yaml": json.dumps({"registries": {LOCKED_REGISTRY: _LOCKED}})
@@ -56,6 +65,7 @@ def install(
     environment = {
         "STRAKE_BUILDER_IMAGE": images["builder"],
         "STRAKE_INSECURE_REGISTRIES": REGISTRY,
+        "STRAKE_LEASE_SECONDS": "5",
         **settings,
     }
     generated: list[dict[str, Any]] = [
@@ -79,6 +89,7 @@ def install(
         {
             "images": [{"name": "registry.example/strake/operator", "newName": repository, "digest": digest}],
             "configMapGenerator": generated,
+            "patches": [{"target": {"kind": "Deployment", "name": "strake-operator"}, "patch": _ONE}],
         },
     )
     kubectl("apply", "-k", str(directory))

@@ -11,12 +11,13 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.binaries import binaries
@@ -24,6 +25,7 @@ from tests.cluster.processes import answers
 
 OPERATOR = "system:serviceaccount:strake-system:strake-operator"
 """The operator's user, with the rights of deploy/rbac.yaml and no others."""
+OPERATORS = ("first", "second")
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _CONTROLLERS = ("job", "namespace", "garbage-collector", "serviceaccount")
 _START_SECONDS = 120
@@ -47,19 +49,30 @@ class ControlPlane:
         directory: Of its state and logs.
         url: Of the API server.
         admin: Kubeconfig of somebody who may do everything.
-        operator: Kubeconfig of the operator.
+        operators: Kubeconfigs of the operator, one for each that runs at a time: its user is the same in all, and
+            the audit log tells them apart by the user's UID, which is the file's name.
         token: The administrator's.
         audit: The audit log, with the operator's requests.
         programs: Of Kubernetes; kubectl is among them.
+        processes: Its components, by the names of their programs.
     """
 
     directory: Path
     url: str
     admin: Path
-    operator: Path
+    operators: tuple[Path, ...]
     token: str
     audit: Path
     programs: Path
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def pause(self) -> None:
+        """Have the API server stand still, as where the network is gone: it answers nothing and refuses nothing."""
+        os.kill(self.processes["kube-apiserver"].pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Have the API server go on."""
+        os.kill(self.processes["kube-apiserver"].pid, signal.SIGCONT)
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl as the administrator; return its output."""
@@ -82,7 +95,9 @@ def control_plane() -> Iterator[ControlPlane]:
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
         for name, command in _commands(plane, etcd, peers, api).items():
-            stack.enter_context(running([str(programs / name), *command], directory / f"{name}.log"))
+            plane.processes[name] = stack.enter_context(
+                running([str(programs / name), *command], directory / f"{name}.log")
+            )
             if name == "kube-apiserver":
                 _wait_for(f"{plane.url}/readyz", directory / f"{name}.log")
         _install(plane)
@@ -117,18 +132,23 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _configured(directory: Path, programs: Path, url: str) -> ControlPlane:
-    admin, operator = secrets.token_hex(16), secrets.token_hex(16)
     groups = '"system:serviceaccounts,system:serviceaccounts:strake-system,system:authenticated"'
-    _write(
-        directory / "tokens.csv", f"{admin},admin,admin,system:masters\n{operator},{OPERATOR},op,{groups}\n"
-    )
+    tokens = {name: secrets.token_hex(16) for name in ("admin", *OPERATORS)}
+    lines = [f"{tokens[name]},{OPERATOR},{name},{groups}" for name in OPERATORS]
+    _write(directory / "tokens.csv", "\n".join([f"{tokens['admin']},admin,admin,system:masters", *lines]))
     _write(directory / "audit.yaml", json.dumps(_AUDIT))
-    for name, token in {"admin": admin, "operator": operator}.items():
+    for name, token in tokens.items():
         _write(directory / name, json.dumps(_kubeconfig(url, token)))
     key = ["openssl", "genrsa", "-out", str(directory / "sa.key"), "2048"]
     subprocess.run(key, check=True, stderr=subprocess.DEVNULL)
     return ControlPlane(
-        directory, url, directory / "admin", directory / "operator", admin, directory / "audit.log", programs
+        directory=directory,
+        url=url,
+        admin=directory / "admin",
+        operators=tuple(directory / name for name in OPERATORS),
+        token=tokens["admin"],
+        audit=directory / "audit.log",
+        programs=programs,
     )
 
 

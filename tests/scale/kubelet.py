@@ -3,7 +3,7 @@
     python -m tests.scale.kubelet URL TOKEN --seconds 2
 
 Each pod with Strake's label is bound to the node, runs for so long and ends with a BuildResult. It
-writes a line to standard output for each pod that it ran: namespace, ImageBuild, Job and pod.
+writes a line to standard output for each pod that it ran: `ran`, namespace, ImageBuild, Job and pod.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import ssl
 import tempfile
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from tests.fixtures.servers.certificates import make_certificates
 from tests.scale.api import CORE, Api, ApiError, Object
 
 NODE = "stub"
+RAN = "ran"
+"""How a line begins that tells of a pod."""
 _LOG = (
     "== fetching the source",
     "== pulling base images",
@@ -101,7 +104,7 @@ class Kubelet:
                 await self._api.create(f"{_path(pod)}/binding", {"target": target, "metadata": metadata})
             started = _now()
             await self._report(pod, "Running", {"running": {"startedAt": started}}, started)
-            print(metadata["namespace"], build, job, metadata["name"], flush=True)
+            print(RAN, metadata["namespace"], build, job, metadata["name"], flush=True)
             await asyncio.sleep(self._seconds)
             done = {"exitCode": 0, "reason": "Completed", "message": result(build)}
             state = {"terminated": {**done, "startedAt": started, "finishedAt": _now()}}
@@ -138,7 +141,8 @@ class Kubelet:
         await answer.prepare(request)
         ended = self._ended.get(request.match_info["pod"])
         for line in _LOG:
-            await answer.write(f"{_now()} {line}\n".encode())
+            with contextlib.suppress(ConnectionError):  # who reads it may be killed
+                await answer.write(f"{_now()} {line}\n".encode())
             if ended is not None:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(ended.wait(), self._seconds / len(_LOG))
@@ -156,6 +160,12 @@ def result(build: str) -> str:
         steps=StepCounts(total=2, run=2),
     )
     return done.model_dump_json(by_alias=True)
+
+
+def pods_of(log: str) -> Counter[tuple[str, str]]:
+    """Return how many pods ran for each ImageBuild, by the output of this program."""
+    lines = [line.split() for line in log.splitlines()]
+    return Counter((words[1], words[2]) for words in lines if words[:1] == [RAN])
 
 
 def _path(pod: Object) -> str:

@@ -32,13 +32,21 @@ class Operator:
 
     Attributes:
         process: Its process.
+        log: What it wrote.
         metrics: URL of its numbers, beside which is its readiness.
         seconds: From its start to its being ready.
     """
 
     process: subprocess.Popen[bytes]
+    log: Path
     metrics: str
     seconds: float
+
+    @property
+    def leads(self) -> bool:
+        """Whether it says that it is the one that acts."""
+        with urllib.request.urlopen(self.metrics, timeout=5) as answer:
+            return "\nstrake_leader 1.0\n" in answer.read().decode()
 
     @property
     def peak(self) -> int:
@@ -57,12 +65,15 @@ class Operator:
 
 
 @contextlib.contextmanager
-def operator(plane: ControlPlane, *, name: str = "operator", **settings: str) -> Iterator[Operator]:
+def operator(
+    plane: ControlPlane, *, name: str = "operator", number: int = 0, **settings: str
+) -> Iterator[Operator]:
     """Run an operator, which is ready; its log is in the control plane's directory.
 
     Args:
         plane: What it works for.
         name: Of its log.
+        number: Which of those that run at a time.
         **settings: Of its environment.
 
     Raises:
@@ -71,9 +82,11 @@ def operator(plane: ControlPlane, *, name: str = "operator", **settings: str) ->
     metrics = f"127.0.0.1:{free_port()}"
     environment = {
         **os.environ,
-        "KUBECONFIG": str(plane.operator),
+        "KUBECONFIG": str(plane.operators[number]),
         "STRAKE_BUILDER_IMAGE": _BUILDER,
         "STRAKE_METRICS": metrics,
+        # Started again it is as a container of the same pod, which does not wait for the end of the Lease.
+        "STRAKE_IDENTITY": plane.operators[number].name,
         "STRAKE_LIVENESS": f"http://127.0.0.1:{free_port()}/healthz",
         **settings,
     }
@@ -84,7 +97,7 @@ def operator(plane: ControlPlane, *, name: str = "operator", **settings: str) ->
             if process.poll() is not None or time.monotonic() - begun > _READY_SECONDS:
                 raise TimeoutError(f"the operator was not ready: {log.read_text()[-3000:]}")
             time.sleep(0.05)  # between looks
-        yield Operator(process, f"http://{metrics}/metrics", time.monotonic() - begun)
+        yield Operator(process, log, f"http://{metrics}/metrics", time.monotonic() - begun)
 
 
 def is_ready(address: str) -> bool:
@@ -107,6 +120,7 @@ class Request:
         name: Of the object; empty where the request names none.
         code: Of the answer.
         moment: When it came.
+        by: The operator that made it.
     """
 
     verb: str
@@ -115,15 +129,23 @@ class Request:
     name: str
     code: int
     moment: datetime
+    by: str
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return self.verb not in {"get", "list", "watch"}
 
 
 def requests(plane: ControlPlane) -> list[Request]:
-    """Return all requests of the operator's that have been answered; of a watch its beginning counts."""
+    """Return all requests of the operator's but for those about its Lease; of a watch its beginning counts."""
     found: dict[str, Request] = {}
     with plane.audit.open() as log:
         for line in log:
             event = json.loads(line)
             if event["user"]["username"] == OPERATOR and (about := event.get("objectRef")):
+                if about["resource"] == "leases":
+                    continue
                 found.setdefault(event["auditID"], _request(event, about))
     return list(found.values())
 
@@ -137,6 +159,7 @@ def _request(event: dict, about: dict) -> Request:
         about.get("name", ""),
         event.get("responseStatus", {}).get("code", 0),
         datetime.fromisoformat(event["requestReceivedTimestamp"]),
+        event["user"].get("uid", ""),
     )
 
 

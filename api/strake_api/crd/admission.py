@@ -147,46 +147,37 @@ def _destinations() -> Iterator[tuple[str, str]]:
 
 
 def _sources() -> str:
-    allowed = "variables.policy.sources"
-    kinds = _fields_of("source")
-    given = " + ".join(f"(has({_SPEC}.source.{kind}) ? ['{kind}'] : [])" for kind in kinds)
+    """Return what is refused of the source and of named contexts, of which the builder checks images."""
+    contexts, allowed = f"{_SPEC}.contexts", "variables.policy.sources"
+    schema = _schema()["properties"]
+    at = f"'contexts[' + string({contexts}.indexOf(e)) + ']"
+    own = [
+        f"(has({_SPEC}.source.{each}) ? ['source.{each}'] : [])" for each in schema["source"]["properties"]
+    ]
+    named = [
+        f"(has({contexts}) ? {contexts}.filter(e, has(e.{each})).map(e, {at}.{each}') : [])"
+        for each in schema["contexts"]["items"]["properties"]
+        if each not in {"name", "image"}
+    ]
+    kind = "k.substring(k.lastIndexOf('.') + 1)"
+    words = f"'spec.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}"
     of_kinds = (
-        f"has({allowed}) && has({allowed}.kinds) ? ({given}).filter(k, !(k in {allowed}.kinds))"
-        f".map(k, 'spec.source.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}) : []"
+        f"has({allowed}) && has({allowed}.kinds)"
+        f" ? ({' + '.join(own + named)}).filter(k, !({kind} in {allowed}.kinds)).map(k, {words}) : []"
     )
-    url = f"{_SPEC}.source.git.url"
-    host, hosts = _host("u"), f"{allowed}.gitHosts"
+    git = f"{_SPEC}.source.git"
+    own_url = f"(has({git}) ? [{{'path': 'source.git.url', 'url': string({git}.url)}}] : [])"
+    entry = f"{{'path': {at}.git.url', 'url': string(e.git.url)}}"
+    named_urls = f"(has({contexts}) ? {contexts}.filter(e, has(e.git)).map(e, {entry}) : [])"
+    # The host of https://user@host:port/path, or of user@host:path.
+    is_url = "u.url.contains('://')"
+    rest = f"({is_url} ? u.url.substring(u.url.indexOf('://') + 3).split('/')[0] : u.url.split(':')[0])"
+    host = f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
+    patterns = f"{allowed}.gitHosts"
+    words = f"'spec.' + u.path + ': host \\'' + {host} + '\\'' + {_none_of(patterns)}"
     of_hosts = (
-        f"has({allowed}) && has({hosts}) && has({_SPEC}.source.git)"
-        f" ? [{url}].filter(u, !{_fits(hosts, f'[{host}]')})"
-        f".map(u, 'spec.source.git.url: host \\'' + {host} + '\\'' + {_none_of(hosts)}) : []"
-    )
-    return f"({of_kinds}) + ({of_hosts}) + {_contexts(allowed)}"
-
-
-def _host(url: str) -> str:
-    """Return the host of https://user@host:port/path, or of user@host:path."""
-    after = f"{url}.substring({url}.indexOf('://') + 3).split('/')[0]"
-    rest = f"({url}.contains('://') ? {after} : {url}.split(':')[0])"
-    return f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
-
-
-def _contexts(allowed: str) -> str:
-    """Return what is refused of named contexts, each of one kind; an image is like any other of a FROM."""
-    contexts = f"{_SPEC}.contexts"
-    kinds = [kind for kind in _item_fields_of("contexts") if kind not in {"name", "image"}]
-    kind = "(" + " : ".join([*(f"has(c.{each}) ? '{each}'" for each in kinds), "'image'"]) + ")"
-    where = f"'spec.contexts[' + string({contexts}.indexOf(c)) + '].'"
-    words = f"{where} + {kind} + ': sources are ' + {_listed(f'{allowed}.kinds')}"
-    of_kinds = (
-        f"has({allowed}) && has({allowed}.kinds) && has({contexts})"
-        f" ? {contexts}.filter(c, {kind} != 'image' && !({kind} in {allowed}.kinds)).map(c, {words}) : []"
-    )
-    host, hosts = _host("c.git.url"), f"{allowed}.gitHosts"
-    of_hosts = (
-        f"has({allowed}) && has({hosts}) && has({contexts})"
-        f" ? {contexts}.filter(c, has(c.git) && !{_fits(hosts, f'[{host}]')})"
-        f".map(c, {where} + 'git.url: host \\'' + {host} + '\\'' + {_none_of(hosts)}) : []"
+        f"has({allowed}) && has({patterns})"
+        f" ? ({own_url} + {named_urls}).filter(u, !{_fits(patterns, f'[{host}]')}).map(u, {words}) : []"
     )
     return f"({of_kinds}) + ({of_hosts})"
 
@@ -234,14 +225,6 @@ def _schema() -> dict[str, Any]:
     version = image_build_definition()["spec"]["versions"][0]
     schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
-
-
-def _fields_of(field: str) -> list[str]:
-    return list(_schema()["properties"][field]["properties"])
-
-
-def _item_fields_of(field: str) -> list[str]:
-    return list(_schema()["properties"][field]["items"]["properties"])
 
 
 @dataclass(frozen=True, slots=True)

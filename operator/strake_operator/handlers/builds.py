@@ -53,7 +53,7 @@ class BuildReader:
     def doubt(self, key: Key) -> None:
         """Have the next read of an ImageBuild ask the API server."""
         if self._watched is not None:
-            self._watched.builds.forget(key.namespace, key.name)
+            self._watched.builds.doubt(key.namespace, key.name)
 
     def _version(self, key: Key) -> int | None:
         return None if self._watched is None else self._watched.builds.version(key.namespace, key.name)

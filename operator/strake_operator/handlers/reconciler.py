@@ -33,6 +33,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.ends.refusal import foreign, refused, unavailable
 from strake_operator.reconcile.forms.bases import base_volumes
+from strake_operator.reconcile.limits import soonest
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
 from strake_operator.reconcile.runs import ended
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
+"""How soon to look again at what was done just now."""
 PROGRESS_SECONDS = 1.0
 """How often a running build's progress is written, at most."""
 PROGRESS_SHARE = 0.01
@@ -137,6 +140,8 @@ class Reconciler:
         else:
             self._slots.leaves(key)
         self._note(decision)
+        # A Job that is there already may have ended before: no event tells of it any more.
+        look = LOOK_SECONDS if decision.actions else None
         if decision.status_first:
             await self._report(build, decision)
         try:
@@ -153,7 +158,7 @@ class Reconciler:
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
             await self._report(build, self._with_created(key, decision))
-        return decision.requeue_after
+        return soonest(decision.requeue_after, look)
 
     def _note(self, decision: Decision) -> None:
         for lesson in decision.lessons:

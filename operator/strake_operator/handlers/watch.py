@@ -90,12 +90,12 @@ def register(
     async def job_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.job(event["object"], gone=event["type"] == _DELETED)
         slots.changed()
-        _add_owner(queue, event["object"])
+        _add_owner(queue, watched, event["object"])
 
     @kopf.on.event("", "v1", "pods", registry=registry)
     async def pod_changed(*, event: Mapping[str, Any], **_: Any) -> None:
         watched.pod(event["object"], gone=event["type"] == _DELETED)
-        _add_owner(queue, event["object"])
+        _add_owner(queue, watched, event["object"])
 
     @kopf.on.event("", "v1", "events", registry=registry)
     async def warned(*, event: Mapping[str, Any], **_: Any) -> None:
@@ -133,7 +133,10 @@ def _ended(body: Mapping[str, Any]) -> bool:
     return is_current and is_done and status.get("phase") in _TERMINAL and "deletionTimestamp" not in metadata
 
 
-def _add_owner(queue: Queue, body: Mapping[str, Any]) -> None:
+def _add_owner(queue: Queue, watched: Watched, body: Mapping[str, Any]) -> None:
+    """Have the ImageBuild of a Job or pod reconciled, if there is one: at a start it may be told of later."""
     metadata = body["metadata"]
-    if build := (metadata.get("annotations") or {}).get(BUILD_ANNOTATION):
-        queue.add(Key(metadata.get("namespace") or "", build))
+    build = (metadata.get("annotations") or {}).get(BUILD_ANNOTATION)
+    key = Key(metadata.get("namespace") or "", build or "")
+    if watched.builds.knows(key.namespace, key.name):
+        queue.add(key)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LARGEST_BYTES: Final = 32 * 1024
 """What is kept of one ImageBuild, compressed."""
+_UNKEPT: Final = b""
 
 
 class KnownBuilds:
@@ -33,15 +34,12 @@ class KnownBuilds:
             Whether it is another version than the known one, and not older.
         """
         key, version = _key(body), _version(body)
-        known = self._kept.get(key, (None, b""))[0]
+        known = self._kept.get(key, (None, _UNKEPT))[0]
         if version is not None and known is not None and version < known:
             return False
         is_news = version is None or version != known
         packed = zlib.compress(json.dumps(_slim(body), separators=(",", ":")).encode(), level=1)
-        if len(packed) <= LARGEST_BYTES:
-            self._kept[key] = (version, packed)
-        else:
-            self._kept.pop(key, None)
+        self._kept[key] = (version, packed if len(packed) <= LARGEST_BYTES else _UNKEPT)
         return is_news
 
     def wrote(self, body: Object) -> None:
@@ -51,18 +49,27 @@ class KnownBuilds:
 
     def version(self, namespace: str, name: str) -> int | None:
         """Return which version of an ImageBuild is known; None where none is."""
-        return self._kept.get((namespace, name), (None, b""))[0]
+        return self._kept.get((namespace, name), (None, _UNKEPT))[0]
 
     def forget(self, namespace: str, name: str) -> None:
-        """Drop what is known of an ImageBuild: it is gone, or its next read is to be a fresh one."""
+        """Drop what is known of an ImageBuild: it is gone."""
         self._kept.pop((namespace, name), None)
+
+    def doubt(self, namespace: str, name: str) -> None:
+        """Have the next read of an ImageBuild be a fresh one."""
+        if self.knows(namespace, name):
+            self._kept[namespace, name] = (None, _UNKEPT)
+
+    def knows(self, namespace: str, name: str) -> bool:
+        """Return whether somebody told of an ImageBuild that is not gone since."""
+        return (namespace, name) in self._kept
 
     def get(self, namespace: str, name: str) -> Object | None:
         """Return an ImageBuild, without what nobody reads; None where only the API server can tell."""
-        kept = self._kept.get((namespace, name))
-        if kept is None:
+        _, packed = self._kept.get((namespace, name), (None, _UNKEPT))
+        if packed == _UNKEPT:
             return None
-        body: Object = json.loads(zlib.decompress(kept[1]))
+        body: Object = json.loads(zlib.decompress(packed))
         return body
 
 

@@ -43,7 +43,7 @@ _REFUSALS = {400, 403, 405, 413, 415, 422}
 
 
 @contextmanager
-def _api_errors(what: str) -> Iterator[None]:
+def api_errors(what: str) -> Iterator[None]:
     """Turn the library's exceptions into ours, the most specific first."""
     try:
         yield
@@ -96,7 +96,7 @@ class Cluster:
         Raises:
             NotFoundError: There is none of this name.
         """
-        with _api_errors(f"reading ImageBuild {namespace}/{name}"):
+        with api_errors(f"reading ImageBuild {namespace}/{name}"):
             body: Any = await self._builds.get_namespaced_custom_object(
                 GROUP, VERSION, namespace, PLURAL, name, _request_timeout=_REQUEST_SECONDS
             )
@@ -106,7 +106,7 @@ class Cluster:
     async def runs(self, build: Build) -> tuple[BuilderRun, ...]:
         """Return the Jobs of an ImageBuild with their pods, as they are now."""
         selector = f"{UID_LABEL}={build.uid}"
-        with _api_errors(f"reading the Jobs of ImageBuild {build.namespace}/{build.name}"):
+        with api_errors(f"reading the Jobs of ImageBuild {build.namespace}/{build.name}"):
             jobs = await self._list(self._jobs.list_namespaced_job, build.namespace, label_selector=selector)
             pods: list[Object] = []
             if jobs:  # a pod without its Job is nobody's
@@ -122,7 +122,7 @@ class Cluster:
         """See which Jobs of builds go on, in all namespaces: before the watches tell, nothing may start."""
         more: Any = {}
         while True:
-            with _api_errors("reading the Jobs of all builds"):
+            with api_errors("reading the Jobs of all builds"):
                 answer = await self._jobs.list_job_for_all_namespaces(
                     label_selector=UID_LABEL, limit=_PAGE, _request_timeout=_REQUEST_SECONDS, **more
                 )
@@ -135,14 +135,14 @@ class Cluster:
         """See which BuildPolicies and namespaces there are, before a build starts that they may forbid."""
         found: Any = {"items": ()}
         try:
-            with _api_errors("reading the BuildPolicies"):
+            with api_errors("reading the BuildPolicies"):
                 found = await self._builds.list_cluster_custom_object(
                     GROUP, VERSION, POLICIES, _request_timeout=_REQUEST_SECONDS
                 )
         except NotFoundError:
             # Without the definition nobody has written one.
             logger.warning("this cluster knows no BuildPolicy: apply crds/ to have policies")
-        with _api_errors("reading the namespaces"):
+        with api_errors("reading the namespaces"):
             answer = await self._core.list_namespace(_request_timeout=_REQUEST_SECONDS)
         for namespace in self._api.sanitize_for_serialization(answer.items):  # type: ignore[no-untyped-call] # the library's
             self._watched.policies.namespace(namespace)
@@ -155,14 +155,14 @@ class Cluster:
         Raises:
             NotFoundError: It is gone.
         """
-        with _api_errors(f"reading namespace {name}"):
+        with api_errors(f"reading namespace {name}"):
             answer = await self._core.read_namespace(name, _request_timeout=_REQUEST_SECONDS)
         body: Object = self._api.sanitize_for_serialization(answer)  # type: ignore[no-untyped-call] # the library's
         return body
 
     async def check_predecessors(self, build: Build) -> None:
         """See which pods of a deleted ImageBuild of this name are there: a watch may miss their end."""
-        with _api_errors(f"reading the builder pods of namespace {build.namespace}"):
+        with api_errors(f"reading the builder pods of namespace {build.namespace}"):
             pods = await self._list(
                 self._core.list_namespaced_pod, build.namespace, label_selector=f"{UID_LABEL}!={build.uid}"
             )
@@ -190,7 +190,7 @@ class Cluster:
             "ConfigMap": self._core.create_namespaced_config_map,
             "Job": self._jobs.create_namespaced_job,
         }[manifest["kind"]]
-        with _api_errors(f"creating {manifest['kind']} {namespace}/{name}"):
+        with api_errors(f"creating {manifest['kind']} {namespace}/{name}"):
             return await method(namespace, manifest, _request_timeout=_REQUEST_SECONDS, **arguments)
 
     async def same_job(self, manifest: Object, build: Build) -> str | None:
@@ -203,7 +203,7 @@ class Cluster:
             ClusterError: It is being deleted: the name is free in a while.
         """
         namespace, name = manifest["metadata"]["namespace"], manifest["metadata"]["name"]
-        with _api_errors(f"reading Job {namespace}/{name}"):
+        with api_errors(f"reading Job {namespace}/{name}"):
             found = await self._list(
                 self._jobs.list_namespaced_job, namespace, field_selector=f"metadata.name={name}"
             )
@@ -238,7 +238,7 @@ class Cluster:
     async def _delete(self, method: Any, namespace: str, name: str, uid: str, **options: Any) -> None:
         body = client.V1DeleteOptions(preconditions=client.V1Preconditions(uid=uid), **options)
         try:
-            with _api_errors(f"deleting {namespace}/{name}"):
+            with api_errors(f"deleting {namespace}/{name}"):
                 await method(name, namespace, body=body, _request_timeout=_REQUEST_SECONDS)
         except (NotFoundError, ConflictError):
             return
@@ -255,7 +255,7 @@ class Cluster:
             "metadata": {"resourceVersion": build.resource_version},
             "status": status.model_dump(mode="json", by_alias=True),
         }
-        with _api_errors(f"writing the status of ImageBuild {build.namespace}/{build.name}"):
+        with api_errors(f"writing the status of ImageBuild {build.namespace}/{build.name}"):
             written: Any = await self._builds.patch_namespaced_custom_object_status(
                 GROUP,
                 VERSION,
@@ -288,7 +288,7 @@ class Cluster:
             "source": {"component": "strake-operator"},
             "reportingComponent": "strake-operator",
         }
-        with _api_errors(f"posting an event about {build.namespace}/{build.name}"):
+        with api_errors(f"posting an event about {build.namespace}/{build.name}"):
             await self._core.create_namespaced_event(
                 build.namespace, event, _request_timeout=_REQUEST_SECONDS
             )
@@ -301,7 +301,7 @@ class Cluster:
         Raises:
             ClusterError: The log cannot be read (any more).
         """
-        with _api_errors(f"following the log of pod {namespace}/{pod}"):
+        with api_errors(f"following the log of pod {namespace}/{pod}"):
             response = await self._core.read_namespaced_pod_log_without_preload_content(
                 pod,
                 namespace,

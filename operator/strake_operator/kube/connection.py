@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kubernetes.aio import client, config
 
@@ -11,7 +11,7 @@ from strake_operator.errors import NotFoundError
 from strake_operator.kube.cluster import Cluster
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import aiohttp
 
@@ -63,9 +63,33 @@ class ObservedCluster(Cluster):
         self._runs.changed((build.namespace, build.name), build.status, status)
 
 
+class FencedClient(client.ApiClient):
+    """Connections that change nothing without leave.
+
+    Args:
+        configuration: As of the library's client.
+        check: Raises where this operator may not act, immediately before each request that changes something.
+    """
+
+    def __init__(self, configuration: client.Configuration, check: Callable[[], None]) -> None:
+        super().__init__(configuration)
+        self._check = check
+
+    async def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """As the library's."""
+        if method not in {"GET", "HEAD"}:
+            self._check()
+        return await super().call_api(method, *arguments, **options)
+
+
 @asynccontextmanager
 async def connect(
-    watched: Watched, trace: aiohttp.TraceConfig, runs: RunObserver, *, logs: int
+    watched: Watched,
+    trace: aiohttp.TraceConfig,
+    runs: RunObserver,
+    *,
+    logs: int,
+    check: Callable[[], None],
 ) -> AsyncIterator[ObservedCluster]:
     """Connect with the pod's service account, or with the kubeconfig outside a cluster.
 
@@ -74,16 +98,23 @@ async def connect(
         trace: Hears of each request.
         runs: Hears of each status.
         logs: How many logs are read at a time.
+        check: Raises where this operator may not act.
     """
-    configuration = client.Configuration()
+    configuration = await configured()
     configuration.trace_configs = [trace]
     # Beside what logs take, which are connections for as long as builds run.
     configuration.connection_pool_maxsize = logs + CONNECTIONS
+    async with FencedClient(configuration, check) as api:
+        # The API server names the writer of a field after it.
+        api.user_agent = "strake-operator"
+        yield ObservedCluster(api, watched, runs)
+
+
+async def configured() -> client.Configuration:
+    """Return how to reach the API server, and as whom."""
+    configuration = client.Configuration()
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
     except config.ConfigException:
         await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the library's
-    async with client.ApiClient(configuration) as api:
-        # The API server names the writer of a field after it.
-        api.user_agent = "strake-operator"
-        yield ObservedCluster(api, watched, runs)
+    return configuration

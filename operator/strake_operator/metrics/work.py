@@ -43,6 +43,9 @@ class WorkMetrics:
         self._queue = Gauge(
             "strake_reconcile_queue", "ImageBuilds that wait to be reconciled.", registry=registry
         )
+        self._leader = Gauge(
+            "strake_leader", "1 for the operator that acts, 0 for one that stands by.", registry=registry
+        )
         self._requests = Counter(
             "strake_api_requests",
             "Requests to the API server, without the watches', by the code of the answer; "
@@ -57,6 +60,10 @@ class WorkMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+
+    def leads(self, leads: Callable[[], bool]) -> None:
+        """Have it read whether this operator has the Lease."""
+        self._leader.set_function(lambda: float(leads()))
 
     def queue_depth(self, depth: Callable[[], int]) -> None:
         """Have the queue's depth read from it."""

@@ -11,6 +11,7 @@ import pytest
 from tests.scale.api import Api
 from tests.scale.builds import Builds
 from tests.scale.control_plane import control_plane, running
+from tests.scale.kubelet import pods_of
 from tests.scale.operator import by_kind, operator, requests
 
 NAMESPACES = [f"team-{number}" for number in range(10)]
@@ -44,8 +45,8 @@ def test_each_of_many_builds_runs_once_with_few_requests(plane):
         found = requests(plane)
     assert Counter(seen.phases.values()) == {"Succeeded": len(NAMES)}
     assert seen.jobs == dict.fromkeys(NAMES, 1)
-    ran = [line.split()[:2] for line in (plane.directory / "kubelet.log").read_text().splitlines()]
-    assert Counter(map(tuple, ran)) == dict.fromkeys(NAMES, 1), "a pod for each, and no second"
+    ran = pods_of((plane.directory / "kubelet.log").read_text())
+    assert ran == dict.fromkeys(NAMES, 1), "a pod for each, and no second"
 
     kinds, each = by_kind(found), len(NAMES)
     assert kinds["create jobs"] == kinds["create configmaps"] == each

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from strake_operator.lease_settings import NAME
 from strake_operator.manifests.pod.isolation import BASELINE_CAPABILITIES
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
@@ -46,3 +47,13 @@ def test_the_policy_knows_the_capabilities_that_the_operator_names():
     listed = re.search(r"name: capabilities\n\s+expression: >-\n(.*?)\]", text, re.DOTALL)
     assert listed
     assert tuple(re.findall(r"'([A-Z_]+)'", listed[1])) == BASELINE_CAPABILITIES
+
+
+def test_the_operator_may_renew_its_lease_under_the_name_that_kustomize_leaves():
+    """A name that a generated ConfigMap has, too, gets the hash of that one's content."""
+    names = [
+        name for _, rule in RULES if "leases" in rule["resources"] for name in rule.get("resourceNames", ())
+    ]
+    assert names == [NAME]
+    generated = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())["configMapGenerator"]
+    assert NAME not in [each["name"] for each in generated]

@@ -9,6 +9,7 @@ import pytest
 
 from strake_api.status import CreatedObjects
 from strake_operator.errors import ConflictError, ExistsError
+from strake_operator.handlers.reconciler import LOOK_SECONDS
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name
 from strake_operator.reconcile.observed import Running
@@ -62,7 +63,7 @@ def test_a_job_of_the_runs_name_that_another_made_is_refused():
 
 def test_a_job_that_the_operator_made_before_it_was_stopped_is_found_again():
     cluster = Taken("ConfigMap", "Job", uid="u-7")
-    reconcile(cluster)
+    assert reconcile(cluster) == LOOK_SECONDS, "it may have ended meanwhile, of which no event tells any more"
     assert cluster.status.created.job == "u-7"
     assert cluster.status.phase == "Pending"
     assert cluster.deleted == []

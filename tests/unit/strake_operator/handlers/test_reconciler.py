@@ -7,6 +7,7 @@ import pytest
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.handlers.reconciler import LOOK_SECONDS
 from strake_operator.kube import watched as known
 from strake_operator.kube.builds import KnownBuilds
 from strake_operator.kube.policies import Policies
@@ -193,7 +194,7 @@ def test_a_rule_against_one_form_is_learned_for_the_namespace():
     assert cluster.status.attempts == 1
     assert ("delete", cluster.made[0]) in cluster.done, "the ConfigMap of the refused run"
     other = cluster.the_build = build(name="other")
-    assert looked_at(reconciler, cluster, other.name) is None
+    assert looked_at(reconciler, cluster, other.name) == LOOK_SECONDS
     assert cluster.status.job.startswith("other-")
     assert cluster.status.job.endswith("-masked"), "it begins with what the namespace allows"
 

@@ -47,6 +47,7 @@ def test_handlers_run_in_the_event_loop(plural):
     register(registry, kopf.OperatorSettings(), seen, watched, seen)  # type: ignore[arg-type] # as far as it goes
     (handler,) = (each for each in registry._watching.get_all_handlers() if plural in str(each.selector))
     assert asyncio.iscoroutinefunction(handler.fn), "kopf would run it in a thread"
+    watched.builds.note(BODIES["imagebuilds"])
     event = {"type": "ADDED", "object": BODIES[plural]}
     asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type] # what it reads
     assert seen.threads <= {threading.get_ident()}
@@ -80,3 +81,13 @@ def test_what_the_operator_wrote_itself_before_the_end_is_no_reason_to_look_agai
     assert not happens("4"), "an older one, of which the last write told"
     wrote("6", "Succeeded")
     assert happens("6", "Succeeded"), "its objects are to be removed after a time"
+
+
+@pytest.mark.parametrize("plural", ["jobs", "pods"])
+def test_what_is_left_of_a_build_that_is_gone_costs_no_read(plural):
+    registry, seen, watched = kopf.OperatorRegistry(), Recorded(), Watched()
+    register(registry, kopf.OperatorSettings(), seen, watched, seen)  # type: ignore[arg-type] # as far as it goes
+    (handler,) = (each for each in registry._watching.get_all_handlers() if plural in str(each.selector))
+    event = {"type": "DELETED", "object": BODIES[plural]}
+    asyncio.run(handler.fn(namespace="team", name="app", event=event))  # type: ignore[call-arg, arg-type] # what it reads
+    assert seen.added == []

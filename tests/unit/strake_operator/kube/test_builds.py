@@ -64,6 +64,19 @@ def test_a_large_one_is_read_each_time():
     noise = random.Random(1).randbytes(2 * LARGEST_BYTES).hex()
     assert builds.note(body("2", source={"inline": {"Dockerfile": noise}}))
     assert known(builds) is None
+    assert builds.knows("team", "app")
+
+
+def test_after_a_doubt_the_next_read_is_fresh():
+    builds = KnownBuilds()
+    builds.doubt("team", "app")
+    assert not builds.knows("team", "app")
+    builds.note(body("1"))
+    builds.doubt("team", "app")
+    assert known(builds) is None
+    assert builds.knows("team", "app"), "what happens to its Job is a reason to look at it"
+    builds.wrote(body("2"))
+    assert known(builds) == "2"
 
 
 def test_who_asked_for_a_rerun_is_known():

@@ -61,7 +61,7 @@ def test_the_operator_mounts_what_kustomize_makes():
     (deployment,) = yaml.safe_load_all((ROOT / "deploy/operator.yaml").read_text())
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
-    variables = {each["name"]: each["value"] for each in container["env"]}
+    variables = {each["name"]: each.get("value") for each in container["env"]}
     (mount,) = container["volumeMounts"]
     (volume,) = pod["volumes"]
     made = yaml.safe_load((ROOT / "deploy/kustomization.yaml").read_text())["configMapGenerator"]
