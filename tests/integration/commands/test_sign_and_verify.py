@@ -112,10 +112,14 @@ def test_a_key_that_cannot_be_used_ends_the_build_before_it_begins(
     assert not builder.tags()
 
 
-def test_a_key_in_the_context_is_warned_of(builder, keys):
+@pytest.mark.parametrize("where", ["context", "named"])
+def test_a_key_in_the_context_is_warned_of(builder, keys, tmp_path, where):
     context = builder.context("FROM TINY\n")
-    (context / "cosign.key").write_bytes(KEY)
-    done = builder.run("--sign-key", str(context / "cosign.key"), **WITH_PASSWORD)
+    directory = context if where == "context" else tmp_path / where
+    directory.mkdir(exist_ok=True)
+    (directory / "cosign.key").write_bytes(KEY)
+    named = ("--build-context", f"lib={directory}") if where == "named" else ()
+    done = builder.run("--sign-key", str(directory / "cosign.key"), *named, **WITH_PASSWORD)
     assert done.returncode == 0
     assert "is in the context, where a COPY finds it" in done.stderr
     assert (

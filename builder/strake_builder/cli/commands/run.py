@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 _NOTES: Final = """\
 What a cluster would add is taken from here: `pushSecret` and `pullSecret` are replaced by Docker's config
-file, `source.git.secret` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, `serviceAccountName` by the
-identity that this machine has in its cloud, `resources` and `pod` by this machine, but for the names that
-`pod.hostAliases` gives to RUN.
+file, `source.git.secret` and those of `contexts` by $GIT_TOKEN, or $GIT_USERNAME and $GIT_PASSWORD, for ssh
+by your own agent and ~/.ssh, `serviceAccountName` by the identity that this machine has in its cloud,
+`resources` and `pod` by this machine, but for the names that `pod.hostAliases` gives to RUN.
 A ConfigMap that is the source, or that `args` name, must be in the same file; so must Secrets of `args`,
 `secrets` and `ssh`, where --secret and --ssh give none of the same id, and that of `output.sign` without
 --sign-key.
