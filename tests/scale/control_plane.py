@@ -1,7 +1,7 @@
 """A Kubernetes without nodes: etcd, an API server and the controllers that an ImageBuild needs.
 
-Everything that the operator talks to is real; what runs pods is `tests.scale.kubelet`, which only says that it
-does. So thousands of builds cost a machine no more than their requests.
+Everything that the operator talks to is real; what runs pods is `tests.scale.kubelet`, which only says that
+it does. So thousands of builds cost a machine no more than their requests.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class ControlPlane:
         directory: Of its state and logs.
         url: Of the API server.
         admin: Kubeconfig of somebody who may do everything.
-        operators: Kubeconfigs of the operator, one for each that runs at a time: its user is the same in all, and
-            the audit log tells them apart by the user's UID, which is the file's name.
+        operators: Kubeconfigs of the operator, one for each that runs at a time: its user is the same in all,
+            and the audit log tells them apart by the user's UID, which is the file's name.
         token: The administrator's.
         audit: The audit log, with the operator's requests.
         programs: Of Kubernetes; kubectl is among them.
@@ -67,7 +67,7 @@ class ControlPlane:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def pause(self, component: str) -> None:
-        """Have a component stand still, as where the network is gone: it answers nothing and refuses nothing."""
+        """Have a component stand still: it answers and refuses nothing, as without a network."""
         self.processes[component].send_signal(signal.SIGSTOP)
 
     def resume(self, component: str) -> None:
@@ -83,13 +83,6 @@ class ControlPlane:
             )
         if component == "kube-apiserver":
             _wait_for(f"{self.url}/readyz", log)
-
-    def restart(self, component: str) -> None:
-        """Kill a component, and start it again."""
-        process = self.processes[component]
-        process.kill()
-        process.wait()
-        self.start(component, list(process.args))  # type: ignore[arg-type] # it is what `start` gave
 
     def stop(self) -> None:
         """End all components."""
