@@ -54,10 +54,10 @@ class NamespaceSelector(Document):
 
 
 class AllowedSources(Document):
-    """Where contexts may come from."""
+    """Where contexts may come from, named ones included."""
 
     kinds: Annotated[tuple[SourceKind, ...], Field(max_length=16)] | None = None
-    """Fields of spec.source that may be used: git, http, configMap, inline."""
+    """Fields of spec.source, and of spec.contexts, that may be used: git, http, oci, configMap, inline."""
     git_hosts: Patterns | None = None
     """Hosts, with their ports if any, that git repositories may be on: git.example.com, *.example.com."""
 

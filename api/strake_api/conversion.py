@@ -6,25 +6,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
-from strake_api.request import (
-    BuildArg,
-    BuildRequest,
-    Cache,
+from strake_api.models.source import (
     DirectorySource,
     GitSource,
     HTTPSource,
     InlineSource,
+    NamedContext,
+    OCISource,
+    Source,
+)
+from strake_api.request import (
+    BuildArg,
+    BuildRequest,
+    Cache,
     MountedFile,
     Output,
     Registries,
     Signature,
-    Source,
 )
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.spec.contexts import NamedContext as SpecContext
+    from strake_api.spec.git import GitRepository
 
 ARGUMENTS: Final = "args"
 SECRETS: Final = "secrets"
@@ -43,8 +49,9 @@ class MountedPaths:
 
     Attributes:
         config_map: The content of `source.configMap`, if there is one.
-        git: The Secret `source.git.secret`, if there is one.
-        fetched: Where `strake fetch` puts a git source; None where it does not.
+        git: The Secret `source.git.secret`, if there is one; that of a named context is in `context_secret`.
+        fetched: Where `strake fetch` puts a git source that has a Secret; None where it does not. A named
+            context is in `context_directory`.
         signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
             another way.
@@ -78,6 +85,7 @@ def build_request(
     """
     return BuildRequest(
         source=_source(spec, mounted),
+        contexts=_contexts(spec, mounted),
         dockerfile=spec.dockerfile,
         dockerfile_inline=spec.dockerfile_inline,
         target=spec.target,
@@ -95,23 +103,54 @@ def build_request(
     )
 
 
+def context_secret(git: str, number: int) -> str:
+    """Return where the Secret of the named context of a number is, beside that of the build context."""
+    return f"{git}-{number}"
+
+
+def context_directory(fetched: str, number: int) -> str:
+    """Return where `strake fetch` puts the named context of a number, inside the build context's place."""
+    return f"{fetched}/context-{number}"
+
+
+def _contexts(spec: ImageBuildSpec, mounted: MountedPaths) -> tuple[NamedContext, ...]:
+    return tuple(_context(each, n, mounted) for n, each in enumerate(spec.contexts))
+
+
+def _context(context: SpecContext, number: int, mounted: MountedPaths) -> NamedContext:
+    source = None
+    if context.git is not None:
+        secret = context_secret(mounted.git, number) if mounted.git else None
+        fetched = context_directory(mounted.fetched, number) if mounted.fetched else None
+        source = Source(git=_git(context.git, secret, fetched))
+    elif context.http is not None:
+        source = Source(http=HTTPSource(**dict(context.http)))
+    elif context.oci is not None:
+        source = Source(oci=OCISource(**dict(context.oci)))
+    return NamedContext(name=context.name, source=source, image=context.image)
+
+
+def _git(git: GitRepository, secret: str | None, fetched: str | None) -> GitSource:
+    """Return a commit, with the paths that only one with a Secret has."""
+    has_secret = git.secret is not None
+    return GitSource(
+        url=git.url,
+        ref=git.ref,
+        path=git.path,
+        submodules=git.submodules,
+        depth=git.depth,
+        fetched=fetched if has_secret else None,
+        credentials=secret if has_secret else None,
+    )
+
+
 def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
     if spec.source.git is not None:
-        git = spec.source.git
-        credentials = mounted.git if git.secret is not None else None
-        return Source(
-            git=GitSource(
-                url=git.url,
-                ref=git.ref,
-                path=git.path,
-                submodules=git.submodules,
-                depth=git.depth,
-                fetched=mounted.fetched,
-                credentials=credentials,
-            )
-        )
+        return Source(git=_git(spec.source.git, mounted.git, mounted.fetched))
     if spec.source.http is not None:
         return Source(http=HTTPSource(**dict(spec.source.http)))
+    if spec.source.oci is not None:
+        return Source(oci=OCISource(**dict(spec.source.oci)))
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))

@@ -126,6 +126,14 @@ class LayerPushed(_Event):
     """False where the registry had the blob already or mounted it from another repository."""
 
 
+class ImageSigned(_Event):
+    """An image is signed in a repository, and has no tag there yet."""
+
+    type: Literal["ImageSigned"] = "ImageSigned"
+    repository: ShownText
+    digest: DigestText
+
+
 class Warned(_Event):
     """Something that does not stop the build and deserves a look."""
 
@@ -154,6 +162,7 @@ Event = (
     | PullProgress
     | PushProgress
     | LayerPushed
+    | ImageSigned
     | Warned
     | Finished
 )

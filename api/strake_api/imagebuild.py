@@ -17,6 +17,7 @@ from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.arguments import Arguments
+from strake_api.spec.contexts import NamedContexts
 from strake_api.spec.named import LocalReference
 from strake_api.spec.output import ImageOutput
 from strake_api.spec.paths import inside
@@ -113,6 +114,8 @@ class ImageBuildSpec(Document):
     )
 
     source: Source
+    contexts: NamedContexts = ()
+    """Files and images that FROM, COPY --from and RUN --mount=from= use in place of what they name."""
     dockerfile: Annotated[str, Field(min_length=1, max_length=1024), *checked(inside("dockerfile"))] = (
         DOCKERFILE
     )

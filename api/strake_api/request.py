@@ -16,93 +16,13 @@ from pydantic import AfterValidator, Field, model_validator
 from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
+from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
 from strake_api.values.signatures import SignatureForm
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
-
-
-class GitSource(Document):
-    """A commit of a git repository."""
-
-    url: str
-    """Where to clone from, without credentials."""
-    ref: str = "HEAD"
-    """A branch, tag or full commit hash."""
-    path: str = "."
-    """The directory inside the repository that is the build context."""
-    submodules: bool = True
-    """Whether submodules are checked out, too."""
-    depth: Annotated[int, Field(ge=0)] = 1
-    """Commits of history; 0 for all of it, with tags."""
-    fetched: str | None = None
-    """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
-    credentials: str | None = None
-    """Path of a mounted Secret of type kubernetes.io/basic-auth, whose key `host` names the URL's server."""
-
-    @model_validator(mode="after")
-    def _encrypted(self) -> Self:
-        if self.credentials is not None and not self.url.startswith("https://"):
-            raise ValueError("source.git.credentials are sent over https only")
-        return self
-
-
-class HTTPSource(Document):
-    """A tar archive on a web server, compressed or not."""
-
-    url: str
-    """http or https, without credentials."""
-    checksum: str | None = None
-    """sha256:… that it must have."""
-    path: str = "."
-    """The directory of the archive that is the build context."""
-
-
-class DirectorySource(Document):
-    """A directory of the file system that the builder sees, used where it is and never written to."""
-
-    path: str
-    """An absolute path."""
-
-
-class ArchiveSource(Document):
-    """A tar archive that the builder sees, compressed or not."""
-
-    path: str
-    """An absolute path. A pipe is read once."""
-
-
-class InlineSource(Document):
-    """A whole small context in the document itself."""
-
-    files: dict[str, str]
-    """Path relative to the context → content. Files get mode 0644."""
-
-
-class Source(Document):
-    """Where the build context comes from: exactly one field is set."""
-
-    git: GitSource | None = None
-    http: HTTPSource | None = None
-    directory: DirectorySource | None = None
-    archive: ArchiveSource | None = None
-    inline: InlineSource | None = None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        given = (self.git, self.http, self.directory, self.archive, self.inline)
-        if sum(field is not None for field in given) != 1:
-            raise ValueError("source needs exactly one of git, http, directory, archive or inline")
-        return self
-
-    @property
-    def chosen(self) -> GitSource | HTTPSource | DirectorySource | ArchiveSource | InlineSource:
-        """The field that is set, to `match` on."""
-        chosen = self.git or self.http or self.directory or self.archive or self.inline
-        assert chosen is not None, "the validator saw to it"  # noqa: S101 - narrows the type
-        return chosen
 
 
 def _no_null(value: str) -> str:
@@ -233,6 +153,8 @@ class BuildRequest(Document):
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildRequest"] = "BuildRequest"
     source: Source
+    contexts: tuple[NamedContext, ...] = ()
+    """What stands in for stages and images. Their names must differ, however they are spelled."""
     dockerfile: str = "Dockerfile"
     """Path of the Dockerfile relative to the context."""
     dockerfile_inline: str | None = None
@@ -265,6 +187,12 @@ class BuildRequest(Document):
     """An absolute path of a directory on a file system that can hold overlay's upper directories."""
     timeout_seconds: Annotated[int, Field(gt=0)] | None = None
     """How long the build may take from the builder's start. The operator's own deadline is a little later."""
+
+    @property
+    def repositories(self) -> tuple[GitSource, ...]:
+        """The commits that are asked for: of the context, and of named contexts."""
+        sources = (self.source, *(each.source for each in self.contexts))
+        return tuple(each.git for each in sources if each is not None and each.git is not None)
 
     @property
     def epoch(self) -> int | None:
@@ -300,11 +228,10 @@ class BuildRequest(Document):
             "registries.gateway": self.registries.gateway,
             "output.sign.key": self.output.sign.key if self.output.sign else None,
             "output.sign.password": self.output.sign.password if self.output.sign else None,
-            "source.directory.path": self.source.directory.path if self.source.directory else None,
-            "source.git.fetched": self.source.git.fetched if self.source.git else None,
-            "source.git.credentials": self.source.git.credentials if self.source.git else None,
-            "source.archive.path": self.source.archive.path if self.source.archive else None,
         }
+        paths |= {f"source.{name}": path for name, path in self.source.paths.items()}
+        for each in self.contexts:
+            paths |= {f"contexts[{each.name}].{name}": path for name, path in each.paths.items()}
         paths |= {f"args[{each.name}].file": each.file for each in self.args}
         paths |= {f"secrets[{each.id}].path": each.path for each in self.secrets}
         paths |= {f"ssh[{each.id}].path": each.path for each in self.ssh}

@@ -265,12 +265,17 @@ def test_a_name_that_is_another_address_a_moment_later(servers, tmp_path, name, 
     assert reached is not checked, output
 
 
-def test_ssh_is_no_way_around(servers, tmp_path):
-    """What ssh connects to cannot be checked; without a list it is as it was."""
+@pytest.mark.parametrize("denied", [True, False])
+def test_ssh_is_no_way_around(servers, tmp_path, denied):
+    """It is told to connect through what checks, and git whom to start in place of it."""
     request = context(f"ssh://git@{INSIDE}:{servers.service}/a.git")
-    reached, output = carried_out(servers, tmp_path, request, denied=True)
-    assert not reached
-    assert "is fetched by ssh" in output
+    before = len(servers.reached)
+    _, output = carried_out(servers, tmp_path, request, denied=denied)
+    assert ("in 127.0.0.0/8, a network that builds may not reach" in output) is denied, output
+    if denied:
+        assert len(servers.reached) == before
+    else:
+        assert "kex_exchange" in output or "Connection" in output, "ssh itself was there"
 
 
 class TestGateway:

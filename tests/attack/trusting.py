@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 from strake_builder.cli.main import main
-from strake_builder.context import git_credentials
+from strake_builder.context import git_secret
 from strake_builder.gateway.policy import Asked, Policy
 from strake_builder.gateway.signing import GatewaySigning
 from strake_builder.rootfs.files import inside
@@ -75,7 +75,7 @@ def _signs_all(signing: GatewaySigning, asked: Asked) -> None:
 if __name__ == "__main__":
     missing = sys.argv[1].split(",")
     if "hosts" in missing:
-        git_credentials._check_host = lambda *_: None
+        git_secret._check_host = lambda *_: None
     if "links" in missing:
         inside._Walk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
         inside._Walk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening

@@ -74,6 +74,9 @@ def build(name: str, names: dict[str, str], buildctl: str, address: str, destina
         command += ["--local", f"context={directory}", "--local", f"dockerfile={directory}"]
         command += [word for argument in case.args for word in ("--opt", f"build-arg:{argument}")]
         command += ["--opt", f"target={case.target}"] if case.target else []
+        for context in case.contexts:
+            command += ["--local", f"{context}={directory}/{context}"]
+            command += ["--opt", f"context:{context}=local:{context}"]
         command += ["--output", f"type=image,name={destination},push=true"]
         environment = dict(os.environ)
         for secret, value in case.secrets.items():

@@ -11,7 +11,8 @@ import pytest
 
 from strake_builder.frontend import BaseImage, DockerfileRefusedError, evaluate, parse, plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
-from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.model.named_contexts import FilesContext, NamedContexts
+from strake_builder.frontend.model.planned import ContextBase, ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import Platform
@@ -59,7 +60,12 @@ def build(case: Case) -> EvaluatedStage:
     text = re.sub(r"\bTINY\b", "registry.test/tiny:1", text)
     arguments = dict(argument.split("=", 1) for argument in case.args)
     planned = plan(
-        parse(text), target=case.target or None, build_args=arguments, platform=AMD64, build_platform=AMD64
+        parse(text),
+        target=case.target or None,
+        build_args=arguments,
+        platform=AMD64,
+        build_platform=AMD64,
+        contexts=NamedContexts({name: FilesContext() for name in case.contexts}),
     )
     done: dict[int, EvaluatedStage] = {}
     base: BaseImage | EvaluatedStage | None
@@ -69,7 +75,7 @@ def build(case: Case) -> EvaluatedStage:
                 base = BaseImage(IMAGES[reference])
             case StageBase(index):
                 base = done[index]
-            case ScratchBase():
+            case ScratchBase() | ContextBase():
                 base = None
         done[stage.index] = evaluate(planned, stage, base)
     return done[planned.target]

@@ -81,6 +81,7 @@ def build(
         command += ["--build-arg", argument]
     if case.target:
         command += ["--target", case.target]
+    command += [f"--build-context={name}={context}/{name}" for name in case.contexts]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     for name, value in case.secrets.items():
         command += ["--secret", f"id={name},env=SECRET_{name}"]

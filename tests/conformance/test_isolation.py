@@ -50,7 +50,7 @@ def test_image_is_the_reference_image(
     if work is not None:
         work.mkdir()
     command = ["/strake/strake", "build", "--context", "/strake/context", "--destination", destination]
-    command += ["--insecure-registry", bases.registry.host, *ways.flags(case)]
+    command += ["--insecure-registry", bases.registry.host, *ways.flags(case, "/strake/context")]
     done = Container(KINDS[way], work).run(
         [*command, *(["--cache-dir", "/strake/cache"] if is_shared else [])],
         {"/strake/context": context, **({"/strake/cache": caches[way]} if is_shared else {})},

@@ -71,10 +71,16 @@ def expected_in(way: str, name: str) -> dict:
     return expected
 
 
-def flags(case: Case) -> list[str]:
-    """Return the flags that a case is built with, beside those that say where from and where to."""
+def flags(case: Case, context: str) -> list[str]:
+    """Return the flags that a case is built with, beside those that say where from and where to.
+
+    Args:
+        case: the case.
+        context: where the builder has its context.
+    """
     words = [word for argument in case.args for word in ("--build-arg", argument)]
     words += ["--target", case.target] if case.target else []
+    words += [f"--build-context={name}={context}/{name}" for name in case.contexts]
     return words + [word for name in case.secrets for word in ("--secret", f"id={name},env=SECRET_{name}")]
 
 

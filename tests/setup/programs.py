@@ -31,6 +31,7 @@ TOOLS = {
     "ssh-add": "openssh-client",
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
+    "sshd": "openssh-server",
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {

@@ -147,21 +147,37 @@ def _destinations() -> Iterator[tuple[str, str]]:
 
 
 def _sources() -> str:
-    allowed = "variables.policy.sources"
-    kinds = _fields_of("source")
-    given = " + ".join(f"(has({_SPEC}.source.{kind}) ? ['{kind}'] : [])" for kind in kinds)
+    """Return what is refused of the source and of named contexts, of which the builder checks images."""
+    contexts, allowed = f"{_SPEC}.contexts", "variables.policy.sources"
+    schema = _schema()["properties"]
+    at = f"'contexts[' + string({contexts}.indexOf(e)) + ']"
+    own = [
+        f"(has({_SPEC}.source.{each}) ? ['source.{each}'] : [])" for each in schema["source"]["properties"]
+    ]
+    named = [
+        f"(has({contexts}) ? {contexts}.filter(e, has(e.{each})).map(e, {at}.{each}') : [])"
+        for each in schema["contexts"]["items"]["properties"]
+        if each not in {"name", "image"}
+    ]
+    kind = "k.substring(k.lastIndexOf('.') + 1)"
+    words = f"'spec.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}"
     of_kinds = (
-        f"has({allowed}) && has({allowed}.kinds) ? ({given}).filter(k, !(k in {allowed}.kinds))"
-        f".map(k, 'spec.source.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}) : []"
+        f"has({allowed}) && has({allowed}.kinds)"
+        f" ? ({' + '.join(own + named)}).filter(k, !({kind} in {allowed}.kinds)).map(k, {words}) : []"
     )
-    url = f"{_SPEC}.source.git.url"
+    git = f"{_SPEC}.source.git"
+    own_url = f"(has({git}) ? [{{'path': 'source.git.url', 'url': string({git}.url)}}] : [])"
+    entry = f"{{'path': {at}.git.url', 'url': string(e.git.url)}}"
+    named_urls = f"(has({contexts}) ? {contexts}.filter(e, has(e.git)).map(e, {entry}) : [])"
     # The host of https://user@host:port/path, or of user@host:path.
-    rest = "(u.contains('://') ? u.substring(u.indexOf('://') + 3).split('/')[0] : u.split(':')[0])"
+    is_url = "u.url.contains('://')"
+    rest = f"({is_url} ? u.url.substring(u.url.indexOf('://') + 3).split('/')[0] : u.url.split(':')[0])"
     host = f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
+    patterns = f"{allowed}.gitHosts"
+    words = f"'spec.' + u.path + ': host \\'' + {host} + '\\'' + {_none_of(patterns)}"
     of_hosts = (
-        f"has({allowed}) && has({allowed}.gitHosts) && has({_SPEC}.source.git)"
-        f" ? [{url}].filter(u, !{_fits(f'{allowed}.gitHosts', f'[{host}]')})"
-        f".map(u, 'spec.source.git.url: host \\'' + {host} + '\\'' + {_none_of(f'{allowed}.gitHosts')}) : []"
+        f"has({allowed}) && has({patterns})"
+        f" ? ({own_url} + {named_urls}).filter(u, !{_fits(patterns, f'[{host}]')}).map(u, {words}) : []"
     )
     return f"({of_kinds}) + ({of_hosts})"
 
@@ -209,10 +225,6 @@ def _schema() -> dict[str, Any]:
     version = image_build_definition()["spec"]["versions"][0]
     schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
-
-
-def _fields_of(field: str) -> list[str]:
-    return list(_schema()["properties"][field]["properties"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,18 @@ from strake_api.models.rule import Rule, cel_rules, obeying
 from strake_api.spec.git import GitRepository
 from strake_api.spec.http_archive import HTTPArchive
 from strake_api.spec.named import LocalReference
+from strake_api.spec.oci_artifact import OCIArtifact
 
 INLINE_LIMIT = 262144
 """Characters of an inline context: with what JSON adds it fits into the ConfigMap that carries it."""
 
 ONE_SOURCE: Rule[Source] = Rule(
-    "[has(self.git), has(self.http), has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
-    "source needs exactly one of git, http, configMap or inline",
-    lambda source: [source.git, source.http, source.config_map, source.inline].count(None) == 3,  # noqa: PLR2004 - 1 of 4
+    "[has(self.git), has(self.http), has(self.oci), has(self.configMap), has(self.inline)]"
+    ".filter(given, given).size() == 1",
+    "source needs exactly one of git, http, oci, configMap or inline",
+    lambda source: (
+        [source.git, source.http, source.oci, source.config_map, source.inline].count(None) == 4  # noqa: PLR2004 - 1 of 5
+    ),
 )
 INLINE_PATHS: Rule[Source] = Rule(
     "!has(self.inline) || self.inline.all(path, path.size() > 0 && !path.startsWith('/')"
@@ -37,12 +41,13 @@ INLINE_SIZE: Rule[Source] = Rule(
 
 
 class Source(Document):
-    """Where the build context comes from: exactly one of git, http, configMap or inline."""
+    """Where the build context comes from: exactly one of git, http, oci, configMap or inline."""
 
     model_config = ConfigDict(json_schema_extra=cel_rules(ONE_SOURCE, INLINE_PATHS, INLINE_SIZE))
 
     git: GitRepository | None = None
     http: HTTPArchive | None = None
+    oci: OCIArtifact | None = None
     config_map: LocalReference | None = None
     """A ConfigMap of the same namespace: each key becomes a file."""
     inline: (

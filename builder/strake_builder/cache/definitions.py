@@ -14,6 +14,7 @@ from strake_builder.frontend.model.file_origins import (
     FileOrigin,
     FromContext,
     FromImage,
+    FromNamedContext,
     FromScratch,
     FromStage,
 )
@@ -99,9 +100,9 @@ def _path(source: PathSource) -> Value:
 
 
 def _origin(origin: FileOrigin) -> Value:
-    """Return the kind of an origin; the step's inputs tell which stage or image it is."""
+    """Return the kind of an origin; the step's inputs tell which stage, image or files it is."""
     match origin:
-        case FromContext():
+        case FromContext() | FromNamedContext():
             return "context"
         case FromStage():
             return "stage"

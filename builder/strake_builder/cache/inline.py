@@ -18,7 +18,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from strake_builder.cache.entry import UnsoundEntryError, read_timestamp
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
-from strake_builder.layers.blobs import PulledLayer
+from strake_builder.layers.blobs import StoredLayer
 from strake_oci.errors import OCIError
 from strake_oci.spec.image import timestamp
 from strake_oci.spec.wire import WireModel
@@ -42,7 +42,7 @@ class InlineSource:
     """
 
     annotations: Mapping[str, str]
-    layers: tuple[PulledLayer, ...]
+    layers: tuple[StoredLayer, ...]
 
 
 class InlineCache:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 
+from strake_api.request import BuildRequest
 from strake_builder.cli.flags.building import read_secrets, read_ssh
 from strake_builder.cli.flags.cache import read_cache_limit
 from strake_builder.cli.flags.registry import read_registries
 from strake_builder.cli.flags.signing import read_signing
 from strake_builder.cli.flags.sizes import read_max_unpacked
 from strake_builder.cli.registries.registry_credentials import user_credentials
-from strake_builder.context.git_credentials import git_credentials_from
+from strake_builder.context.git_credentials import git_credentials_of
 from strake_builder.solve.inputs import (
     BuildCredentials,
     BuildInputs,
@@ -23,6 +24,7 @@ from strake_builder.solve.inputs import (
 
 def local_inputs(
     arguments: argparse.Namespace,
+    request: BuildRequest,
     *,
     dockerfile_path: str | None = None,
     outputs: ImageOutputs | None = None,
@@ -31,6 +33,7 @@ def local_inputs(
 
     Args:
         arguments: the flags.
+        request: what they ask for.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
         outputs: what becomes of the image; by default it is pushed.
 
@@ -41,7 +44,9 @@ def local_inputs(
     registry = user_credentials()
     sockets, keys = read_ssh(arguments.ssh)
     return BuildInputs(
-        credentials=BuildCredentials(git=git_credentials_from(os.environ), pull=registry, push=registry),
+        credentials=BuildCredentials(
+            git=git_credentials_of(request, os.environ), pull=registry, push=registry
+        ),
         registries=read_registries(arguments),
         run=RunInputs(
             secrets=read_secrets(arguments.secret),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Final
 
 from strake_builder import interrupt
@@ -66,6 +68,7 @@ def download(
     checksum: str | None,
     limit: int,
     transport: Transport,
+    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Download:
     """Download a URL into a new file.
 
@@ -75,12 +78,13 @@ def download(
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
         limit: bytes at most.
         transport: asks the server; it has the rules of what may be reached.
+        headers: sent to the URL's server, and to none that it redirects to.
 
     Raises:
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
-    found = download_if_changed(url, path, checksum, Validators(), limit, transport)
+    found = download_if_changed(url, path, checksum, Validators(), limit, transport, headers)
     if found is None:
         raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
     return found
@@ -93,6 +97,7 @@ def download_if_changed(
     known: Validators,
     limit: int,
     transport: Transport,
+    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Download | None:
     """Download a URL into a new file, unless the server says that it is as known; then return None.
 
@@ -103,6 +108,7 @@ def download_if_changed(
         known: the validators that the server sent with the file before.
         limit: likewise.
         transport: likewise.
+        extra: further headers, likewise.
 
     Raises:
         SourceError: as `download`.
@@ -110,13 +116,14 @@ def download_if_changed(
     """
     shown = redact_url(url)
     named = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
-    headers = {name: value for name, value in named.items() if value}
+    conditions = {name: value for name, value in named.items() if value}
+    headers = {**extra, **conditions}
     digests = _Digests(checksum)
     try:
         endpoint = Endpoint(shown, url)
         context = ErrorContext(registry=shown, operation="downloading")
         with transport.send(endpoint, Request("GET", url, headers), context) as answer:
-            if answer.status == _NOT_MODIFIED and headers:
+            if answer.status == _NOT_MODIFIED and conditions:
                 return None
             if answer.status != _OK:
                 raise SourceError(f"{shown} answered with status {answer.status}", hint="check the URL")

@@ -12,8 +12,9 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Final
 
 from strake_builder import interrupt
@@ -61,7 +62,14 @@ class Downloads:
         if directory is not None:
             os.makedirs(directory, 0o700, exist_ok=True)
 
-    def fetch(self, url: str, path: str, checksum: str | None, limit: int = SIZE_LIMIT) -> int | None:
+    def fetch(
+        self,
+        url: str,
+        path: str,
+        checksum: str | None,
+        limit: int = SIZE_LIMIT,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> int | None:
         """Have a URL's content in a new file; return when it was last modified, in nanoseconds, if known.
 
         Args:
@@ -69,22 +77,21 @@ class Downloads:
             path: the file to make; it is not to be written to.
             checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
             limit: bytes at most.
+            headers: what opens the URL; what is downloaded with some is not kept.
 
         Raises:
             SourceError: it cannot be had, is too large, or has another checksum.
             OSError: the file cannot be written.
         """
         with contextlib.closing(Transport(self._settings, self._cancellation)) as transport:
-            return self._fetch(url, path, checksum, limit, transport)
+            if self._directory is None or headers:
+                return download(url, path, checksum, limit, transport, headers).modified
+            return self._fetch(self._directory, url, path, checksum, limit, transport)
 
     def _fetch(
-        self, url: str, path: str, checksum: str | None, limit: int, transport: Transport
+        self, directory: str, url: str, path: str, checksum: str | None, limit: int, transport: Transport
     ) -> int | None:
-        if self._directory is None:
-            return download(url, path, checksum, limit, transport).modified
-        entry = os.path.join(
-            self._directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest()
-        )
+        entry = os.path.join(directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest())
         self._hold(_PREFIX + os.path.basename(entry), None)
         kept = _read(entry)
         got = None
@@ -98,7 +105,7 @@ class Downloads:
                     check_file(url, path, checksum)
                 return kept.modified
             got = download(url, path, checksum, limit, transport)
-        self._keep(self._directory, entry, path, got)
+        self._keep(directory, entry, path, got)
         return got.modified
 
     def _keep(self, directory: str, entry: str, path: str, got: Download) -> None:

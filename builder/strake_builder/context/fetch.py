@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 import select
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Final, assert_never
 
-from strake_api.request import ArchiveSource, DirectorySource, GitSource, HTTPSource, InlineSource, Source
+from strake_api.models.source import (
+    ArchiveSource,
+    BucketSource,
+    DirectorySource,
+    GitSource,
+    HTTPSource,
+    InlineSource,
+    OCISource,
+    Source,
+)
 from strake_builder import interrupt
+from strake_builder.context.bucket import signed_request
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git import GitCommit, check_out, redact_url
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_credentials import GitAccess
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -23,6 +34,10 @@ from strake_oci.images import Readable
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
+_FILE: Final = "context"
+"""What BuildKit calls a file that is a named context."""
+_MAY_READ: Final = "check the name, and that the identity may read it (s3:GetObject)"
+_GIT_OWN: Final = ("**/.git",)
 _TREE: Final = "tree"
 _REVISION: Final = "revision"
 _LOOK: Final = 250
@@ -36,29 +51,40 @@ class FetchedContext:
     Attributes:
         directory: its root; never written to.
         revision: the full commit hash, for a source that has one.
+        patterns: ignore patterns of what is in the directory and no part of the context.
     """
 
     directory: str
     revision: str | None = None
+    patterns: tuple[str, ...] = ()
 
 
-def fetch_context(
-    source: Source,
-    scratch: str,
-    unpack: Callable[[Readable, str], None],
-    credentials: GitCredentials | None = None,
-    cancellation: Cancellation | None = None,
-    networks: DeniedNetworks = NONE_DENIED,
-) -> FetchedContext:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What fetching needs besides a source.
+
+    Attributes:
+        unpack: unpacks an archive into a directory.
+        credentials: for git servers, by the URL of the repository.
+        cancellation: ends a fetch.
+        networks: what must not be reached.
+        pull: puts the files of an artifact into a directory.
+    """
+
+    unpack: Callable[[Readable, str], None]
+    credentials: Mapping[str, GitAccess] = field(default_factory=dict)
+    cancellation: Cancellation | None = None
+    networks: DeniedNetworks = NONE_DENIED
+    pull: Callable[[OCISource, str], None] | None = None
+
+
+def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
     """Bring a context to a directory.
 
     Args:
         source: where it is.
         scratch: an existing empty directory to put it into where it is not local.
-        unpack: unpacks an archive into a directory.
-        credentials: for a git server.
-        cancellation: ends a fetch.
-        networks: what must not be reached.
+        means: what fetching needs.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
@@ -66,52 +92,93 @@ def fetch_context(
     chosen = source.chosen
     match chosen:
         case DirectorySource():
-            if not os.path.isdir(chosen.path):
-                raise SourceError(f"the context {chosen.path} is no directory")
-            if os.path.islink(os.path.join(chosen.path, _KUBELET_DATA)):
-                shutil.copytree(os.path.join(chosen.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
-                return FetchedContext(scratch)
-            return FetchedContext(os.path.realpath(chosen.path))
+            return _local(chosen, scratch)
         case ArchiveSource():
-            try:
-                with FileIO(chosen.path, opener=_at_once) as archive:
-                    unpack(_Awaited(archive), scratch)
-            except OSError as error:
-                raise SourceError(f"cannot unpack the context {chosen.path}: {error.strerror}") from error
-            return FetchedContext(scratch)
+            return _unpacked(chosen, scratch, means)
         case HTTPSource():
-            return _fetch_archive(
-                chosen, scratch, unpack, Downloads(None, cancellation=cancellation, networks=networks)
-            )
+            downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
+            return (_fetch_archive if chosen.unpacked else _fetch_file)(chosen, scratch, means, downloads)
+        case BucketSource():
+            return _fetch_object(chosen, scratch, means)
+        case OCISource():
+            assert means.pull is not None, "builds pull"  # noqa: S101 - narrows the type
+            means.pull(chosen, scratch)
+            return _inside_archive(scratch, chosen.path, chosen.reference)
         case InlineSource():
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
         case GitSource():
             if chosen.fetched is not None:
                 return _prefetched(chosen, chosen.fetched)
-            wanted = _wanted(chosen, credentials, networks)
-            return _context_in(chosen, scratch, check_out(wanted, scratch, cancellation))
+            wanted = _wanted(chosen, means.credentials.get(chosen.url), means.networks)
+            return _context_in(chosen, scratch, check_out(wanted, scratch, means.cancellation))
         case _:
             assert_never(chosen)
 
 
-def _fetch_archive(
-    source: HTTPSource, directory: str, unpack: Callable[[Readable, str], None], downloads: Downloads
-) -> FetchedContext:
-    packed = f"{directory}.archive"
+def _local(source: DirectorySource, scratch: str) -> FetchedContext:
+    if not os.path.isdir(source.path):
+        raise SourceError(f"the context {source.path} is no directory")
+    if os.path.islink(os.path.join(source.path, _KUBELET_DATA)):
+        shutil.copytree(os.path.join(source.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
+        return FetchedContext(scratch)
+    return FetchedContext(os.path.realpath(source.path))
+
+
+def _unpacked(source: ArchiveSource, scratch: str, means: Means) -> FetchedContext:
     try:
-        downloads.fetch(source.url, packed, source.checksum)
-        with FileIO(packed) as archive:
-            unpack(archive, directory)
+        with FileIO(source.path, opener=_at_once) as archive:
+            means.unpack(_Awaited(archive), scratch)
     except OSError as error:
-        raise SourceError(f"cannot unpack {redact_url(source.url)}: {error.strerror}") from error
+        raise SourceError(f"cannot unpack the context {source.path}: {error.strerror}") from error
+    return _inside_archive(scratch, source.subdirectory, source.path)
+
+
+def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloads) -> FetchedContext:
+    path = os.path.join(directory, _FILE)
+    try:
+        modified = downloads.fetch(source.url, path, source.checksum) or 0
+        os.utime(path, ns=(modified, modified))
+    except OSError as error:
+        raise SourceError(f"cannot keep {redact_url(source.url)}: {error.strerror}") from error
+    return FetchedContext(directory)
+
+
+def _fetch_archive(
+    source: HTTPSource,
+    directory: str,
+    means: Means,
+    downloads: Downloads,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> FetchedContext:
+    packed, shown = f"{directory}.archive", redact_url(source.url)
+    try:
+        downloads.fetch(source.url, packed, source.checksum, headers=headers)
+        with FileIO(packed) as archive:
+            means.unpack(archive, directory)
+    except OSError as error:
+        raise SourceError(f"cannot unpack {shown}: {error.strerror}") from error
     finally:
         Path(packed).unlink(missing_ok=True)
-    inside = _directory_in(directory, source.path)
+    return _inside_archive(directory, source.path, shown)
+
+
+def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:
+    downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
+    url, headers = signed_request(source.url, os.environ)
+    try:
+        return _fetch_archive(HTTPSource(url=url, path=source.path), directory, means, downloads, headers)
+    except SourceError as error:
+        is_refused = any(status in error.message for status in ("status 403", "status 404"))
+        hint = _MAY_READ if is_refused else error.hint
+        raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error
+
+
+def _inside_archive(tree: str, path: str, shown: str) -> FetchedContext:
+    """Return the context in an archive that is unpacked."""
+    inside = _directory_in(tree, path)
     if inside is None:
-        raise SourceError(
-            f"{redact_url(source.url)} has no directory {source.path!r}", hint="check spec.source.http.path"
-        )
+        raise SourceError(f"{shown} has no directory {path!r}", hint="check the path in the archive")
     return FetchedContext(inside)
 
 
@@ -159,7 +226,7 @@ def _write_inline(source: InlineSource, directory: str) -> None:
 def prefetch_git(
     source: GitSource,
     directory: str,
-    credentials: GitCredentials | None,
+    credentials: GitAccess | None,
     cancellation: Cancellation,
     networks: DeniedNetworks = NONE_DENIED,
 ) -> str:
@@ -167,7 +234,7 @@ def prefetch_git(
 
     Args:
         source: what to fetch.
-        directory: an existing one; the tree and the hash are put into it.
+        directory: the tree and the hash are put into it.
         credentials: for the URL's server.
         cancellation: ends it.
         networks: what must not be reached.
@@ -177,7 +244,7 @@ def prefetch_git(
     """
     tree = os.path.join(directory, _TREE)
     try:
-        os.mkdir(tree, 0o755)
+        os.makedirs(tree, 0o755)
         revision = check_out(_wanted(source, credentials, networks), tree, cancellation)
         _context_in(source, tree, revision)
         Path(directory, _REVISION).write_text(revision)
@@ -186,7 +253,7 @@ def prefetch_git(
     return revision
 
 
-def _wanted(source: GitSource, credentials: GitCredentials | None, networks: DeniedNetworks) -> GitCommit:
+def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNetworks) -> GitCommit:
     return GitCommit(
         source.url,
         source.ref,
@@ -216,6 +283,11 @@ def _context_in(source: GitSource, directory: str, revision: str) -> FetchedCont
     if not os.path.isdir(inside):
         raise SourceError(
             f"{redact_url(source.url)} at {source.ref} has no directory {source.path!r}",
-            hint="check spec.source.git.path",
+            hint="check the path in the repository",
         )
-    return FetchedContext(inside, revision)
+    if source.commit is not None and not revision.startswith(source.commit):
+        raise SourceError(
+            f"{redact_url(source.url)} at {source.ref} is the commit {revision}, not {source.commit}",
+            hint="the ref moved: check it, then correct the commit",
+        )
+    return FetchedContext(inside, revision, () if source.keep_git_dir else _GIT_OWN)

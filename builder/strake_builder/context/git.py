@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_credentials import GitAccess, GitCredentials
 from strake_builder.context.git_proxy import GitProxy, explained
+from strake_builder.context.ssh import SSH, SSHKey, ssh_server
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -24,15 +25,14 @@ _GIT_SECONDS: Final = 600
 _CONFIGURATION: Final = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
-_CHECKED_SCHEMES: Final = _SCHEMES - {"ssh"}
-_SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^:].*")
 _MESSAGE_SHOWN: Final = 600
+_UNKNOWN_HOST: Final = "Host key verification failed"
+_HOST_KEY: Final = (
+    "known_hosts lacks the server's key, or has another: compare it with what the server's owner publishes"
+)
 _NOBODY: Final = {
     "HOME": "/nonexistent",  # no .netrc, no .git-credentials, no configuration
     "GIT_CONFIG_GLOBAL": "/dev/null",
-    # ssh asks the user database for the home directory, whatever HOME says.
-    "GIT_SSH_COMMAND": "ssh -F none -o BatchMode=yes -o IdentityFile=none -o IdentitiesOnly=yes"
-    " -o IdentityAgent=none -o GSSAPIAuthentication=no -o HostbasedAuthentication=no",
 }
 """The environment in which git is nobody to any server."""
 _INSTALLATION: Final = frozenset({"GIT_SSL_CAINFO", "GIT_EXEC_PATH", "GIT_TEMPLATE_DIR"})
@@ -48,7 +48,7 @@ class GitCommit:
         ref: a branch, tag or full commit hash; empty is the remote's HEAD.
         submodules: check out submodules too.
         depth: commits of history, submodules' too; 0 for all of it, with tags.
-        credentials: for the URL's server.
+        credentials: for the URL's server: a password, or a key.
         own_identity: fetch the URL with what the user who builds has for git (configuration, .netrc, SSH
             keys). For a URL that this user wrote; what a Dockerfile or a repository names gets none of it.
         networks: what must not be reached: by the URL, by redirects, by submodules.
@@ -58,7 +58,7 @@ class GitCommit:
     ref: str = "HEAD"
     submodules: bool = True
     depth: int = 1
-    credentials: GitCredentials | None = None
+    credentials: GitAccess | None = None
     own_identity: bool = False
     networks: DeniedNetworks = NONE_DENIED
 
@@ -80,13 +80,14 @@ def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | No
     cancellation = cancellation or Cancellation()
     _git(cancellation, directory, None, "init", "--quiet", "--initial-branch=main", ".")
     # A container that only fetches may have no other place to write to.
-    with _way_out(wanted.networks, cancellation, os.path.join(directory, ".git")) as way:
-        return _check_out(wanted, (url, ref), partial(_git, cancellation, directory, way), directory)
+    with _Ways(wanted, cancellation, os.path.join(directory, ".git")) as ways:
+        return _check_out(wanted, (url, ref), partial(_git, cancellation, directory, ways), directory)
 
 
 def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str], directory: str) -> str:
     url, ref = asked
-    access = wanted.credentials.variables(url) if wanted.credentials else {}
+    password = wanted.credentials if isinstance(wanted.credentials, GitCredentials) else None
+    access = password.variables(url) if password else {}
     ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
     depth = [f"--depth={wanted.depth}"] if wanted.depth else []
     try:
@@ -121,9 +122,9 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
     if _COMMIT.fullmatch(ref):
         return ref
     cancellation = cancellation or Cancellation()
-    with _way_out(wanted.networks, cancellation) as way:
+    with _Ways(wanted, cancellation) as ways:
         names = ("--", url, ref, f"{ref}^{{}}")
-        listed = _git(cancellation, "/", way, "ls-remote", "--quiet", *names, shown=url)
+        listed = _git(cancellation, "/", ways, "ls-remote", "--quiet", *names, shown=url)
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
@@ -135,37 +136,53 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
 def _checked(wanted: GitCommit) -> tuple[str, str]:
     """Return URL and ref, neither of which git can take for an option or a helper program."""
     url, ref = wanted.url, wanted.ref or "HEAD"
-    if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or _SCP_LIKE.fullmatch(url)):
+    if url.startswith("-") or not (urlsplit(url).scheme in _SCHEMES or ssh_server(url)):
         raise SourceError(
             f"{redact_url(url)} is not a git URL that can be fetched",
             hint="use https://, ssh://, git:// or http://",
-        )
-    if wanted.networks.denied and urlsplit(url).scheme not in _CHECKED_SCHEMES:
-        raise SourceError(
-            f"{redact_url(url)} is fetched by ssh, which cannot be kept from networks that are denied",
-            hint="use https://",
         )
     if ref.startswith("-"):
         raise SourceError(f"{ref!r} is not a git ref")
     return url, ref
 
 
-def _way_out(
-    networks: DeniedNetworks, cancellation: Cancellation, directory: str | None = None
-) -> contextlib.AbstractContextManager[GitProxy | None]:
-    return GitProxy(networks, cancellation, directory) if networks.denied else contextlib.nullcontext()
+class _Ways:
+    """How the git programs of one fetch get to servers. A context manager.
+
+    Attributes:
+        proxy: their only way out, where networks are denied.
+        ssh: what they start in place of ssh.
+    """
+
+    def __init__(self, wanted: GitCommit, cancellation: Cancellation, directory: str | None = None) -> None:
+        self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey) else None
+        self._url = wanted.url
+        self._directory = directory
+        self.proxy = GitProxy(wanted.networks, cancellation, directory) if wanted.networks.denied else None
+        self._scope = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._scope as scope:
+            proxy = scope.enter_context(self.proxy).command if self.proxy else ""
+            self.ssh = scope.enter_context(SSH(self._url, self._key, proxy, self._directory))
+            self._scope = scope.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._scope.close()
 
 
 def _git(
     cancellation: Cancellation,
     directory: str,
-    way: GitProxy | None,
+    ways: _Ways | None,
     *arguments: str,
     shown: str = "",
     access: Mapping[str, str] = MappingProxyType({}),
     own_identity: bool = False,
 ) -> str:
     """Run git with nothing of the machine's own configuration and no prompt, and return what it printed."""
+    way = ways.proxy if ways else None
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "GIT_TERMINAL_PROMPT": "0",
@@ -176,6 +193,7 @@ def _git(
         **{k: v for k, v in os.environ.items() if k in _INSTALLATION},
         **(way.variables if way else {k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")}),
         **({"HOME": os.environ.get("HOME", "/")} if own_identity else _NOBODY),
+        **(ways.ssh.variables(own_identity=own_identity) if ways else {}),
         **access,
     }
     try:
@@ -203,7 +221,8 @@ def _git(
         if shown and way is not None and way.problem is not None:
             reason, hint = explained(way.problem)
             raise SourceError(f"{what} failed: {reason}", hint=hint) from way.problem
-        hint = "check the URL, the ref and the credentials" if shown else ""
+        hint = _HOST_KEY if _UNKNOWN_HOST in reason else "check the URL, the ref and the credentials"
+        hint = hint if shown else ""
         raise SourceError(f"{what} failed: {reason.replace(shown, redact_url(shown))}", hint=hint)
     return out.decode(errors="replace")
 

@@ -1,8 +1,9 @@
 """git's only way out where networks are denied: a proxy on loopback, which checks what it connects to.
 
-git resolves names itself, follows redirects, and fetches submodules whose URLs a repository names. What it
-must not reach can therefore not be kept from it by looking at a URL. Here git asks for each connection: the
-name is resolved once, its address checked, and that address connected to. TLS is git's own, end to end.
+git resolves names itself, as ssh does; it follows redirects, and fetches submodules whose URLs a repository
+names. What it must not reach can therefore not be kept from it by looking at a URL. Here git asks for each
+connection: the name is resolved once, its address checked, and that address connected to. TLS and ssh are end
+to end.
 
 Where the environment names a proxy for a URL, the connection goes on to that, which resolves the name; only
 an address in a URL is checked then.
@@ -30,8 +31,8 @@ from strake_oci.http.connect import Connection, check_literal, connect, connect_
 from strake_oci.http.denied_networks import DeniedNetworks
 from strake_oci.http.proxy import proxy_for
 
-PROTOCOLS: Final = "https:http:git"
-"""What git may speak. Of ssh the program would have to be told, by a command line that a shell reads."""
+PROTOCOLS: Final = "https:http:git:ssh"
+"""What git may speak. ssh is told of the proxy by `context.ssh`."""
 _HEAD: Final = 64 * 1024
 _HEAD_SECONDS: Final = 30.0
 _PIECE: Final = 1 << 16
@@ -77,6 +78,7 @@ class GitProxy:
 
     Attributes:
         problem: why a connection was not made, the last one; None where all were.
+        command: a program that connects standard input and output to a host and a port.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class GitProxy:
             made = tempfile.TemporaryDirectory(prefix="strake-git-", dir=self._parent)
             self._directory = scope.enter_context(made)
             self._listener = scope.enter_context(socket.create_server(("127.0.0.1", 0)))
-            self._command = self._write_command()
+            self.command = self._write_command()
             self._scope = scope.pop_all()
         threading.Thread(target=self._accept, name="git-proxy", daemon=True).start()
         return self
@@ -120,7 +122,7 @@ class GitProxy:
             "http_proxy": self._url,
             "https_proxy": self._url,
             "all_proxy": self._url,
-            "GIT_PROXY_COMMAND": self._command,
+            "GIT_PROXY_COMMAND": self.command,
             "GIT_ALLOW_PROTOCOL": PROTOCOLS,
         }
 
@@ -133,7 +135,7 @@ class GitProxy:
         return int(self._listener.getsockname()[1])
 
     def _write_command(self) -> str:
-        """Make the program that git starts for git://: it takes one word, not a command line."""
+        """Make the program that git starts for git://, and ssh: git takes one word, not a command line."""
         path = os.path.join(self._directory, "tunnel")
         words = [sys.executable, "-I", "-S", tunnel.__file__, str(self._port)]
         with open(path, "w", encoding="utf-8") as file:

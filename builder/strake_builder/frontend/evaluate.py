@@ -10,9 +10,10 @@ from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.evaluation.dispatch import carry_out
 from strake_builder.frontend.evaluation.state import DEFAULT_PATH, StageState, variables_of
 from strake_builder.frontend.model.evaluated import EvaluatedStage, Variables
-from strake_builder.frontend.model.steps import Origin, Step
+from strake_builder.frontend.model.planned import ContextBase
+from strake_builder.frontend.model.steps import CopyStep, FromNamedContext, Origin, PathSource, Step
 from strake_builder.frontend.planning.onbuild import parse_triggers
-from strake_builder.frontend.reading.needs import needs_of, stage_names
+from strake_builder.frontend.reading.needs import Needs, needs_of, stage_names
 from strake_builder.frontend.words.lexer import WordLexer
 from strake_oci.spec.image import RuntimeConfig
 
@@ -45,7 +46,7 @@ def evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase) -> EvaluatedSta
         plan: The plan that the stage belongs to.
         stage: The stage.
         base: A `BaseImage` for `ImageBase`, the `EvaluatedStage` of the parent for `StageBase`,
-            None for `ScratchBase`.
+            None for `ScratchBase` and `ContextBase`.
 
     Returns:
         The steps, with ONBUILD triggers of the base in front, and the final configuration.
@@ -78,11 +79,11 @@ def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageSt
     source = plan.dockerfile.source
     from_ = stage.from_.position
     try:
-        triggers = parse_triggers(_triggers_of(base), from_.span)
+        triggers = parse_triggers(() if stage.replaced else _triggers_of(base), from_.span)
         _check_count(len(triggers) + len(stage.instructions))
     except FaultError as fault:
         raise EvaluationError([Problem.at(source, from_.span, fault, from_.text)]) from fault
-    steps: list[Step] = []
+    steps: list[Step] = _filling(plan, stage, state.config)
     problems: list[Problem] = []
     for number, instruction in enumerate((*triggers, *stage.instructions)):
         position = instruction.position
@@ -107,14 +108,30 @@ def _evaluate(plan: BuildPlan, stage: StagePlan, base: KnownBase, state: StageSt
     )
 
 
+def _filling(plan: BuildPlan, stage: StagePlan, config: RuntimeConfig) -> list[Step]:
+    """Return the step that puts the files of a named context where a base image would have them."""
+    if not isinstance(stage.base, ContextBase):
+        return []
+    position = stage.from_.position
+    return [
+        CopyStep(
+            origin=Origin(plan.dockerfile.source.filename, position.span, position.text),
+            created_by=f"FROM {stage.base.name} # named context",
+            config=config,
+            sources=(PathSource("/"),),
+            files=(),
+            source=FromNamedContext(stage.base.name),
+            destination="/",
+        )
+    ]
+
+
 def _triggers_of(base: KnownBase) -> tuple[str, ...]:
     return base.config.on_build if base is not None else ()
 
 
-def trigger_needs(
-    plan: BuildPlan, stage: StagePlan, config: RuntimeConfig
-) -> tuple[frozenset[int], frozenset[str]]:
-    """Return the stages and images that the ONBUILD triggers of a base image need files of.
+def trigger_needs(plan: BuildPlan, stage: StagePlan, config: RuntimeConfig) -> Needs:
+    """Return what the ONBUILD triggers of a base image need files of.
 
     They are known only once the base's config is; hand them to `BuildPlan.also_needing`.
 
@@ -129,14 +146,15 @@ def trigger_needs(
     """
     from_ = stage.from_.position
     try:
-        needs, faults = needs_of(parse_triggers(config.on_build, from_.span), stage_names(plan.dockerfile))
+        triggers = parse_triggers(() if stage.replaced else config.on_build, from_.span)
+        needs, faults = needs_of(triggers, stage_names(plan.dockerfile, plan.contexts))
         found = [fault for _, fault in faults] + _later(needs.stages, stage.index)
     except FaultError as fault:
         found = [fault]
     if found:
         source = plan.dockerfile.source
         raise EvaluationError([Problem.at(source, from_.span, fault, from_.text) for fault in found])
-    return frozenset(needs.stages), frozenset(needs.images)
+    return needs
 
 
 def _later(stages: Iterable[int], index: int) -> list[FaultError]:
@@ -174,7 +192,7 @@ def _begin(plan: BuildPlan, base: KnownBase) -> StageState:
         values={**before.values, **variables_of(config)},
         arguments=dict(before.arguments),
         scope=plan.scope,
-        names=stage_names(plan.dockerfile),
+        names=stage_names(plan.dockerfile, plan.contexts),
         lexer=WordLexer(plan.dockerfile.escape),
         author=author,
         workdir_set=before.absolute_workdir,

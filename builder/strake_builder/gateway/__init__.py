@@ -6,5 +6,9 @@ process adds credentials, CAs and client certificates. It forwards what the buil
 
     policy    what a request asks for, and whether the build may: pure
     forward   one request to a registry and its answer
+    replies   what the executor hears of it
+    signing   signatures of what was pushed
     server    HTTP on the socket
+
+    remote_signer  the executor's side of a signature
 """

@@ -14,34 +14,25 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from strake_builder.gateway.errors import (
-    JSON_TYPE,
-    ForbiddenNetworkError,
     GatewayError,
-    MissingCertificateError,
     TooLargeError,
     UnknownUploadError,
     UnsignableError,
-    UntrustedError,
-    error_body,
 )
 from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_builder.gateway.replies import Replied, Reply, advice, refused, unreached
 from strake_builder.gateway.signing import GatewaySigning
 from strake_oci.credentials.credential import CredentialSource
 from strake_oci.errors import (
-    ClientCertificateError,
     ConnectionFailedError,
     CredentialError,
-    ForbiddenAddressError,
     OCIError,
     RegistryError,
-    TLSError,
 )
 from strake_oci.http.transport import Answer, Transport
 from strake_oci.http.url_policy import origin
@@ -77,21 +68,6 @@ _ANSWERED_HEADERS: Final = (
 )
 
 Body = Iterable[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer on its way to the executor.
-
-    Attributes:
-        status: of HTTP.
-        headers: those that mean something to the executor.
-        body: pieces, as they come.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Iterable[bytes] = ()
 
 
 class Forwarder:
@@ -137,7 +113,7 @@ class Forwarder:
         """
         self._policy.check(asked)
         if asked.kind is Kind.SIGNATURES:
-            return _Replied(self._sign(asked))
+            return Replied(self._sign(asked))
         is_own = self._policy.is_own(asked.repository)
         session = self._session(asked.repository, self._own if is_own else self._reading)
         call = self._call(session, asked, headers, body)
@@ -146,16 +122,16 @@ class Forwarder:
             if answer.status in _REFUSALS:
                 raise refusal(answer, session.context(call.operation), credential=session.tried(answer))
         except ConnectionFailedError as error:
-            raise _unreached(error) from error
+            raise unreached(error) from error
         except OCIError as error:
-            return _Replied(_refused(error))
+            return Replied(refused(error))
         if isinstance(call.body, bytes):
             self._signing.note(asked, call.body, call.headers.get("content-type", ""), answer.status)
         if asked.kind is Kind.MANIFEST and asked.is_read and answer.status == HTTPStatus.OK:
             with self._lock:
                 self._read.add(asked.repository)
         try:
-            return _Replied(self._reply(session, call, asked, answer), answer)
+            return Replied(self._reply(session, call, asked, answer), answer)
         except OCIError as error:
             answer.close()
             raise GatewayError(error.account) from error
@@ -164,11 +140,11 @@ class Forwarder:
         try:
             self._signing.answer(asked)
         except ConnectionFailedError as error:
-            raise _unreached(error) from error
+            raise unreached(error) from error
         except (RegistryError, CredentialError) as error:
-            return _refused(error)
+            return refused(error)
         except OCIError as error:
-            raise UnsignableError(_advice(error)) from error
+            raise UnsignableError(advice(error)) from error
         return Reply(HTTPStatus.NO_CONTENT)
 
     def _session(self, repository: Repository, authorizer: Authorizer) -> Session:
@@ -248,23 +224,6 @@ class Forwarder:
         self._transport.close()
 
 
-class _Replied:
-    """A reply, whose answer is let go of at the end of the context."""
-
-    def __init__(self, reply: Reply, answer: Answer | None = None) -> None:
-        self._reply = reply
-        self._answer = answer
-
-    def __enter__(self) -> Reply:
-        return self._reply
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._answer is not None:
-            self._answer.close()
-
-
 class _Once:
     """A body that is there once: what the executor has sent it sends again only when it is asked to."""
 
@@ -320,37 +279,3 @@ def _link(session: Session, call: Call, asked: Asked, answer: Answer, link: str)
         return {}
     parts = urlsplit(url)
     return {"Link": f"</{asked.repository.registry}{parts.path}?{parts.query}>{rest}"}
-
-
-def _unreached(error: ConnectionFailedError) -> GatewayError:
-    """Return why no registry answered: it is tried again, where that may help."""
-    match error:
-        case ClientCertificateError():
-            return MissingCertificateError(_advice(error))
-        case ForbiddenAddressError():
-            return ForbiddenNetworkError(_advice(error))
-        case TLSError():
-            return UntrustedError(_advice(error))
-        case _:
-            return GatewayError(_advice(error))
-
-
-def _advice(error: OCIError) -> str:
-    """Return why, in whose words, and what to try; the executor adds what it asked for, and where."""
-    parts = [error.message, error.hint]
-    if isinstance(error, RegistryError):
-        parts = [error.reason, error.context.detail, error.hint]
-    return "; ".join(filter(None, parts))
-
-
-def _refused(error: OCIError) -> Reply:
-    """Return what a registry refused, with the credential that it refused and what to try."""
-    if isinstance(error, CredentialError):
-        status = int(HTTPStatus.UNAUTHORIZED)
-    elif isinstance(error, RegistryError):
-        status = error.context.status or int(HTTPStatus.BAD_GATEWAY)
-    else:
-        status = int(HTTPStatus.BAD_GATEWAY)
-    body = error_body("DENIED" if status in _REFUSALS else "UNAVAILABLE", _advice(error))
-    headers = {"Content-Type": JSON_TYPE, "Content-Length": str(len(body))}
-    return Reply(status, headers, (body,))

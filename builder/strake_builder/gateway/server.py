@@ -18,8 +18,9 @@ from http.server import BaseHTTPRequestHandler
 from typing import Final, cast
 
 from strake_builder.gateway.errors import JSON_TYPE, GatewayError, MalformedError
-from strake_builder.gateway.forward import Forwarder, Reply
+from strake_builder.gateway.forward import Forwarder
 from strake_builder.gateway.policy import Asked, parse_target
+from strake_builder.gateway.replies import Reply
 
 _PIECE: Final = 1 << 20
 _MOST_CONNECTIONS: Final = 64

@@ -173,6 +173,7 @@ class Pusher:
                 self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
             with suppress(ForgottenImageError):
                 signer.sign(repository, image)
+                self._reporter.signed(str(repository), str(image.digest))
                 return
         raise SigningError(
             f"cannot sign in {repository}: the gateway forgets the image, however often it is pushed",

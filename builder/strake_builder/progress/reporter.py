@@ -9,6 +9,7 @@ from typing import Final
 
 from strake_api.events import (
     Event,
+    ImageSigned,
     IsolationChosen,
     LayerPushed,
     OutputLine,
@@ -101,6 +102,10 @@ class Reporter:
             time=_now(), repository=repository, digest=digest, bytes=size, transferred=transferred
         )
         self.emit(event)
+
+    def signed(self, repository: str, digest: str) -> None:
+        """An image is signed in a repository."""
+        self.emit(ImageSigned(time=_now(), repository=repository, digest=digest))
 
     def warn(self, message: str, file: str | None = None, line: int | None = None) -> None:
         """Report once what deserves a look and does not stop the build, also if a step is made again."""

@@ -9,6 +9,7 @@ from typing import Final, TextIO, assert_never
 from strake_api.events import (
     Event,
     Finished,
+    ImageSigned,
     IsolationChosen,
     LayerPushed,
     OutputLine,
@@ -54,7 +55,7 @@ class TextSink:
             self._stream.write(line + "\n")
             self._stream.flush()
 
-    def _line(self, event: Event) -> str:  # noqa: C901 - one case an event
+    def _line(self, event: Event) -> str:  # noqa: C901, PLR0912 - one case an event
         match event:
             case Planned():
                 self._total = event.steps
@@ -77,6 +78,8 @@ class TextSink:
                 return self._transfers.pushed(
                     event.repository, event.digest, event.bytes, transferred=event.transferred
                 )
+            case ImageSigned():
+                return self._transfers.signed(event.repository, event.digest)
             case Warned():
                 where = f"{event.file}:{event.line}: " if event.file and event.line else ""
                 return f"warning: {where}{event.message}"

@@ -51,6 +51,10 @@ class TransferLines:
         how = "pushed" if transferred else "already there"
         return f"   {repository}@{digest[:19]}… {how} ({_size(size)})"
 
+    def signed(self, repository: str, digest: str) -> str:
+        """An image is signed in a repository."""
+        return f"   {repository}@{digest[:19]}… signed"
+
 
 def _size(count: int) -> str:
     value = float(count)

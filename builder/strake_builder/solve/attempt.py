@@ -84,7 +84,9 @@ class Attempt:
         with phases.entered(ProgressReason.BUILDING, "build"):
             runs = StageRuns(parts.evaluated, self._cancellation, inputs.jobs, image=self._makes_image)
             sources = parts.sources
-            origins = FileOrigins(parts.workspace, sources.context, parts.store, sources.images, runs.layers)
+            origins = FileOrigins(
+                parts.workspace, sources.context, sources.named, parts.store, sources.images, runs.layers
+            )
             if parts.caches.enabled:
                 self._caching = self._look_up(origins)
             else:  # with caches, it may be that nothing must run

@@ -21,12 +21,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from strake_api.models.source import OCISource
 from strake_api.reasons import ProgressReason
 from strake_api.request import BuildRequest
 from strake_api.result import BaseImage, BuildSucceeded, Sizes, StepCounts
 from strake_api.values.destinations import run_values
 from strake_builder import interrupt
-from strake_builder.context.fetch import FetchedContext, fetch_context
+from strake_builder.context.artifact import fetch_artifact
+from strake_builder.context.fetch import FetchedContext, Means
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.context.own_files import own_patterns
 from strake_builder.errors import BuildTimeoutError
@@ -40,6 +42,7 @@ from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.caching.open import LAYERS, cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.context_archive import unpack_context
+from strake_builder.solve.contexts import ContextFetcher
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
@@ -56,7 +59,9 @@ from strake_builder.solve.signer import open_signer
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_builder.unforeseen import from_os_error
 from strake_oci.cancellation import Cancellation
+from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.digest import Digest
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -100,25 +105,45 @@ class Build:
             signer = scope.enter_context(self._signer())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                scratch, credentials = workspace.directory("context"), self._inputs.credentials.git
-                networks = self._inputs.registries.networks
-                unpack = functools.partial(unpack_context, limit=self._inputs.max_unpacked)
-                context = fetch_context(
-                    self._request.source, scratch, unpack, credentials, self._sources, networks
-                )
+                fetcher = self._fetcher(workspace)
+                context = fetcher.fetch(self._request.source)
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
-                dockerfile = self._inputs.dockerfile_path
-                planned, files = read_plan(
-                    self._request, self._requested.platform, context, dockerfile, self._reporter
-                )
-                work, cache = self._request.work_directory, self._inputs.cache.path
-                files = files.without(own_patterns(files.directory, work, cache))
-            parts = self._parts(workspace, planned, files, scope, signer)
+                kinds = self._requested.contexts.kinds
+                planned, files = read_plan(self._requested, context, kinds, self._reporter)
+                files = fetcher.visible(files)
+                fetcher.named(planned.used_contexts)
+            parts = self._parts(workspace, planned, files, fetcher, scope, signer)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
             attempt, image = self._attempts(parts)
             result = self._result(parts, attempt.counts(), context)
             return result if image is None else self._with_image(result, image)
+
+    def _fetcher(self, workspace: Workspace) -> ContextFetcher:
+        work, inputs = self._request.work_directory, self._inputs
+        return ContextFetcher(
+            self._requested.contexts,
+            Means(
+                functools.partial(unpack_context, limit=inputs.max_unpacked),
+                inputs.credentials.git,
+                self._sources,
+                inputs.registries.networks,
+                self._pull,
+            ),
+            lambda: workspace.directory(workspace.new_name("context")),
+            lambda directory: own_patterns(directory, work, inputs.cache.path),
+        )
+
+    def _pull(self, source: OCISource, directory: str) -> None:
+        """Put the files of an artifact into a directory."""
+        inputs, warn = self._inputs, self._reporter.warn
+        unpack = functools.partial(unpack_context, limit=inputs.max_unpacked)
+        settings, credentials = inputs.registries, inputs.credentials.pull
+        with RegistryClient(settings, credentials, warn=warn, cancellation=self._sources) as client:
+            try:
+                fetch_artifact(source, directory, client, unpack)
+            except OSError as error:
+                raise from_os_error(error, f"cannot unpack {source.reference}") from error
 
     def _workspace(self) -> Workspace:
         isolation, directory = self._inputs.confinement.isolation, self._request.work_directory
@@ -143,6 +168,7 @@ class Build:
         workspace: Workspace,
         planned: BuildPlan,
         files: ContextFiles,
+        fetcher: ContextFetcher,
         scope: contextlib.ExitStack,
         signer: Signer | None,
     ) -> BuildParts:
@@ -162,8 +188,11 @@ class Build:
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
             check = functools.partial(check_allowed, rules=self._request.image_rules)
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check)
+            layouts = self._requested.contexts.layouts
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check, layouts)
             evaluated = evaluate_all(*resolve_bases(planned, images))
+            named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
+            self._tell_unused(evaluated.plan.used_contexts)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
@@ -185,7 +214,7 @@ class Build:
                 self._inputs.max_unpacked,
                 BaseVolumes(self._inputs.volumes, images.resolved),
             ),
-            sources=StepSources(files, images, remote, digests),
+            sources=StepSources(files, named, images, remote, digests),
             registries=Registries(clients, pusher),
             caches=open_caches(
                 self._requested.request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
@@ -193,6 +222,10 @@ class Build:
             pools=pools,
             progress=Progress(self._reporter, self._phases),
         )
+
+    def _tell_unused(self, used: frozenset[str]) -> None:
+        for name in self._requested.contexts.unused(used):
+            self._reporter.warn(f"the named context {name} is used by no stage that is built")
 
     def _pools(self, scope: contextlib.ExitStack) -> Pools:
         return Pools(

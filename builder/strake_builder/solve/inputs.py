@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git_credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget
@@ -24,12 +24,12 @@ class BuildCredentials:
     Attributes:
         pull: for base images.
         push: for destinations, and for the cache's repository.
-        git: for the server of a context in git.
+        git: for the servers of contexts in git, by the URL of the repository.
     """
 
     pull: CredentialSource = field(default_factory=NoCredentials)
     push: CredentialSource = field(default_factory=NoCredentials)
-    git: GitCredentials | None = None
+    git: Mapping[str, GitAccess] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -26,12 +27,14 @@ class StepSources:
 
     Attributes:
         context: the build context.
+        named: the files of named contexts that steps read, by name.
         images: knows images.
         remote: fetches what ADD names.
         digests: remembers those of files that steps read.
     """
 
     context: ContextFiles
+    named: Mapping[str, ContextFiles]
     images: BaseImages
     remote: RemoteSources
     digests: FileDigests

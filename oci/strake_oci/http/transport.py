@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 _MAX_REDIRECTS: Final = 5
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _REPEATED: Final = frozenset({307, 308})
+_SECRETS: Final = frozenset({"authorization", "x-amz-security-token"})
 _DRAIN: Final = 64 * 1024
 
 READ_DEADLINE: Final = 60.0
@@ -300,7 +301,7 @@ def _redirected(request: Request, target: str, endpoint: Endpoint, context: Erro
     check_url(endpoint, url, context, what="redirect")
     headers = dict(request.headers)
     if origin(url) != origin(request.url):
-        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        headers = {name: value for name, value in headers.items() if name.lower() not in _SECRETS}
     return replace(request, url=url, headers=headers)
 
 

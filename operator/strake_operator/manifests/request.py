@@ -15,7 +15,6 @@ from strake_operator.manifests.access import requested_hosts, with_proxy_argumen
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
 from strake_operator.manifests.pod.workspace import unused_workspace
-from strake_operator.manifests.source import fetched_directory
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -48,7 +47,7 @@ def request_for(
         mounted=MountedPaths(
             config_map=paths.CONTEXT_DIRECTORY,
             git=paths.GIT_DIRECTORY,
-            fetched=fetched_directory(spec),
+            fetched=paths.SOURCE_DIRECTORY,
             signing=paths.SIGNING_DIRECTORY,
             given=paths.GIVEN_DIRECTORY,
         ),

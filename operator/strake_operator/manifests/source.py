@@ -1,6 +1,6 @@
-"""The container that fetches the source of a private repository: it alone has the build's git Secret.
+"""The container that fetches what lies in private repositories: it alone has the build's git Secrets.
 
-It ends before the builder starts, and leaves the commit in a directory that the builder cannot write to. A
+It ends before the builder starts, and leaves the commits in a directory that the builder cannot write to. A
 public repository needs no Secret, and the builder fetches it itself, which spares a start.
 """
 
@@ -8,23 +8,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from strake_api.conversion import context_secret
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import proxy_environment
 from strake_operator.manifests.pod.resources import container_resources, empty_directory
 from strake_operator.names import SOURCE_CONTAINER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
     from strake_operator.settings import Settings
 
 _VOLUME: Final = "source"
+_GIT: Final = "git"
 
 
-def fetched_directory(spec: ImageBuildSpec) -> str | None:
-    """Return where the source is put for the builder; None where the builder fetches it."""
+def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of a volume, of the Secret in it, and where it is mounted, for each repository."""
     git = spec.source.git
-    return paths.SOURCE_DIRECTORY if git is not None and git.secret is not None else None
+    if git is not None and git.secret is not None:
+        yield _GIT, git.secret.name, paths.GIT_DIRECTORY
+    for number, context in enumerate(spec.contexts):
+        if context.git is not None and context.git.secret is not None:
+            name, path = f"{_GIT}-{number}", context_secret(paths.GIT_DIRECTORY, number)
+            yield name, context.git.secret.name, path
+
+
+def _uses_ssh(spec: ImageBuildSpec) -> bool:
+    repositories = (spec.source.git, *(context.git for context in spec.contexts))
+    return any(git is not None and git.is_ssh for git in repositories)
 
 
 def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[str]) -> list[Manifest]:
@@ -35,7 +49,8 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
         settings: The platform's settings.
         arguments: Those that name the request.
     """
-    if fetched_directory(spec) is None:
+    secrets = [{"name": name, "mountPath": path, "readOnly": True} for name, _, path in _secrets(spec)]
+    if not secrets:
         return []
     return [
         {
@@ -47,7 +62,8 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
                 "runAsUser": 0,
                 "runAsGroup": 0,
                 "allowPrivilegeEscalation": False,
-                "readOnlyRootFilesystem": True,
+                # For ssh it writes down who it is.
+                "readOnlyRootFilesystem": not _uses_ssh(spec),
                 "capabilities": {"drop": ["ALL"]},
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
@@ -56,7 +72,7 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
             "env": proxy_environment(settings.registries.proxy),
             "volumeMounts": [
                 {"name": "request", "mountPath": paths.REQUEST_DIRECTORY, "readOnly": True},
-                {"name": "git", "mountPath": paths.GIT_DIRECTORY, "readOnly": True},
+                *secrets,
                 {"name": _VOLUME, "mountPath": paths.SOURCE_DIRECTORY},
             ],
         }
@@ -65,12 +81,12 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
 
 def source_volumes(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manifest], list[Manifest]]:
     """Return the volumes of a source that is fetched apart, and the builder's mounts of them."""
-    git = spec.source.git
-    if git is None or git.secret is None:
+    secrets = [
+        {"name": name, "secret": {"secretName": secret, "defaultMode": 0o400}}
+        for name, secret, _ in _secrets(spec)
+    ]
+    if not secrets:
         return [], []
     room = empty_directory(container_resources(spec, settings.resources))
-    volumes = [
-        {"name": "git", "secret": {"secretName": git.secret.name}},
-        {"name": _VOLUME, "emptyDir": room},
-    ]
+    volumes = [*secrets, {"name": _VOLUME, "emptyDir": room}]
     return volumes, [{"name": _VOLUME, "mountPath": paths.SOURCE_DIRECTORY, "readOnly": True}]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from strake_api.events import (
     Finished,
+    ImageSigned,
     IsolationChosen,
     LayerPushed,
     OutputLine,
@@ -73,7 +74,15 @@ class Progress:
                 if self.phase is not Phase.PUSHING or event.total is None:
                     return self
                 return replace(self, text=f"pushing {event.repository}: {_share(event.done, event.total)}")
-            case IsolationChosen() | StepFailed() | OutputLine() | LayerPushed() | Warned() | Finished():
+            case (
+                IsolationChosen()
+                | StepFailed()
+                | OutputLine()
+                | LayerPushed()
+                | ImageSigned()
+                | Warned()
+                | Finished()
+            ):
                 return self
             case _:
                 assert_never(event)

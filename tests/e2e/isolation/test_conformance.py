@@ -159,7 +159,7 @@ def plan(way: str, scratch: Path) -> dict:
         {
             "name": name,
             "flags": [
-                *ways.flags(CASES[name]),
+                *ways.flags(CASES[name], f"{in_pod.HOME}/contexts/{name}"),
                 *(["--cache-dir", "/strake/cache"] if ways.shares_cache(CASES[name]) else []),
                 "--destination",
                 destination(way, name),

@@ -101,11 +101,11 @@ def test_a_namespace_that_admits_no_builders(namespace):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": {}}, "exactly one of git, http, configMap or inline"),
+        ({"source": {}}, "exactly one of git, http, oci, configMap or inline"),
         ({"source": {"inline": {"other": "x"}}}, "holds no file of the name"),
         ({"source": {"git": {"url": "https://a:b@x.example/y"}}}, "must not carry a user name"),
-        ({"source": {"git": {"url": "ssh://git@x.example/y"}}}, "SSH is not supported: use https"),
-        ({"source": {"git": {"url": "git@x.example:y"}}}, "SSH is not supported: use https"),
+        ({"source": {"git": {"url": "ssh://git@x.example/y"}}}, "an ssh URL needs git.secret"),
+        ({"source": {"git": {"url": "git@x.example:y"}}}, "an ssh URL needs git.secret"),
         ({"source": {"inline": {"Dockerfile": "x" * 262145}}}, "(?i)too long"),
         ({"source": {"inline": {"Dockerfile": "x" * 130000, "b": "x" * 132200}}}, "source.configMap"),
         ({"resources": {"limits": {"memory": "1GB"}}}, "not 1GB"),

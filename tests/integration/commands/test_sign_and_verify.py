@@ -50,6 +50,7 @@ def test_what_is_built_with_a_key_is_verified_with_its_public_key_and_with_no_ot
     done = build(builder, "--sign-key", str(keys / "cosign.key"), **WITH_PASSWORD)
     assert done.returncode == 0, done.stderr
     image = done.stdout.strip()
+    assert f"{image.partition('@')[0]}@{image.partition('@')[2][:19]}… signed\n" in done.stderr
     for name in (builder.destination, image):
         found = verify(builder, name, keys / "cosign.pub")
         assert found.returncode == 0, found.stderr

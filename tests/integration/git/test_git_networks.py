@@ -140,13 +140,6 @@ def test_what_is_shown_has_no_password(tree):
     assert "hidden" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["ssh://git@git.example/app", "git@git.example:app"])
-def test_ssh_is_refused(url, tree):
-    with pytest.raises(SourceError, match="fetched by ssh") as caught:
-        check_out(GitCommit(url, networks=FAR), str(tree))
-    assert caught.value.hint == "use https://"
-
-
 def test_only_the_tree_can_be_written_to(repository, tree, monkeypatch):
     """As in a pod's container that fetches: its root is read-only, and it has no directory for temporary files."""
 

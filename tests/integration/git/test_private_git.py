@@ -173,10 +173,12 @@ def pod(tmp_path, certificates, builder):
     secret.mkdir()
     source.mkdir()
 
-    def run(command: str, url: str, **git: str) -> tuple[int, dict]:
+    def run(command: str, url: str, lib: str = "", **git: str) -> tuple[int, dict]:
         named = {"url": url, "credentials": str(secret), "fetched": str(source), **git}
+        library = {**named, "url": lib, "fetched": str(source / "context-0")}
         request = {
             "source": {"git": named},
+            "contexts": [{"name": "lib", "source": {"git": library}}] if lib else [],
             "output": {"destinations": [builder.destination]},
             "registries": {"hosts": {builder.registry.host: {"insecure": True}}},
             "ca": certificates.ca.read_text(),
@@ -208,14 +210,16 @@ def _open(secret: Path, url: str) -> None:
 
 def test_a_source_that_was_fetched_apart_needs_no_secret_in_the_builder(server, pod):
     run, secret, source = pod
-    server.commit("app", Dockerfile="FROM scratch\nCOPY hello /\n", hello="private\n")
-    url = server.url("app")
+    server.commit("app", Dockerfile="FROM scratch\nCOPY hello /\nCOPY --from=lib more /\n", hello="private\n")
+    server.commit("lib", more="more\n")
+    url, lib = server.url("app"), server.url("lib")
     _open(secret, url)
-    assert run("fetch", url) == (0, {})
+    assert run("fetch", url, lib) == (0, {})
     assert (source / "tree/hello").read_text() == "private\n"
+    assert (source / "context-0/tree/more").read_text() == "more\n"
     shutil.rmtree(secret)
     server.seen.clear()
-    _, result = run("execute", url)
+    _, result = run("execute", url, lib)
     assert result["sourceRevision"] == (source / "revision").read_text()
     assert result["outcome"] == "Succeeded"
     assert not server.seen

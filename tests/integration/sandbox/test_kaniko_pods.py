@@ -9,9 +9,15 @@ from pathlib import Path
 import pytest
 
 from strake_oci.credentials import default_credentials
+from strake_oci.signatures import BOTH
+from strake_oci.signatures.keys import VerificationKey
+from strake_oci.signatures.verification import verify_image
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.reference import Repository
 from tests.fixtures.building.containers import Container, Kind
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
+from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 WAYS = {
     "nested": Kind(own_users=True),
@@ -39,7 +45,7 @@ class Executor:
         for name in ("workspace", "docker", "work"):
             (directory / name).mkdir()
 
-    def __call__(self, dockerfile, *flags, mounts=None, context="/workspace"):
+    def __call__(self, dockerfile, *flags, mounts=None, context="/workspace", environment=None):
         host = self.registry.host
         (self.workspace / "Dockerfile").write_text(dockerfile.replace("TINY", f"{host}/tiny:1"))
         work = self.directory / "work" if self.way == "nested" else None
@@ -47,7 +53,9 @@ class Executor:
         command += ["--dockerfile=Dockerfile", "--insecure", f"--insecure-registry={host}", *flags]
         volumes = {context: self.workspace, "/kaniko/.docker": self.directory / "docker"}
         return Container(WAYS[self.way], work).run(
-            command, volumes | (mounts or {}), {"DOCKER_CONFIG": "/kaniko/.docker"}
+            command,
+            volumes | (mounts or {}),
+            {"DOCKER_CONFIG": "/kaniko/.docker"} | (environment or {}),
         )
 
 
@@ -66,6 +74,27 @@ def test_a_build_that_has_nothing_there(executor):
         "FROM TINY\nRUN true\nCOPY --from=one /app/built /built\nRUN test -s /built && rm -rf /tmp && mkdir /tmp\n"
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_image_is_signed_and_in_a_chroot_the_key_is_warned_of(executor, tmp_path):
+    """Steps share a chroot with the builder; elsewhere they see nothing of the key."""
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys/cosign.key").write_bytes(KEY)
+    is_chroot = executor.way != "nested"
+    done = executor(
+        "FROM TINY\nRUN true\n" + ("" if is_chroot else "RUN ! ls /keys\n"),
+        "--sign-key=/keys/cosign.key",
+        mounts={"/keys": tmp_path / "keys"},
+        environment={"COSIGN_PASSWORD": PASSWORD.decode()},
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("can read the key that signs" in done.stderr) == is_chroot
+    repository, digest = done.stdout.split()[-1].split("@")
+    auth = json.dumps(json.loads((executor.directory / "docker/config.json").read_text()))
+    credentials = default_credentials({"DOCKER_AUTH_CONFIG": auth, "HOME": "/nonexistent"})
+    with executor.registry.client(credentials=credentials) as client:
+        key = VerificationKey.load(PUBLIC)
+        assert verify_image(client, Repository.parse(repository), Digest.parse(digest), key).verified == BOTH
 
 
 CLASH = """\

@@ -8,6 +8,7 @@ import pytest
 
 from strake_api.events import (
     Finished,
+    ImageSigned,
     LayerPushed,
     OutputLine,
     Planned,
@@ -29,6 +30,7 @@ NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
         StepStarted(time=NOW, step=1, line=2, instruction="RUN make", stage="build"),
         OutputLine(time=NOW, step=1, text='tab\t"quoted" \x1b[0m ä'),
         LayerPushed(time=NOW, repository="r/a", digest="sha256:" + "0" * 64, bytes=3),
+        ImageSigned(time=NOW, repository="r/a", digest="sha256:" + "0" * 64),
         Finished(time=NOW, result=BuildFailed(reason=FailureReason.TIMED_OUT, message="m")),
     ],
     ids=lambda event: event.type,

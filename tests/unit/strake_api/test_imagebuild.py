@@ -39,7 +39,7 @@ def test_the_whole_of_it():
     ids=["none", "two"],
 )
 def test_exactly_one_source(source):
-    assert "exactly one of git, http, configMap or inline" in refusal(source=source)
+    assert "exactly one of git, http, oci, configMap or inline" in refusal(source=source)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../b"])
@@ -58,16 +58,36 @@ def test_inline_needs_its_dockerfile():
     assert "holds no file of the name" in refusal(source={"inline": {"other": "x"}})
 
 
-@pytest.mark.parametrize("url", ["https://user:pw@x.example/y", "https://token@x.example/y"])
+@pytest.mark.parametrize(
+    "url", ["https://user:pw@x.example/y", "https://token@x.example/y", "ssh://git:pw@x.example/y"]
+)
 def test_no_credentials_in_a_url(url):
     assert "must not carry" in refusal(source={"git": {"url": url}})
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc", "ssh://x.example/y", "/local", "ext::sh -c evil", "https://x.example"]
+    "url",
+    [
+        *("file:///etc", "/local", "ext::sh -c evil", "https://x.example", "x.example:y", "git@x.example:"),
+        *("ssh://x.example", "-oProxyCommand=x@y:z", "git@-x:y"),
+    ],
 )
-def test_only_anonymous_transports(url):
-    assert "SSH is not supported: use https" in refusal(source={"git": {"url": url}})
+def test_no_other_transports(url):
+    assert "git.url is written https://HOST/PATH, ssh://" in refusal(source={"git": {"url": url}})
+
+
+@pytest.mark.parametrize(
+    "url", ["ssh://git@x.example:2222/y.git", "ssh://x.example/y", "git@x.example:a/b.git"]
+)
+def test_ssh_needs_a_secret(url):
+    assert "an ssh URL needs git.secret" in refusal(source={"git": {"url": url}})
+    named = spec(source={"git": {"url": url, "secret": {"name": "deploy"}}})
+    assert present(ImageBuildSpec.model_validate(named).source.git).url == url
+
+
+@pytest.mark.parametrize("url", ["http://x.example/y", "git://x.example/y"])
+def test_a_secret_is_sent_where_nobody_can_read_it(url):
+    assert "needs an https or ssh URL" in refusal(source={"git": {"url": url, "secret": {"name": "x"}}})
 
 
 @pytest.mark.parametrize("ref", ["--upload-pack=evil", "-x", "", "a b", "a\nb"])

@@ -9,6 +9,7 @@ import pytest
 
 from strake_api.events import (
     Finished,
+    ImageSigned,
     LayerPushed,
     OutputLine,
     PhaseStarted,
@@ -144,3 +145,4 @@ def test_an_instruction_cannot_look_cached():
 
 def test_a_layer_that_is_there_is_no_progress():
     assert read(written(LayerPushed(time=NOW, repository="r/app", digest=DIGEST, bytes=5))) == []
+    assert read(written(ImageSigned(time=NOW, repository="r/app", digest=DIGEST))) == []

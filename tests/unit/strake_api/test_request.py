@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import BuildRequest, DirectorySource, GitSource, InlineSource, Registries
+from strake_api.models.source import DirectorySource, GitSource, InlineSource
+from strake_api.request import BuildRequest, Registries
 
 
 def request(**changes):

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.cli.contexts.named import add_named_context_flag, read_named_contexts
+from strake_builder.cli.contexts.sources import context_of
 from strake_builder.cli.flags.build_arguments import HELP, build_arguments
 from strake_builder.cli.flags.building import add_building_flags
 from strake_builder.cli.flags.cache import read_cache
@@ -22,7 +24,7 @@ from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest, Source
+    from strake_api.request import BuildRequest
     from strake_api.result import BuildSucceeded
     from strake_builder.solve.inputs import BuildInputs
 
@@ -33,13 +35,11 @@ examples:
   strake build -d registry.example/app:1.2 --compression zstd --reproducible --label team=web
   strake build --output type=local,dest=out --output type=oci,dest=image.tar
   strake build -c git+https://git.example/app.git#main:services/api -d registry.example/api
+  strake build --build-context alpine=docker-image://registry.example/alpine:3 --build-context lib=../lib …
   tar -C src -cz . | strake build -c tar://stdin -d registry.example/app
 
 Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
 """
-
-
-_STDIN: Final = "/dev/stdin"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -48,10 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--context",
         "-c",
-        metavar="DIR|git+URL|tar://FILE",
+        metavar="DIR|URL|tar://FILE",
         default=".",
         help="the build context (default: this directory); tar://stdin is an archive on standard input",
     )
+    add_named_context_flag(parser)
     parser.add_argument(
         "--dockerfile", "--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)"
     )
@@ -109,11 +110,11 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
 
     for note in translate(arguments):
         sys.stderr.write(f"note: {note}\n")
-    source = _source(arguments.context)
     with validated():
         outputs = read_outputs(arguments)
         request = BuildRequest(
-            source=source,
+            source=context_of(arguments),
+            contexts=read_named_contexts(arguments.build_context),
             dockerfile=arguments.dockerfile or "Dockerfile",
             target=arguments.target,
             args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
@@ -130,6 +131,7 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         )
     return _warned(request, arguments), local_inputs(
         arguments,
+        request,
         dockerfile_path=_dockerfile_path(arguments),
         outputs=ImageOutputs(
             push=outputs.push,
@@ -142,34 +144,15 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
 
 def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:
     """Return the request, with a warning where its context has the key that signs."""
-    context = request.source.directory
-    if arguments.sign_key is None or context is None:
+    if arguments.sign_key is None:
         return request
     key = os.path.realpath(arguments.sign_key)
-    if os.path.commonpath([key, os.path.realpath(context.path)]) != os.path.realpath(context.path):
+    sources = (request.source, *(each.source for each in request.contexts))
+    places = [os.path.realpath(each.directory.path) for each in sources if each and each.directory]
+    if not any(os.path.commonpath([key, place]) == place for place in places):
         return request
     warning = f"the key {arguments.sign_key} is in the context, where a COPY finds it: move it elsewhere"
     return request.model_copy(update={"warnings": (warning,)})
-
-
-def _source(text: str) -> Source:
-    from strake_api.request import ArchiveSource, DirectorySource, GitSource, Source
-
-    if text.startswith("git+"):
-        url, _, fragment = text[4:].partition("#")
-        ref, _, path = fragment.partition(":")
-        return Source(git=GitSource(url=url, ref=ref or "HEAD", path=path or "."))
-    if text.startswith("tar://"):
-        path = text.removeprefix("tar://")
-        return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
-    path = text.removeprefix("dir://")
-    if "://" in path:
-        scheme = path.partition("://")[0]
-        raise InvalidRequestError(
-            f"contexts from {scheme}:// are not supported",
-            hint="use a directory, git+https://…, or tar://stdin behind a program that fetches it",
-        )
-    return Source(directory=DirectorySource(path=os.path.abspath(path)))
 
 
 def _dockerfile_path(arguments: argparse.Namespace) -> str | None:

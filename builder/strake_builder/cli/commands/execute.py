@@ -49,19 +49,18 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.registries.registry_credentials import GATEWAY, mounted_credentials
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signing import requested_signing
-    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.context.git_secret import mounted_git_access
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
     request = with_argument_values(read_request(arguments))
-    git, gateway, access = (
-        request.source.git,
-        request.registries.gateway,
-        requested_access(request),
-    )
-    secret = git.credentials if git is not None and git.fetched is None else None
+    gateway, access = request.registries.gateway, requested_access(request)
     credentials = BuildCredentials(
-        git=mounted_git_credentials(secret, git.url) if git is not None and secret is not None else None
+        git={
+            git.url: mounted_git_access(git.credentials, git.url)
+            for git in request.repositories
+            if git.credentials is not None and git.fetched is None
+        }
     )
     if gateway is not None:
         await_gateway(gateway)

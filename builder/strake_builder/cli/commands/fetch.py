@@ -7,9 +7,16 @@ a directory that both mount.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import pwd
 import sys
+from pathlib import Path
+from typing import Final
 
 from strake_builder.cli.flags.request import add_request_flags
+
+_ACCOUNTS: Final = Path("/etc/passwd")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,13 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Fetch what the request's git source names; return the exit status."""
+    """Fetch what the request's git sources name; return the exit status."""
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.context.fetch import prefetch_git
-    from strake_builder.context.git_credentials import mounted_git_credentials
+    from strake_builder.context.git_secret import mounted_git_access
+    from strake_builder.context.ssh import ssh_server
     from strake_builder.errors import BuildError
     from strake_oci.cancellation import Cancellation
 
@@ -36,16 +44,29 @@ def fetch(arguments: argparse.Namespace) -> int:
     cancel_on_signal(cancellation)
     try:
         request = read_request(arguments)
-        git = request.source.git
-        if git is None or git.fetched is None:
-            return 0
-        mounted = git.credentials
-        credentials = mounted_git_credentials(mounted, git.url) if mounted is not None else None
-        sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
-        sys.stdout.flush()
         networks = requested_networks(request)
-        revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
+        for git in request.repositories:
+            if git.fetched is None:
+                continue
+            if ssh_server(git.url) is not None:
+                _have_entry()
+            mounted = git.credentials
+            credentials = mounted_git_access(mounted, git.url) if mounted is not None else None
+            sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
+            sys.stdout.flush()
+            revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
+            sys.stdout.write(f"fetched {revision}\n")
     except BuildError as error:
         return report_unstarted(error, arguments.result)
-    sys.stdout.write(f"fetched {revision}\n")
     return 0
+
+
+def _have_entry(accounts: Path = _ACCOUNTS) -> None:
+    """Have an entry among the users, without which ssh does not start; the builder's image has none."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        with contextlib.suppress(OSError):  # ssh says what is missing
+            accounts.parent.mkdir(exist_ok=True)
+            with accounts.open("a", encoding="utf-8") as file:
+                file.write(f"strake:x:{os.geteuid()}:{os.getegid()}::/:/bin/sh\n")

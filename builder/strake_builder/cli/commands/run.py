@@ -66,7 +66,8 @@ def _finished(result: BuildSucceeded) -> None:
 
 def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.conversion import MountedPaths, build_request
-    from strake_api.request import BuildRequest, InlineSource, Registries, Source
+    from strake_api.models.source import InlineSource, Source
+    from strake_api.request import BuildRequest, Registries
     from strake_builder.cli.local_inputs import local_inputs
     from strake_builder.cli.manifest_objects import ManifestObjects
 
@@ -88,7 +89,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         request = request.model_copy(update={"args": objects.arguments(manifest.spec)})
     with validated():
         request = BuildRequest.model_validate(request.to_dict())  # a flag may contradict the manifest
-    inputs = local_inputs(arguments)
+    inputs = local_inputs(arguments, request)
     return request, replace(
         inputs,
         run=objects.run_inputs(manifest.spec, inputs.run),

@@ -10,8 +10,6 @@ Source: kaniko's README, "Additional Flags", and the flags of its executor up to
 from __future__ import annotations
 
 import argparse
-import os
-import posixpath
 from typing import Final
 
 from strake_builder.cli.flags.switches import add_switch
@@ -51,9 +49,6 @@ _REFUSED_SWITCHES: Final = {
     "--single-snapshot": "for an image of one layer end the Dockerfile with a stage that has one COPY --from",
     "--skip-tls-verify-pull": "name the registries: --skip-tls-verify-registry HOST[:PORT]",
 }
-_GIT_FIELDS: Final = frozenset(
-    {"branch", "single-branch", "depth", "recurse-submodules", "insecure-skip-tls"}
-)
 
 
 def add_kaniko_flags(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +59,9 @@ def add_kaniko_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--context-sub-path", metavar="PATH", help="a directory in --context to build instead")
     group.add_argument(
-        "--git", metavar="branch=NAME", help="the branch of a --context in git (better: URL#NAME)"
+        "--git",
+        metavar="KEY=VALUE,…",
+        help="of a --context in git: branch=NAME, depth=COMMITS, recurse-submodules=true|false",
     )
     pushed_to = "the registries of --destination and --cache-repo"
     add_switch(group, "--insecure", f"plain HTTP for {pushed_to}")
@@ -85,7 +82,6 @@ def translate(arguments: argparse.Namespace) -> list[str]:
     for flag, hint in _REFUSED_SWITCHES.items():
         if _given(arguments, flag):
             raise InvalidRequestError(f"{flag} is not supported", hint=hint)
-    _translate_context(arguments)
     if arguments.insecure:
         arguments.insecure_registry = [*arguments.insecure_registry, *_pushed_to(arguments)]
     if arguments.skip_tls_verify:
@@ -97,42 +93,6 @@ def translate(arguments: argparse.Namespace) -> list[str]:
 def _given(arguments: argparse.Namespace, flag: str) -> bool:
     value = getattr(arguments, flag.removeprefix("--").replace("-", "_"))
     return value is not None and value is not False
-
-
-def _translate_context(arguments: argparse.Namespace) -> None:
-    context: str = arguments.context
-    if context.startswith("git://"):
-        # kaniko's name for a repository; the protocol of this name is neither encrypted nor authenticated.
-        method = os.environ.get("GIT_PULL_METHOD", "https")
-        context = f"git+{method}://{context.removeprefix('git://')}"
-    is_git = context.startswith("git+")
-    url, _, fragment = context.partition("#")
-    ref, _, path = fragment.rpartition("#")[2].partition(":")
-    if arguments.git is not None:
-        if not is_git:
-            raise InvalidRequestError("--git: the context is no git repository")
-        ref = ref or _branch(arguments.git)
-    sub_path: str | None = arguments.context_sub_path
-    if sub_path is not None:
-        if ".." in sub_path.split("/"):
-            raise InvalidRequestError(f"--context-sub-path {sub_path!r} leads out of the context")
-        path = posixpath.join(path, sub_path.strip("/"))
-    if is_git:
-        context = f"{url}#{ref}:{path}" if path else f"{url}#{ref}" if ref else url
-    elif sub_path is not None:
-        context = posixpath.join(context, sub_path.strip("/"))
-    arguments.context = context
-
-
-def _branch(text: str) -> str:
-    fields = dict(part.partition("=")[::2] for part in text.split(","))
-    if unknown := fields.keys() - _GIT_FIELDS:
-        raise InvalidRequestError(f"--git: {min(unknown)!r} is not understood", hint="write branch=NAME")
-    if fields.get("insecure-skip-tls", "false") != "false":
-        raise InvalidRequestError(
-            "--git: certificates are always verified", hint="$GIT_SSL_CAINFO names a CA"
-        )
-    return fields.get("branch", "")
 
 
 def _pushed_to(arguments: argparse.Namespace) -> list[str]:

@@ -10,7 +10,7 @@ from strake_builder.frontend.evaluate import BaseImage, KnownBase, evaluate_noti
 from strake_builder.frontend.lint.from_checks import from_findings
 from strake_builder.frontend.lint.rules import RULES, Rule
 from strake_builder.frontend.lint.syntax_checks import syntax_findings
-from strake_builder.frontend.model.planned import ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.model.planned import ContextBase, ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.frontend.text.printable import printable
 from strake_oci.spec.image import RuntimeConfig
@@ -100,7 +100,7 @@ def lint_plan(
                 base = BaseImage(base_configs.get(reference, RuntimeConfig()))
             case StageBase(index):
                 base, known = done[index]
-            case ScratchBase():
+            case ScratchBase() | ContextBase():
                 pass
         evaluated, found = evaluate_noting(planned, stage, base, base_is_known=known, ignore=ignore)
         done[stage.index] = evaluated, known

@@ -6,9 +6,10 @@ configuration changes is left to `evaluate`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ class ImageBase:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextBase:
+    """The files of a named context, by name, and no configuration."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageBase:
     """An earlier stage of the same file, by index."""
 
@@ -38,7 +46,7 @@ class ScratchBase:
     """Nothing: no files, and a configuration of `PATH` and "/" only."""
 
 
-Base: TypeAlias = ImageBase | StageBase | ScratchBase
+Base: TypeAlias = ImageBase | ContextBase | StageBase | ScratchBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,8 @@ class StagePlan:
         stages: Indices of the stages that it needs files of (COPY --from, RUN --mount from=),
             triggers of a base stage included, the base itself not included.
         images: References of the images that it needs files of, likewise.
+        contexts: Names of the named contexts that are among all these, its base's included.
+        replaced: A named context stands in for the stage: it is its base, without triggers, and no more.
     """
 
     index: int
@@ -65,6 +75,8 @@ class StagePlan:
     instructions: tuple[Instruction, ...]
     stages: frozenset[int]
     images: frozenset[str]
+    contexts: frozenset[str] = frozenset()
+    replaced: bool = False
 
     @property
     def label(self) -> str:
@@ -101,6 +113,7 @@ class BuildPlan:
         platform: The platform of the image.
         scope: The arguments.
         unused_build_args: Names of build arguments that no ARG of the file declares.
+        contexts: What stands in for stages and images.
     """
 
     dockerfile: Dockerfile
@@ -110,11 +123,17 @@ class BuildPlan:
     platform: Platform
     scope: ArgumentScope
     unused_build_args: tuple[str, ...] = ()
+    contexts: NamedContexts = field(default_factory=NamedContexts)
 
     @property
     def stages(self) -> tuple[StagePlan, ...]:
         """The needed stages, each after those that it needs."""
         return tuple(self.every_stage[index] for index in self.needed)
+
+    @property
+    def used_contexts(self) -> frozenset[str]:
+        """Names of the named contexts that the needed stages use."""
+        return frozenset[str]().union(*(stage.contexts for stage in self.stages))
 
     @property
     def target_stage(self) -> StagePlan:
@@ -133,11 +152,16 @@ class BuildPlan:
         """
         return did_you_mean(reference, [stage.name for stage in self.every_stage if stage.name])
 
-    def also_needing(self, index: int, stages: Iterable[int], images: Iterable[str]) -> BuildPlan:
+    def also_needing(
+        self, index: int, stages: Iterable[int], images: Iterable[str], contexts: Iterable[str] = ()
+    ) -> BuildPlan:
         """Return the plan with further needs of one stage, found in triggers of its base image."""
         stage = self.every_stage[index]
         grown = replace(
-            stage, stages=stage.stages | frozenset(stages), images=stage.images | frozenset(images)
+            stage,
+            stages=stage.stages | frozenset(stages),
+            images=stage.images | frozenset(images),
+            contexts=stage.contexts | frozenset(contexts),
         )
         every = (*self.every_stage[:index], grown, *self.every_stage[index + 1 :])
         return replace(self, every_stage=every, needed=order(every, self.target))

@@ -17,6 +17,7 @@ from strake_builder.frontend.model.file_origins import (
     FileOrigin,
     FromContext,
     FromImage,
+    FromNamedContext,
     FromScratch,
     FromStage,
 )
@@ -290,6 +291,7 @@ __all__ = [
     "FileOrigin",
     "FromContext",
     "FromImage",
+    "FromNamedContext",
     "FromScratch",
     "FromStage",
     "GitSource",

@@ -24,7 +24,7 @@ _MAX_INSTRUCTIONS: Final = 4000
 def early_problems(plan: BuildPlan) -> list[Problem]:
     """Evaluate the instructions of needed stages that have no variables, each by itself."""
     lexer = WordLexer(plan.dockerfile.escape)
-    names = stage_names(plan.dockerfile)
+    names = stage_names(plan.dockerfile, plan.contexts)
     found: list[Problem] = []
     for stage in plan.stages:
         # Some directory below the root, as the real one is not known yet.

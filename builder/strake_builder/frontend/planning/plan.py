@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError, PlanError, Problem
+from strake_builder.frontend.model.named_contexts import ContextKind, ImageContext, NamedContexts
 from strake_builder.frontend.model.planned import (
     Base,
     BuildPlan,
+    ContextBase,
     ImageBase,
     ScratchBase,
     StageBase,
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from strake_builder.frontend.text.source import Span
 
+_NOTHING: Final[tuple[Base, str]] = (ScratchBase(), "")
+
 
 def plan(
     dockerfile: Dockerfile,
@@ -38,6 +42,7 @@ def plan(
     build_args: Mapping[str, str],
     platform: Platform,
     build_platform: Platform,
+    contexts: NamedContexts | None = None,
 ) -> BuildPlan:
     """Plan a build.
 
@@ -47,6 +52,7 @@ def plan(
         build_args: What the caller passes for ARG.
         platform: The platform of the image (`TARGETPLATFORM`).
         build_platform: The platform of this machine (`BUILDPLATFORM`).
+        contexts: What stands in for stages and images; nothing by default.
 
     Returns:
         The plan.
@@ -56,7 +62,10 @@ def plan(
             target; and of the stages that are needed, everything that is wrong whatever the
             variables and the base images are.
     """
-    planner = _Planner(dockerfile, WordLexer(dockerfile.escape), dict(build_args), platform, build_platform)
+    contexts = contexts or NamedContexts()
+    planner = _Planner(
+        dockerfile, WordLexer(dockerfile.escape), dict(build_args), platform, build_platform, contexts
+    )
     stages = planner.stages(target)
     index = planner.target(stages, target)
     planner.check_order(stages, index)
@@ -69,6 +78,7 @@ def plan(
         platform=platform,
         scope=arguments_scope.scope(build_args, planner.global_args),
         unused_build_args=arguments_scope.unused(dockerfile, build_args),
+        contexts=contexts,
     )
     planner.problems += early_problems(planned)
     planner.refuse()
@@ -82,6 +92,7 @@ class _Planner:
     build_args: dict[str, str]
     platform: Platform
     build_platform: Platform
+    contexts: NamedContexts
     problems: list[Problem] = field(default_factory=list)
     global_args: dict[str, str] = field(default_factory=dict)
     links: dict[int, dict[int, Instruction]] = field(default_factory=dict)
@@ -105,7 +116,7 @@ class _Planner:
                 )
             except FaultError as fault:
                 self.report(fault, line.position.span, line.position.text)
-        names = needs.stage_names(self.dockerfile)
+        names = needs.stage_names(self.dockerfile, self.contexts)
         seen: dict[str, int] = {}
         planned: list[StagePlan] = []
         for index, stage in enumerate(self.dockerfile.stages):
@@ -119,12 +130,16 @@ class _Planner:
     ) -> StagePlan:
         syntax = self.dockerfile.stages[index]
         from_ = syntax.from_
-        base: Base = ScratchBase()
+        base, context = _NOTHING
         platform = self.platform
-        instructions: list[Instruction] = list(syntax.instructions)
+        replacement = self.contexts.find(from_.name) if from_.name else None
+        own = () if replacement else syntax.instructions
+        instructions: list[Instruction] = list(own)
         try:
             platform = self.stage_platform(from_)
-            base = self.base(from_, seen, platform)
+            base, context = (
+                _in_place(*replacement, platform) if replacement else self.base(from_, seen, platform)
+            )
             if isinstance(base, StageBase):
                 parent = before[base.index]
                 platform = parent.platform
@@ -142,9 +157,11 @@ class _Planner:
             base=base,
             platform=platform,
             from_=from_,
-            instructions=syntax.instructions,
+            instructions=own,
             stages=frozenset(wanted.stages),
             images=frozenset(wanted.images),
+            contexts=frozenset(wanted.contexts | ({context} - {""})),
+            replaced=replacement is not None,
         )
 
     def stage_platform(self, from_: From) -> Platform:
@@ -162,7 +179,8 @@ class _Planner:
                 Code.INVALID_PLATFORM, error.message, hint=error.hint, needle="--platform"
             ) from error
 
-    def base(self, from_: From, seen: Mapping[str, int], platform: Platform) -> Base:
+    def base(self, from_: From, seen: Mapping[str, int], platform: Platform) -> tuple[Base, str]:
+        """Return a stage's base, and the name of the named context that it is, "" for none."""
         expansion = self.lexer.expand(from_.base, self.global_args)
         if not expansion.text:
             names = ", ".join(f"ARG {name}" for name in sorted(expansion.unmatched))
@@ -171,11 +189,12 @@ class _Planner:
             raise FaultError(Code.BLANK_BASE, message, hint=hint, needle=from_.base)
         index = seen.get(expansion.text.lower())
         if index is not None:
-            return StageBase(index)
+            return StageBase(index), ""
         if expansion.text == "scratch":
-            return ScratchBase()
+            return _NOTHING
         needs.check_reference(expansion.text, from_.base)
-        return ImageBase(expansion.text, platform)
+        found = self.contexts.find(expansion.text)
+        return _in_place(*found, platform) if found else (ImageBase(expansion.text, platform), "")
 
     def target(self, stages: list[StagePlan], target: str | None) -> int:
         if not target:
@@ -249,3 +268,10 @@ class _Planner:
             if isinstance(base, StageBase):
                 todo.append(base.index)
         return sorted(seen)
+
+
+def _in_place(name: str, kind: ContextKind, platform: Platform) -> tuple[Base, str]:
+    """Return the base that a named context is, and its name."""
+    if not isinstance(kind, ImageContext):
+        return ContextBase(name), name
+    return ImageBase(kind.reference, platform) if kind.reference else ScratchBase(), name

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError
-from strake_builder.frontend.model.steps import FileOrigin, FromContext, FromImage, FromScratch, FromStage
+from strake_builder.frontend.model.named_contexts import FilesContext, ImageContext, NamedContexts
+from strake_builder.frontend.model.steps import (
+    FileOrigin,
+    FromContext,
+    FromImage,
+    FromNamedContext,
+    FromScratch,
+    FromStage,
+)
 from strake_builder.frontend.model.syntax import Copy, Run
 from strake_builder.frontend.reading.mounts import mount_from
 from strake_builder.frontend.words.lexer import WordLexer
@@ -24,10 +32,11 @@ _INDEX: Final = re.compile(r"[+-]?[0-9]{1,9}\Z")
 
 @dataclass(slots=True)
 class Needs:
-    """Stages by index, each with an instruction that names it, and images."""
+    """Stages by index, each with an instruction that names it, images, and names of named contexts."""
 
     stages: dict[int, Instruction] = field(default_factory=dict)
     images: set[str] = field(default_factory=set)
+    contexts: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +47,13 @@ class StageNames:
         by_name: Index of the stage of a name (lower case); of several, the last.
         count: Number of stages.
         escape: The file's escape character.
+        contexts: What stands in for images. What stands in for a stage is that stage's base.
     """
 
     by_name: Mapping[str, int]
     count: int
     escape: str
+    contexts: NamedContexts = field(default_factory=NamedContexts)
 
     def copy_origin(self, instruction: Copy) -> FileOrigin:
         """Return whose files a COPY copies.
@@ -88,7 +99,15 @@ class StageNames:
         if name == "scratch":
             return FromScratch()
         check_reference(name, needle)
-        return FromImage(name)
+        match self.contexts.find(name):
+            case (context, ImageContext("")):
+                return FromScratch(context)
+            case (context, ImageContext(reference)):
+                return FromImage(reference, context)
+            case (context, FilesContext()):
+                return FromNamedContext(context)
+            case None:
+                return FromImage(name)
 
 
 def check_reference(name: str, needle: str) -> None:
@@ -115,9 +134,12 @@ def needs_of(
                 match origin:
                     case FromStage(index):
                         needs.stages.setdefault(index, instruction)
-                    case FromImage(reference):
+                    case FromImage(reference, context):
                         needs.images.add(reference)
-                    case FromContext() | FromScratch():
+                        needs.contexts |= {context} - {""}
+                    case FromNamedContext(context) | FromScratch(context):
+                        needs.contexts |= {context} - {""}
+                    case FromContext():
                         pass
         except FaultError as fault:
             faults.append((instruction, fault))
@@ -134,7 +156,7 @@ def _origins(instruction: Instruction, names: StageNames) -> list[FileOrigin]:
             return []
 
 
-def stage_names(dockerfile: Dockerfile) -> StageNames:
-    """Return the names under which a file's stages can be found."""
+def stage_names(dockerfile: Dockerfile, contexts: NamedContexts) -> StageNames:
+    """Return the names under which a file's stages, and what stands in for images, can be found."""
     by_name = {stage.from_.name: i for i, stage in enumerate(dockerfile.stages) if stage.from_.name}
-    return StageNames(by_name, len(dockerfile.stages), dockerfile.escape)
+    return StageNames(by_name, len(dockerfile.stages), dockerfile.escape, contexts)

@@ -21,6 +21,7 @@ from strake_builder.frontend.model.steps import (
     FileOrigin,
     FromContext,
     FromImage,
+    FromNamedContext,
     FromScratch,
     FromStage,
     GitSource,
@@ -127,7 +128,7 @@ class StepInputs:
 
     def _input(self, read: _Read, platform: Platform, stage: Callable[[int, _Read], Value]) -> Value:
         match read.origin:
-            case FromContext():
+            case FromContext() | FromNamedContext():
                 return self._digest(read, platform)
             case FromStage(index):
                 return stage(index, read)
@@ -167,7 +168,7 @@ def _reads(step: FileStep) -> Iterator[_Read]:
     match step:
         case CopyStep():
             if step.sources:
-                owned = step.chown is not None or isinstance(step.source, FromContext)
+                owned = step.chown is not None or isinstance(step.source, FromContext | FromNamedContext)
                 yield _Read(step.source, step.sources, step.excludes, owned)
         case AddStep():
             paths = tuple(source for source in step.sources if isinstance(source, PathSource))
@@ -176,7 +177,7 @@ def _reads(step: FileStep) -> Iterator[_Read]:
         case RunStep():
             for mount in step.mounts:
                 if isinstance(mount, BindMount | CacheMount):
-                    owned = isinstance(mount.source, FromContext)
+                    owned = isinstance(mount.source, FromContext | FromNamedContext)
                     yield _Read(mount.source, (PathSource(mount.path),), owned=owned, whole=True)
         case WorkdirStep():
             return

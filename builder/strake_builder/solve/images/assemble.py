@@ -184,7 +184,7 @@ def _history(record: StepRecord, stamp: str | None) -> History | None:
     return History(created=stamp, created_by=step.created_by, comment=_COMMENT, empty_layer=empty)
 
 
-def refuse_unnamed_layers(layers: tuple[PulledLayer, ...], *, docker: bool) -> None:
+def refuse_unnamed_layers(layers: tuple[FinishedLayer, ...], *, docker: bool) -> None:
     """Refuse a base image whose layers have no name in the family of media types that is asked for.
 
     Raises:
@@ -194,7 +194,7 @@ def refuse_unnamed_layers(layers: tuple[PulledLayer, ...], *, docker: bool) -> N
     for layer in layers:
         if docker and mediatype.layer_compression(layer.descriptor.media_type) is Compression.ZSTD:
             raise InvalidRequestError(
-                f"the base image {layer.repository} has zstd layers, for which Docker has no media type",
+                "the base image has zstd layers, for which Docker has no media type",
                 hint="use OCI media types",
             )
 

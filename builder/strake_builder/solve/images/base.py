@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
+from strake_api.models.source import LayoutImage
 from strake_builder.errors import BaseImageError, Location
-from strake_builder.solve.images.layers import PulledLayer
+from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient
 from strake_oci.selection import FoundManifest, ImageSelection, read_config
@@ -20,7 +22,9 @@ from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Manifest
 from strake_oci.spec.manifest import parse as parse_manifest
 from strake_oci.spec.platform import Platform
-from strake_oci.spec.reference import Reference, Repository
+from strake_oci.spec.reference import DEFAULT_TAG, Reference, Repository
+from strake_oci.stores.layout import Layout
+from strake_oci.stores.layout_index import blob_path
 from strake_oci.verify import despite_mirrors
 
 
@@ -33,7 +37,7 @@ class PulledImage:
         descriptor: of what the reference resolved to, an index or a manifest.
         manifest: digest of the platform's manifest.
         config: the image's config.
-        layers: bottom first.
+        layers: bottom first; in a registry, or in files of an image layout.
         annotations: of the manifest.
     """
 
@@ -41,7 +45,7 @@ class PulledImage:
     descriptor: Descriptor
     manifest: Digest
     config: ImageConfig
-    layers: tuple[PulledLayer, ...]
+    layers: tuple[StoredLayer, ...]
     annotations: Mapping[str, str]
 
 
@@ -53,6 +57,7 @@ class BaseImages:
         pool: where the requests run.
         meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
         check: raises BaseImageError for a reference that may not be named; called before a registry is asked.
+        layouts: images in image layouts, by what stands for a reference.
     """
 
     def __init__(
@@ -61,11 +66,13 @@ class BaseImages:
         pool: Executor,
         meant: Callable[[str], str],
         check: Callable[[Reference], None] = lambda _: None,
+        layouts: Mapping[str, LayoutImage] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._check = check
         self._pool = pool
         self._meant = meant
+        self._layouts = layouts
         self._lock = threading.Lock()
         self._images: dict[tuple[str, Platform], Future[PulledImage]] = {}
 
@@ -74,7 +81,8 @@ class BaseImages:
         key = (reference, platform)
         with self._lock:
             if key not in self._images:
-                self._images[key] = self._pool.submit(self._resolve, reference, platform)
+                resolve = self._resolve_in_layout if reference in self._layouts else self._resolve
+                self._images[key] = self._pool.submit(resolve, reference, platform)
             return self._images[key]
 
     def get(self, reference: str, platform: Platform, location: Location | None = None) -> PulledImage:
@@ -111,6 +119,33 @@ class BaseImages:
         layers = zip(manifest.layers, config.diff_ids, strict=True)
         pulled = tuple(PulledLayer(descriptor, diff_id, repository) for descriptor, diff_id in layers)
         return PulledImage(text, top, found.descriptor.digest, config, pulled, manifest.annotations)
+
+    def _resolve_in_layout(self, text: str, platform: Platform) -> PulledImage:
+        asked = self._layouts[text]
+        try:
+            layout = Layout(asked.path)
+
+            def fetch(entry: Descriptor) -> FoundManifest:
+                return _parsed(entry, layout.manifest(entry))
+
+            def config_of(descriptor: Descriptor) -> ImageConfig:
+                with layout.open_blob(descriptor) as reader:
+                    return read_config(reader)
+
+            latest = DEFAULT_TAG if DEFAULT_TAG in layout.tags() else ""  # else the only image there is
+            top = fetch(layout.resolve(asked.digest or asked.tag or latest))
+            found = ImageSelection(platform, fetch, config_of).find(top)
+            config = config_of(found.image.config)
+        except OCIError as error:
+            raise BaseImageError(f"cannot use the image {text}: {error.account}", hint=error.hint) from error
+        _check(text, found.image, config)
+        layers = tuple(
+            WrittenLayer(descriptor, diff_id, str(layout.path / blob_path(descriptor.digest)))
+            for descriptor, diff_id in zip(found.image.layers, config.diff_ids, strict=True)
+        )
+        return PulledImage(
+            text, top.descriptor, found.descriptor.digest, config, layers, found.image.annotations
+        )
 
     def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
         with self._client.open_blob(repository, descriptor) as reader:

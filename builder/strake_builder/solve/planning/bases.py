@@ -27,9 +27,9 @@ def resolve_bases(plan: BuildPlan, images: BaseImages) -> tuple[BuildPlan, dict[
             if isinstance(stage.base, ImageBase) and stage.index not in resolved:
                 image = images.get(stage.base.reference, stage.base.platform, location(plan, stage))
                 resolved[stage.index] = image
-                stages, references = trigger_needs(plan, stage, image.config.config)
-                if stages or references:
-                    plan = plan.also_needing(stage.index, stages, references)
+                needs = trigger_needs(plan, stage, image.config.config)
+                if needs.stages or needs.images or needs.contexts:
+                    plan = plan.also_needing(stage.index, needs.stages, needs.images, needs.contexts)
                     _request_all(plan, images)
                     grown = True
     return plan, resolved

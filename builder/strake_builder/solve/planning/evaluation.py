@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from strake_builder.errors import Location
 from strake_builder.frontend.evaluate import BaseImage, evaluate
 from strake_builder.frontend.model.evaluated import EvaluatedStage
-from strake_builder.frontend.model.planned import BuildPlan, ImageBase, ScratchBase, StageBase, StagePlan
+from strake_builder.frontend.model.planned import (
+    BuildPlan,
+    ContextBase,
+    ImageBase,
+    ScratchBase,
+    StageBase,
+    StagePlan,
+)
 from strake_builder.frontend.model.steps import Step
 from strake_builder.solve.images.base import PulledImage
 
@@ -33,7 +40,7 @@ class EvaluatedBuild:
         match stage.base:
             case StageBase(base):
                 return self.base_of(base)
-            case ImageBase() | ScratchBase():
+            case ImageBase() | ContextBase() | ScratchBase():
                 return self.images.get(index)
 
     def chain(self, index: int) -> tuple[int, ...]:
@@ -73,7 +80,7 @@ def evaluate_all(plan: BuildPlan, images: Mapping[int, PulledImage]) -> Evaluate
                 evaluated[stage.index] = evaluate(plan, stage, BaseImage(config.config, config.author))
             case StageBase(base):
                 evaluated[stage.index] = evaluate(plan, stage, evaluated[base])
-            case ScratchBase():
+            case ScratchBase() | ContextBase():
                 evaluated[stage.index] = evaluate(plan, stage, None)
     return EvaluatedBuild(plan, evaluated, images)
 

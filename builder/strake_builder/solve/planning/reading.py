@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from strake_api.request import BuildRequest
 from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import (
     ContextFiles,
@@ -14,6 +13,7 @@ from strake_builder.context.filtered import (
 )
 from strake_builder.errors import DockerfileError, Location, SourceError
 from strake_builder.frontend.lint import fails_on_warnings, lint_plan
+from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.model.planned import BuildPlan, ImageBase
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
@@ -22,30 +22,30 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.planning.evaluation import EvaluatedBuild, location
-from strake_oci.spec.platform import Platform
+from strake_builder.solve.planning.requested import Requested
 from strake_oci.spec.platform import host as host_platform
 
 
 def read_plan(
-    request: BuildRequest, platform: Platform, context: FetchedContext, named: str | None, reporter: Reporter
+    requested: Requested, context: FetchedContext, contexts: NamedContexts, reporter: Reporter
 ) -> tuple[BuildPlan, ContextFiles]:
     """Read Dockerfile and .dockerignore.
 
     Args:
-        request: names target, arguments and the Dockerfile in the context.
-        platform: to build for.
+        requested: names target, arguments, platform and the Dockerfile.
         context: the context.
-        named: a Dockerfile outside the context, in place of the request's.
+        contexts: what stands in for stages and images.
         reporter: hears of build arguments that nothing uses.
 
     Raises:
         DockerfileError: there is none, or it is refused.
         SourceError: a file cannot be read.
     """
+    request, named = requested.request, requested.inputs.dockerfile_path
     with Root(context.directory) as root:
 
         def inside(path: str, limit: int) -> bytes | None:
-            return _read_inside(root, path, limit)
+            return read_inside(root, path, limit)
 
         path, read = (named, read_local) if named else (request.dockerfile, inside)
         written = None if named else request.dockerfile_inline
@@ -55,15 +55,21 @@ def read_plan(
         parse(text, request.dockerfile),
         target=request.target,
         build_args={argument.name: argument.value for argument in request.args},
-        platform=platform,
+        platform=requested.platform,
         build_platform=host_platform(),
+        contexts=contexts,
     )
     for name in planned.unused_build_args:
         reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)
     return planned, ContextFiles(context.directory, patterns)
 
 
-def _read_inside(root: Root, path: str, limit: int) -> bytes | None:
+def read_inside(root: Root, path: str, limit: int) -> bytes | None:
+    """Read a file of a context, such that no link leads out of it; None where there is none.
+
+    Raises:
+        SourceError: it cannot be read, or is too large.
+    """
     name = os.fsencode(path)
     try:
         content = root.read_file(name, limit)

@@ -10,6 +10,7 @@ from strake_api.request import BuildRequest
 from strake_api.values.destinations import fields_of, filled, sample
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs
+from strake_builder.solve.planning.contexts import RequestedContexts
 from strake_oci.errors import InvalidValueError
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.platform import host as host_platform
@@ -25,24 +26,28 @@ class Requested:
         inputs: what the build is given besides.
         platform: to build for.
         destinations: where the image goes, or what it is called where it is not pushed.
+        contexts: what stands in for stages and images.
     """
 
     request: BuildRequest
     inputs: BuildInputs
     platform: Platform
     destinations: tuple[Reference, ...]
+    contexts: RequestedContexts
 
     @classmethod
     def of(cls, request: BuildRequest, inputs: BuildInputs) -> Self:
         """Check a request.
 
         Raises:
-            InvalidRequestError: it has no destination to push to, or a wrong one, or a wrong platform.
+            InvalidRequestError: it has no destination to push to, or a wrong one, or a wrong platform, or a
+                named context that is none.
         """
         destinations = _destinations_of(request)
         if inputs.outputs.push and not destinations:
             raise InvalidRequestError("the request has no destination", hint="name at least one")
-        return cls(request, inputs, _platform_of(request), destinations)
+        contexts = RequestedContexts.of(request.contexts)
+        return cls(request, inputs, _platform_of(request), destinations, contexts)
 
     def filled(self, values: Mapping[str, str]) -> Self:
         """Return the same with fields of destinations filled.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from strake_builder.frontend.model.chmod import apply_mode, made_mode
 from strake_builder.frontend.model.chown import Ownership
-from strake_builder.frontend.model.steps import CopyStep, FromContext, HeredocFile
+from strake_builder.frontend.model.steps import CopyStep, FromContext, FromNamedContext, HeredocFile
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.accounts import find_account, find_group
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path, write_file
@@ -44,7 +44,7 @@ def execute_copy(
     if not step.sources:
         return
     view = origins.open(step.source, platform)
-    if owner is None and isinstance(step.source, FromContext):
+    if owner is None and isinstance(step.source, FromContext | FromNamedContext):
         owner = (0, 0)
     with Root(view.path) as source:
         for wanted in step.sources:

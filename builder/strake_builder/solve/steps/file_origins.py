@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from strake_builder.frontend.model.steps import (
     FileOrigin,
     FromContext,
     FromImage,
+    FromNamedContext,
     FromScratch,
     FromStage,
     RunStep,
@@ -50,6 +51,7 @@ class FileOrigins:
     Args:
         workspace: where views are mounted.
         context: the build context.
+        named: the files of named contexts, by name.
         store: unpacks layers.
         images: resolves images.
         stage_layers: waits for a stage and returns its layers.
@@ -59,12 +61,14 @@ class FileOrigins:
         self,
         workspace: Workspace,
         context: ContextFiles,
+        named: Mapping[str, ContextFiles],
         store: LayerStore,
         images: BaseImages,
         stage_layers: Callable[[int], tuple[ImageLayer, ...]],
     ) -> None:
         self._workspace = workspace
         self._context = context
+        self._named = named
         self._store = store
         self._images = images
         self._stage_layers = stage_layers
@@ -94,6 +98,8 @@ class FileOrigins:
         match origin:
             case FromContext():
                 return OriginView(self._context.directory, self._context)
+            case FromNamedContext(name):
+                return OriginView(self._named[name].directory, self._named[name])
             case FromStage(index):
                 return self._view(("stage", index), lambda: self._stage_layers(index))
             case FromImage(reference):
@@ -109,12 +115,13 @@ class FileOrigins:
         view = self.open(origin, platform)
         if view.context is None:
             return view.path
+        key = ("mounted", origin)
         with self._lock:
-            if "mounted context" not in self._views:
+            if key not in self._views:
                 if not (view.context.everything and belongs_to_root(view.path)):
                     view = self._root_copy(view.path, view.context)
-                self._views["mounted context"] = view
-            return self._views["mounted context"].path
+                self._views[key] = view
+            return self._views[key].path
 
     def _root_copy(self, directory: str, context: ContextFiles) -> OriginView:
         """Return a copy of what may be seen of the context; as in BuildKit all of it is root's."""

@@ -21,7 +21,7 @@ from strake_operator.status import repository
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from strake_api.buildpolicy import BuildPolicySpec, LabelRequirement, NamespaceSelector
+    from strake_api.buildpolicy import AllowedSources, BuildPolicySpec, LabelRequirement, NamespaceSelector
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.settings import DefaultResources, Settings
 
@@ -80,7 +80,9 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
     yield from _destinations(spec, namespace, policy)
     document = spec.to_dict()
     if policy.sources is not None:
-        yield from _sources(document["source"], namespace, policy)
+        yield from _sources("source", document["source"], namespace, policy.sources)
+        for at, context in enumerate(document.get("contexts", ())):
+            yield from _sources(f"contexts[{at}]", context, namespace, policy.sources)
     if policy.secrets is not None:
         for path, name in secrets_of(document):
             if not _fits(policy.secrets, [name], namespace):
@@ -117,19 +119,17 @@ def _forms(reference: str) -> list[str]:
     return [plain, plain + tag]
 
 
-def _sources(source: Mapping[str, Any], namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
-    allowed = policy.sources
-    if allowed is None:
-        return
-    for kind in source:
+def _sources(path: str, source: Mapping[str, Any], namespace: str, allowed: AllowedSources) -> Iterator[str]:
+    """Check a source, or a named context; one that is an image is like any other that a FROM names."""
+    for kind in source.keys() - {"name", "image"}:
         if allowed.kinds is not None and kind not in allowed.kinds:
-            yield f"spec.source.{kind}: sources are {_listed(allowed.kinds)}"
+            yield f"spec.{path}.{kind}: sources are {_listed(allowed.kinds)}"
     url = (source.get("git") or {}).get("url")
     if allowed.git_hosts is not None and url is not None:
         host = url.partition("://")[2].partition("/")[0] if "://" in url else url.partition(":")[0]
         host = host.rpartition("@")[2].lower()
         if not _fits(allowed.git_hosts, [host], namespace):
-            yield f"spec.source.git.url: host {host!r} is none of {_listed(allowed.git_hosts)}"
+            yield f"spec.{path}.git.url: host {host!r} is none of {_listed(allowed.git_hosts)}"
 
 
 def secrets_of(document: Any, path: str = "", *, inside: bool = False) -> Iterator[tuple[str, str]]:

@@ -6,11 +6,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from strake_api.request import BuildRequest
 from strake_builder.context.git_credentials import (
     GitCredentials,
     git_credentials_from,
-    mounted_git_credentials,
+    git_credentials_of,
 )
+from strake_builder.context.git_secret import mounted_git_access
 from strake_builder.errors import InvalidRequestError
 
 URL = "https://git.example/app"
@@ -63,13 +65,13 @@ def test_secrets_that_are_none(tmp_path, files, complaint):
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     with pytest.raises(InvalidRequestError, match=complaint):
-        mounted_git_credentials(str(tmp_path), URL)
+        mounted_git_access(str(tmp_path), URL)
 
 
 def test_a_secret_may_end_its_lines(tmp_path):
     for name, content in {"username": "me\n", "password": "secret\r\n", "host": "git.example\n"}.items():
         (tmp_path / name).write_text(content)
-    assert mounted_git_credentials(str(tmp_path), URL) == GitCredentials("me", "secret")
+    assert mounted_git_access(str(tmp_path), URL) == GitCredentials("me", "secret")
 
 
 def opens(folder, hosts, url):
@@ -77,7 +79,7 @@ def opens(folder, hosts, url):
     if hosts is not None:
         (folder / "host").write_text(hosts)
     try:
-        return mounted_git_credentials(str(folder), url) is not None
+        return mounted_git_access(str(folder), url) is not None
     except InvalidRequestError as error:
         return str(error)
 
@@ -132,3 +134,31 @@ def test_and_for_no_other(tmp_path, hosts, url):
 
 def test_a_password_is_in_no_representation():
     assert "secret" not in repr(KNOWN)
+
+
+def request_of(*urls: str) -> BuildRequest:
+    """Return a request whose first URL is the context's, "" for a directory."""
+    own, *others = urls
+    source = {"git": {"url": own}} if own else {"directory": {"path": "/c"}}
+    contexts = [{"name": f"c{at}", "source": {"git": {"url": url}}} for at, url in enumerate(others)]
+    return BuildRequest.model_validate(
+        {"source": source, "contexts": contexts, "output": {"destinations": []}, "workDirectory": "/w"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("urls", "given"),
+    [
+        (("https://a.example/x",), {"https://a.example/x"}),
+        (
+            ("https://a.example/x", "https://a.example/y", "https://b.example/z"),
+            {"https://a.example/x", "https://a.example/y"},
+        ),
+        (("", "https://a.example/x", "https://a.example/y"), {"https://a.example/x", "https://a.example/y"}),
+        (("", "https://a.example/x", "https://b.example/y"), set()),
+        (("",), set()),
+    ],
+)
+def test_variables_are_for_one_server(urls, given):
+    assert git_credentials_of(request_of(*urls), {"GIT_TOKEN": "x"}).keys() == given
+    assert git_credentials_of(request_of(*urls), {}) == {}

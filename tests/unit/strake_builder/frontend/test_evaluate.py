@@ -296,7 +296,8 @@ class TestTriggers:
     def test_needs_are_found_from_the_config(self):
         plan = planned("FROM base AS lib\nFROM base\n")
         config = RuntimeConfig(on_build=("COPY --from=lib /a /b", "RUN --mount=from=img,target=/x y"))
-        assert trigger_needs(plan, plan.target_stage, config) == (frozenset({0}), frozenset({"img"}))
+        needs = trigger_needs(plan, plan.target_stage, config)
+        assert (set(needs.stages), needs.images) == ({0}, {"img"})
 
     def test_need_of_a_later_stage_is_refused(self):
         plan = planned("FROM base AS a\nFROM base AS b\n")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from strake_api.events import Event, LayerPushed, PullProgress, PushProgress
+from strake_api.events import Event, ImageSigned, LayerPushed, PullProgress, PushProgress
 from strake_builder.progress.text import TextSink
 from strake_builder.progress.transfer import Transfer
 
@@ -39,6 +39,12 @@ def test_a_push_of_less_than_a_second_is_told_by_its_end_alone(shown):
     end = LayerPushed(time=NOW, repository="r.example/app", digest=DIGEST, bytes=40_000_000)
     assert shown((1.0, pushing(4_000_000)), (1.5, pushing(30_000_000)), (1.9, end)) == [
         "   r.example/app@sha256:abababababab… pushed (40.0 MB)"
+    ]
+
+
+def test_a_signature_is_told(shown):
+    assert shown((1.0, ImageSigned(time=NOW, repository="r.example/app", digest=DIGEST))) == [
+        "   r.example/app@sha256:abababababab… signed"
     ]
 
 

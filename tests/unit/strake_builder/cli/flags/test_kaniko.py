@@ -24,56 +24,8 @@ def translated(*words: str) -> argparse.Namespace:
 
 
 @pytest.mark.parametrize(
-    ("words", "context"),
-    [
-        ((), "."),
-        (("--context=dir:///workspace",), "dir:///workspace"),
-        (("--context=/workspace", "--context-sub-path=api"), "/workspace/api"),
-        (("--context=dir:///workspace", "--context-sub-path=./api/"), "dir:///workspace/./api"),
-        (("-c", "git://git.example/app.git"), "git+https://git.example/app.git"),
-        (
-            ("-c", "git://git.example/app.git#refs/heads/main"),
-            "git+https://git.example/app.git#refs/heads/main",
-        ),
-        (
-            ("-c", "git://git.example/app.git#refs/heads/main#" + "a" * 40),
-            "git+https://git.example/app.git#" + "a" * 40,
-        ),
-        (
-            ("-c", "git://git.example/app.git#main", "--context-sub-path", "api"),
-            "git+https://git.example/app.git#main:api",
-        ),
-        (
-            ("-c", "git+https://git.example/app.git#main:services", "--context-sub-path", "api"),
-            "git+https://git.example/app.git#main:services/api",
-        ),
-        (
-            ("-c", "git://git.example/app.git", "--git", "branch=dev,single-branch=true,depth=1"),
-            "git+https://git.example/app.git#dev",
-        ),
-        (
-            ("-c", "git://git.example/app.git", "--context-sub-path=api"),
-            "git+https://git.example/app.git#:api",
-        ),
-    ],
-)
-def test_contexts(words, context, monkeypatch):
-    monkeypatch.delenv("GIT_PULL_METHOD", raising=False)
-    assert translated(*words).context == context
-
-
-def test_git_is_pulled_as_the_environment_says(monkeypatch):
-    monkeypatch.setenv("GIT_PULL_METHOD", "http")
-    assert translated("-c", "git://git.example/app.git").context == "git+http://git.example/app.git"
-
-
-@pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--context-sub-path=../x",), "leads out of the context"),
-        (("--git=branch=x",), "no git repository"),
-        (("-c", "git://h/r", "--git=brunch=x"), "'brunch' is not understood"),
-        (("-c", "git://h/r", "--git=insecure-skip-tls=true"), "certificates are always verified"),
         (("--single-snapshot",), "--single-snapshot is not supported"),
         (("--insecure-pull=true",), "--insecure-pull is not supported"),
         (("--skip-tls-verify-pull",), "--skip-tls-verify-pull is not supported"),

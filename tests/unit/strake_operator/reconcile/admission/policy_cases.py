@@ -60,6 +60,27 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
     ({"sources": {"gitHosts": ["*.example:*"]}}, {}, None),
     ({"sources": {"gitHosts": ["git.example"]}}, {}, "host 'git.example:8443' is none of git.example"),
     ({"sources": {"gitHosts": ["git.example"]}}, inline("app"), None),
+    ({"sources": {"kinds": ["git"]}}, {"contexts": [{"name": "a", "image": "x"}]}, None),
+    (
+        {"sources": {"kinds": ["git"]}},
+        {"contexts": [{"name": "a", "image": "x"}, {"name": "b", "http": {"url": "https://x.example/a"}}]},
+        "spec.contexts[1].http: sources are git",
+    ),
+    (
+        {"sources": {"gitHosts": ["git.example:8443"]}},
+        {"contexts": [{"name": "a", "git": {"url": "https://other.example/a"}}]},
+        "spec.contexts[0].git.url: host 'other.example' is none of git.example:8443",
+    ),
+    (
+        {"sources": {"gitHosts": ["git.example:8443", "git.example"]}},
+        {"contexts": [{"name": "a", "git": {"url": "git@git.example:a", "secret": {"name": "x"}}}]},
+        None,
+    ),
+    (
+        {"secrets": []},
+        {"contexts": [{"name": "a", "git": {"url": "https://x.example/a", "secret": {"name": "token"}}}]},
+        "spec.contexts[0].git.secret: Secret 'token'",
+    ),
     ({"secrets": ["push-*"]}, {"pushSecret": {"name": "push-a"}}, None),
     ({"secrets": ["push-*"]}, {"pullSecret": {"name": "root"}}, "spec.pullSecret: Secret 'root'"),
     (

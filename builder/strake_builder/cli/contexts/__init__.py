@@ -1,0 +1,1 @@
+"""What people write for contexts, read into the sources of a request."""

@@ -1,0 +1,69 @@
+"""A context in a bucket of S3 or what speaks like it: an archive, downloaded as any other, with a signature.
+
+The official botocore finds an identity (variables, files, the role of the pod or of the machine) and signs
+with it; the download is Strake's own, with its rules of what may be reached. It is the optional extra `aws`,
+imported when the first bucket is asked for.
+
+Sources: kaniko's README, "Kaniko Build Contexts", for the variables; AWS, "Authenticating Requests: Using the
+Authorization Header".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from strake_builder.errors import SourceError
+
+_ENDPOINT: Final = "S3_ENDPOINT"
+_PATH_STYLE: Final = "S3_FORCE_PATH_STYLE"
+_REGION: Final = "us-east-1"
+
+
+def signed_request(url: str, variables: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the https URL of an object and the headers that open it; none where there is no identity.
+
+    Args:
+        url: s3://BUCKET/KEY.
+        variables: kaniko's S3_ENDPOINT and S3_FORCE_PATH_STYLE; botocore reads its own.
+
+    Raises:
+        SourceError: the extra is missing, the URL names no object, or there is no using the identity.
+    """
+    try:
+        from botocore import UNSIGNED
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import get_session
+    except ImportError as error:
+        raise SourceError(
+            f"{url} is in a bucket, and botocore is not installed", hint="pip install 'strake[aws]'"
+        ) from error
+    parts = urlsplit(url)
+    bucket, key = parts.netloc, parts.path.lstrip("/")
+    if not bucket or not key:
+        raise SourceError(f"{url} names no object of a bucket", hint="write s3://BUCKET/PATH/context.tar.gz")
+    style = "path" if variables.get(_PATH_STYLE, "").lower() == "true" else "auto"
+    try:
+        session = get_session()
+        region = session.get_config_variable("region") or variables.get("AWS_REGION") or _REGION
+        client = session.create_client(
+            "s3",
+            region_name=region,
+            endpoint_url=variables.get(_ENDPOINT) or None,
+            config=Config(signature_version=UNSIGNED, s3={"addressing_style": style}),
+        )
+        where = {"Bucket": bucket, "Key": key}
+        request = AWSRequest("GET", str(client.generate_presigned_url("get_object", Params=where)))
+        identity = session.get_credentials()
+        if identity is not None:
+            S3SigV4Auth(identity.get_frozen_credentials(), "s3", region).add_auth(request)
+    except (BotoCoreError, ValueError) as error:
+        raise SourceError(
+            f"cannot sign for {url}: {str(error).partition(chr(10))[0][:200]}",
+            hint="check $AWS_REGION, $S3_ENDPOINT and the identity",
+        ) from error
+    return request.url, dict(request.headers.items())

@@ -1,0 +1,71 @@
+"""Named contexts of an ImageBuild: what may be named, and what the builder is told of it."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from strake_api.conversion import MountedPaths, build_request
+from strake_api.imagebuild import ImageBuildSpec
+from strake_api.request import Registries
+from strake_api.spec.contexts import NamedContext
+
+PRIVATE = {"url": "https://git.example/lib.git", "ref": "v1", "secret": {"name": "token"}}
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"name": "lib", "git": {"url": "https://git.example/lib.git"}},
+        {"name": "alpine", "image": "registry.example/alpine:3"},
+        {"name": "registry.example:5000/a/b:1.2", "image": "scratch"},
+        {"name": "c", "oci": {"reference": "registry.example:5000/a/context:1", "path": "sub"}},
+        {"name": "data", "http": {"url": "https://web.example/a.tgz", "path": "sub"}},
+    ],
+)
+def test_good_contexts(context):
+    assert NamedContext.model_validate(context).name == context["name"]
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        ({"name": "lib"}, "exactly one of git, http"),
+        ({"name": "lib", "image": "a", "git": {"url": "https://g.example/a"}}, "exactly one of git, http"),
+        ({"name": "Lib", "image": "a"}, "in lower case"),
+        ({"name": "", "image": "a"}, "in lower case"),
+        ({"name": "c", "oci": {"reference": "oci://registry.example/a"}}, "without oci://"),
+        ({"name": "c", "oci": {"reference": "a"}}, "oci.reference is written REGISTRY/REPOSITORY"),
+        ({"name": "c", "oci": {"reference": "registry.example/a@sha256:12"}}, "oci.reference is written"),
+        ({"name": "c", "oci": {"reference": "registry.example/a:1", "path": "/x"}}, "oci.path"),
+        ({"name": "lib", "image": ""}, "at least 1 character"),
+        ({"name": "lib", "inline": {"a": "b"}}, "inline"),
+        ({"name": "lib", "git": {"url": "ftp://g.example/a"}}, "git.url is written"),
+    ],
+)
+def test_what_cannot_be_meant(context, words):
+    with pytest.raises(ValidationError, match=words):
+        NamedContext.model_validate(context)
+
+
+def test_private_repository_of_a_context_has_places_of_its_own():
+    spec = ImageBuildSpec.model_validate(
+        {
+            "source": {"git": PRIVATE},
+            "contexts": [
+                {"name": "open", "git": {"url": "https://git.example/open.git"}},
+                {"name": "lib", "git": PRIVATE},
+                {"name": "alpine", "image": "registry.example/alpine:3"},
+            ],
+            "output": {"destinations": ["registry.example/app:1"]},
+        }
+    )
+    request = build_request(
+        spec,
+        mounted=MountedPaths(config_map="/c", git="/git", fetched="/source"),
+        work_directory="/work",
+        registries=Registries(),
+    )
+    places = [(git.credentials, git.fetched) for git in request.repositories]
+    assert places == [("/git", "/source"), (None, None), ("/git-1", "/source/context-1")]
+    assert [each.image for each in request.contexts] == [None, None, "registry.example/alpine:3"]

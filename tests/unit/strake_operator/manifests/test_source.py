@@ -1,0 +1,73 @@
+"""The container that fetches private repositories, for the source and for named contexts."""
+
+from __future__ import annotations
+
+import pytest
+
+from strake_api.imagebuild import ImageBuildSpec
+from strake_api.request import BuildRequest
+from strake_operator.manifests.job import builder_job
+from strake_operator.manifests.request import request_config_map
+from tests.fixtures.narrow import present
+from tests.unit.strake_operator.builders import SETTINGS
+from tests.unit.strake_operator.manifests.test_manifests import RUN
+
+OPEN = {"url": "https://git.example/open.git"}
+
+
+def private(secret):
+    return {"url": f"https://git.example/{secret}.git", "secret": {"name": secret}}
+
+
+def spec(source, *contexts):
+    named = [{"name": f"c{number}", "git": git} for number, git in enumerate(contexts)]
+    fields = {"source": {"git": source}, "contexts": named, "output": {"destinations": ["r.example/app:1"]}}
+    return ImageBuildSpec.model_validate(fields)
+
+
+def pod_of(build):
+    return builder_job(RUN, build, SETTINGS)["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        spec(private("a")),
+        spec(OPEN, private("a")),
+        spec(private("a"), OPEN, private("b"), private("a")),
+    ],
+    ids=["source", "context", "both"],
+)
+def test_each_secret_is_mounted_where_the_request_says_and_in_no_other_container(build):
+    pod = pod_of(build)
+    (fetching,) = [each for each in pod["initContainers"] if each["name"] == "source"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    mounts = {each["mountPath"]: each for each in fetching["volumeMounts"]}
+    made = request_config_map(RUN, build, SETTINGS)["data"]["request.json"]
+    request = BuildRequest.model_validate_json(made)
+    with_secrets = [git for git in request.repositories if git.credentials]
+    assert len(with_secrets) == len(secrets) > 0
+    for git in with_secrets:
+        mount = mounts[git.credentials]
+        assert secrets[mount["name"]] in git.url
+        assert mount["readOnly"]
+        assert present(git.fetched).startswith("/strake/source")
+    (builder,) = pod["containers"]
+    assert not secrets.keys() & {each["name"] for each in builder["volumeMounts"]}
+    (source,) = [each for each in builder["volumeMounts"] if each["name"] == "source"]
+    assert (source["mountPath"], source["readOnly"]) == ("/strake/source", True)
+    assert len({git.fetched for git in with_secrets}) == len(with_secrets)
+
+
+def test_public_repositories_need_no_such_container():
+    assert not pod_of(spec(OPEN, OPEN))["initContainers"]
+
+
+@pytest.mark.parametrize("at", ["source", "context"])
+def test_only_for_ssh_the_root_can_be_written_to(at):
+    ssh = {"url": "git@git.example:a.git", "secret": {"name": "deploy"}}
+    for git, is_read_only in ((private("a"), True), (ssh, False)):
+        build = spec(git) if at == "source" else spec(OPEN, git)
+        (container,) = [each for each in pod_of(build)["initContainers"] if each["name"] == "source"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is is_read_only
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
