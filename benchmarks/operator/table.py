@@ -35,7 +35,11 @@ def table(figures: Figures, *, slot: float) -> str:
         ("status writes of a build, at most", str(max(figures.writes.values(), default=0)), "bounded"),
         ("CPU a build", f"{figures.cpu / figures.builds * 1000:.0f} ms", ""),
         ("memory, at most", f"{figures.peak / 2**20:.0f} MiB", "< 400 MiB"),
-        ("requests when nothing happens", f"{figures.idle:.2f} a second", "< 5 a second"),
+        (
+            "requests in idleness, without the Lease's",
+            f"{figures.idle:.2f} a second",
+            "< 5 a second",
+        ),
         ("CPU when nothing happens", f"{figures.idle_cpu * 100:.1f} %", ""),
         ("from a restart to ready", _seconds(figures.ready), "< 60 s"),
         ("from a restart to the Job of a new build", _seconds(figures.again), "< 60 s"),

@@ -16,7 +16,7 @@ from strake_operator.addresses import Addresses, read_addresses
 from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.election import Election
 from strake_operator.handlers.follower import MOST_LOGS, Follower
-from strake_operator.handlers.queue import Key, Queue
+from strake_operator.handlers.queue import Key, Queue, Rank
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.slots import Slots
 from strake_operator.handlers.watch import register
@@ -135,12 +135,12 @@ async def _act(
         def limits() -> Limits:
             return Limits(settings.max_runs, settings.max_runs_per_namespace, watched.policies.runs())
 
-        slots = Slots(limits, watched.running, lambda key: queue.add(key))  # noqa: PLW0108 - the queue comes later
+        slots = Slots(limits, watched.running, lambda key: queue.add(key, Rank.GOES_ON))
         reconciler = Reconciler(
             cluster,
             follower,
             settings,
-            lambda key, seconds: queue.requeue_after(key, seconds),  # noqa: PLW0108 - likewise
+            lambda key, seconds: queue.requeue_after(key, seconds),  # noqa: PLW0108 - the queue comes later
             registries=registries,
             watched=watched,
             slots=slots,
@@ -150,7 +150,12 @@ async def _act(
             with about(key.namespace, key.name):
                 return await reconciler.reconcile(key)
 
-        queue = Queue(work.counted(reconcile), urgent=lambda key: watched.is_open(key.namespace, key.name))
+        def rank(key: Key) -> Rank:
+            if not watched.is_open(key.namespace, key.name):
+                return Rank.ENDED
+            return Rank.GOES_ON if watched.has_job(key.namespace, key.name) else Rank.COMES
+
+        queue = Queue(work.counted(reconcile), rank=rank)
         work.queue_depth(lambda: queue.depth)
         registry = kopf.OperatorRegistry()
         kopf_settings = kopf.OperatorSettings()

@@ -1,7 +1,7 @@
 """A Kubernetes without nodes: etcd, an API server and the controllers that an ImageBuild needs.
 
-Everything that the operator talks to is real; what runs pods is `tests.scale.kubelet`, which only says that it
-does. So thousands of builds cost a machine no more than their requests.
+Everything that the operator talks to is real; what runs pods is `tests.scale.kubelet`, which only says that
+it does. So thousands of builds cost a machine no more than their requests.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class ControlPlane:
         directory: Of its state and logs.
         url: Of the API server.
         admin: Kubeconfig of somebody who may do everything.
-        operators: Kubeconfigs of the operator, one for each that runs at a time: its user is the same in all, and
-            the audit log tells them apart by the user's UID, which is the file's name.
+        operators: Kubeconfigs of the operator, one for each that runs at a time: its user is the same in all,
+            and the audit log tells them apart by the user's UID, which is the file's name.
         token: The administrator's.
         audit: The audit log, with the operator's requests.
         programs: Of Kubernetes; kubectl is among them.
@@ -66,13 +66,29 @@ class ControlPlane:
     programs: Path
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def pause(self) -> None:
-        """Have the API server stand still, as where the network is gone: it answers nothing and refuses nothing."""
-        os.kill(self.processes["kube-apiserver"].pid, signal.SIGSTOP)
+    def pause(self, component: str) -> None:
+        """Have a component stand still: it answers and refuses nothing, as without a network."""
+        self.processes[component].send_signal(signal.SIGSTOP)
 
-    def resume(self) -> None:
-        """Have the API server go on."""
-        os.kill(self.processes["kube-apiserver"].pid, signal.SIGCONT)
+    def resume(self, component: str) -> None:
+        """Have a component go on."""
+        self.processes[component].send_signal(signal.SIGCONT)
+
+    def start(self, component: str, command: list[str]) -> None:
+        """Start a component; return when it answers, where it is the API server."""
+        log = self.directory / f"{component}.log"
+        with log.open("ab") as output:
+            self.processes[component] = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        if component == "kube-apiserver":
+            _wait_for(f"{self.url}/readyz", log)
+
+    def stop(self) -> None:
+        """End all components."""
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
 
     def kubectl(self, *arguments: str) -> str:
         """Run kubectl as the administrator; return its output."""
@@ -94,12 +110,9 @@ def control_plane() -> Iterator[ControlPlane]:
     plane = _configured(directory, programs, f"https://127.0.0.1:{api}")
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        stack.callback(plane.stop)
         for name, command in _commands(plane, etcd, peers, api).items():
-            plane.processes[name] = stack.enter_context(
-                running([str(programs / name), *command], directory / f"{name}.log")
-            )
-            if name == "kube-apiserver":
-                _wait_for(f"{plane.url}/readyz", directory / f"{name}.log")
+            plane.start(name, [str(programs / name), *command])
         _install(plane)
         yield plane
 

@@ -1,9 +1,11 @@
 """Builds to reconcile: each at most once in the queue, and never reconciled by two workers at a time.
 
 The handlers only name a build here; what happened to it is found out by the reconcile (level-triggered), so
-that events may be lost, doubled or out of order. A reconcile that fails is requeued with backoff. Builds
-that ended come after those that go on: what is tidied up, for thousands at once after a restart, keeps no
-new build waiting.
+that events may be lost, doubled or out of order. A reconcile that fails is requeued with backoff.
+
+Builds that have a Job come first, since the end of one makes room for another; builds that ended come last:
+what is tidied up, for thousands at once after a restart, keeps no new build waiting. Namespaces take turns,
+so thousands that were made at once in one of them keep the single build of another waiting for one reconcile.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import contextlib
 import itertools
 import logging
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from strake_operator.errors import ConflictError, OperatorError
@@ -39,11 +42,20 @@ class Key:
         return f"{self.namespace}/{self.name}"
 
 
+class Rank(IntEnum):
+    """Which builds come first."""
+
+    GOES_ON = 0
+    COMES = 1
+    ENDED = 2
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class _Position:
     """The position of a build in the queue: the lowest comes first."""
 
-    rank: int
+    rank: Rank
+    turn: int
     number: int
     key: Key
 
@@ -54,19 +66,21 @@ class Queue:
     Args:
         reconcile: Reconciles a build; returns after how many seconds to requeue it, if at all.
         workers: How many builds are reconciled at the same time.
-        urgent: Tells whether a build comes before others, when it is added; all are alike by default.
+        rank: Tells the rank of a build when it is added; all are alike by default.
     """
 
     def __init__(
         self,
         reconcile: Callable[[Key], Awaitable[float | None]],
         *,
-        workers: int = 8,
-        urgent: Callable[[Key], bool] = lambda _: True,
+        workers: int = 16,
+        rank: Callable[[Key], Rank] = lambda _: Rank.COMES,
     ) -> None:
         self._reconcile = reconcile
         self._workers = workers
-        self._urgent = urgent
+        self._rank = rank
+        self._turn = dict.fromkeys(Rank, 0)
+        self._last: dict[tuple[Rank, str], int] = {}
         self._waiting: asyncio.PriorityQueue[_Position] = asyncio.PriorityQueue()
         self._queued: dict[Key, _Position] = {}
         self._count = itertools.count()
@@ -80,18 +94,26 @@ class Queue:
         """How many builds wait for a worker."""
         return len(self._queued)
 
-    def add(self, key: Key) -> None:
-        """Have a build reconciled as soon as a worker is free."""
+    def add(self, key: Key, rank: Rank | None = None) -> None:
+        """Have a build reconciled as soon as a worker is free; the rank is the build's own where None."""
         if (timer := self._timers.pop(key, None)) is not None:
             timer.cancel()
         if key in self._running:
             self._again.add(key)
         else:
-            position = _Position(0 if self._urgent(key) else 1, next(self._count), key)
+            rank = self._rank(key) if rank is None else rank
             queued = self._queued.get(key)
-            if queued is None or position.rank < queued.rank:
-                self._queued[key] = position
+            if queued is None or rank < queued.rank:
+                self._queued[key] = position = self._last_of(rank, key)
                 self._waiting.put_nowait(position)
+
+    def _last_of(self, rank: Rank, key: Key) -> _Position:
+        """Return a position behind the others of a namespace, in the next turn of that."""
+        if not self._queued:
+            self._last.clear()
+        place = (rank, key.namespace)
+        turn = self._last[place] = max(self._turn[rank], self._last.get(place, -1) + 1)
+        return _Position(rank, turn, next(self._count), key)
 
     def requeue_after(self, key: Key, seconds: float) -> None:
         """Have a build reconciled after some time, or earlier if something asks for it earlier."""
@@ -123,6 +145,7 @@ class Queue:
             if self._queued.get(key) is not position:
                 continue  # it became urgent, and was reconciled from its better position
             del self._queued[key]
+            self._turn[position.rank] = position.turn
             self._running.add(key)
             try:
                 await self._reconcile_one(key)
@@ -146,7 +169,7 @@ class Queue:
         except OperatorError as error:
             self._retry(key, str(error))
         except Exception:
-            # A mistake of ours must not end the worker, and with it every eighth build.
+            # A mistake of ours must not end the worker, and with it every sixteenth build.
             logger.exception("reconciling ImageBuild %s failed", key)
             self._retry(key, "internal error")
         else:

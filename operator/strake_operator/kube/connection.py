@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import aiohttp
 from kubernetes.aio import client, config
 
 from strake_operator.errors import NotFoundError
@@ -12,8 +13,6 @@ from strake_operator.kube.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-
-    import aiohttp
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.kube.watched import Watched
@@ -82,6 +81,18 @@ class FencedClient(client.ApiClient):
         return await super().call_api(method, *arguments, **options)
 
 
+def _fence(check: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Return what checks once more when a request has its connection, for which it may have waited."""
+    trace = aiohttp.TraceConfig()
+
+    async def connected(*_: object) -> None:
+        check()
+
+    trace.on_connection_reuseconn.append(connected)
+    trace.on_connection_create_end.append(connected)
+    return trace
+
+
 @asynccontextmanager
 async def connect(
     watched: Watched,
@@ -101,7 +112,7 @@ async def connect(
         check: Raises where this operator may not act.
     """
     configuration = await configured()
-    configuration.trace_configs = [trace]
+    configuration.trace_configs = [trace, _fence(check)]
     # Beside what logs take, which are connections for as long as builds run.
     configuration.connection_pool_maxsize = logs + CONNECTIONS
     async with FencedClient(configuration, check) as api:

@@ -172,6 +172,10 @@ class Watched:
         """Return whether an ImageBuild is known, and a run of it is to start or goes on."""
         return (namespace, name) in self._open
 
+    def has_job(self, namespace: str, name: str) -> bool:
+        """Return whether an ImageBuild has a Job."""
+        return (namespace, name) in self._jobs
+
     def rivals(self, build: Build, destinations: Iterable[str]) -> tuple[tuple[str, str], ...]:
         """Return who else in the namespace pushes to the destinations of a build."""
         found = {

@@ -20,7 +20,7 @@ from tests.scale.operator import Operator, operator, requests
 LEASE = {"STRAKE_LEASE_SECONDS": "5"}
 SECONDS = 90
 """For all of it, on a busy machine."""
-MANY = 40
+MANY = 24
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,9 @@ def test_without_an_api_server_it_ends_and_loses_nothing(plane):
     with two_operators(plane, "silent") as (first, second):
 
         async def handover() -> None:
-            plane.pause()
+            plane.pause("kube-apiserver")
             assert await asyncio.to_thread(first.process.wait, 30) == 1
-            plane.resume()
+            plane.resume("kube-apiserver")
             await until(lambda: second.leads)
 
         builds, names = asyncio.run(through(plane, "silent", handover))

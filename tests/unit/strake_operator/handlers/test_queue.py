@@ -8,7 +8,7 @@ import pytest
 
 from strake_operator.errors import ClusterError, ConflictError
 from strake_operator.handlers import queue as module
-from strake_operator.handlers.queue import Key, Queue
+from strake_operator.handlers.queue import Key, Queue, Rank
 
 A, B = Key("ns", "a"), Key("ns", "b")
 
@@ -149,7 +149,7 @@ def test_one_builds_trouble_does_not_stop_another():
 def test_builds_that_ended_come_after_those_that_go_on():
     async def test():
         looks, going_on = Looks(), {B}
-        queue = Queue(looks, workers=1, urgent=lambda key: key in going_on)
+        queue = Queue(looks, workers=1, rank=lambda key: Rank.COMES if key in going_on else Rank.ENDED)
         ended = [Key("ns", f"ended-{n}") for n in range(5)]
         for key in (*ended, B):
             queue.add(key)
@@ -160,5 +160,35 @@ def test_builds_that_ended_come_after_those_that_go_on():
             await looks.until(6)
             await asyncio.sleep(0.01)
         assert looks.seen == [B, ended[3], ended[0], ended[1], ended[2], ended[4]]
+
+    run(test)
+
+
+def test_thousands_of_one_namespace_keep_the_build_of_another_waiting_for_one_reconcile():
+    async def test():
+        looks = Looks()
+        queue = Queue(looks, workers=1)
+        many, single = [Key("crowd", f"n{n}") for n in range(50)], Key("team", "single")
+        for key in (*many, single):
+            queue.add(key)
+        async with queue.running():
+            await looks.until(51)
+        assert looks.seen.index(single) == 1
+        assert [key for key in looks.seen if key != single] == many
+
+    run(test)
+
+
+def test_a_run_that_goes_on_or_may_start_comes_before_all_that_were_made():
+    async def test():
+        looks = Looks()
+        queue = Queue(looks, workers=1)
+        for key in (A, B):
+            queue.add(key)
+        queue.add(B, Rank.GOES_ON)
+        async with queue.running():
+            await looks.until(2)
+            await asyncio.sleep(0.01)
+        assert looks.seen == [B, A]
 
     run(test)
