@@ -17,7 +17,7 @@ import sys
 from typing import Any
 
 from strake_builder.cli.main import main
-from strake_builder.context import git_secret
+from strake_builder.context.git import secret as git_secret
 from strake_builder.gateway.policy import Asked, Policy
 from strake_builder.gateway.signing import GatewaySigning
 from strake_builder.rootfs.files import inside

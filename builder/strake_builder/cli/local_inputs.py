@@ -10,9 +10,9 @@ from strake_builder.cli.flags.building import read_secrets, read_ssh
 from strake_builder.cli.flags.cache import read_cache_limit
 from strake_builder.cli.flags.registry import read_registries
 from strake_builder.cli.flags.signing import read_signing
-from strake_builder.cli.flags.sizes import read_max_unpacked
+from strake_builder.cli.flags.values.sizes import read_max_unpacked
 from strake_builder.cli.registries.registry_credentials import user_credentials
-from strake_builder.context.git_credentials import git_credentials_of
+from strake_builder.context.git.credentials import git_credentials_of
 from strake_builder.solve.inputs import (
     BuildCredentials,
     BuildInputs,

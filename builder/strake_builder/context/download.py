@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.context.git import redact_url
+from strake_builder.context.git.fetch import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError

@@ -25,8 +25,8 @@ from strake_api.models.source import (
 from strake_builder import interrupt
 from strake_builder.context.bucket import signed_request
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git import GitCommit, check_out, redact_url
-from strake_builder.context.git_credentials import GitAccess
+from strake_builder.context.git.credentials import GitAccess
+from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks

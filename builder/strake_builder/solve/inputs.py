@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from strake_builder.context.git_credentials import GitAccess
+from strake_builder.context.git.credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget

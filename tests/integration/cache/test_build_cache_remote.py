@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from strake_builder.context.git import GitCommit, resolve_ref
+from strake_builder.context.git.fetch import GitCommit, resolve_ref
 from strake_builder.errors import SourceError
 from tests.fixtures.building.cached_builds import Cached, flags_of, holds
 from tests.fixtures.content.git_repository import repository

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from strake_builder.context.git import GitCommit, check_out
+from strake_builder.context.git.fetch import GitCommit, check_out
 from strake_oci.spec.reference import Reference
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake

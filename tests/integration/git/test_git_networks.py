@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from strake_builder.context.git import GitCommit, check_out, resolve_ref
-from strake_builder.context.git_credentials import GitCredentials
+from strake_builder.context.git.credentials import GitCredentials
+from strake_builder.context.git.fetch import GitCommit, check_out, resolve_ref
 from strake_builder.errors import SourceError
 from strake_oci.http.denied_networks import DeniedNetworks
 from tests.fixtures.content.git_repository import repository

@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from strake_builder.context.git import GitCommit, check_out, resolve_ref
-from strake_builder.context.ssh import SSHKey
+from strake_builder.context.git.fetch import GitCommit, check_out, resolve_ref
+from strake_builder.context.git.ssh import SSHKey
 from strake_builder.errors import SourceError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from tests.fixtures.building.builds import STRAKE

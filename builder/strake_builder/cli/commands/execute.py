@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.request import add_request_flags
-from strake_builder.cli.flags.sizes import add_max_unpacked_flag, read_max_unpacked
+from strake_builder.cli.flags.values.sizes import add_max_unpacked_flag, read_max_unpacked
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
@@ -47,9 +47,9 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.cli.given_files import read_run_inputs, with_argument_values
     from strake_builder.cli.registries.registry_access import await_gateway, requested_access, through_gateway
     from strake_builder.cli.registries.registry_credentials import GATEWAY, mounted_credentials
+    from strake_builder.cli.registries.signing import requested_signing
     from strake_builder.cli.request_file import read_request
-    from strake_builder.cli.signing import requested_signing
-    from strake_builder.context.git_secret import mounted_git_access
+    from strake_builder.context.git.secret import mounted_git_access
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 

@@ -35,8 +35,8 @@ def fetch(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
     from strake_builder.context.fetch import prefetch_git
-    from strake_builder.context.git_secret import mounted_git_access
-    from strake_builder.context.ssh import ssh_server
+    from strake_builder.context.git.secret import mounted_git_access
+    from strake_builder.context.git.ssh import ssh_server
     from strake_builder.errors import BuildError
     from strake_oci.cancellation import Cancellation
 

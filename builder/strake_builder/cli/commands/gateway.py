@@ -73,7 +73,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
     """Return what signs for the build, with the key read: one that cannot be used the executor is told of."""
-    from strake_builder.cli.signing import mounted_signing_key, signature_forms
+    from strake_builder.cli.registries.signing import mounted_signing_key, signature_forms
     from strake_builder.errors import BuildError
     from strake_builder.gateway.signing import GatewaySigning
 

@@ -68,7 +68,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
     from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_builder.cli.signing import read_public_key
+    from strake_builder.cli.registries.signing import read_public_key
     from strake_oci.errors import OCIError, UnverifiedError
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.verification import verify_image

@@ -12,7 +12,7 @@ from strake_builder.cli.flags.cache import add_cache_flags
 from strake_builder.cli.flags.isolation import add_isolation_flag
 from strake_builder.cli.flags.registry import add_registry_flags
 from strake_builder.cli.flags.signing import add_signing_flags
-from strake_builder.cli.flags.sizes import add_max_unpacked_flag
+from strake_builder.cli.flags.values.sizes import add_max_unpacked_flag
 from strake_builder.errors import InvalidRequestError
 
 _WORK_VARIABLE: Final = "STRAKE_WORK_DIR"

@@ -6,8 +6,8 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.flags.sizes import read_size
-from strake_builder.cli.flags.switches import add_switch, boolean
+from strake_builder.cli.flags.values.sizes import read_size
+from strake_builder.cli.flags.values.switches import add_switch, boolean
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from strake_builder.cli.flags.switches import add_switch
+from strake_builder.cli.flags.values.switches import add_switch
 from strake_builder.errors import InvalidRequestError
 
 _TRIED_AGAIN: Final = "what may succeed later is tried again in any case"

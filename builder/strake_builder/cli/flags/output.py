@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.cli.flags.output_option import OutputOption, absolute, parse_output, read_compression
-from strake_builder.cli.flags.switches import add_switch
+from strake_builder.cli.flags.values.switches import add_switch
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import (
     STANDARD_OUTPUT,

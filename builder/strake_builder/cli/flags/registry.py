@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strake_builder.cli.flags.networks import add_network_flag, read_networks
-from strake_builder.cli.flags.switches import add_switch
+from strake_builder.cli.flags.values.switches import add_switch
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:

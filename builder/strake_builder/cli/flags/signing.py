@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from strake_builder.cli.signing import (
+from strake_builder.cli.registries.signing import (
     PASSWORD_VARIABLE,
     loaded_signing_key,
     signature_forms,

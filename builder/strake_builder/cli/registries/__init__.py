@@ -1,1 +1,1 @@
-"""How a command reaches registries, and with which credentials."""
+"""How a command reaches registries, and with which credentials and keys."""

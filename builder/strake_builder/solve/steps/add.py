@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.git import GitCommit, redact_url
+from strake_builder.context.git.fetch import GitCommit, redact_url
 from strake_builder.errors import SourceError, StepError
 from strake_builder.frontend.model.chmod import made_mode
 from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource, PathSource, UrlSource

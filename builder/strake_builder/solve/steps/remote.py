@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from strake_builder import interrupt
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git import GitCommit, check_out, resolve_ref
+from strake_builder.context.git.fetch import GitCommit, check_out, resolve_ref
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation

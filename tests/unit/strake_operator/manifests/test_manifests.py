@@ -10,7 +10,7 @@ import pytest
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.request import BuildRequest
 from strake_builder.cli.commands import execute
-from strake_builder.cli.flags.sizes import read_max_unpacked
+from strake_builder.cli.flags.values.sizes import read_max_unpacked
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity

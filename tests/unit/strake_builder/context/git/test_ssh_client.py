@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.context.ssh_client import command
+from strake_builder.context.git.ssh_client import command
 
 SETTINGS: dict[str, object] = {
     "server": "git.example:2222",

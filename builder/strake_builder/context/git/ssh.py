@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from strake_builder.context import ssh_client
+from strake_builder.context.git import ssh_client
 from strake_builder.errors import InvalidRequestError, SourceError
 
 _SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@([A-Za-z0-9][A-Za-z0-9.-]*):[^:].*")

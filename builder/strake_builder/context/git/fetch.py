@@ -14,9 +14,9 @@ from types import MappingProxyType
 from typing import Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from strake_builder.context.git_credentials import GitAccess, GitCredentials
-from strake_builder.context.git_proxy import GitProxy, explained
-from strake_builder.context.ssh import SSH, SSHKey, ssh_server
+from strake_builder.context.git.credentials import GitAccess, GitCredentials
+from strake_builder.context.git.proxy import GitProxy, explained
+from strake_builder.context.git.ssh import SSH, SSHKey, ssh_server
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks

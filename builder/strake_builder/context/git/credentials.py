@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from strake_api.request import BuildRequest
-from strake_builder.context.ssh import SSHKey
+from strake_builder.context.git.ssh import SSHKey
 from strake_builder.errors import InvalidRequestError
 
 ANY_USER: Final = "x-access-token"

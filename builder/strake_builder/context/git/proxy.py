@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
-from strake_builder.context import tunnel
+from strake_builder.context.git import tunnel
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ErrorContext, OCIError, ProtocolError, RegistryError
 from strake_oci.http.connect import Connection, check_literal, connect, connect_proxy

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from strake_builder.context.git_credentials import ANY_USER, GitAccess, GitCredentials, server_of
-from strake_builder.context.ssh import SSHKey, ssh_server
+from strake_builder.context.git.credentials import ANY_USER, GitAccess, GitCredentials, server_of
+from strake_builder.context.git.ssh import SSHKey, ssh_server
 from strake_builder.errors import InvalidRequestError
 
 _FILE_LIMIT: Final = 64 * 1024

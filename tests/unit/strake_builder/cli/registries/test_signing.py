@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from strake_builder.cli.signing import (
+from strake_builder.cli.registries.signing import (
     loaded_signing_key,
     mounted_signing_key,
     read_public_key,

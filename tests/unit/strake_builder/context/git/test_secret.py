@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from strake_builder.context.git_secret import mounted_git_access
-from strake_builder.context.ssh import SSHKey, ssh_server
+from strake_builder.context.git.secret import mounted_git_access
+from strake_builder.context.git.ssh import SSHKey, ssh_server
 from strake_builder.errors import InvalidRequestError
 
 KEY = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n"

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from strake_api.request import BuildRequest
-from strake_builder.context.git_credentials import (
+from strake_builder.context.git.credentials import (
     GitCredentials,
     git_credentials_from,
     git_credentials_of,
 )
-from strake_builder.context.git_secret import mounted_git_access
+from strake_builder.context.git.secret import mounted_git_access
 from strake_builder.errors import InvalidRequestError
 
 URL = "https://git.example/app"

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from strake_builder.cli.flags.sizes import (
+from strake_builder.cli.flags.values.sizes import (
     MAX_UNPACKED_DEFAULT,
     MAX_UNPACKED_VARIABLE,
     add_max_unpacked_flag,

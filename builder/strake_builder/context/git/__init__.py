@@ -1,0 +1,1 @@
+"""Contexts in git: which commit, as whom, and by which way."""
