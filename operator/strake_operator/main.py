@@ -69,6 +69,7 @@ async def _unless(stopped: asyncio.Event, work: Coroutine[None, None, None]) -> 
     stopping.cancel()
     if not working.done():
         working.cancel()
+        await asyncio.wait({working})  # what comes next relies on its end
         return False
     await working
     return True
@@ -91,9 +92,7 @@ async def serve(
 ) -> None:
     """Reconcile ImageBuilds while this operator has the Lease, until a signal stops the process."""
     started, stopped = asyncio.Event(), asyncio.Event()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        # kopf has its own, later. Without one, the first process of a container does not hear the signal.
-        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
+    _stop_on_signal(stopped)  # without a handler, the first process of a container does not hear the signal
     exposed = CollectorRegistry()
     for collect in (ProcessCollector, PlatformCollector, GCCollector):
         collect(registry=exposed)
@@ -165,16 +164,36 @@ async def _act(
         asyncio.get_running_loop().call_later(SETTLED_SECONDS, _settle, watched, slots)
         async with queue.running():
             try:
-                await kopf.operator(
-                    registry=registry,
-                    settings=kopf_settings,
-                    standalone=True,
-                    clusterwide=True,
-                    ready_flag=started,
-                    stop_flag=stopped,
-                )
+                await _watch(registry, kopf_settings, started, stopped)
             finally:
                 await follower.close()
+
+
+async def _watch(
+    registry: kopf.OperatorRegistry,
+    settings: kopf.OperatorSettings,
+    started: asyncio.Event,
+    stopped: asyncio.Event,
+) -> None:
+    """Run kopf until a signal stops the process.
+
+    It is cancelled: told to stop, it waits five seconds for connections of ours that nothing would end, and
+    the next operator as long for the Lease.
+    """
+
+    @kopf.on.startup(registry=registry)
+    async def hear(**_: object) -> None:
+        _stop_on_signal(stopped)  # kopf has handlers of its own by now
+
+    operator = kopf.operator(
+        registry=registry, settings=settings, standalone=True, clusterwide=True, ready_flag=started
+    )
+    await _unless(stopped, operator)
+
+
+def _stop_on_signal(stopped: asyncio.Event) -> None:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(each, stopped.set)
 
 
 def main() -> None:
