@@ -16,12 +16,19 @@ if TYPE_CHECKING:
 
 NAMESPACE = "strake-system"
 # On one node a second operator helps nobody. Without one, the old settings are out of force when the new are in.
+# Whoever installs it waits until it is ready, and for no longer.
 _ONE = json.dumps(
     {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": {"name": "strake-operator"},
-        "spec": {"replicas": 1, "strategy": {"type": "Recreate"}},
+        "spec": {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "template": {
+                "spec": {"containers": [{"name": "operator", "readinessProbe": {"periodSeconds": 1}}]}
+            },
+        },
     }
 )
 _LOCKED = {"insecure": True, "insecureCredentials": True}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
 import sys
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ BASELINE = (
 )
 TINY = f"{REGISTRY}/tiny:1"
 OPERATOR = "operator"
+_INSTALLED = "operator-settings.json"
 SECONDS = 900
 """What a test may take, in which it may wait for Strake's own images, or for another that has the operator alone."""
 
@@ -53,11 +55,24 @@ class Platform:
 
     def install(self) -> None:
         """Install Strake, or change its settings to those that it should have."""
+        installed = self._run.directory / _INSTALLED
+        installed.unlink(missing_ok=True)
         install(self._images, registries=self._registries, **self._settings)
+        installed.write_text(self._wanted)
+
+    @property
+    def _wanted(self) -> str:
+        return json.dumps([self._registries and dict(self._registries), self._settings], sort_keys=True)
+
+    def _is_installed(self) -> bool:
+        installed = self._run.directory / _INSTALLED
+        return installed.exists() and installed.read_text() == self._wanted
 
     @contextlib.contextmanager
     def changed(self, *, registries: Mapping[str, str] | None = None, **settings: str) -> Iterator[None]:
-        """Have other settings, and no other worker's test meanwhile; as before afterwards.
+        """Have other settings, and no other worker's test meanwhile.
+
+        They stay until the next test that wants others: each change starts the operator again.
 
         Args:
             registries: Files of the ConfigMap about registries; None for those that are there.
@@ -71,15 +86,31 @@ class Platform:
                 yield
             finally:
                 self._registries, self._settings = before
-                self.install()
 
-    def alone(self) -> contextlib.AbstractContextManager[None]:
-        """Have the operator for the tests of this process alone."""
-        return self._run.alone(OPERATOR)
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Have the operator for the tests of this process alone, in whatever settings it was left."""
+        with self._run.alone(OPERATOR):
+            yield
 
-    def used(self) -> contextlib.AbstractContextManager[None]:
-        """Use the operator beside the tests of other workers."""
-        return self._run.used(OPERATOR)
+    @contextlib.contextmanager
+    def used(self, *, alone: bool) -> Iterator[None]:
+        """Use the operator in its usual settings.
+
+        Args:
+            alone: No other worker's test does meanwhile.
+        """
+        while True:
+            with self.alone() if alone else self._run.used(OPERATOR):
+                if self._is_installed():
+                    yield
+                    return
+                if alone:
+                    self.install()
+                    continue
+            with self.alone():
+                if not self._is_installed():
+                    self.install()
 
 
 @pytest.fixture(scope="session")
@@ -104,10 +135,17 @@ def alone() -> None:
 
 
 @pytest.fixture
+def changing() -> None:
+    """Ask for the operator alone, for a test that changes its settings before it builds anything."""
+
+
+@pytest.fixture
 def namespace(platform, request) -> Iterator[str]:
     """A namespace of the test's own, which enforces Pod Security baseline as a platform team would."""
     name = f"e2e-{secrets.token_hex(4)}"
-    with platform.alone() if "alone" in request.fixturenames else platform.used():
+    is_changing = "changing" in request.fixturenames
+    is_alone = "alone" in request.fixturenames
+    with platform.alone() if is_changing else platform.used(alone=is_alone):
         kubectl("create", "namespace", name)
         kubectl("label", "namespace", name, *BASELINE)
         yield name

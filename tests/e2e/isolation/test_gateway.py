@@ -16,7 +16,7 @@ RUN ls /strake > /seen 2>/dev/null || true; ! grep -E '^(push|pull)$' /seen
 """
 
 
-def test_in_a_chroot_steps_find_no_credential_and_the_image_is_pushed(platform, alone, namespace):
+def test_in_a_chroot_steps_find_no_credential_and_the_image_is_pushed(platform, changing, namespace):
     registry_secret(namespace, "push")
     with platform.changed(STRAKE_ISOLATION="chroot"):
         status = build(

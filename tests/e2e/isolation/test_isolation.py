@@ -116,14 +116,16 @@ def test_a_node_that_filters_every_pod_builds_in_a_chroot(namespace, filtered):
     assert len([each for each in made if each.startswith("started Job")]) == 1
 
 
-def test_a_platform_that_wants_nested_pods_alone_is_told_what_to_change(platform, alone, namespace, filtered):
+def test_a_platform_that_wants_nested_pods_alone_is_told_what_to_change(
+    platform, changing, namespace, filtered
+):
     with platform.changed(STRAKE_ISOLATION="nested"):
         failure = build(namespace, "FROM TINY\nRUN true\n")["failure"]
     assert failure["reason"] == "IsolationUnavailable"
     assert "set STRAKE_ISOLATION=auto" in failure["message"]
 
 
-def test_a_platform_that_wants_a_chroot_gets_it(platform, alone, namespace):
+def test_a_platform_that_wants_a_chroot_gets_it(platform, changing, namespace):
     with platform.changed(STRAKE_ISOLATION="chroot"):
         status = build(namespace, STEPS)
     assert status["phase"] == "Succeeded", status
@@ -131,7 +133,7 @@ def test_a_platform_that_wants_a_chroot_gets_it(platform, alone, namespace):
     assert "STRAKE_ISOLATION=chroot" in status["isolation"]["reason"]
 
 
-def test_a_profile_of_the_nodes_that_is_not_there_costs_the_nesting_alone(platform, alone, namespace):
+def test_a_profile_of_the_nodes_that_is_not_there_costs_the_nesting_alone(platform, changing, namespace):
     with platform.changed(STRAKE_SECCOMP_PROFILE="localhost/nowhere.json"):
         status = build(namespace, "FROM TINY\nRUN true\n")
     assert status["phase"] == "Succeeded", status
@@ -139,7 +141,7 @@ def test_a_profile_of_the_nodes_that_is_not_there_costs_the_nesting_alone(platfo
     assert "nowhere.json" in status["isolation"]["reason"]
 
 
-def test_a_profile_that_a_daemon_set_brings_to_the_nodes_lets_builders_nest(platform, alone, namespace):
+def test_a_profile_that_a_daemon_set_brings_to_the_nodes_lets_builders_nest(platform, changing, namespace):
     with platform.changed(STRAKE_SECCOMP_PROFILE="localhost/strake-builder.json"), profiles():
         status = build(namespace, STEPS)
         (pod,) = get("pods", "-n", namespace, "-l", UID)["items"]

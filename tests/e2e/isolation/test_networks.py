@@ -160,7 +160,7 @@ def test_the_operator_works_with_its_policy(namespace, alone):
         kubectl("delete", "networkpolicy", made["metadata"]["name"], "-n", NAMESPACE)
 
 
-def test_the_platform_closes_and_opens_networks(platform, namespace, metadata, alone):
+def test_the_platform_closes_and_opens_networks(platform, changing, namespace, metadata):
     """It closes the node, whose registries it has named, and opens the service that is closed everywhere."""
     with platform.changed(STRAKE_DENY_NETWORKS=f"{NODE_IP}/32", STRAKE_ALLOW_NETWORKS=METADATA):
         opened = build(namespace, f"FROM TINY\nADD http://{METADATA}/latest /x\nRUN grep token /x\n")

@@ -43,7 +43,7 @@ def test_a_class_that_does_not_exist_is_named_and_nobody_waits_for_it(namespace)
     until(lambda: not jobs(namespace), "the Job to be gone", lambda: jobs(namespace))
 
 
-def test_a_class_that_comes_in_time_costs_nothing(platform, alone, namespace):
+def test_a_class_that_comes_in_time_costs_nothing(platform, changing, namespace):
     name = f"late-{namespace}"
     with platform.changed(STRAKE_GRACE_SECONDS="100"):
         apply(manifest(QUICK, pod={"runtimeClassName": name}), namespace)
@@ -69,7 +69,7 @@ def test_a_runtime_that_the_node_lacks_is_named(namespace):
     until(lambda: not pods(namespace), "the pod to be gone", lambda: pods(namespace))
 
 
-def test_the_specs_class_counts_and_not_the_platforms(platform, alone, namespace):
+def test_the_specs_class_counts_and_not_the_platforms(platform, changing, namespace):
     names = [f"{word}-{namespace}" for word in ("platforms", "specs")]
     with (
         cluster_wide(*(runtime_class(name, "runc") for name in names)),

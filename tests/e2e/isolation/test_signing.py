@@ -35,7 +35,7 @@ def output(name: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("isolation", ["auto", "chroot"])
-def test_cosign_verifies_the_image_and_no_step_finds_the_key(platform, alone, namespace, pair, isolation):
+def test_cosign_verifies_the_image_and_no_step_finds_the_key(platform, changing, namespace, pair, isolation):
     secret(namespace, cosign_key=pair.key.read_text(), cosign_password=PASSWORD)
     with platform.changed(STRAKE_ISOLATION=isolation):
         status = build(namespace, SPY, output=output(f"signed-{isolation}"))

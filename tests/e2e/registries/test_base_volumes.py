@@ -104,7 +104,7 @@ def test_a_private_base_is_pulled_with_the_builds_own_secret(namespace):
     assert not status["job"].endswith("-plain")
 
 
-def test_in_a_chroot_what_the_platform_lists_is_mounted_and_nothing_else(platform, alone, namespace, base):
+def test_in_a_chroot_what_the_platform_lists_is_mounted_and_nothing_else(platform, changing, namespace, base):
     """A step in a chroot can write the build's result, and would choose what the next pod mounts."""
     listed = f"{REGISTRY}/tiny@{push_image('tiny', TINY)}"
     with platform.changed(STRAKE_ISOLATION="chroot", STRAKE_BASE_IMAGES=listed):

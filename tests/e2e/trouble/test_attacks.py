@@ -70,7 +70,7 @@ WAYS = {"nested": tuple(ATTACKS), "chroot": ("fork-bomb", "crowd", "disk-filler"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_each_ends_as_a_clear_failure_and_the_node_stays_well(platform, alone, namespace, way):
+def test_each_ends_as_a_clear_failure_and_the_node_stays_well(platform, changing, namespace, way):
     attacks = {name: ATTACKS[name] for name in WAYS[way]}
     with platform.changed(STRAKE_ISOLATION=way, **LIMITS):
         apply(
