@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 
 import pytest
@@ -70,14 +71,21 @@ def test_a_server_that_known_hosts_does_not_tell_gets_nothing(server, tree, tmp_
     assert server.log.count("Accepted") == before
 
 
+def started_agent(path):
+    """Start an agent without keys; it listens a moment after its socket is there."""
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    with socket.socket(socket.AF_UNIX) as probe:
+        while probe.connect_ex(str(path)) != 0:
+            assert agent.poll() is None
+    return agent
+
+
 @WAYS
 def test_without_a_key_nobody_is_let_in_whatever_agent_runs(server, tree, tmp_path, networks, monkeypatch):
     """ADD and submodules; the user's agent has the key."""
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
-    agent = subprocess.Popen(["ssh-agent", "-D", "-a", tmp_path / "agent"], stdout=subprocess.DEVNULL)
+    agent = started_agent(tmp_path / "agent")
     try:
-        while not (tmp_path / "agent").exists():
-            assert agent.poll() is None
         subprocess.run(["ssh-add", "-q", server.directory / "key"], check=True)
         before = server.log.count("Accepted")
         for fetch in (
@@ -167,10 +175,7 @@ def test_the_command_line_is_the_user(server, tmp_path, how):
     variables = {"PATH": os.environ["PATH"], "HOME": str(home)}
     if how == "agent":
         variables["SSH_AUTH_SOCK"] = str(tmp_path / "agent")
-        command = ["ssh-agent", "-D", "-a", tmp_path / "agent"]
-        agent = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        while not (tmp_path / "agent").exists():
-            assert agent.poll() is None
+        agent = started_agent(tmp_path / "agent")
         subprocess.run(["ssh-add", "-q", server.directory / "key"], check=True, env=variables)
     elif how == "files":
         (home / ".ssh/id_ed25519").write_text(server.key)
