@@ -47,7 +47,7 @@ def main(settings: str, words: list[str]) -> int:
     try:
         line, agent = command(json.loads(settings), words)
         environment = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
-        os.execvpe(line[0], line, environment | ({"SSH_AUTH_SOCK": agent} if agent else {}))  # noqa: S606
+        os.execvpe(line[0], line, environment | ({"SSH_AUTH_SOCK": agent} if agent else {}))  # noqa: S606 - no shell
     except FileNotFoundError:
         sys.stderr.write("ssh is not installed\n")
     except (ValueError, OSError) as error:
