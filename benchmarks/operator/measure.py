@@ -101,7 +101,7 @@ async def idle(plane: ControlPlane, operator: Operator, figures: Figures, second
     _say("nothing")
     await asyncio.sleep(10)  # what the last builds leave to do
     count, cpu = len(requests(plane)), operator.cpu
-    await asyncio.sleep(seconds)
+    await asyncio.sleep(seconds)  # what is measured
     figures.idle = (len(requests(plane)) - count) / seconds
     figures.idle_cpu = (operator.cpu - cpu) / seconds
     figures.peak = max(figures.peak, operator.peak)
@@ -119,7 +119,7 @@ async def restart(plane: ControlPlane, operator: Operator, figures: Figures) -> 
             await builds.create([name])
             await builds.wait([name], seconds=LONGEST_SECONDS)
             figures.again = operator.seconds + builds.seen.job[name] - begun
-    await asyncio.sleep(30)
+    await asyncio.sleep(30)  # what a restart has it look at
     figures.peak_again, figures.settling = operator.peak, by_kind(requests(plane)) - before
 
 

@@ -78,7 +78,7 @@ class Builds:
             try:
                 await self._api.get(f"{CORE}/namespaces/{name}/serviceaccounts/default")
             except ApiError:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.2)  # between looks: it is made soon after its namespace
             else:
                 return
 
@@ -144,7 +144,7 @@ class Builds:
                 while any(name not in self.seen.ended for name in names):
                     self.seen.changed.clear()
                     await self.seen.changed.wait()
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.05)  # or each event would have all names looked through
         except TimeoutError:
             phases = Counter(self.seen.phases.get(name, "unseen") for name in names)
             raise TimeoutError(f"not ended after {seconds:.0f} s: {dict(phases)}") from None

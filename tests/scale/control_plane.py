@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -246,3 +247,11 @@ def _install(plane: ControlPlane) -> None:
     names = ("imagebuilds", "buildpolicies")
     for name in names:
         plane.kubectl("wait", f"crd/{name}.strake.dev", "--for=condition=Established", "--timeout=60s")
+
+
+@contextlib.contextmanager
+def stub_kubelet(plane: ControlPlane, *, seconds: float) -> Iterator[None]:
+    """Have builder pods answered with a success after some time."""
+    words = ["-m", "tests.scale.kubelet", plane.url, plane.token, "--seconds", str(seconds)]
+    with running([sys.executable, *words], plane.directory / "kubelet.log"):
+        yield

@@ -105,7 +105,7 @@ class Kubelet:
             started = _now()
             await self._report(pod, "Running", {"running": {"startedAt": started}}, started)
             print(RAN, metadata["namespace"], build, job, metadata["name"], flush=True)
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._seconds)  # the build that it stands for
             done = {"exitCode": 0, "reason": "Completed", "message": result(build)}
             state = {"terminated": {**done, "startedAt": started, "finishedAt": _now()}}
             await self._report(pod, "Succeeded", state, started)

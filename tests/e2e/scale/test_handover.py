@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -13,7 +12,7 @@ import pytest
 
 from tests.scale.api import Api
 from tests.scale.builds import Builds, Name
-from tests.scale.control_plane import control_plane, running
+from tests.scale.control_plane import control_plane, stub_kubelet
 from tests.scale.kubelet import pods_of
 from tests.scale.operator import Operator, operator, requests
 
@@ -25,10 +24,8 @@ MANY = 24
 
 @pytest.fixture(scope="module")
 def plane():
-    with control_plane() as made:
-        node = [sys.executable, "-m", "tests.scale.kubelet", made.url, made.token, "--seconds", "2"]
-        with running(node, made.directory / "kubelet.log"):
-            yield made
+    with control_plane() as made, stub_kubelet(made, seconds=2):
+        yield made
 
 
 @contextlib.contextmanager
@@ -60,7 +57,7 @@ async def through(plane, namespace: str, handover) -> tuple[Builds, list[Name]]:
 async def until(holds) -> None:
     async with asyncio.timeout(60):
         while not await asyncio.to_thread(holds):  # noqa: ASYNC110 - another process, which tells nobody
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # between looks
 
 
 def check(plane, builds: Builds, names: list[Name]) -> None:

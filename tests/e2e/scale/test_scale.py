@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import Counter
 
 import pytest
 
 from tests.scale.api import Api
 from tests.scale.builds import Builds
-from tests.scale.control_plane import control_plane, running
+from tests.scale.control_plane import control_plane, stub_kubelet
 from tests.scale.kubelet import pods_of
 from tests.scale.operator import by_kind, operator, requests
 
@@ -22,10 +21,8 @@ SECONDS = 300
 
 @pytest.fixture(scope="module")
 def plane():
-    with control_plane() as made:
-        node = [sys.executable, "-m", "tests.scale.kubelet", made.url, made.token, "--seconds", "0.5"]
-        with running(node, made.directory / "kubelet.log"):
-            yield made
+    with control_plane() as made, stub_kubelet(made, seconds=0.5):
+        yield made
 
 
 async def built(plane) -> Builds:
