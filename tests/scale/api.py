@@ -9,6 +9,8 @@ from typing import Any
 
 import aiohttp
 
+from strake_operator.kube.streams import abort
+
 Object = dict[str, Any]
 BUILDS = "apis/strake.dev/v1alpha1"
 BATCH = "apis/batch/v1"
@@ -85,6 +87,9 @@ class Api:
         async with self._session.get(f"/{path}", params=query, headers=headers) as answer:
             if not answer.ok:
                 raise ApiError(answer.status, await answer.text())
-            async for line in answer.content:
-                event = json.loads(line)
-                yield event["type"], event["object"]
+            try:
+                async for line in answer.content:
+                    event = json.loads(line)
+                    yield event["type"], event["object"]
+            finally:
+                abort(answer)

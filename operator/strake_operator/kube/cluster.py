@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from strake_api.models.document import API_VERSION, GROUP, VERSION
 from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
 from strake_operator.kube.owners import is_controlled_by
 from strake_operator.kube.reading import read_build, read_run
+from strake_operator.kube.streams import abort, whole_lines
 from strake_operator.names import CONTAINER, UID_LABEL
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ PLURAL = "imagebuilds"
 POLICIES = "buildpolicies"
 _REQUEST_SECONDS = 30.0
 _PAGE = 200
-_LONGEST_LINE = 1 << 20
 # A log is read over one connection for so long, then over another: the library's own limit is 5 minutes.
 LOG_SECONDS = 1800.0
 _GIVEN_LABELS = {
@@ -314,7 +313,7 @@ class Cluster:
                 async for line in whole_lines(response.content.iter_any()):
                     yield line
             finally:
-                response.close()
+                abort(response)
 
 
 def job_content(job: Object) -> Object:
@@ -330,21 +329,3 @@ def job_content(job: Object) -> Object:
     }
     kept = {"labels": labels, "annotations": metadata.get("annotations") or {}}
     return {**spec, "template": {"metadata": kept, "spec": template["spec"]}}
-
-
-async def whole_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield the lines of a stream that are whole.
-
-    One that is too long is left out with all of it: its rest must not be taken for a line. Where chunks come
-    faster than they are read, other tasks have their turn between two.
-    """
-    rest, skipping = b"", False
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if not skipping:
-                yield line
-            skipping = False
-        if skipping or len(rest) > _LONGEST_LINE:
-            rest, skipping = b"", True
-        await asyncio.sleep(0)
