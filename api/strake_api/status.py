@@ -187,6 +187,8 @@ class Run(TolerantDocument):
     """How many pods it had."""
     phase: Phase
     reason: str
+    image: str | None = None
+    """`repository@digest` at the first destination."""
     digest: str | None = None
     isolation: str | None = None
     """How its steps were kept apart from the node: nested or chroot."""
@@ -241,6 +243,8 @@ class ImageBuildStatus(TolerantDocument):
     warnings: tuple[str, ...] | None = None
     history: tuple[Run, ...] | None = None
     """The last runs that ended, newest first; the current one among them once it ended."""
+    undelivered: tuple[int, ...] | None = None
+    """Runs of the history whose CloudEvent nobody has received yet, by number."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

@@ -118,6 +118,7 @@ def begin(
         base_images=status.base_images,
         attempts=0,
         history=status.history,
+        undelivered=status.undelivered,
         conditions=conditions,
     )
     return _conditions(fresh, _UNDER_WAY, ProgressReason.QUEUED, "the run is about to start", now)
@@ -144,6 +145,7 @@ def _summary(status: ImageBuildStatus) -> Run:
         attempts=status.attempts,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
+        image=status.image if status.phase is Phase.SUCCEEDED else None,
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
         isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from strake_api.status import CurrentRun
     from strake_operator.handlers.follower import Follower
+    from strake_operator.handlers.outbox import Outbox
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
     from strake_operator.kube.watched import Watched
@@ -81,6 +82,7 @@ class Reconciler:
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
         slots: The slots of runs; without them there is no limit.
+        outbox: Takes the CloudEvents; None where nobody wants them.
     """
 
     def __init__(  # noqa: PLR0913 - all that surrounds a build
@@ -94,6 +96,7 @@ class Reconciler:
         registries: RegistriesSource | None = None,
         watched: Watched | None = None,
         slots: Slots | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         self._cluster = cluster
         self._read = BuildReader(cluster, watched)
@@ -104,6 +107,7 @@ class Reconciler:
         self._registries = registries
         self._watched = watched
         self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
+        self._outbox = outbox
         self._policies = Policies() if watched is None else watched.policies
         self._experience = Experience(settings.isolation)
         self._made: dict[Key, dict[str, CreatedObjects]] = {}
@@ -125,6 +129,8 @@ class Reconciler:
             self._read.doubt(key)
             if isinstance(error, GoneError):
                 self._made.pop(key, None)
+                if self._outbox is not None:
+                    self._outbox.forget(key)
                 return None
             raise
         finally:
@@ -143,7 +149,7 @@ class Reconciler:
         # A Job that is there already may have ended before: no event tells of it any more.
         look = LOOK_SECONDS if decision.actions else None
         if decision.status_first:
-            await self._report(build, decision)
+            await self._report(key, build, decision)
         try:
             await self._act(key, build, decision)
         except (NotFoundError, ConflictError):
@@ -157,7 +163,7 @@ class Reconciler:
                 raise
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
-            await self._report(build, self._with_created(key, decision))
+            await self._report(key, build, self._with_created(key, decision))
         return soonest(decision.requeue_after, look)
 
     def _note(self, decision: Decision) -> None:
@@ -229,10 +235,15 @@ class Reconciler:
             return None
         return denial(build.spec, build.namespace, self._policies.of(build.namespace))
 
-    async def _report(self, build: Build, decision: Decision) -> None:
-        if decision.status != build.status or build.oddities:
-            await self._cluster.write_status(build, decision.status)
-            await announce(self._cluster, build, decision.status, self._clock())
+    async def _report(self, key: Key, build: Build, decision: Decision) -> None:
+        status = decision.status
+        if self._outbox is not None:
+            status = self._outbox.status_to_write(key, build, status)
+        if status != build.status or build.oddities:
+            await self._cluster.write_status(build, status)
+            await announce(self._cluster, build, status, self._clock())
+        if self._outbox is not None:
+            self._outbox.offer(key, build, status)
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
         progress = None
