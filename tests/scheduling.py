@@ -18,6 +18,7 @@ ALONE = {
     "tests/e2e/isolation/test_networks.py": "operator",
     "tests/e2e/outcomes/test_events.py": "operator",
     "tests/e2e/outcomes/test_late.py": "operator",
+    "tests/e2e/outcomes/test_traces.py": "operator",
     "tests/e2e/sources/test_private_git.py": "operator",
     "tests/e2e/registries/test_registries.py": "operator",
     "tests/e2e/isolation/test_runtime_class.py": "operator",

@@ -17,7 +17,7 @@ from strake_operator.cloudevents.settings import EventSettings, read_event_setti
 from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.election import Election
 from strake_operator.handlers.follower import MOST_LOGS, Follower
-from strake_operator.handlers.outbox import outbox_of
+from strake_operator.handlers.outside import outside
 from strake_operator.handlers.queue import Key, Queue, Rank
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.slots import Slots
@@ -34,6 +34,7 @@ from strake_operator.metrics.work import WorkMetrics
 from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
+from strake_operator.traces.settings import traces_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -95,6 +96,8 @@ async def serve(
     addresses: Addresses,
     lease: LeaseSettings,
     events: EventSettings | None = None,
+    *,
+    traces: bool = False,
 ) -> None:
     """Reconcile ImageBuilds while this operator has the Lease, until a signal stops the process."""
     started, stopped = asyncio.Event(), asyncio.Event()
@@ -118,7 +121,9 @@ async def serve(
                 return
             keeping = asyncio.create_task(_keep(election), name="lease")
             try:
-                await _act(settings, registries, events, election, (exposed, work), started, stopped)
+                await _act(
+                    settings, registries, (events, traces), election, (exposed, work), started, stopped
+                )
             finally:
                 keeping.cancel()
                 await election.release()
@@ -127,13 +132,13 @@ async def serve(
 async def _act(
     settings: Settings,
     registries: RegistriesSource,
-    events: EventSettings | None,
+    told: tuple[EventSettings | None, bool],
     election: Election,
     metrics: tuple[CollectorRegistry, WorkMetrics],
     started: asyncio.Event,
     stopped: asyncio.Event,
 ) -> None:
-    exposed, work = metrics
+    (events, traces), (exposed, work) = told, metrics
     watched, runs = Watched(), RunMetrics(exposed)
 
     def requeue(key: Key, seconds: float) -> None:
@@ -141,7 +146,7 @@ async def _act(
 
     async with (
         connect(watched, work.requests(), runs, logs=MOST_LOGS, check=election.check) as cluster,
-        outbox_of(events, exposed, requeue) as outbox,
+        outside(events, exposed, requeue, cluster.log_lines if traces else None) as hearers,
     ):
         follower = Follower(cluster.log_lines)
 
@@ -157,7 +162,7 @@ async def _act(
             registries=registries,
             watched=watched,
             slots=slots,
-            outbox=outbox,
+            outside=hearers,
         )
 
         async def reconcile(key: Key) -> float | None:
@@ -219,8 +224,8 @@ def main() -> None:
         set_up(os.environ)
         settings, registries = read_settings(os.environ), open_registries(os.environ)
         addresses, lease = read_addresses(os.environ), read_lease_settings(os.environ)
-        events = read_event_settings(os.environ)
-        asyncio.run(serve(settings, registries, addresses, lease, events))
+        events, traces = read_event_settings(os.environ), traces_wanted(os.environ)
+        asyncio.run(serve(settings, registries, addresses, lease, events, traces=traces))
     except OperatorError as error:
         sys.exit(f"strake-operator: {error}")
 

@@ -13,6 +13,7 @@ from strake_api.status import ImageBuildStatus
 from strake_operator.errors import NotFoundError
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.outbox import Outbox
+from strake_operator.handlers.outside import Outside
 from strake_operator.handlers.queue import Key
 from strake_operator.handlers.reconciler import Reconciler
 from tests.unit.strake_operator.builders import (
@@ -61,7 +62,7 @@ class Operator:
         takes: Any = self.delivery
         self.outbox = Outbox(takes, "/", lambda key, seconds: self.again.append((key, seconds)))
         self.reconciler = Reconciler(
-            cluster, Follower(no_log), SETTINGS, print, lambda: NOW, outbox=self.outbox
+            cluster, Follower(no_log), SETTINGS, print, lambda: NOW, outside=Outside(self.outbox)
         )
 
     def reconcile(self):
