@@ -116,6 +116,17 @@ class Steps(TolerantDocument):
     cached: int = 0
 
 
+class ImageSizes(TolerantDocument):
+    """Bytes of the image, and of what it took to build it."""
+
+    compressed: int = 0
+    """All layers of the image, as they are in the registry."""
+    pushed: int = 0
+    """What went to the destinations: less where blobs were there already."""
+    pulled: int = 0
+    """Layers that the builder read from registries. Those that the node brought are not among them."""
+
+
 class Failure(TolerantDocument):
     """Why the run failed."""
 
@@ -218,6 +229,8 @@ class ImageBuildStatus(TolerantDocument):
     base_images: tuple[ResolvedImage, ...] | None = None
     source: SourceStatus | None = None
     steps: Steps | None = None
+    sizes: ImageSizes | None = None
+    """Of a run that succeeded."""
     progress: str | None = None
     """What runs at this moment, best effort."""
     cache_repository: str | None = None

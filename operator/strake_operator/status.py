@@ -25,6 +25,7 @@ from strake_api.status import (
     Steps,
 )
 from strake_api.values.duration import format_duration
+from strake_operator.image_sizes import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -229,6 +230,7 @@ def succeeded(
             "phase": Phase.SUCCEEDED,
             # Instructions that only change the config are neither run nor cached, and done all the same.
             "steps": Steps(total=result.steps.total, done=result.steps.total, cached=result.steps.cached),
+            "sizes": plausible(result.sizes),
             "image": images[0],
             "images": images,
             "references": result.references or None,

@@ -16,7 +16,7 @@ from tests.fixtures.servers.proxy import serving
 @pytest.fixture
 def collected(platform):
     """Have the operator trace; yields the spans that came."""
-    spans = []
+    spans: list = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
