@@ -6,6 +6,8 @@ namespace all of them hold: what one forbids is forbidden, and of two limits the
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -13,7 +15,10 @@ from pydantic import Field
 from strake_api.cache import A_REPOSITORY
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, checked
+from strake_api.spec.pod.placement import Labels, Toleration, label_keys
+from strake_api.spec.pod.pod import LINUX_NODES
 from strake_api.values.duration import DurationText
+from strake_api.values.object_name import Name
 from strake_api.values.quantity import is_quantity
 
 AN_AMOUNT: Rule[str] = Rule(
@@ -29,10 +34,25 @@ A_TEMPLATE: Rule[str] = Rule(
     lambda text: "{namespace}" in text and A_REPOSITORY.holds(text.replace("{namespace}", "n")),
 )
 
+
+def _is_network(text: str) -> bool:
+    """Return whether a text is a network to Kubernetes, which knows fewer forms than Python."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return False
+    is_mapped = network.version == 6 and network.network_address.ipv4_mapped is not None  # noqa: PLR2004
+    return not is_mapped and re.fullmatch(r"[0-9A-Fa-f:.]+/(0|[1-9][0-9]{0,2})", text) is not None
+
+
+A_NETWORK: Rule[str] = Rule("isCIDR(self)", "a network is written as 10.0.0.0/8 or fd00::/8", _is_network)
+
 Amount = Annotated[str, Field(min_length=1, max_length=32), *checked(AN_AMOUNT)]
 Pattern = Annotated[str, Field(min_length=1, max_length=512)]
 Patterns = Annotated[tuple[Pattern, ...], Field(max_length=128)]
 SourceKind = Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]*$", max_length=63)]
+NetworkRange = Annotated[str, Field(max_length=64), *checked(A_NETWORK)]
+NetworkRanges = Annotated[tuple[NetworkRange, ...], Field(max_length=32)]
 LabelText = Annotated[str, Field(max_length=317)]
 
 
@@ -60,6 +80,41 @@ class AllowedSources(Document):
     """Fields of spec.source, and of spec.contexts, that may be used: git, http, oci, configMap, inline."""
     git_hosts: Patterns | None = None
     """Hosts, with their ports if any, that git repositories may be on: git.example.com, *.example.com."""
+    http_hosts: Patterns | None = None
+    """Likewise, of http.url."""
+
+
+class Placement(Document):
+    """Where builder pods run. What pods are given they all get, besides what their spec asks for."""
+
+    node_selector: Annotated[Labels, *checked(label_keys("placement.nodeSelector"), LINUX_NODES)] | None = (
+        None
+    )
+    """Labels that nodes of builder pods must have; a spec can add others, and no other value."""
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] | None = None
+    """Tolerations that builder pods are given, as for nodes that are for builds alone."""
+    allowed_taints: Patterns | None = None
+    """Keys of taints that a spec may tolerate; to tolerate every taint takes the pattern * itself."""
+    priority_class_names: Patterns | None = None
+    """PriorityClasses that a spec may name."""
+    runtime_class_names: Patterns | None = None
+    """RuntimeClasses that a spec may name."""
+    default_priority_class_name: Name | None = None
+    """Of pods whose spec names none."""
+    default_runtime_class_name: Name | None = None
+    """Of pods whose spec names none, in place of the platform's setting."""
+
+
+class Networks(Document):
+    """Networks that git, ADD, http sources and registries that a build names may be in.
+
+    What RUN steps reach is for NetworkPolicies.
+    """
+
+    deny: NetworkRanges = ()
+    """Networks that are closed, besides those of the platform's settings."""
+    allow: NetworkRanges = ()
+    """What of that, and of what the settings close, is open. No policy opens what another closes."""
 
 
 class AllowedImages(Document):
@@ -94,6 +149,10 @@ class BuildPolicySpec(Document):
     """Names of Secrets that builds may name, anywhere in their spec."""
     service_accounts: Patterns | None = None
     """Names of ServiceAccounts that builds may name."""
+    placement: Placement | None = None
+    """Where builder pods run."""
+    networks: Networks | None = None
+    """Which networks are open to what builds name."""
     max_resources: ResourceCeilings | None = None
     """Ceilings. The platform's defaults are lowered to them."""
     max_timeout: DurationText | None = None

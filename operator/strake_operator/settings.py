@@ -51,6 +51,16 @@ class DefaultResources:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultPlacement:
+    """What builder pods get besides what their spec asks for: of BuildPolicies."""
+
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, object], ...] = ()
+    priority_class: str | None = None
+    """Of pods whose spec names none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How this platform builds."""
 
@@ -72,6 +82,8 @@ class Settings:
     """The filter of nested pods: a file in the kubelet's directory of profiles; no filter where None."""
     runtime_class: str | None = None
     """The RuntimeClass of builder pods; the nodes' default where None."""
+    placement: DefaultPlacement = field(default_factory=DefaultPlacement)
+    """Where builder pods run."""
     mounts_bases: bool = True
     """Whether pods mount base images as image volumes, where the cluster has them."""
     base_images: tuple[str, ...] = ()

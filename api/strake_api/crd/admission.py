@@ -76,9 +76,12 @@ def _variables() -> Iterator[tuple[str, str]]:
     yield "sources", _sources()
     yield "secrets", _secrets()
     yield "limits", _limits()
+    yield "placement", _placement()
     yield (
         "found",
-        " + ".join(f"variables.{each}" for each in ("destinations", "sources", "secrets", "limits")),
+        " + ".join(
+            f"variables.{each}" for each in ("destinations", "sources", "secrets", "limits", "placement")
+        ),
     )
 
 
@@ -165,21 +168,28 @@ def _sources() -> str:
         f"has({allowed}) && has({allowed}.kinds)"
         f" ? ({' + '.join(own + named)}).filter(k, !({kind} in {allowed}.kinds)).map(k, {words}) : []"
     )
-    git = f"{_SPEC}.source.git"
-    own_url = f"(has({git}) ? [{{'path': 'source.git.url', 'url': string({git}.url)}}] : [])"
-    entry = f"{{'path': {at}.git.url', 'url': string(e.git.url)}}"
-    named_urls = f"(has({contexts}) ? {contexts}.filter(e, has(e.git)).map(e, {entry}) : [])"
-    # The host of https://user@host:port/path, or of user@host:path.
-    is_url = "u.url.contains('://')"
-    rest = f"({is_url} ? u.url.substring(u.url.indexOf('://') + 3).split('/')[0] : u.url.split(':')[0])"
+    return f"({of_kinds}) + ({_hosts('git', 'gitHosts')}) + ({_hosts('http', 'httpHosts')})"
+
+
+def _hosts(kind: str, field: str) -> str:
+    """Return what is refused of the hosts that sources and named contexts of a kind are on."""
+    contexts, allowed = f"{_SPEC}.contexts", "variables.policy.sources"
+    at, own = f"'contexts[' + string({contexts}.indexOf(e)) + ']", f"{_SPEC}.source.{kind}"
+    own_url = f"(has({own}) ? [{{'path': 'source.{kind}.url', 'url': string({own}.url)}}] : [])"
+    entry = f"{{'path': {at}.{kind}.url', 'url': string(e.{kind}.url)}}"
+    named_urls = f"(has({contexts}) ? {contexts}.filter(e, has(e.{kind})).map(e, {entry}) : [])"
+    # The host of https://user@host:port/path, or of user@host:path; it ends where URLs end it.
+    rest = "u.url.substring(u.url.indexOf('://') + 3)"
+    for end in "/?#\\":
+        rest += f".split({_text(end)})[0]"
+    rest = f"(u.url.contains('://') ? {rest} : u.url.split(':')[0])"
     host = f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
-    patterns = f"{allowed}.gitHosts"
+    patterns = f"{allowed}.{field}"
     words = f"'spec.' + u.path + ': host \\'' + {host} + '\\'' + {_none_of(patterns)}"
-    of_hosts = (
+    return (
         f"has({allowed}) && has({patterns})"
         f" ? ({own_url} + {named_urls}).filter(u, !{_fits(patterns, f'[{host}]')}).map(u, {words}) : []"
     )
-    return f"({of_kinds}) + ({of_hosts})"
 
 
 def _secrets() -> str:
@@ -219,6 +229,41 @@ def _limit(path: str, amount: str, given: str, field: str) -> str:
     is_more = f"quantity(string({amount})).isGreaterThan(quantity({most}))"
     words = f"'spec.{path}: ' + string({amount}) + ' is more than ' + {most}"
     return f"has(variables.policy.maxResources) && has({most}) && {given} && {is_more} ? [{words}] : []"
+
+
+def _placement() -> str:
+    pod, allowed = f"{_SPEC}.pod", "variables.policy.placement"
+    asks = f"has({allowed}) && has({_SPEC}.pod)"
+    nodes, wanted = f"{pod}.nodeSelector", f"{allowed}.nodeSelector"
+    others = f"{wanted}.filter(k, k in {nodes} && {nodes}[k] != {wanted}[k])"
+    words = f"'spec.pod.nodeSelector.' + k + ': \\'' + {nodes}[k] + '\\' is not \\'' + {wanted}[k] + '\\''"
+    of_nodes = (
+        f"{asks} && has({nodes}) && has({wanted}) && size({others}) > 0"
+        f" ? [string({others}.min())].map(k, {words}) : []"
+    )
+    parts = [of_nodes]
+    tolerations, taints = f"{pod}.tolerations", f"{allowed}.allowedTaints"
+    what = "(has(e.key) ? 'taint \\'' + e.key + '\\'' : 'every taint')"
+    key = "[has(e.key) ? string(e.key) : '']"
+    refused = f"!{_fits(taints, key)}"
+    words = (
+        f"'spec.pod.tolerations[' + string({tolerations}.indexOf(e)) + ']: ' + {what} + {_none_of(taints)}"
+    )
+    parts.append(
+        f"{asks} && has({tolerations}) && has({taints})"
+        f" ? {tolerations}.filter(e, {refused}).map(e, {words}) : []"
+    )
+    for field, names in (
+        ("priorityClassName", "priorityClassNames"),
+        ("runtimeClassName", "runtimeClassNames"),
+    ):
+        name, patterns = f"{pod}.{field}", f"{allowed}.{names}"
+        words = f"'spec.pod.{field}: \\'' + {name} + '\\'' + {_none_of(patterns)}"
+        parts.append(
+            f"{asks} && has({name}) && has({patterns})"
+            f" ? [string({name})].filter(a, !{_fits(patterns, '[a]')}).map(a, {words}) : []"
+        )
+    return " + ".join(f"({each})" for each in parts)
 
 
 def _schema() -> dict[str, Any]:

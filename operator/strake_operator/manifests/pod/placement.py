@@ -23,14 +23,20 @@ _ANY_NODE = {"kubernetes.io/os": "linux"}
 _RUN_BY = {"386": ("386", "amd64"), "arm": ("arm", "arm64")}
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
-_CARRIED = ("tolerations", "topologySpreadConstraints", "priorityClassName")
+_CARRIED = ("topologySpreadConstraints",)
 
 
 def placement(spec: ImageBuildSpec, settings: Settings) -> Manifest:
     """Return the fields of the pod's spec that say where it runs, and before whom."""
     asked = spec.pod.to_dict() if spec.pod is not None else {}
-    fields: Manifest = {"nodeSelector": {**asked.get("nodeSelector", {}), **_ANY_NODE}}
+    given = settings.placement
+    nodes = {**asked.get("nodeSelector", {}), **given.node_selector, **_ANY_NODE}
+    fields: Manifest = {"nodeSelector": nodes}
     fields |= {name: asked[name] for name in _CARRIED if name in asked}
+    if tolerations := [*asked.get("tolerations", ()), *given.tolerations]:
+        fields["tolerations"] = tolerations
+    if priority := asked.get("priorityClassName") or given.priority_class:
+        fields["priorityClassName"] = priority
     affinity: Manifest = asked.get("affinity", {})
     if spec.platform is not None:
         nodes = _with_native_nodes(affinity.get("nodeAffinity", {}), spec.platform, settings)

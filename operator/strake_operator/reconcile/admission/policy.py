@@ -6,6 +6,7 @@ what it is to forbid.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,13 @@ from strake_api.values.quantity import parse_quantity
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
 from strake_operator.default_cache import CacheTemplate
+from strake_operator.reconcile.admission.opened import opened
+from strake_operator.reconcile.admission.placed import (
+    contradiction,
+    listed,
+    placement_violations,
+    with_placement,
+)
 from strake_operator.status import repository
 
 if TYPE_CHECKING:
@@ -68,12 +76,15 @@ def _fits(patterns: Iterable[str], texts: Sequence[str], namespace: str) -> bool
 
 def denial(spec: ImageBuildSpec, namespace: str, policies: Iterable[Policy]) -> str | None:
     """Return what the first policy that forbids a build says: its name, the field, and what is allowed."""
-    for policy in policies:
+    known = tuple(policies)
+    for policy in known:
         if policy.spec is None:
             return f"BuildPolicy {policy.name} cannot be read, so nothing is allowed: {policy.problem}"
         for found in _violations(spec, namespace, policy.spec):
             return f"BuildPolicy {policy.name} forbids {found}"
-    return None
+    return contradiction(
+        (each.name, each.spec.placement) for each in known if each.spec and each.spec.placement
+    )
 
 
 def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
@@ -86,15 +97,17 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
     if policy.secrets is not None:
         for path, name in secrets_of(document):
             if not _fits(policy.secrets, [name], namespace):
-                yield f"spec.{path}: Secret {name!r} is none of {_listed(policy.secrets)}"
+                yield f"spec.{path}: Secret {name!r} is none of {listed(policy.secrets)}"
     account = spec.service_account_name
     allowed = policy.service_accounts
     if allowed is not None and account is not None and not _fits(allowed, [account], namespace):
-        yield f"spec.serviceAccountName: {account!r} is none of {_listed(allowed)}"
+        yield f"spec.serviceAccountName: {account!r} is none of {listed(allowed)}"
     if policy.max_timeout and parse_duration(spec.timeout) > parse_duration(policy.max_timeout):
         yield f"spec.timeout: {spec.timeout} is more than {policy.max_timeout}, so set it to that or less"
     yield from _resources(spec, policy)
     yield from _workspace(spec, policy)
+    if policy.placement is not None:
+        yield from placement_violations(spec, namespace, policy.placement)
 
 
 def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
@@ -105,7 +118,7 @@ def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec)
         named.append(("cache.repository", spec.cache.repository))
     for path, reference in named:
         if not _fits(policy.destinations, _forms(reference), namespace):
-            yield f"spec.{path}: {reference!r} is none of {_listed(policy.destinations)}"
+            yield f"spec.{path}: {reference!r} is none of {listed(policy.destinations)}"
 
 
 def _forms(reference: str) -> list[str]:
@@ -123,13 +136,20 @@ def _sources(path: str, source: Mapping[str, Any], namespace: str, allowed: Allo
     """Check a source, or a named context; one that is an image is like any other that a FROM names."""
     for kind in source.keys() - {"name", "image"}:
         if allowed.kinds is not None and kind not in allowed.kinds:
-            yield f"spec.{path}.{kind}: sources are {_listed(allowed.kinds)}"
-    url = (source.get("git") or {}).get("url")
-    if allowed.git_hosts is not None and url is not None:
-        host = url.partition("://")[2].partition("/")[0] if "://" in url else url.partition(":")[0]
-        host = host.rpartition("@")[2].lower()
-        if not _fits(allowed.git_hosts, [host], namespace):
-            yield f"spec.{path}.git.url: host {host!r} is none of {_listed(allowed.git_hosts)}"
+            yield f"spec.{path}.{kind}: sources are {listed(allowed.kinds)}"
+    for kind, hosts in (("git", allowed.git_hosts), ("http", allowed.http_hosts)):
+        url = (source.get(kind) or {}).get("url")
+        if hosts is not None and url is not None and not _fits(hosts, [_host(url)], namespace):
+            yield f"spec.{path}.{kind}.url: host {_host(url)!r} is none of {listed(hosts)}"
+
+
+def _host(url: str) -> str:
+    """Return host and port of https://user@host:port/path, or of user@host:path.
+
+    It ends where URLs end it (RFC 3986, 3.2), or what follows could pass for the name of another host.
+    """
+    rest = re.split(r"[/?#\\]", url.partition("://")[2])[0] if "://" in url else url.partition(":")[0]
+    return rest.rpartition("@")[2].lower()
 
 
 def secrets_of(document: Any, path: str = "", *, inside: bool = False) -> Iterator[tuple[str, str]]:
@@ -171,10 +191,6 @@ def _workspace(spec: ImageBuildSpec, policy: BuildPolicySpec) -> Iterator[str]:
         yield f"spec.pod.workspace.sizeLimit: {asked.size_limit} is more than {most}"
 
 
-def _listed(patterns: Sequence[str]) -> str:
-    return ", ".join(patterns) if patterns else "what is allowed, which is nothing"
-
-
 def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
     """Return the platform's settings as the policies of a namespace change them."""
     for policy in policies:
@@ -189,6 +205,15 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
             settings = replace(settings, image_rules=(*settings.image_rules, rule))
         if spec.max_resources is not None:
             settings = replace(settings, resources=_lowered(settings.resources, policy))
+        if spec.placement is not None:
+            settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
+    specs = [each.spec for each in policies if each.spec is not None]
+    if networks := [each.networks for each in specs if each.networks is not None]:
+        denied, allowed = opened(settings.denied_networks, settings.allowed_networks, networks)
+        settings = replace(settings, denied_networks=denied, allowed_networks=allowed)
+    classes = (each.placement.default_runtime_class_name for each in specs if each.placement is not None)
+    if runtime_class := next((each for each in classes if each), None):
+        settings = replace(settings, runtime_class=runtime_class)
     caches = [each.spec.default_cache_repository for each in policies if each.spec is not None]
     named = next((each for each in caches if each), None)
     return replace(settings, default_cache=CacheTemplate(named)) if named else settings

@@ -27,6 +27,14 @@ def signed(secret: str) -> dict[str, Any]:
     return {"output": {"destinations": ["r.example/team/app:1"], "sign": {"secretRef": {"name": secret}}}}
 
 
+def http(url: str) -> dict[str, Any]:
+    return {"source": {"http": {"url": url}}}
+
+
+def pod(**fields: Any) -> dict[str, Any]:
+    return {"pod": fields}
+
+
 CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
     ({}, {}, None),
     ({"destinations": ["r.example/team/*"]}, {}, None),
@@ -60,6 +68,11 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
     ({"sources": {"gitHosts": ["*.example:*"]}}, {}, None),
     ({"sources": {"gitHosts": ["git.example"]}}, {}, "host 'git.example:8443' is none of git.example"),
     ({"sources": {"gitHosts": ["git.example"]}}, inline("app"), None),
+    (
+        {"sources": {"gitHosts": ["*.good.example"]}},
+        {"source": {"git": {"url": "https://bad.example?.good.example/a"}}},
+        "spec.source.git.url: host 'bad.example' is none of *.good.example",
+    ),
     ({"sources": {"kinds": ["git"]}}, {"contexts": [{"name": "a", "image": "x"}]}, None),
     (
         {"sources": {"kinds": ["git"]}},
@@ -145,6 +158,56 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
         {"pod": {"workspace": {"sizeLimit": "8Gi"}}},
         None,
     ),
+    ({"sources": {"httpHosts": ["files.example"]}}, http("https://files.example/a.tar"), None),
+    ({"sources": {"httpHosts": ["files.example"]}}, {}, None),
+    (
+        {"sources": {"httpHosts": ["files.example"]}},
+        http("https://files.example:8443/a.tar"),
+        "spec.source.http.url: host 'files.example:8443' is none of files.example",
+    ),
+    ({"sources": {"httpHosts": ["FILES.example", "*.Example"]}}, http("https://A.example/a"), "host 'a.example' is none"),
+    ({"sources": {"httpHosts": ["*.good.example"]}}, http("https://bad.example?.good.example/a"), "host 'bad.example'"),
+    ({"sources": {"httpHosts": ["*.good.example"]}}, http("https://bad.example#.good.example/a"), "host 'bad.example'"),
+    ({"sources": {"httpHosts": ["*.good.example"]}}, http("https://bad.example\\.good.example/a"), "host 'bad.example'"),
+    ({"sources": {"httpHosts": ["good.example"]}}, http("https://bad.example/good.example/a"), "host 'bad.example'"),
+    ({"sources": {"httpHosts": []}}, http("https://a.example/a"), "is none of what is allowed, which is nothing"),
+    (
+        {"sources": {"httpHosts": ["a.example"]}},
+        {"contexts": [{"name": "a", "image": "x"}, {"name": "b", "http": {"url": "https://x.example/a"}}]},
+        "spec.contexts[1].http.url: host 'x.example' is none of a.example",
+    ),
+    ({"placement": {"nodeSelector": {"pool": "builds"}}}, {}, None),
+    ({"placement": {"nodeSelector": {"pool": "builds"}}}, pod(nodeSelector={"disk": "ssd", "pool": "builds"}), None),
+    (
+        {"placement": {"nodeSelector": {"a.example/b": "c", "pool": "builds"}}},
+        pod(nodeSelector={"pool": "control-plane", "a.example/b": ""}),
+        "spec.pod.nodeSelector.a.example/b: '' is not 'c'",
+    ),
+    ({"placement": {"nodeSelector": {"pool": "builds"}}}, pod(priorityClassName="high"), None),
+    ({"placement": {"tolerations": [{"key": "builds"}]}}, pod(tolerations=[{"key": "gpu"}]), None),
+    ({"placement": {"allowedTaints": ["builds", "spot-*"]}}, pod(tolerations=[{"key": "spot-a"}]), None),
+    (
+        {"placement": {"allowedTaints": ["builds"]}},
+        pod(tolerations=[{"key": "builds"}, {"key": "node-role.kubernetes.io/control-plane"}]),
+        "spec.pod.tolerations[1]: taint 'node-role.kubernetes.io/control-plane' is none of builds",
+    ),
+    (
+        {"placement": {"allowedTaints": ["b*"]}},
+        pod(tolerations=[{"operator": "Exists"}]),
+        "spec.pod.tolerations[0]: every taint is none of b*",
+    ),
+    ({"placement": {"allowedTaints": ["*"]}}, pod(tolerations=[{"operator": "Exists"}]), None),
+    ({"placement": {"allowedTaints": []}}, {}, None),
+    ({"placement": {"priorityClassNames": ["builds-*"]}}, pod(priorityClassName="builds-low"), None),
+    (
+        {"placement": {"priorityClassNames": ["builds-*"]}},
+        pod(priorityClassName="system-node-critical"),
+        "spec.pod.priorityClassName: 'system-node-critical' is none of builds-*",
+    ),
+    ({"placement": {"runtimeClassNames": ["{namespace}"]}}, pod(runtimeClassName="runc"), "'runc' is none of {namespace}"),
+    ({"placement": {"runtimeClassNames": ["gvisor"]}}, pod(runtimeClassName="gvisor"), None),
+    ({"placement": {"runtimeClassNames": [], "defaultRuntimeClassName": "gvisor"}}, {}, None),
+    ({"networks": {"deny": ["10.0.0.0/8"], "allow": ["10.1.0.0/16"]}}, {}, None),
 
 )  # fmt: skip
 """Fields of a policy, changes of a spec, and words of the refusal; None where there is none."""

@@ -9,6 +9,7 @@ import pytest
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
 from strake_api.request import ImageRule
 from strake_operator.default_cache import CacheTemplate
+from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
     Policy,
@@ -22,6 +23,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.settings import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
+from tests.unit.strake_operator.manifests.test_manifests import RUN
 from tests.unit.strake_operator.reconcile.admission.policy_cases import CASES, spec
 from tests.unit.strake_operator.reconcile.decisions import started
 
@@ -126,3 +128,56 @@ def test_a_forbidden_build_fails_before_it_has_a_job():
         replace(seen(run(), status=started()), denial="BuildPolicy strict forbids x"), SETTINGS, NOW
     )
     assert going.status.phase == "Building", "a policy is for starts"
+
+
+def test_pods_are_given_what_policies_say():
+    one = policy("a", placement={"nodeSelector": {"pool": "builds"}, "tolerations": [{"key": "builds"}]})
+    two = policy(
+        "b",
+        placement={
+            "nodeSelector": {"zone": "x"},
+            "defaultPriorityClassName": "low",
+            "defaultRuntimeClassName": "gvisor",
+        },
+    )
+    settings = effective(SETTINGS, [one, two])
+    asked = spec(pod={"nodeSelector": {"disk": "ssd"}, "tolerations": [{"key": "spot"}]})
+    template = builder_job(RUN, asked, settings)["spec"]["template"]["spec"]
+    assert template["nodeSelector"] == {
+        "disk": "ssd",
+        "pool": "builds",
+        "zone": "x",
+        "kubernetes.io/os": "linux",
+    }
+    assert [each["key"] for each in template["tolerations"]] == ["spot", "builds"]
+    assert (template["priorityClassName"], template["runtimeClassName"]) == ("low", "gvisor")
+
+
+def test_a_spec_that_names_classes_keeps_them():
+    given = policy(placement={"defaultPriorityClassName": "low", "defaultRuntimeClassName": "gvisor"})
+    asked = spec(pod={"priorityClassName": "high", "runtimeClassName": "kata"})
+    template = builder_job(RUN, asked, effective(SETTINGS, [given]))["spec"]["template"]["spec"]
+    assert (template["priorityClassName"], template["runtimeClassName"]) == ("high", "kata")
+
+
+def test_policies_that_contradict_each_other_say_so():
+    one, two = (policy(name, placement={"nodeSelector": {"pool": name}}) for name in ("a", "b"))
+    told = denial(spec(), "team", [one, two])
+    assert told == (
+        "BuildPolicy b forbids nodes that BuildPolicy a demands: pool is to be 'b' and 'a', so the platform "
+        "team must change one of them"
+    )
+
+
+def test_a_build_is_asked_to_obey_a_policys_networks():
+    settings = effective(SETTINGS, [policy(networks={"deny": ["192.0.2.0/24"], "allow": ["10.0.0.0/8"]})])
+    networks = request_for(spec(), "team", settings).networks
+    assert "192.0.2.0/24" in networks.denied
+    assert "10.0.0.0/8" in networks.allowed
+
+
+@pytest.mark.parametrize("end", ["?", "#", "\\"])
+def test_a_git_host_ends_where_urls_end_it(end):
+    asked = spec(source={"git": {"url": f"https://bad.example{end}.good.example/a"}})
+    told = denial(asked, "team", [policy(sources={"gitHosts": ["*.good.example"]})])
+    assert "host 'bad.example' is none of *.good.example" in present(told)
