@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-# Two more than processors: some tests wait, for builds in the test cluster and for time-outs.
-WORKERS ?= $(shell expr $$(nproc) + 2)
+# More than processors: many tests wait, for builds in the test cluster and for time-outs.
+WORKERS ?= $(shell expr $$(nproc) + 4)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
 .PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock

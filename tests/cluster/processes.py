@@ -18,6 +18,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tests.cluster.binaries import policies_program
+from tests.cluster.control_groups import join_components
 from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def supervise(programs: Path) -> None:
 
     Runs as the first process of the cluster's namespaces.
     """
+    join_components()
     subprocess.run(["mount", "--make-rshared", "/"], check=True)
     for directory in COVERED:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
