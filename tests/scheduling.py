@@ -27,6 +27,7 @@ ALONE = {
     "tests/e2e/isolation/test_runtime_class.py": OPERATOR,
     "tests/e2e/isolation/test_signing.py": OPERATOR,
     "tests/e2e/trouble/test_attacks.py": OPERATOR,
+    "tests/e2e/trouble/test_faults.py": OPERATOR,
     "tests/e2e/trouble/test_queue.py": OPERATOR,
     "tests/e2e/trouble/test_quota_conflicts.py": OPERATOR,
     "tests/e2e/isolation/test_origin.py": OPERATOR,
