@@ -50,7 +50,7 @@ conformance: setup $(VENV)/.ready ## Build every conformance case in every way o
 	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance tests/e2e/isolation/test_conformance.py $(ARGS)
 
 faults: setup $(VENV)/.ready ## Have each part of a cluster fail under builds, often and for long
-	STRAKE_FAULTS=whole $(BIN)/pytest tests/e2e/trouble/test_faults.py $(ARGS)
+	STRAKE_FAULTS=whole $(BIN)/pytest tests/e2e/trouble/test_faults.py tests/e2e/trouble/long_faults.py $(ARGS)
 
 unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
 	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)

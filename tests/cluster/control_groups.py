@@ -9,8 +9,8 @@ from tests.cluster.settings import CGROUP
 
 MOUNT = Path("/sys/fs/cgroup")
 COMPONENTS = "components"
-_SHARE = {"cpu.shares": "10240", "cpu.weight": "1000"}
-"""Ten times what others get where processors are scarce: most of the tests beside it compute, and a whole run waits
+_SHARE = {"cpu.shares": "4096", "cpu.weight": "400"}
+"""Four times what others get where processors are scarce: most of the tests beside it compute, and a whole run waits
 longest for those that use the cluster."""
 
 

@@ -57,6 +57,7 @@ def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
 
 def forget_connections() -> None:
     """Connect anew for the next request: the API server that was connected to has ended."""
+    _client(KUBECONFIG.read_text()).close()
     _client.cache_clear()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from strake_operator.lease_settings import NAME as LEASE
 from tests.cluster.kubectl import get, kubectl
 from tests.cluster.objects import read
 from tests.demo.installation import NAMESPACE
@@ -19,7 +20,7 @@ def operators() -> list[Any]:
 
 def leader() -> str:
     """Return the name of the operator's pod that acts; "" while none does."""
-    holder = get("lease", "strake-operator", "-n", NAMESPACE)["spec"].get("holderIdentity") or ""
+    holder = get("lease", LEASE, "-n", NAMESPACE)["spec"].get("holderIdentity") or ""
     return str(holder).partition("_")[0]
 
 
