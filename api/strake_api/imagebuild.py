@@ -146,6 +146,8 @@ class ImageBuildSpec(Document):
     pod: BuilderPod | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often a run may start again that failed for no fault of the build; a failing command never does."""
     queue_timeout: Annotated[DurationText, *checked(SOME_WAIT)] | None = None
     """How long a run may wait for its turn, as 30m or 6h; without an end where it is not given."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0

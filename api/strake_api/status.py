@@ -176,6 +176,18 @@ class HandledRequests(TolerantDocument):
     """Of strake.dev/cancel, likewise."""
 
 
+class Retry(TolerantDocument):
+    """An attempt of a run after which another one was made."""
+
+    attempt: int
+    """Which one, from 1."""
+    reason: str
+    """Why it failed, from the closed list in docs/imagebuild.md."""
+    message: str
+    time: Timestamp
+    """When it failed."""
+
+
 class Run(TolerantDocument):
     """A run that ended."""
 
@@ -185,6 +197,8 @@ class Run(TolerantDocument):
     requested_by: str | None = None
     attempts: int | None = None
     """How many pods it had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts before the last one."""
     phase: Phase
     reason: str
     digest: str | None = None
@@ -228,8 +242,10 @@ class ImageBuildStatus(TolerantDocument):
     """What the operator created for the run."""
     attempts: int | None = None
     """How many pods this run has had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts of this run before the present one; of many the latest."""
     next_attempt_time: Timestamp | None = None
-    """When the next pod starts, where the infrastructure took the last one away."""
+    """When the next pod starts, where the last one failed for no fault of the build."""
     blocked_since: Timestamp | None = None
     """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None

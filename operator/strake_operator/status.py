@@ -142,6 +142,7 @@ def _summary(status: ImageBuildStatus) -> Run:
         trigger=run.trigger if run else None,
         requested_by=run.requested_by if run else None,
         attempts=status.attempts,
+        retries=status.retries,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,8 @@ from strake_builder.solve.build import Build
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.unforeseen import from_os_error, internal_error
 from strake_oci.cancellation import Cancellation
-from strake_oci.errors import ClientCertificateError, RejectedError
+from strake_oci.errors import ClientCertificateError, RegistryError, RejectedError
+from strake_oci.registry.retry import is_temporary
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
@@ -72,7 +73,7 @@ def _sink(log_format: str) -> Sink:
 def report_unstarted(error: BuildError, result_path: str | None) -> int:
     """Say that a build could not even begin, and return the exit status."""
     if result_path is not None:
-        _write_result(result_path, _failed(error, ()))
+        _write_result(result_path, failed(error, ()))
     sys.stderr.write(error.for_terminal() + "\n")
     return error.exit_status
 
@@ -86,21 +87,23 @@ def _build(
     except BuildError as error:
         stopped = cancellation.reason  # what breaks because the build was stopped is not why it failed
         reason = stopped if isinstance(stopped, BuildError) else error
-        return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
+        return reason.exit_status, failed(reason, tuple(reporter.warnings)), reason
     except OSError as error:
         refused = from_os_error(error, "the build cannot go on")
-        return refused.exit_status, _failed(refused, tuple(reporter.warnings)), refused
+        return refused.exit_status, failed(refused, tuple(reporter.warnings)), refused
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
         internal = internal_error(error)
-        return internal.exit_status, _failed(internal, tuple(reporter.warnings)), internal
+        return internal.exit_status, failed(internal, tuple(reporter.warnings)), internal
     return 0, result, None
 
 
-def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
+def failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
+    """Return the result of a build that an error ended."""
     location = error.location
     return BuildFailed(
         reason=_reason(error),
         message=str(error),
+        temporary=_is_temporary(error),
         file=location.file if location else None,
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
@@ -112,14 +115,25 @@ def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFaile
 
 def _reason(error: BuildError) -> FailureReason:
     """Return why a build failed; without the certificate to show, no push or pull was even tried."""
+    for cause in _causes(error):
+        if isinstance(cause, ClientCertificateError) or _is_missing_certificate(cause):
+            return FailureReason.SECRET_NOT_FOUND
+    return error.reason
+
+
+def _is_temporary(error: BuildError) -> bool:
+    """Return whether a server is to blame that failed, or did not answer, as often as it was asked."""
+    return any(isinstance(each, RegistryError) and is_temporary(each) for each in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # one that was given its place is its own
-        if isinstance(cause, ClientCertificateError) or _is_missing_certificate(cause):
-            return FailureReason.SECRET_NOT_FOUND
+        yield cause
         seen.append(cause)
         cause = cause.__cause__
-    return error.reason
 
 
 def _is_missing_certificate(error: BaseException) -> bool:

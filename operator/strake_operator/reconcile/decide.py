@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
+from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
@@ -33,13 +33,13 @@ from strake_operator.reconcile.forms.bases import seconds_for_volumes
 from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
 from strake_operator.reconcile.limits import (
     is_lost,
-    retry_delay,
     seconds_kept,
     seconds_left,
     seconds_since,
     soonest,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
+from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import start, without_run
 
@@ -205,13 +205,8 @@ def _ended(
     if isinstance(ended, BuildSucceeded):
         done = moves.succeeded(status, ended, spec.output.destinations, finished, now)
         return Decision(done, lessons=lessons)
-    if ended.reason in RETRYABLE and run.attempt < settings.attempts:
-        # Written first: a Job that is gone without it would be somebody else's doing.
-        delay = retry_delay(run.attempt)
-        given_up = status.model_copy(update={"job": None, "next_attempt_time": moves.timestamp(now + delay)})
-        words = f"starting again after {delay.seconds} s: {ended.message}"
-        waiting = moves.pending(given_up, ProgressReason.POD_PENDING, words, now)
-        return Decision(waiting, (_stop(run), *drops), delay.total_seconds(), status_first=True)
+    if (again := retried(run, ended, spec, status, settings, now, drops)) is not None:
+        return again
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
     failed = moves.failed(status, with_advice(ended, settings), finished, now)
@@ -256,7 +251,7 @@ def _going_on(
     if run.suspended:
         return Decision(moves.pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
     if (found := blocker(run)) is not None:
-        return _blocked(seen, run, found, status, settings, now, left)
+        return _blocked(seen, spec, run, found, status, settings, now, left=left)
     if (quota := exceeds_quota(run)) is not None:
         return Decision(moves.pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
     if run.pod is not None and run.pod.unschedulable is not None:
@@ -268,13 +263,15 @@ def _going_on(
     return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), again)
 
 
-def _blocked(
+def _blocked(  # noqa: PLR0913 - all that tells whether it ends
     seen: Observation,
+    spec: ImageBuildSpec,
     run: BuilderRun,
     found: Blocker,
     status: ImageBuildStatus,
     settings: Settings,
     now: datetime,
+    *,
     left: float | None,
 ) -> Decision:
     if found.temporary:
@@ -289,6 +286,8 @@ def _blocked(
     if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
         return Decision(status, (), left)
     if (again := retreat_at_last(seen, run, found, status, settings, now)) is not None:
+        return again
+    if (again := retried(run, found.failure, spec, status, settings, now)) is not None:
         return again
     failure = with_advice(found.failure, settings)
     failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)
