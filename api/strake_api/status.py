@@ -206,6 +206,10 @@ class Run(TolerantDocument):
     """How its steps were kept apart from the node: nested or chroot."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
+    job: str | None = None
+    """Its last Job, which may be gone."""
+    job_uid: str | None = None
+    """The Job's UID: another one of its name is not kept."""
 
 
 class ImageBuildStatus(TolerantDocument):

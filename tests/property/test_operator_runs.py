@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
-from strake_api.status import CreatedObjects, ImageBuildStatus
+from strake_api.spec.retention import Retention
+from strake_api.status import CreatedObjects, ImageBuildStatus, Phase
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.observed import BuilderRun, Observation, Running
@@ -38,6 +39,7 @@ ENDS = {
     "evicted": pod(phase="Failed", disrupted="drain"),
 }
 RETRIES = 3
+KEPT = Retention(successful_runs=2, failed_runs=1)
 VALUES = st.sampled_from([None, "a", "b", "c"])
 EVENTS = st.one_of(
     st.tuples(st.just("spec"), st.integers(1, 3)),
@@ -98,12 +100,14 @@ class World:
             case "end":
                 for job in self.jobs.values():
                     if not job.deleting and is_running(job):
-                        self.jobs[job.job] = replace(job, pod=ENDS[value])
+                        self.jobs[job.job] = replace(job, pod=ENDS[value], finished=True)
             case "gone":
                 self.jobs = {name: job for name, job in self.jobs.items() if not job.deleting}
 
     def build(self):
-        spec = spec_of(self.target).model_copy(update={"suspend": self.suspended, "retries": RETRIES})
+        spec = spec_of(self.target).model_copy(
+            update={"suspend": self.suspended, "retries": RETRIES, "retention": KEPT}
+        )
         return build(self.status, generation=self.generation, spec=spec, rerun=self.rerun, cancel=self.cancel)
 
     def decision(self) -> Decision:
@@ -173,6 +177,9 @@ def test_a_run_for_each_ask_and_no_other(events):
     assert len(world.finished) == len(set(world.finished)), "a run ends once"
     history = [present(each.number) for each in world.status.history or ()]
     assert history == sorted(set(history), reverse=True)
+    phases = Counter(each.phase for each in world.status.history or ())
+    assert phases[Phase.SUCCEEDED] <= present(KEPT.successful_runs)
+    assert phases[Phase.FAILED] <= present(KEPT.failed_runs)
 
 
 @settings(max_examples=400)
@@ -203,3 +210,6 @@ def test_when_nothing_more_happens_all_is_done_and_stays_so(events):
     started, status = list(world.started), world.status
     world.happens("reconcile", 2)
     assert (world.started, world.status) == (started, status)
+    world.happens("gone", None)
+    kept = {each.number for each in world.status.history or ()}
+    assert {each.number for each in world.jobs.values()} <= kept | {number_of(status)}

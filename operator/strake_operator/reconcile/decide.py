@@ -33,12 +33,12 @@ from strake_operator.reconcile.forms.bases import seconds_for_volumes
 from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
 from strake_operator.reconcile.limits import (
     is_lost,
-    seconds_kept,
     seconds_left,
     seconds_since,
     soonest,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
+from strake_operator.reconcile.retention import bounded, seconds_kept, without_kept
 from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import start, without_run
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
     decision = _decide(seen, settings, now)
+    decision = replace(decision, status=bounded(decision.status, seen.build.spec))
     # One that is about to be started may be the operator's own, made just before it was stopped.
     starting = {action.job for action in decision.actions if isinstance(action, StartRun)}
     strays = _stops((run for run in seen.strays if run.job not in starting), now)
@@ -68,11 +69,18 @@ def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
         return Decision(build.status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None)
-    status, cancelled = cancel(build, begin(build, now), now)
+    status, cancelled = cancel(build, bounded(begin(build, now), build.spec), now)
+    seen, kept = without_kept(seen, status, settings, now)
     if cancelled:
-        return Decision(
-            status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None, status_first=True
-        )
+        again = AGAIN_SECONDS if seen.runs else kept
+        return Decision(status, _stops(seen.runs, now), again, status_first=True)
+    decision = _of_runs(seen, status, settings, now)
+    return replace(decision, requeue_after=soonest(decision.requeue_after, kept))
+
+
+def _of_runs(seen: Observation, status: ImageBuildStatus, settings: Settings, now: datetime) -> Decision:
+    """Return what to do about a build, of whose earlier runs nothing is seen that is to be kept."""
+    build = seen.build
     stale = tuple(run for run in seen.runs if run.number != number_of(status))
     stops = _stops(stale, now)
     if moves.is_finished(status, build.generation):
@@ -178,7 +186,7 @@ def _finished(
     for run in seen.runs:
         if run.number != number_of(status):
             continue
-        left = seconds_kept(run, status, settings.keep_seconds, now)
+        left = seconds_kept(run, status, seen.build.spec, settings, now)
         if run.deleting or left <= 0:
             stops += _stops((run,), now)
             again = soonest(again, AGAIN_SECONDS)
