@@ -142,7 +142,8 @@ class World:
 
     def stop(self, name: str) -> None:
         job = self.jobs[name]
-        if not (job.deleting or job.uid in self.made or self.status.created == CreatedObjects(job=job.uid)):
+        known = {each.job_uid for each in self.status.history or ()} | self.made
+        if not (job.deleting or job.uid in known or self.status.created == CreatedObjects(job=job.uid)):
             # Made by an operator that was killed before it wrote the UID down: nobody can tell it from a forged
             # one. It never counted, and the run may still start, as after a suspension that came meanwhile.
             self.started.remove((name, job.number))
