@@ -16,6 +16,7 @@ ALONE = {
     "tests/e2e/isolation/test_gateway.py": "operator",
     "tests/e2e/isolation/test_isolation.py": "operator",
     "tests/e2e/isolation/test_networks.py": "operator",
+    "tests/e2e/outcomes/test_kept_logs.py": "operator",
     "tests/e2e/outcomes/test_late.py": "operator",
     "tests/e2e/sources/test_private_git.py": "operator",
     "tests/e2e/registries/test_registries.py": "operator",

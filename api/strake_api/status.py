@@ -206,6 +206,10 @@ class Run(TolerantDocument):
     """How its steps were kept apart from the node: nested or chroot."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
+    log: str | None = None
+    """`repository@digest` of its log, where the platform keeps logs: `strake logs` prints it."""
+    log_failure: str | None = None
+    """Why its log is not kept."""
     job: str | None = None
     """Its last Job, which may be gone."""
     job_uid: str | None = None
@@ -238,6 +242,8 @@ class ImageBuildStatus(TolerantDocument):
     """What runs at this moment, best effort."""
     cache_repository: str | None = None
     """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
+    log_repository: str | None = None
+    """Where the log of the run goes when it ends."""
     isolation: IsolationStatus | None = None
     """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None

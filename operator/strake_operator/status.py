@@ -117,6 +117,7 @@ def begin(
         references=status.references,
         platforms=status.platforms,
         base_images=status.base_images,
+        log_repository=status.log_repository,  # of the run before, whose log may be on its way
         attempts=0,
         history=status.history,
         conditions=conditions,

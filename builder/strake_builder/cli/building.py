@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO, cast
 
 from strake_api.events import Finished
 from strake_api.reasons import FailureReason
@@ -17,6 +18,7 @@ from strake_builder.errors import BuildError, RunStepError
 from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
+from strake_builder.progress.copied import CopiedStream
 from strake_builder.progress.reporter import Reporter, Sink
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
@@ -38,16 +40,49 @@ def build_and_report(
     log_format: str,
     result_path: str | None,
     finished: Callable[[BuildSucceeded], None] | None,
+    log_copy: str | None = None,
 ) -> int:
     """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
-    reporter = Reporter(_sink(log_format))
+    copied = None if log_copy is None else CopiedStream(sys.stdout, log_copy)
+    stream = sys.stdout if copied is None else cast("TextIO", copied)
+    try:
+        output = Output(log_format, stream, result_path)
+        return _reported(prepare, confinement, cancellation, output, finished)
+    finally:
+        if copied is not None:
+            copied.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a build says what happens.
+
+    Attributes:
+        log_format: see `session.run_build`.
+        stream: standard output, or what stands for it.
+        result_path: where the result document goes.
+    """
+
+    log_format: str
+    stream: TextIO
+    result_path: str | None
+
+
+def _reported(
+    prepare: Prepare,
+    confinement: Confinement,
+    cancellation: Cancellation,
+    output: Output,
+    finished: Callable[[BuildSucceeded], None] | None,
+) -> int:
+    reporter = Reporter(_sink(output))
     used = _used(confinement.isolation)
     reporter.isolation(used)
     status, result, error = _build(prepare, confinement, reporter, cancellation)
     result = result.model_copy(update={"isolation": used})
     reporter.emit(Finished(time=datetime.now(UTC), result=result))
-    if result_path is not None:
-        _write_result(result_path, result)
+    if output.result_path is not None:
+        _write_result(output.result_path, result)
     if isinstance(result, BuildSucceeded):
         try:
             if finished is not None:
@@ -55,7 +90,7 @@ def build_and_report(
         except BuildError as late:
             sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
-    elif log_format == "text" and error is not None:
+    elif output.log_format == "text" and error is not None:
         sys.stderr.write(error.for_terminal() + "\n")
     return status
 
@@ -64,10 +99,10 @@ def _used(isolation: Isolation) -> IsolationUsed:
     return IsolationUsed(kind=isolation.way, own_proc=isolation.own_proc, reason=isolation.reason or None)
 
 
-def _sink(log_format: str) -> Sink:
-    if log_format == "json":
-        return JsonSink(sys.stdout)
-    return LogSink(sys.stdout) if log_format == "pod" else TextSink(sys.stderr)
+def _sink(output: Output) -> Sink:
+    if output.log_format == "json":
+        return JsonSink(output.stream)
+    return LogSink(output.stream) if output.log_format == "pod" else TextSink(sys.stderr)
 
 
 def report_unstarted(error: BuildError, result_path: str | None) -> int:

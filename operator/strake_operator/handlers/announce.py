@@ -35,6 +35,11 @@ async def announce(cluster: Cluster, build: Build, status: ImageBuildStatus, now
         last = status.retries[-1]
         words = f"attempt {last.attempt} failed ({last.reason}), {words_of(last)}"
         await cluster.announce(build, "Warning", "Retrying", words, moment)
+    told = {each.number for each in before.history or () if each.log_failure}
+    for run in status.history or ():
+        if run.log_failure and run.number not in told:
+            message = f"the log of run {run.number} is not kept: {run.log_failure}"
+            await cluster.announce(build, "Warning", "LogNotKept", message, moment)
     if (status.phase, number_of(status)) == (before.phase, number_of(before)):
         return
     if status.phase is Phase.SUCCEEDED:

@@ -28,6 +28,7 @@ from strake_operator.reconcile.decision import (
     StopRun,
 )
 from strake_operator.reconcile.ends.blocker import blocker, exceeds_quota, last_words
+from strake_operator.reconcile.ends.log import with_logs
 from strake_operator.reconcile.ends.outcome import node_lost, outcome
 from strake_operator.reconcile.forms.bases import seconds_for_volumes
 from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
@@ -57,7 +58,8 @@ if TYPE_CHECKING:
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
     decision = _decide(seen, settings, now)
-    decision = replace(decision, status=bounded(decision.status, seen.build.spec))
+    status = bounded(decision.status, seen.build.spec)
+    decision = replace(decision, status=with_logs(status, seen.runs))
     # One that is about to be started may be the operator's own, made just before it was stopped.
     starting = {action.job for action in decision.actions if isinstance(action, StartRun)}
     strays = _stops((run for run in seen.strays if run.job not in starting), now)
@@ -102,7 +104,9 @@ def _of_current(
     status = status.model_copy(update={"warnings": _rivals(seen)})
     if not status.attempts:
         cache = cache_repository(spec, seen.build.namespace, settings.default_cache)
-        status = status.model_copy(update={"cache_repository": cache})
+        logs = settings.log_repository
+        log = None if logs is None else logs.repository(seen.build.namespace)
+        status = status.model_copy(update={"cache_repository": cache, "log_repository": log})
     attempts = status.attempts or 0
     if status.job is None and seen.runs and all(run.attempt <= attempts for run in seen.runs):
         # Given up: what is left of it goes, and the next attempt starts beside it.

@@ -6,7 +6,7 @@ import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.objects import read
-from tests.cluster.settings import REGISTRY
+from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (
     build,
@@ -120,8 +120,7 @@ def test_a_builder_that_is_evicted_starts_again(namespace):
 
 
 def test_a_registry_that_does_not_answer_costs_an_attempt(namespace):
-    kubectl("create", "service", "clusterip", "silent", "--tcp=5000:5000", "-n", namespace)
-    nowhere = {"destinations": [f"silent.{namespace}.svc.cluster.local:5000/app:1"]}
+    nowhere = {"destinations": [f"{NODE_IP}:9/app:1"]}
     status = build(namespace, "FROM TINY\nRUN true\n", output=nowhere, retries=1)
     assert (status["failure"]["reason"], status["attempts"]) == ("PushFailed", 2), status
     assert [each["reason"] for each in status["history"][0]["retries"]] == ["PushFailed"]
