@@ -14,7 +14,7 @@ from strake_api.spec.retention import Retention
 from strake_api.status import Phase
 from strake_api.values.duration import parse_duration
 from strake_operator.reconcile.limits import SIDECAR_SECONDS, soonest
-from strake_operator.reconcile.observed import InvalidSpec
+from strake_operator.reconcile.observed import InvalidSpec, Terminated
 from strake_operator.reconcile.runs import number_of
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def without_kept(
     """
     spec, kept, again = seen.build.spec, set[str](), None
     for run in seen.runs:
-        if run.number == number_of(status) or run.deleting or not run.finished:
+        if run.number == number_of(status) or run.deleting or not _has_ended(run):
             continue
         left = _seconds_left_of_older(run, status, spec, settings, now)
         if left > 0:
@@ -121,5 +121,11 @@ def _seconds_left_of_older(
         is_its = run.uid is not None and (entry.number, entry.job_uid) == (run.number, run.uid)
         if is_its and entry.completion_time and _asked(retention_of(spec), _outcome(entry)):
             passed = (now - datetime.fromisoformat(entry.completion_time)).total_seconds()
-            return _seconds(_outcome(entry), spec, settings) - passed
+            kept = _seconds(_outcome(entry), spec, settings)
+            return (kept if run.finished else min(kept, SIDECAR_SECONDS)) - passed
     return 0.0
+
+
+def _has_ended(run: BuilderRun) -> bool:
+    """Return whether a run pushes nothing any more: its builder ended, if not yet its gateway."""
+    return run.finished or (run.pod is not None and isinstance(run.pod.container, Terminated))

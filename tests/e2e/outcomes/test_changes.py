@@ -116,7 +116,8 @@ def test_a_registry_that_does_not_answer_costs_an_attempt(namespace):
     status = build(namespace, "FROM TINY\nRUN true\n", output=nowhere, retries=1)
     assert (status["failure"]["reason"], status["attempts"]) == ("PushFailed", 2), status
     assert [each["reason"] for each in status["history"][0]["retries"]] == ["PushFailed"]
-    failing = build(namespace, "FROM TINY\nRUN exit 3\n", name="wrong", retries=1)
+    apply(manifest("FROM TINY\nRUN exit 3\n", name="wrong", retries=1), namespace)
+    failing = finished(namespace, name="wrong")
     assert (failing["failure"]["reason"], failing["attempts"]) == ("RunStepFailed", 1), failing
 
 

@@ -12,7 +12,7 @@ from strake_api.spec.retention import Retention
 from strake_api.status import ImageBuildStatus, Phase, Run
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun, StopRun
-from strake_operator.reconcile.observed import InvalidSpec, Observation
+from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.retention import bounded
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SPEC, SUCCESS, build, ended, pod, run
@@ -132,6 +132,17 @@ def test_jobs_of_earlier_runs_stay_beside_the_next_run_for_their_time():
     assert late.actions == (StopRun(job.job, "uid-1"),)
 
 
+def test_a_job_whose_builder_ended_a_moment_ago_is_kept_beside_the_next_run():
+    status, job, spec = over(successfulRuns=2)
+    ending = replace(job, finished=False)
+    begun = next_run(status, ending, spec=spec)
+    assert [type(each) for each in begun.actions] == [StartRun]
+    assert begun.requeue_after == 30
+    going = run(job=present(begun.status.job), number=2)
+    late = next_run(begun.status, ending, going, spec=spec, now=NOW + timedelta(seconds=30))
+    assert late.actions == (StopRun(job.job, "uid-1"),), "a container that never ends"
+
+
 def test_of_earlier_jobs_as_many_stay_as_are_asked_for():
     status, first, spec = over(successfulRuns=1)
     begun = next_run(status, first, spec=spec)
@@ -143,7 +154,7 @@ def test_of_earlier_jobs_as_many_stay_as_are_asked_for():
 
 @pytest.mark.parametrize(
     "changed",
-    [{"uid": "forged"}, {"uid": None}, {"finished": False}, {"number": 7}],
+    [{"uid": "forged"}, {"uid": None}, {"finished": False, "pod": pod(Running())}, {"number": 7}],
     ids=["another UID", "without a UID", "goes on", "a run that never was"],
 )
 def test_no_other_job_is_kept_as_one_of_an_earlier_run(changed):
