@@ -21,6 +21,7 @@ ALONE = {
     "tests/e2e/isolation/test_gateway.py": OPERATOR,
     "tests/e2e/isolation/test_isolation.py": OPERATOR,
     "tests/e2e/isolation/test_networks.py": OPERATOR,
+    "tests/e2e/outcomes/test_kept_logs.py": OPERATOR,
     "tests/e2e/outcomes/test_late.py": OPERATOR,
     "tests/e2e/sources/test_private_git.py": OPERATOR,
     "tests/e2e/registries/test_registries.py": OPERATOR,

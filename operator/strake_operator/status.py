@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 Truth = Literal["True", "False", "Unknown"]
 
-HISTORY_LENGTH = 5
+LONGEST_HISTORY = 41
+"""Entries: what a spec may ask to be kept at most, and one."""
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 _UNDER_WAY: Mapping[ConditionType, Truth] = {
@@ -116,6 +117,7 @@ def begin(
         references=status.references,
         platforms=status.platforms,
         base_images=status.base_images,
+        log_repository=status.log_repository,  # of the run before, whose log may be on its way
         attempts=0,
         history=status.history,
         conditions=conditions,
@@ -128,7 +130,7 @@ def remembered(status: ImageBuildStatus) -> ImageBuildStatus:
     history, made = status.history or (), _summary(status)
     if history and (history[0].number or history[0].generation) == made.number:
         history = history[1:]
-    return status.model_copy(update={"history": (made, *history)[:HISTORY_LENGTH]})
+    return status.model_copy(update={"history": (made, *history)[:LONGEST_HISTORY]})
 
 
 def _summary(status: ImageBuildStatus) -> Run:
@@ -142,12 +144,15 @@ def _summary(status: ImageBuildStatus) -> Run:
         trigger=run.trigger if run else None,
         requested_by=run.requested_by if run else None,
         attempts=status.attempts,
+        retries=status.retries,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
         isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,
         completion_time=status.completion_time,
+        job=status.job,
+        job_uid=status.created.job if status.created and status.job else None,
     )
 
 

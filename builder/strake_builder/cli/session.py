@@ -27,6 +27,7 @@ def run_build(
     isolation: Wanted = "auto",
     runtime: str = "crun",
     result_path: str | None = None,
+    log_copy: str | None = None,
     finished: Callable[[BuildSucceeded], None] | None = None,
 ) -> int:
     """Run a build in namespaces of its own and return the exit status.
@@ -37,6 +38,7 @@ def run_build(
         runtime: the OCI runtime, where one is needed.
         log_format: "text", "json", or "pod" for the log of a builder pod.
         result_path: where the result document goes, cut to the size of a termination message.
+        log_copy: the socket that a copy of the log goes to.
         finished: called with the result of a build that succeeded.
     """
     from strake_builder.isolation.supervise import run_supervised
@@ -59,6 +61,7 @@ def run_build(
             cancellation,
             log_format=log_format,
             result_path=result_path,
+            log_copy=log_copy,
             finished=finished,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.settings import NODE_IP
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (
     build,
@@ -103,6 +104,21 @@ def test_a_builder_that_is_evicted_starts_again(namespace):
     status = finished(namespace)
     assert status["phase"] == "Succeeded", status
     assert status["attempts"] == 2
+    (entry,) = status["history"]
+    assert [(each["attempt"], each["reason"]) for each in entry["retries"]] == [(1, "Evicted")]
+    assert "starting again after 10 s" in kubectl(
+        "get", "events", "-n", namespace, "--field-selector=reason=Retrying"
+    )
+
+
+def test_a_registry_that_does_not_answer_costs_an_attempt(namespace):
+    nowhere = {"destinations": [f"{NODE_IP}:9/app:1"]}
+    status = build(namespace, "FROM TINY\nRUN true\n", output=nowhere, retries=1)
+    assert (status["failure"]["reason"], status["attempts"]) == ("PushFailed", 2), status
+    assert [each["reason"] for each in status["history"][0]["retries"]] == ["PushFailed"]
+    apply(manifest("FROM TINY\nRUN exit 3\n", name="wrong", retries=1), namespace)
+    failing = finished(namespace, name="wrong")
+    assert (failing["failure"]["reason"], failing["attempts"]) == ("RunStepFailed", 1), failing
 
 
 @pytest.mark.usefixtures("alone")

@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="pod: text on standard output, with a line for each event (default: text)",
     )
+    parser.add_argument(
+        "--log-copy", metavar="SOCKET", help="where a copy of the log goes, for the gateway to keep"
+    )
     add_isolation_flag(parser)
     add_max_unpacked_flag(parser)
     parser.set_defaults(handler=execute)
@@ -40,6 +43,7 @@ def execute(arguments: argparse.Namespace) -> int:
         log_format=arguments.log_format,
         isolation=arguments.isolation,
         result_path=arguments.result,
+        log_copy=arguments.log_copy,
     )
 
 
