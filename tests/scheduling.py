@@ -32,6 +32,8 @@ ALONE = {
     "tests/e2e/trouble/test_queue.py": OPERATOR,
     "tests/e2e/trouble/test_quota_conflicts.py": OPERATOR,
     "tests/e2e/isolation/test_origin.py": OPERATOR,
+    "tests/e2e/outcomes/test_events.py": OPERATOR,
+    "tests/e2e/outcomes/test_traces.py": OPERATOR,
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")

@@ -67,6 +67,8 @@ class Sizes(Document):
     uncompressed: _Bytes | None = None
     pushed: _Bytes = 0
     """What went over the network: less than `compressed` where blobs were there already."""
+    pulled: _Bytes = 0
+    """Layers that were read from registries, compressed. A build does not read all of its base images."""
 
 
 class BuildWarning(Document):

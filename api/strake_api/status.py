@@ -116,6 +116,17 @@ class Steps(TolerantDocument):
     cached: int = 0
 
 
+class ImageSizes(TolerantDocument):
+    """Bytes of the image, and of what it took to build it."""
+
+    compressed: int = 0
+    """All layers of the image, as they are in the registry."""
+    pushed: int = 0
+    """What went to the destinations: less where blobs were there already."""
+    pulled: int = 0
+    """Layers that the builder read from registries. Those that the node brought are not among them."""
+
+
 class Failure(TolerantDocument):
     """Why the run failed."""
 
@@ -201,6 +212,8 @@ class Run(TolerantDocument):
     """The attempts before the last one."""
     phase: Phase
     reason: str
+    image: str | None = None
+    """`repository@digest` at the first destination."""
     digest: str | None = None
     isolation: str | None = None
     """How its steps were kept apart from the node: nested or chroot."""
@@ -238,6 +251,8 @@ class ImageBuildStatus(TolerantDocument):
     base_images: tuple[ResolvedImage, ...] | None = None
     source: SourceStatus | None = None
     steps: Steps | None = None
+    sizes: ImageSizes | None = None
+    """Of a run that succeeded."""
     progress: str | None = None
     """What runs at this moment, best effort."""
     cache_repository: str | None = None
@@ -267,6 +282,8 @@ class ImageBuildStatus(TolerantDocument):
     warnings: tuple[str, ...] | None = None
     history: tuple[Run, ...] | None = None
     """The last runs that ended, newest first; the current one among them once it ended."""
+    undelivered: tuple[int, ...] | None = None
+    """Runs of the history whose CloudEvent nobody has received yet, by number."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

@@ -25,6 +25,7 @@ from strake_api.status import (
     Steps,
 )
 from strake_api.values.duration import format_duration
+from strake_operator.image_sizes import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,6 +121,7 @@ def begin(
         log_repository=status.log_repository,  # of the run before, whose log may be on its way
         attempts=0,
         history=status.history,
+        undelivered=status.undelivered,
         conditions=conditions,
     )
     return _conditions(fresh, _UNDER_WAY, ProgressReason.QUEUED, "the run is about to start", now)
@@ -147,6 +149,7 @@ def _summary(status: ImageBuildStatus) -> Run:
         retries=status.retries,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
+        image=status.image if status.phase is Phase.SUCCEEDED else None,
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
         isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,
@@ -232,6 +235,7 @@ def succeeded(
             "phase": Phase.SUCCEEDED,
             # Instructions that only change the config are neither run nor cached, and done all the same.
             "steps": Steps(total=result.steps.total, done=result.steps.total, cached=result.steps.cached),
+            "sizes": plausible(result.sizes),
             "image": images[0],
             "images": images,
             "references": result.references or None,

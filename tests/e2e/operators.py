@@ -24,6 +24,11 @@ def leader() -> str:
     return str(holder).partition("_")[0]
 
 
+def restarts() -> int:
+    """Return how often the containers of the operators' pods were started again."""
+    return sum(each["restartCount"] for pod in operators() for each in pod["status"]["containerStatuses"])
+
+
 def kill_operator() -> None:
     """End the operators' pods at once, as a crash of their node would."""
     kubectl("-n", NAMESPACE, "delete", "pod", "-l", OPERATOR, "--grace-period=0", "--force")

@@ -9,11 +9,11 @@ import time
 import pytest
 
 from tests.cluster.component import component
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.processes import READY_URL, answers
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import building, manifest, until
-from tests.e2e.operators import OPERATOR, leader
+from tests.e2e.operators import leader, restarts
 from tests.e2e.states import builds_in_each_state, in_each_phase
 
 pytestmark = pytest.mark.usefixtures("alone")
@@ -40,10 +40,10 @@ def test_a_namespace_that_is_deleted(namespace):
     kubectl("create", "namespace", other)
     apply(manifest("FROM TINY\nRUN echo started && sleep 600\n"), other)
     building(other, "sleep 600")
+    before = restarts()
     with builds_in_each_state(namespace):
         kubectl("delete", "namespace", other, "--timeout=100s", timeout=110)
-    items = get("pods", "-n", NAMESPACE, "-l", OPERATOR)["items"]
-    assert [each["restartCount"] for pod in items for each in pod["status"]["containerStatuses"]] == [0]
+    assert restarts() == before
 
 
 def test_an_operator_that_hands_over_in_each_phase(namespace):
