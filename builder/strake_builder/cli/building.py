@@ -13,11 +13,13 @@ from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
+from strake_api.text import without_colours
 from strake_builder.errors import BuildError, RunStepError
 from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
 from strake_builder.progress.reporter import Reporter, Sink
+from strake_builder.progress.style import LogStyle
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.inputs import BuildInputs
@@ -35,11 +37,12 @@ def build_and_report(
     cancellation: Cancellation,
     *,
     log_format: str,
+    style: LogStyle | None,
     result_path: str | None,
     finished: Callable[[BuildSucceeded], None] | None,
 ) -> int:
     """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
-    reporter = Reporter(_sink(log_format))
+    reporter = Reporter(_sink(log_format, style))
     used = _used(confinement.isolation)
     reporter.isolation(used)
     status, result, error = _build(prepare, confinement, reporter, cancellation)
@@ -55,7 +58,8 @@ def build_and_report(
             sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
     elif log_format == "text" and error is not None:
-        sys.stderr.write(error.for_terminal() + "\n")
+        text = error.for_terminal()
+        sys.stderr.write((without_colours(text) if style is not None and style.plain else text) + "\n")
     return status
 
 
@@ -63,10 +67,10 @@ def _used(isolation: Isolation) -> IsolationUsed:
     return IsolationUsed(kind=isolation.way, own_proc=isolation.own_proc, reason=isolation.reason or None)
 
 
-def _sink(log_format: str) -> Sink:
+def _sink(log_format: str, style: LogStyle | None) -> Sink:
     if log_format == "json":
         return JsonSink(sys.stdout)
-    return LogSink(sys.stdout) if log_format == "pod" else TextSink(sys.stderr)
+    return LogSink(sys.stdout, style=style) if log_format == "pod" else TextSink(sys.stderr, style=style)
 
 
 def report_unstarted(error: BuildError, result_path: str | None) -> int:
@@ -105,7 +109,7 @@ def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFaile
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
         exit_code=error.exit_code if isinstance(error, RunStepError) else None,
-        log_tail=error.log_tail if isinstance(error, RunStepError) else (),
+        log_tail=tuple(map(without_colours, error.log_tail)) if isinstance(error, RunStepError) else (),
         warnings=warnings,
     )
 

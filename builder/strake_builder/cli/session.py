@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from strake_api.result import BuildSucceeded
     from strake_builder.cli.building import Prepare
     from strake_builder.isolation.ways import Isolation, Wanted
+    from strake_builder.progress.style import LogStyle
 
 
 def run_build(
     prepare: Prepare,
     *,
     log_format: str,
+    style: LogStyle | None = None,
     isolation: Wanted = "auto",
     runtime: str = "crun",
     result_path: str | None = None,
@@ -36,6 +38,7 @@ def run_build(
         isolation: the way that steps are isolated.
         runtime: the OCI runtime, where one is needed.
         log_format: "text", "json", or "pod" for the log of a builder pod.
+        style: how text looks.
         result_path: where the result document goes, cut to the size of a termination message.
         finished: called with the result of a build that succeeded.
     """
@@ -58,6 +61,7 @@ def run_build(
             confinement,
             cancellation,
             log_format=log_format,
+            style=style,
             result_path=result_path,
             finished=finished,
         )

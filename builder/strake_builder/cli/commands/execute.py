@@ -34,10 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Build what the request says; return the exit status."""
     from strake_builder.cli.session import run_build
+    from strake_builder.progress.style import LogStyle, wants_no_colours
 
     return run_build(
         lambda: _prepare(arguments),
         log_format=arguments.log_format,
+        style=LogStyle(plain=wants_no_colours()),
         isolation=arguments.isolation,
         result_path=arguments.result,
     )
