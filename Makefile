@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-# Two more than processors: some tests wait, for builds in the test cluster and for time-outs.
-WORKERS ?= $(shell expr $$(nproc) + 2)
+# More than processors: many tests wait, for builds in the test cluster and for time-outs.
+WORKERS ?= $(shell expr $$(nproc) + 4)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit AR
 conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation, in containers and pods
 	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance tests/e2e/isolation/test_conformance.py $(ARGS)
 
+faults: setup $(VENV)/.ready ## Have each part of a cluster fail under builds, often and for long
+	STRAKE_FAULTS=whole $(BIN)/pytest tests/e2e/trouble/test_faults.py tests/e2e/trouble/long_faults.py $(ARGS)
+
 unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
 	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)
 
@@ -86,6 +89,6 @@ corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit 
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign -o requirements/builder.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator -o requirements/operator.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml

@@ -67,6 +67,8 @@ class Sizes(Document):
     uncompressed: _Bytes | None = None
     pushed: _Bytes = 0
     """What went over the network: less than `compressed` where blobs were there already."""
+    pulled: _Bytes = 0
+    """Layers that were read from registries, compressed. A build does not read all of its base images."""
 
 
 class BuildWarning(Document):
@@ -131,6 +133,8 @@ class BuildFailed(_Outcome):
     outcome: Literal["Failed"] = "Failed"
     reason: FailureReason
     message: ShownText
+    temporary: bool = False
+    """A server failed or did not answer, however often it was asked: the same build may succeed later."""
     file: ShownText | None = None
     """The Dockerfile's path relative to the context."""
     line: _Number | None = None

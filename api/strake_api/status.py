@@ -116,6 +116,17 @@ class Steps(TolerantDocument):
     cached: int = 0
 
 
+class ImageSizes(TolerantDocument):
+    """Bytes of the image, and of what it took to build it."""
+
+    compressed: int = 0
+    """All layers of the image, as they are in the registry."""
+    pushed: int = 0
+    """What went to the destinations: less where blobs were there already."""
+    pulled: int = 0
+    """Layers that the builder read from registries. Those that the node brought are not among them."""
+
+
 class Failure(TolerantDocument):
     """Why the run failed."""
 
@@ -176,6 +187,18 @@ class HandledRequests(TolerantDocument):
     """Of strake.dev/cancel, likewise."""
 
 
+class Retry(TolerantDocument):
+    """An attempt of a run after which another one was made."""
+
+    attempt: int
+    """Which one, from 1."""
+    reason: str
+    """Why it failed, from the closed list in docs/imagebuild.md."""
+    message: str
+    time: Timestamp
+    """When it failed."""
+
+
 class Run(TolerantDocument):
     """A run that ended."""
 
@@ -185,13 +208,25 @@ class Run(TolerantDocument):
     requested_by: str | None = None
     attempts: int | None = None
     """How many pods it had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts before the last one."""
     phase: Phase
     reason: str
+    image: str | None = None
+    """`repository@digest` at the first destination."""
     digest: str | None = None
     isolation: str | None = None
     """How its steps were kept apart from the node: nested or chroot."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
+    log: str | None = None
+    """`repository@digest` of its log, where the platform keeps logs: `strake logs` prints it."""
+    log_failure: str | None = None
+    """Why its log is not kept."""
+    job: str | None = None
+    """Its last Job, which may be gone."""
+    job_uid: str | None = None
+    """The Job's UID: another one of its name is not kept."""
 
 
 class ImageBuildStatus(TolerantDocument):
@@ -216,10 +251,14 @@ class ImageBuildStatus(TolerantDocument):
     base_images: tuple[ResolvedImage, ...] | None = None
     source: SourceStatus | None = None
     steps: Steps | None = None
+    sizes: ImageSizes | None = None
+    """Of a run that succeeded."""
     progress: str | None = None
     """What runs at this moment, best effort."""
     cache_repository: str | None = None
     """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
+    log_repository: str | None = None
+    """Where the log of the run goes when it ends."""
     isolation: IsolationStatus | None = None
     """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None
@@ -228,8 +267,10 @@ class ImageBuildStatus(TolerantDocument):
     """What the operator created for the run."""
     attempts: int | None = None
     """How many pods this run has had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts of this run before the present one; of many the latest."""
     next_attempt_time: Timestamp | None = None
-    """When the next pod starts, where the infrastructure took the last one away."""
+    """When the next pod starts, where the last one failed for no fault of the build."""
     blocked_since: Timestamp | None = None
     """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None
@@ -241,6 +282,8 @@ class ImageBuildStatus(TolerantDocument):
     warnings: tuple[str, ...] | None = None
     history: tuple[Run, ...] | None = None
     """The last runs that ended, newest first; the current one among them once it ended."""
+    undelivered: tuple[int, ...] | None = None
+    """Runs of the history whose CloudEvent nobody has received yet, by number."""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),

@@ -13,9 +13,11 @@ import kopf
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from strake_operator.addresses import Addresses, read_addresses
+from strake_operator.cloudevents.settings import EventSettings, read_event_settings
 from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.election import Election
 from strake_operator.handlers.follower import MOST_LOGS, Follower
+from strake_operator.handlers.outside import outside
 from strake_operator.handlers.queue import Key, Queue, Rank
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.slots import Slots
@@ -32,6 +34,7 @@ from strake_operator.metrics.work import WorkMetrics
 from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
 from strake_operator.settings import Settings, read_settings
+from strake_operator.traces.settings import traces_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -88,7 +91,13 @@ async def _keep(election: Election) -> None:
 
 
 async def serve(
-    settings: Settings, registries: RegistriesSource, addresses: Addresses, lease: LeaseSettings
+    settings: Settings,
+    registries: RegistriesSource,
+    addresses: Addresses,
+    lease: LeaseSettings,
+    events: EventSettings | None = None,
+    *,
+    traces: bool = False,
 ) -> None:
     """Reconcile ImageBuilds while this operator has the Lease, until a signal stops the process."""
     started, stopped = asyncio.Event(), asyncio.Event()
@@ -112,7 +121,9 @@ async def serve(
                 return
             keeping = asyncio.create_task(_keep(election), name="lease")
             try:
-                await _act(settings, registries, election, (exposed, work), started, stopped)
+                await _act(
+                    settings, registries, (events, traces), election, (exposed, work), started, stopped
+                )
             finally:
                 keeping.cancel()
                 await election.release()
@@ -121,14 +132,22 @@ async def serve(
 async def _act(
     settings: Settings,
     registries: RegistriesSource,
+    told: tuple[EventSettings | None, bool],
     election: Election,
     metrics: tuple[CollectorRegistry, WorkMetrics],
     started: asyncio.Event,
     stopped: asyncio.Event,
 ) -> None:
-    exposed, work = metrics
+    (events, traces), (exposed, work) = told, metrics
     watched, runs = Watched(), RunMetrics(exposed)
-    async with connect(watched, work.requests(), runs, logs=MOST_LOGS, check=election.check) as cluster:
+
+    def requeue(key: Key, seconds: float) -> None:
+        queue.requeue_after(key, seconds)
+
+    async with (
+        connect(watched, work.requests(), runs, logs=MOST_LOGS, check=election.check) as cluster,
+        outside(events, exposed, requeue, cluster.log_lines if traces else None) as hearers,
+    ):
         follower = Follower(cluster.log_lines)
 
         def limits() -> Limits:
@@ -139,10 +158,11 @@ async def _act(
             cluster,
             follower,
             settings,
-            lambda key, seconds: queue.requeue_after(key, seconds),  # noqa: PLW0108 - the queue comes later
+            requeue,
             registries=registries,
             watched=watched,
             slots=slots,
+            outside=hearers,
         )
 
         async def reconcile(key: Key) -> float | None:
@@ -204,7 +224,8 @@ def main() -> None:
         set_up(os.environ)
         settings, registries = read_settings(os.environ), open_registries(os.environ)
         addresses, lease = read_addresses(os.environ), read_lease_settings(os.environ)
-        asyncio.run(serve(settings, registries, addresses, lease))
+        events, traces = read_event_settings(os.environ), traces_wanted(os.environ)
+        asyncio.run(serve(settings, registries, addresses, lease, events, traces=traces))
     except OperatorError as error:
         sys.exit(f"strake-operator: {error}")
 

@@ -25,6 +25,7 @@ from strake_api.status import (
     Steps,
 )
 from strake_api.values.duration import format_duration
+from strake_operator.image_sizes import plausible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 Truth = Literal["True", "False", "Unknown"]
 
-HISTORY_LENGTH = 5
+LONGEST_HISTORY = 41
+"""Entries: what a spec may ask to be kept at most, and one."""
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 _UNDER_WAY: Mapping[ConditionType, Truth] = {
@@ -116,8 +118,10 @@ def begin(
         references=status.references,
         platforms=status.platforms,
         base_images=status.base_images,
+        log_repository=status.log_repository,  # of the run before, whose log may be on its way
         attempts=0,
         history=status.history,
+        undelivered=status.undelivered,
         conditions=conditions,
     )
     return _conditions(fresh, _UNDER_WAY, ProgressReason.QUEUED, "the run is about to start", now)
@@ -128,7 +132,7 @@ def remembered(status: ImageBuildStatus) -> ImageBuildStatus:
     history, made = status.history or (), _summary(status)
     if history and (history[0].number or history[0].generation) == made.number:
         history = history[1:]
-    return status.model_copy(update={"history": (made, *history)[:HISTORY_LENGTH]})
+    return status.model_copy(update={"history": (made, *history)[:LONGEST_HISTORY]})
 
 
 def _summary(status: ImageBuildStatus) -> Run:
@@ -142,12 +146,16 @@ def _summary(status: ImageBuildStatus) -> Run:
         trigger=run.trigger if run else None,
         requested_by=run.requested_by if run else None,
         attempts=status.attempts,
+        retries=status.retries,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
+        image=status.image if status.phase is Phase.SUCCEEDED else None,
         digest=status.digest if status.phase is Phase.SUCCEEDED else None,
         isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,
         completion_time=status.completion_time,
+        job=status.job,
+        job_uid=status.created.job if status.created and status.job else None,
     )
 
 
@@ -227,6 +235,7 @@ def succeeded(
             "phase": Phase.SUCCEEDED,
             # Instructions that only change the config are neither run nor cached, and done all the same.
             "steps": Steps(total=result.steps.total, done=result.steps.total, cached=result.steps.cached),
+            "sizes": plausible(result.sizes),
             "image": images[0],
             "images": images,
             "references": result.references or None,

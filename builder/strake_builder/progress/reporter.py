@@ -41,12 +41,14 @@ class Reporter:
 
     Attributes:
         warnings: every warning so far, for the result.
+        arrived_bytes: bytes of the layers that were read from registries so far, compressed.
     """
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._lock = threading.Lock()
         self.warnings: list[BuildWarning] = []
+        self.arrived_bytes = 0
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
@@ -91,6 +93,11 @@ class Reporter:
     def pulled(self, image: str, done: int, total: int) -> None:
         """So many bytes of a base image are here."""
         self.emit(PullProgress(time=_now(), image=image, done=done, total=total))
+
+    def arrived(self, size: int) -> None:
+        """Count a layer that was read from a registry to its end."""
+        with self._lock:
+            self.arrived_bytes += size
 
     def pushing(self, repository: str, digest: str | None, done: int, total: int | None) -> None:
         """So many bytes of a blob went to a repository; without digest and total it is still being made."""

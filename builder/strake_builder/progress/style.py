@@ -12,9 +12,10 @@ LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal", "panic")
 
 @dataclass(frozen=True, slots=True)
 class LogStyle:
-    """How a log of text looks.
+    """The form of a log.
 
     Attributes:
+        format: "text", "json", or "pod" for the log of a builder pod; the rest is about text.
         level: one of `LEVELS`.
         times: each line begins with the time.
         colours: lines have colours of the builder's own. Those of steps are kept in any case, but for
@@ -22,6 +23,7 @@ class LogStyle:
         plain: there are no colours at all.
     """
 
+    format: str = "text"
     level: str = "info"
     times: bool = False
     colours: bool = False

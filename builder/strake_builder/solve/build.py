@@ -297,7 +297,7 @@ class Build:
             steps=steps,
             durations=self._phases.durations(),
             warnings=tuple(self._reporter.warnings),
-            sizes=Sizes(pushed=parts.registries.pusher.sent),
+            sizes=Sizes(pushed=parts.registries.pusher.sent, pulled=self._reporter.arrived_bytes),
         )
 
     def _with_image(self, result: BuildSucceeded, image: FinishedImage) -> BuildSucceeded:

@@ -22,6 +22,7 @@ from strake_operator.errors import (
 from strake_operator.handlers.announce import announce
 from strake_operator.handlers.builds import BuildReader
 from strake_operator.handlers.experience import Experience
+from strake_operator.handlers.outside import Outside
 from strake_operator.handlers.slots import Slots
 from strake_operator.kube.policies import Policies
 from strake_operator.manifests.job import builder_job
@@ -81,6 +82,7 @@ class Reconciler:
         registries: How runs that start now reach registries; None goes by the settings.
         watched: What the watches know; None has every reconcile read the cluster.
         slots: The slots of runs; without them there is no limit.
+        outside: Who hears of builds; nobody where None.
     """
 
     def __init__(  # noqa: PLR0913 - all that surrounds a build
@@ -94,6 +96,7 @@ class Reconciler:
         registries: RegistriesSource | None = None,
         watched: Watched | None = None,
         slots: Slots | None = None,
+        outside: Outside | None = None,
     ) -> None:
         self._cluster = cluster
         self._read = BuildReader(cluster, watched)
@@ -104,6 +107,7 @@ class Reconciler:
         self._registries = registries
         self._watched = watched
         self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
+        self._outside = outside or Outside()
         self._policies = Policies() if watched is None else watched.policies
         self._experience = Experience(settings.isolation)
         self._made: dict[Key, dict[str, CreatedObjects]] = {}
@@ -125,6 +129,7 @@ class Reconciler:
             self._read.doubt(key)
             if isinstance(error, GoneError):
                 self._made.pop(key, None)
+                self._outside.forget(key)
                 return None
             raise
         finally:
@@ -143,7 +148,7 @@ class Reconciler:
         # A Job that is there already may have ended before: no event tells of it any more.
         look = LOOK_SECONDS if decision.actions else None
         if decision.status_first:
-            await self._report(build, decision)
+            await self._report(key, seen, decision)
         try:
             await self._act(key, build, decision)
         except (NotFoundError, ConflictError):
@@ -157,7 +162,7 @@ class Reconciler:
                 raise
             decision = unavailable(seen, str(error), self._clock())
         if not decision.status_first:
-            await self._report(build, self._with_created(key, decision))
+            await self._report(key, seen, self._with_created(key, decision))
         return soonest(decision.requeue_after, look)
 
     def _note(self, decision: Decision) -> None:
@@ -229,10 +234,14 @@ class Reconciler:
             return None
         return denial(build.spec, build.namespace, self._policies.of(build.namespace))
 
-    async def _report(self, build: Build, decision: Decision) -> None:
-        if decision.status != build.status or build.oddities:
-            await self._cluster.write_status(build, decision.status)
-            await announce(self._cluster, build, decision.status, self._clock())
+    async def _report(self, key: Key, seen: Observation, decision: Decision) -> None:
+        build = seen.build
+        status = self._outside.status_to_write(key, build, decision.status)
+        if status != build.status or build.oddities:
+            await self._cluster.write_status(build, status)
+            self._outside.written(key, seen, status)
+            await announce(self._cluster, build, status, self._clock())
+        self._outside.offer(key, build, status)
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
         progress = None

@@ -20,7 +20,7 @@ from strake_operator.kube.streams import abort, whole_lines
 from strake_operator.names import CONTAINER, UID_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, Iterator
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.kube.reading import Object
@@ -292,7 +292,7 @@ class Cluster:
                 build.namespace, event, _request_timeout=_REQUEST_SECONDS
             )
 
-    async def log_lines(self, namespace: str, pod: str) -> AsyncIterator[bytes]:
+    async def log_lines(self, namespace: str, pod: str) -> AsyncGenerator[bytes]:
         """Yield the lines of a builder's log, from its start, until the builder ends.
 
         Each begins with the time at which it was written, to the nanosecond, and a space.

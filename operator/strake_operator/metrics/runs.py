@@ -13,6 +13,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from strake_api.reasons import ProgressReason
 from strake_api.status import Phase
+from strake_operator.image_sizes import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +71,13 @@ class RunMetrics:
             registry=registry,
         )
 
+        self._bytes = Counter(
+            "strake_image_bytes",
+            "Bytes of layers that runs which succeeded pulled and pushed, compressed.",
+            ["direction"],
+            registry=registry,
+        )
+
     def changed(self, build: Build, before: ImageBuildStatus, after: ImageBuildStatus) -> None:
         """Take note of a status that was written."""
         is_over = after.phase in _ENDED
@@ -105,6 +113,10 @@ class RunMetrics:
         if status.steps is not None:
             self._steps.labels("cache").inc(status.steps.cached)
             self._steps.labels("run").inc(max(0, status.steps.done - status.steps.cached))
+        if status.sizes is not None:
+            # A status may be written by hand: counters only grow.
+            self._bytes.labels("pulled").inc(min(max(0, status.sizes.pulled), MOST_BYTES))
+            self._bytes.labels("pushed").inc(min(max(0, status.sizes.pushed), MOST_BYTES))
 
     def _bounded(self, namespace: str) -> str:
         if namespace in self._namespaces or len(self._namespaces) < MOST_NAMESPACES:

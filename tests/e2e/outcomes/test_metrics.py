@@ -31,5 +31,7 @@ def test_a_build_is_counted(namespace):
         if sample.labels.get("namespace") == namespace and sample.name.endswith("_total")
     }
     assert runs == {"Pushed": 1}
+    moved = {each.labels["direction"]: each.value for each in families["strake_image_bytes"].samples}
+    assert moved["pushed"] >= status["sizes"]["pushed"] > 0
     assert sum(sample.value for sample in families["strake_api_requests"].samples) > 0
     assert {c["status"] for c in operator()["status"]["conditions"] if c["type"] == "Ready"} == {"True"}

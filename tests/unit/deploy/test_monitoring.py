@@ -8,6 +8,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from strake_operator.addresses import Addresses
+from strake_operator.metrics.deliveries import DeliveryMetrics
 from strake_operator.metrics.runs import RunMetrics
 from strake_operator.metrics.work import WorkMetrics
 
@@ -20,6 +21,7 @@ def metrics():
     registry = CollectorRegistry()
     RunMetrics(registry)
     WorkMetrics(registry)
+    DeliveryMetrics(registry)
     return {each.name: each.type for each in registry.collect()}
 
 

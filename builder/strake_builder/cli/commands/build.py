@@ -99,7 +99,6 @@ def build(arguments: argparse.Namespace) -> int:
     style = read_log(arguments)
     return run_build(
         lambda: _prepare(arguments, mask, style),
-        log_format=arguments.log_format,
         style=style,
         isolation=arguments.isolation,
         runtime=arguments.runtime,

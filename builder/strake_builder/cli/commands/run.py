@@ -54,7 +54,6 @@ def run(arguments: argparse.Namespace) -> int:
     style = read_log(arguments)
     return run_build(
         lambda: _prepare(arguments, text),
-        log_format=arguments.log_format,
         style=style,
         isolation=arguments.isolation,
         runtime=arguments.runtime,

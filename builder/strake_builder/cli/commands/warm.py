@@ -68,7 +68,6 @@ def warm(arguments: argparse.Namespace) -> int:
     style = read_log(arguments)
     return run_build(
         lambda: _prepare(arguments, notes=style.shows("info")),
-        log_format=arguments.log_format,
         style=style,
         isolation=arguments.isolation,
         runtime=arguments.runtime,

@@ -48,6 +48,7 @@ def read_log(arguments: argparse.Namespace) -> LogStyle:
         arguments.log_format = "text"
     plain = wants_no_colours()
     return LogStyle(
+        format=arguments.log_format,
         level=arguments.verbosity or (_QUIET if arguments.progress == "quiet" else "info"),
         times=arguments.log_timestamp,
         colours=in_colours and not plain,

@@ -59,6 +59,8 @@ class LayerReader:
                     _read_out(packed)  # it may not be what was asked for, which only the end tells
                     raise
                 _read_out(packed)  # what follows the compressed stream belongs to the blob's digest
+            if isinstance(layer, PulledLayer):
+                self._reporter.arrived(layer.descriptor.size)
         except MirrorError:
             raise
         except OCIError as error:

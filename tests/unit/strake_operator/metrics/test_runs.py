@@ -1,7 +1,8 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
-from strake_api.status import Failure, ImageBuildStatus, Phase, Steps
+from strake_api.status import Failure, ImageBuildStatus, ImageSizes, Phase, Steps
+from strake_operator.image_sizes import MOST_BYTES
 from strake_operator.metrics.runs import MOST_NAMESPACES, OTHERS, RunMetrics
 
 BUILD = ("team", "app")
@@ -101,3 +102,24 @@ def test_namespaces_beyond_the_bound_share_a_series(metrics, registry):
     metrics.changed(("n0", "app"), BUILDING, SUCCEEDED)
     assert ended(registry, OTHERS) == 3
     assert ended(registry, "n0") == 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pulled", "pushed"),
+    [
+        (ImageSizes(compressed=9, pulled=100, pushed=50), 200, 100),
+        (ImageSizes(pulled=2**63, pushed=-5), 2 * MOST_BYTES, 0),
+    ],
+    ids=["a builder's", "written by hand"],
+)
+def test_bytes_add_up_and_never_go_back(metrics, registry, sizes, pulled, pushed):
+    for number in range(2):
+        over = SUCCEEDED.model_copy(
+            update={"sizes": sizes, "completion_time": f"2026-11-28T10:00:4{number}Z"}
+        )
+        metrics.changed(BUILD, BUILDING, over)
+    found = [
+        registry.get_sample_value("strake_image_bytes_total", {"direction": each})
+        for each in ("pulled", "pushed")
+    ]
+    assert found == [pulled, pushed]

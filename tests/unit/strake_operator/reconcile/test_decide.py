@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from strake_api.reasons import ProgressReason
-from strake_api.result import StepCounts
-from strake_api.status import Phase
+from strake_api.result import Sizes, StepCounts
+from strake_api.status import ImageSizes, Phase
 from strake_operator.names import job_name
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
@@ -231,3 +231,18 @@ def test_a_spec_that_cannot_be_read_is_refused():
     assert truths(decision.status) == FAILED
     assert present(decision.status.failure).reason == "InvalidRequest"
     assert "spec.source" in present(decision.status.failure).message
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (Sizes(compressed=9, pulled=5, pushed=3), ImageSizes(compressed=9, pulled=5, pushed=3)),
+        (Sizes(compressed=9, pulled=2**63 - 1), None),
+    ],
+    ids=["a builder's", "what no build can have moved"],
+)
+def test_sizes_of_a_result_are_reported(told, kept):
+    result = SUCCESS.model_copy(update={"sizes": told})
+    status = decided(run(pod=pod(ended(result.to_json(), exit_code=0))), status=started()).status
+    assert status.phase == "Succeeded"
+    assert status.sizes == kept

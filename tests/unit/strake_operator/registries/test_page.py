@@ -62,8 +62,8 @@ def test_the_operator_mounts_what_kustomize_makes():
     pod = deployment["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     variables = {each["name"]: each.get("value") for each in container["env"]}
-    (mount,) = container["volumeMounts"]
-    (volume,) = pod["volumes"]
+    mount = next(each for each in container["volumeMounts"] if each["name"] == "registries")
+    volume = next(each for each in pod["volumes"] if each["name"] == "registries")
     made = yaml.safe_load((ROOT / "deploy/kustomization.yaml").read_text())["configMapGenerator"]
     files = {each["name"]: each.get("files", []) for each in made}
     assert volume["name"] == mount["name"]
