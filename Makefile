@@ -75,7 +75,8 @@ image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGIS
 	for target in builder operator; do \
 	  $(BIN)/strake build --context . --target $$target --destination $(REGISTRY)/$$target:$(TAG) $(BUILD_FLAGS) || exit 1; done
 
-docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile
+docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile, the table of kaniko's flags
+	$(BIN)/python docs/generate.py
 	$(BIN)/python crds/generate.py
 	$(BIN)/python deploy/seccomp/generate.py
 

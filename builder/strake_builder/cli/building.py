@@ -14,12 +14,14 @@ from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
+from strake_api.text import without_colours
 from strake_builder.errors import BuildError, RunStepError
 from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
 from strake_builder.progress.copied import CopiedStream
 from strake_builder.progress.reporter import Reporter, Sink
+from strake_builder.progress.style import LogStyle
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.inputs import BuildInputs
@@ -37,7 +39,7 @@ def build_and_report(
     confinement: Confinement,
     cancellation: Cancellation,
     *,
-    log_format: str,
+    style: LogStyle,
     result_path: str | None,
     finished: Callable[[BuildSucceeded], None] | None,
     log_copy: str | None = None,
@@ -46,7 +48,7 @@ def build_and_report(
     copied = None if log_copy is None else CopiedStream(sys.stdout, log_copy)
     stream = sys.stdout if copied is None else cast("TextIO", copied)
     try:
-        output = Output(log_format, stream, result_path)
+        output = Output(style, stream, result_path)
         return _reported(prepare, confinement, cancellation, output, finished)
     finally:
         if copied is not None:
@@ -58,12 +60,12 @@ class Output:
     """Where a build says what happens.
 
     Attributes:
-        log_format: see `session.run_build`.
+        style: the form of the log.
         stream: standard output, or what stands for it.
         result_path: where the result document goes.
     """
 
-    log_format: str
+    style: LogStyle
     stream: TextIO
     result_path: str | None
 
@@ -90,8 +92,9 @@ def _reported(
         except BuildError as late:
             sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
-    elif output.log_format == "text" and error is not None:
-        sys.stderr.write(error.for_terminal() + "\n")
+    elif output.style.format == "text" and error is not None:
+        text = error.for_terminal()
+        sys.stderr.write((without_colours(text) if output.style.plain else text) + "\n")
     return status
 
 
@@ -100,9 +103,11 @@ def _used(isolation: Isolation) -> IsolationUsed:
 
 
 def _sink(output: Output) -> Sink:
-    if output.log_format == "json":
+    if output.style.format == "json":
         return JsonSink(output.stream)
-    return LogSink(output.stream) if output.log_format == "pod" else TextSink(sys.stderr)
+    if output.style.format == "pod":
+        return LogSink(output.stream, style=output.style)
+    return TextSink(sys.stderr, style=output.style)
 
 
 def report_unstarted(error: BuildError, result_path: str | None) -> int:
@@ -143,7 +148,7 @@ def failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
         exit_code=error.exit_code if isinstance(error, RunStepError) else None,
-        log_tail=error.log_tail if isinstance(error, RunStepError) else (),
+        log_tail=tuple(map(without_colours, error.log_tail)) if isinstance(error, RunStepError) else (),
         warnings=warnings,
     )
 

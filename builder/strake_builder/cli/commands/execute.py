@@ -37,10 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Build what the request says; return the exit status."""
     from strake_builder.cli.session import run_build
+    from strake_builder.progress.style import LogStyle, wants_no_colours
 
     return run_build(
         lambda: _prepare(arguments),
-        log_format=arguments.log_format,
+        style=LogStyle(arguments.log_format, plain=wants_no_colours()),
         isolation=arguments.isolation,
         result_path=arguments.result,
         log_copy=arguments.log_copy,
