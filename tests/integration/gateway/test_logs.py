@@ -202,7 +202,11 @@ def test_a_gateway_that_is_killed_reports_that_there_is_no_log(logged):
 def connected(logged) -> socket.socket:
     found = socket.socket(socket.AF_UNIX)
     found.settimeout(SECONDS)
-    found.connect(str(logged.socket))
+    try:
+        found.connect(str(logged.socket))
+    except OSError:
+        found.close()
+        raise
     return found
 
 
