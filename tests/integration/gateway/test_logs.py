@@ -128,7 +128,7 @@ def test_a_log_is_kept_as_it_was_written(logged):
     assert logged.result()["outcome"] == "Succeeded"
     assert logged.kept() == written
     assert "#1 | one" in written
-    assert "\\x1b]0;title\\x07" in written
+    assert "#2 | ab\n" in written
     assert "\x1b" not in written
     with logged.pod.registry.client(credentials=ACCOUNT) as client:
         reference = Reference.parse(f"{logged.repository}:app-4f1c2a-3")

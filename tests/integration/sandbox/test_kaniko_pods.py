@@ -14,6 +14,7 @@ from strake_oci.signatures.keys import VerificationKey
 from strake_oci.signatures.verification import verify_image
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
+from tests.conformance.flatten import flatten
 from tests.fixtures.building.containers import Container, Kind
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
@@ -187,6 +188,24 @@ def test_a_secret_is_read_while_another_step_has_the_root(executor, tmp_path):
         mounts={"/kaniko/secrets": tmp_path / "secrets"},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_one_layer_has_what_every_step_did_to_a_directory(executor):
+    """A chroot renames the tree for each step, which is not to hide what an earlier one did."""
+    done = executor(
+        "FROM TINY\nRUN chmod 701 /home && mkdir -m 702 /made\nRUN true\nRUN touch /home/x && chmod 703 /made\n"
+        "RUN true\n",
+        "--single-snapshot",
+        "--insecure-credentials=" + executor.registry.host,
+    )
+    assert done.returncode == 0, done.stderr
+    auth = (executor.directory / "docker/config.json").read_text()
+    credentials = default_credentials({"DOCKER_AUTH_CONFIG": auth, "HOME": "/nonexistent"})
+    with executor.registry.client(credentials=credentials) as client:
+        built = flatten(client, executor.registry.repository("app"), "1")
+    assert built.layers == 2
+    assert (built.paths["/home"]["mode"], built.paths["/made"]["mode"]) == ("0701", "0703")
+    assert "/home/x" in built.paths
 
 
 NO_COMMAND = """\
