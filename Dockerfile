@@ -55,7 +55,7 @@ RUN --mount=type=bind,source=deploy/image,target=/image sh /image/relocate.sh /s
 FROM scratch AS builder
 COPY --from=userland /strake /strake
 COPY --from=userland /outside /
-ENV PATH=/strake:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+ENV PATH=/strake:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/kaniko \
     HOME=/root \
     TMPDIR=/strake/tmp \
     STRAKE_WORK_DIR=/strake/work \
@@ -68,4 +68,4 @@ ENTRYPOINT ["/strake/strake"]
 # With a shell, for CI systems that run scripts in the builder's container.
 FROM builder AS debug
 COPY --from=userland /busybox /busybox
-ENV PATH=/strake:/busybox:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+ENV PATH=/strake:/busybox:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/kaniko

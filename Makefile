@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-# Two more than processors: some tests wait, for builds in the test cluster and for time-outs.
-WORKERS ?= $(shell expr $$(nproc) + 2)
+# More than processors: many tests wait, for builds in the test cluster and for time-outs.
+WORKERS ?= $(shell expr $$(nproc) + 4)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
-.PHONY: help demo demo-down test conformance unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit AR
 conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation, in containers and pods
 	STRAKE_CONFORMANCE=whole $(BIN)/pytest tests/conformance tests/e2e/isolation/test_conformance.py $(ARGS)
 
+faults: setup $(VENV)/.ready ## Have each part of a cluster fail under builds, often and for long
+	STRAKE_FAULTS=whole $(BIN)/pytest tests/e2e/trouble/test_faults.py tests/e2e/trouble/long_faults.py $(ARGS)
+
 unit: $(VENV)/.ready ## Run the unit tests that need no root and no service, in less than a minute
 	$(BIN)/pytest tests/unit -n auto -m "not root" $(ARGS)
 
@@ -72,7 +75,8 @@ image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGIS
 	for target in builder operator; do \
 	  $(BIN)/strake build --context . --target $$target --destination $(REGISTRY)/$$target:$(TAG) $(BUILD_FLAGS) || exit 1; done
 
-docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile
+docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile, the table of kaniko's flags
+	$(BIN)/python docs/generate.py
 	$(BIN)/python crds/generate.py
 	$(BIN)/python deploy/seccomp/generate.py
 

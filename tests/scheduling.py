@@ -1,31 +1,39 @@
 """Which worker of pytest-xdist runs which test, and in what order.
 
 The tests of a file stay together, since they share fixtures, and a worker takes the next file when it is done with one.
-What mostly waits (builds in the test cluster) begins first, so that it overlaps with what computes. Files of many short
-tests come last: they fill what is left.
+What mostly waits (builds in the test cluster) goes on beside what computes, from the beginning to the end: one worker has
+the operator alone, then half of them use it, and the others never wait for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
 from xdist.scheduler import LoadScopeScheduling
 
+OPERATOR = "operator"
 ALONE = {
-    "tests/e2e/registries/test_base_volumes.py": "operator",
-    "tests/e2e/outcomes/test_changes.py": "operator",
-    "tests/e2e/registries/test_default_cache.py": "operator",
-    "tests/e2e/isolation/test_gateway.py": "operator",
-    "tests/e2e/isolation/test_isolation.py": "operator",
-    "tests/e2e/isolation/test_networks.py": "operator",
-    "tests/e2e/outcomes/test_events.py": "operator",
-    "tests/e2e/outcomes/test_late.py": "operator",
-    "tests/e2e/outcomes/test_traces.py": "operator",
-    "tests/e2e/sources/test_private_git.py": "operator",
-    "tests/e2e/registries/test_registries.py": "operator",
-    "tests/e2e/isolation/test_runtime_class.py": "operator",
-    "tests/e2e/isolation/test_signing.py": "operator",
-    "tests/e2e/trouble/test_attacks.py": "operator",
-    "tests/e2e/trouble/test_queue.py": "operator",
-    "tests/e2e/isolation/test_origin.py": "operator",
+    "tests/e2e/registries/test_base_volumes.py": OPERATOR,
+    "tests/e2e/outcomes/test_changes.py": OPERATOR,
+    "tests/e2e/registries/test_default_cache.py": OPERATOR,
+    "tests/e2e/isolation/test_gateway.py": OPERATOR,
+    "tests/e2e/isolation/test_isolation.py": OPERATOR,
+    "tests/e2e/isolation/test_networks.py": OPERATOR,
+    "tests/e2e/outcomes/test_kept_logs.py": OPERATOR,
+    "tests/e2e/outcomes/test_late.py": OPERATOR,
+    "tests/e2e/sources/test_private_git.py": OPERATOR,
+    "tests/e2e/registries/test_registries.py": OPERATOR,
+    "tests/e2e/isolation/test_runtime_class.py": OPERATOR,
+    "tests/e2e/isolation/test_signing.py": OPERATOR,
+    "tests/e2e/trouble/test_attacks.py": OPERATOR,
+    "tests/e2e/trouble/test_faults.py": OPERATOR,
+    "tests/e2e/trouble/test_queue.py": OPERATOR,
+    "tests/e2e/trouble/test_quota_conflicts.py": OPERATOR,
+    "tests/e2e/isolation/test_origin.py": OPERATOR,
+    "tests/e2e/outcomes/test_events.py": OPERATOR,
+    "tests/e2e/outcomes/test_traces.py": OPERATOR,
 }
 """Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")
@@ -33,17 +41,37 @@ BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isol
 LONG = ("tests/e2e/trouble/test_lost_node.py", "tests/e2e/trouble/test_trouble.py")
 """Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
 SUITES = ("conformance", "integration", "attack", "e2e", "contract", "property", "oracles", "fuzz", "unit")
-"""The order in which the others begin. Those of e2e do when the operator is free again."""
+"""The order in which the others begin, but those of e2e: these do when the operator is free again."""
 
 
 class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no types
-    """Gives files to workers, in the order of the collection."""
+    """Gives files to workers, in the order of the collection: first those that use the operator, where it is free."""
+
+    def _assign_work_unit(self, node: Any) -> None:
+        pending = {each: list(self._pending(each)) for each in self.assigned_work}
+        is_free = OPERATOR not in {*self.workqueue, *chain.from_iterable(pending.values())}
+        users = {each for each, files in pending.items() if any(map(uses_operator, files))}
+        may_use = is_free and (node in users or 2 * (len(users) + 1) <= len(self.assigned_work))
+        fitting = (file for file in self.workqueue if uses_operator(file) == may_use)
+        self.workqueue.move_to_end(next(fitting, next(iter(self.workqueue))), last=False)
+        super()._assign_work_unit(node)
+
+    def _pending(self, node: Any) -> Iterator[str]:
+        """Yield the files of a worker that it is not done with."""
+        for file, tests in self.assigned_work[node].items():
+            if not all(tests.values()):
+                yield file
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file in BY_PARAMETER:
             return f"{file}-{nodeid.rpartition('-')[2]}"
         return ALONE.get(file, file)
+
+
+def uses_operator(file: str) -> bool:
+    """Return whether a file's tests build in the test cluster, with others; those of scale have one of their own."""
+    return file.startswith("tests/e2e/") and not file.startswith("tests/e2e/scale/")
 
 
 def sort_key(path: str) -> tuple[int, bool]:

@@ -157,6 +157,8 @@ class BuildPolicySpec(Document):
     """Ceilings. The platform's defaults are lowered to them."""
     max_timeout: DurationText | None = None
     """The longest spec.timeout."""
+    max_retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    """The highest spec.retries."""
     max_runs: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """How many runs of each namespace may go on at a time; the platform's limit holds, too."""
     isolation: Literal["nested"] | None = None

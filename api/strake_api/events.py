@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
-from strake_api.models.document import Document, ShownText, TolerantDocument
+from strake_api.models.document import ColouredText, Document, ShownText, TolerantDocument
 from strake_api.reasons import ProgressReason
 from strake_api.result import BuildResult, Isolation
 from strake_api.values.digest import DigestText
@@ -90,7 +90,7 @@ class OutputLine(_Event):
     type: Literal["OutputLine"] = "OutputLine"
     step: int
     stream: Literal["stdout", "stderr"] = "stdout"
-    text: ShownText
+    text: ColouredText
 
 
 class PullProgress(_Event):

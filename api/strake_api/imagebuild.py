@@ -23,6 +23,7 @@ from strake_api.spec.output import ImageOutput
 from strake_api.spec.paths import inside
 from strake_api.spec.pod.pod import BuilderPod
 from strake_api.spec.resources import Resources
+from strake_api.spec.retention import Retention
 from strake_api.spec.run_secrets import RunKeys, RunSecrets
 from strake_api.spec.source import INLINE_LIMIT, Source
 from strake_api.values.destinations import OF_GIT, fields_of
@@ -146,10 +147,14 @@ class ImageBuildSpec(Document):
     pod: BuilderPod | None = None
     timeout: Annotated[DurationText, *checked(SOME_TIME)] = "1h"
     """How long the build may take, as 90s, 15m or 1h30m; at most 24h."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 0
+    """How often a run may start again that failed for no fault of the build; a failing command never does."""
     queue_timeout: Annotated[DurationText, *checked(SOME_WAIT)] | None = None
     """How long a run may wait for its turn, as 30m or 6h; without an end where it is not given."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     """Of the namespace's builds that wait, those of a higher priority start first."""
+    retention: Retention | None = None
+    """What is kept of runs that ended. A change of it starts no run."""
     suspend: bool = False
     """Keep new runs from starting; one that goes on ends as it would. A change of it starts no run."""
 

@@ -18,6 +18,7 @@ from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
 from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
+from strake_api.run_log import LogTarget
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
 from strake_api.values.signatures import SignatureForm
@@ -179,6 +180,8 @@ class BuildRequest(Document):
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
     image_rules: tuple[ImageRule, ...] = ()
     """Which images may be built on; all rules must allow one."""
+    log: LogTarget | None = None
+    """Where the gateway pushes the builder's log, which is not kept where it is not given."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
     warnings: tuple[ShownText, ...] = ()

@@ -133,6 +133,8 @@ class BuildFailed(_Outcome):
     outcome: Literal["Failed"] = "Failed"
     reason: FailureReason
     message: ShownText
+    temporary: bool = False
+    """A server failed or did not answer, however often it was asked: the same build may succeed later."""
     file: ShownText | None = None
     """The Dockerfile's path relative to the context."""
     line: _Number | None = None

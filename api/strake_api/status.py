@@ -187,6 +187,18 @@ class HandledRequests(TolerantDocument):
     """Of strake.dev/cancel, likewise."""
 
 
+class Retry(TolerantDocument):
+    """An attempt of a run after which another one was made."""
+
+    attempt: int
+    """Which one, from 1."""
+    reason: str
+    """Why it failed, from the closed list in docs/imagebuild.md."""
+    message: str
+    time: Timestamp
+    """When it failed."""
+
+
 class Run(TolerantDocument):
     """A run that ended."""
 
@@ -196,6 +208,8 @@ class Run(TolerantDocument):
     requested_by: str | None = None
     attempts: int | None = None
     """How many pods it had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts before the last one."""
     phase: Phase
     reason: str
     image: str | None = None
@@ -205,6 +219,14 @@ class Run(TolerantDocument):
     """How its steps were kept apart from the node: nested or chroot."""
     start_time: Timestamp | None = None
     completion_time: Timestamp | None = None
+    log: str | None = None
+    """`repository@digest` of its log, where the platform keeps logs: `strake logs` prints it."""
+    log_failure: str | None = None
+    """Why its log is not kept."""
+    job: str | None = None
+    """Its last Job, which may be gone."""
+    job_uid: str | None = None
+    """The Job's UID: another one of its name is not kept."""
 
 
 class ImageBuildStatus(TolerantDocument):
@@ -235,6 +257,8 @@ class ImageBuildStatus(TolerantDocument):
     """What runs at this moment, best effort."""
     cache_repository: str | None = None
     """Where results of the run's steps are kept: the spec's repository, or the cluster's default."""
+    log_repository: str | None = None
+    """Where the log of the run goes when it ends."""
     isolation: IsolationStatus | None = None
     """What the builder's pod asks for while the run goes on, and what steps had once it ended."""
     job: str | None = None
@@ -243,8 +267,10 @@ class ImageBuildStatus(TolerantDocument):
     """What the operator created for the run."""
     attempts: int | None = None
     """How many pods this run has had."""
+    retries: tuple[Retry, ...] | None = None
+    """The attempts of this run before the present one; of many the latest."""
     next_attempt_time: Timestamp | None = None
-    """When the next pod starts, where the infrastructure took the last one away."""
+    """When the next pod starts, where the last one failed for no fault of the build."""
     blocked_since: Timestamp | None = None
     """Since when something keeps the run from starting that makes it fail if it stays."""
     start_time: Timestamp | None = None

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from strake_api.reasons import FailureReason
-from strake_api.text import visible
+from strake_api.text import coloured, visible
 
 _INSTRUCTION_SHOWN: Final = 160
 _TAIL_SHOWN: Final = 20
@@ -167,7 +167,7 @@ class RunStepError(StepError):
         """Return the end of the command's output and then the error."""
         if not self.log_tail:
             return super().for_terminal()
-        shown = (f"  {visible(line)}" for line in self.log_tail[-_TAIL_SHOWN:])
+        shown = (f"  {coloured(line)}" for line in self.log_tail[-_TAIL_SHOWN:])
         return "\n".join(["", "the end of its output:", *shown, super().for_terminal()])
 
 

@@ -63,6 +63,14 @@ END
 chmod 0755 "$home/strake"
 "$home/strake" --version
 
+# kaniko's names for it. A link, so that the root stays free for a step's tree and what pods mount there lies here.
+mkdir -p "$home/kaniko/.docker" "$home/kaniko/ssl/certs"
+chmod 0777 "$home/kaniko" "$home/kaniko/.docker"
+ln -s "$home/strake" "$home/kaniko/executor"
+ln -s "$home/strake" "$home/kaniko/warmer"
+ln -s "$target/etc/ssl/certs/ca-certificates.crt" "$home/kaniko/ssl/certs/ca-certificates.crt"
+ln -s "$home/kaniko" /outside/kaniko
+
 cp "$(command -v busybox)" /busybox/busybox
 for applet in $(/busybox/busybox --list); do
     [ "$applet" = busybox ] || ln -s busybox "/busybox/$applet"

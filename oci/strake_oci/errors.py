@@ -267,6 +267,10 @@ class TLSError(ConnectionFailedError):
     """No trusted connection could be made."""
 
 
+class PlainServerError(TLSError):
+    """The server does not speak TLS."""
+
+
 class ClientCertificateError(TLSError):
     """The certificate or key that a registry is to be shown is missing or broken."""
 

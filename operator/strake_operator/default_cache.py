@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _NAMESPACE: Final = "{namespace}"
 _LONGEST_NAMESPACE: Final = "n" * 63
+_WHY: Final = (
+    "a tenant who can write to a cache decides what is in images built with it; each namespace has its own"
+)
 _LONGEST_REPOSITORY: Final = 255
 
 
@@ -31,20 +34,20 @@ class CacheTemplate:
     text: str
 
     @classmethod
-    def parse(cls, text: str, variable: str) -> CacheTemplate:
+    def parse(cls, text: str, variable: str, why: str = _WHY) -> CacheTemplate:
         """Read a template.
 
         Args:
             text: Such as "registry.example/cache/{namespace}".
             variable: Where it was found, for messages.
+            why: Why namespaces must not share one.
 
         Raises:
             SettingsError: It has no `{namespace}`, or does not make a repository.
         """
         if _NAMESPACE not in text:
             raise SettingsError(
-                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: a tenant "
-                "who can write to a cache decides what is in images built with it; each namespace has its own"
+                f"{variable} must hold {{namespace}}, as in registry.example/cache/{{namespace}}: {why}"
             )
         made = cls(text).repository(_LONGEST_NAMESPACE)
         if not A_REPOSITORY.holds(made) or len(made) > _LONGEST_REPOSITORY:

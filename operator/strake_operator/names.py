@@ -39,6 +39,8 @@ PLAIN_ANNOTATION = "strake.dev/base-volumes-reason"
 REQUEST_ANNOTATION = "strake.dev/request-uid"
 """On Jobs: the UID of the run's ConfigMap, so that no other one of its name is deleted."""
 CONTAINER = "builder"
+GATEWAY = "gateway"
+"""Has the credentials, and reports on the log."""
 SOURCE_CONTAINER = "source"
 """Fetches what a Secret opens, before the builder starts."""
 

@@ -32,6 +32,8 @@ MOST_VOLUMES: Final = 8
 MAX_UNPACKED_VARIABLE: Final = "STRAKE_MAX_UNPACKED_SIZE"
 """The operator's variable and the builder's."""
 _CACHE: Final = "STRAKE_DEFAULT_CACHE_REPOSITORY"
+_LOGS: Final = "STRAKE_LOG_REPOSITORY"
+_WHOSE_LOGS: Final = "a tenant could read and replace the logs of another; each namespace has its own"
 _LOCALHOST: Final = "localhost/"
 _SECCOMP_FILE: Final = re.compile(r"(?!.*(^|/)\.\.?(/|$))[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
@@ -76,6 +78,8 @@ class Settings:
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
     default_cache: CacheTemplate | None = None
     """Where builds that name no cache repository keep results of steps."""
+    log_repository: CacheTemplate | None = None
+    """Where logs of runs are kept; nowhere where None."""
     isolation: IsolationSetting = "auto"
     """How steps are to be kept apart: the best that can be had, or one kind and no other."""
     seccomp_profile: str | None = None
@@ -115,7 +119,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     image = environment.get("STRAKE_BUILDER_IMAGE", "").strip()
     if not image:
         raise SettingsError("STRAKE_BUILDER_IMAGE is not set: it names the image that builder pods run")
-    cache = environment.get(_CACHE, "").strip()
+    cache, logs = (environment.get(each, "").strip() for each in (_CACHE, _LOGS))
     return Settings(
         builder_image=image,
         denied_networks=read_denied(environment),
@@ -123,6 +127,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
         default_cache=CacheTemplate.parse(cache, _CACHE) if cache else None,
+        log_repository=CacheTemplate.parse(logs, _LOGS, _WHOSE_LOGS) if logs else None,
         isolation=_isolation(environment),
         seccomp_profile=_seccomp_profile(environment, "STRAKE_SECCOMP_PROFILE"),
         runtime_class=_runtime_class(environment, "STRAKE_RUNTIME_CLASS"),

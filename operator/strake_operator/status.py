@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 Truth = Literal["True", "False", "Unknown"]
 
-HISTORY_LENGTH = 5
+LONGEST_HISTORY = 41
+"""Entries: what a spec may ask to be kept at most, and one."""
 _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 _UNDER_WAY: Mapping[ConditionType, Truth] = {
@@ -117,6 +118,7 @@ def begin(
         references=status.references,
         platforms=status.platforms,
         base_images=status.base_images,
+        log_repository=status.log_repository,  # of the run before, whose log may be on its way
         attempts=0,
         history=status.history,
         undelivered=status.undelivered,
@@ -130,7 +132,7 @@ def remembered(status: ImageBuildStatus) -> ImageBuildStatus:
     history, made = status.history or (), _summary(status)
     if history and (history[0].number or history[0].generation) == made.number:
         history = history[1:]
-    return status.model_copy(update={"history": (made, *history)[:HISTORY_LENGTH]})
+    return status.model_copy(update={"history": (made, *history)[:LONGEST_HISTORY]})
 
 
 def _summary(status: ImageBuildStatus) -> Run:
@@ -144,6 +146,7 @@ def _summary(status: ImageBuildStatus) -> Run:
         trigger=run.trigger if run else None,
         requested_by=run.requested_by if run else None,
         attempts=status.attempts,
+        retries=status.retries,
         phase=status.phase or Phase.FAILED,
         reason=next(reasons, known),
         image=status.image if status.phase is Phase.SUCCEEDED else None,
@@ -151,6 +154,8 @@ def _summary(status: ImageBuildStatus) -> Run:
         isolation=status.isolation.kind if status.isolation else None,
         start_time=status.start_time,
         completion_time=status.completion_time,
+        job=status.job,
+        job_uid=status.created.job if status.created and status.job else None,
     )
 
 

@@ -55,6 +55,12 @@ def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
     return str(answer.json()["message"]) if answer.is_error else ""
 
 
+def forget_connections() -> None:
+    """Connect anew for the next request: the API server that was connected to has ended."""
+    _client(KUBECONFIG.read_text()).close()
+    _client.cache_clear()
+
+
 @functools.cache
 def _client(kubeconfig: str) -> httpx.Client:
     """Return a client that keeps its connection: making one takes longer than the answer.

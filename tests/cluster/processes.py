@@ -18,6 +18,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tests.cluster.binaries import policies_program
+from tests.cluster.control_groups import join_components
 from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
 
 if TYPE_CHECKING:
@@ -102,20 +103,27 @@ def commands() -> dict[str, list[str]]:
     }
 
 
+def _start(name: str, log_mode: str = "wb") -> subprocess.Popen[bytes]:
+    with log_file(name).open(log_mode) as log:
+        return subprocess.Popen(commands()[name], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
 def supervise(programs: Path) -> None:
     """Start the components, reap orphans, end everything when one component ends.
 
+    An API server that is killed is started again, as kubelets do with those that they run.
+
     Runs as the first process of the cluster's namespaces.
     """
+    join_components()
     subprocess.run(["mount", "--make-rshared", "/"], check=True)
     for directory in COVERED:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
     # Kept, since subprocess reaps what nobody holds, and then nobody hears of its end.
     children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
-    for name, command in commands().items():
-        with log_file(name).open("wb") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    for name in commands():
+        child = _start(name)
         children[child.pid] = (name, child)
         if name == "kube-apiserver":
             _wait(lambda: answers(READY_URL), READY_URL, log_file(name))
@@ -125,8 +133,12 @@ def supervise(programs: Path) -> None:
     while True:
         pid, status = os.wait()
         if pid in children:
-            name = children[pid][0]
+            name = children.pop(pid)[0]
             code = os.waitstatus_to_exitcode(status)
+            if name == "kube-apiserver" and code == -signal.SIGKILL:
+                child = _start(name, "ab")
+                children[child.pid] = (name, child)
+                continue
             sys.exit(f"{name} ended with status {code}: see {log_file(name)}")
 
 

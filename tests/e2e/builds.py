@@ -10,6 +10,7 @@ from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
 from tests.e2e.conftest import TINY
+from tests.images.push import push_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,13 @@ def manifest(content: str, /, *, name: str = "app", **spec: Any) -> dict[str, An
         "metadata": {"name": name},
         "spec": {"source": source, "output": output, "timeout": "3m", **spec},
     }
+
+
+def gated(namespace: str) -> tuple[str, Callable[[], object]]:
+    """Return a Dockerfile whose step goes on when the test has opened the gate, and what opens it."""
+    tags = f"http://{REGISTRY}/v2/gates/{namespace}/tags/list"
+    text = f"FROM TINY\nRUN until wget -qO- {tags}; do sleep 0.2; done\n"
+    return text, lambda: push_image("pause", f"{REGISTRY}/gates/{namespace}:1")
 
 
 def build(namespace: str, content: str, /, **spec: Any) -> dict[str, Any]:

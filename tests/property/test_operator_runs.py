@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from strake_api.status import CreatedObjects, ImageBuildStatus
+from strake_api.reasons import FailureReason
+from strake_api.result import BuildFailed
+from strake_api.spec.retention import Retention
+from strake_api.status import CreatedObjects, ImageBuildStatus, Phase
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.observed import BuilderRun, Observation, Running
@@ -27,14 +31,24 @@ from tests.unit.strake_operator.builders import (
     spec_of,
 )
 
+BUSY = BuildFailed(reason=FailureReason.PUSH_FAILED, message="503", temporary=True)
+ENDS = {
+    "pushed": pod(ended(SUCCESS.to_json(), exit_code=0)),
+    "failed": pod(ended(FAILURE.to_json())),
+    "busy": pod(ended(BUSY.to_json())),
+    "evicted": pod(phase="Failed", disrupted="drain"),
+}
+RETRIES = 3
+KEPT = Retention(successful_runs=2, failed_runs=1)
 VALUES = st.sampled_from([None, "a", "b", "c"])
 EVENTS = st.one_of(
     st.tuples(st.just("spec"), st.integers(1, 3)),
     st.tuples(st.just("suspend"), st.booleans()),
     st.tuples(st.just("rerun"), VALUES),
     st.tuples(st.just("cancel"), VALUES),
-    st.tuples(st.just("end"), st.booleans()),
+    st.tuples(st.just("end"), st.sampled_from(sorted(ENDS))),
     st.tuples(st.just("gone"), st.none()),
+    st.tuples(st.just("wait"), st.none()),
     # How far a reconcile gets before the operator is killed: nowhere, to its first half, to its end.
     st.tuples(st.just("reconcile"), st.integers(0, 2)),
     st.tuples(st.just("reconcile"), st.just(2)),
@@ -58,7 +72,7 @@ class World:
     status: ImageBuildStatus = field(default_factory=ImageBuildStatus)
     jobs: dict[str, BuilderRun] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
-    started: list[str] = field(default_factory=list)
+    started: list[tuple[str, int]] = field(default_factory=list)
     asks: int = 1
     finished: list[int | None] = field(default_factory=list)
 
@@ -69,23 +83,31 @@ class World:
                 self.target, self.generation, self.asks = value, self.generation + 1, self.asks + 1
             case "suspend" if value != self.suspended:
                 self.suspended, self.generation = value, self.generation + 1
+            case "wait":
+                self.now += timedelta(minutes=6)
+            case "reconcile":
+                self.reconcile(value)
+            case _:
+                self.happens_to_runs(what, value)
+
+    def happens_to_runs(self, what: str, value) -> None:
+        match what:
             case "rerun":
                 self.asks += value is not None and value != self.rerun
                 self.rerun = value
             case "cancel":
                 self.cancel = value
             case "end":
-                result = SUCCESS.to_json() if value else FAILURE.to_json()
                 for job in self.jobs.values():
                     if not job.deleting and is_running(job):
-                        self.jobs[job.job] = replace(job, pod=pod(ended(result)))
+                        self.jobs[job.job] = replace(job, pod=ENDS[value], finished=True)
             case "gone":
                 self.jobs = {name: job for name, job in self.jobs.items() if not job.deleting}
-            case "reconcile":
-                self.reconcile(value)
 
     def build(self):
-        spec = spec_of(self.target).model_copy(update={"suspend": self.suspended})
+        spec = spec_of(self.target).model_copy(
+            update={"suspend": self.suspended, "retries": RETRIES, "retention": KEPT}
+        )
         return build(self.status, generation=self.generation, spec=spec, rerun=self.rerun, cancel=self.cancel)
 
     def decision(self) -> Decision:
@@ -120,10 +142,11 @@ class World:
 
     def stop(self, name: str) -> None:
         job = self.jobs[name]
-        if not (job.deleting or job.uid in self.made or self.status.created == CreatedObjects(job=job.uid)):
+        known = {each.job_uid for each in self.status.history or ()} | self.made
+        if not (job.deleting or job.uid in known or self.status.created == CreatedObjects(job=job.uid)):
             # Made by an operator that was killed before it wrote the UID down: nobody can tell it from a forged
             # one. It never counted, and the run may still start, as after a suspension that came meanwhile.
-            self.started.remove(name)
+            self.started.remove((name, job.number))
         self.jobs[name] = replace(job, deleting=True)
 
     def start(self, action: StartRun) -> None:
@@ -133,8 +156,9 @@ class World:
         if action.job in self.jobs:
             return  # its own, from before it was killed: adopted
         assert going == [], "two runs could push to one tag in the wrong order"
-        assert action.job not in self.started, "a run has one Job"
-        self.started.append(action.job)
+        assert (action.job, action.number) not in self.started, "an attempt has one Job"
+        assert not self.suspended, "nothing starts while the build is suspended"
+        self.started.append((action.job, action.number))
         self.jobs[action.job] = run(
             job=action.job, number=action.number, attempt=action.attempt, uid=uid, created=self.now
         )
@@ -148,10 +172,15 @@ def test_a_run_for_each_ask_and_no_other(events):
         world.happens(what, value)
         numbers.append(number_of(world.status))
     assert numbers == sorted(numbers), "numbers only grow"
-    assert len(world.started) <= world.asks
+    attempts = Counter(number for _, number in world.started)
+    assert len(attempts) <= world.asks
+    assert all(each <= 1 + RETRIES for each in attempts.values())
     assert len(world.finished) == len(set(world.finished)), "a run ends once"
     history = [present(each.number) for each in world.status.history or ()]
     assert history == sorted(set(history), reverse=True)
+    phases = Counter(each.phase for each in world.status.history or ())
+    assert phases[Phase.SUCCEEDED] <= present(KEPT.successful_runs)
+    assert phases[Phase.FAILED] <= present(KEPT.failed_runs)
 
 
 @settings(max_examples=400)
@@ -172,12 +201,16 @@ def test_when_nothing_more_happens_all_is_done_and_stays_so(events):
     for what, value in events:
         world.happens(what, value)
     world.happens("suspend", False)
-    for _ in range(6):
+    for _ in range(10):
         world.happens("reconcile", 2)
-        world.happens("end", True)
+        world.happens("end", "pushed")
+        world.happens("wait", None)
         world.happens("gone", None)
     assert world.status.phase in {"Succeeded", "Failed"}
     assert world.status.observed_generation == world.generation
     started, status = list(world.started), world.status
     world.happens("reconcile", 2)
     assert (world.started, world.status) == (started, status)
+    world.happens("gone", None)
+    kept = {each.number for each in world.status.history or ()}
+    assert {each.number for each in world.jobs.values()} <= kept | {number_of(status)}

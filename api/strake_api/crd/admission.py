@@ -210,6 +210,9 @@ def _limits() -> str:
     asked, most = f"{_SPEC}.timeout", "variables.policy.maxTimeout"
     words = f"'spec.timeout: ' + {asked} + ' is more than ' + {most} + ', so set it to that or less'"
     parts = [f"has({most}) && duration({asked}) > duration({most}) ? [{words}] : []"]
+    asked, most = f"{_SPEC}.retries", "variables.policy.maxRetries"
+    words = f"'spec.retries: ' + string({asked}) + ' is more than ' + string({most})"
+    parts.append(f"has({most}) && has({asked}) && {asked} > {most} ? [{words}] : []")
     for kind in ("requests", "limits"):
         amounts = f"{_SPEC}.resources.{kind}"
         for name, field in _MEASURED:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
-from strake_api.text import visible
+from strake_api.text import coloured, visible
 
 GROUP = "strake.dev"
 VERSION = "v1alpha1"
@@ -19,6 +19,8 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 ShownText = Annotated[str, AfterValidator(visible)]
 """A text for people, made visible when a document is written and again when one is read."""
+ColouredText = Annotated[str, AfterValidator(coloured)]
+"""The same of a step's output, which may have colours."""
 
 
 class Document(BaseModel):

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO, cast
 
 from strake_api.events import Finished
 from strake_api.reasons import FailureReason
 from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
+from strake_api.text import without_colours
 from strake_builder.errors import BuildError, RunStepError
 from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
+from strake_builder.progress.copied import CopiedStream
 from strake_builder.progress.reporter import Reporter, Sink
+from strake_builder.progress.style import LogStyle
 from strake_builder.progress.text import JsonSink, LogSink, TextSink
 from strake_builder.solve.build import Build
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.unforeseen import from_os_error, internal_error
 from strake_oci.cancellation import Cancellation
-from strake_oci.errors import ClientCertificateError, RejectedError
+from strake_oci.errors import ClientCertificateError, RegistryError, RejectedError
+from strake_oci.registry.retry import is_temporary
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
@@ -34,19 +39,52 @@ def build_and_report(
     confinement: Confinement,
     cancellation: Cancellation,
     *,
-    log_format: str,
+    style: LogStyle,
     result_path: str | None,
     finished: Callable[[BuildSucceeded], None] | None,
+    log_copy: str | None = None,
 ) -> int:
     """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
-    reporter = Reporter(_sink(log_format))
+    copied = None if log_copy is None else CopiedStream(sys.stdout, log_copy)
+    stream = sys.stdout if copied is None else cast("TextIO", copied)
+    try:
+        output = Output(style, stream, result_path)
+        return _reported(prepare, confinement, cancellation, output, finished)
+    finally:
+        if copied is not None:
+            copied.finish()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a build says what happens.
+
+    Attributes:
+        style: the form of the log.
+        stream: standard output, or what stands for it.
+        result_path: where the result document goes.
+    """
+
+    style: LogStyle
+    stream: TextIO
+    result_path: str | None
+
+
+def _reported(
+    prepare: Prepare,
+    confinement: Confinement,
+    cancellation: Cancellation,
+    output: Output,
+    finished: Callable[[BuildSucceeded], None] | None,
+) -> int:
+    reporter = Reporter(_sink(output))
     used = _used(confinement.isolation)
     reporter.isolation(used)
     status, result, error = _build(prepare, confinement, reporter, cancellation)
     result = result.model_copy(update={"isolation": used})
     reporter.emit(Finished(time=datetime.now(UTC), result=result))
-    if result_path is not None:
-        _write_result(result_path, result)
+    if output.result_path is not None:
+        _write_result(output.result_path, result)
     if isinstance(result, BuildSucceeded):
         try:
             if finished is not None:
@@ -54,8 +92,9 @@ def build_and_report(
         except BuildError as late:
             sys.stderr.write(f"the image is built, but {late.for_terminal()}\n")
             return late.exit_status
-    elif log_format == "text" and error is not None:
-        sys.stderr.write(error.for_terminal() + "\n")
+    elif output.style.format == "text" and error is not None:
+        text = error.for_terminal()
+        sys.stderr.write((without_colours(text) if output.style.plain else text) + "\n")
     return status
 
 
@@ -63,16 +102,18 @@ def _used(isolation: Isolation) -> IsolationUsed:
     return IsolationUsed(kind=isolation.way, own_proc=isolation.own_proc, reason=isolation.reason or None)
 
 
-def _sink(log_format: str) -> Sink:
-    if log_format == "json":
-        return JsonSink(sys.stdout)
-    return LogSink(sys.stdout) if log_format == "pod" else TextSink(sys.stderr)
+def _sink(output: Output) -> Sink:
+    if output.style.format == "json":
+        return JsonSink(output.stream)
+    if output.style.format == "pod":
+        return LogSink(output.stream, style=output.style)
+    return TextSink(sys.stderr, style=output.style)
 
 
 def report_unstarted(error: BuildError, result_path: str | None) -> int:
     """Say that a build could not even begin, and return the exit status."""
     if result_path is not None:
-        _write_result(result_path, _failed(error, ()))
+        _write_result(result_path, failed(error, ()))
     sys.stderr.write(error.for_terminal() + "\n")
     return error.exit_status
 
@@ -86,40 +127,53 @@ def _build(
     except BuildError as error:
         stopped = cancellation.reason  # what breaks because the build was stopped is not why it failed
         reason = stopped if isinstance(stopped, BuildError) else error
-        return reason.exit_status, _failed(reason, tuple(reporter.warnings)), reason
+        return reason.exit_status, failed(reason, tuple(reporter.warnings)), reason
     except OSError as error:
         refused = from_os_error(error, "the build cannot go on")
-        return refused.exit_status, _failed(refused, tuple(reporter.warnings)), refused
+        return refused.exit_status, failed(refused, tuple(reporter.warnings)), refused
     except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
         internal = internal_error(error)
-        return internal.exit_status, _failed(internal, tuple(reporter.warnings)), internal
+        return internal.exit_status, failed(internal, tuple(reporter.warnings)), internal
     return 0, result, None
 
 
-def _failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
+def failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed:
+    """Return the result of a build that an error ended."""
     location = error.location
     return BuildFailed(
         reason=_reason(error),
         message=str(error),
+        temporary=_is_temporary(error),
         file=location.file if location else None,
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
         exit_code=error.exit_code if isinstance(error, RunStepError) else None,
-        log_tail=error.log_tail if isinstance(error, RunStepError) else (),
+        log_tail=tuple(map(without_colours, error.log_tail)) if isinstance(error, RunStepError) else (),
         warnings=warnings,
     )
 
 
 def _reason(error: BuildError) -> FailureReason:
     """Return why a build failed; without the certificate to show, no push or pull was even tried."""
+    for cause in _causes(error):
+        if isinstance(cause, ClientCertificateError) or _is_missing_certificate(cause):
+            return FailureReason.SECRET_NOT_FOUND
+    return error.reason
+
+
+def _is_temporary(error: BuildError) -> bool:
+    """Return whether a server is to blame that failed, or did not answer, as often as it was asked."""
+    return any(isinstance(each, RegistryError) and is_temporary(each) for each in _causes(error))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was raised from."""
     seen: list[BaseException] = []
     cause: BaseException | None = error
     while cause is not None and cause not in seen:  # one that was given its place is its own
-        if isinstance(cause, ClientCertificateError) or _is_missing_certificate(cause):
-            return FailureReason.SECRET_NOT_FOUND
+        yield cause
         seen.append(cause)
         cause = cause.__cause__
-    return error.reason
 
 
 def _is_missing_certificate(error: BaseException) -> bool:

@@ -17,12 +17,16 @@ _COMMANDS: Final = {
     "fetch": ("fetch", "fetch the source of a builder pod, apart from its steps"),
     "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("copy", "copy an image as it is: between registries, layouts and archives"),
+    "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),
+    "logs": ("logs", "print the log of a run that a registry keeps"),
     "lint": ("lint", "check a Dockerfile without building it"),
     "login": ("login", "keep credentials for a registry"),
     "logout": ("login", "forget credentials for a registry"),
 }
 
+_KANIKO: Final = frozenset({"executor", "warmer"})
+"""What kaniko's images call their programs: links to this one, by whose name it is called."""
 _OWN_FLAGS: Final = frozenset({"-h", "--help", "--version"})
 
 EPILOG: Final = """\
@@ -68,7 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
-    if words and words[0].startswith("-") and words[0] not in _OWN_FLAGS:
+    name = os.path.basename(sys.argv[0])
+    if name in _KANIKO:
+        from strake_builder.cli import kaniko
+
+        words = kaniko.words(name, words)
+        kaniko.enter(os.environ)
+    elif words and words[0].startswith("-") and words[0] not in _OWN_FLAGS:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
     parser = argparse.ArgumentParser(
         prog="strake",
@@ -80,16 +90,17 @@ def _run(words: list[str]) -> int:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in words if not word.startswith("-")), "")
-    for name, (module, summary) in _COMMANDS.items():
+    for command_name, (module, summary) in _COMMANDS.items():
         command = commands.add_parser(
-            name,
+            command_name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # kaniko's --insecure would be taken for --insecure-registry
         )
-        if name == chosen:
+        if command_name == chosen:
             import_module(f"strake_builder.cli.commands.{module}").configure(command)
     parsed = parser.parse_args(words)
+    parsed.executor = name in _KANIKO
     status: int = parsed.handler(parsed)
     return status

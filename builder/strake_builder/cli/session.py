@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from strake_api.result import BuildSucceeded
     from strake_builder.cli.building import Prepare
     from strake_builder.isolation.ways import Isolation, Wanted
+    from strake_builder.progress.style import LogStyle
 
 
 def run_build(
     prepare: Prepare,
     *,
-    log_format: str,
+    style: LogStyle,
     isolation: Wanted = "auto",
     runtime: str = "crun",
     result_path: str | None = None,
+    log_copy: str | None = None,
     finished: Callable[[BuildSucceeded], None] | None = None,
 ) -> int:
     """Run a build in namespaces of its own and return the exit status.
@@ -35,8 +37,9 @@ def run_build(
         prepare: makes the request; its errors are reported like the build's.
         isolation: the way that steps are isolated.
         runtime: the OCI runtime, where one is needed.
-        log_format: "text", "json", or "pod" for the log of a builder pod.
+        style: the form of the log.
         result_path: where the result document goes, cut to the size of a termination message.
+        log_copy: the socket that a copy of the log goes to.
         finished: called with the result of a build that succeeded.
     """
     from strake_builder.isolation.supervise import run_supervised
@@ -57,8 +60,9 @@ def run_build(
             prepare,
             confinement,
             cancellation,
-            log_format=log_format,
+            style=style,
             result_path=result_path,
+            log_copy=log_copy,
             finished=finished,
         )
 

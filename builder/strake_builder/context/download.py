@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Final
@@ -15,7 +15,7 @@ from strake_builder.context.git.fetch import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
-from strake_oci.errors import ErrorContext, OCIError
+from strake_oci.errors import ErrorContext, OCIError, RegistryError
 from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
 from strake_oci.images import Readable
@@ -126,7 +126,9 @@ def download_if_changed(
             if answer.status == _NOT_MODIFIED and conditions:
                 return None
             if answer.status != _OK:
-                raise SourceError(f"{shown} answered with status {answer.status}", hint="check the URL")
+                cause = RegistryError(replace(context, status=answer.status), f"status {answer.status}")
+                words = f"{shown} answered with status {answer.status}"
+                raise SourceError(words, hint="check the URL") from cause
             size = _save(answer, path, digests, shown, limit)
             validators = Validators(
                 answer.header("etag")[:_HEADER_MAX], answer.header("last-modified")[:_HEADER_MAX]

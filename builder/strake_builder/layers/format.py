@@ -32,12 +32,14 @@ class LayerFormat:
         level: one of `LEVELS`; None is the default, which favours speed.
         epoch: seconds since 1970. Modification times in layers are this at most; None leaves them.
         docker: media types are Docker's instead of OCI's.
+        left_out: paths that are in no layer, nor is anything under them; without a slash before them.
     """
 
     compression: Compression = Compression.GZIP
     level: int | None = None
     epoch: int | None = None
     docker: bool = False
+    left_out: frozenset[bytes] = frozenset()
 
     @property
     def media_type(self) -> str:

@@ -7,6 +7,7 @@ first repository of a registry; the other repositories of the same registry moun
 from __future__ import annotations
 
 import io
+import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -18,7 +19,7 @@ from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.signing import ForgottenImageError, Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
-from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
+from strake_oci.errors import CredentialError, DeniedError, OCIError, RegistryError, UnauthorizedError
 from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.descriptor import Descriptor
@@ -28,6 +29,8 @@ from strake_oci.spec.reference import Reference, Repository
 _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
 _SIGNING_TRIES: Final = 3
+_IMMUTABLE: Final = re.compile("immutab", re.IGNORECASE)
+"""What ECR, Artifact Registry, Harbor and Quay say of a tag that may not move: their codes differ."""
 
 Open = Callable[[], AbstractContextManager[Readable]]
 
@@ -41,6 +44,7 @@ class Pusher:
         destinations: where the image goes; each has a tag.
         reporter: hears of every blob.
         signer: signs the image before it gets a tag; None where it is not signed.
+        immutable_tags_stay: a tag that its registry does not let move is warned of, and no failure.
 
     Attributes:
         sent: bytes that went over the network so far.
@@ -53,7 +57,10 @@ class Pusher:
         destinations: tuple[Reference, ...],
         reporter: Reporter,
         signer: Signer | None = None,
+        *,
+        immutable_tags_stay: bool = False,
     ) -> None:
+        self._immutable_tags_stay = immutable_tags_stay
         self._signer = signer
         self._client = client
         self._pulling = pulling
@@ -161,10 +168,19 @@ class Pusher:
             for repository, _ in self._plan:
                 self._sign(self._signer, repository, image, manifest)
         for destination in self._destinations:
-            with _explained(destination.repository):
-                self._client.push_manifest(destination, manifest, media_type)
-            self._reporter.pushed(str(destination), str(image.digest), len(manifest), transferred=True)
+            self._tag(destination, image, manifest)
         return image.digest
+
+    def _tag(self, destination: Reference, image: Descriptor, manifest: bytes) -> None:
+        with _explained(destination.repository):
+            try:
+                self._client.push_manifest(destination, manifest, image.media_type)
+            except RegistryError as error:
+                if not self._immutable_tags_stay or _IMMUTABLE.search(error.message) is None:
+                    raise
+                self._reporter.warn(f"{destination} stays as it is: the registry does not let the tag move")
+                return
+        self._reporter.pushed(str(destination), str(image.digest), len(manifest), transferred=True)
 
     def _sign(self, signer: Signer, repository: Repository, image: Descriptor, manifest: bytes) -> None:
         """Push an image by digest and have it signed; again where the signer was started anew meanwhile."""

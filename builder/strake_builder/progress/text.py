@@ -26,6 +26,8 @@ from strake_api.events import (
 from strake_api.events import format_event as format_json
 from strake_api.log_lines import LINE_BYTES, phase_line, steps_line
 from strake_api.result import BuildFailed, BuildSucceeded, Isolation
+from strake_api.text import without_colours
+from strake_builder.progress.style import LogStyle
 from strake_builder.progress.transfer_lines import TransferLines
 
 _LONG: Final = 1.0
@@ -41,19 +43,45 @@ class TextSink:
     Args:
         stream: where to.
         clock: seconds, monotonic.
+        style: how the lines look.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float] = time.monotonic,
+        style: LogStyle | None = None,
+    ) -> None:
         self._stream = stream
+        self._style = style or LogStyle()
         self._total = 0
         self._transfers = TransferLines(clock)
 
     def __call__(self, event: Event) -> None:
         """Write an event, or nothing where it says nothing new to a person."""
-        line = self._line(event)
-        if line:
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        line = self._line(event) or (self._detail(event) if self._style.shows("debug") else "")
+        if not line or not self._style.shows(_level(event)):
+            return
+        if self._style.plain:
+            line = without_colours(line)
+        elif self._style.colours:
+            line = _painted(event, line)
+        if self._style.times:
+            line = f"{event.time:%Y-%m-%dT%H:%M:%SZ} {line}"
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _detail(self, event: Event) -> str:
+        """Return the line of an event that only who looks for a fault wants to see."""
+        match event:
+            case PhaseStarted():
+                return phase_line(event.phase)
+            case IsolationChosen():
+                return _isolation_line(event.isolation)
+            case StepFinished():
+                return f"#{event.step} done in {event.seconds:.1f} s"
+            case _:
+                return ""
 
     def _line(self, event: Event) -> str:  # noqa: C901, PLR0912 - one case an event
         match event:
@@ -89,6 +117,35 @@ class TextSink:
                 assert_never(event)
 
 
+def _level(event: Event) -> str:
+    match event:
+        case StepFailed():
+            return "error"
+        case Warned():
+            return "warn"
+        case PhaseStarted() | IsolationChosen():
+            return "debug"
+        case _:
+            return "info"
+
+
+def _painted(event: Event, line: str) -> str:
+    """Return a line in the colour of its kind; a step's own output has its own."""
+    colour = ""
+    match event:
+        case StepStarted():
+            colour = "36"
+        case StepCached():
+            colour = "32"
+        case StepFailed():
+            colour = "31"
+        case Warned():
+            colour = "33"
+        case _:
+            pass
+    return f"\x1b[{colour}m{line}\x1b[0m" if colour else line
+
+
 class LogSink(TextSink):
     """Writes the log of a pod: text for people, from which the operator reads progress.
 
@@ -99,6 +156,8 @@ class LogSink(TextSink):
         """Write an event."""
         line = self._line(event)
         if line:
+            if self._style.plain:
+                line = without_colours(line)
             further = f"#{event.step} | " if isinstance(event, OutputLine) else _FURTHER
             self._stream.write("".join(f"{each}\n" for each in _pieces(line, further)))
             self._stream.flush()
@@ -137,6 +196,8 @@ def _pieces(text: str, further: str) -> Iterator[str]:
     """Yield a text as lines of at most `LINE_BYTES`; all but the first begin with `further`."""
     start = ""
     for line in text.split("\n"):
+        if len(line) > _ROOM // 4:
+            line = without_colours(line)  # noqa: PLW2901 - a piece must not end inside a sequence
         # A character has up to four bytes.
         size = len(line) or 1 if len(line.encode()) <= _ROOM else _ROOM // 4
         for at in range(0, len(line) or 1, size):
@@ -152,5 +213,7 @@ class JsonSink:
 
     def __call__(self, event: Event) -> None:
         """Write an event."""
+        if isinstance(event, OutputLine):
+            event = event.model_copy(update={"text": without_colours(event.text)})
         self._stream.write(format_json(event) + "\n")
         self._stream.flush()

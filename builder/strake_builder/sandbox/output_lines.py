@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal
 
+from strake_api.text import coloured
+
 Stream = Literal["stdout", "stderr"]
 LineSink = Callable[[Stream, str], None]
 
@@ -64,6 +66,7 @@ class OutputLines:
 
     def _line(self, stream: Stream, line: bytes) -> None:
         text = line[:LINE_LIMIT].rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+        text = coloured(text)
         self._tail.append(text)
         if self._left <= 0:
             return

@@ -82,7 +82,13 @@ class Attempt:
         """
         parts, inputs, phases = self._parts, self._parts.requested.inputs, self._parts.progress.phases
         with phases.entered(ProgressReason.BUILDING, "build"):
-            runs = StageRuns(parts.evaluated, self._cancellation, inputs.jobs, image=self._makes_image)
+            runs = StageRuns(
+                parts.evaluated,
+                self._cancellation,
+                inputs.jobs,
+                image=self._makes_image,
+                single_layer=inputs.outputs.single_layer,
+            )
             sources = parts.sources
             origins = FileOrigins(
                 parts.workspace, sources.context, sources.named, parts.store, sources.images, runs.layers
@@ -141,7 +147,7 @@ class Attempt:
         parts, sources, pool = self._parts, self._parts.sources, self._parts.pools.cache
         sources.remote.prefetch(parts.evaluated.steps)
         inputs = StepInputs(origins, sources.images, sources.remote, sources.digests)
-        keys = StepKeys(parts.evaluated, inputs, _form(layer_format(parts.requested.request)))
+        keys = StepKeys(parts.evaluated, inputs, _form(self._layer_format()))
         return StepCaching(
             CachedStepResults(parts.evaluated, keys, parts.caches, self._distrusted, pool),
             CachedOutlines(
@@ -155,6 +161,10 @@ class Attempt:
             ),
             keeps_layers=True,
         )
+
+    def _layer_format(self) -> LayerFormat:
+        requested = self._parts.requested
+        return layer_format(requested.request, requested.inputs.outputs.left_out)
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace, inputs = self._parts, self._parts.workspace, self._parts.requested.inputs
@@ -183,7 +193,7 @@ class Attempt:
                 parts.pools.export,
                 self._cancellation,
                 pusher,
-                layer_format(parts.requested.request),
+                self._layer_format(),
                 self._whole if parts.caches.enabled else None,
                 discards=not parts.caches.enabled and not self._is_target_read(),
             ),
@@ -242,4 +252,5 @@ class Attempt:
 
 def _form(form: LayerFormat) -> Value:
     """Return what a layer's bytes depend on besides its step."""
-    return (form.compression.value, form.level, form.epoch)
+    left_out = tuple(path.decode(errors="surrogateescape") for path in sorted(form.left_out))
+    return (form.compression.value, form.level, form.epoch, *([left_out] if left_out else []))

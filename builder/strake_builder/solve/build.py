@@ -55,6 +55,7 @@ from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.signer import open_signer
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.confined import check_work_directory
@@ -115,9 +116,25 @@ class Build:
             parts = self._parts(workspace, planned, files, fetcher, scope, signer)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
+            if self._is_done_without_steps(parts):
+                return self._result(parts, StepCounts(), context)
             attempt, image = self._attempts(parts)
             result = self._result(parts, attempt.counts(), context)
             return result if image is None else self._with_image(result, image)
+
+    def _is_done_without_steps(self, parts: BuildParts) -> bool:
+        """Show the plan, or unpack the base images, where that is all that is wanted."""
+        if self._inputs.plan is not None:
+            for line in plan_lines(parts.evaluated):
+                self._inputs.plan(line)
+            return True
+        if self._inputs.unpack_only:
+            images = parts.sources.images.all()
+            for image in images:
+                parts.store.prefetch(image.layers)
+            for image in images:
+                parts.store.directories(image.layers)
+        return self._inputs.unpack_only
 
     def _fetcher(self, workspace: Workspace) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs
@@ -176,14 +193,25 @@ class Build:
         usage = cache_usage(self._inputs.cache, scope)
         clients = scope.enter_context(
             RegistryClients(
-                self._inputs.registries, self._inputs.credentials, self._reporter.warn, self._cancellation
+                self._inputs.registries,
+                self._inputs.pulling,
+                self._inputs.credentials,
+                self._reporter.warn,
+                self._cancellation,
             )
         )
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
         destinations = self._requested.destinations
-        pusher = Pusher(clients.pushing, clients.pulling, destinations, self._reporter, signer)
+        pusher = Pusher(
+            clients.pushing,
+            clients.pulling,
+            destinations,
+            self._reporter,
+            signer,
+            immutable_tags_stay=self._inputs.outputs.immutable_tags_stay,
+        )
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []

@@ -26,6 +26,7 @@ class RegistryClients:
 
     Args:
         settings: how registries are reached.
+        pulling: how those of base images are, None where it is no different.
         credentials: open them.
         warn: hears of mirrors that serve something else than they should.
         cancellation: ends everything that is under way.
@@ -39,14 +40,15 @@ class RegistryClients:
     def __init__(
         self,
         settings: ClientSettings,
+        pulling: ClientSettings | None,
         credentials: BuildCredentials,
         warn: Callable[[str], None],
         cancellation: Cancellation,
     ) -> None:
-        client = partial(RegistryClient, settings, warn=warn, cancellation=cancellation)
-        self.pulling = client(credentials.pull)
-        self.pushing = client(credentials.push)
-        self.caching = client(credentials.push)
+        client = partial(RegistryClient, warn=warn, cancellation=cancellation)
+        self.pulling = client(pulling or settings, credentials.pull)
+        self.pushing = client(settings, credentials.push)
+        self.caching = client(settings, credentials.push)
         self._last = threading.Timer(KEEPING, self.caching.stop)
         self._last.daemon = True
         self._lock = threading.Lock()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from strake_builder.context.git.credentials import GitAccess
@@ -70,12 +70,18 @@ class ImageOutputs:
             no layer is written.
         files: where it goes besides registries.
         file_mask: permission bits that files written for the user do not get.
+        left_out: paths from the root of an image that no new layer has.
+        single_layer: the steps of each stage that is in the image make one layer together.
+        immutable_tags_stay: a tag that its registry does not let move is no failure.
     """
 
     push: bool = True
     image: bool = True
     files: tuple[FileTarget, ...] = ()
     file_mask: int = 0o022
+    left_out: frozenset[bytes] = frozenset()
+    single_layer: bool = False
+    immutable_tags_stay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class BuildInputs:
     Attributes:
         credentials: for registries and git servers.
         registries: how they are reached, and which networks nothing that a build names may be in.
+        pulling: how those of base images are reached; None where it is no different.
         run: for RUN.
         confinement: how the processes of RUN are confined.
         dockerfile_path: a Dockerfile outside the context, in place of the request's.
@@ -96,10 +103,14 @@ class BuildInputs:
         rootfs: how root file systems are made.
         outputs: what becomes of the image.
         signing: how what is pushed is signed; None where it is not.
+        also: further stages to build, which are no part of the image.
+        plan: is given the lines of the plan, and nothing is built; None builds.
+        unpack_only: unpack the base images, and build nothing.
     """
 
     credentials: BuildCredentials = field(default_factory=BuildCredentials)
     registries: ClientSettings = field(default_factory=ClientSettings)
+    pulling: ClientSettings | None = None
     run: RunInputs = field(default_factory=RunInputs)
     confinement: Confinement = field(default_factory=Confinement)
     dockerfile_path: str | None = None
@@ -110,3 +121,6 @@ class BuildInputs:
     rootfs: RootfsKind = "auto"
     outputs: ImageOutputs = field(default_factory=ImageOutputs)
     signing: Signing | None = None
+    also: tuple[str, ...] = ()
+    plan: Callable[[str], object] | None = None
+    unpack_only: bool = False

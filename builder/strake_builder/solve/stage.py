@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from strake_builder.cache.definitions import FileStep
@@ -123,6 +123,34 @@ class StageExecutor:
             if isinstance(step, RunStep):
                 self._ground = len(layers)
         return StageResult(tuple(layers), tuple(records))
+
+    def run_as_one(self, base: StageResult) -> StageResult:
+        """Run every step in one root over a base, such that they make one layer together.
+
+        Raises:
+            BuildError: as `run`.
+        """
+        tools, records = self._tools, list(base.records)
+        files = [step for step in self._evaluated.steps if not isinstance(step, ConfigStep)]
+        if not files:
+            return StageResult(base.layers, (*records, *map(StepRecord, self._evaluated.steps)))
+        directories = tools.store.directories(base.layers)
+        with tools.workspace.roots.mounted(directories, tools.workspace.new_name("stage")) as snapshot:
+            for position, step in enumerate(self._evaluated.steps):
+                tools.cancellation.check()
+                if isinstance(step, ConfigStep):
+                    records.append(StepRecord(step))
+                    continue
+                tools.steps.await_sources(step)
+                with self._slots, self._reported(position, step):
+                    tools.steps.execute(step, self._first + position, self._stage.platform, snapshot.root)
+                self._results.count()
+                records.append(StepRecord(step, None, datetime.now(UTC)))
+        blob = tools.exporter.export(snapshot, last=self._last is not None)
+        layer = StepLayer(snapshot.upper, blob)
+        at = next(at for at in reversed(range(len(records))) if records[at].step is files[-1])
+        records[at] = replace(records[at], layer=layer)
+        return StageResult((*base.layers, layer), tuple(records))
 
     def _prepare(self, base: StageResult, hits: tuple[CachedStep, ...]) -> None:
         """Begin to bring what the steps need whose results are not known."""

@@ -24,11 +24,19 @@ class StageRuns:
         cancellation: stops the other stages when one fails.
         limit: stages that execute a step at the same time.
         image: whether the target's layers become an image.
+        single_layer: whether the steps of each stage in it make one layer together.
     """
 
     def __init__(
-        self, build: EvaluatedBuild, cancellation: Cancellation, limit: int, *, image: bool = True
+        self,
+        build: EvaluatedBuild,
+        cancellation: Cancellation,
+        limit: int,
+        *,
+        image: bool = True,
+        single_layer: bool = False,
     ) -> None:
+        self._single_layer = single_layer
         self._build = build
         self._cancellation = cancellation
         self._exported = frozenset(build.chain(build.plan.target)) if image else frozenset[int]()
@@ -78,13 +86,18 @@ class StageRuns:
         try:
             base = self._base(index)
             with interrupt.interrupted_by(self._cancellation.check):
-                future.set_result(executor.run(base))
+                future.set_result(self._run(index, executor, base))
         except BuildError as error:
             self._cancellation.cancel(error)
             future.set_exception(error)
         except Exception as error:  # noqa: BLE001 - those who wait for the stage must hear of it
             self._cancellation.cancel(InternalError(f"{type(error).__name__}: {error}"))
             future.set_exception(error)
+
+    def _run(self, index: int, executor: StageExecutor, base: StageResult) -> StageResult:
+        if self._single_layer and index in self._exported:
+            return executor.run_as_one(base)
+        return executor.run(base)
 
     def _base(self, index: int) -> StageResult:
         base = self._build.plan.every_stage[index].base

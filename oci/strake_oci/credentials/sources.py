@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Self
 
 from strake_oci.credentials.aws import ECRCredentials
@@ -17,9 +18,10 @@ from strake_oci.credentials.azure import ACRCredentials
 from strake_oci.credentials.docker_config import DockerConfig, find
 from strake_oci.credentials.gcp import GoogleCredentials
 from strake_oci.credentials.helper import HelperCache
+from strake_oci.credentials.variables import GitLabVariables, KanikoVariables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from strake_oci.credentials.credential import Credential, CredentialSource
     from strake_oci.spec.reference import Repository
@@ -156,6 +158,18 @@ def cloud_credentials() -> tuple[CredentialSource, ...]:
     Meant for `default_credentials(then=cloud_credentials())`: what a Docker config says goes first.
     """
     return ECRCredentials(), GoogleCredentials(), ACRCredentials()
+
+
+HELPERS: Final[Mapping[str, Callable[[], CredentialSource]]] = MappingProxyType(
+    {
+        "env": KanikoVariables,
+        "google": GoogleCredentials,
+        "ecr": ECRCredentials,
+        "acr": ACRCredentials,
+        "gitlab": GitLabVariables,
+    }
+)
+"""Sources by the names that kaniko's `--credential-helpers` has for them, in its order."""
 
 
 def config_path(environment: Mapping[str, str] | None = None) -> Path:

@@ -8,7 +8,13 @@ import ssl
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from strake_oci.errors import ConnectionFailedError, DNSError, ForbiddenAddressError, TLSError
+from strake_oci.errors import (
+    ConnectionFailedError,
+    DNSError,
+    ForbiddenAddressError,
+    PlainServerError,
+    TLSError,
+)
 from strake_oci.http.network import AddressRefusedError
 
 if TYPE_CHECKING:
@@ -35,7 +41,7 @@ def connection_error(error: Exception, context: ErrorContext) -> ConnectionFaile
                     hint="give the CA that signed it",
                 )
             case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(cause) or "HTTP_REQUEST" in str(cause):
-                return TLSError(
+                return PlainServerError(
                     context,
                     "the registry does not speak TLS",
                     hint="name it as an insecure registry if that is right",

@@ -23,6 +23,7 @@ from strake_oci.registry.blobs.push import BlobPush
 from strake_oci.registry.blobs.stream import BlobUpload
 from strake_oci.registry.blobs.upload import MOUNT_REFUSED, Mount, UploadSession
 from strake_oci.registry.mirrors import MIRROR_DEADLINE, MirrorRecord, PullSources
+from strake_oci.registry.plain_fallback import PlainFallback
 from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
 from strake_oci.registry.settings import ClientSettings
@@ -68,6 +69,7 @@ class RegistryClient:
         self._settings = settings or ClientSettings()
         self._cancellation = Cancellation(cancellation)
         self._transport = Transport(self._settings, self._cancellation)
+        self._fallback = PlainFallback(self._transport)
         self._authorizer = Authorizer(credentials or NoCredentials(), TokenCache(self._transport))
         policy = retry or RetryPolicy()
         self._retrier = Retrier(policy, self._cancellation)
@@ -323,6 +325,8 @@ class RegistryClient:
 
     def _session(self, repository: Repository, retrier: Retrier | None = None) -> Session:
         endpoint = self._settings.endpoint(repository.registry)
+        if self._settings.of(repository.registry).plain_fallback:
+            endpoint = self._fallback.endpoint(endpoint)
         return Session(endpoint, repository, self._transport, self._authorizer, retrier or self._retrier)
 
     def _sources(self, repository: Repository) -> PullSources:

@@ -50,7 +50,8 @@ class RegistrySettings:
     """What holds for one registry.
 
     Attributes:
-        plain_http: Speak HTTP without TLS. Never a fallback: only if the user says so ("insecure registry").
+        plain_http: Speak HTTP without TLS. Only if the user says so ("insecure registry").
+        plain_fallback: Speak HTTP without TLS where the registry has none (`PlainFallback`).
         clear_credentials: Send passwords and tokens over plain HTTP, too: everybody on the way reads them.
         tls: Trust.
         mirrors: Asked in order before the registry itself, for pulls only.
@@ -61,6 +62,7 @@ class RegistrySettings:
     """
 
     plain_http: bool = False
+    plain_fallback: bool = False
     clear_credentials: bool = False
     tls: TLSSettings = field(default_factory=TLSSettings)
     mirrors: tuple[Mirror, ...] = ()

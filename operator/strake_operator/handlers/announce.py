@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from strake_api.status import Phase
+from strake_operator.reconcile.retries import words_of
 from strake_operator.reconcile.runs import number_of
 from strake_operator.status import timestamp
 
@@ -30,6 +31,15 @@ async def announce(cluster: Cluster, build: Build, status: ImageBuildStatus, now
         await cluster.announce(build, "Normal", "Started", _started(status), moment)
         for warning in status.warnings or ():
             await cluster.announce(build, "Warning", "DestinationShared", warning, moment)
+    if status.retries and status.retries != before.retries and status.next_attempt_time:
+        last = status.retries[-1]
+        words = f"attempt {last.attempt} failed ({last.reason}), {words_of(last)}"
+        await cluster.announce(build, "Warning", "Retrying", words, moment)
+    told = {each.number for each in before.history or () if each.log_failure}
+    for run in status.history or ():
+        if run.log_failure and run.number not in told:
+            message = f"the log of run {run.number} is not kept: {run.log_failure}"
+            await cluster.announce(build, "Warning", "LogNotKept", message, moment)
     if (status.phase, number_of(status)) == (before.phase, number_of(before)):
         return
     if status.phase is Phase.SUCCEEDED:

@@ -15,6 +15,7 @@ from strake_operator.names import (
     CANCEL_ANNOTATION,
     CONTAINER,
     FORM_ANNOTATION,
+    GATEWAY,
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
     RERUN_ANNOTATION,
@@ -164,7 +165,17 @@ def read_pod(pod: Object) -> Pod:
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
         ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
         uid=pod["metadata"]["uid"],
+        log_report=_log_report(status),
     )
+
+
+def _log_report(status: Object) -> str | None:
+    """Return the termination message of the gateway, which is a sidecar; None before it ended."""
+    for each in status.get("initContainerStatuses", []):
+        ended = (each.get("state") or {}).get("terminated")
+        if each.get("name") == GATEWAY and ended:
+            return str(ended.get("message") or "")
+    return None
 
 
 def _container(status: Object) -> Waiting | Running | Terminated | None:

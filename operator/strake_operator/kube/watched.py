@@ -63,7 +63,9 @@ def slim(body: Object) -> Object:
     if containers:
         reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
     if before := status.get("initContainerStatuses"):
-        reported["initContainerStatuses"] = [{"state": each.get("state") or {}} for each in before]
+        reported["initContainerStatuses"] = [
+            {"name": each.get("name"), "state": each.get("state") or {}} for each in before
+        ]
     return {
         "metadata": kept,
         "spec": {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")},

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
-from strake_operator.names import CONTAINER
+from strake_operator.names import CONTAINER, GATEWAY
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
     from strake_operator.settings import Settings
 
-GATEWAY: Final = "gateway"
 _USER: Final = 65532
 _SOCKETS: Final = "gateway"
 _SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers")
@@ -28,8 +27,10 @@ _SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity
 
 
 def needs_gateway(spec: ImageBuildSpec, settings: Settings) -> bool:
-    """Return whether a build has credentials that its steps must not get."""
+    """Return whether a build has credentials that its steps must not get, or a log to push."""
     certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
+    if settings.log_repository is not None:
+        return True  # it pushes the log
     has_secrets = any((spec.push_secret, spec.pull_secret, spec.output.sign))
     return has_secrets or spec.service_account_name is not None or bool(certificates)
 
@@ -55,7 +56,7 @@ def gateway_containers(spec: ImageBuildSpec, settings: Settings, arguments: list
         {
             "name": GATEWAY,
             "image": settings.builder_image,
-            "args": ["gateway", *arguments],
+            "args": ["gateway", *arguments, *_log_arguments(settings)],
             "restartPolicy": "Always",
             "securityContext": {
                 "runAsUser": _USER,
@@ -79,6 +80,17 @@ def gateway_containers(spec: ImageBuildSpec, settings: Settings, arguments: list
             ],
         }
     ]
+
+
+def _log_arguments(settings: Settings) -> list[str]:
+    if settings.log_repository is None:
+        return []
+    return [f"--log-socket={paths.LOG_SOCKET}", f"--log-report={paths.TERMINATION_MESSAGE}"]
+
+
+def builder_arguments(settings: Settings) -> list[str]:
+    """Return what has the builder hand its log to the gateway."""
+    return [] if settings.log_repository is None else [f"--log-copy={paths.LOG_SOCKET}"]
 
 
 def gateway_volumes(spec: ImageBuildSpec, settings: Settings) -> list[Manifest]:

@@ -13,6 +13,7 @@ from strake_operator.manifests import paths
 from strake_operator.manifests.access import proxy_environment
 from strake_operator.manifests.bases import base_image_volumes, pull_secrets
 from strake_operator.manifests.gateway import (
+    builder_arguments,
     gateway_annotations,
     gateway_containers,
     gateway_volumes,
@@ -122,8 +123,9 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
                     "execute",
                     f"--isolation={run.form.kind}",
                     *request,
-                    "--result=/dev/termination-log",
+                    f"--result={paths.TERMINATION_MESSAGE}",
                     "--log-format=pod",
+                    *builder_arguments(settings),
                 ],
                 "securityContext": container_isolation(run.form),
                 "resources": resources,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.request import Networks, Registries
+from strake_api.run_log import LogTarget
 from strake_api.values.pattern import filled
 from strake_operator.default_cache import cache_repository
 from strake_operator.isolation import PodForm
@@ -86,7 +87,22 @@ def request_digest(request: BuildRequest) -> str:
 
 def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
     """Return the request that a run's ConfigMap carries, and whose digest its Job names."""
-    return request_for(spec, run.namespace, settings, run.bases, run.form, run.generation)
+    request = request_for(spec, run.namespace, settings, run.bases, run.form, run.generation)
+    return request.model_copy(update={"log": _log_target(run, settings)})
+
+
+def _log_target(run: RunIdentity, settings: Settings) -> LogTarget | None:
+    """Return where a run's log goes: under the name of its Job, which is a tag and no other run's."""
+    if settings.log_repository is None:
+        return None
+    return LogTarget(
+        repository=settings.log_repository.repository(run.namespace),
+        tag=run.job,
+        namespace=run.namespace,
+        build=run.build,
+        run=run.number,
+        attempt=run.attempt,
+    )
 
 
 def request_config_map(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:

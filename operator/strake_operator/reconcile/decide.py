@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
+from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
@@ -28,18 +28,19 @@ from strake_operator.reconcile.decision import (
     StopRun,
 )
 from strake_operator.reconcile.ends.blocker import blocker, exceeds_quota, last_words
+from strake_operator.reconcile.ends.log import with_logs
 from strake_operator.reconcile.ends.outcome import node_lost, outcome
 from strake_operator.reconcile.forms.bases import seconds_for_volumes
 from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
 from strake_operator.reconcile.limits import (
     is_lost,
-    retry_delay,
-    seconds_kept,
     seconds_left,
     seconds_since,
     soonest,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
+from strake_operator.reconcile.retention import bounded, seconds_kept, without_kept
+from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import start, without_run
 
@@ -57,6 +58,8 @@ if TYPE_CHECKING:
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     """Return what to do about a build."""
     decision = _decide(seen, settings, now)
+    status = bounded(decision.status, seen.build.spec)
+    decision = replace(decision, status=with_logs(status, seen.runs))
     # One that is about to be started may be the operator's own, made just before it was stopped.
     starting = {action.job for action in decision.actions if isinstance(action, StartRun)}
     strays = _stops((run for run in seen.strays if run.job not in starting), now)
@@ -68,11 +71,18 @@ def _decide(seen: Observation, settings: Settings, now: datetime) -> Decision:
     if build.deleting:
         # A finalizer of somebody else may keep it for long, and owner references wait for its end.
         return Decision(build.status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None)
-    status, cancelled = cancel(build, begin(build, now), now)
+    status, cancelled = cancel(build, bounded(begin(build, now), build.spec), now)
+    seen, kept = without_kept(seen, status, settings, now)
     if cancelled:
-        return Decision(
-            status, _stops(seen.runs, now), AGAIN_SECONDS if seen.runs else None, status_first=True
-        )
+        again = AGAIN_SECONDS if seen.runs else kept
+        return Decision(status, _stops(seen.runs, now), again, status_first=True)
+    decision = _of_runs(seen, status, settings, now)
+    return replace(decision, requeue_after=soonest(decision.requeue_after, kept))
+
+
+def _of_runs(seen: Observation, status: ImageBuildStatus, settings: Settings, now: datetime) -> Decision:
+    """Return what to do about a build, of whose earlier runs nothing is seen that is to be kept."""
+    build = seen.build
     stale = tuple(run for run in seen.runs if run.number != number_of(status))
     stops = _stops(stale, now)
     if moves.is_finished(status, build.generation):
@@ -94,7 +104,9 @@ def _of_current(
     status = status.model_copy(update={"warnings": _rivals(seen)})
     if not status.attempts:
         cache = cache_repository(spec, seen.build.namespace, settings.default_cache)
-        status = status.model_copy(update={"cache_repository": cache})
+        logs = settings.log_repository
+        log = None if logs is None else logs.repository(seen.build.namespace)
+        status = status.model_copy(update={"cache_repository": cache, "log_repository": log})
     attempts = status.attempts or 0
     if status.job is None and seen.runs and all(run.attempt <= attempts for run in seen.runs):
         # Given up: what is left of it goes, and the next attempt starts beside it.
@@ -178,7 +190,7 @@ def _finished(
     for run in seen.runs:
         if run.number != number_of(status):
             continue
-        left = seconds_kept(run, status, settings.keep_seconds, now)
+        left = seconds_kept(run, status, seen.build.spec, settings, now)
         if run.deleting or left <= 0:
             stops += _stops((run,), now)
             again = soonest(again, AGAIN_SECONDS)
@@ -205,13 +217,8 @@ def _ended(
     if isinstance(ended, BuildSucceeded):
         done = moves.succeeded(status, ended, spec.output.destinations, finished, now)
         return Decision(done, lessons=lessons)
-    if ended.reason in RETRYABLE and run.attempt < settings.attempts:
-        # Written first: a Job that is gone without it would be somebody else's doing.
-        delay = retry_delay(run.attempt)
-        given_up = status.model_copy(update={"job": None, "next_attempt_time": moves.timestamp(now + delay)})
-        words = f"starting again after {delay.seconds} s: {ended.message}"
-        waiting = moves.pending(given_up, ProgressReason.POD_PENDING, words, now)
-        return Decision(waiting, (_stop(run), *drops), delay.total_seconds(), status_first=True)
+    if (again := retried(run, ended, spec, status, settings, now, drops)) is not None:
+        return again
     if ended.reason is FailureReason.TIMED_OUT:
         ended = _with_last_words(ended, seen.build.status)
     failed = moves.failed(status, with_advice(ended, settings), finished, now)
@@ -256,7 +263,7 @@ def _going_on(
     if run.suspended:
         return Decision(moves.pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
     if (found := blocker(run)) is not None:
-        return _blocked(seen, run, found, status, settings, now, left)
+        return _blocked(seen, spec, run, found, status, settings, now, left=left)
     if (quota := exceeds_quota(run)) is not None:
         return Decision(moves.pending(status, ProgressReason.QUOTA_EXCEEDED, quota, now), (), left)
     if run.pod is not None and run.pod.unschedulable is not None:
@@ -268,13 +275,15 @@ def _going_on(
     return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), again)
 
 
-def _blocked(
+def _blocked(  # noqa: PLR0913 - all that tells whether it ends
     seen: Observation,
+    spec: ImageBuildSpec,
     run: BuilderRun,
     found: Blocker,
     status: ImageBuildStatus,
     settings: Settings,
     now: datetime,
+    *,
     left: float | None,
 ) -> Decision:
     if found.temporary:
@@ -289,6 +298,8 @@ def _blocked(
     if found.last is not None and seconds_since(status.blocked_since, found.last) < settings.grace_seconds:
         return Decision(status, (), left)
     if (again := retreat_at_last(seen, run, found, status, settings, now)) is not None:
+        return again
+    if (again := retried(run, found.failure, spec, status, settings, now)) is not None:
         return again
     failure = with_advice(found.failure, settings)
     failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)

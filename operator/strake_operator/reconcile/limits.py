@@ -10,7 +10,6 @@ from strake_operator.settings import DEADLINE_MARGIN_SECONDS
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.observed import BuilderRun, Pod
 
 LOST_SECONDS = 30
@@ -43,13 +42,6 @@ def seconds_left(run: BuilderRun, spec: ImageBuildSpec, now: datetime) -> float 
         return None
     allowed = parse_duration(spec.timeout) + DEADLINE_MARGIN_SECONDS + ENDING_SECONDS
     return allowed - (now - start).total_seconds()
-
-
-def seconds_kept(run: BuilderRun, status: ImageBuildStatus, keep: float, now: datetime) -> float:
-    """Return how much longer the objects of a run are kept whose result is on the status."""
-    end = datetime.fromisoformat(status.completion_time) if status.completion_time else run.created
-    kept = keep if run.finished else min(keep, SIDECAR_SECONDS)
-    return kept - (now - end).total_seconds()
 
 
 def seconds_since(moment: str | None, now: datetime) -> float:

@@ -97,6 +97,8 @@ class Pod:
     ends: datetime | None = None
     """When its grace period is over, where it is being deleted: later only a lost node keeps it."""
     uid: str | None = None
+    log_report: str | None = None
+    """What the gateway reported of the log as it ended: data of a pod. None while it goes on."""
 
 
 @dataclass(frozen=True, slots=True)

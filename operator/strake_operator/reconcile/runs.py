@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 LONGEST_VALUE = 128
 """Characters of an annotation's value that the status keeps; of a longer one its digest."""
-_NOT_BUILT = frozenset({"suspend", "queue_timeout", "priority"})
-"""Fields of the spec that say when a run starts, and not what it makes."""
+_NOT_BUILT = frozenset({"suspend", "queue_timeout", "priority", "retries", "retention"})
+"""Fields of the spec that say when a run starts, how often and what is left of it, and not what it makes."""
 
 
 def spec_digest(spec: ImageBuildSpec) -> str:

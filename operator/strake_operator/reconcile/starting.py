@@ -16,6 +16,7 @@ from strake_operator.reconcile.admission.admit import Waiting
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.limits import is_lost, seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec
+from strake_operator.reconcile.retries import words_of
 from strake_operator.reconcile.runs import begin, number_of, trigger_of
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
     if wait > 0:
         return Decision(status, (), wait)
     build = seen.build
-    if attempt == 1 and not isinstance(build.spec, InvalidSpec) and build.spec.suspend:
+    if not isinstance(build.spec, InvalidSpec) and build.spec.suspend:
         words = "spec.suspend is true: nothing starts before it is false"
         suspended = moves.pending(status, ProgressReason.SUSPENDED, words, now)
         return Decision(suspended.model_copy(update={"queue": None}))
@@ -130,7 +131,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
             "isolation": isolation,
         }
     )
-    again = status.progress if status.next_attempt_time else None
+    again = words_of(status.retries[-1]) if status.next_attempt_time and status.retries else None
     message = again or "the builder pod is about to start"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),

@@ -14,7 +14,18 @@ from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.demo.installation import NAMESPACE
-from tests.e2e.builds import build, building, finished, jobs, manifest, ready, run_image, status_of, until
+from tests.e2e.builds import (
+    build,
+    building,
+    finished,
+    gated,
+    jobs,
+    manifest,
+    ready,
+    run_image,
+    status_of,
+    until,
+)
 from tests.e2e.conftest import TINY
 
 OPERATOR = "app.kubernetes.io/name=strake-operator"
@@ -30,9 +41,9 @@ FORGED = json.dumps(
 )
 
 
-@pytest.fixture
-def unguarded(platform, namespace):
-    """Let everybody make objects with Strake's labels."""
+@pytest.fixture(scope="module")
+def unguarded(platform):
+    """Let everybody make objects with Strake's labels, while no other test is."""
     labelled = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -41,18 +52,19 @@ def unguarded(platform, namespace):
 
     def admitted() -> bool:
         try:
-            kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", manifest=labelled)
+            kubectl("create", "--dry-run=server", "-n", "default", "-f", "-", manifest=labelled)
         except KubectlError:
             return False
         return True
 
-    kubectl("delete", "validatingadmissionpolicybinding", POLICY)
-    try:
-        until(admitted, "the policy to be gone", lambda: POLICY)
-        yield
-    finally:
-        platform.install()
-        until(lambda: not admitted(), "the policy to be back", lambda: POLICY)
+    with platform.alone():
+        kubectl("delete", "validatingadmissionpolicybinding", POLICY)
+        try:
+            until(admitted, "the policy to be gone", lambda: POLICY)
+            yield
+        finally:
+            platform.install()
+            until(lambda: not admitted(), "the policy to be back", lambda: POLICY)
 
 
 def forged_job(namespace, name, *, attempt=1, owned=True):
@@ -97,17 +109,22 @@ def run_of(namespace, attempt=1, generation=1):
     return job_name("app", read("imagebuilds", namespace, "app")["metadata"]["uid"], generation, attempt)
 
 
-@pytest.mark.parametrize(("attempt", "owned"), [(1, True), (1, False), (9, True)])
-def test_a_job_of_another_tells_nothing_and_deletes_nothing(namespace, attempt, owned):
+def test_jobs_of_another_tell_nothing_and_delete_nothing(namespace):
     apply(manifest("FROM TINY\nRUN sleep 8\n"), namespace)
     building(namespace, "sleep")
-    name = run_of(namespace, 9) if attempt == 9 else "important"
-    kubectl("create", "configmap", name, "--from-literal=a=b", "-n", namespace)
-    apply(forged_job(namespace, name, attempt=attempt, owned=owned), namespace)
+    forged = {
+        "important": forged_job(namespace, "important"),
+        "not-owned": forged_job(namespace, "not-owned", owned=False),
+        run_of(namespace, 9): forged_job(namespace, run_of(namespace, 9), attempt=9),
+    }
+    for name, job in forged.items():
+        kubectl("create", "configmap", name, "--from-literal=a=b", "-n", namespace)
+        apply(job, namespace)
     status = finished(namespace)
     assert status["phase"] == "Succeeded"
     assert status["digest"] != "sha256:" + "ab" * 32
-    assert read("configmaps", namespace, name)["data"] == {"a": "b"}
+    for name in forged:
+        assert read("configmaps", namespace, name)["data"] == {"a": "b"}
 
 
 def test_a_request_that_was_there_before_is_refused_with_the_secrets_unused(namespace):
@@ -142,8 +159,9 @@ def test_a_job_that_was_there_before_fails_the_build_and_stays(namespace):
 
 def test_an_operator_that_forgot_its_job_finds_it_again(namespace):
     """It was stopped between the Job's creation and the write of the status."""
-    apply(manifest("FROM TINY\nRUN sleep 15\n"), namespace)
-    building(namespace, "sleep")
+    text, open_gate = gated(namespace)
+    apply(manifest(text), namespace)
+    building(namespace, "until wget")
     before = read("jobs", namespace, run_of(namespace))["metadata"]["uid"]
     kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=0")
     try:
@@ -154,6 +172,7 @@ def test_an_operator_that_forgot_its_job_finds_it_again(namespace):
         kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=1")
     until(lambda: "created" in status_of(namespace), "the Job's UID", lambda: status_of(namespace))
     assert status_of(namespace)["created"]["job"] == before
+    open_gate()
     status = finished(namespace)
     assert status["phase"] == "Succeeded"
     assert status["attempts"] == 1

@@ -71,7 +71,8 @@ def test_a_policy_is_for_the_namespaces_that_it_selects(namespace, enforced, ope
     values = {"values": ["another", namespace]} if operator.endswith("In") else {}
     requirement = {"key": key, "operator": operator, **values}
     enforced()
-    rules = {**LONG, "namespaceSelector": {"matchExpressions": [requirement]}}
+    own = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}  # others build meanwhile
+    rules = {**LONG, "namespaceSelector": {**own, "matchExpressions": [requirement]}}
     apply(policy(namespace, **rules, destinations=["nothing"]), namespace)
 
     def refusals():

@@ -5,31 +5,23 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.objects import read
-from tests.cluster.settings import REGISTRY
+from tests.cluster.settings import NODE_IP
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (
     build,
     building,
     conditions,
     finished,
+    gated,
     jobs,
     manifest,
     pods,
     status_of,
     until,
 )
-from tests.images.push import push_image
+from tests.e2e.operators import kill_operator, operators
 
-OPERATOR = "app.kubernetes.io/name=strake-operator"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
-
-
-def gated(namespace):
-    """Return a Dockerfile whose step goes on when the test has opened the gate, and what opens it."""
-    tags = f"http://{REGISTRY}/v2/gates/{namespace}/tags/list"
-    text = f"FROM TINY\nRUN until wget -qO- {tags}; do sleep 0.2; done\n"
-    return text, lambda: push_image("pause", f"{REGISTRY}/gates/{namespace}:1")
 
 
 def test_a_changed_spec_starts_a_new_run(namespace):
@@ -112,15 +104,21 @@ def test_a_builder_that_is_evicted_starts_again(namespace):
     status = finished(namespace)
     assert status["phase"] == "Succeeded", status
     assert status["attempts"] == 2
+    (entry,) = status["history"]
+    assert [(each["attempt"], each["reason"]) for each in entry["retries"]] == [(1, "Evicted")]
+    assert "starting again after 10 s" in kubectl(
+        "get", "events", "-n", namespace, "--field-selector=reason=Retrying"
+    )
 
 
-def operators():
-    return read("pods", NAMESPACE, labels=OPERATOR)["items"]
-
-
-def kill_operator():
-    """End the operator's pod at once, as a crash of its node would."""
-    kubectl("-n", NAMESPACE, "delete", "pod", "-l", OPERATOR, "--grace-period=0", "--force")
+def test_a_registry_that_does_not_answer_costs_an_attempt(namespace):
+    nowhere = {"destinations": [f"{NODE_IP}:9/app:1"]}
+    status = build(namespace, "FROM TINY\nRUN true\n", output=nowhere, retries=1)
+    assert (status["failure"]["reason"], status["attempts"]) == ("PushFailed", 2), status
+    assert [each["reason"] for each in status["history"][0]["retries"]] == ["PushFailed"]
+    apply(manifest("FROM TINY\nRUN exit 3\n", name="wrong", retries=1), namespace)
+    failing = finished(namespace, name="wrong")
+    assert (failing["failure"]["reason"], failing["attempts"]) == ("RunStepFailed", 1), failing
 
 
 @pytest.mark.usefixtures("alone")

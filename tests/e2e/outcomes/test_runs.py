@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.objects import read
-from tests.e2e.builds import building, conditions, finished, jobs, manifest, pods, ready, status_of, until
+from tests.e2e.builds import (
+    UID,
+    building,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    ready,
+    status_of,
+    until,
+)
 
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
 
@@ -96,3 +107,24 @@ def test_a_status_that_somebody_changed_is_mended_and_told(namespace):
     told = {each["message"] for each in events if each["reason"] == "StatusChanged"}
     assert any("observedGeneration is 99" in message for message in told), told
     assert len(read("jobs", namespace)["items"]) == 1
+
+
+def test_what_is_kept_of_runs_and_the_build_stays(namespace):
+    retention = {"successfulRuns": 2, "failedRuns": 0, "ttlAfterSuccess": "10m"}
+    apply(manifest("FROM TINY\nRUN true\n", retention=retention), namespace)
+    first = finished(namespace)["job"]
+    for number in (2, 3):
+        annotate(namespace, rerun=number)
+        of_run(namespace, number)
+    assert [each["number"] for each in status_of(namespace)["history"]] == [3, 2]
+    until(lambda: len(jobs(namespace)) == 2, "two Jobs", lambda: jobs(namespace))
+    assert first not in jobs(namespace)
+    kubectl(
+        "patch", "ib/app", "-n", namespace, "--type=merge",
+        '-p={"spec": {"retention": {"ttlAfterSuccess": "1s"}}}',
+    )  # fmt: skip
+    until(lambda: jobs(namespace) == [], "no Job", lambda: jobs(namespace))
+    kept = lambda: read("configmaps", namespace, labels=UID)["items"]  # noqa: E731 - asked twice
+    until(lambda: kept() == [], "no ConfigMap", kept)
+    status = status_of(namespace)
+    assert (status["phase"], status["run"]["number"]) == ("Succeeded", 3), status

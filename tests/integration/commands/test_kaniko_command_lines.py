@@ -67,7 +67,7 @@ def test_a_line_of_a_pipeline(builder, destination, tmp_path):
     assert done.returncode == 0, log
     assert builder.built().paths.keys() >= {"/hello"}
     assert (tmp_path / "digest").read_text().startswith("sha256:")
-    for flag in ("--cleanup", "--snapshot-mode", "--push-retry", "--ignore-path"):
+    for flag in ("--cleanup", "--snapshot-mode", "--push-retry", "--force"):
         assert f"note: {flag} is not needed" in log
 
 

@@ -211,3 +211,16 @@ def answered(gateway: RunningGateway, pod: Pod) -> None:
     """See that the gateway serves others."""
     path = f"/{pod.registry.host}/v2/team/base/manifests/1"
     assert gateway.ask("GET", path, Accept=MANIFEST)[0] == 200
+
+
+def test_a_registry_that_the_gateway_cannot_reach_is_worth_another_attempt(pod):
+    pod.write("FROM {base}\nRUN true\n", output={"destinations": ["127.0.0.1:9/team/app:1"]})
+    with running_gateway(pod.path, pod.directory):
+        result = pod.execute()
+    assert (result["reason"], result["temporary"]) == ("PushFailed", True)
+
+
+def test_a_refusal_by_the_gateway_is_not(pod):
+    pod.write(STEPS, secrets=())
+    with running_gateway(pod.path, pod.directory):
+        assert pod.execute()["temporary"] is False

@@ -14,6 +14,7 @@ from strake_oci.signatures.keys import VerificationKey
 from strake_oci.signatures.verification import verify_image
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
+from tests.conformance.flatten import flatten
 from tests.fixtures.building.containers import Container, Kind
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.images.push import push_image
@@ -187,3 +188,69 @@ def test_a_secret_is_read_while_another_step_has_the_root(executor, tmp_path):
         mounts={"/kaniko/secrets": tmp_path / "secrets"},
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_one_layer_has_what_every_step_did_to_a_directory(executor):
+    """A chroot renames the tree for each step, which is not to hide what an earlier one did."""
+    done = executor(
+        "FROM TINY\nRUN chmod 701 /home && mkdir -m 702 /made\nRUN true\nRUN touch /home/x && chmod 703 /made\n"
+        "RUN true\n",
+        "--single-snapshot",
+        "--insecure-credentials=" + executor.registry.host,
+    )
+    assert done.returncode == 0, done.stderr
+    auth = (executor.directory / "docker/config.json").read_text()
+    credentials = default_credentials({"DOCKER_AUTH_CONFIG": auth, "HOME": "/nonexistent"})
+    with executor.registry.client(credentials=credentials) as client:
+        built = flatten(client, executor.registry.repository("app"), "1")
+    assert built.layers == 2
+    assert (built.paths["/home"]["mode"], built.paths["/made"]["mode"]) == ("0701", "0703")
+    assert "/home/x" in built.paths
+
+
+NO_COMMAND = """\
+FROM TINY
+COPY file /file
+RUN test ! -e /kaniko/executor && mkdir -p /kaniko && echo mine > /kaniko/kept && test -s /file
+RUN test "$(cat /kaniko/kept)" = mine
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_executor_by_kanikos_name(locked, tmp_path, way):
+    """Nothing is told to it that kaniko's image knows by itself, and an image may have a /kaniko."""
+    registry, auth = locked
+    for name in ("workspace", "docker", "work", "certificates"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "docker/config.json").write_text(json.dumps(auth))
+    (tmp_path / "workspace/Dockerfile").write_text(NO_COMMAND.replace("TINY", f"{registry.host}/tiny:1"))
+    (tmp_path / "workspace/file").write_text("from the context")
+    mounts = {"/workspace": tmp_path / "workspace", "/kaniko/.docker": tmp_path / "docker"}
+    container = Container(WAYS[way], tmp_path / "work" if way == "nested" else None)
+    flags = [f"--destination={registry.host}/executor:1", "--insecure", "--insecure-pull"]
+    flags += [f"--insecure-credentials={registry.host}", "--digest-file=digest", "--force", "--cleanup"]
+    done = container.run(["/kaniko/executor", *flags], mounts)
+    assert done.returncode == 0, done.stderr
+    assert "note: --cleanup is not needed" in done.stderr
+    assert (tmp_path / "workspace/digest").read_text() == done.stdout.strip().rpartition("@")[2]
+
+
+def test_what_else_is_there(locked, tmp_path):
+    registry, auth = locked
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "docker/config.json").write_text(json.dumps(auth))
+    plain = Container(Kind("default"))
+    assert plain.run(["/kaniko/executor", "version"]).stdout.startswith("strake ")
+    assert "--single-snapshot" in plain.run(["/kaniko/executor", "--help"]).stdout
+    files = ["/kaniko/.docker", "/kaniko/ssl/certs/ca-certificates.crt", "/kaniko/warmer"]
+    script = "".join(f"test -e {path} && " for path in files) + "command -v executor"
+    assert plain.run(["/bin/sh", "-c", script]).stdout == "/kaniko/executor\n"
+    words = ["/kaniko/warmer", f"--image={registry.host}/tiny:1", "--insecure-pull"]
+    mounts = {"/kaniko/.docker": tmp_path / "docker", "/cache": tmp_path / "cache"}
+    done = plain.run([*words, f"--insecure-credentials={registry.host}"], mounts)
+    assert done.returncode == 2, "the flag of credentials wants the registry named"
+    words[-1] = f"--insecure-registry={registry.host}"
+    done = plain.run([*words, f"--insecure-credentials={registry.host}"], mounts)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "cache/layers").iterdir())

@@ -45,11 +45,32 @@ def test_a_file_of_the_context(builder):
     assert not OBEYED.findall(done.stdout + done.stderr)
 
 
-def test_the_result_shows_them_too(builder, tmp_path):
-    builder.context("FROM TINY\nRUN printf '\\033]0;owned\\007\\n'; exit 3\n")
+@pytest.mark.parametrize("flag", ["--log-format=text", "--log-format=color", "--progress=plain"])
+def test_of_what_a_step_prints_colours_alone_are_kept(builder, flag):
+    builder.context(
+        "FROM TINY\nRUN printf '\\033]0;owned\\007\\033[2A\\033[31mred \\033[8mhidden\\033[6n\\302\\233H\\n'; exit 3\n"
+    )
+    done = builder.run("--no-push", flag)
+    lines = [line for line in done.stderr.splitlines() if "red " in line and "printf" not in line]
+    assert lines[0].endswith("| \x1b[31mred hidden\x1b[0m")
+    assert lines[1:] == ["  \x1b[31mred hidden\x1b[0m"], "the end of its output, with the error"
+    without = re.sub("\x1b\\[[0-9;]*m", "", done.stderr)
+    assert not OBEYED.findall(without)
+
+
+def test_no_color_has_none(builder):
+    builder.context("FROM TINY\nRUN printf '\\033[31mred\\n'; exit 3\n")
+    done = builder.run("--no-push", "--log-format=color", NO_COLOR="1")
+    assert not OBEYED.findall(done.stdout + done.stderr)
+    assert "| red" in done.stderr
+
+
+def test_the_result_has_none_of_them(builder, tmp_path):
+    builder.context("FROM TINY\nRUN printf '\\033]0;owned\\007\\033[31mred\\n'; exit 3\n")
     done = builder.run("--no-push", "--log-format", "json")
     finished = json.loads(done.stdout.splitlines()[-1])["result"]
-    assert finished["logTail"] == ["\\x1b]0;owned\\x07"]
+    assert finished["logTail"] == ["red"]
+    assert "\\u001b" not in done.stdout
 
 
 def test_lint(tmp_path):

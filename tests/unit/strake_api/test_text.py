@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from strake_api.events import OutputLine, parse_event
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildWarning, parse_result
-from strake_api.text import visible
+from strake_api.text import coloured, visible, without_colours
 
 TITLE = "\x1b]0;owned\x07"
 
@@ -56,4 +57,42 @@ def test_documents_for_people_hold_nothing_that_is_obeyed():
     assert "\\u001b" not in made.to_json()
     event = parse_event('{"type":"OutputLine","time":"2026-01-01T00:00:00Z","step":1,"text":"\\u001b[2J"}')
     assert isinstance(event, OutputLine)
-    assert event.text == "\\x1b[2J"
+    assert event.text == ""
+
+
+COLOURED = [
+    ("plain", "plain"),
+    ("\x1b[31mred\x1b[0m and not", "\x1b[31mred\x1b[0m and not"),
+    ("\x1b[1;38;2;8;8;8mends with its line", "\x1b[1;38;2;8;8;8mends with its line\x1b[0m"),
+    ("\x1b[48;5;8mx\x1b[m", "\x1b[48;5;8mx\x1b[m"),
+    ("\x9b32mgreen\x1b[0m", "\x1b[32mgreen\x1b[0m"),
+    ("\x1b]0;title\x07after", "after"),
+    ("\x1b]0;title\x1b\\after", "after"),
+    ("\x1b]0;title without an end", ""),
+    ("\x1b]8;;http://x.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+    ("\x1bP1$qm\x1b\\\x1b_app\x1b\\\x1b^private\x1b\\\x1bXstring\x1b\\left", "left"),
+    ("\x9d0;title\x9cafter \x901$q\x9c", "after "),
+    ("\x1b[2J\x1b[H\x1b[3A\x1b[1000D\x1b[?1049h\x1b[6n\x1b[c\x1b[5i", ""),
+    ("\x1b[>4;2m\x1b[?1m\x1b[1 q\x1b[!p\x1b[3$m", ""),
+    ("\x1bc\x1b7\x1b8\x1b(0\x1b#8\x1b%G\x1bM", ""),
+    ("\x1b[8mhidden\x1b[28m\x1b[0;08mtwo", "hidden\x1b[28mtwo\x1b[0m"),
+    ("cut \x1b", "cut \\x1b"),
+    ("cut \x1b[31", "cut 31"),
+    ("a\bb\x07\x0e\u202e", "a\\x08b\\x07\\x0e\\u202e"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), COLOURED)
+def test_of_a_steps_output_colours_stay_and_nothing_else_that_is_obeyed(text, shown):
+    assert coloured(text) == shown
+    assert coloured(shown) == shown
+    assert "\x1b" not in without_colours(shown)
+
+
+@given(st.text(st.sampled_from("\x1b\x9b\x9d\x07\\[]0123456789;:?mHJ \x08a")))
+def test_whatever_a_step_prints(text):
+    shown = coloured(text)
+    assert without_colours(shown) == visible(without_colours(shown))
+    assert coloured(shown) == shown
+    colours = "".join(re.findall("\x1b\\[[0-9;:]*m", shown))
+    assert shown == "" or not colours or colours.endswith(("\x1b[0m", "\x1b[m"))

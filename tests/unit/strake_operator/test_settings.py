@@ -87,6 +87,11 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
             {**IMAGE, "STRAKE_DEFAULT_CACHE_REPOSITORY": "r.example/cache"},
             "STRAKE_DEFAULT_CACHE_REPOSITORY must",
         ),
+        (
+            {**IMAGE, "STRAKE_LOG_REPOSITORY": "r.example/logs"},
+            "STRAKE_LOG_REPOSITORY must hold {namespace}, as in registry.example/cache/{namespace}: a tenant could",
+        ),
+        ({**IMAGE, "STRAKE_LOG_REPOSITORY": "R.example/../{namespace}"}, "STRAKE_LOG_REPOSITORY must"),
         ({**IMAGE, "STRAKE_NATIVE_NODES": "always"}, "STRAKE_NATIVE_NODES must be preferred or required"),
         (
             {**IMAGE, "STRAKE_ISOLATION": "privileged"},

@@ -12,7 +12,9 @@ from strake_builder.cli.contexts.sources import context_of
 from strake_builder.cli.flags.build_arguments import HELP, build_arguments
 from strake_builder.cli.flags.building import add_building_flags
 from strake_builder.cli.flags.cache import read_cache
-from strake_builder.cli.flags.kaniko import add_kaniko_flags, translate
+from strake_builder.cli.flags.kaniko.translation import add_kaniko_flags, translate
+from strake_builder.cli.flags.kaniko.values import left_out_paths, targets
+from strake_builder.cli.flags.log import read_log
 from strake_builder.cli.flags.output import (
     EPOCH_VARIABLE,
     add_output_flags,
@@ -24,8 +26,9 @@ from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.request import BuildRequest, Cache
     from strake_api.result import BuildSucceeded
+    from strake_builder.progress.style import LogStyle
     from strake_builder.solve.inputs import BuildInputs
 
 _EXAMPLES: Final = """\
@@ -56,7 +59,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dockerfile", "--file", "-f", metavar="FILE", help="the Dockerfile (default: CONTEXT/Dockerfile)"
     )
-    parser.add_argument("--target", metavar="STAGE", help="the stage to build (default: the last one)")
+    parser.add_argument(
+        "--target",
+        metavar="STAGE",
+        action="append",
+        default=[],
+        help="the stage to build (default: the last one); of several all are built, the first is the image",
+    )
     parser.add_argument(
         "--build-arg",
         metavar="NAME[=VALUE]",
@@ -78,7 +87,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_result_flags(parser)
     add_building_flags(parser)
     add_kaniko_flags(parser)
-    parser.set_defaults(handler=build)
+    parser.set_defaults(handler=build, executor=False)
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -87,9 +96,10 @@ def build(arguments: argparse.Namespace) -> int:
 
     mask = os.umask(0)
     os.umask(mask)
+    style = read_log(arguments)
     return run_build(
-        lambda: _prepare(arguments, mask),
-        log_format=arguments.log_format,
+        lambda: _prepare(arguments, mask, style),
+        style=style,
         isolation=arguments.isolation,
         runtime=arguments.runtime,
         finished=lambda result: _finished(arguments, result, mask),
@@ -97,30 +107,38 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) -> None:
+    if arguments.dryrun:
+        return
     write_result_files(arguments, read_outputs(arguments).request.destinations, result, mask)
     if arguments.log_format != "json" and not takes_standard_output(arguments):
         for image in result.images:
             sys.stdout.write(f"{image}\n")
 
 
-def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, BuildInputs]:
-    from strake_api.request import BuildArg, BuildRequest, Cache
+def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple[BuildRequest, BuildInputs]:
+    from strake_api.request import BuildArg, BuildRequest
+    from strake_api.text import visible
+    from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
     from strake_builder.solve.inputs import ImageOutputs
 
-    for note in translate(arguments):
-        sys.stderr.write(f"note: {note}\n")
+    if arguments.executor:
+        trust_mounted(os.environ)
+    for note in translate(arguments, executor=arguments.executor):
+        if style.shows("info"):
+            sys.stderr.write(visible(f"note: {note}\n"))
+    wanted = targets(arguments.target)
     with validated():
         outputs = read_outputs(arguments)
         request = BuildRequest(
             source=context_of(arguments),
             contexts=read_named_contexts(arguments.build_context),
             dockerfile=arguments.dockerfile or "Dockerfile",
-            target=arguments.target,
+            target=wanted[0] if wanted else None,
             args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
             platform=arguments.platform,
             output=outputs.request,
-            cache=read_cache(arguments, outputs.request.destinations, Cache()),
+            cache=_cache(arguments, outputs.request.destinations),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
         )
@@ -134,12 +152,29 @@ def _prepare(arguments: argparse.Namespace, mask: int) -> tuple[BuildRequest, Bu
         request,
         dockerfile_path=_dockerfile_path(arguments),
         outputs=ImageOutputs(
-            push=outputs.push,
+            push=outputs.push and not arguments.dryrun,
             image=not outputs.only_trees or bool(result_files(arguments)),
             files=outputs.files,
             file_mask=mask,
+            left_out=left_out_paths(arguments.ignore_path, outputs.files),
+            single_layer=arguments.single_snapshot,
+            immutable_tags_stay=arguments.push_ignore_immutable_tag_errors,
         ),
+        also=tuple(wanted[1:]),
+        plan=_print if arguments.dryrun else None,
     )
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cache:
+    from strake_api.request import Cache
+
+    cache = read_cache(arguments, destinations, Cache())
+    # One layer has the results of all steps: there is none of a step to keep or to find.
+    return cache.model_copy(update={"enabled": False}) if arguments.single_snapshot else cache
 
 
 def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:

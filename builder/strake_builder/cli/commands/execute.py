@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="text",
         help="pod: text on standard output, with a line for each event (default: text)",
     )
+    parser.add_argument(
+        "--log-copy", metavar="SOCKET", help="where a copy of the log goes, for the gateway to keep"
+    )
     add_isolation_flag(parser)
     add_max_unpacked_flag(parser)
     parser.set_defaults(handler=execute)
@@ -34,12 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Build what the request says; return the exit status."""
     from strake_builder.cli.session import run_build
+    from strake_builder.progress.style import LogStyle, wants_no_colours
 
     return run_build(
         lambda: _prepare(arguments),
-        log_format=arguments.log_format,
+        style=LogStyle(arguments.log_format, plain=wants_no_colours()),
         isolation=arguments.isolation,
         result_path=arguments.result,
+        log_copy=arguments.log_copy,
     )
 
 

@@ -13,15 +13,26 @@ from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.request import BuildRequest
+    from strake_builder.gateway.log_push import LogKeeper
     from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.signing import GatewaySigning
     from strake_oci.credentials.credential import CredentialSource
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.registry.settings import ClientSettings
+
+_LOG_SECONDS = 15.0
+"""For the log, after the signal that the pod ends: the kubelet waits for 20 s."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
     add_request_flags(parser)
+    parser.add_argument(
+        "--log-socket", metavar="SOCKET", help="where the builder's log comes, for the request's log"
+    )
+    parser.add_argument(
+        "--log-report", metavar="FILE", help="where the digest of the pushed log goes, as JSON"
+    )
     parser.set_defaults(handler=gateway)
 
 
@@ -55,20 +66,41 @@ def _serve(arguments: argparse.Namespace) -> None:
     push = _readable(request.registries.push_config)
     policy = Policy.of(request.output.destinations, request.cache.repository)
     settings, own = requested_access(request), Credentials((push, pull))
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    keeping = _keep_log(arguments, request, settings.without_mirrors(), own)
     with (
         RegistryClient(settings.without_mirrors(), own, NO_RETRIES) as client,
         Forwarder(settings, policy, pull, own, _signing(request, policy, client)) as forwarder,
         Gateway(socket, forwarder) as server,
     ):
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
         threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
         sys.stdout.write(f"serving on {socket}\n")
         sys.stdout.flush()
         while not ended.wait(1.0):  # a wait without limit would keep a signal that comes just before it
             pass
         server.shutdown()
+        if keeping is not None:
+            keeping.finish(_LOG_SECONDS)
+
+
+def _keep_log(
+    arguments: argparse.Namespace, request: BuildRequest, settings: ClientSettings, own: CredentialSource
+) -> LogKeeper | None:
+    """Begin to take the builder's log, which is pushed when the builder ends."""
+    if request.log is None or arguments.log_socket is None:
+        return None
+    from strake_builder.gateway.log_listener import LogListener
+    from strake_builder.gateway.log_push import SECONDS, LogKeeper
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.registry.retry import RetryPolicy
+
+    listener = LogListener(arguments.log_socket)
+    policy = RetryPolicy(deadline=SECONDS)
+    return LogKeeper(
+        request.log, listener, lambda: RegistryClient(settings, own, policy), arguments.log_report
+    )
 
 
 def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:

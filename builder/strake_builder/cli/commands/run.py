@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.cli.flags.building import add_building_flags
 from strake_builder.cli.flags.cache import read_cache
+from strake_builder.cli.flags.log import read_log
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
@@ -50,9 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     from strake_builder.cli.session import run_build
 
     text = sys.stdin.read() if arguments.filename == "-" else None
+    style = read_log(arguments)
     return run_build(
         lambda: _prepare(arguments, text),
-        log_format=arguments.log_format,
+        style=style,
         isolation=arguments.isolation,
         runtime=arguments.runtime,
         finished=None if arguments.log_format == "json" else _finished,

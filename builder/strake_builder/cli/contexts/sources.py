@@ -90,17 +90,17 @@ def within(source: Source, path: str | None) -> Source:
     return source.model_copy(update={kind: chosen.model_copy(update={at: joined})})
 
 
-def with_git_options(source: Source, text: str | None) -> Source:
-    """Return a git source with what kaniko's `--git` says of it.
+def with_git_options(source: Source, texts: list[str]) -> Source:
+    """Return a git source with what kaniko's `--git` says of it, more than once or with commas.
 
     Raises:
         InvalidRequestError: the source is none, or an option is not understood or not to be had.
     """
-    if text is None:
+    if not texts:
         return source
     if source.git is None:
         raise InvalidRequestError("--git: the context is no git repository")
-    fields = dict(part.partition("=")[::2] for part in text.split(","))
+    fields = dict(part.partition("=")[::2] for text in texts for part in text.split(","))
     if unknown := fields.keys() - _GIT_OPTIONS:
         hint = "write branch=NAME, depth=COMMITS or recurse-submodules=true"
         raise InvalidRequestError(f"--git: {min(unknown)!r} is not understood", hint=hint)

@@ -10,6 +10,7 @@ from typing import Final
 
 from strake_builder.cli.flags.cache import add_cache_flags
 from strake_builder.cli.flags.isolation import add_isolation_flag
+from strake_builder.cli.flags.log import add_log_flags
 from strake_builder.cli.flags.registry import add_registry_flags
 from strake_builder.cli.flags.signing import add_signing_flags
 from strake_builder.cli.flags.values.sizes import add_max_unpacked_flag
@@ -29,13 +30,7 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         help="where the build is made, on ext4, xfs, btrfs or tmpfs, and no other user can write "
         f"(default: ${_WORK_VARIABLE}, {_DEFAULT_WORK.format(uid='UID')})",
     )
-    group.add_argument(
-        "--log-format",
-        choices=("text", "json", "color"),
-        default="text",
-        metavar="text|json",
-        help="(default: text, which kaniko's color is, too)",
-    )
+    add_log_flags(group)
     group.add_argument(
         "--jobs",
         metavar="N",
@@ -62,10 +57,10 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
     secrets = parser.add_argument_group("secrets")
     secrets.add_argument(
         "--secret",
-        metavar="id=ID,(src=FILE|env=NAME)",
+        metavar="id=ID[,src=FILE|,env=NAME]",
         action="append",
         default=[],
-        help="a secret for RUN --mount=type=secret; never stored",
+        help="a secret for RUN --mount=type=secret; never stored (default: the variable ID, else the file)",
     )
     secrets.add_argument(
         "--ssh",
@@ -95,6 +90,8 @@ def read_secrets(texts: list[str]) -> dict[str, bytes]:
         name = fields.get("id", "")
         source, variable = fields.get("src") or fields.get("source"), fields.get("env")
         unknown = fields.keys() - {"id", "src", "source", "env", "type"}
+        if fields.get("type") == "env" or (not source and name in os.environ):
+            variable = variable or source or name
         if not name or unknown:
             raise InvalidRequestError(
                 f"--secret {text!r} is not understood", hint="write id=ID,src=FILE or id=ID,env=NAME"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DEFAULT_TTL: Final = "336h"
 _DEFAULT_SIZE: Final = "20GiB"
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_DURATION: Final = re.compile(r"(?:\d+[dhms])+")
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 
 
 def add_cache_flags(parser: argparse.ArgumentParser) -> None:
@@ -77,10 +77,6 @@ def _add_kaniko_flags(group: argparse._ArgumentGroup) -> None:
         type=boolean,
         help="whether results of steps are kept and used at all (default: where a flag says where)",
     )
-    for kind in ("copy", "run"):
-        group.add_argument(
-            f"--cache-{kind}-layers", metavar="true", nargs="?", type=_always, help=argparse.SUPPRESS
-        )
 
 
 def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache) -> Cache:
@@ -126,7 +122,7 @@ def _beside_destination(
         raise InvalidRequestError(
             "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
         )
-    return f"{_without_tag(destinations[0])}/cache"
+    return repository_beside(destinations[0])
 
 
 def read_cache_limit(arguments: argparse.Namespace) -> int:
@@ -141,18 +137,14 @@ def read_cache_limit(arguments: argparse.Namespace) -> int:
 def _seconds(text: str) -> int:
     total = 0
     if _DURATION.fullmatch(text):
-        total = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([dhms])", text))
+        found = re.findall(r"(\d+(?:\.\d+)?)([dhms])", text)
+        total = int(sum(float(number) * _UNITS[unit] for number, unit in found))
     if not total:
         raise InvalidRequestError(f"--cache-ttl {text!r} is no duration", hint="such as 6h, 90m or 14d")
     return total
 
 
-def _without_tag(destination: str) -> str:
+def repository_beside(destination: str) -> str:
+    """Return the repository that keeps results of steps where no flag names one, as kaniko has it."""
     head, slash, last = destination.rpartition("/")
-    return head + slash + last.partition("@")[0].partition(":")[0]
-
-
-def _always(text: str) -> bool:
-    if not boolean(text):
-        raise argparse.ArgumentTypeError("Strake's cache holds steps of every kind: leave the flag out")
-    return True
+    return f"{head}{slash}{last.partition('@')[0].partition(':')[0]}/cache"

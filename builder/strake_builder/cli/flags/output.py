@@ -106,6 +106,7 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument(
         "--media-types",
+        "--image-format",
         choices=("oci", "docker"),
         help="docker is for what reads nothing newer (default: oci)",
     )
@@ -198,7 +199,7 @@ def _flags_form(arguments: argparse.Namespace) -> dict[str, Any]:
     packed = arguments.compression
     given = {
         "compression": None if packed is None else read_compression(packed, "--compression"),
-        "compression_level": arguments.compression_level,
+        "compression_level": None if arguments.compression_level == -1 else arguments.compression_level,
         "media_types": arguments.media_types,
         "labels": _pairs("--label", arguments.label),
         "annotations": _pairs("--annotation", arguments.annotation),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_builder.cli.registries.registry_access import RegistrySettingsBuilder
-    from strake_oci.registry.settings import ClientSettings
+    from strake_oci.registry.settings import ClientSettings, RegistrySettings
 
 
 def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = False) -> None:
@@ -43,7 +44,7 @@ def add_registry_flags(parser: argparse.ArgumentParser, *, words_follow: bool = 
     add("--skip-tls-verify-registry", "HOST[:PORT]", "accept any certificate of a registry: for tests")
     add(
         "--registry-map",
-        "HOST=MIRROR[/PREFIX][;…]",
+        "HOST=MIRROR[/PREFIX][;MIRROR…][;HOST=…]",
         "pull what a registry has from its mirrors, asked in order; what none has, or has right, comes from "
         "the registry",
     )
@@ -71,11 +72,30 @@ def read_registries(arguments: argparse.Namespace, *insecure: str) -> ClientSett
     builder = RegistrySettingsBuilder()
     for text in (*arguments.insecure_registry, *insecure):
         builder.plain_http("--insecure-registry", text)
+    for text in getattr(arguments, "plain_fallback_registry", ()):
+        builder.plain_fallback("--insecure", text)
     for text in arguments.insecure_credentials:
         builder.clear_credentials("--insecure-credentials", text)
     _read_trust(arguments, builder)
     _read_mirrors(arguments, builder)
     return builder.settings(read_networks(arguments))
+
+
+def read_pulling(arguments: argparse.Namespace, settings: ClientSettings) -> ClientSettings | None:
+    """Return how registries of base images are reached, where --insecure-pull and its like say otherwise."""
+    from dataclasses import replace
+
+    plain = getattr(arguments, "insecure_pull", False)
+    unverified = getattr(arguments, "skip_tls_verify_pull", False)
+    if not plain and not unverified:
+        return None
+
+    def changed(each: RegistrySettings) -> RegistrySettings:
+        tls = replace(each.tls, verify=False) if unverified else each.tls
+        return replace(each, plain_fallback=each.plain_fallback or plain, tls=tls)
+
+    registries = {host: changed(each) for host, each in settings.registries.items()}
+    return replace(settings, registries=registries, default=changed(settings.default))
 
 
 def _read_trust(arguments: argparse.Namespace, builder: RegistrySettingsBuilder) -> None:
@@ -99,9 +119,17 @@ def _read_mirrors(arguments: argparse.Namespace, builder: RegistrySettingsBuilde
     if only and not maps:
         hint = "name mirrors with --registry-map or --registry-mirror"
         raise InvalidRequestError("--skip-default-registry-fallback: there are no mirrors", hint=hint)
-    for text in maps:
-        host, mirrors = _pair("--registry-map", text, "MIRROR[/PREFIX]")
-        builder.mirror("--registry-map", host, [mirror for mirror in mirrors.split(";") if mirror], only=only)
+    for host, mirror in (pair for text in maps for pair in _mapped(text)):
+        builder.mirror("--registry-map", host, [mirror], only=only)
+
+
+def _mapped(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the registries and mirrors of one `--registry-map`: A=M;N;B=O, as kaniko has them, too."""
+    host = ""
+    for part in filter(None, text.split(";")):
+        if "=" in part or not host:
+            host, part = _pair("--registry-map", part, "MIRROR[/PREFIX]")  # noqa: PLW2901 - the mirror alone
+        yield host, part
 
 
 def _pair(flag: str, text: str, value: str) -> tuple[str, str]:

@@ -47,13 +47,18 @@ class RegistrySettingsBuilder:
         """Speak HTTP without TLS."""
         self._change(where, host, plain_http=True)
 
+    def plain_fallback(self, where: str, host: str) -> None:
+        """Speak HTTP without TLS where the registry has none."""
+        self._change(where, host, plain_fallback=True)
+
     def clear_credentials(self, where: str, host: str) -> None:
         """Send passwords and tokens without TLS, too.
 
         Raises:
             InvalidRequestError: the registry is spoken to with TLS, as far as is known so far.
         """
-        if not self._of(where, host).plain_http:
+        known = self._of(where, host)
+        if not known.plain_http and not known.plain_fallback:
             raise InvalidRequestError(
                 f"{where}: {host} is spoken to with TLS", hint="drop it, or make the registry an insecure one"
             )

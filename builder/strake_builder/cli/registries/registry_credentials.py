@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import InvalidRequestError
-from strake_oci.credentials.credential import Credential
-from strake_oci.credentials.sources import Credentials, cloud_credentials, default_credentials
+from strake_oci.credentials.credential import Credential, CredentialSource
+from strake_oci.credentials.sources import HELPERS, Credentials, cloud_credentials, default_credentials
 from strake_oci.errors import CredentialError
 from strake_oci.spec.reference import Repository
 
@@ -52,14 +52,26 @@ class UnreadableCredentials:
 GATEWAY: Final = GatewayCredentials()
 
 
-def user_credentials() -> Credentials:
+def user_credentials(helpers: Sequence[str] | None = None) -> Credentials:
     """Return what a user of Docker expects to be used here, and this machine's identity in a cloud.
 
+    Args:
+        helpers: what is asked besides Docker's config, of `HELPERS`; None asks the clouds.
+
     Raises:
-        InvalidRequestError: a Docker config file is there and cannot be read.
+        InvalidRequestError: a Docker config file is there and cannot be read, or a helper is not known.
     """
     with _as_invalid_request():
-        return default_credentials(then=cloud_credentials())
+        return default_credentials(then=cloud_credentials() if helpers is None else _chosen(helpers))
+
+
+def _chosen(helpers: Sequence[str]) -> tuple[CredentialSource, ...]:
+    names = dict.fromkeys(name for text in helpers for name in text.split(",") if name)
+    if unknown := [name for name in names if name not in HELPERS]:
+        raise InvalidRequestError(
+            f"--credential-helpers: {unknown[0]!r} is not known", hint=f"it is one of {', '.join(HELPERS)}"
+        )
+    return tuple(HELPERS[name]() for name in names)
 
 
 def mounted_credentials(path: str | None) -> Credentials:

@@ -114,6 +114,7 @@ class BuildPlan:
         scope: The arguments.
         unused_build_args: Names of build arguments that no ARG of the file declares.
         contexts: What stands in for stages and images.
+        also: Indices of further stages that are wanted built.
     """
 
     dockerfile: Dockerfile
@@ -124,6 +125,7 @@ class BuildPlan:
     scope: ArgumentScope
     unused_build_args: tuple[str, ...] = ()
     contexts: NamedContexts = field(default_factory=NamedContexts)
+    also: tuple[int, ...] = ()
 
     @property
     def stages(self) -> tuple[StagePlan, ...]:
@@ -164,16 +166,16 @@ class BuildPlan:
             contexts=stage.contexts | frozenset(contexts),
         )
         every = (*self.every_stage[:index], grown, *self.every_stage[index + 1 :])
-        return replace(self, every_stage=every, needed=order(every, self.target))
+        return replace(self, every_stage=every, needed=order(every, self.target, *self.also))
 
 
-def order(stages: tuple[StagePlan, ...], target: int) -> tuple[int, ...]:
-    """Return the stages that `target` needs, each after those that it needs.
+def order(stages: tuple[StagePlan, ...], *targets: int) -> tuple[int, ...]:
+    """Return the stages that the targets need, each after those that it needs.
 
     Needs point to earlier stages only (checked when the plan was made), so file order will do.
     """
-    needed = {target}
-    for stage in reversed(stages[: target + 1]):
+    needed = set(targets)
+    for stage in reversed(stages[: max(targets) + 1]):
         if stage.index in needed:
             needed |= stage.stages
             if isinstance(stage.base, StageBase):

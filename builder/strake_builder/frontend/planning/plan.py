@@ -28,7 +28,7 @@ from strake_oci.errors import InvalidPlatformError
 from strake_oci.spec.platform import Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from strake_builder.frontend.text.source import Span
 
@@ -43,6 +43,7 @@ def plan(
     platform: Platform,
     build_platform: Platform,
     contexts: NamedContexts | None = None,
+    also: Sequence[str] = (),
 ) -> BuildPlan:
     """Plan a build.
 
@@ -53,6 +54,7 @@ def plan(
         platform: The platform of the image (`TARGETPLATFORM`).
         build_platform: The platform of this machine (`BUILDPLATFORM`).
         contexts: What stands in for stages and images; nothing by default.
+        also: Names of further stages to build.
 
     Returns:
         The plan.
@@ -68,13 +70,16 @@ def plan(
     )
     stages = planner.stages(target)
     index = planner.target(stages, target)
-    planner.check_order(stages, index)
+    others = tuple(planner.target(stages, name) for name in also)
+    for each in (index, *others):
+        planner.check_order(stages, each)
     planner.refuse()
     planned = BuildPlan(
         dockerfile=dockerfile,
         every_stage=tuple(stages),
         target=index,
-        needed=order(tuple(stages), index),
+        needed=order(tuple(stages), index, *others),
+        also=others,
         platform=platform,
         scope=arguments_scope.scope(build_args, planner.global_args),
         unused_build_args=arguments_scope.unused(dockerfile, build_args),

@@ -25,6 +25,10 @@ class Renamed:
         if path in self._seen and self._seen[path] == _state(directory, name):
             self._untouched.add(path)
 
+    def touched(self) -> set[bytes]:
+        """Return the paths that a step did something to, or that it removed."""
+        return self._seen.keys() - self._untouched
+
     def untouched(self) -> list[bytes]:
         """Return the paths that are again what they were."""
         return sorted(self._untouched)

@@ -60,6 +60,7 @@ class Chroot:
         self._in_use = in_use
         self._in_place = in_use is not None
         self._root = threading.Lock()
+        self._touched: dict[str, set[bytes]] = {}
         self._children: Children[Spawned] = Children()
 
     def run(self, process: Process, root: str, sink: LineSink) -> Outcome:
@@ -78,7 +79,7 @@ class Chroot:
             raise no_network_error()
         renamed = Renamed()
         with contextlib.ExitStack() as scope:
-            scope.callback(lambda: self._adopt(root, renamed.untouched()))
+            scope.callback(lambda: self._adopt_untouched(root, renamed))
             path = scope.enter_context(self._shown(root, renamed, process.working_dir))
             mounts = process.mounts if self._in_place else (*self._devices(scope), *process.mounts)
             scope.enter_context(placed(mounts, path, renamed, shares_root=self._in_place))
@@ -94,6 +95,12 @@ class Chroot:
                 user=(identity.uid, identity.gid, identity.groups),
             )
             return self._run(command, OutputLines(sink))
+
+    def _adopt_untouched(self, root: str, renamed: Renamed) -> None:
+        """Have what no step touched taken for unchanged; several steps may have one root after another."""
+        touched = self._touched.setdefault(root, set())
+        touched |= renamed.touched()
+        self._adopt(root, [path for path in renamed.untouched() if path not in touched])
 
     def _devices(self, scope: contextlib.ExitStack) -> tuple[SandboxMount, ...]:
         """Return a /dev for a tree that has none of the container's."""

@@ -51,9 +51,14 @@ class Snapshot:
     upper: str
     lowers: tuple[str, ...]
 
-    def changes(self, clamp: Clamp | None = None, passed: Passed | None = None) -> Iterator[Change]:
+    def changes(
+        self,
+        clamp: Clamp | None = None,
+        passed: Passed | None = None,
+        left_out: frozenset[bytes] = frozenset(),
+    ) -> Iterator[Change]:
         """Yield what was changed; call it when the root is mounted no more. See `overlay_changes`."""
-        return overlay_changes(self.upper, self.lowers, clamp=clamp, passed=passed)
+        return overlay_changes(self.upper, self.lowers, clamp=clamp, passed=passed, left_out=left_out)
 
 
 class Snapshotter(Protocol):

@@ -41,7 +41,12 @@ Passed = Callable[[bytes, int], object]
 
 
 def overlay_changes(
-    upper: str, lowers: Sequence[str], *, clamp: Clamp | None = None, passed: Passed | None = None
+    upper: str,
+    lowers: Sequence[str],
+    *,
+    clamp: Clamp | None = None,
+    passed: Passed | None = None,
+    left_out: frozenset[bytes] = frozenset(),
 ) -> Iterator[Change]:
     """Yield what an upper directory changes, parents before children, names in byte order.
 
@@ -52,12 +57,14 @@ def overlay_changes(
         clamp: applied to every modification time.
         passed: called with each directory whose content was yielded, and used, to the end: it may go. Not
             with one that has a file of several names: the number of links tells that there are others.
+        left_out: paths that are passed over with all that is under them, what was removed there included.
 
     Raises:
         StepError: a path is longer than the kernel allows to open, or a name is a whiteout's.
     """
     layers = [os.fsencode(lower) for lower in lowers]
-    return _Walk(os.fsencode(upper), layers, clamp or (lambda t: t), passed or (lambda *_: None)).walk()
+    walk = _Walk(os.fsencode(upper), layers, clamp or (lambda t: t), passed or (lambda *_: None), left_out)
+    return walk.walk()
 
 
 @dataclass(slots=True)
@@ -78,7 +85,10 @@ class _Level:
 
 
 class _Walk:
-    def __init__(self, upper: bytes, lowers: list[bytes], clamp: Clamp, passed: Passed) -> None:
+    def __init__(
+        self, upper: bytes, lowers: list[bytes], clamp: Clamp, passed: Passed, left_out: frozenset[bytes]
+    ) -> None:
+        self._left_out = left_out
         self._upper = upper + b"/"
         self._lowers = LowerLayers(lowers)
         self._clamp = clamp
@@ -142,6 +152,8 @@ class _Walk:
         try:
             for name in sorted_names(where, self._scratch):
                 interrupt.check()
+                if prefix + name in self._left_out:
+                    continue
                 found = os.lstat(where + name)
                 if not _is_socket(found) or is_whiteout(found):
                     yield prefix + name, found

@@ -32,6 +32,7 @@ _MEMBER: Final = struct.Struct("<QQqqqIIIH")
 """The record, and the length of the name that follows."""
 _LISTED: Final = struct.Struct("<QQQ")
 _IDENTITY: Final = slice(0, 16)
+_CTIME: Final = slice(32, 40)
 _MODE: Final = slice(40, 44)
 _LONGEST_WAIT: Final = 3.0
 _WAIT_STEP: Final = 0.001
@@ -151,11 +152,12 @@ class TreeRecord:
             data = data[at:]
 
     def rewrite(self, listed: Listed, name: bytes, found: os.stat_result) -> None:
-        """Replace what is known of a member, if there is one of that name."""
-        at = listed.offset
-        for member_name, _ in self.members(listed):
+        """Replace the ctime that is known of a member, if there is one of that name and else the same."""
+        at, record = listed.offset, _packed(found, name)[: _RECORD.size]
+        for member_name, member in self.members(listed):
             if member_name == name:
-                os.pwrite(self._file.fileno(), _packed(found, name)[: _RECORD.size], at)
+                if _without_ctime(member.record) == _without_ctime(record):
+                    os.pwrite(self._file.fileno(), record, at)
                 return
             at += _MEMBER.size + len(member_name)
 
@@ -177,6 +179,10 @@ class TreeRecord:
 
     def _read(self, at: int, size: int) -> bytes:
         return os.pread(self._file.fileno(), size, at)
+
+
+def _without_ctime(record: bytes) -> bytes:
+    return record[: _CTIME.start] + record[_CTIME.stop :]
 
 
 def _packed(found: os.stat_result, name: bytes) -> bytes:

@@ -30,6 +30,10 @@ class NoStepResults:
 
     def keep(self, *_: object) -> None:
         """Count the step, and keep nothing."""
+        self.count()
+
+    def count(self) -> None:
+        """Count a step that was executed and whose result is not kept."""
         with self._lock:
             self.run += 1
 

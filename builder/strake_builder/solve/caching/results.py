@@ -92,8 +92,7 @@ class CachedStepResults:
     ) -> None:
         """Keep the result of a step; see `StepResults`."""
         definition = self.definition_key(stage.index, position)
-        with self._lock:
-            self.run += 1
+        self.count()
 
         def work() -> None:
             try:
@@ -108,6 +107,11 @@ class CachedStepResults:
 
         with self._lock:
             self._keeping.append(self._pool.submit(work))
+
+    def count(self) -> None:
+        """Count a step that was executed and whose result is not kept."""
+        with self._lock:
+            self.run += 1
 
     def finish(self) -> None:
         """Wait until everything is kept."""

@@ -82,7 +82,7 @@ def select_all(build: EvaluatedBuild) -> Selection:
 
 def _needed(build: EvaluatedBuild, hits: Mapping[int, tuple[CachedStep, ...]]) -> frozenset[int]:
     needed: set[int] = set()
-    waiting = [build.plan.target]
+    waiting = [build.plan.target, *build.plan.also]
     while waiting:
         index = waiting.pop()
         if index in needed:

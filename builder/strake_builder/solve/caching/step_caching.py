@@ -64,6 +64,10 @@ class StepResults(Protocol):
         """Keep the result of a step that was executed, when its layer is written; nothing is waited for."""
         ...
 
+    def count(self) -> None:
+        """Count a step that was executed and whose result is not kept."""
+        ...
+
     def finish(self) -> None:
         """Wait until everything is kept."""
         ...

@@ -103,6 +103,16 @@ class BaseImages:
             futures = list(self._images.values())
         return tuple(f.result() for f in futures if f.done() and f.exception() is None)
 
+    def all(self) -> tuple[PulledImage, ...]:
+        """Wait for every image that was asked for, and return them.
+
+        Raises:
+            BaseImageError: one cannot be had.
+        """
+        with self._lock:
+            futures = list(self._images.values())
+        return tuple(future.result() for future in futures)
+
     def _resolve(self, text: str, platform: Platform) -> PulledImage:
         try:
             reference = Reference.parse(text).with_default_tag()

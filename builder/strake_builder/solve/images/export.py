@@ -26,14 +26,15 @@ from strake_oci.spec.mediatype import Compression
 from strake_oci.spec.reference import Repository
 
 
-def layer_format(request: BuildRequest) -> LayerFormat:
-    """Return how the layers of a request are written."""
+def layer_format(request: BuildRequest, left_out: frozenset[bytes] = frozenset()) -> LayerFormat:
+    """Return how the layers of a request are written, and without which paths."""
     output = request.output
     return LayerFormat(
         Compression(output.compression),
         output.compression_level,
         epoch=request.epoch,
         docker=output.media_types == "docker",
+        left_out=left_out,
     )
 
 
@@ -106,7 +107,7 @@ class LayerExporter:
 
     def _export(self, snapshot: Snapshot, passed: Passed | None, *, push: bool) -> WrittenLayer | None:
         self._until.check()
-        changes = snapshot.changes(self.form.clamp, passed)
+        changes = snapshot.changes(self.form.clamp, passed, self.form.left_out)
         first = next(changes, None)
         if first is None:
             return None

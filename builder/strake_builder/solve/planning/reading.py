@@ -54,6 +54,7 @@ def read_plan(
     planned = plan(
         parse(text, request.dockerfile),
         target=request.target,
+        also=requested.inputs.also,
         build_args={argument.name: argument.value for argument in request.args},
         platform=requested.platform,
         build_platform=host_platform(),

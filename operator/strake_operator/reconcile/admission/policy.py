@@ -104,6 +104,8 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
         yield f"spec.serviceAccountName: {account!r} is none of {listed(allowed)}"
     if policy.max_timeout and parse_duration(spec.timeout) > parse_duration(policy.max_timeout):
         yield f"spec.timeout: {spec.timeout} is more than {policy.max_timeout}, so set it to that or less"
+    if policy.max_retries is not None and spec.retries > policy.max_retries:
+        yield f"spec.retries: {spec.retries} is more than {policy.max_retries}"
     yield from _resources(spec, policy)
     yield from _workspace(spec, policy)
     if policy.placement is not None:

@@ -31,6 +31,8 @@ _NO_RUNTIME = re.compile(
 """containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
 _IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
+_PULLS = {"ErrImagePull", "ImagePullBackOff"}
+"""Of these the ones that another pod, later or on another node, may not meet."""
 _STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
@@ -81,7 +83,9 @@ def blocker(run: BuilderRun) -> Blocker | None:
         words = pod.container.message or pod.container.reason
         if pod.container.reason in _IMAGE_PROBLEMS:
             message = f"the builder's own image cannot be pulled: {words}"
-            return Blocker(BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message))
+            temporary = pod.container.reason in _PULLS
+            failure = BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message, temporary=temporary)
+            return Blocker(failure)
         if "Error" in pod.container.reason or pod.container.reason == _STARTS_AND_ENDS:
             return _not_started(words)
     return None

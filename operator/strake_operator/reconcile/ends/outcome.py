@@ -29,6 +29,8 @@ _OWN_DISK = re.compile(
 )
 """The kubelet's words for a pod that used more disk than it may, with room left on the node."""
 _SHOWN = 300
+_LOST = {"ContainerStatusUnknown", "Unknown"}
+"""The words of the kubelet and of containerd for a container that was gone when its node came back."""
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 """The words of containerd and of CRI-O and Docker for a container that could not be started."""
 
@@ -112,6 +114,8 @@ def _invalid(image: str) -> BuildFailed:
 def _without_result(ended: Terminated) -> BuildFailed:
     if never_ran(ended):
         return cannot_start(ended.message or ended.reason)
+    if ended.reason in _LOST:
+        return _evicted(f"its node lost it ({ended.reason})")
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder ended with status {ended.exit_code} and without a result ({ended.reason})",

@@ -15,6 +15,7 @@ from strake_operator.reconcile.forms.experience import Lesson, shown_reason
 from strake_operator.reconcile.forms.retreat import lesson_of_refusal, with_advice
 from strake_operator.reconcile.limits import seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec
+from strake_operator.reconcile.retention import bounded
 from strake_operator.reconcile.runs import begin
 from strake_operator.reconcile.starting import seconds_to_wait
 
@@ -77,7 +78,12 @@ def refused(
         if seconds_since(waiting.blocked_since, now) < settings.grace_seconds:
             return Decision(waiting, (), REFUSED_SECONDS)
     failure = with_advice(BuildFailed(reason=reason, message=words), settings)
-    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
+    return _failed(seen, before, failure, now)
+
+
+def _failed(seen: Observation, before: ImageBuildStatus, failure: BuildFailed, now: datetime) -> Decision:
+    failed = moves.failed(before.model_copy(update={"job": None}), failure, now, now)
+    return Decision(bounded(failed, seen.build.spec))
 
 
 def _waits_for_quota(seen: Observation, before: ImageBuildStatus, message: str, now: datetime) -> Decision:
@@ -93,7 +99,7 @@ def foreign(seen: Observation, message: str, now: datetime) -> Decision:
     """Return how a run ends where an object of its name is there already that somebody else made."""
     before = begin(seen.build, now)
     failure = BuildFailed(reason=FailureReason.POLICY_DENIED, message=message)
-    return Decision(moves.failed(before.model_copy(update={"job": None}), failure, now, now))
+    return _failed(seen, before, failure, now)
 
 
 def unavailable(seen: Observation, message: str, now: datetime) -> Decision:

@@ -170,7 +170,7 @@ def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
     """Killed between the two, the operator must not take the Job's end for somebody else's doing."""
     cluster = Cluster(BUILD, runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
     reconcile(cluster)
-    assert [what for what, _ in cluster.done] == ["status", "delete"]
+    assert [what for what, _ in cluster.done] == ["status", "announce", "delete"]
 
 
 class Strict(Cluster):

@@ -219,3 +219,19 @@ def test_a_pod_that_is_being_deleted_ends_with_its_grace():
 )
 def test_somebody_elses_job(changes):
     assert read_run(job(**changes), [], BUILD) is None
+
+
+@pytest.mark.parametrize(
+    ("sidecars", "report"),
+    [
+        ([], None),
+        ([{"name": "gateway", "state": {"running": {}}}], None),
+        ([{"name": "gateway", "state": {"terminated": {"message": "{}", "exitCode": 0}}}], "{}"),
+        ([{"name": "gateway", "state": {"terminated": {"exitCode": 137}}}], ""),
+        ([{"name": "other", "state": {"terminated": {"message": "{}", "exitCode": 0}}}], None),
+    ],
+)
+def test_what_the_gateway_reported_is_its_own_as_it_ended(sidecars, report):
+    body = pod({"phase": "Succeeded", "initContainerStatuses": sidecars})
+    assert read_pod(body).log_report == report
+    assert read_pod(slim(body)).log_report == report

@@ -12,9 +12,11 @@ from strake_api.request import BuildRequest
 from strake_builder.cli.commands import execute
 from strake_builder.cli.flags.values.sizes import read_max_unpacked
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_operator.default_cache import CacheTemplate
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
-from strake_operator.manifests.request import request_config_map
+from strake_operator.manifests.request import request_config_map, request_of_run
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
 RUN = RunIdentity("team", "hello", "uid-1", 3, 2, "hello-abc-3-2")
@@ -157,6 +159,17 @@ def test_a_cloud_gives_its_identity_to_the_gateway_alone():
     assert gateway_of(with_account())["name"] == "gateway"
     for name in ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers"):
         assert made["metadata"]["annotations"][name] == "builder"
+
+
+def test_where_logs_are_kept_every_build_has_a_gateway_that_pushes_its_own():
+    settings = replace(SETTINGS, log_repository=CacheTemplate("r.example/logs/{namespace}"))
+    pod = builder_job(RUN, SPEC, settings)["spec"]["template"]["spec"]
+    gateway = next(each for each in pod["initContainers"] if each["name"] == "gateway")
+    assert gateway["args"][-2:] == ["--log-socket=/strake/gateway/log", "--log-report=/dev/termination-log"]
+    assert "--log-copy=/strake/gateway/log" in pod["containers"][0]["args"]
+    log = present(request_of_run(RUN, SPEC, settings).log)
+    assert (log.repository, log.tag) == (f"r.example/logs/{RUN.namespace}", RUN.job)
+    assert request_of_run(RUN, SPEC, SETTINGS).log is None
 
 
 def test_a_build_without_credentials_needs_no_gateway():

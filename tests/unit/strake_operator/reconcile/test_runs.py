@@ -140,9 +140,6 @@ def test_a_suspended_build_goes_on_with_the_run_that_it_has():
     assert decision.actions == ()
     assert decision.status.phase is Phase.BUILDING
     assert decision.status.observed_generation == 2
-    evicted = decided(run(pod=pod(phase="Failed", disrupted="drain")), status=started()).status
-    later = evicted.model_copy(update={"next_attempt_time": None})
-    assert starts(decided(status=later, generation=2, spec=SUSPENDED)), "an attempt is no new run"
 
 
 def test_suspend_says_nothing_of_what_was_built():

@@ -98,6 +98,8 @@ def test_a_collector_that_does_not_answer_costs_spans_and_nothing_else(monkeypat
     class Silent(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             release.wait(60)
+            self.send_response(200)
+            self.end_headers()
 
         def log_message(self, *_):
             pass
@@ -113,5 +115,8 @@ def test_a_collector_that_does_not_answer_costs_spans_and_nothing_else(monkeypat
         exporter.close()
         ended = time.monotonic() - began - queued
         release.set()
+        for thread in threading.enumerate():
+            if thread.name == "traces-end":
+                thread.join()
     assert queued < 10, "nobody waits for the collector"
     assert ended < 5, "nor at the end"

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
+
+_TRUE: Final = frozenset({"true", "1", "t"})
+_FALSE: Final = frozenset({"false", "0", "f"})
 
 
 def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
@@ -14,6 +18,6 @@ def add_switch(group: argparse._ArgumentGroup, name: str, text: str) -> None:
 
 def boolean(text: str) -> bool:
     """Read `true` or `false`: a type for argparse."""
-    if text.lower() not in {"true", "false", "1", "0"}:
+    if text.lower() not in _TRUE | _FALSE:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() in {"true", "1"}
+    return text.lower() in _TRUE

@@ -48,14 +48,9 @@ def test_flags_go_before_a_manifest_without_a_cache(flags):
     assert read("--cache=false", "--cache-dir", "/c", base=off).enabled is False
 
 
-def test_kanikos_flags_that_are_always_on():
-    assert read("--cache-copy-layers", "--cache-run-layers=true") == Cache()
-    with pytest.raises(SystemExit):
-        parsed("--cache-copy-layers=false")
-
-
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("336h", 1_209_600), ("90m", 5400), ("1h30m", 5400), ("14d", 1_209_600), ("5s", 5)]
+    ("text", "seconds"),
+    [("336h", 1_209_600), ("90m", 5400), ("1h30m", 5400), ("14d", 1_209_600), ("5s", 5), ("1.5h", 5400)],
 )
 def test_a_ttl_is_a_duration(text, seconds):
     assert read("--cache-ttl", text).ttl_seconds == seconds

@@ -12,6 +12,7 @@ from strake_builder.cli.commands import build
 from strake_builder.cli.flags.output import add_output_flags, read_outputs, takes_standard_output
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget, TreeTarget
+from strake_builder.progress.style import LogStyle
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -21,7 +22,7 @@ def parsed(*words: str) -> argparse.Namespace:
 
 
 def request(*words: str, monkeypatch=None):
-    return build._prepare(parsed(*words), 0o022)[0]
+    return build._prepare(parsed(*words), 0o022, LogStyle())[0]
 
 
 def test_a_destination_is_pushed_to():
@@ -116,7 +117,7 @@ def test_forms_that_contradict_themselves(words, message):
 
 def test_a_number_that_no_format_has_names_its_field():
     with pytest.raises(InvalidRequestError, match="compression_level: Input should be greater"):
-        request("-d", "a", "--compression-level", "-1")
+        request("-d", "a", "--compression-level", "-2")
 
 
 def test_an_inline_cache_needs_a_manifest_with_annotations():

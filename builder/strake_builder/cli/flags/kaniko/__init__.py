@@ -1,0 +1,1 @@
+"""kaniko's executor: its flags, its variables, and what becomes of them."""

@@ -1,0 +1,44 @@
+"""How a log of text looks: what it shows, whether lines have times, and colours."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal", "panic")
+"""From all there is to nothing but errors: the words of kaniko's executor."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStyle:
+    """The form of a log.
+
+    Attributes:
+        format: "text", "json", or "pod" for the log of a builder pod; the rest is about text.
+        level: one of `LEVELS`.
+        times: each line begins with the time.
+        colours: lines have colours of the builder's own. Those of steps are kept in any case, but for
+            `plain`.
+        plain: there are no colours at all.
+    """
+
+    format: str = "text"
+    level: str = "info"
+    times: bool = False
+    colours: bool = False
+    plain: bool = False
+
+    def shows(self, level: str) -> bool:
+        """Say whether lines of a level are shown."""
+        return LEVELS.index(level) >= LEVELS.index(self.level)
+
+
+def wants_no_colours() -> bool:
+    """Say whether the user wants no colours anywhere. Source: no-color.org."""
+    return bool(os.environ.get("NO_COLOR"))
+
+
+def has_colours(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal that shows colours."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not wants_no_colours()

@@ -1,0 +1,93 @@
+"""A platform that keeps logs: what a build wrote can be read when its pod is gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER
+from tests.e2e.builds import (
+    building,
+    finished,
+    jobs,
+    manifest,
+    pods,
+    registry_secret,
+    status_of,
+    until,
+)
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.servers.gateway import docker_config
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PUSH = {"name": "push"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def log_repository(platform) -> Iterator[None]:
+    """Give the operator the setting, and take it away again."""
+    with platform.changed(STRAKE_LOG_REPOSITORY=f"{LOCKED_REGISTRY}/e2e-logs/{{namespace}}"):
+        yield
+
+
+@pytest.fixture
+def account(namespace, tmp_path) -> dict[str, str]:
+    """Make the namespace's credentials; return the environment of a person who has them."""
+    registry_secret(namespace, "push")
+    docker_config(tmp_path / "config.json", LOCKED_REGISTRY, LOCKED_USER, LOCKED_PASSWORD)
+    return {**os.environ, "DOCKER_CONFIG": str(tmp_path)}
+
+
+def log_of(namespace: str, account: dict[str, str], name: str = "app") -> str:
+    """Return the log of the last run, as `strake logs` prints it."""
+    until(lambda: newest(namespace, name).get("log"), "the log", lambda: status_of(namespace, name))
+    reference = newest(namespace, name)["log"]
+    assert reference.startswith(f"{LOCKED_REGISTRY}/e2e-logs/{namespace}@sha256:")
+    words = [str(STRAKE), "logs", "--insecure", f"--insecure-credentials={LOCKED_REGISTRY}", reference]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=account)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def newest(namespace: str, name: str = "app") -> dict:
+    return (status_of(namespace, name).get("history") or [{}])[0]
+
+
+def test_a_log_outlives_its_pod(namespace, account):
+    text = "FROM TINY\nRUN echo told-so && printf 'a\\033[2Jb\\n'\n"
+    apply(manifest(text, retention={"ttlAfterSuccess": "0s"}, pushSecret=PUSH), namespace)
+    assert finished(namespace)["phase"] == "Succeeded", status_of(namespace)
+    until(lambda: pods(namespace) == [] and jobs(namespace) == [], "no pod", lambda: pods(namespace))
+    log = log_of(namespace, account)
+    assert "#1 | told-so" in log
+    assert "| ab" in log
+    assert log.splitlines()[-1].startswith("== done: sha256:")
+
+
+def test_a_failure_and_a_builder_that_is_killed_leave_their_logs(namespace, account):
+    apply(manifest("FROM TINY\nRUN echo before && exit 3\n", pushSecret=PUSH), namespace)
+    assert finished(namespace)["failure"]["reason"] == "RunStepFailed"
+    assert "#1 | before" in log_of(namespace, account)
+    apply(manifest("FROM TINY\nRUN echo going && sleep 600\n", name="killed", pushSecret=PUSH), namespace)
+    building(namespace, "sleep 600", name="killed")
+    kubectl("annotate", "ib", "killed", "-n", namespace, "strake.dev/cancel=now")
+    assert finished(namespace, name="killed")["failure"]["reason"] == "Cancelled"
+    assert "#1 | going" in log_of(namespace, account, "killed")
+
+
+def test_a_log_that_cannot_be_pushed_is_told_and_fails_no_build(namespace):
+    apply(manifest("FROM TINY\nRUN true\n"), namespace)
+    assert finished(namespace)["phase"] == "Succeeded"
+    until(lambda: newest(namespace).get("logFailure"), "why", lambda: status_of(namespace))
+    assert f"{LOCKED_REGISTRY}/e2e-logs/{namespace}" in newest(namespace)["logFailure"]
+    until(
+        lambda: "LogNotKept" in kubectl("get", "events", "-n", namespace),
+        "the event",
+        lambda: kubectl("get", "events", "-n", namespace),
+    )

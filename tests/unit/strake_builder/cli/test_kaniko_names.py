@@ -1,0 +1,65 @@
+"""Called by the names of kaniko's programs."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+import pytest
+
+from strake_builder.cli import kaniko
+from strake_builder.cli.registries.registry_credentials import user_credentials
+from strake_builder.errors import InvalidRequestError
+
+
+def test_words_of_the_executor_and_of_the_warmer():
+    assert kaniko.words("executor", ["-d", "a"]) == ["build", "--context=/workspace", "-d", "a"]
+    assert kaniko.words("executor", []) == ["build", "--context=/workspace"]
+    assert kaniko.words("executor", ["version"]) == ["--version"]
+    assert kaniko.words("executor", ["login", "r.example"]) == ["login", "r.example"]
+    assert kaniko.words("warmer", ["-i", "a"]) == ["warm", "-i", "a"]
+
+
+def test_help_has_every_flag(capsys):
+    with pytest.raises(SystemExit) as ended:
+        kaniko.words("executor", ["--help"])
+    assert ended.value.code == 0
+    written = capsys.readouterr().out
+    assert "-f, --dockerfile" in written
+    assert "not needed: " in written
+
+
+def test_pushing_an_archive_says_what_does_it(capsys):
+    with pytest.raises(SystemExit) as ended:
+        kaniko.words("executor", ["push", "image.tar"])
+    assert ended.value.code == 2
+    assert "strake copy docker-archive:" in capsys.readouterr().err
+
+
+def test_certificates_that_were_put_beside_the_systems_are_trusted(tmp_path, certificates):
+    environment: dict[str, str] = {}
+    (tmp_path / "ca-certificates.crt").symlink_to("/etc/ssl/certs/ca-certificates.crt")
+    kaniko.trust_mounted(environment, str(tmp_path))
+    assert environment == {}
+    (tmp_path / "additional-ca-cert-bundle.crt").write_bytes(certificates.ca.read_bytes())
+    kaniko.trust_mounted(environment, str(tmp_path))
+    trusted = Path(environment["SSL_CERT_FILE"]).read_text()
+    assert certificates.ca.read_text() in trusted
+    ssl.create_default_context(cadata=trusted)
+    kaniko.trust_mounted({}, str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(
+    ("names", "asked"),
+    [([""], 0), (["env", "gitlab"], 2), (["ecr,google"], 2), (["env", "env"], 1)],
+)
+def test_credential_helpers(names, asked, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("DOCKER_CONFIG", "DOCKER_AUTH_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert len(user_credentials(names).sources) == asked
+
+
+def test_a_helper_that_is_not_known():
+    with pytest.raises(InvalidRequestError, match="'vault' is not known"):
+        user_credentials(["vault"])
