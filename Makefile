@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 # More than processors: many tests wait, for builds in the test cluster and for time-outs.
-WORKERS ?= $(shell expr $$(nproc) + 4)
+WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
 .PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock

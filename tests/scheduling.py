@@ -70,8 +70,8 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no t
 
 
 def uses_operator(file: str) -> bool:
-    """Return whether a file's tests build in the test cluster, with others; those of scale have one of their own."""
-    return file.startswith("tests/e2e/") and not file.startswith("tests/e2e/scale/")
+    """Return whether a file's tests build in the test cluster, or in one of their own: two at a time are too much."""
+    return file.startswith("tests/e2e/")
 
 
 def sort_key(path: str) -> tuple[int, bool]:

@@ -28,13 +28,17 @@ def make_control_groups() -> None:
             # Version 1: a cpuset without processors or memory nodes cannot hold a process.
             if (root / setting).exists() and not (root / setting).read_text().strip():
                 (root / setting).write_text((root.parent / setting).read_text())
-        for setting, value in _SHARE.items():
-            if (root / setting).exists():
-                (root / setting).write_text(value)
+        _share(root)
     if (MOUNT / "cgroup.controllers").exists():
         available = (MOUNT / CGROUP / "cgroup.controllers").read_text().split()
         enabled = " ".join(f"+{controller}" for controller in available)
         (MOUNT / CGROUP / "cgroup.subtree_control").write_text(enabled)
+
+
+def _share(group: Path) -> None:
+    for setting, value in _SHARE.items():
+        if (group / setting).exists():
+            (group / setting).write_text(value)
 
 
 def join_components() -> None:
@@ -42,6 +46,7 @@ def join_components() -> None:
     for root in _roots():
         if any((root / setting).exists() for setting in _SHARE):
             (root / COMPONENTS).mkdir()
+            _share(root / COMPONENTS)  # pods that compute do not keep the API server from its work
             (root / COMPONENTS / "cgroup.procs").write_text("0")
 
 

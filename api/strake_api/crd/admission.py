@@ -32,7 +32,9 @@ def build_policy_admission() -> list[dict[str, Any]]:
     named = {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": NAME}}
     message = '"BuildPolicy " + params.metadata.name + " forbids " + variables.found[0]'
     policy = {
-        "failurePolicy": "Fail",
+        # The operator enforces the same. An API server that was just started does not know the kind of the
+        # parameters for up to 30 seconds, in which it would refuse every ImageBuild.
+        "failurePolicy": "Ignore",
         "paramKind": {"apiVersion": f"{GROUP}/{VERSION}", "kind": "BuildPolicy"},
         "matchConstraints": {
             "resourceRules": [

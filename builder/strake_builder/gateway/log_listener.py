@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
 from datetime import UTC, datetime
@@ -44,9 +45,16 @@ class LogListener:
 
     def finish(self) -> None:
         """Wait for no more than what is on its way: the pod ends."""
-        if self.started is not None:
+        if self.started is not None or self._is_called():
             self.ended.wait(_LAST_WORDS)  # a process that outlives the builder may have the socket open
         self.ended.set()
+
+    def _is_called(self) -> bool:
+        """Return whether the builder has connected, and is not accepted yet."""
+        try:
+            return bool(select.select([self._server], [], [], 0)[0])
+        except (OSError, ValueError):
+            return True  # it is closed: the builder was accepted in this moment
 
     def _read(self) -> None:
         try:

@@ -57,7 +57,7 @@ def unguarded(platform):
             return False
         return True
 
-    with platform.alone():
+    with platform.used(alone=True):  # in its usual settings: to change them later would bring the policy back
         kubectl("delete", "validatingadmissionpolicybinding", POLICY)
         try:
             until(admitted, "the policy to be gone", lambda: POLICY)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.component import component
 from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import forget_connections
 from tests.cluster.processes import READY_URL, answers
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import building, manifest, until
@@ -21,6 +22,15 @@ pytestmark = pytest.mark.usefixtures("alone")
 STILL_SECONDS = {"etcd": 30, "kubelet": 60}
 """For longer than the operator's Lease lasts, and than a node may be silent (40 s)."""
 HANDOVERS = 12
+
+
+def test_an_api_server_that_is_killed(namespace):
+    with builds_in_each_state(namespace):
+        (killed,) = component("kube-apiserver")
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: component("kube-apiserver") not in ([], [killed]), "another API server", lambda: "")
+        until(lambda: answers(READY_URL) is None, "its answer", lambda: answers(READY_URL))
+        forget_connections()
 
 
 @pytest.mark.parametrize("name", STILL_SECONDS)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 
 import pytest
 
-from tests.cluster.component import component
 from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import forget_connections
-from tests.cluster.processes import READY_URL, answers
 from tests.e2e.builds import (
     building,
     finished,
@@ -35,15 +31,6 @@ pytestmark = pytest.mark.usefixtures("alone")
 
 ENDS = 20 if "STRAKE_FAULTS" in os.environ else 4
 """Of the operator."""
-
-
-def test_an_api_server_that_is_killed(namespace):
-    with builds_in_each_state(namespace):
-        (killed,) = component("kube-apiserver")
-        os.kill(killed, signal.SIGKILL)
-        until(lambda: component("kube-apiserver") not in ([], [killed]), "another API server", lambda: "")
-        until(lambda: answers(READY_URL) is None, "its answer", lambda: answers(READY_URL))
-        forget_connections()
 
 
 def test_a_node_that_is_drained(namespace):
