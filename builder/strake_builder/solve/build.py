@@ -191,27 +191,11 @@ class Build:
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         usage = cache_usage(self._inputs.cache, scope)
-        clients = scope.enter_context(
-            RegistryClients(
-                self._inputs.registries,
-                self._inputs.pulling,
-                self._inputs.credentials,
-                self._reporter.warn,
-                self._cancellation,
-            )
-        )
+        clients = scope.enter_context(self._clients())
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        destinations = self._requested.destinations
-        pusher = Pusher(
-            clients.pushing,
-            clients.pulling,
-            destinations,
-            self._reporter,
-            signer,
-            immutable_tags_stay=self._inputs.outputs.immutable_tags_stay,
-        )
+        pusher = self._pusher(clients, signer)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
@@ -249,6 +233,22 @@ class Build:
             ),
             pools=pools,
             progress=Progress(self._reporter, self._phases),
+        )
+
+    def _clients(self) -> RegistryClients:
+        inputs = self._inputs
+        return RegistryClients(
+            inputs.registries, inputs.pulling, inputs.credentials, self._reporter.warn, self._cancellation
+        )
+
+    def _pusher(self, clients: RegistryClients, signer: Signer | None) -> Pusher:
+        return Pusher(
+            clients.pushing,
+            clients.pulling,
+            self._requested.destinations,
+            self._reporter,
+            signer,
+            immutable_tags_stay=self._inputs.outputs.immutable_tags_stay,
         )
 
     def _tell_unused(self, used: frozenset[str]) -> None:
