@@ -17,7 +17,7 @@ from strake_operator.cloudevents.settings import EventSettings, read_event_setti
 from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.election import Election
 from strake_operator.handlers.follower import MOST_LOGS, Follower
-from strake_operator.handlers.outside import outside
+from strake_operator.handlers.outside.hearers import outside
 from strake_operator.handlers.queue import Key, Queue, Rank
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.handlers.slots import Slots

@@ -22,7 +22,7 @@ from strake_operator.errors import (
 from strake_operator.handlers.announce import announce
 from strake_operator.handlers.builds import BuildReader
 from strake_operator.handlers.experience import Experience
-from strake_operator.handlers.outside import Outside
+from strake_operator.handlers.outside.hearers import Outside
 from strake_operator.handlers.slots import Slots
 from strake_operator.kube.policies import Policies
 from strake_operator.manifests.job import builder_job

@@ -12,8 +12,8 @@ import pytest
 from strake_api.status import ImageBuildStatus
 from strake_operator.errors import NotFoundError
 from strake_operator.handlers.follower import Follower
-from strake_operator.handlers.outbox import Outbox
-from strake_operator.handlers.outside import Outside
+from strake_operator.handlers.outside.hearers import Outside
+from strake_operator.handlers.outside.outbox import Outbox
 from strake_operator.handlers.queue import Key
 from strake_operator.handlers.reconciler import Reconciler
 from tests.unit.strake_operator.builders import (

@@ -10,9 +10,9 @@ import pytest
 from strake_api.status import CurrentRun, ImageBuildStatus, Phase, QueueStatus, Run
 from strake_operator.errors import ClusterError
 from strake_operator.handlers.follower import Follower
-from strake_operator.handlers.outside import Outside
+from strake_operator.handlers.outside.hearers import Outside
+from strake_operator.handlers.outside.tracing import MOST_READS, MOST_WAITING, Tracing
 from strake_operator.handlers.reconciler import Reconciler
-from strake_operator.handlers.tracing import MOST_READS, MOST_WAITING, Tracing
 from strake_operator.reconcile.observed import Observation
 from strake_operator.traces.spans import Traced
 from tests.unit.strake_operator.builders import (

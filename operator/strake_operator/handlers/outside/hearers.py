@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from strake_operator.handlers.outbox import outbox_of
-from strake_operator.handlers.tracing import Tracing
+from strake_operator.handlers.outside.outbox import outbox_of
+from strake_operator.handlers.outside.tracing import Tracing
 from strake_operator.traces.export import Exporter
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.cloudevents.settings import EventSettings
-    from strake_operator.handlers.outbox import Outbox
+    from strake_operator.handlers.outside.outbox import Outbox
     from strake_operator.handlers.queue import Key
     from strake_operator.reconcile.observed import Build, Observation
 

@@ -1,0 +1,1 @@
+"""Whom the operator tells of runs: receivers of CloudEvents and collectors of traces."""
