@@ -41,7 +41,8 @@ def _is_network(text: str) -> bool:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    is_mapped = network.version == 6 and network.network_address.ipv4_mapped is not None  # noqa: PLR2004
+    address = network.network_address
+    is_mapped = isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
     return not is_mapped and re.fullmatch(r"[0-9A-Fa-f:.]+/(0|[1-9][0-9]{0,2})", text) is not None
 
 

@@ -130,7 +130,7 @@ async def endless_headers(writer):
 
 
 async def silence(writer):
-    await asyncio.sleep(3600)
+    await asyncio.sleep(3600)  # until it is cancelled
 
 
 def test_an_event_arrives_as_it_is(key_file):

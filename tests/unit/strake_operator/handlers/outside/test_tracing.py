@@ -116,7 +116,7 @@ def test_logs_that_are_read_at_a_time_are_bounded():
         nonlocal reading, most
         reading += 1
         most = max(most, reading)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # others have their turn
         yield b""
         reading -= 1
 
