@@ -24,12 +24,19 @@ from strake_operator.reconcile.admission.placed import (
     placement_violations,
     with_placement,
 )
+from strake_operator.settings import Ceiling
 from strake_operator.status import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from strake_api.buildpolicy import AllowedSources, BuildPolicySpec, LabelRequirement, NamespaceSelector
+    from strake_api.buildpolicy import (
+        AllowedSources,
+        BuildPolicySpec,
+        LabelRequirement,
+        NamespaceSelector,
+        ResourceCeilings,
+    )
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.settings import DefaultResources, Settings
 
@@ -206,7 +213,9 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
             rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
             settings = replace(settings, image_rules=(*settings.image_rules, rule))
         if spec.max_resources is not None:
-            settings = replace(settings, resources=_lowered(settings.resources, policy))
+            lowered = _lowered(settings.resources, policy)
+            ceilings = (*settings.ceilings, *_ceilings(policy.name, spec.max_resources))
+            settings = replace(settings, resources=lowered, ceilings=_lowest(ceilings))
         if spec.placement is not None:
             settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
     specs = [each.spec for each in policies if each.spec is not None]
@@ -219,6 +228,20 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
     caches = [each.spec.default_cache_repository for each in policies if each.spec is not None]
     named = next((each for each in caches if each), None)
     return replace(settings, default_cache=CacheTemplate(named)) if named else settings
+
+
+def _ceilings(policy: str, most: ResourceCeilings) -> Iterator[Ceiling]:
+    for resource, name in _MEASURED.items():
+        if (amount := getattr(most, name)) is not None:
+            yield Ceiling(policy, resource, str(amount))
+
+
+def _lowest(ceilings: Iterable[Ceiling]) -> tuple[Ceiling, ...]:
+    """Return the lowest ceiling of each resource: all that are set hold."""
+    found: dict[str, Ceiling] = {}
+    for each in sorted(ceilings, key=lambda ceiling: parse_quantity(ceiling.amount)):
+        found.setdefault(each.resource, each)
+    return tuple(found.values())
 
 
 def _lowered(resources: DefaultResources, policy: Policy) -> DefaultResources:
