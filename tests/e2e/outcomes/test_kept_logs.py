@@ -97,7 +97,7 @@ def test_a_build_that_runs_out_of_memory_leaves_its_log_and_what_was_used(namesp
 
 
 def test_another_sigkill_is_no_lack_of_memory(namespace, account):
-    apply(manifest("FROM TINY\nRUN kill -9 $$\n", pushSecret=PUSH), namespace)
+    apply(manifest("FROM TINY\nRUN sh -c 'kill -9 $$' || exit $?\n", pushSecret=PUSH), namespace)
     failure = finished(namespace)["failure"]
     assert (failure["reason"], failure["exitCode"]) == ("RunStepFailed", 137)
     assert "not the kernel for lack of memory" in failure["message"]

@@ -9,7 +9,10 @@ import pytest
 from tests.cluster.kubectl import KubectlError, apply, get, kubectl
 from tests.e2e.builds import building, conditions, finished, manifest, ready, status_of, until
 from tests.e2e.intrusions import cluster_wide
+from tests.fixtures.servers.certificates import certificates
 from tests.fixtures.servers.webhook import refusing_webhook
+
+__all__ = ["certificates"]
 
 QUICK = "FROM TINY\nRUN true\n"
 RESOURCES = {"jobs": ("batch", "v1"), "pods": ("", "v1"), "configmaps": ("", "v1")}
@@ -135,8 +138,7 @@ def test_nothing_starts_in_a_namespace_that_is_being_deleted(ending):
         kubectl("delete", "namespace", ending, "--wait=false")
         for ask in ("1", "2"):
             kubectl("annotate", "ib", "app", "-n", ending, "--overwrite", f"strake.dev/rerun={ask}")
-            status = handled(ending, ask)
-            assert status["progress"] == f"namespace {ending} is being deleted: nothing starts in it any more"
+            status = held_back(ending, ask)
             assert (status["phase"], status["attempts"]) == ("Pending", 0), status
         log = kubectl(
             "logs", "-n", "strake-system", "-l", "app.kubernetes.io/name=strake-operator", "--tail=-1"
@@ -147,13 +149,15 @@ def test_nothing_starts_in_a_namespace_that_is_being_deleted(ending):
     until(lambda: ending not in namespaces(), "the namespace's end", namespaces)
 
 
-def handled(namespace, ask):
-    """Wait until the operator took note of an ask for a rerun; return the status."""
-    until(
-        lambda: status_of(namespace).get("lastHandled", {}).get("rerun") == ask,
-        f"the run that is asked for with {ask}",
-        lambda: status_of(namespace),
-    )
+def held_back(namespace, ask):
+    """Wait until the run that is asked for tells why it does not start; return the status."""
+    words = f"namespace {namespace} is being deleted: nothing starts in it any more"
+
+    def is_told() -> bool:
+        status = status_of(namespace)
+        return status.get("lastHandled", {}).get("rerun") == ask and status.get("progress") == words
+
+    until(is_told, f"why the run that {ask} asks for does not start", lambda: status_of(namespace))
     return status_of(namespace)
 
 

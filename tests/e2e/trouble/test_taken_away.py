@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import read
 from tests.e2e.builds import building, finished, manifest, status_of, until
 from tests.e2e.intrusions import bound_pod, builder, ghost_node, report
 
@@ -60,15 +61,13 @@ def test_a_builder_that_was_killed_as_a_whole_names_its_limit(namespace, node):
 def test_the_builders_image_is_named_with_its_node_and_its_cause(namespace, node):
     apply(manifest(QUICK), namespace)
     waiting = {"reason": "InvalidImageName", "message": "couldn't parse image name: invalid reference format"}
-    report(namespace, bound_pod(namespace), phase="Pending", containerStatuses=builder(waiting=waiting))
+    pod = bound_pod(namespace)
+    (container,) = read("pods", namespace, pod)["spec"]["containers"]
+    report(namespace, pod, phase="Pending", containerStatuses=builder(waiting=waiting))
     building(namespace, "invalid reference format")
     failure = finished(namespace)["failure"]
-    image = kubectl(
-        "get", "deployment", "strake-operator", "-n", "strake-system",
-        "-o", "jsonpath={..env[?(@.name=='STRAKE_BUILDER_IMAGE')].value}",
-    )  # fmt: skip
     assert failure["reason"] == "InternalError"
-    assert f"the builder's own image {image} is no name of an image" in failure["message"]
+    assert f"the builder's own image {container['image']} is no name of an image" in failure["message"]
     assert "STRAKE_BUILDER_IMAGE" in failure["message"]
 
 

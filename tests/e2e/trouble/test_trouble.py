@@ -122,7 +122,7 @@ def test_an_image_pull_that_fails_once_is_waited_for(namespace, ghost):
 
 BEFORE = (
     '[JSONPatch{op: "add", path: "/spec/initContainers", value: [Object.spec.initContainers{'
-    f' name: "rules", image: "{TINY}", command: ["sh", "-c", "%s"]}}}}]]'
+    f' name: "rules", image: "{TINY}", command: ["sh", "-c", "%s"]}}]}}]'
 )
 
 
