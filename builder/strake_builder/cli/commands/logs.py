@@ -90,7 +90,7 @@ def _text(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator
 
 
 def _layer(reference: Reference, client: RegistryClient) -> Descriptor:
-    from strake_api.run_log import ARTIFACT_TYPE, LAYER_TYPE
+    from strake_api.logs.artifact import ARTIFACT_TYPE, LAYER_TYPE
     from strake_oci.spec.manifest import Manifest, parse
 
     identifier = reference.digest or reference.tag or ""
