@@ -8,8 +8,14 @@ from contextlib import contextmanager
 from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.e2e.builds import UID, pods, status_of, until
+from tests.e2e.conftest import TINY
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+SIDECAR = (
+    '[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{'
+    f' name: "sidecar", image: "{TINY}", command: ["sleep", "1000"]}}}}]'
+)
+"""A container beside the builder that goes on: for `injected`, with the sign `"sidecar"`."""
 
 
 @contextmanager

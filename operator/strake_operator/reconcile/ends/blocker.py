@@ -15,6 +15,8 @@ from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.isolation import is_about_isolation
 from strake_operator.names import certificate_secret
+from strake_operator.reconcile.ends.images import image_problem
+from strake_operator.reconcile.ends.refuser import is_denied, is_trouble, no_answer_of, unreachable_webhook
 from strake_operator.reconcile.observed import Waiting
 
 if TYPE_CHECKING:
@@ -30,18 +32,9 @@ _NO_RUNTIME = re.compile(
 )
 """containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
-_IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-_PULLS = {"ErrImagePull", "ImagePullBackOff"}
-"""Of these the ones that another pod, later or on another node, may not meet."""
 _STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
-_TEMPORARY = re.compile(
-    r"Internal error occurred|failed calling webhook|timed out|timeout|Too Many Requests|unavailable"
-    r"|status unknown for quota|Operation cannot be fulfilled|object is being deleted",
-    re.IGNORECASE,
-)
-"""What an API server says that cannot do something at the moment; anything else is its last word."""
 _QUOTA = "exceeded quota"
 
 
@@ -81,10 +74,7 @@ def blocker(run: BuilderRun) -> Blocker | None:
     pod = run.pod
     if pod is not None and isinstance(pod.container, Waiting):
         words = pod.container.message or pod.container.reason
-        if pod.container.reason in _IMAGE_PROBLEMS:
-            message = f"the builder's own image cannot be pulled: {words}"
-            temporary = pod.container.reason in _PULLS
-            failure = BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message, temporary=temporary)
+        if (failure := image_problem(pod, pod.container, run.problems)) is not None:
             return Blocker(failure)
         if "Error" in pod.container.reason or pod.container.reason == _STARTS_AND_ENDS:
             return _not_started(words)
@@ -122,10 +112,15 @@ def _relevant(run: BuilderRun) -> list[Problem]:
 def _not_created(problem: Problem) -> Blocker:
     words = problem.message.removeprefix("Error creating: ")
     reason = FailureReason.INVALID_REQUEST if " is invalid: " in words else FailureReason.POLICY_DENIED
-    temporary = _TEMPORARY.search(words) is not None
+    if is_denied(words):
+        reason = FailureReason.POLICY_DENIED
+    temporary = is_trouble(words)
     if not temporary and is_about_isolation(words):
         reason = FailureReason.ISOLATION_UNAVAILABLE
-    failure = BuildFailed(reason=reason, message=f"the cluster refuses the builder pod: {words}")
+    message = f"the cluster refuses the builder pod: {words}"
+    if (webhook := unreachable_webhook(words)) is not None:
+        message = f"{no_answer_of(webhook, 'pod')}: {words}"
+    failure = BuildFailed(reason=reason, message=message)
     return Blocker(failure, problem.last, temporary=temporary, words=words)
 
 

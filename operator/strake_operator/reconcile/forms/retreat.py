@@ -15,7 +15,6 @@ from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import IsolationStatus
 from strake_operator import status as moves
 from strake_operator.isolation import (
-    ISOLATION_VARIABLE,
     PodForm,
     form_after,
     form_after_builder,
@@ -170,14 +169,3 @@ def lesson_of_refusal(
                 return None
             return Lesson(None, build.namespace, after, shown_reason(None, words), build.runtime_class)
     return None
-
-
-def with_advice(failure: BuildFailed, settings: Settings) -> BuildFailed:
-    """Return a failure with what the platform can change, where its setting allows nothing less."""
-    if failure.reason is not FailureReason.ISOLATION_UNAVAILABLE or settings.isolation != "nested":
-        return failure
-    advice = (
-        f"the platform sets {ISOLATION_VARIABLE}=nested, which allows nothing less: mend the node or the "
-        f"namespace's rules, or set {ISOLATION_VARIABLE}=auto (docs/operator.md, Isolation)"
-    )
-    return failure.model_copy(update={"message": f"{failure.message.rstrip('. ')}; {advice}"})

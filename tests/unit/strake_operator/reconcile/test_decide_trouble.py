@@ -8,7 +8,7 @@ import pytest
 
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import DropPod, StopRun
-from strake_operator.reconcile.ends.refusal import refused, unavailable
+from strake_operator.reconcile.ends.refusal import namespace_ends, refused, unavailable
 from strake_operator.reconcile.observed import Observation, Running
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
@@ -139,7 +139,20 @@ def test_a_refusal_by_a_rule_is_shown_and_tried_again_for_a_time():
 
 
 def test_a_cluster_in_trouble_is_waited_for():
-    decision = unavailable(seen(), "failed calling webhook: connection refused", NOW)
+    decision = unavailable(seen(), "connection refused", NOW)
     assert (reason(decision.status), decision.status.attempts) == ("ClusterUnavailable", 0)
     assert "connection refused" in present(decision.status.progress)
-    assert decision.requeue_after
+
+
+def test_a_webhook_that_does_not_answer_is_named():
+    words = 'creating Job team/x: Internal error occurred: failed calling webhook "w.example": no endpoints'
+    progress = present(unavailable(seen(), words, NOW).status.progress)
+    assert progress.startswith("admission webhook w.example does not answer, and no Job is taken without it")
+    assert progress.endswith(words)
+
+
+def test_nothing_starts_in_a_namespace_that_is_being_deleted():
+    decision = namespace_ends(seen(), NOW)
+    assert (decision.actions, decision.requeue_after, decision.status.attempts) == ((), None, 0)
+    assert truths(decision.status) == UNDER_WAY
+    assert decision.status.progress == "namespace team is being deleted: nothing starts in it any more"
