@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from strake_operator.reconcile.decision import StartRun
     from strake_operator.reconcile.observed import Build
     from strake_operator.registries.source import RegistriesSource
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -153,6 +153,7 @@ def refused_with(namespace, words, **spec):
             {"defaultCacheRepository": "Registry.example/{namespace}/A"},
             r"a repository with \{namespace\} in it",
         ),
+        ({"logRepository": "registry.example/logs"}, "logRepository is a repository with"),
         ({"maxResources": {"memory": "1GB"}}, "quantity with a unit of Kubernetes"),
     ],
 )

@@ -11,7 +11,7 @@ from strake_operator.isolation import ISOLATION_VARIABLE
 if TYPE_CHECKING:
     from strake_api.result import BuildFailed
     from strake_api.status import ImageBuildStatus
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 _NEVER_STARTED: Final = "never started"
 _MEASURED: Final = {

@@ -8,7 +8,6 @@ import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
 from strake_api.request import ImageRule
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
@@ -20,7 +19,8 @@ from strake_operator.reconcile.admission.policy import (
     selects,
 )
 from strake_operator.reconcile.decide import decide
-from strake_operator.settings import DefaultResources
+from strake_operator.settings.default_cache import RepositoryTemplate
+from strake_operator.settings.environment import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
 from tests.unit.strake_operator.manifests.test_manifests import RUN
@@ -113,10 +113,16 @@ def test_the_lowest_ceiling_of_each_resource_is_known_with_its_policy():
 
 
 def test_settings_of_a_namespace():
-    policies = [policy(isolation="nested"), policy(defaultCacheRepository="r.example/{namespace}/cache")]
+    policies = [
+        policy(isolation="nested"),
+        policy(defaultCacheRepository="r.example/{namespace}/cache"),
+        policy("first", logRepository="r.example/{namespace}/logs"),
+        policy("second", logRepository="r.example/{namespace}/others"),
+    ]
     settings = effective(SETTINGS, policies)
     assert settings.isolation == "nested"
-    assert settings.default_cache == CacheTemplate("r.example/{namespace}/cache")
+    assert settings.default_cache == RepositoryTemplate("r.example/{namespace}/cache")
+    assert settings.log_repository == RepositoryTemplate("r.example/{namespace}/logs")
     assert effective(SETTINGS, []) == SETTINGS
 
 

@@ -10,7 +10,7 @@ from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_api.status import ImageBuildStatus, Phase
 from strake_operator.reconcile.ends.advice import with_advice, with_last_words
-from strake_operator.settings import Ceiling
+from strake_operator.settings.environment import Ceiling
 from tests.unit.strake_operator.builders import FAILURE, SETTINGS
 
 MEMORY = BuildFailed(reason=FailureReason.OUT_OF_MEMORY, message="killed.")
