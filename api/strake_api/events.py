@@ -1,7 +1,7 @@
 """What the builder says while it works.
 
 `--log-format=json` writes events for programs, one JSON object a line on standard output; people read the
-same events as text, and from that text (`strake_api.log_lines`) the operator folds `status.progress`. Steps
+same events as text, and from that text (`strake_api.logs.lines`) the operator folds `status.progress`. Steps
 are numbered from 1 in the order of the Dockerfile; steps of independent stages interleave. A reader skips a
 type it does not know.
 """

@@ -13,12 +13,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from strake_api.logs.artifact import LogTarget
 from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
 from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
-from strake_api.run_log import LogTarget
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
 from strake_api.values.signatures import SignatureForm

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import kopf
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from strake_operator.addresses import Addresses, read_addresses
 from strake_operator.cloudevents.settings import EventSettings, read_event_settings
 from strake_operator.errors import ClusterError, OperatorError
 from strake_operator.handlers.election import Election
@@ -26,14 +25,15 @@ from strake_operator.kube.cluster import Cluster
 from strake_operator.kube.connection import connect
 from strake_operator.kube.leases import lease_client
 from strake_operator.kube.watched import Watched
-from strake_operator.lease_settings import LeaseSettings, read_lease_settings
 from strake_operator.logs import about, set_up
 from strake_operator.metrics.runs import RunMetrics
 from strake_operator.metrics.server import alive, serving
 from strake_operator.metrics.work import WorkMetrics
 from strake_operator.reconcile.admission.admit import Limits
 from strake_operator.registries.source import RegistriesSource, open_registries
-from strake_operator.settings import Settings, read_settings
+from strake_operator.settings.addresses import Addresses, read_addresses
+from strake_operator.settings.environment import Settings, read_settings
+from strake_operator.settings.lease import LeaseSettings, read_lease_settings
 from strake_operator.traces.settings import traces_wanted
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from strake_operator.lease_settings import NAME as LEASE
+from strake_operator.settings.lease import NAME as LEASE
 from tests.cluster.kubectl import get, kubectl
 from tests.cluster.objects import read
 from tests.demo.installation import NAMESPACE

@@ -74,7 +74,7 @@ def trust_mounted(environment: MutableMapping[str, str], directory: str = _CERTI
     Raises:
         InvalidRequestError: one cannot be read.
     """
-    from strake_builder.cli import ca_bundle
+    from strake_builder.cli.registries import ca_bundle
     from strake_builder.errors import InvalidRequestError
 
     texts = []

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from strake_api.request import BuildRequest
-from strake_builder.cli import ca_bundle
+from strake_builder.cli.registries import ca_bundle
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 

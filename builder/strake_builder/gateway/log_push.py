@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from strake_api.logs.artifact import ANNOTATION_PREFIX, ARTIFACT_TYPE, LAYER_TYPE, LogReport, LogTarget
 from strake_api.result import shorten
-from strake_api.run_log import ANNOTATION_PREFIX, ARTIFACT_TYPE, LAYER_TYPE, LogReport, LogTarget
 from strake_builder.gateway.log_listener import LogListener
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient

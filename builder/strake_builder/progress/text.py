@@ -24,7 +24,7 @@ from strake_api.events import (
     Warned,
 )
 from strake_api.events import format_event as format_json
-from strake_api.log_lines import LINE_BYTES, phase_line, steps_line
+from strake_api.logs.lines import LINE_BYTES, phase_line, steps_line
 from strake_api.result import BuildFailed, BuildSucceeded, Isolation
 from strake_api.text import without_colours
 from strake_builder.progress.style import LogStyle
@@ -149,7 +149,7 @@ def _painted(event: Event, line: str) -> str:
 class LogSink(TextSink):
     """Writes the log of a pod: text for people, from which the operator reads progress.
 
-    Each event has a line, and no line is anything but what it begins like: see `strake_api.log_lines`.
+    Each event has a line, and no line is anything but what it begins like: see `strake_api.logs.lines`.
     """
 
     def __call__(self, event: Event) -> None:

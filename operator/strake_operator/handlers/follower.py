@@ -12,7 +12,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from strake_api.log_lines import is_output, parse_log_line
+from strake_api.logs.lines import is_output, parse_log_line
 from strake_operator.errors import ClusterError, NotFoundError
 from strake_operator.handlers.pace import Pace
 from strake_operator.reconcile.progress import Progress

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 logger = logging.getLogger(__name__)
 

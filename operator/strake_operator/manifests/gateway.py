@@ -18,7 +18,7 @@ from strake_operator.names import CONTAINER, GATEWAY
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 _USER: Final = 65532
 _SOCKETS: Final = "gateway"

@@ -29,12 +29,12 @@ from strake_operator.manifests.pod.workspace import workspace_volume
 from strake_operator.manifests.request import request_digest, request_of_run
 from strake_operator.manifests.source import source_containers, source_volumes
 from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
-from strake_operator.settings import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
+from strake_operator.settings.environment import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest, RunIdentity
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 
 # Volumes, and where the builder writes on a root that is read-only: its TMPDIR, and where libraries look.

@@ -6,22 +6,22 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
+from strake_api.logs.artifact import LogTarget
 from strake_api.request import Networks, Registries
-from strake_api.run_log import LogTarget
 from strake_api.values.pattern import filled
-from strake_operator.default_cache import cache_repository
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
 from strake_operator.manifests.pod.workspace import unused_workspace
+from strake_operator.settings.default_cache import cache_repository
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.request import BuildRequest, ImageRule
     from strake_operator.manifests.objects import Manifest, RunIdentity
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 
 def request_for(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 _VOLUME: Final = "source"
 _GIT: Final = "git"

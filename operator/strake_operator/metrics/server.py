@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from strake_operator.addresses import LIVENESS_VARIABLE, METRICS_VARIABLE
 from strake_operator.errors import SettingsError
+from strake_operator.settings.addresses import LIVENESS_VARIABLE, METRICS_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -18,7 +18,6 @@ from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
 from strake_operator import status as moves
-from strake_operator.default_cache import cache_repository
 from strake_operator.reconcile.decision import (
     AGAIN_SECONDS,
     Action,
@@ -43,6 +42,7 @@ from strake_operator.reconcile.retention import bounded, seconds_kept, without_k
 from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import start, without_run
+from strake_operator.settings.default_cache import cache_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.ends.blocker import Blocker
     from strake_operator.reconcile.observed import BuilderRun, Observation, Pod
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 
 def decide(seen: Observation, settings: Settings, now: datetime) -> Decision:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from strake_api.values.duration import parse_duration
-from strake_operator.settings import DEADLINE_MARGIN_SECONDS
+from strake_operator.settings.environment import DEADLINE_MARGIN_SECONDS
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec

@@ -21,7 +21,7 @@ from strake_api.events import (
     StepStarted,
     Warned,
 )
-from strake_api.log_lines import PHASES
+from strake_api.logs.lines import PHASES
 from strake_api.reasons import ProgressReason
 from strake_api.status import Phase
 

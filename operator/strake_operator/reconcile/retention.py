@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.status import ImageBuildStatus, Run
     from strake_operator.reconcile.observed import BuilderRun, Observation
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 HISTORY_LENGTH: Final = 5
 """Entries of a history: in all where the spec gives no number, else of an outcome without one."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from strake_api.result import BuildFailed
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.observed import BuilderRun
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 REMEMBERED: Final = 10
 """Attempts that the status tells of, the latest."""

@@ -14,7 +14,7 @@ from strake_api.spec.pod.pod import BuilderPod
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
-from strake_operator.settings import Settings
+from strake_operator.settings.environment import Settings
 from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.demo.installation import NAMESPACE

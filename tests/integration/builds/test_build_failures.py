@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from strake_api.events import Planned, StepCached, StepFinished, StepStarted
-from strake_api.log_lines import parse_log_line
+from strake_api.logs.lines import parse_log_line
 from tests.fixtures.narrow import present
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -61,7 +61,7 @@ def test_the_systems_authorities_are_trusted_further_on(tmp_path, certificates):
     """The file that takes the place of the system's has them too."""
     script = (
         "import os, ssl, sys\n"
-        "from strake_builder.cli.ca_bundle import install\n"
+        "from strake_builder.cli.registries.ca_bundle import install\n"
         "known = len(ssl.create_default_context().get_ca_certs())\n"
         "install(open(sys.argv[1]).read(), os.environ)\n"
         "print(len(ssl.create_default_context().get_ca_certs()) - known)\n"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_api.run_log import ARTIFACT_TYPE, LAYER_TYPE, LogReport, parse_log_report
+from strake_api.logs.artifact import ARTIFACT_TYPE, LAYER_TYPE, LogReport, parse_log_report
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact
 from strake_oci.spec.descriptor import Descriptor

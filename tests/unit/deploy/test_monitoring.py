@@ -7,10 +7,10 @@ from pathlib import Path
 import yaml
 from prometheus_client import CollectorRegistry
 
-from strake_operator.addresses import Addresses
 from strake_operator.metrics.deliveries import DeliveryMetrics
 from strake_operator.metrics.runs import RunMetrics
 from strake_operator.metrics.work import WorkMetrics
+from strake_operator.settings.addresses import Addresses
 
 ROOT = Path(__file__).parents[3]
 DASHBOARD = json.loads((ROOT / "deploy/monitoring/grafana-dashboard.json").read_text())

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from strake_operator.manifests.job import builder_job
-from strake_operator.networks import ALWAYS_DENIED
+from strake_operator.settings.networks import ALWAYS_DENIED
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 from tests.unit.strake_operator.manifests.test_manifests import RUN
 

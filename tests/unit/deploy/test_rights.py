@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from strake_operator.lease_settings import NAME
 from strake_operator.manifests.pod.isolation import BASELINE_CAPABILITIES
+from strake_operator.settings.lease import NAME
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 DOCUMENTS = [

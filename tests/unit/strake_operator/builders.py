@@ -18,7 +18,7 @@ from strake_operator.reconcile.observed import (
     Running,
     Terminated,
 )
-from strake_operator.settings import Settings
+from strake_operator.settings.environment import Settings
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "d" * 64

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from strake_operator.errors import SettingsError
 from strake_operator.lease import NOBODY, Lease, Move, Seen, decide, holds, terms
-from strake_operator.lease_settings import read_lease_settings
+from strake_operator.settings.lease import read_lease_settings
 
 TERMS = terms(15)
 ME, OTHER = "me", "other"

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.image_locations import (
@@ -19,6 +19,7 @@ from strake_builder.cli.image_locations import (
     open_source,
     parse_location,
 )
+from strake_builder.cli.registries.command import run_command
 from strake_builder.errors import (
     BaseImageError,
     BuildError,
@@ -29,14 +30,12 @@ from strake_builder.errors import (
 from strake_builder.output.targets import STANDARD_OUTPUT
 from strake_builder.progress.transfer import Transfer
 from strake_builder.progress.transfer_lines import TransferLines
-from strake_builder.unforeseen import internal_error
 
 if TYPE_CHECKING:
     from strake_oci.cancellation import Cancellation
     from strake_oci.errors import ErrorContext
     from strake_oci.images import ImageWriter, Readable
     from strake_oci.spec.descriptor import Descriptor
-    from strake_oci.spec.digest import Digest
     from strake_oci.spec.platform import Platform
 
 _EXAMPLES: Final = """\
@@ -74,28 +73,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run_copy(arguments: argparse.Namespace) -> int:
     """Copy; return the exit status."""
-    from strake_builder.cli.signals import cancel_on_signal
-    from strake_oci.cancellation import Cancellation
-
-    cancellation = Cancellation()
-    cancel_on_signal(cancellation, once=True)
-    try:
-        digest, stream = _copy(arguments, cancellation)
-    except BuildError as error:
-        reason = error
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        reason = internal_error(error)
-    else:
-        stream.write(f"{digest}\n")
-        return 0
-    if isinstance(cancellation.reason, BuildError):
-        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
-    sys.stderr.write(reason.for_terminal() + "\n")
-    return reason.exit_status
+    return run_command(lambda cancellation: _copy(arguments, cancellation))
 
 
-def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Digest, TextIO]:
-    """Copy; return the digest, and where to print it."""
+def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
+    """Copy, and print the digest."""
     from strake_builder.cli.registries.registry_credentials import user_credentials
     from strake_oci.copying import copy_image
     from strake_oci.registry.client import RegistryClient
@@ -126,7 +108,8 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> tuple[Di
                 on_bytes=lambda _: cancellation.check(),
                 on_failure=client.stop,
             )
-    return copied.digest, sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
+    stream = sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
+    stream.write(f"{copied.digest}\n")
 
 
 def _platform(text: str | None, destination: ImageLocation) -> Platform | None:

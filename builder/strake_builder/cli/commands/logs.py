@@ -9,8 +9,8 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
-from strake_builder.errors import BaseImageError, BuildError, InvalidRequestError
-from strake_builder.unforeseen import internal_error
+from strake_builder.cli.registries.command import read_reference, run_command
+from strake_builder.errors import BaseImageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,27 +47,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def logs(arguments: argparse.Namespace) -> int:
     """Print a log; return the exit status."""
-    from strake_builder.cli.signals import cancel_on_signal
-    from strake_oci.cancellation import Cancellation
+    return run_command(lambda cancellation: _print(arguments, cancellation))
 
-    cancellation = Cancellation()
-    cancel_on_signal(cancellation, once=True)
+
+def _print(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     try:
         for text in _text(arguments, cancellation):
             sys.stdout.write(text)
         sys.stdout.flush()
-    except BuildError as error:
-        reason = error
     except BrokenPipeError:
-        return 0  # `strake logs … | head` has read enough
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        reason = internal_error(error)
-    else:
-        return 0
-    if isinstance(cancellation.reason, BuildError):
-        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
-    sys.stderr.write(reason.for_terminal() + "\n")
-    return reason.exit_status
+        return  # `strake logs … | head` has read enough
 
 
 def _text(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
@@ -76,7 +65,7 @@ def _text(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator
     from strake_oci.errors import OCIError
     from strake_oci.registry.client import RegistryClient
 
-    reference = _reference(arguments.reference)
+    reference = read_reference(arguments.reference)
     settings = read_registries(arguments, *[reference.repository.registry] if arguments.insecure else [])
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     try:
@@ -90,7 +79,7 @@ def _text(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator
 
 
 def _layer(reference: Reference, client: RegistryClient) -> Descriptor:
-    from strake_api.run_log import ARTIFACT_TYPE, LAYER_TYPE
+    from strake_api.logs.artifact import ARTIFACT_TYPE, LAYER_TYPE
     from strake_oci.spec.manifest import Manifest, parse
 
     identifier = reference.digest or reference.tag or ""
@@ -120,13 +109,3 @@ def _unpacked(blob: Readable, reference: Reference) -> Iterator[bytes]:
                 yield piece
     except zlib.error as error:
         raise BaseImageError(f"the log {reference} is broken: {error}") from error
-
-
-def _reference(text: str) -> Reference:
-    from strake_oci.errors import InvalidValueError
-    from strake_oci.spec.reference import Reference
-
-    try:
-        return Reference.parse(text).with_default_tag()
-    except InvalidValueError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error

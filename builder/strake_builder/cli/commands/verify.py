@@ -7,15 +7,14 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
-from strake_builder.errors import BaseImageError, BuildError, InvalidRequestError, SigningError
-from strake_builder.unforeseen import internal_error
+from strake_builder.cli.registries.command import read_reference, run_command
+from strake_builder.errors import BaseImageError, SigningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strake_oci.cancellation import Cancellation
     from strake_oci.signatures.verification import Signatures
-    from strake_oci.spec.reference import Reference
 
 _NOTES: Final = """\
 Signatures in both of cosign's forms count: under the tag sha256-DIGEST.sig, and as Sigstore bundles that
@@ -46,24 +45,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def verify(arguments: argparse.Namespace) -> int:
     """Verify; return the exit status."""
-    from strake_builder.cli.signals import cancel_on_signal
-    from strake_oci.cancellation import Cancellation
+    return run_command(lambda cancellation: _verify(arguments, cancellation))
 
-    cancellation = Cancellation()
-    cancel_on_signal(cancellation, once=True)
-    try:
-        lines = list(_verified(arguments, cancellation))
-    except BuildError as error:
-        reason = error
-    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
-        reason = internal_error(error)
-    else:
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
-        return 0
-    if isinstance(cancellation.reason, BuildError):
-        reason = cancellation.reason  # what breaks because it was stopped is not why it failed
-    sys.stderr.write(reason.for_terminal() + "\n")
-    return reason.exit_status
+
+def _verify(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
+    lines = list(_verified(arguments, cancellation))
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
@@ -74,7 +61,7 @@ def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iter
     from strake_oci.signatures.verification import verify_image
 
     key = read_public_key(arguments.key)
-    image = _reference(arguments.image)
+    image = read_reference(arguments.image)
     settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
     try:
         with RegistryClient(settings, user_credentials(), cancellation=cancellation) as client:
@@ -94,13 +81,3 @@ def _told(found: Signatures) -> Iterator[str]:
             yield f"{form.value}: signed with this key"
         else:
             yield f"{form.value}: {f'{count} of other keys' if count else 'no signature'}"
-
-
-def _reference(text: str) -> Reference:
-    from strake_oci.errors import InvalidValueError
-    from strake_oci.spec.reference import Reference
-
-    try:
-        return Reference.parse(text).with_default_tag()
-    except InvalidValueError as error:
-        raise InvalidRequestError(error.message, hint=error.hint) from error

@@ -12,7 +12,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from strake_api.log_lines import is_output, parse_log_line
+from strake_api.logs.lines import is_output, parse_log_line
 from strake_operator.errors import ClusterError
 from strake_operator.handlers.pace import Pace
 from strake_operator.reconcile.ends.untold import newly_ended

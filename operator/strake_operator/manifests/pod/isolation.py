@@ -21,7 +21,7 @@ from strake_operator.isolation import PodForm
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 BASELINE_CAPABILITIES = (
     "AUDIT_WRITE",

@@ -15,7 +15,7 @@ from strake_api.values.platform import architecture
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 _ARCHITECTURE_LABEL = "kubernetes.io/arch"
 _ANY_NODE = {"kubernetes.io/os": "linux"}

@@ -13,7 +13,7 @@ from strake_api.values.quantity import parse_quantity
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
-    from strake_operator.settings import DefaultResources
+    from strake_operator.settings.environment import DefaultResources
 
 _DISK: Final = "ephemeral-storage"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strake_api.values.pattern import filled, matches
-from strake_operator.settings import DefaultPlacement
+from strake_operator.settings.environment import DefaultPlacement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -16,7 +16,6 @@ from strake_api.values.pattern import filled, matches
 from strake_api.values.quantity import parse_quantity
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.reconcile.admission.opened import opened
 from strake_operator.reconcile.admission.placed import (
     contradiction,
@@ -24,6 +23,7 @@ from strake_operator.reconcile.admission.placed import (
     placement_violations,
     with_placement,
 )
+from strake_operator.settings.default_cache import CacheTemplate
 from strake_operator.status import repository
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from strake_api.buildpolicy import AllowedSources, BuildPolicySpec, LabelRequirement, NamespaceSelector
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_operator.settings import DefaultResources, Settings
+    from strake_operator.settings.environment import DefaultResources, Settings
 
 _MEASURED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
 

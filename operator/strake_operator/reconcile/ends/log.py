@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_api.run_log import parse_log_report
+from strake_api.logs.artifact import parse_log_report
 from strake_operator.reconcile.runs import number_of
 
 if TYPE_CHECKING:

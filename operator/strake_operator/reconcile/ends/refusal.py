@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.decision import Action
     from strake_operator.reconcile.observed import Observation
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 REFUSED_SECONDS = 2.0
 """How soon to try again what a rule of the cluster refuses, during the grace."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
 from strake_operator.reconcile.observed import Waiting
-from strake_operator.settings import MOST_VOLUMES
+from strake_operator.settings.environment import MOST_VOLUMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.reconcile.observed import BuilderRun
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 PULL_SECONDS: Final = 60.0
 """How long a pod waits for its volumes: the builder itself would have pulled most images by then."""

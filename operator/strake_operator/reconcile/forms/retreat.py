@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from strake_operator.reconcile.decision import Action
     from strake_operator.reconcile.ends.blocker import Blocker
     from strake_operator.reconcile.observed import Build, BuilderRun, Observation
-    from strake_operator.settings import Settings
+    from strake_operator.settings.environment import Settings
 
 
 def retreat(

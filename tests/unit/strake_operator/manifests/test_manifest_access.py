@@ -16,7 +16,7 @@ from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
 from strake_operator.registries.document import PlatformRegistries
 from strake_operator.registries.source import RegistriesSource
-from strake_operator.settings import Settings
+from strake_operator.settings.environment import Settings
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, no_log
 from tests.unit.strake_operator.handlers.recorded import KEY, Cluster
 

@@ -12,10 +12,10 @@ from strake_api.request import BuildRequest
 from strake_builder.cli.commands import execute
 from strake_builder.cli.flags.values.sizes import read_max_unpacked
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map, request_of_run
+from strake_operator.settings.default_cache import CacheTemplate
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 

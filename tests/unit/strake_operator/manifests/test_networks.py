@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from strake_builder.cli.registries.registry_access import requested_access
 from strake_operator.manifests.request import request_for
-from strake_operator.networks import ALWAYS_DENIED
 from strake_operator.registries.document import PlatformRegistries
+from strake_operator.settings.networks import ALWAYS_DENIED
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
 

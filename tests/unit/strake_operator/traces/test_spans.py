@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from strake_api.log_lines import parse_log_line
+from strake_api.logs.lines import parse_log_line
 from strake_api.status import Phase, Run
 from strake_operator.traces.spans import LONGEST, Traced, spans
 from strake_operator.traces.timeline import MOST_PHASES, MOST_STEPS, Timeline

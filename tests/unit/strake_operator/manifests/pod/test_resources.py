@@ -11,7 +11,7 @@ from strake_api.values.quantity import parse_quantity
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
-from strake_operator.settings import DefaultResources
+from strake_operator.settings.environment import DefaultResources
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
 UNLIMITED = replace(

@@ -8,7 +8,6 @@ import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
 from strake_api.request import ImageRule
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
@@ -20,7 +19,8 @@ from strake_operator.reconcile.admission.policy import (
     selects,
 )
 from strake_operator.reconcile.decide import decide
-from strake_operator.settings import DefaultResources
+from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.environment import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
 from tests.unit.strake_operator.manifests.test_manifests import RUN

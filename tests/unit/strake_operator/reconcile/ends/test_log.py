@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.ends.log import UNKNOWN
 from strake_operator.reconcile.observed import Observation, Running
+from strake_operator.settings.default_cache import CacheTemplate
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     DIGEST,

@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from strake_operator.errors import SettingsError
-from strake_operator.settings import read_settings
+from strake_operator.settings.environment import read_settings
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 IMAGE = {"STRAKE_BUILDER_IMAGE": "r.example/strake:1"}
 MANY = [f"r.example/base{number}@sha256:{'e' * 64}" for number in range(9)]
 

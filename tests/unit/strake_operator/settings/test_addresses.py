@@ -1,7 +1,7 @@
 import pytest
 
-from strake_operator.addresses import Addresses, read_addresses
 from strake_operator.errors import SettingsError
+from strake_operator.settings.addresses import Addresses, read_addresses
 
 
 @pytest.mark.parametrize(

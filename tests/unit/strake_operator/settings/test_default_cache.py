@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strake_api.imagebuild import ImageBuildSpec
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.decide import decide
 from strake_operator.registries.document import PlatformRegistries
+from strake_operator.settings.default_cache import CacheTemplate
 from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SPEC, ended, pod, run, seen
 from tests.unit.strake_operator.manifests.test_manifests import RUN
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from strake_api.run_log import LogTarget
+from strake_api.logs.artifact import LogTarget
 from strake_oci.spec.reference import Reference
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name

@@ -22,7 +22,7 @@ from strake_api.events import (
     StepStarted,
     Warned,
 )
-from strake_api.log_lines import LINE_BYTES, parse_log_line
+from strake_api.logs.lines import LINE_BYTES, parse_log_line
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_builder.progress.reporter import Reporter

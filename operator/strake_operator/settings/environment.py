@@ -14,11 +14,11 @@ from strake_api.values.quantity import parse_quantity
 from strake_api.values.size import parse_size
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
-from strake_operator.default_cache import CacheTemplate
 from strake_operator.errors import SettingsError
 from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
-from strake_operator.networks import ALWAYS_DENIED, read_allowed, read_denied
 from strake_operator.registries.document import PlatformRegistries
+from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

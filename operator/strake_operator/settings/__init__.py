@@ -1,0 +1,1 @@
+"""What a platform sets, read from the environment once."""
