@@ -26,9 +26,9 @@ from strake_operator.reconcile.decision import (
     StartRun,
     StopRun,
 )
+from strake_operator.reconcile.ends.added import ADDED
 from strake_operator.reconcile.ends.advice import with_advice, with_last_words
 from strake_operator.reconcile.ends.blocker import blocker, exceeds_quota, last_words
-from strake_operator.reconcile.ends.images import ADDED
 from strake_operator.reconcile.ends.log import with_logs
 from strake_operator.reconcile.ends.outcome import node_lost, outcome
 from strake_operator.reconcile.forms.bases import seconds_for_volumes

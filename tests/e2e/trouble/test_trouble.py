@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.objects import read
+from tests.cluster.settings import PAUSE_IMAGE
 from tests.e2e.builds import (
     UID,
     building,
@@ -20,7 +21,6 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
-from tests.e2e.conftest import TINY
 from tests.e2e.intrusions import SIDECAR, bound_pod, builder, cluster_wide, ghost_node, injected, report
 
 QUICK = "FROM TINY\nRUN true\n"
@@ -120,10 +120,10 @@ def test_an_image_pull_that_fails_once_is_waited_for(namespace, ghost):
     assert finished(namespace)["phase"] == "Succeeded"
 
 
-BEFORE = (
-    '[JSONPatch{op: "add", path: "/spec/initContainers", value: [Object.spec.initContainers{'
-    f' name: "rules", image: "{TINY}", command: ["sh", "-c", "%s"]}}]}}]'
-)
+def before(image):
+    """Return what puts a container before the others of a pod, with the command of its image."""
+    container = f'Object.spec.initContainers{{name: "rules", image: "{image}"}}'
+    return f"Object{{spec: Object.spec{{initContainers: [{container}]}}}}"
 
 
 @pytest.mark.parametrize(
@@ -151,14 +151,15 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace, text, outcome):
 
 def test_a_container_that_somebody_puts_before_the_builder_is_named(namespace):
     """While it goes on, and when it fails: the builder's own words it has not."""
-    with injected(
-        namespace, f"before-{namespace}", BEFORE % "until ls /go; do sleep 0.2; done", sign='"rules"'
-    ):
-        apply(manifest(QUICK, timeout="1m"), namespace)
+    apply(manifest("FROM TINY\nCMD exit 3\n", name="bad"), namespace)
+    bad = finished(namespace, name="bad")["image"]
+    merged = {"sign": '"rules"', "way": "ApplyConfiguration"}
+    with injected(namespace, f"before-{namespace}", before(PAUSE_IMAGE), **merged):
+        apply(manifest(QUICK), namespace)
         building(namespace, "it waits for container rules, which a rule of the cluster added to the pod")
         kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
         assert finished(namespace)["failure"]["reason"] == "Cancelled"
-    with injected(namespace, f"failing-{namespace}", BEFORE % "echo no; exit 3", sign='"echo no'):
+    with injected(namespace, f"failing-{namespace}", before(bad), **{**merged, "sign": bad}):
         apply(manifest(QUICK, name="other"), namespace)
         failure = finished(namespace, name="other")["failure"]
     assert failure["reason"] == "Unsupported", failure

@@ -20,6 +20,7 @@ _OWN_DISK: Final = re.compile(
     r"|Usage of EmptyDir volume .* exceeds the limit"
 )
 """The kubelet's words for a pod that used more disk than it may, with room left on the node."""
+_VOLUME: Final = "Usage of EmptyDir volume"
 _LOW: Final = re.compile(r"low on resource: ([a-z-]+)")
 _CONDITION: Final = re.compile(r"had condition: \[([^\]]*)\]")
 _CONDITIONS: Final = {"MemoryPressure": "memory", "DiskPressure": "ephemeral-storage", "PIDPressure": "pids"}
@@ -54,7 +55,10 @@ def taken_away(pod: Pod) -> BuildFailed:
     """Return how a run ended whose pod the infrastructure took away."""
     words = (pod.disrupted or pod.disruption).strip()
     if _OWN_DISK.search(words):
-        message = f"{words} Raise spec.resources.limits.ephemeral-storage, or make the build smaller"
+        or_workspace = ", or spec.pod.workspace.sizeLimit" if _VOLUME in words else ""
+        message = (
+            f"{words} Raise spec.resources.limits.ephemeral-storage{or_workspace}, or make the build smaller"
+        )
         return BuildFailed(reason=FailureReason.OUT_OF_DISK, message=message)
     node = f"node {pod.node}" if pod.node else "its node"
     if resources := _short_of(words):

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
+from strake_operator.reconcile.ends.added import ADDED, SEE_WHO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_operator.reconcile.observed import Pod, Problem, Waiting
 
-ADDED: Final = "a rule of the cluster added to the pod"
-SEE_WHO: Final = "see which rule that is, and whether it is meant for builds"
 _TEMPORARY: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable"})
 """What another pod, later or on another node, may not meet."""
 _FINAL: Final = frozenset(

@@ -15,15 +15,15 @@ from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucce
 from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
+from strake_operator.reconcile.ends.added import held_back
 from strake_operator.reconcile.ends.blocker import blocker, cannot_start
 from strake_operator.reconcile.ends.disruption import evicted, node_silent, taken_away
-from strake_operator.reconcile.ends.images import ADDED, SEE_WHO
 from strake_operator.reconcile.ends.killed import killed_for_memory, last_lines
 from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_operator.reconcile.observed import BuilderRun, Pod, PodContainer
+    from strake_operator.reconcile.observed import BuilderRun, Pod
 
 _SHOWN = 300
 _LOST = {"ContainerStatusUnknown", "Unknown"}
@@ -109,25 +109,16 @@ def _invalid(image: str) -> BuildFailed:
 
 def _without_result(pod: Pod, ended: Terminated) -> BuildFailed:
     if never_ran(ended):
-        return cannot_start(ended.message or ended.reason)
+        return cannot_start(pod.subject, ended.message or ended.reason)
     if ended.reason in _LOST:
         node = f"node {pod.node}" if pod.node else "its node"
         return evicted(f"{node} lost it ({ended.reason})")
     if not pod.subject.is_own:
-        return _held_back(pod.subject, ended)
+        happened = f"ended with status {ended.exit_code} ({ended.reason})"
+        return held_back(pod.subject, happened, last_lines(ended))
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder ended with status {ended.exit_code} and without a result ({ended.reason})",
-        log_tail=last_lines(ended),
-    )
-
-
-def _held_back(container: PodContainer, ended: Terminated) -> BuildFailed:
-    """Return how a run ended whose builder did not start, since a container before it failed."""
-    return BuildFailed(
-        reason=FailureReason.UNSUPPORTED,
-        message=f"the builder did not start: container {container.name}, which {ADDED}, comes first and "
-        f"ended with status {ended.exit_code} ({ended.reason}); {SEE_WHO}",
         log_tail=last_lines(ended),
     )
 

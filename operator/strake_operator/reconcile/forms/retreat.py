@@ -22,7 +22,7 @@ from strake_operator.isolation import (
 )
 from strake_operator.names import job_name
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
-from strake_operator.reconcile.ends.blocker import blocker
+from strake_operator.reconcile.ends.blocker import blocker, is_about_form
 from strake_operator.reconcile.ends.outcome import never_ran
 from strake_operator.reconcile.forms.bases import BaseLesson, missing_volume, refused_volume
 from strake_operator.reconcile.forms.experience import Lesson, shown_reason
@@ -62,7 +62,7 @@ def retreat(
     words = ""
     if isinstance(ended, BuildFailed) and isinstance(container, Terminated):
         words = container.message if never_ran(container) else ended.message
-        if never_ran(container):
+        if never_ran(container) and run.pod is not None and is_about_form(run.pod.subject, words):
             after = form_after(run.form, words, settings.isolation)
         elif ended.reason is FailureReason.ISOLATION_UNAVAILABLE:
             after = form_after_builder(run.form, settings.isolation)

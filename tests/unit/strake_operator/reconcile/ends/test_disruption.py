@@ -110,6 +110,7 @@ def test_a_disk_limit_of_its_own_is_no_eviction(words):
     assert result.reason is FailureReason.OUT_OF_DISK
     assert words.strip() in result.message
     assert "Raise spec.resources.limits.ephemeral-storage" in result.message
+    assert ("spec.pod.workspace.sizeLimit" in result.message) == ("EmptyDir" in words)
     assert result.reason not in RETRYABLE, "it would happen again"
 
 

@@ -285,6 +285,22 @@ def test_a_container_that_was_added_and_fails_is_named_and_not_believed(message)
     assert "ended with status 3" in result.message
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        Waiting("CreateContainerError", "no such file"),
+        Waiting("CrashLoopBackOff", "back-off restarting"),
+        ended("no such file", exit_code=128, reason="StartError"),
+    ],
+    ids=lambda state: state.reason,
+)
+def test_a_container_that_was_added_and_cannot_start_is_named(state):
+    stuck = run(pod=pod(state, subject=PodContainer("istio-init")))
+    message = blocked(stuck).message if isinstance(state, Waiting) else failed(stuck).message
+    assert message.startswith("the builder did not start: container istio-init, which a rule of the cluster")
+    assert state.message in message
+
+
 def test_a_node_that_is_silent_or_lost_the_container_is_named():
     assert "node n1 does not answer" in failed(run(pod=pod(Running(), lost=True, node="n1"))).message
     lost = ended("", exit_code=137, reason="ContainerStatusUnknown")
