@@ -7,7 +7,6 @@ first repository of a registry; the other repositories of the same registry moun
 from __future__ import annotations
 
 import io
-import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -16,6 +15,7 @@ from typing import Final
 
 from strake_builder.errors import OutputError, PushUnauthorizedError, SigningError
 from strake_builder.output.blob_stream import BlobStream
+from strake_builder.output.immutable_tags import is_immutable
 from strake_builder.output.signing import ForgottenImageError, Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
@@ -29,8 +29,6 @@ from strake_oci.spec.reference import Reference, Repository
 _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
 _SIGNING_TRIES: Final = 3
-_IMMUTABLE: Final = re.compile("immutab", re.IGNORECASE)
-"""What ECR, Artifact Registry, Harbor and Quay say of a tag that may not move: their codes differ."""
 
 Open = Callable[[], AbstractContextManager[Readable]]
 
@@ -176,7 +174,7 @@ class Pusher:
             try:
                 self._client.push_manifest(destination, manifest, image.media_type)
             except RegistryError as error:
-                if not self._immutable_tags_stay or _IMMUTABLE.search(error.message) is None:
+                if not self._immutable_tags_stay or not is_immutable(error.message):
                     raise
                 self._reporter.warn(f"{destination} stays as it is: the registry does not let the tag move")
                 return
