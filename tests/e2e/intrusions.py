@@ -103,6 +103,45 @@ def ghost_node(namespace):
         yield
 
 
+@contextmanager
+def kept_builds(namespace):
+    """Keep the ImageBuilds of a namespace, of which one is `app`, from being deleted, and with them the namespace."""
+    name = f"kept-{namespace}"
+    rule = {
+        "apiGroups": ["strake.dev"],
+        "apiVersions": ["*"],
+        "operations": ["DELETE"],
+        "resources": ["imagebuilds"],
+    }
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"namespaceSelector": selector, "resourceRules": [rule]},
+            "validations": [{"expression": "false", "message": "kept"}],
+        },
+    }
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+
+    def is_refused() -> bool:
+        try:
+            kubectl("delete", "ib", "app", "-n", namespace, "--dry-run=server")
+        except KubectlError:
+            return True
+        return False
+
+    with cluster_wide(policy, binding):
+        until(is_refused, "the policy to be in force", lambda: "")
+        yield
+
+
 def probe(namespace):
     """Return what the API server would make of a pod."""
     spec = {

@@ -20,7 +20,8 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
-from tests.e2e.intrusions import SIDECAR, injected
+from tests.e2e.intrusions import SIDECAR, injected, kept_builds
+from tests.e2e.operators import OPERATOR
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.servers.gateway import docker_config
 
@@ -126,6 +127,30 @@ def test_a_log_is_kept_beside_a_sidecar_that_does_not_end(namespace, account):
         assert finished(namespace)["phase"] == "Succeeded", status_of(namespace)
         until(lambda: pods(namespace) == [] and jobs(namespace) == [], "no pod", lambda: pods(namespace))
         assert "#1 | told-so" in log_of(namespace, account)
+
+
+def test_a_namespace_that_is_deleted_under_a_build_ends_it_once(namespace):
+    """Its pod, Job and Secrets go in any order, and nothing can be made there: no event, no other pod."""
+    ending = f"{namespace}-ends"
+    kubectl("create", "namespace", ending)
+    registry_secret(ending, "push")
+    apply(manifest("FROM TINY\nRUN echo going && sleep 600\n", pushSecret=PUSH), ending)
+    building(ending, "sleep 600")
+    with kept_builds(ending):
+        kubectl("delete", "namespace", ending, "--wait=false")
+
+        def is_over() -> bool:
+            status = status_of(ending)
+            cancelled = status.get("failure", {}).get("reason") == "Cancelled"
+            return pods(ending) == [] and (
+                cancelled or "is being deleted: nothing" in status.get("progress", "")
+            )
+
+        until(is_over, "the end of the run", lambda: status_of(ending))
+        assert status_of(ending)["attempts"] == 1
+    log = kubectl("logs", "-n", "strake-system", "-l", OPERATOR, "--tail=-1")
+    starts = [line for line in log.splitlines() if f"{ending}/app: starting Job" in line]
+    assert len(starts) <= 3, starts
 
 
 def test_a_log_that_cannot_be_pushed_is_told_and_fails_no_build(namespace):

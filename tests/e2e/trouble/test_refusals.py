@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.cluster.kubectl import apply, get, kubectl
 from tests.e2e.builds import building, conditions, finished, manifest, ready, status_of, until
-from tests.e2e.intrusions import cluster_wide
+from tests.e2e.intrusions import cluster_wide, kept_builds
 from tests.fixtures.servers.certificates import certificates
 from tests.fixtures.servers.webhook import refusing_webhook
 
@@ -83,45 +81,6 @@ def test_a_webhook_whose_service_does_not_exist_is_named_and_waited_for(namespac
     assert finished(namespace)["phase"] == "Succeeded"
 
 
-@contextmanager
-def kept(namespace):
-    """Keep the ImageBuilds of a namespace from being deleted, and with them the namespace."""
-    name = f"kept-{namespace}"
-    rule = {
-        "apiGroups": ["strake.dev"],
-        "apiVersions": ["*"],
-        "operations": ["DELETE"],
-        "resources": ["imagebuilds"],
-    }
-    selector = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
-    policy = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {"namespaceSelector": selector, "resourceRules": [rule]},
-            "validations": [{"expression": "false", "message": "kept"}],
-        },
-    }
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
-
-    def is_refused() -> bool:
-        try:
-            kubectl("delete", "ib", "app", "-n", namespace, "--dry-run=server")
-        except KubectlError:
-            return True
-        return False
-
-    with cluster_wide(policy, binding):
-        until(is_refused, "the policy to be in force", lambda: "")
-        yield
-
-
 @pytest.fixture
 def ending(namespace):
     """A namespace of its own for a test that deletes it."""
@@ -134,7 +93,7 @@ def ending(namespace):
 def test_nothing_starts_in_a_namespace_that_is_being_deleted(ending):
     apply(manifest(QUICK), ending)
     assert finished(ending)["phase"] == "Succeeded"
-    with kept(ending):
+    with kept_builds(ending):
         kubectl("delete", "namespace", ending, "--wait=false")
         for ask in ("1", "2"):
             kubectl("annotate", "ib", "app", "-n", ending, "--overwrite", f"strake.dev/rerun={ask}")
