@@ -30,6 +30,8 @@ _COMMANDS: Final = {
 
 _KANIKO: Final = frozenset({"executor", "warmer"})
 """What kaniko's images call their programs: links to this one, by whose name it is called."""
+_EXECUTOR: Final = "/kaniko/executor"
+"""Where kaniko's image has it, and the builder's."""
 _OWN_FLAGS: Final = frozenset({"-h", "--help", "--version"})
 
 EPILOG: Final = """\
@@ -76,12 +78,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
     name = os.path.basename(sys.argv[0])
+    flags_alone = bool(words) and words[0].startswith("-") and words[0] not in _OWN_FLAGS
+    if flags_alone and name not in _KANIKO and os.path.lexists(_EXECUTOR):
+        name = os.path.basename(
+            _EXECUTOR
+        )  # Skaffold and Tekton's tasks name no command: the entry point is meant
     if name in _KANIKO:
         from strake_builder.cli import kaniko
 
         words = kaniko.words(name, words)
         kaniko.enter(os.environ)
-    elif words and words[0].startswith("-") and words[0] not in _OWN_FLAGS:
+    elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
     chosen = next((word for word in words if not word.startswith("-")), "")
     parsed = _parser([chosen]).parse_args(words)
