@@ -58,8 +58,8 @@ C library maps and unmaps memory each time, which takes longer than all else.
 """
 _JOINED: Final = 256 * 1024
 UNIX_BUFFER: Final = 1024 * 1024
-"""Bytes that may wait in a unix socket, as far as the kernel allows (net.core.wmem_max). With the usual 208 KiB
-sender and receiver wait for each other by turns, which costs a blob a fifth of its time
+"""Bytes that may wait in a unix socket, as far as the kernel allows (net.core.wmem_max). With the usual 208
+KiB sender and receiver wait for each other by turns, which costs a blob a fifth of its time
 (benchmarks/oci_results.md).
 """
 _STOPPED: Final = "stopped"

@@ -19,7 +19,7 @@ from strake_operator.reconcile.admission.policy import (
     selects,
 )
 from strake_operator.reconcile.decide import decide
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.environment import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
@@ -99,11 +99,30 @@ def test_defaults_are_lowered_to_the_ceilings():
     assert effective(boundless, policies).resources.cpu_limit == "8", "no default is no way around a ceiling"
 
 
+def test_the_lowest_ceiling_of_each_resource_is_known_with_its_policy():
+    policies = [
+        policy("wide", maxResources={"memory": "1Gi", "cpu": "8"}),
+        policy("narrow", maxResources={"memory": "128Mi", "ephemeralStorage": "5Gi"}),
+    ]
+    found = {(each.resource, each.amount, each.policy) for each in effective(SETTINGS, policies).ceilings}
+    assert found == {
+        ("memory", "128Mi", "narrow"),
+        ("cpu", "8", "wide"),
+        ("ephemeral-storage", "5Gi", "narrow"),
+    }
+
+
 def test_settings_of_a_namespace():
-    policies = [policy(isolation="nested"), policy(defaultCacheRepository="r.example/{namespace}/cache")]
+    policies = [
+        policy(isolation="nested"),
+        policy(defaultCacheRepository="r.example/{namespace}/cache"),
+        policy("first", logRepository="r.example/{namespace}/logs"),
+        policy("second", logRepository="r.example/{namespace}/others"),
+    ]
     settings = effective(SETTINGS, policies)
     assert settings.isolation == "nested"
-    assert settings.default_cache == CacheTemplate("r.example/{namespace}/cache")
+    assert settings.default_cache == RepositoryTemplate("r.example/{namespace}/cache")
+    assert settings.log_repository == RepositoryTemplate("r.example/{namespace}/logs")
     assert effective(SETTINGS, []) == SETTINGS
 
 
