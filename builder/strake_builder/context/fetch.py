@@ -266,6 +266,7 @@ def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNe
         credentials=credentials,
         own_identity=True,
         networks=networks,
+        unverified=source.unverified,
     )
 
 
