@@ -31,15 +31,17 @@ from typing import Any, Final
 
 from benchmarks.pods import cluster
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError
 
 from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import ReadError
+from tests.cluster.objects import ReadError, read
 from tests.cluster.settings import KUBECONFIG, REGISTRY
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
 from tests.images.push import push_image
 
 _NAMESPACE: Final = "bench-cached"
+_FIRST: Final = "fills"
 _LIMIT: Final = 60.0
 _TEXT: Final = f"FROM {REGISTRY}/bench/tiny:1\nRUN echo one > /1\nCOPY Dockerfile /2\nRUN echo three > /3\n"
 _GROUP: Final = ("strake.dev", "v1alpha1")
@@ -92,10 +94,10 @@ def watching(heard: Heard) -> Iterator[None]:
     watches = [watch.Watch() for _ in sources]
 
     def listen(own: watch.Watch, source: Callable[..., Any], where: tuple[str, ...], note: Any) -> None:
-        for event in own.stream(source, *where):
-            body = event["raw_object"]
-            if event["type"] != "DELETED":
-                note(heard, body)
+        with contextlib.suppress(HTTPError):  # the cluster ends
+            for event in own.stream(source, *where):
+                if event["type"] != "DELETED":
+                    note(heard, event["raw_object"])
 
     for own, (source, where, note) in zip(watches, sources, strict=True):
         threading.Thread(target=listen, args=(own, source, where, note), daemon=True).start()
@@ -152,9 +154,11 @@ def build(heard: Heard, name: str) -> Moments:
         _NAMESPACE,
     )
     moments = {**heard.of(name), "began": began}
-    lines = kubectl(
-        "logs", "-l", f"strake.dev/imagebuild={name}", "-n", _NAMESPACE, "--tail=-1", "--timestamps"
-    )
+    status = read("imagebuilds", _NAMESPACE, name)["status"]
+    steps = status.get("steps", {})
+    if status["phase"] != "Succeeded" or (name != _FIRST and steps["cached"] != steps["total"]):
+        raise RuntimeError(f"{name} is no build whose steps are all cached: {status}")
+    lines = kubectl("logs", f"job/{status['job']}", "-c", "builder", "-n", _NAMESPACE, "--timestamps")
     return moments | _ends(lines)
 
 
@@ -187,7 +191,7 @@ def main() -> None:
             kubectl("create", "namespace", _NAMESPACE)
         heard = Heard()
         with watching(heard):
-            build(heard, "fills")
+            build(heard, _FIRST)
             measured = []
             for number in range(options.builds):
                 measured.append(build(heard, f"b{number}"))
