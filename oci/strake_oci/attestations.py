@@ -1,6 +1,6 @@
 """Attestations of images: in-toto statements in manifests that refer to an image, or lie in its index.
 
-Two forms. `referrer`: an artifact whose subject is the image (image-spec 1.1, manifest.md, "Guidelines for
+Two forms. `referrers`: an artifact whose subject is the image (image-spec 1.1, manifest.md, "Guidelines for
 Artifact Usage"); the image's digest stays. `index`: BuildKit's, an index with the image and, as one more
 entry, the manifest of its attestations (BuildKit v0.34, docs/attestations/attestation-storage.md).
 """
@@ -48,7 +48,7 @@ _MOST: Final = 256
 class AttestationForm(StrEnum):
     """Where attestations of an image lie."""
 
-    REFERRER = "referrer"
+    REFERRERS = "referrers"
     """Beside it: manifests that refer to it."""
     INDEX = "index"
     """In an index with it, as BuildKit has them."""
@@ -124,9 +124,8 @@ def find_attestations(client: RegistryClient, repository: Repository, top: Diges
     for subject in subjects:
         for referrer in client.referrers(repository, subject)[-_MOST:]:
             if referrer.artifact_type in {"", MEDIA_TYPE, _IN_INDEX, mediatype.OCI_EMPTY}:
-                form = (
-                    AttestationForm.INDEX if referrer.artifact_type == _IN_INDEX else AttestationForm.REFERRER
-                )
+                in_index = referrer.artifact_type == _IN_INDEX
+                form = AttestationForm.INDEX if in_index else AttestationForm.REFERRERS
                 for each in _statements(client, repository, referrer, subject, form):
                     found.setdefault(each.statement.digest, each)
     return tuple(found.values())

@@ -28,6 +28,8 @@ PROXIES: Final = frozenset({"all_proxy", "ftp_proxy", "http_proxy", "https_proxy
 """Predefined arguments, in lower case. They are the platform's, and may hold a password."""
 _SHORTEST: Final = 4
 """Characters: what is shorter is in words that mean something else, and is masked only where it is all."""
+_USER: Final = re.compile(r"(?<=://)[^/\s\"'@]*@")
+_QUERY: Final = re.compile(r"(https?://[^\s\"'?#]*)\?[^\s\"'#]*")
 _SCP: Final = re.compile(r"[^/@:]*@(?=[^/@]+:)")
 
 
@@ -65,13 +67,17 @@ class Redaction:
             return MASK
         return self._inside.sub(MASK, text) if self._inside else text
 
+    def _written(self, text: str) -> str:
+        """Return a Dockerfile, or a command, with secrets masked, and what opens the URLs that are in it."""
+        return self.text(_QUERY.sub(rf"\1?{MASK}", _USER.sub(f"{MASK}@", text)))
+
     def facts(self, facts: BuildFacts) -> BuildFacts:
         """Return facts that anybody may read."""
         return replace(
             facts,
             context=None if facts.context is None else self._material(facts.context),
             dockerfile=self.text(facts.dockerfile),
-            text=self.text(facts.text),
+            text=self._written(facts.text),
             target=None if facts.target is None else self.text(facts.target),
             arguments={
                 name: MASK if name in self._arguments else self.text(_without_password(value))
@@ -104,7 +110,7 @@ class Redaction:
     def _value(self, value: object) -> object:
         """Return a value of a step with every text in it masked; the names of fields are ours."""
         if isinstance(value, str):
-            return self.text(value)
+            return self._written(value)
         if isinstance(value, Mapping):
             return {name: self._value(each) for name, each in value.items()}
         if isinstance(value, (list, tuple)):

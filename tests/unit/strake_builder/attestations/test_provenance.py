@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from strake_builder.attestations.facts import (
     FileMaterial,
     GitMaterial,
     ImageMaterial,
+    Mode,
     Subject,
     Use,
 )
@@ -34,7 +36,7 @@ IMAGE = Digest.sha256(b"image")
 COMMIT = "4b220de5058abfd01ff619c9d2ff6b09a049bea0"
 
 
-def facts(**given: object) -> BuildFacts:
+def facts(**given: Any) -> BuildFacts:
     moment = datetime(2026, 11, 29, 1, 2, 3, 400_000, tzinfo=UTC)
     return BuildFacts(
         **{
@@ -48,11 +50,11 @@ def facts(**given: object) -> BuildFacts:
     )
 
 
-def predicate(mode: str = "max", redaction: Redaction | None = None, **given: object) -> dict:
-    return provenance(facts(**given), mode, redaction or Redaction())
+def predicate(mode: Mode = "max", **given: Any) -> dict:
+    return provenance(facts(**given), mode, Redaction())
 
 
-def definition(mode: str = "max", **given: object) -> dict:
+def definition(mode: Mode = "max", **given: Any) -> dict:
     return predicate(mode, **given)["buildDefinition"]
 
 
@@ -114,7 +116,7 @@ def test_dependencies_are_sorted_and_named_once():
 
 
 def test_min_leaves_out_what_max_has():
-    given = {
+    given: dict[str, Any] = {
         "arguments": {"v": "1"},
         "labels": {"l": "2"},
         "target": "t",
@@ -128,7 +130,8 @@ def test_min_leaves_out_what_max_has():
     low, high = predicate("min", **given), predicate("max", **given)
     request = low["buildDefinition"]["externalParameters"]["request"]
     assert request["args"] == {"context:lib": "local:lib", "target": "t"}
-    assert "secrets" not in request and "ssh" not in request
+    assert "secrets" not in request
+    assert "ssh" not in request
     assert "buildConfig" not in low["buildDefinition"]["internalParameters"]
     assert low["runDetails"]["metadata"]["buildkit_metadata"] == {}
     assert low["runDetails"]["metadata"]["buildkit_completeness"] == {
@@ -200,13 +203,24 @@ def test_an_argument_of_a_secret_is_masked_by_name_and_by_value():
     }
 
 
+def test_urls_in_the_dockerfile_and_in_commands_open_nothing():
+    text = "ADD https://u:p@h/x?sig=1 /\nRUN curl -u a 'http://h/y?token=2' git@h:x\n"
+    steps = (BuildStep({"exec": {"meta": {"args": ["curl https://t@h/z?q"]}}}),)
+    found = predicate("max", text=text, steps=steps)
+    info = found["runDetails"]["metadata"]["buildkit_metadata"]["source"]["infos"][0]
+    shown = base64.b64decode(info["data"]).decode()
+    assert shown == f"ADD https://{MASK}@h/x?{MASK} /\nRUN curl -u a 'http://h/y?{MASK}' git@h:x\n"
+    config = found["buildDefinition"]["internalParameters"]["buildConfig"]["llbDefinition"]
+    assert config[0]["op"]["Op"]["exec"]["meta"]["args"] == [f"curl https://{MASK}@h/z?{MASK}"]
+
+
 def test_proxies_are_left_out():
     given = {"HTTP_PROXY": "http://u:p@proxy:1", "no_proxy": "a", "v": "https://u:p@h/x?y=1"}
     args = definition(arguments=given)["externalParameters"]["request"]["args"]
     assert args == {"build-arg:v": "https://h/x"}
 
 
-SECRETS = st.text(st.characters(exclude_categories=("Cs",)), min_size=4, max_size=40).map("S3cr~".__add__)
+SECRETS = st.text(st.characters(exclude_categories=["Cs"]), min_size=4, max_size=40).map("S3cr~".__add__)
 
 
 @given(st.lists(SECRETS, min_size=1, max_size=4), st.data())
@@ -234,7 +248,8 @@ def test_no_secret_is_in_any_provenance(secrets, data):
         ),
     )
     redaction = Redaction(secrets, ("given",))
-    for mode in ("min", "max"):
+    modes: tuple[Mode, ...] = ("min", "max")
+    for mode in modes:
         made = provenance(given_facts, mode, redaction)
         infos = made["runDetails"]["metadata"]["buildkit_metadata"].get("source", {}).get("infos", [])
         shown = "\0".join([*texts(made), *(base64.b64decode(i["data"]).decode() for i in infos)])
