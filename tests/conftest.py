@@ -138,7 +138,7 @@ def shared_run(request: pytest.FixtureRequest) -> SharedRun:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark each test with what it needs; in a worker, bring them into the order in which they begin."""
     if _is_worker(config):
-        items.sort(key=lambda item: sort_key(item.nodeid.partition("::")[0]))
+        items.sort(key=lambda item: sort_key(item.nodeid))
     for item in items:
         if item.path.is_relative_to(_TESTS):
             path = item.path.relative_to(_TESTS).as_posix()

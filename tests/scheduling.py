@@ -2,7 +2,7 @@
 
 The tests of a file stay together, since they share fixtures, and a worker takes the next file when it is done with one.
 What mostly waits (builds in the test cluster) goes on beside what computes, from the beginning to the end: one worker has
-the operator alone, then half of them use it, and the others never wait for it.
+the operator alone, for the tests that change its settings, then half of them use it, and the others never wait for it.
 """
 
 from __future__ import annotations
@@ -13,29 +13,11 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.alone import alone
+
 OPERATOR = "operator"
-ALONE = {
-    "tests/e2e/registries/test_base_volumes.py": OPERATOR,
-    "tests/e2e/outcomes/test_changes.py": OPERATOR,
-    "tests/e2e/registries/test_default_cache.py": OPERATOR,
-    "tests/e2e/isolation/test_gateway.py": OPERATOR,
-    "tests/e2e/isolation/test_isolation.py": OPERATOR,
-    "tests/e2e/isolation/test_networks.py": OPERATOR,
-    "tests/e2e/outcomes/test_kept_logs.py": OPERATOR,
-    "tests/e2e/outcomes/test_late.py": OPERATOR,
-    "tests/e2e/sources/test_private_git.py": OPERATOR,
-    "tests/e2e/registries/test_registries.py": OPERATOR,
-    "tests/e2e/isolation/test_runtime_class.py": OPERATOR,
-    "tests/e2e/isolation/test_signing.py": OPERATOR,
-    "tests/e2e/trouble/test_attacks.py": OPERATOR,
-    "tests/e2e/trouble/test_faults.py": OPERATOR,
-    "tests/e2e/trouble/test_queue.py": OPERATOR,
-    "tests/e2e/trouble/test_quota_conflicts.py": OPERATOR,
-    "tests/e2e/isolation/test_origin.py": OPERATOR,
-    "tests/e2e/outcomes/test_events.py": OPERATOR,
-    "tests/e2e/outcomes/test_traces.py": OPERATOR,
-}
-"""Files that one worker runs, one after the other: they have the operator alone, so a second worker would only wait."""
+ALONE = ("tests/e2e/isolation/test_networks.py",)
+"""Files whose tests are given out with those that must have the operator alone: a module's fixture is an address of the node."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")
 """Files that take so long that several workers share them: by a test's last parameter, with which it shares what is cached."""
 LONG = ("tests/e2e/trouble/test_lost_node.py", "tests/e2e/trouble/test_trouble.py")
@@ -66,7 +48,13 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc] # pytest-xdist has no t
         file = nodeid.partition("::")[0]
         if file in BY_PARAMETER:
             return f"{file}-{nodeid.rpartition('-')[2]}"
-        return ALONE.get(file, file)
+        return OPERATOR if has_operator_alone(nodeid) else file
+
+
+def has_operator_alone(nodeid: str) -> bool:
+    """Return whether a test is one of those that one worker runs, one after the other: a second one would only wait."""
+    file, _, test = nodeid.partition("::")
+    return file in ALONE or (uses_operator(file) and test.partition("[")[0] in alone(file))
 
 
 def uses_operator(file: str) -> bool:
@@ -74,13 +62,10 @@ def uses_operator(file: str) -> bool:
     return file.startswith("tests/e2e/")
 
 
-def sort_key(path: str) -> tuple[int, bool]:
-    """Return a key to sort tests by.
-
-    Args:
-        path: A test's file, from the root of the repository, with slashes.
-    """
+def sort_key(nodeid: str) -> tuple[int, bool]:
+    """Return a key to sort tests by, of a test's name as pytest has it."""
+    path = nodeid.partition("::")[0]
     suite = path.removeprefix("tests/").partition("/")[0]
-    if path in ALONE:
+    if has_operator_alone(nodeid):
         return -1, False
     return SUITES.index(suite) if suite in SUITES else len(SUITES), path not in LONG

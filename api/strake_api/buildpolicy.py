@@ -27,11 +27,24 @@ AN_AMOUNT: Rule[str] = Rule(
     is_quantity,
 )
 _FILLED = "self.replace('{namespace}', 'n')"
-A_TEMPLATE: Rule[str] = Rule(
-    f"self.contains('{{namespace}}') && {A_REPOSITORY.cel.replace('self', _FILLED)}",
-    "defaultCacheRepository is a repository with {namespace} in it, as registry.example/cache/{namespace}: a "
-    "team that can write to a cache decides what is in images built with it",
-    lambda text: "{namespace}" in text and A_REPOSITORY.holds(text.replace("{namespace}", "n")),
+
+
+def _template(field: str, example: str, why: str) -> Rule[str]:
+    """Return the rule of a repository that each namespace has one of."""
+    return Rule(
+        f"self.contains('{{namespace}}') && {A_REPOSITORY.cel.replace('self', _FILLED)}",
+        f"{field} is a repository with {{namespace}} in it, as {example}: {why}",
+        lambda text: "{namespace}" in text and A_REPOSITORY.holds(text.replace("{namespace}", "n")),
+    )
+
+
+A_CACHE_TEMPLATE: Rule[str] = _template(
+    "defaultCacheRepository",
+    "registry.example/cache/{namespace}",
+    "a team that can write to a cache decides what is in images built with it",
+)
+A_LOG_TEMPLATE: Rule[str] = _template(
+    "logRepository", "registry.example/logs/{namespace}", "one team's logs are not for another"
 )
 
 
@@ -164,5 +177,7 @@ class BuildPolicySpec(Document):
     """How many runs of each namespace may go on at a time; the platform's limit holds, too."""
     isolation: Literal["nested"] | None = None
     """The least isolation that steps get: nested allows no chroot."""
-    default_cache_repository: Annotated[str, Field(max_length=255), *checked(A_TEMPLATE)] | None = None
+    default_cache_repository: Annotated[str, Field(max_length=255), *checked(A_CACHE_TEMPLATE)] | None = None
     """Where builds that name no cache repository keep results, in place of the platform's setting."""
+    log_repository: Annotated[str, Field(max_length=255), *checked(A_LOG_TEMPLATE)] | None = None
+    """Where the log of each run goes when it ends, in place of the platform's setting."""

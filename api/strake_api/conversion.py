@@ -203,7 +203,7 @@ def _files(ids: list[str], directory: str | None, kind: str) -> tuple[MountedFil
 
 def _warnings(spec: ImageBuildSpec) -> list[str]:
     return [
-        f"args: {argument.name} comes from a Secret, and the image's history shows it to whoever pulls the "
+        f"args: {argument.name} comes from a Secret, and the image's history shows it to all who pull the "
         "image; name the Secret in spec.secrets and use it with RUN --mount=type=secret"
         for argument in spec.args
         if argument.value_from is not None

@@ -134,6 +134,7 @@ def _kubelet() -> dict[str, Any]:
         "volumePluginDir": str(DIR / "volume-plugins"),
         "serializeImagePulls": False,
         "syncFrequency": "5s",
+        "volumeStatsAggPeriod": "10s",  # how often it looks at what a pod's volumes take; a minute in other clusters
         "containerLogMaxSize": "10Mi",
         "podPidsLimit": 1024,  # as docs/operator.md asks for
     }

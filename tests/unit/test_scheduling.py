@@ -23,20 +23,14 @@ def test_every_suite_has_its_turn():
     assert found == set(SUITES)
 
 
-def test_who_needs_the_operator_alone_is_in_the_table():
+WITH_ALONE = "tests/e2e/outcomes/test_changes.py::test_installing_again_changes_nothing"
+BESIDE = "tests/e2e/outcomes/test_changes.py::test_runs_that_ended_are_remembered"
+
+
+def test_who_needs_the_operator_alone_comes_first():
     """Others, which use it, come later: they would wait for it."""
-    asking = {
-        str(each.relative_to(TESTS.parent))
-        for each in (TESTS / "e2e").rglob("test_*.py")
-        if "platform.changed(" in each.read_text() or 'usefixtures("alone")' in each.read_text()
-    }
-    assert asking
-    assert asking <= set(ALONE)
-    assert all(
-        sort_key(each) < sort_key(other)
-        for each in asking
-        for other in (*LONG, "tests/e2e/registries/test_cache.py")
-    )
+    others = (BESIDE, *LONG, "tests/unit/test_a.py::test_b", "tests/e2e/registries/test_cache.py::test_a")
+    assert all(sort_key(WITH_ALONE) < sort_key(other) for other in others)
 
 
 def unit(test):
@@ -46,7 +40,8 @@ def unit(test):
 
 def test_a_file_stays_together_and_the_operator_is_with_one_worker():
     assert unit("tests/unit/test_a.py::TestB::test_c[x::y]") == "tests/unit/test_a.py"
-    assert {unit(f"{each}::test_c") for each in ALONE} == {"operator"}
+    assert {unit(f"{each}::test_c") for each in ALONE} | {unit(WITH_ALONE)} == {"operator"}
+    assert unit(BESIDE) == "tests/e2e/outcomes/test_changes.py"
 
 
 def test_a_long_file_is_shared_by_what_its_tests_share():
@@ -55,8 +50,15 @@ def test_a_long_file_is_shared_by_what_its_tests_share():
     assert found[0] == found[1] != found[2]
 
 
-ALONE_TESTS = [f"{file}::test_{number}" for file in list(ALONE)[:2] for number in range(4)]
-USING = [f"tests/e2e/outcomes/test_{file}.py::test_{number}" for file in range(6) for number in range(3)]
+FILES = (
+    "outcomes/test_runs",
+    "outcomes/test_given",
+    "registries/test_cache",
+    "sources/test_git",
+    "sources/test_http",
+)
+ALONE_TESTS = [f"{ALONE[0]}::test_{number}" for number in range(4)]
+USING = [f"tests/e2e/{file}.py::test_{number}" for file in FILES for number in range(3)]
 OTHERS = [f"tests/unit/test_{file}.py::test_{number}" for file in range(8) for number in range(3)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import socketserver
 import stat
 import sys
@@ -21,6 +22,7 @@ from strake_builder.gateway.errors import JSON_TYPE, GatewayError, MalformedErro
 from strake_builder.gateway.forward import Forwarder
 from strake_builder.gateway.policy import Asked, parse_target
 from strake_builder.gateway.replies import Reply
+from strake_oci.http.network import UNIX_BUFFER
 
 _PIECE: Final = 124 * 1024
 """As `strake_oci.http.network` reads a unix socket: for more, memory is mapped and unmapped each time."""
@@ -82,6 +84,11 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _SILENCE
     disable_nagle_algorithm = False
     """A unix socket has none."""
+
+    def setup(self) -> None:
+        """Prepare the connection."""
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
+        super().setup()
 
     def _serve(self) -> None:
         started, sent = time.monotonic(), 0

@@ -27,7 +27,7 @@ class TooMuchOutputError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A program that came to its end.
+    """A program that has ended.
 
     Attributes:
         status: Its exit status; negative for a signal.

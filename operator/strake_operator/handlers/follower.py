@@ -60,7 +60,7 @@ class Follower:
         Args:
             namespace: The pod's.
             pod: Its name.
-            pause: Seconds for which what was shown stays: whoever looks meanwhile sees no news.
+            pause: Seconds for which what was shown stays: who looks meanwhile sees no news.
         """
         key, now = (namespace, pod), asyncio.get_running_loop().time()
         latest = self._progress.get(key)

@@ -25,7 +25,7 @@ _LONGEST_REPOSITORY: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
-class CacheTemplate:
+class RepositoryTemplate:
     """A repository with `{namespace}` in its name.
 
     Two namespaces never get the same one: all that is around the placeholder is fixed.
@@ -34,7 +34,7 @@ class CacheTemplate:
     text: str
 
     @classmethod
-    def parse(cls, text: str, variable: str, why: str = _WHY) -> CacheTemplate:
+    def parse(cls, text: str, variable: str, why: str = _WHY) -> RepositoryTemplate:
         """Read a template.
 
         Args:
@@ -62,7 +62,7 @@ class CacheTemplate:
         return self.text.replace(_NAMESPACE, namespace)
 
 
-def cache_repository(spec: ImageBuildSpec, namespace: str, default: CacheTemplate | None) -> str | None:
+def cache_repository(spec: ImageBuildSpec, namespace: str, default: RepositoryTemplate | None) -> str | None:
     """Return where a build's results are kept: its own repository, or the cluster's if it does not object."""
     if spec.cache is not None and (spec.cache.repository is not None or not spec.cache.enabled):
         return spec.cache.repository

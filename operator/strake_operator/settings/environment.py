@@ -17,7 +17,7 @@ from strake_oci.spec.reference import Reference
 from strake_operator.errors import SettingsError
 from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
 from strake_operator.registries.document import PlatformRegistries
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_denied
 
 if TYPE_CHECKING:
@@ -76,9 +76,9 @@ class Settings:
     """What of them is open again."""
     native_nodes_only: bool = False
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
-    default_cache: CacheTemplate | None = None
+    default_cache: RepositoryTemplate | None = None
     """Where builds that name no cache repository keep results of steps."""
-    log_repository: CacheTemplate | None = None
+    log_repository: RepositoryTemplate | None = None
     """Where logs of runs are kept; nowhere where None."""
     isolation: IsolationSetting = "auto"
     """How steps are to be kept apart: the best that can be had, or one kind and no other."""
@@ -126,8 +126,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_networks=read_allowed(environment),
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
-        default_cache=CacheTemplate.parse(cache, _CACHE) if cache else None,
-        log_repository=CacheTemplate.parse(logs, _LOGS, _WHOSE_LOGS) if logs else None,
+        default_cache=RepositoryTemplate.parse(cache, _CACHE) if cache else None,
+        log_repository=RepositoryTemplate.parse(logs, _LOGS, _WHOSE_LOGS) if logs else None,
         isolation=_isolation(environment),
         seccomp_profile=_seccomp_profile(environment, "STRAKE_SECCOMP_PROFILE"),
         runtime_class=_runtime_class(environment, "STRAKE_RUNTIME_CLASS"),

@@ -175,7 +175,7 @@ def profiles():
 
 
 def test_a_file_that_fills_the_disk_ends_the_build_and_no_other_starts(namespace):
-    # The kubelet looks at a pod's disk once a minute.
+    # The kubelet looks at a pod's disk from time to time.
     status = build(
         namespace,
         "FROM TINY\nRUN dd if=/dev/zero of=/large bs=1M count=200 && sleep 170\n",

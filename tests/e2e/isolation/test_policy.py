@@ -87,6 +87,7 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
             {"defaultCacheRepository": "Registry.example/{namespace}/A"},
             r"a repository with \{namespace\} in it",
         ),
+        ({"logRepository": "registry.example/logs"}, "logRepository is a repository with"),
         ({"maxResources": {"memory": "1GB"}}, "quantity with a unit of Kubernetes"),
     ],
 )

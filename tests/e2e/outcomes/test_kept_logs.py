@@ -29,11 +29,28 @@ if TYPE_CHECKING:
 PUSH = {"name": "push"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def log_repository(platform) -> Iterator[None]:
-    """Give the operator the setting, and take it away again."""
-    with platform.changed(STRAKE_LOG_REPOSITORY=f"{LOCKED_REGISTRY}/e2e-logs/{{namespace}}"):
-        yield
+@pytest.fixture(autouse=True)
+def log_repository(namespace) -> Iterator[None]:
+    """Have a policy that keeps the logs of the test's namespace."""
+    rules = {
+        "apiVersion": "strake.dev/v1alpha1",
+        "kind": "BuildPolicy",
+        "metadata": {"name": namespace},
+        "spec": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "logRepository": f"{LOCKED_REGISTRY}/e2e-logs/{{namespace}}",
+        },
+    }
+    apply(rules, namespace)
+    apply(manifest("FROM TINY\n", name="probe", suspend=True), namespace)
+    until(
+        lambda: status_of(namespace, "probe").get("logRepository"),
+        "the operator to know the policy",
+        lambda: status_of(namespace, "probe"),
+    )
+    kubectl("delete", "ib", "probe", "-n", namespace)
+    yield
+    kubectl("delete", "buildpolicy", namespace)
 
 
 @pytest.fixture

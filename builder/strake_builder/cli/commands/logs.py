@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _NOTES: Final = """\
 The reference is in status.history[].log of an ImageBuild, where the platform keeps logs. What a terminal
-would obey is shown, whoever made the artifact.
+would obey is shown as text.
 
 examples:
   strake logs registry.example/logs/team@sha256:…

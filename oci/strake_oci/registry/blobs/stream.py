@@ -128,7 +128,7 @@ class BlobUpload:
 
 
 class _AbandonedError(Exception):
-    """The writer gave up. A request that came to a regular end would be waited for, for its answer."""
+    """The writer gave up. A request that ended regularly would be waited for, for its answer."""
 
 
 class _Sender(threading.Thread):

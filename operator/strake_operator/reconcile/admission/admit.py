@@ -80,8 +80,8 @@ NOBODY: Final[Mapping[str, int]] = {}
 class Line:
     """Who waits, by namespace, each in the order of the starts there.
 
-    A namespace is sorted when it is asked for after somebody came to it: a start, which is what happens most
-    with thousands that wait, takes the first away and leaves the others as they are.
+    A namespace is sorted when it is asked for and somebody was added: a start, which happens most with
+    thousands that wait, takes the first away and leaves the others as they are.
 
     Args:
         waiting: Who waits at the beginning.

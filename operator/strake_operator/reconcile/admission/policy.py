@@ -23,7 +23,7 @@ from strake_operator.reconcile.admission.placed import (
     placement_violations,
     with_placement,
 )
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.status import repository
 
 if TYPE_CHECKING:
@@ -196,29 +196,39 @@ def _workspace(spec: ImageBuildSpec, policy: BuildPolicySpec) -> Iterator[str]:
 def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
     """Return the platform's settings as the policies of a namespace change them."""
     for policy in policies:
-        spec = policy.spec
-        if spec is None:
-            continue
-        if spec.isolation is not None:
-            settings = replace(settings, isolation=spec.isolation)
-        if spec.base_images is not None:
-            asked = spec.base_images
-            rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
-            settings = replace(settings, image_rules=(*settings.image_rules, rule))
-        if spec.max_resources is not None:
-            settings = replace(settings, resources=_lowered(settings.resources, policy))
-        if spec.placement is not None:
-            settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
+        if policy.spec is not None:
+            settings = _changed(settings, policy, policy.spec)
     specs = [each.spec for each in policies if each.spec is not None]
     if networks := [each.networks for each in specs if each.networks is not None]:
         denied, allowed = opened(settings.denied_networks, settings.allowed_networks, networks)
         settings = replace(settings, denied_networks=denied, allowed_networks=allowed)
-    classes = (each.placement.default_runtime_class_name for each in specs if each.placement is not None)
-    if runtime_class := next((each for each in classes if each), None):
+    placements = [each.placement for each in specs if each.placement is not None]
+    if runtime_class := _first(each.default_runtime_class_name for each in placements):
         settings = replace(settings, runtime_class=runtime_class)
-    caches = [each.spec.default_cache_repository for each in policies if each.spec is not None]
-    named = next((each for each in caches if each), None)
-    return replace(settings, default_cache=CacheTemplate(named)) if named else settings
+    if cache := _first(each.default_cache_repository for each in specs):
+        settings = replace(settings, default_cache=RepositoryTemplate(cache))
+    if logs := _first(each.log_repository for each in specs):
+        settings = replace(settings, log_repository=RepositoryTemplate(logs))
+    return settings
+
+
+def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Settings:
+    """Return the settings with those limits of a policy that hold beside the limits of others."""
+    if spec.isolation is not None:
+        settings = replace(settings, isolation=spec.isolation)
+    if spec.base_images is not None:
+        asked = spec.base_images
+        rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
+        settings = replace(settings, image_rules=(*settings.image_rules, rule))
+    if spec.max_resources is not None:
+        settings = replace(settings, resources=_lowered(settings.resources, policy))
+    if spec.placement is not None:
+        settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
+    return settings
+
+
+def _first(texts: Iterable[str | None]) -> str | None:
+    return next(filter(None, texts), None)
 
 
 def _lowered(resources: DefaultResources, policy: Policy) -> DefaultResources:

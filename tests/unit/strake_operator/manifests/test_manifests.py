@@ -15,7 +15,7 @@ from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map, request_of_run
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import SETTINGS, SPEC
 
@@ -162,7 +162,7 @@ def test_a_cloud_gives_its_identity_to_the_gateway_alone():
 
 
 def test_where_logs_are_kept_every_build_has_a_gateway_that_pushes_its_own():
-    settings = replace(SETTINGS, log_repository=CacheTemplate("r.example/logs/{namespace}"))
+    settings = replace(SETTINGS, log_repository=RepositoryTemplate("r.example/logs/{namespace}"))
     pod = builder_job(RUN, SPEC, settings)["spec"]["template"]["spec"]
     gateway = next(each for each in pod["initContainers"] if each["name"] == "gateway")
     assert gateway["args"][-2:] == ["--log-socket=/strake/gateway/log", "--log-report=/dev/termination-log"]

@@ -14,11 +14,13 @@ from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.decide import decide
 from strake_operator.registries.document import PlatformRegistries
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from tests.unit.strake_operator.builders import FAILURE, NOW, SETTINGS, SPEC, ended, pod, run, seen
 from tests.unit.strake_operator.manifests.test_manifests import RUN
 
-DEFAULT = replace(SETTINGS, default_cache=CacheTemplate.parse("r.example:5000/cache/{namespace}", "VARIABLE"))
+DEFAULT = replace(
+    SETTINGS, default_cache=RepositoryTemplate.parse("r.example:5000/cache/{namespace}", "VARIABLE")
+)
 NAMESPACES = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 
 
@@ -46,7 +48,7 @@ def status_of(build, settings=DEFAULT):
 )
 def test_templates_that_are_refused(text, message):
     with pytest.raises(SettingsError, match="VARIABLE") as caught:
-        CacheTemplate.parse(text, "VARIABLE")
+        RepositoryTemplate.parse(text, "VARIABLE")
     assert message in str(caught.value)
 
 
@@ -55,7 +57,7 @@ def test_templates_that_are_refused(text, message):
 )
 @given(one=NAMESPACES, other=NAMESPACES)
 def test_no_two_namespaces_share_a_repository(text, one, other):
-    template = CacheTemplate.parse(text, "VARIABLE")
+    template = RepositoryTemplate.parse(text, "VARIABLE")
     assert (template.repository(one) == template.repository(other)) == (one == other)
 
 

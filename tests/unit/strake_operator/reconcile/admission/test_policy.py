@@ -19,7 +19,7 @@ from strake_operator.reconcile.admission.policy import (
     selects,
 )
 from strake_operator.reconcile.decide import decide
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.environment import DefaultResources
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
@@ -100,10 +100,16 @@ def test_defaults_are_lowered_to_the_ceilings():
 
 
 def test_settings_of_a_namespace():
-    policies = [policy(isolation="nested"), policy(defaultCacheRepository="r.example/{namespace}/cache")]
+    policies = [
+        policy(isolation="nested"),
+        policy(defaultCacheRepository="r.example/{namespace}/cache"),
+        policy("first", logRepository="r.example/{namespace}/logs"),
+        policy("second", logRepository="r.example/{namespace}/others"),
+    ]
     settings = effective(SETTINGS, policies)
     assert settings.isolation == "nested"
-    assert settings.default_cache == CacheTemplate("r.example/{namespace}/cache")
+    assert settings.default_cache == RepositoryTemplate("r.example/{namespace}/cache")
+    assert settings.log_repository == RepositoryTemplate("r.example/{namespace}/logs")
     assert effective(SETTINGS, []) == SETTINGS
 
 

@@ -10,7 +10,7 @@ import pytest
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.ends.log import UNKNOWN
 from strake_operator.reconcile.observed import Observation, Running
-from strake_operator.settings.default_cache import CacheTemplate
+from strake_operator.settings.default_cache import RepositoryTemplate
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     DIGEST,
@@ -24,7 +24,7 @@ from tests.unit.strake_operator.builders import (
     run,
 )
 
-KEEPING = replace(SETTINGS, log_repository=CacheTemplate("r.example/logs/{namespace}"))
+KEEPING = replace(SETTINGS, log_repository=RepositoryTemplate("r.example/logs/{namespace}"))
 PUSHED = json.dumps({"digest": DIGEST, "problem": ""})
 
 
@@ -90,7 +90,7 @@ def test_without_a_repository_nothing_is_told_of_logs():
 
 def test_the_repository_is_the_one_that_the_run_was_started_with():
     status = over()
-    moved = replace(KEEPING, log_repository=CacheTemplate("other.example/{namespace}"))
+    moved = replace(KEEPING, log_repository=RepositoryTemplate("other.example/{namespace}"))
     later = decided(job_of(status, PUSHED), status=status, settings=moved)
     assert present(later.history)[0].log == f"r.example/logs/team@{DIGEST}"
 
