@@ -102,6 +102,15 @@ def attested_index(image: Descriptor, platform: Platform, manifest: Descriptor) 
     )
 
 
+def is_attestation(document: Manifest | Index) -> bool:
+    """Tell whether a manifest carries statements about an image, and nothing else."""
+    return (
+        isinstance(document, Manifest)
+        and document.artifact_type in {MEDIA_TYPE, _IN_INDEX}
+        and all(layer.media_type == MEDIA_TYPE for layer in document.layers)
+    )
+
+
 def find_attestations(client: RegistryClient, repository: Repository, top: Digest) -> tuple[Attestation, ...]:
     """Return the statements about an image, or about an index and the images in it, in both forms.
 

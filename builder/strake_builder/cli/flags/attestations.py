@@ -40,7 +40,7 @@ def add_attestation_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--attestation-form",
         choices=("referrers", "index"),
-        help="referrers: beside the image, whose digest stays; index: in an index with the image, as BuildKit "
+        help="referrers: beside the image, whose digest stays; index: in an index with it, as BuildKit "
         "pushes them (default: referrers)",
     )
 
