@@ -47,7 +47,7 @@ def provenance(facts: BuildFacts, mode: Mode, redaction: Redaction) -> Document:
             "buildType": BUILD_TYPE,
             "externalParameters": {"configSource": _source(public), "request": _request(public, mode)},
             "internalParameters": _internal(public, mode),
-            "resolvedDependencies": _dependencies(public.materials),
+            **_given(resolvedDependencies=_dependencies(public.materials)),
         },
         "runDetails": {
             "builder": _given(id=public.builder_id, version=dict(public.versions)),
@@ -145,7 +145,6 @@ def _metadata(facts: BuildFacts, mode: Mode) -> Document:
             "request": mode == "max" or not has_values,
             "resolvedDependencies": not facts.locals,
         },
-        "buildkit_reproducible": False,
     }
     if facts.is_hermetic and not facts.locals:
         metadata["buildkit_hermetic"] = True
