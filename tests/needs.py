@@ -47,6 +47,7 @@ BY_PATH = {
 """Beginning of a path in tests/ → what every test there needs."""
 IMPORTS = {
     "tests.fixtures.building.go_tools": "go",
+    "tests.fixtures.servers.object_stores": "go",
     "tests.fixtures.servers.signing": "go",
     "tests.oracles.go_oracle": "go",
 }

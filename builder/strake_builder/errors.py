@@ -66,22 +66,37 @@ class BuildError(Exception):
         message: what failed and why, a clause without a full stop.
         hint: what to try, a clause, or empty.
         location: where in the Dockerfile, when an instruction is to blame.
+        exit_code: status of the command that failed; 128 plus the signal's number where a signal ended it.
+        log_tail: the last lines that the command printed.
     """
 
     reason: ClassVar[FailureReason] = FailureReason.INTERNAL_ERROR
     exit_status: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, hint: str = "", location: Location | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        location: Location | None = None,
+        exit_code: int | None = None,
+        log_tail: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
         self.location = location
+        self.exit_code = exit_code
+        self.log_tail = log_tail
 
     def __str__(self) -> str:
         return f"{self.message} ({self.hint})" if self.hint else self.message
 
     def for_terminal(self) -> str:
-        """Return the error as a person reads it in a terminal: what, where, why, what to try."""
+        """Return the error as a person reads it in a terminal: what, where, why, what to try.
+
+        The end of the command's output comes before it.
+        """
         lines = []
         where = ""
         if self.location:
@@ -92,7 +107,11 @@ class BuildError(Exception):
         lines.append(f"error: {where}{self.message}")
         if self.hint:
             lines.append(f"  try: {self.hint}")
-        return visible("\n".join(lines))
+        shown = visible("\n".join(lines))
+        if not self.log_tail:
+            return shown
+        tail = (f"  {coloured(line)}" for line in self.log_tail[-_TAIL_SHOWN:])
+        return "\n".join(["", "the end of its output:", *tail, shown])
 
 
 class InvalidRequestError(BuildError):
@@ -137,38 +156,10 @@ class StepError(BuildError):
 
 
 class RunStepError(StepError):
-    """A RUN command ended with another status than zero.
-
-    Args:
-        message: see BuildError.
-        exit_code: status of the command; 128 plus the signal's number where a signal ended it.
-        log_tail: the last lines that the command printed.
-        hint: see BuildError.
-        location: see BuildError.
-    """
+    """A RUN command ended with another status than zero."""
 
     reason = FailureReason.RUN_STEP_FAILED
     exit_status = 7
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        exit_code: int,
-        log_tail: tuple[str, ...] = (),
-        hint: str = "",
-        location: Location | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, location=location)
-        self.exit_code = exit_code
-        self.log_tail = log_tail
-
-    def for_terminal(self) -> str:
-        """Return the end of the command's output and then the error."""
-        if not self.log_tail:
-            return super().for_terminal()
-        shown = (f"  {coloured(line)}" for line in self.log_tail[-_TAIL_SHOWN:])
-        return "\n".join(["", "the end of its output:", *shown, super().for_terminal()])
 
 
 class OutputError(BuildError):

@@ -7,6 +7,7 @@ OperatorError
     ├── ExistsError      there is an object of this name already
     ├── ConflictError    something changed meanwhile: the object, or the quota that counts it
     ├── ForeignError     there is an object of this name that the operator did not make
+    ├── NamespaceEndsError  the namespace is being deleted, and takes no new object
     └── RefusedError     the API server will not take this object
 """
 
@@ -49,12 +50,16 @@ class NotLeaderError(ClusterError):
     """This operator has not the Lease, so it changes nothing."""
 
 
+class NamespaceEndsError(ClusterError):
+    """The namespace is being deleted: nothing can be made in it any more."""
+
+
 class RefusedError(ClusterError):
     """The object is invalid, too large or forbidden; the message is the API server's.
 
     Args:
         message: What was refused, and the API server's words.
-        forbidden: A rule of the cluster refuses it (403), which may change; else the object is wrong.
+        forbidden: A rule of the cluster refuses it, which may change; else the object is wrong.
     """
 
     def __init__(self, message: str, *, forbidden: bool = False) -> None:

@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.e2e.builds import UID, pods, status_of, until
+from tests.e2e.conftest import TINY
 
 PODS = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+WAYS = {"JSONPatch": "jsonPatch", "ApplyConfiguration": "applyConfiguration"}
+"""How a MutatingAdmissionPolicy changes an object, and the field that says what."""
+SIDECAR = (
+    '[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{'
+    f' name: "sidecar", image: "{TINY}", command: ["sleep", "1000"]}}}}]'
+)
+"""A container beside the builder that goes on: for `injected`, with the sign `"sidecar"`."""
 
 
 @contextmanager
@@ -54,14 +62,15 @@ def admission(kind, namespace, name, rules, *, bound=None):
 
 
 @contextmanager
-def injected(namespace, name, expression, *, sign):
+def injected(namespace, name, expression, *, sign, way="JSONPatch"):
     """Have a policy change the namespace's new pods for as long as the context lasts.
 
     Args:
-        expression: a list of JSONPatch, in CEL.
+        expression: a list of JSONPatch in CEL; what is to be merged into a pod for ApplyConfiguration.
         sign: what a changed pod has in its JSON.
+        way: of the two how it is changed.
     """
-    patch = {"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}
+    patch = {"patchType": way, WAYS[way]: {"expression": expression}}
     rules = {"reinvocationPolicy": "Never", "mutations": [patch]}
     with cluster_wide(*admission("MutatingAdmissionPolicy", namespace, name, rules)):
         # An API server takes a while to go by a new policy.

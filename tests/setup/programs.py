@@ -22,6 +22,8 @@ TOOLS = {
     "make": "make",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
+    "node": "nodejs",
+    "npm": "npm",
     "openssl": "openssl",
     "pgrep": "procps",
     "pkg-config": "pkg-config",

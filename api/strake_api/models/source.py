@@ -57,7 +57,7 @@ class BucketSource(Document):
     """A tar archive in a bucket, read with the identity that the builder finds."""
 
     url: str
-    """s3://BUCKET/KEY."""
+    """s3://BUCKET/KEY, gs://BUCKET/OBJECT or https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
     path: str = "."
     """The directory of the archive that is the build context."""
 

@@ -37,3 +37,13 @@ def is_quantity(text: str | int) -> bool:
         return parse_quantity(text) >= 0 or isinstance(text, str)
     except ValueError:
         return False
+
+
+def shown_bytes(count: int) -> str:
+    """Return a number of bytes as a spec would have it, with one decimal at most: 256Mi, 1.5Gi."""
+    unit, size = "", Decimal(count)
+    for larger in _BINARY:
+        if size < 1024:  # noqa: PLR2004 - the binary units' step
+            break
+        unit, size = larger, size / 1024
+    return f"{size:.1f}".removesuffix(".0") + unit

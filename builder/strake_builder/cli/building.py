@@ -15,7 +15,7 @@ from strake_api.request import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
 from strake_api.text import without_colours
-from strake_builder.errors import BuildError, RunStepError
+from strake_builder.errors import BuildError
 from strake_builder.gateway.errors import CLIENT_CERTIFICATE
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.isolation.ways import Isolation
@@ -147,8 +147,8 @@ def failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed
         file=location.file if location else None,
         line=location.line if location else None,
         instruction=location.instruction or None if location else None,
-        exit_code=error.exit_code if isinstance(error, RunStepError) else None,
-        log_tail=tuple(map(without_colours, error.log_tail)) if isinstance(error, RunStepError) else (),
+        exit_code=error.exit_code,
+        log_tail=tuple(map(without_colours, error.log_tail)),
         warnings=warnings,
     )
 

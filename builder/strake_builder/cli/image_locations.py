@@ -1,4 +1,4 @@
-"""Names of image locations, as `strake copy` takes them: registries, layouts, archives."""
+"""Names of image locations, as `strake copy` and its like take them: registries, layouts, archives."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from strake_builder.output.targets import STANDARD_OUTPUT
 if TYPE_CHECKING:
     from strake_oci.images import ImageReader, ImageWriter
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.spec.platform import Platform
     from strake_oci.spec.reference import Reference
 
 _FORMS: Final = {
@@ -33,12 +34,14 @@ class ImageLocation:
         path: the directory or file.
         name: what the image is called in it.
         reference: in a registry.
+        text: how a person named it, where that is none of `_FORMS`.
     """
 
     kind: str
     path: str = ""
     name: str = ""
     reference: Reference | None = None
+    text: str = ""
 
     @property
     def registry(self) -> str:
@@ -48,7 +51,7 @@ class ImageLocation:
     def __str__(self) -> str:
         if self.reference is not None:
             return str(self.reference)
-        return ":".join(filter(None, (self.kind, self.path, self.name)))
+        return self.text or ":".join(filter(None, (self.kind, self.path, self.name)))
 
 
 def parse_location(text: str) -> ImageLocation:
@@ -75,6 +78,38 @@ def parse_location(text: str) -> ImageLocation:
         ) from error
 
 
+def parse_path(text: str) -> ImageLocation | None:
+    """Read a path of this machine, with or without the image's name after it; None where nothing is there.
+
+    A directory is a layout. What a file is shows when it is opened.
+
+    Args:
+        text: DIR, DIR:TAG, FILE, FILE:TAG or FILE:IMAGE. The shortest path that is there counts.
+    """
+    ends = [at for at, letter in enumerate(text) if letter == ":"]
+    for end in (*ends, len(text)):
+        path = text[:end]
+        if path and os.path.exists(path):
+            kind = "oci" if os.path.isdir(path) else "oci-archive"
+            return ImageLocation(kind, path, text[end + 1 :], text=text)
+    return None
+
+
+def read_platform(text: str) -> Platform:
+    """Read OS/ARCH.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
+    from strake_oci.errors import InvalidPlatformError
+    from strake_oci.spec.platform import Platform
+
+    try:
+        return Platform.parse(text)
+    except InvalidPlatformError as error:
+        raise InvalidRequestError(error.message, hint=error.hint) from error
+
+
 def check_destination(location: ImageLocation) -> None:
     """Refuse what an image cannot be copied to.
 
@@ -96,12 +131,13 @@ def check_destination(location: ImageLocation) -> None:
 def open_source(location: ImageLocation, client: RegistryClient) -> tuple[ImageReader, str]:
     """Return where to read, and what the image is called there; empty for the only one there is."""
     from strake_oci.registry.images import RegistryImages
-    from strake_oci.stores.archive_reader import LayoutArchive
+    from strake_oci.stores.archive_reader import open_archive
     from strake_oci.stores.layout import Layout
 
     if location.reference is not None:
         return RegistryImages(client, location.reference.repository), location.reference.identifier
-    return (Layout if location.kind == "oci" else LayoutArchive)(location.path), location.name
+    opened = Layout(location.path) if location.kind == "oci" else open_archive(location.path)
+    return opened, location.name
 
 
 @contextmanager

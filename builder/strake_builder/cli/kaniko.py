@@ -20,6 +20,15 @@ _LIMIT: Final = 4 << 20
 """Bytes of a file with certificates."""
 _HELP: Final = frozenset({"-h", "--help", "help"})
 _OTHERS: Final = {"version": ["--version"], "--version": ["--version"]}
+_SWITCHES: Final = frozenset(
+    {
+        "--insecure",
+        "--skip-tls-verify",
+        "--skip-default-registry-fallback",
+        "--push-ignore-immutable-tag-errors",
+        "--skip-push-permission-check",
+    }
+)
 _WIDTH: Final = 34
 
 
@@ -31,7 +40,7 @@ def words(name: str, given: Sequence[str]) -> list[str]:
         given: what follows it.
 
     Raises:
-        SystemExit: they ask for help, which is printed, or for what Strake does another way.
+        SystemExit: they ask for help, which is printed.
     """
     first = given[0] if given else ""
     if name == "warmer":
@@ -44,12 +53,16 @@ def words(name: str, given: Sequence[str]) -> list[str]:
     if first == "login":
         return list(given)
     if first == "push":
-        sys.stderr.write(
-            "error: executor push is not supported\n"
-            "  try: strake copy docker-archive:FILE IMAGE, or strake copy oci:DIR IMAGE\n"
-        )
-        raise SystemExit(2)
+        return ["push", *(word for given_word in given[1:] for word in _switch(given_word))]
     return ["build", f"--context={_CONTEXT}", *given]
+
+
+def _switch(word: str) -> tuple[str, ...]:
+    """Return a switch of `push` without its value, and not at all where it is off."""
+    name, _, value = word.partition("=")
+    if name not in _SWITCHES or not value:
+        return (word,)
+    return (name,) if value.lower() in {"true", "t", "1"} else ()
 
 
 def enter(environment: MutableMapping[str, str]) -> None:

@@ -23,7 +23,7 @@ from strake_api.models.source import (
     Source,
 )
 from strake_builder import interrupt
-from strake_builder.context.bucket import signed_request
+from strake_builder.context.buckets.which import request_for
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
@@ -37,7 +37,8 @@ _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
 _FILE: Final = "context"
 """What BuildKit calls a file that is a named context."""
-_MAY_READ: Final = "check the name, and that the identity may read it (s3:GetObject)"
+_REFUSED: Final = ("status 400", "status 401", "status 403", "status 404", "status 409")
+"""An object store may answer any of them for what is not there and for what may not be read."""
 _GIT_OWN: Final = ("**/.git",)
 _TREE: Final = "tree"
 _REVISION: Final = "revision"
@@ -170,12 +171,15 @@ def _fetch_archive(
 
 def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:
     downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
-    url, headers = signed_request(source.url, os.environ)
+    asked = request_for(source.url, os.environ)
+    archive = HTTPSource(url=asked.url, path=source.path)
     try:
-        return _fetch_archive(HTTPSource(url=url, path=source.path), directory, means, downloads, headers)
+        return _fetch_archive(archive, directory, means, downloads, asked.headers)
     except SourceError as error:
-        is_refused = any(status in error.message for status in ("status 403", "status 404"))
-        hint = _MAY_READ if is_refused else error.hint
+        hint = error.hint
+        if any(status in error.message for status in _REFUSED):
+            hint = f"check the name, and that the identity may read it ({asked.right})"
+            hint += f"; {asked.missing}" if asked.missing else ""
         raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error
 
 

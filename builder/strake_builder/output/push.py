@@ -7,7 +7,6 @@ it.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -17,6 +16,7 @@ from typing import Final
 from strake_builder.errors import OutputError, PushUnauthorizedError, SigningError
 from strake_builder.output.attached import Attached
 from strake_builder.output.blob_stream import BlobStream
+from strake_builder.output.immutable_tags import is_immutable
 from strake_builder.output.signing import UNKNOWN_IMAGE, ForgottenImageError, Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
@@ -40,8 +40,6 @@ _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
 _TRIES: Final = 3
 """How often an image is pushed for a gateway that was started again and knows none."""
-_IMMUTABLE: Final = re.compile("immutab", re.IGNORECASE)
-"""What ECR, Artifact Registry, Harbor and Quay say of a tag that may not move: their codes differ."""
 _REFUSALS: Final = (RejectedError, NotFoundError, DeniedError)
 """What registries answer that take no artifacts, or no tag for the list of what refers to an image."""
 
@@ -228,7 +226,7 @@ class Pusher:
             try:
                 self._client.push_manifest(destination, manifest, image.media_type)
             except RegistryError as error:
-                if not self._immutable_tags_stay or _IMMUTABLE.search(error.message) is None:
+                if not self._immutable_tags_stay or not is_immutable(error.message):
                     raise
                 self._reporter.warn(f"{destination} stays as it is: the registry does not let the tag move")
                 return

@@ -32,7 +32,7 @@ class TransferLines:
         if not is_all and now - self._last_pull.get(image, 0.0) < _INTERVAL:
             return ""
         self._last_pull[image] = now
-        amount = _size(total) if is_all else f"{_size(done)} of {_size(total)}"
+        amount = size_text(total) if is_all else f"{size_text(done)} of {size_text(total)}"
         return f"   {image}: pulled {amount}"
 
     def pushing(self, repository: str, digest: str | None, done: int, total: int | None) -> str:
@@ -43,20 +43,21 @@ class TransferLines:
             return ""
         self._last_push[blob] = now
         where = f"{repository}@{digest[:19]}…" if digest else repository
-        amount = _size(done) + (f" of {_size(total)}" if total is not None else "")
+        amount = size_text(done) + (f" of {size_text(total)}" if total is not None else "")
         return f"   {where}: pushing, {amount}"
 
     def pushed(self, repository: str, digest: str, size: int, *, transferred: bool) -> str:
         """A blob is at its destination."""
         how = "pushed" if transferred else "already there"
-        return f"   {repository}@{digest[:19]}… {how} ({_size(size)})"
+        return f"   {repository}@{digest[:19]}… {how} ({size_text(size)})"
 
     def signed(self, repository: str, digest: str) -> str:
         """An image is signed in a repository."""
         return f"   {repository}@{digest[:19]}… signed"
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Return a number of bytes as people read it."""
     value = float(count)
     for unit in ("B", "kB", "MB"):
         if value < _UNIT:

@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.step_cache import CachedStep
-from strake_builder.errors import BuildError, Location, RunStepError, StepError, redact
+from strake_builder.errors import BuildError, Location, StepError, redact
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import StagePlan
 from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep, RunStep
@@ -208,7 +208,7 @@ class StageExecutor:
         try:
             yield
         except Exception as error:
-            exit_code = error.exit_code if isinstance(error, RunStepError) else None
+            exit_code = error.exit_code if isinstance(error, BuildError) else None
             reporter.step_failed(number, time.monotonic() - started, exit_code)
             self._tools.cancellation.check()  # a step killed because of another one is not the culprit
             raise _located(error, step) from error

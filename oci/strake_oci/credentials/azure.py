@@ -75,7 +75,7 @@ def _exchanged(registry: str, url: str) -> Credential:
             hint="install strake[azure]",
         ) from error
     try:
-        form = {"grant_type": "access_token", "service": registry, "access_token": _entra_token()}
+        form = {"grant_type": "access_token", "service": registry, "access_token": entra_token(_SCOPE)}
         base = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         pipeline: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(base_url=base)
         with pipeline as client:
@@ -99,7 +99,17 @@ def _exchanged(registry: str, url: str) -> Credential:
     return Credential("Azure (Entra ID)", identity_token=token)
 
 
-def _entra_token() -> str:
+def entra_token(scope: str) -> str:
+    """Return an access token of the pod's workload identity, or of the machine's managed identity.
+
+    Args:
+        scope: what it is to open, as OAuth 2.0 has it.
+
+    Raises:
+        ImportError: the extra `azure` is not installed.
+        azure.core.exceptions.AzureError: there is no identity, or Azure refused it.
+        ValueError: the variables name none.
+    """
     import logging
 
     from azure.identity import ManagedIdentityCredential, WorkloadIdentityCredential
@@ -110,8 +120,8 @@ def _entra_token() -> str:
     # The webhook of Azure's workload identity sets these two together.
     if os.environ.get("AZURE_FEDERATED_TOKEN_FILE") and os.environ.get("AZURE_TENANT_ID"):
         federated = WorkloadIdentityCredential(disable_instance_discovery=True)
-        return str(federated.get_token(_SCOPE).token)
-    return str(ManagedIdentityCredential(client_id=client).get_token(_SCOPE).token)
+        return str(federated.get_token(scope).token)
+    return str(ManagedIdentityCredential(client_id=client).get_token(scope).token)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Google Artifact Registry: an access token for an hour, from workload identity or the metadata server.
 
 The official google-auth finds it (Application Default Credentials). It is the optional extra `gcp`, imported
-when the first Google registry is asked for.
+when the first Google registry, or bucket, is asked for.
 """
 
 from __future__ import annotations
@@ -53,31 +53,50 @@ class GoogleCredentials:
 
 
 def _token(registry: str) -> tuple[Credential | None, float]:
+    try:
+        found = google_token(_SCOPE)
+    except ImportError:
+        return None, _ABSENT
+    except CredentialError as error:
+        raise CredentialError(
+            f"no credentials for {registry} from Google: {error.message}",
+            hint="check that the service account is bound to an identity that may use Artifact Registry",
+        ) from error
+    if found is None:
+        return None, _ABSENT
+    token, expiry = found
+    lifetime = _ABSENT if expiry is None else (expiry - datetime.now(UTC)).total_seconds() - _EARLY
+    return Credential("Google Cloud (Application Default Credentials)", _USER, token), lifetime
+
+
+def google_token(scope: str) -> tuple[str, datetime | None] | None:
+    """Return a token of the Application Default Credentials, and its expiry; None without an identity.
+
+    Args:
+        scope: what it is to open, as OAuth 2.0 has it.
+
+    Raises:
+        ImportError: the extra `gcp` is not installed.
+        CredentialError: Google refused the identity there is.
+    """
     # Read when the library is imported. Where nobody answers it tries three times, 12 seconds in all, which
     # every public image on gcr.io would cost off Google; on Google the machine's firmware says so, too.
     os.environ.setdefault("GCE_METADATA_DETECT_RETRIES", "1")
+    import google.auth
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+    from google.auth.transport.requests import Request
+
     try:
-        import google.auth
-        from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
-        from google.auth.transport.requests import Request
-    except ImportError:
-        return None, _ABSENT
-    try:
-        found, _ = google.auth.default(scopes=[_SCOPE])
+        found, _ = google.auth.default(scopes=[scope])
         found.refresh(Request())  # type: ignore[no-untyped-call]
     except DefaultCredentialsError:
-        return None, _ABSENT
+        return None
     except GoogleAuthError as error:
         if _has_no_account(error):
-            return None, _ABSENT
-        raise CredentialError(
-            f"no credentials for {registry} from Google: {_words(error)}",
-            hint="check that the service account is bound to an identity that may use Artifact Registry",
-        ) from error
-    lifetime = _ABSENT
-    if found.expiry is not None:  # UTC without saying so
-        lifetime = (found.expiry.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds() - _EARLY
-    return Credential("Google Cloud (Application Default Credentials)", _USER, str(found.token)), lifetime
+            return None
+        raise CredentialError(_words(error)) from error
+    # UTC without saying so
+    return str(found.token), found.expiry and found.expiry.replace(tzinfo=UTC)
 
 
 def _has_no_account(error: Exception) -> bool:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from strake_api.status import CreatedObjects, Phase
+from strake_api.status import Phase
 from strake_operator.errors import (
     ClusterError,
     ConflictError,
-    ExistsError,
     ForeignError,
     GoneError,
+    NamespaceEndsError,
     NotFoundError,
     RefusedError,
 )
@@ -24,32 +23,27 @@ from strake_operator.handlers.builds import BuildReader
 from strake_operator.handlers.experience import Experience
 from strake_operator.handlers.outside.hearers import Outside
 from strake_operator.handlers.slots import Slots
+from strake_operator.handlers.starter import Starter
 from strake_operator.kube.policies import Policies
-from strake_operator.manifests.job import builder_job
-from strake_operator.manifests.objects import RunIdentity
-from strake_operator.manifests.request import request_config_map
 from strake_operator.reconcile.admission.admit import ADMITTED, NO_LIMITS
 from strake_operator.reconcile.admission.policy import denial, effective
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
-from strake_operator.reconcile.ends.refusal import foreign, refused, unavailable
+from strake_operator.reconcile.ends.refusal import foreign, namespace_ends, refused, unavailable
 from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.limits import soonest
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
 from strake_operator.reconcile.runs import ended
 from strake_operator.reconcile.starting import may_start, waiting
-from strake_operator.status import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_api.status import CurrentRun
     from strake_operator.handlers.follower import Follower
     from strake_operator.handlers.queue import Key
     from strake_operator.kube.cluster import Cluster
     from strake_operator.kube.watched import Watched
-    from strake_operator.manifests.objects import Manifest
     from strake_operator.reconcile.observed import Build, BuilderRun
     from strake_operator.reconcile.progress import Progress
     from strake_operator.registries.source import RegistriesSource
@@ -104,13 +98,12 @@ class Reconciler:
         self._settings = settings
         self._progressed = progressed
         self._clock = clock
-        self._registries = registries
         self._watched = watched
         self._slots = slots or Slots(lambda: NO_LIMITS, set, lambda _: None)
         self._outside = outside or Outside()
         self._policies = Policies() if watched is None else watched.policies
         self._experience = Experience(settings.isolation)
-        self._made: dict[Key, dict[str, CreatedObjects]] = {}
+        self._starter = Starter(cluster, clock, registries=registries, watched=watched)
 
     async def reconcile(self, key: Key) -> float | None:
         """Reconcile a build once; return after how many seconds to requeue it, if at all.
@@ -128,7 +121,7 @@ class Reconciler:
             self._slots.leaves(key)
             self._read.doubt(key)
             if isinstance(error, GoneError):
-                self._made.pop(key, None)
+                self._starter.forget(key)
                 self._outside.forget(key)
                 return None
             raise
@@ -145,36 +138,37 @@ class Reconciler:
         else:
             self._slots.leaves(key)
         self._note(decision)
-        # A Job that is there already may have ended before: no event tells of it any more.
-        look = LOOK_SECONDS if decision.actions else None
         if decision.status_first:
             await self._report(key, seen, decision)
+        decision = await self._carried_out(key, seen, decision)
+        if not decision.status_first:
+            status = self._starter.with_created(key, decision.status)
+            await self._report(key, seen, replace(decision, status=status))
+        # A Job that is there already may have ended before: no event tells of it any more.
+        look = LOOK_SECONDS if decision.actions else None
+        return soonest(decision.requeue_after, look)
+
+    async def _carried_out(self, key: Key, seen: Observation, decision: Decision) -> Decision:
+        """Do what was decided; return what is to be reported: something else where the cluster refuses it."""
         try:
-            await self._act(key, build, decision)
+            await self._act(key, seen.build, decision)
         except (NotFoundError, ConflictError):
             raise
         except ForeignError as error:
-            decision = foreign(seen, str(error), self._clock())
+            return foreign(seen, str(error), self._clock())
         except RefusedError as error:
-            decision = self._refused(seen, decision, error)
+            return self._refused(seen, decision, error)
+        except NamespaceEndsError:
+            return namespace_ends(seen, self._clock())
         except ClusterError as error:
-            if not _starts(decision):
-                raise
-            decision = unavailable(seen, str(error), self._clock())
-        if not decision.status_first:
-            await self._report(key, seen, self._with_created(key, decision))
-        return soonest(decision.requeue_after, look)
+            if _starts(decision):
+                await self._report(key, seen, unavailable(seen, str(error), self._clock()))
+            raise
+        return decision
 
     def _note(self, decision: Decision) -> None:
         for lesson in decision.lessons:
             self._experience.note(lesson, self._clock())
-
-    def _with_created(self, key: Key, decision: Decision) -> Decision:
-        """Return a decision whose status has the UIDs of the run that it names, if this process made it."""
-        made = self._made.get(key, {}).get(decision.status.job or "")
-        if made is None:
-            return decision
-        return replace(decision, status=decision.status.model_copy(update={"created": made}))
 
     def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
         """Return what to do where the API server refuses the objects of a run."""
@@ -198,8 +192,7 @@ class Reconciler:
         return seen, decide(seen, self._settings_of(build), self._clock())
 
     def _observe(self, key: Key, build: Build, found: tuple[BuilderRun, ...]) -> Observation:
-        made = {each.job for each in self._made.get(key, {}).values()}
-        runs, strays = sort_out(found, build, made)
+        runs, strays = sort_out(found, build, self._starter.made(key))
         progress = self._follow(key, build, runs)
         now = self._clock()
         allowed = self._settings_of(build).isolation
@@ -240,7 +233,11 @@ class Reconciler:
         if status != build.status or build.oddities:
             await self._cluster.write_status(build, status)
             self._outside.written(key, seen, status)
-            await announce(self._cluster, build, status, self._clock())
+            try:
+                await announce(self._cluster, build, status, self._clock())
+            except (NamespaceEndsError, RefusedError) as error:
+                # What an event would tell is on the status, too: a build does not depend on it.
+                logger.info("ImageBuild %s: %s", key, error)
         self._outside.offer(key, build, status)
 
     def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
@@ -263,71 +260,14 @@ class Reconciler:
         for action in decision.actions:
             match action:
                 case StartRun():
-                    await self._start(key, build, action, decision.status.run)
+                    settings = self._settings_of(build)
+                    await self._starter.start(key, build, action, decision.status.run, settings)
                 case StopRun():
                     logger.info("ImageBuild %s/%s: stopping Job %s", build.namespace, build.name, action.job)
                     await self._cluster.delete_run(build.namespace, action.job, action.uid, action.request)
                 case DropPod():
                     logger.info("ImageBuild %s/%s: dropping pod %s", build.namespace, build.name, action.pod)
                     await self._cluster.delete_pod(build.namespace, action.pod, action.uid)
-
-    async def _start(self, key: Key, build: Build, action: StartRun, current: CurrentRun | None) -> None:
-        if isinstance(build.spec, InvalidSpec):
-            return
-        run = RunIdentity(
-            build.namespace,
-            build.name,
-            build.uid,
-            action.number,
-            action.attempt,
-            action.job,
-            action.form,
-            action.why,
-            action.bases,
-            action.plain,
-            build.generation if current is None else current.generation,
-        )
-        why = f" ({action.why})" if action.why else ""
-        logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)
-        settings = self._settings_of(build)
-        if self._registries is not None:
-            settings = replace(settings, registries=self._registries.current())
-        try:
-            request_uid = await self._cluster.create(request_config_map(run, build.spec, settings))
-        except ExistsError:
-            # The operator's own, if it was stopped before it made the Job; whose it is the builder finds out.
-            request_uid = None
-        job = builder_job(run, build.spec, settings, request_uid=request_uid)
-        try:
-            job_uid = await self._create_job(build, job)
-        except ClusterError:
-            # What is decided next may have another content.
-            with contextlib.suppress(ClusterError):
-                await self._cluster.delete_run(build.namespace, action.job, None, request_uid)
-            raise
-        if self._watched is not None:
-            self._watched.job(_as_created(job, job_uid, self._clock()))
-        made = self._made.setdefault(key, {})
-        made[action.job] = CreatedObjects(job=job_uid, request=request_uid)
-
-    async def _create_job(self, build: Build, job: Manifest) -> str:
-        """Create a Job, or find it made already; return its UID."""
-        try:
-            return await self._cluster.create(job)
-        except ExistsError as error:
-            if (uid := await self._cluster.same_job(job, build)) is not None:
-                return uid
-            name = job["metadata"]["name"]
-            raise ForeignError(
-                f"Job {name} is there already, and Strake did not make it: somebody in namespace "
-                f"{build.namespace} took the name of this build's Job. Delete it, see who may create Jobs "
-                "there, then give the annotation strake.dev/rerun a new value"
-            ) from error
-
-
-def _as_created(job: Manifest, uid: str, now: datetime) -> Manifest:
-    """Return a Job as the watches are about to tell of it: it has its slot from now on."""
-    return {**job, "metadata": {**job["metadata"], "uid": uid, "creationTimestamp": timestamp(now)}}
 
 
 def _starts(decision: Decision) -> bool:

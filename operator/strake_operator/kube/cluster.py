@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from kubernetes.aio import client
-from pydantic import ValidationError
 
 from strake_api.models.document import API_VERSION, GROUP, VERSION
-from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
+from strake_operator.errors import ClusterError, ConflictError, NotFoundError
+from strake_operator.kube.answers import api_errors
 from strake_operator.kube.owners import is_controlled_by
 from strake_operator.kube.reading import read_build, read_run
 from strake_operator.kube.streams import abort, whole_lines
 from strake_operator.names import CONTAINER, UID_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.kube.reading import Object
@@ -38,38 +34,6 @@ LOG_SECONDS = 1800.0
 _GIVEN_LABELS = {
     f"{prefix}{name}" for prefix in ("", "batch.kubernetes.io/") for name in ("controller-uid", "job-name")
 }
-_REFUSALS = {400, 403, 405, 413, 415, 422}
-
-
-@contextmanager
-def api_errors(what: str) -> Iterator[None]:
-    """Turn the library's exceptions into ours, the most specific first."""
-    try:
-        yield
-    except client.ApiException as error:
-        raise error_of(error, what) from error
-    except ValidationError as error:
-        # The library checks what it sends.
-        raise RefusedError(f"{what}: {error.errors(include_url=False, include_input=False)[0]}") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise ClusterError(f"{what}: {str(error) or type(error).__name__}") from error
-
-
-def error_of(error: client.ApiException, what: str) -> ClusterError:
-    """Return the API server's answer as an error of ours, by its Status: code and reason."""
-    try:
-        status = dict(json.loads(error.body or ""))
-    except (TypeError, ValueError):
-        status = {}
-    text = f"{what}: {status.get('message') or f'{error.status} {error.reason}'}"
-    if error.status == HTTPStatus.CONFLICT:
-        # The code alone does not tell: a quota that others use at the same time answers 409, too.
-        return ExistsError(text) if status.get("reason") == "AlreadyExists" else ConflictError(text)
-    if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-        return NotFoundError(text)
-    if error.status in _REFUSALS:
-        return RefusedError(text, forbidden=error.status == HTTPStatus.FORBIDDEN)
-    return ClusterError(text)
 
 
 class Cluster:

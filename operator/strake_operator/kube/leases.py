@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kubernetes.aio import client
 
 from strake_operator.errors import NotFoundError
-from strake_operator.kube.cluster import api_errors
+from strake_operator.kube.answers import api_errors
 from strake_operator.kube.connection import configured
 from strake_operator.lease import NOBODY, Lease
 

@@ -19,6 +19,7 @@ from strake_operator.names import (
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
     RERUN_ANNOTATION,
+    SOURCE_CONTAINER,
     is_pod_of,
     run_names,
     run_of_labels,
@@ -28,6 +29,7 @@ from strake_operator.reconcile.observed import (
     BuilderRun,
     InvalidSpec,
     Pod,
+    PodContainer,
     Problem,
     Running,
     Terminated,
@@ -140,33 +142,62 @@ def is_pod(pod: Object, job: Object) -> bool:
 
 def read_pod(pod: Object) -> Pod:
     """Return what matters of a builder pod."""
-    status = pod.get("status", {})
+    status, spec = pod.get("status", {}), pod.get("spec") or {}
     conditions = {each["type"]: each for each in status.get("conditions", [])}
-    disruption = conditions.get("DisruptionTarget", {})
-    container = _container(status)
-    disrupted = None
-    if status.get("reason") in {"Evicted", "Preempting", "NodeShutdown", "Terminated", "NodeAffinity"}:
-        disrupted = status.get("message") or status["reason"]
-    elif status.get("phase") == "Failed" and status.get("reason", "DeadlineExceeded") != "DeadlineExceeded":
-        # The kubelet did not let it start: OutOfcpu, UnexpectedAdmissionError …
-        disrupted = f"{status['reason']}: {status.get('message', '')}".rstrip(": ")
-    elif disruption.get("status") == "True":
-        disrupted = disruption.get("message") or disruption.get("reason", "disruption")
+    container, name = _container(status)
+    disruption, disrupted = _disruption(status, conditions.get("DisruptionTarget", {}))
     scheduled = conditions.get("PodScheduled", {})
     return Pod(
         name=pod["metadata"]["name"],
         phase=status.get("phase", "Pending"),
         container=container,
         disrupted=disrupted,
+        disruption=disruption,
+        subject=_subject(spec, name),
+        awaited=_awaited(spec, status) if isinstance(container, Waiting) else None,
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
-        node=pod.get("spec", {}).get("nodeName"),
+        node=spec.get("nodeName"),
         since=moment(status["startTime"]) if status.get("startTime") else None,
         lost=status.get("phase") == "Unknown" or status.get("reason") == "NodeLost",
         ends=moment(ended) if (ended := pod["metadata"].get("deletionTimestamp")) else None,
         uid=pod["metadata"]["uid"],
         log_report=_log_report(status),
     )
+
+
+def _disruption(status: Object, condition: Object) -> tuple[str, str | None]:
+    """Return why the infrastructure took a pod away, in one word and in its own; None where it did not."""
+    reason = status.get("reason", "")
+    if reason in {"Evicted", "Preempting", "NodeShutdown", "Terminated", "NodeAffinity"}:
+        return reason, status.get("message") or reason
+    if status.get("phase") == "Failed" and reason and reason != "DeadlineExceeded":
+        # The kubelet did not let it start: OutOfcpu, UnexpectedAdmissionError …
+        return reason, f"{reason}: {status.get('message', '')}".rstrip(": ")
+    if condition.get("status") == "True":
+        reason = condition.get("reason", "disruption")
+        return reason, condition.get("message") or reason
+    return "", None
+
+
+def _subject(spec: Object, name: str) -> PodContainer:
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    found: Object = next((each for each in containers if each.get("name") == name), {})
+    limits = (found.get("resources") or {}).get("limits") or {}
+    return PodContainer(name, found.get("image"), limits.get("memory"))
+
+
+def _awaited(spec: Object, status: Object) -> str | None:
+    """Return the container that is to end before the builder starts, where somebody added it and it runs."""
+    go_on = {
+        each["name"] for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"
+    }
+    own = {GATEWAY, SOURCE_CONTAINER}
+    for each in status.get("initContainerStatuses", []):
+        name = each.get("name")
+        if "running" in (each.get("state") or {}) and name not in go_on | own:
+            return str(name)
+    return None
 
 
 def _log_report(status: Object) -> str | None:
@@ -178,14 +209,15 @@ def _log_report(status: Object) -> str | None:
     return None
 
 
-def _container(status: Object) -> Waiting | Running | Terminated | None:
-    """Return the state of the builder's container, or of the one before it that keeps it from starting."""
+def _container(status: Object) -> tuple[Waiting | Running | Terminated | None, str]:
+    """Return state and name of the builder's container, or of the one that keeps it from starting."""
     found = [each for each in status.get("containerStatuses", []) if each["name"] == CONTAINER]
     own = _state(found[0].get("state", {})) if found else None
-    if isinstance(own, Running | Terminated):
-        return own
-    before = (_state(each.get("state", {})) for each in status.get("initContainerStatuses", []))
-    return next((each for each in before if _keeps_waiting(each)), own)
+    if not isinstance(own, Running | Terminated):
+        for each in status.get("initContainerStatuses", []):
+            if _keeps_waiting(state := _state(each.get("state", {}))):
+                return state, str(each.get("name"))
+    return own, CONTAINER
 
 
 def _keeps_waiting(state: Waiting | Running | Terminated) -> bool:

@@ -44,6 +44,7 @@ _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp
 _LABELS = (UID_LABEL, RUN_LABEL, OLD_RUN_LABEL, ATTEMPT_LABEL, FORM_LABEL)
 _ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION, REQUEST_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
+_CONTAINER = ("name", "image", "restartPolicy")
 _ENDED = {"Succeeded", "Failed"}
 _OVER = {"Complete", "Failed"}
 
@@ -66,11 +67,26 @@ def slim(body: Object) -> Object:
         reported["initContainerStatuses"] = [
             {"name": each.get("name"), "state": each.get("state") or {}} for each in before
         ]
-    return {
-        "metadata": kept,
-        "spec": {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")},
-        "status": reported,
+    slim_spec: dict[str, Any] = {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")}
+    slim_spec |= _containers(spec)
+    return {"metadata": kept, "spec": slim_spec, "status": reported}
+
+
+def _containers(spec: Object) -> dict[str, list[Object]]:
+    """Return of a pod's containers what a failure may have to name: the builder's, and those before it."""
+    before = spec.get("initContainers") or ()
+    builder = [each for each in spec.get("containers") or () if each.get("name") == CONTAINER]
+    found = {
+        "containers": [_container(each) for each in builder],
+        "initContainers": [*map(_container, before)],
     }
+    return {kind: each for kind, each in found.items() if each}
+
+
+def _container(container: Object) -> Object:
+    kept: Object = {name: container[name] for name in _CONTAINER if name in container}
+    memory = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+    return kept if memory is None else {**kept, "resources": {"limits": {"memory": memory}}}
 
 
 class Watched:

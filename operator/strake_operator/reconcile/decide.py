@@ -26,11 +26,13 @@ from strake_operator.reconcile.decision import (
     StartRun,
     StopRun,
 )
+from strake_operator.reconcile.ends.added import ADDED
+from strake_operator.reconcile.ends.advice import with_advice, with_last_words
 from strake_operator.reconcile.ends.blocker import blocker, exceeds_quota, last_words
 from strake_operator.reconcile.ends.log import with_logs
 from strake_operator.reconcile.ends.outcome import node_lost, outcome
 from strake_operator.reconcile.forms.bases import seconds_for_volumes
-from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, with_advice, worked
+from strake_operator.reconcile.forms.retreat import retreat, retreat_at_last, worked
 from strake_operator.reconcile.limits import (
     is_lost,
     seconds_left,
@@ -219,23 +221,13 @@ def _ended(
         return Decision(done, lessons=lessons)
     if (again := retried(run, ended, spec, status, settings, now, drops)) is not None:
         return again
-    if ended.reason is FailureReason.TIMED_OUT:
-        ended = _with_last_words(ended, seen.build.status)
+    ended = with_last_words(ended, seen.build.status)
     failed = moves.failed(status, with_advice(ended, settings), finished, now)
     return Decision(failed, drops, lessons=lessons)
 
 
 def _drops(pod: Pod | None, now: datetime) -> tuple[DropPod, ...]:
     return (DropPod(pod.name, pod.uid),) if pod is not None and is_lost(pod, now) else ()
-
-
-def _with_last_words(ended: BuildFailed, before: ImageBuildStatus) -> BuildFailed:
-    """Return a time-out with what the build waited for, which is gone with its pod."""
-    if before.phase is not Phase.PENDING or not before.progress or "never started" in ended.message:
-        return ended
-    return ended.model_copy(
-        update={"message": f"{ended.message}, and the builder never started: {before.progress}"}
-    )
 
 
 def _going_on(
@@ -254,7 +246,7 @@ def _going_on(
     if left is not None and left <= 0:
         message = "the build took longer than spec.timeout, and its node did not end it in time"
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
-        failed = moves.failed(status, _with_last_words(late, seen.build.status), now, now)
+        failed = moves.failed(status, with_last_words(late, seen.build.status), now, now)
         # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
         return Decision(failed, (_stop(run), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
@@ -269,10 +261,18 @@ def _going_on(
     if run.pod is not None and run.pod.unschedulable is not None:
         message = f"no node fits the builder pod: {run.pod.unschedulable}"
     else:
-        words = last_words(run)
-        message = f"the builder pod starts: {words}" if words else "the builder pod starts"
+        message = _starting(run)
     again = soonest(left, seconds_for_volumes(run, now))
     return Decision(moves.pending(status, ProgressReason.POD_PENDING, message, now), (), again)
+
+
+def _starting(run: BuilderRun) -> str:
+    """Return what is to be seen of a pod that starts: what it waits for, where somebody tells."""
+    if run.pod is not None and run.pod.awaited is not None:
+        name = run.pod.awaited
+        return f"the builder pod starts: it waits for container {name}, which {ADDED}, to end"
+    words = last_words(run)
+    return f"the builder pod starts: {words}" if words else "the builder pod starts"
 
 
 def _blocked(  # noqa: PLR0913 - all that tells whether it ends

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_operator.isolation import PodForm
+from strake_operator.names import CONTAINER, GATEWAY, SOURCE_CONTAINER
 from strake_operator.reconcile.admission.admit import ADMITTED, Admission
 from strake_operator.reconcile.forms.experience import STRICTEST, Beginning
 
@@ -77,6 +78,21 @@ class Terminated:
 
 
 @dataclass(frozen=True, slots=True)
+class PodContainer:
+    """A container of a run's pod: the builder's, or one that keeps it from starting."""
+
+    name: str = CONTAINER
+    image: str | None = None
+    memory_limit: str | None = None
+    """As its spec has it, which rules of the cluster may have changed: 4Gi. None where there is no limit."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the operator's, and none that somebody added to the pod."""
+        return self.name in {CONTAINER, SOURCE_CONTAINER, GATEWAY}
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod of a run."""
 
@@ -85,6 +101,12 @@ class Pod:
     container: Waiting | Running | Terminated | None
     disrupted: str | None
     """Why the infrastructure took the pod away (eviction, drain, preemption), or None."""
+    disruption: str = ""
+    """The same in one word of Kubernetes: Evicted, PreemptionByScheduler …"""
+    subject: PodContainer = PodContainer()
+    """The container whose state `container` is."""
+    awaited: str | None = None
+    """A container that somebody added, which is to end before the builder starts, and goes on."""
     unschedulable: str | None = None
     """The scheduler's words, where no node fits."""
     deleting: bool = False

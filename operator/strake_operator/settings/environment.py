@@ -63,6 +63,17 @@ class DefaultPlacement:
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most that the builds of a namespace may ask for of a resource."""
+
+    policy: str
+    """The BuildPolicy that says so."""
+    resource: str
+    """As in a pod's limits: memory, ephemeral-storage, cpu."""
+    amount: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """How this platform builds."""
 
@@ -96,6 +107,8 @@ class Settings:
     """Which images a namespace's builds may name, of its policies."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
+    ceilings: tuple[Ceiling, ...] = ()
+    """The most that builds may ask for, of a namespace's policies."""
     max_runs: int | None = 100
     """How many runs go on at a time in the cluster; no limit where None."""
     max_runs_per_namespace: int | None = 20

@@ -22,6 +22,8 @@ from tests.cluster.settings import BRIDGE, NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, building, finished, manifest, pods, run_image, status_of, until
 from tests.e2e.conftest import TINY
+from tests.e2e.intrusions import cluster_wide
+from tests.e2e.isolation.test_policy import policy as build_policy
 
 DEPLOY = Path(__file__).parents[3] / "deploy/network"
 METADATA = "169.254.42.254"
@@ -168,3 +170,38 @@ def test_the_platform_closes_and_opens_networks(platform, changing, namespace, m
         apply(manifest(f"FROM TINY\nADD http://{REGISTRY}/v2/ /x\n", name="closed"), namespace)
         closed = finished(namespace, name="closed")
     assert f"{NODE_IP} is in {NODE_IP}/32, a network that builds may not reach" in str(closed["failure"])
+
+
+def test_a_policy_closes_and_opens_networks(namespace, metadata):
+    """It opens to its namespace what is closed everywhere, and closes it what is open; what another closes, not."""
+    texts = {
+        "opened": f"FROM TINY\nADD http://{METADATA}/latest /x\nRUN grep token /x\n",
+        "closed": f"FROM TINY\nADD http://{REGISTRY}/v2/ /x\n",
+    }
+    first = build_policy(namespace, networks={"deny": [f"{NODE_IP}/32"], "allow": [f"{METADATA}/32"]})
+    with cluster_wide(first):
+        opened = built_until(namespace, "opened", texts["opened"], phase="Succeeded")
+        closed = built_until(namespace, "closed", texts["closed"], phase="Failed")
+        assert f"{NODE_IP} is in {NODE_IP}/32, a network that builds may not reach" in str(closed["failure"])
+        second = build_policy(namespace, networks={"deny": [f"{METADATA}/32"]})
+        second["metadata"]["name"] += "-two"
+        with cluster_wide(second):
+            again = built_until(namespace, "opened", texts["opened"], phase="Failed")
+    assert opened["phase"] == "Succeeded"
+    assert f"{METADATA} is in " in str(again["failure"])
+
+
+def built_until(namespace: str, name: str, text: str, *, phase: str) -> dict:
+    """Build until a run ends so: the operator's watch of policies is another than that of builds."""
+    apply(manifest(text, name=name), namespace)
+    asks = iter(range(1, 1000))
+
+    def ended() -> bool:
+        status = finished(namespace, name=name)
+        if status["phase"] != phase:
+            ask = f"strake.dev/rerun={phase}-{next(asks)}"
+            kubectl("annotate", "ib", name, "-n", namespace, "--overwrite", ask)
+        return status["phase"] == phase
+
+    until(ended, f"{name} to be {phase}", lambda: status_of(namespace, name))
+    return status_of(namespace, name)

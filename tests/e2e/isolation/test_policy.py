@@ -7,7 +7,8 @@ import pytest
 from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
-from tests.e2e.builds import conditions, finished, jobs, manifest, status_of, until
+from tests.e2e.builds import UID, conditions, finished, jobs, manifest, status_of, until
+from tests.e2e.intrusions import cluster_wide
 
 
 def policy(name, **spec):
@@ -77,6 +78,71 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
     assert failure["reason"] == "PolicyDenied"
     words = f"BuildPolicy {namespace} forbids the image {REGISTRY}/base:1"
     assert failure["message"].startswith(words), failure
+
+
+def test_pods_run_where_the_policy_says(namespace):
+    """On nodes of its choice, with its tolerations and its priority; a spec that wants another node is refused."""
+    label, priority = f"e2e-{namespace}", f"builds-{namespace}"
+    a_class = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": priority},
+        "value": 7,
+    }
+    toleration = {"key": "builds", "operator": "Equal", "value": "only", "effect": "NoSchedule"}
+    placement = {
+        "nodeSelector": {label: "yes"},
+        "tolerations": [toleration],
+        "allowedTaints": [],
+        "priorityClassNames": [],
+        "defaultPriorityClassName": priority,
+    }
+    with cluster_wide(a_class, policy(namespace, placement=placement)):
+        for asked, words in (
+            ({"nodeSelector": {label: "no"}}, "spec.pod.nodeSelector"),
+            ({"tolerations": [{"key": "gpu", "operator": "Exists"}]}, "spec.pod.tolerations"),
+            ({"priorityClassName": "system-node-critical"}, "spec.pod.priorityClassName"),
+        ):
+            refused_with(namespace, words, pod=asked)
+        asks = iter(range(1, 1000))
+        apply(manifest("FROM TINY\nRUN true\n"), namespace)
+
+        def is_placed():
+            """Ask until the operator knows of the policy, whose watch is another than that of the build."""
+            waits = "no node fits the builder pod" in status_of(namespace).get("progress", "")
+            if status_of(namespace).get("phase") == "Succeeded":
+                ask = f"strake.dev/rerun={next(asks)}"
+                kubectl("annotate", "ib", "app", "-n", namespace, "--overwrite", ask)
+            return waits
+
+        until(is_placed, "a pod that no node fits", lambda: status_of(namespace))
+        try:
+            kubectl("label", "node", "node", f"{label}=yes")
+            until(
+                lambda: status_of(namespace).get("phase") == "Succeeded",
+                "the build's end",
+                lambda: status_of(namespace),
+            )
+        finally:
+            kubectl("label", "node", "node", f"{label}-")
+        (pod,) = read("pods", namespace, labels=UID)["items"]
+    assert pod["spec"]["nodeSelector"][label] == "yes"
+    assert toleration in pod["spec"]["tolerations"]
+    assert (pod["spec"]["priorityClassName"], pod["spec"]["priority"]) == (priority, 7)
+
+
+def refused_with(namespace, words, **spec):
+    """Wait until the API server refuses an ImageBuild: it takes a while to know of a new policy."""
+
+    def refusal() -> str:
+        made = manifest("FROM TINY\nRUN true\n", name="probe", **spec)
+        try:
+            kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=made)
+        except KubectlError as error:
+            return str(error)
+        return ""
+
+    until(lambda: words in refusal(), f"a refusal with {words}", refusal)
 
 
 @pytest.mark.parametrize(

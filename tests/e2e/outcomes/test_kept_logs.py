@@ -20,6 +20,7 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
+from tests.e2e.intrusions import SIDECAR, injected
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.servers.gateway import docker_config
 
@@ -96,6 +97,35 @@ def test_a_failure_and_a_builder_that_is_killed_leave_their_logs(namespace, acco
     kubectl("annotate", "ib", "killed", "-n", namespace, "strake.dev/cancel=now")
     assert finished(namespace, name="killed")["failure"]["reason"] == "Cancelled"
     assert "#1 | going" in log_of(namespace, account, "killed")
+
+
+def test_a_build_that_runs_out_of_memory_leaves_its_log_and_what_was_used(namespace, account):
+    text = "FROM TINY\nRUN echo before && tail /dev/zero\n"
+    apply(manifest(text, pushSecret=PUSH, resources={"limits": {"memory": "256Mi"}}), namespace)
+    failure = finished(namespace)["failure"]
+    assert (failure["reason"], failure.get("line")) == ("OutOfMemory", 2), failure
+    assert "its limit is 256Mi" in failure["message"]
+    assert "the container used 25" in failure["message"], failure
+    assert "raise spec.resources.limits.memory" in failure["message"]
+    assert (failure["exitCode"], failure["logTail"]) == (137, "before")
+    log = log_of(namespace, account)
+    assert "#1 | before" in log
+    assert "was killed for lack of memory" in log.splitlines()[-1]
+
+
+def test_another_sigkill_is_no_lack_of_memory(namespace, account):
+    apply(manifest("FROM TINY\nRUN sh -c 'kill -9 $$' || exit $?\n", pushSecret=PUSH), namespace)
+    failure = finished(namespace)["failure"]
+    assert (failure["reason"], failure["exitCode"]) == ("RunStepFailed", 137)
+    assert "not the kernel for lack of memory" in failure["message"]
+
+
+def test_a_log_is_kept_beside_a_sidecar_that_does_not_end(namespace, account):
+    with injected(namespace, f"sidecar-{namespace}", SIDECAR, sign='"sidecar"'):
+        apply(manifest("FROM TINY\nRUN echo told-so\n", pushSecret=PUSH), namespace)
+        assert finished(namespace)["phase"] == "Succeeded", status_of(namespace)
+        until(lambda: pods(namespace) == [] and jobs(namespace) == [], "no pod", lambda: pods(namespace))
+        assert "#1 | told-so" in log_of(namespace, account)
 
 
 def test_a_log_that_cannot_be_pushed_is_told_and_fails_no_build(namespace):

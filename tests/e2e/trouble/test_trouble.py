@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.objects import read
+from tests.cluster.settings import PAUSE_IMAGE
 from tests.e2e.builds import (
     UID,
     building,
@@ -20,8 +21,7 @@ from tests.e2e.builds import (
     status_of,
     until,
 )
-from tests.e2e.conftest import TINY
-from tests.e2e.intrusions import bound_pod, builder, cluster_wide, ghost_node, injected, report
+from tests.e2e.intrusions import SIDECAR, bound_pod, builder, cluster_wide, ghost_node, injected, report
 
 QUICK = "FROM TINY\nRUN true\n"
 SLOW = "FROM TINY\nRUN echo started && sleep 600\n"
@@ -120,18 +120,23 @@ def test_an_image_pull_that_fails_once_is_waited_for(namespace, ghost):
     assert finished(namespace)["phase"] == "Succeeded"
 
 
-def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
-    sidecar = (
-        '[JSONPatch{op: "add", path: "/spec/containers/-", value: Object.spec.containers{'
-        f' name: "sidecar", image: "{TINY}", command: ["sleep", "1000"]}}}}]'
-    )
-    with injected(namespace, f"sidecar-{namespace}", sidecar, sign='"sidecar"'):
-        apply(manifest(QUICK), namespace)
+def before(image):
+    """Return what puts a container before the others of a pod, with the command of its image."""
+    container = f'Object.spec.initContainers{{name: "rules", image: "{image}"}}'
+    return f"Object{{spec: Object.spec{{initContainers: [{container}]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"), [(QUICK, "Succeeded"), ("FROM TINY\nRUN exit 3\n", "Failed")], ids=["good", "bad"]
+)
+def test_a_sidecar_that_does_not_end_costs_no_result(namespace, text, outcome):
+    with injected(namespace, f"sidecar-{namespace}", SIDECAR, sign='"sidecar"'):
+        apply(manifest(text), namespace)
         status = finished(namespace)
-        assert status["phase"] == "Succeeded"
-        assert "[stage-0] RUN true" in kubectl(
-            "logs", f"job/{status['job']}", "-c", "builder", "-n", namespace
-        )
+        assert (status["phase"], status["attempts"]) == (outcome, 1), status
+        assert status.get("failure", {}).get("exitCode") == (None if outcome == "Succeeded" else 3)
+        log = kubectl("logs", f"job/{status['job']}", "-c", "builder", "-n", namespace)
+        assert f"[stage-0] {text.splitlines()[1]}" in log
         failed: list[dict] = []
 
         def gone() -> bool:
@@ -142,6 +147,24 @@ def test_a_sidecar_that_does_not_end_costs_no_result(namespace):
         until(gone, "the end of the sidecar's pod", lambda: pods(namespace))
     assert failed == []
     assert status_of(namespace) == status
+
+
+def test_a_container_that_somebody_puts_before_the_builder_is_named(namespace):
+    """While it goes on, and when it fails: the builder's own words it has not."""
+    apply(manifest("FROM TINY\nCMD exit 3\n", name="bad"), namespace)
+    bad = finished(namespace, name="bad")["image"]
+    merged = {"sign": '"rules"', "way": "ApplyConfiguration"}
+    with injected(namespace, f"before-{namespace}", before(PAUSE_IMAGE), **merged):
+        apply(manifest(QUICK), namespace)
+        building(namespace, "it waits for container rules, which a rule of the cluster added to the pod")
+        kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
+        assert finished(namespace)["failure"]["reason"] == "Cancelled"
+    with injected(namespace, f"failing-{namespace}", before(bad), **{**merged, "sign": bad}):
+        apply(manifest(QUICK, name="other"), namespace)
+        failure = finished(namespace, name="other")["failure"]
+    assert failure["reason"] == "Unsupported", failure
+    assert "container rules, which a rule of the cluster added to the pod" in failure["message"]
+    assert "ended with status 3" in failure["message"]
 
 
 def test_delete_and_apply_never_run_at_the_same_time(namespace):

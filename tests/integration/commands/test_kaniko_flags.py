@@ -329,14 +329,27 @@ def test_the_commands_of_the_page(builder, command):
     """As a reader types them, in a directory with a Dockerfile; only the registry is another."""
     directory = builder.context("FROM TINY\nRUN touch /x\n")
     words = shlex.split(command.replace("registry.example/app:1", builder.destination))
-    flags = [f"--work-dir={builder.work}", f"--insecure-registry={builder.registry.host}"]
+    flags = [f"--insecure-registry={builder.registry.host}"]
+    if words[1] == "push":
+        build = [
+            str(STRAKE),
+            "build",
+            "--no-push",
+            f"--work-dir={builder.work}",
+            "-d",
+            "a/b",
+            "--tar-path=image.tar",
+        ]
+        subprocess.run([*build, *flags], cwd=directory, check=True, capture_output=True, timeout=120)
+    else:
+        flags.append(f"--work-dir={builder.work}")
     done = subprocess.run(
         [STRAKE, *words[1:], *flags], cwd=directory, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    if "--no-push" not in words and words[1] == "build":
+    if "--no-push" not in words and words[1] in {"build", "push"}:
         assert "/x" in builder.built().paths
 
 
 def test_the_page_has_commands():
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from strake_builder.errors import BaseImageError, Location, RunStepError, StepError
+from strake_builder.errors import BaseImageError, Location, OutOfMemoryError, RunStepError, StepError
 from strake_builder.frontend import DockerfileRefusedError, Problem
 from strake_builder.frontend.errors import Code
 
@@ -40,3 +40,8 @@ def test_all_problems_of_a_dockerfile():
     shown = DockerfileRefusedError(problems).for_terminal()
     assert shown.startswith("error: the Dockerfile is refused\nDockerfile:1:1: no instruction FRM")
     assert "Dockerfile:2:1: no instruction RNU" in shown
+
+
+def test_the_end_of_the_output_is_shown_whatever_ended_the_command():
+    shown = OutOfMemoryError("killed", exit_code=137, log_tail=("cc1plus …",)).for_terminal()
+    assert shown.splitlines() == ["", "the end of its output:", "  cc1plus …", "error: killed"]

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 
 FORMS: Final = (
     "a directory, dir://DIR, tar://FILE, tar://stdin, git+URL#REF:DIR, a git URL (https://….git, ssh://…, "
-    "git@HOST:PATH), https://ARCHIVE, oci://ARTIFACT or s3://BUCKET/ARCHIVE"
+    "git@HOST:PATH), https://ARCHIVE, oci://ARTIFACT, s3://BUCKET/ARCHIVE, gs://BUCKET/ARCHIVE or "
+    "https://ACCOUNT.blob.core.windows.net/CONTAINER/ARCHIVE"
 )
 OCI: Final = "oci://"
+_BUCKETS: Final = ("s3://", "gs://")
 _STDIN: Final = "/dev/stdin"
 _GIT_OPTIONS: Final = frozenset(
     {"branch", "single-branch", "depth", "recurse-submodules", "insecure-skip-tls"}
@@ -48,6 +50,7 @@ def read_source(text: str) -> Source:
         OCISource,
         Source,
     )
+    from strake_builder.context.buckets.azure import is_blob
 
     if text.startswith("git://"):
         # kaniko's name for a repository; the protocol of this name is neither encrypted nor authenticated.
@@ -61,7 +64,7 @@ def read_source(text: str) -> Source:
         return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
     if text.startswith(OCI):
         return Source(oci=OCISource(reference=text.removeprefix(OCI)))
-    if text.startswith("s3://"):
+    if text.startswith(_BUCKETS) or is_blob(text):
         return Source(bucket=BucketSource(url=text))
     if is_web(text):
         return Source(http=HTTPSource(url=text))

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import os
 import shlex
 from typing import Final
 
-from strake_builder.errors import OutOfDiskError, OutOfMemoryError, RunStepError, StepError, redact
+from strake_builder.errors import StepError, redact
 from strake_builder.frontend.model.steps import RunStep
 from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.rootfs.files.accounts import Account, find_account, split_user
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.mounts.mountpoints import MountPoint, mount_points
 from strake_builder.sandbox.argument_sizes import refuse_long_arguments
-from strake_builder.sandbox.crun import Outcome
-from strake_builder.sandbox.memory import oom_kills
+from strake_builder.sandbox.memory import look_at_memory
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
 from strake_builder.sandbox.spec import RUNTIME_TARGETS
 from strake_builder.solve.steps.mounts import HOSTNAME, MountMaker, Prepared
+from strake_builder.solve.steps.run_failure import Surroundings, run_failure
 from strake_builder.solve.workspace.disk_room import DiskRoom
 from strake_oci.spec.platform import Platform
 
 DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOADER_OF_32_BIT_X86: Final = b"/lib/ld-linux.so.2"
 _COMMAND_SHOWN: Final = 300
-_KILLED: Final = 137
 
 
 def execute_run(
@@ -52,6 +49,7 @@ def execute_run(
 
     Raises:
         RunStepError: the command ended with another status than zero.
+        OutOfMemoryError: the kernel killed it for lack of memory.
         OutOfDiskError: it did, or could not be started, and there was no room left.
         StepError: it could not be started: user, mount or program missing.
     """
@@ -68,30 +66,15 @@ def execute_run(
         root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
-        killed_before = oom_kills()
         process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))
         refuse_long_arguments(process)
-        started = room.look()
+        before, started = look_at_memory(), room.look()
         outcome = sandbox.run(process, root_path, sink)
         room.look()
-    if outcome.status == _KILLED and oom_kills() > killed_before:
-        raise OutOfMemoryError(
-            f"the command {_shown(step)} was killed: the memory limit is reached",
-            hint="raise spec.resources.limits.memory, or do less at a time",
-        )
-    if outcome.status and (room.was_full_since(started) or _ran_out_of_room(outcome.runtime_message)):
-        happened = f"ended with exit code {outcome.status}"
-        if outcome.runtime_message:
-            happened = f"could not be started: {outcome.runtime_message}"
-        raise OutOfDiskError(
-            f"the command {_shown(step)} {happened}: the work directory is full",
-            hint="give the builder more ephemeral storage",
-        )
-    _raise_for(outcome, step)
-
-
-def _ran_out_of_room(runtime_message: str) -> bool:
-    return any(os.strerror(number) in runtime_message for number in (errno.ENOSPC, errno.EDQUOT))
+    memory = look_at_memory()
+    during = Surroundings(memory.killed_since(before), memory, room.was_full_since(started))
+    if (failure := run_failure(outcome, _shown(step), during)) is not None:
+        raise failure
 
 
 def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer: bool) -> Process:
@@ -120,39 +103,6 @@ def _makes_sockets_by_pointer(root: Root, platform: Platform) -> bool:
     )
 
 
-def _raise_for(outcome: Outcome, step: RunStep) -> None:
-    if outcome.status == 0:
-        return
-    shown = _shown(step)
-    if outcome.runtime_message:
-        raise RunStepError(
-            f"cannot start {shown}: {outcome.runtime_message}",
-            exit_code=outcome.status,
-            log_tail=outcome.tail,
-            hint=_start_hint(outcome.runtime_message),
-        )
-    raise RunStepError(
-        f"the command {shown} ended with exit code {outcome.status}",
-        exit_code=outcome.status,
-        log_tail=outcome.tail,
-        hint=_HINTS.get(outcome.status, ""),
-    )
-
-
 def _shown(step: RunStep) -> str:
     command = redact(shlex.join(step.command.argv))
     return command if len(command) <= _COMMAND_SHOWN else command[:_COMMAND_SHOWN] + "…"
-
-
-_HINTS: Final[dict[int, str]] = {
-    126: "the file is there but cannot be executed: check its mode and its first line",
-    127: "a program was not found: install it in an earlier step, or check PATH",
-    137: "it was killed (SIGKILL), most often for lack of memory",
-    139: "it crashed (SIGSEGV): is the image built for this processor?",
-}
-
-
-def _start_hint(runtime_message: str) -> str:
-    if any(word in runtime_message for word in ("executable", "exec container process")):
-        return "check that the program exists in the image and that its interpreter does"
-    return ""

@@ -24,12 +24,19 @@ from strake_operator.reconcile.admission.placed import (
     with_placement,
 )
 from strake_operator.settings.default_cache import RepositoryTemplate
+from strake_operator.settings.environment import Ceiling
 from strake_operator.status import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from strake_api.buildpolicy import AllowedSources, BuildPolicySpec, LabelRequirement, NamespaceSelector
+    from strake_api.buildpolicy import (
+        AllowedSources,
+        BuildPolicySpec,
+        LabelRequirement,
+        NamespaceSelector,
+        ResourceCeilings,
+    )
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.settings.environment import DefaultResources, Settings
 
@@ -221,7 +228,9 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
         rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
         settings = replace(settings, image_rules=(*settings.image_rules, rule))
     if spec.max_resources is not None:
-        settings = replace(settings, resources=_lowered(settings.resources, policy))
+        ceilings = (*settings.ceilings, *_ceilings(policy.name, spec.max_resources))
+        lowered = _lowered(settings.resources, policy)
+        settings = replace(settings, resources=lowered, ceilings=_lowest(ceilings))
     if spec.placement is not None:
         settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
     return settings
@@ -229,6 +238,20 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
 
 def _first(texts: Iterable[str | None]) -> str | None:
     return next(filter(None, texts), None)
+
+
+def _ceilings(policy: str, most: ResourceCeilings) -> Iterator[Ceiling]:
+    for resource, name in _MEASURED.items():
+        if (amount := getattr(most, name)) is not None:
+            yield Ceiling(policy, resource, str(amount))
+
+
+def _lowest(ceilings: Iterable[Ceiling]) -> tuple[Ceiling, ...]:
+    """Return the lowest ceiling of each resource: all that are set hold."""
+    found: dict[str, Ceiling] = {}
+    for each in sorted(ceilings, key=lambda ceiling: parse_quantity(ceiling.amount)):
+        found.setdefault(each.resource, each)
+    return tuple(found.values())
 
 
 def _lowered(resources: DefaultResources, policy: Policy) -> DefaultResources:

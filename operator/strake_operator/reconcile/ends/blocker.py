@@ -15,7 +15,10 @@ from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.isolation import is_about_isolation
 from strake_operator.names import certificate_secret
-from strake_operator.reconcile.observed import Waiting
+from strake_operator.reconcile.ends.added import held_back
+from strake_operator.reconcile.ends.images import image_problem
+from strake_operator.reconcile.ends.refuser import is_denied, is_trouble, no_answer_of, unreachable_webhook
+from strake_operator.reconcile.observed import PodContainer, Waiting
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,18 +33,9 @@ _NO_RUNTIME = re.compile(
 )
 """containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
-_IMAGE_PROBLEMS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"}
-_PULLS = {"ErrImagePull", "ImagePullBackOff"}
-"""Of these the ones that another pod, later or on another node, may not meet."""
 _STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
-_TEMPORARY = re.compile(
-    r"Internal error occurred|failed calling webhook|timed out|timeout|Too Many Requests|unavailable"
-    r"|status unknown for quota|Operation cannot be fulfilled|object is being deleted",
-    re.IGNORECASE,
-)
-"""What an API server says that cannot do something at the moment; anything else is its last word."""
 _QUOTA = "exceeded quota"
 
 
@@ -77,29 +71,34 @@ def blocker(run: BuilderRun) -> Blocker | None:
         if problem.reason == _NOT_CREATED and _QUOTA not in problem.message:
             return _not_created(problem)
         if problem.reason == _NO_SANDBOX and is_about_isolation(problem.message):
-            return _not_started(problem.message, problem.last)
+            return _not_started(PodContainer(), problem.message, problem.last)
     pod = run.pod
     if pod is not None and isinstance(pod.container, Waiting):
         words = pod.container.message or pod.container.reason
-        if pod.container.reason in _IMAGE_PROBLEMS:
-            message = f"the builder's own image cannot be pulled: {words}"
-            temporary = pod.container.reason in _PULLS
-            failure = BuildFailed(reason=FailureReason.INTERNAL_ERROR, message=message, temporary=temporary)
+        if (failure := image_problem(pod, pod.container, run.problems)) is not None:
             return Blocker(failure)
         if "Error" in pod.container.reason or pod.container.reason == _STARTS_AND_ENDS:
-            return _not_started(words)
+            return _not_started(pod.subject, words)
     return None
 
 
-def cannot_start(words: str) -> BuildFailed:
-    """Return how a run ends whose builder its node cannot start, in the words of kubelet and runtime."""
+def cannot_start(container: PodContainer, words: str) -> BuildFailed:
+    """Return how a run ends whose container its node cannot start, in the words of kubelet and runtime."""
+    if not is_about_form(container, words):
+        return held_back(container, f"cannot start on its node: {words.strip()}")
     about = is_about_isolation(words)
     reason = FailureReason.ISOLATION_UNAVAILABLE if about else FailureReason.UNSUPPORTED
     return BuildFailed(reason=reason, message=f"the builder cannot start on its node: {words.strip()}")
 
 
-def _not_started(words: str, last: datetime | None = None) -> Blocker:
-    return Blocker(cannot_start(words), last, words=words)
+def is_about_form(container: PodContainer, words: str) -> bool:
+    """Return whether it may be the form of the pod that keeps a container from starting."""
+    return container.is_own or is_about_isolation(words)
+
+
+def _not_started(container: PodContainer, words: str, last: datetime | None = None) -> Blocker:
+    shown = words if is_about_form(container, words) else ""
+    return Blocker(cannot_start(container, words), last, words=shown)
 
 
 def exceeds_quota(run: BuilderRun) -> str | None:
@@ -122,10 +121,15 @@ def _relevant(run: BuilderRun) -> list[Problem]:
 def _not_created(problem: Problem) -> Blocker:
     words = problem.message.removeprefix("Error creating: ")
     reason = FailureReason.INVALID_REQUEST if " is invalid: " in words else FailureReason.POLICY_DENIED
-    temporary = _TEMPORARY.search(words) is not None
+    if is_denied(words):
+        reason = FailureReason.POLICY_DENIED
+    temporary = is_trouble(words)
     if not temporary and is_about_isolation(words):
         reason = FailureReason.ISOLATION_UNAVAILABLE
-    failure = BuildFailed(reason=reason, message=f"the cluster refuses the builder pod: {words}")
+    message = f"the cluster refuses the builder pod: {words}"
+    if (webhook := unreachable_webhook(words)) is not None:
+        message = f"{no_answer_of(webhook, 'pod')}: {words}"
+    failure = BuildFailed(reason=reason, message=message)
     return Blocker(failure, problem.last, temporary=temporary, words=words)
 
 

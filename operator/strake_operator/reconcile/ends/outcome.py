@@ -7,7 +7,6 @@ memory limit, or that the signal it got meant an eviction or the Job's deadline.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,16 @@ from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucce
 from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
+from strake_operator.reconcile.ends.added import held_back
 from strake_operator.reconcile.ends.blocker import blocker, cannot_start
+from strake_operator.reconcile.ends.disruption import evicted, node_silent, taken_away
+from strake_operator.reconcile.ends.killed import killed_for_memory, last_lines
 from strake_operator.reconcile.observed import Terminated
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.reconcile.observed import BuilderRun, Pod
 
-_OWN_DISK = re.compile(
-    r"exceeds the total limit of containers|exceeded its local ephemeral storage limit"
-    r"|Usage of EmptyDir volume .* exceeds the limit"
-)
-"""The kubelet's words for a pod that used more disk than it may, with room left on the node."""
 _SHOWN = 300
 _LOST = {"ContainerStatusUnknown", "Unknown"}
 """The words of the kubelet and of containerd for a container that was gone when its node came back."""
@@ -41,36 +38,35 @@ def outcome(run: BuilderRun, spec: ImageBuildSpec) -> BuildSucceeded | BuildFail
     if pod is not None and isinstance(pod.container, Terminated):
         return _of_container(run, pod, pod.container, spec)
     if pod is not None and pod.disrupted is not None and pod.phase == "Failed":
-        return _evicted(pod.disrupted)
+        return taken_away(pod)
     if pod is not None and pod.lost:
-        return _evicted("its node does not answer any more")
+        return node_silent(pod.node)
     if not run.finished and (pod is not None or run.failure is None):
         # It goes on, or Kubernetes is ending it and the builder may still say something.
         return None
     if run.failure == "DeadlineExceeded":
         return _timed_out(run)
-    return _evicted("its pod is gone, and with it the result") if pod is None else _unexplained(run, pod)
+    return evicted("its pod is gone, and with it the result") if pod is None else _unexplained(run, pod)
 
 
 def _of_container(
     run: BuilderRun, pod: Pod, ended: Terminated, spec: ImageBuildSpec
 ) -> BuildSucceeded | BuildFailed | None:
-    result = _result(ended.message)
+    result = _result(ended.message) if pod.subject.is_own else None
     if isinstance(result, BuildSucceeded):
         foreign = _foreign_image(result, spec)
         return result if foreign is None else _invalid(foreign)
     if ended.reason == "OOMKilled":
-        message = "the builder was killed at its memory limit: raise spec.resources.limits.memory"
-        return _override(result, FailureReason.OUT_OF_MEMORY, message)
+        return killed_for_memory(pod, ended, result, spec)
     if result is None or result.reason is FailureReason.CANCELLED:
         if run.failure == "DeadlineExceeded":
             return _timed_out(run)
         if pod.disrupted is not None:
-            return _evicted(pod.disrupted)
+            return taken_away(pod)
         if pod.deleting:
             # By whom the Job's next condition says: its own deadline, or somebody else.
-            return _evicted("it was deleted") if run.failure is not None else None
-    return _without_result(ended) if result is None else result
+            return evicted("it was deleted") if run.failure is not None else None
+    return _without_result(pod, ended) if result is None else result
 
 
 def _result(message: str) -> BuildSucceeded | BuildFailed | None:
@@ -111,34 +107,25 @@ def _invalid(image: str) -> BuildFailed:
     )
 
 
-def _without_result(ended: Terminated) -> BuildFailed:
+def _without_result(pod: Pod, ended: Terminated) -> BuildFailed:
     if never_ran(ended):
-        return cannot_start(ended.message or ended.reason)
+        return cannot_start(pod.subject, ended.message or ended.reason)
     if ended.reason in _LOST:
-        return _evicted(f"its node lost it ({ended.reason})")
+        node = f"node {pod.node}" if pod.node else "its node"
+        return evicted(f"{node} lost it ({ended.reason})")
+    if not pod.subject.is_own:
+        happened = f"ended with status {ended.exit_code} ({ended.reason})"
+        return held_back(pod.subject, happened, last_lines(ended))
     return BuildFailed(
         reason=FailureReason.INTERNAL_ERROR,
         message=f"the builder ended with status {ended.exit_code} and without a result ({ended.reason})",
-        log_tail=tuple(ended.message[-TERMINATION_MESSAGE_LIMIT:].strip().splitlines()[-20:]),
+        log_tail=last_lines(ended),
     )
 
 
 def never_ran(ended: Terminated) -> bool:
     """Return whether a container ended because its runtime could not start it: nothing of it ran."""
     return ended.reason in _NEVER_RAN
-
-
-def _override(result: BuildFailed | None, reason: FailureReason, message: str) -> BuildFailed:
-    if result is None:
-        return BuildFailed(reason=reason, message=message)
-    return result.model_copy(update={"reason": reason, "message": message})
-
-
-def _evicted(why: str) -> BuildFailed:
-    if _OWN_DISK.search(why):
-        message = f"{why.strip()} Raise spec.resources.limits.ephemeral-storage, or make the build smaller"
-        return BuildFailed(reason=FailureReason.OUT_OF_DISK, message=message)
-    return BuildFailed(reason=FailureReason.EVICTED, message=f"the builder pod was taken away: {why}")
 
 
 def _timed_out(run: BuilderRun) -> BuildFailed:
@@ -161,4 +148,4 @@ def node_lost(run: BuilderRun) -> BuildFailed:
     """Return how a run ended whose pod should be gone for long and is not: its node does not answer."""
     if run.failure == "DeadlineExceeded":
         return _timed_out(run)
-    return _evicted("its node does not answer any more")
+    return node_silent(run.pod.node if run.pod is not None else None)

@@ -9,10 +9,12 @@ from strake_api.result import BuildFailed
 from strake_api.status import QueueStatus
 from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
-from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision
+from strake_operator.reconcile.decision import Decision
+from strake_operator.reconcile.ends.advice import with_advice
+from strake_operator.reconcile.ends.refuser import no_answer_of, unreachable_webhook
 from strake_operator.reconcile.forms.bases import BaseLesson
 from strake_operator.reconcile.forms.experience import Lesson, shown_reason
-from strake_operator.reconcile.forms.retreat import lesson_of_refusal, with_advice
+from strake_operator.reconcile.forms.retreat import lesson_of_refusal
 from strake_operator.reconcile.limits import seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.retention import bounded
@@ -103,7 +105,22 @@ def foreign(seen: Observation, message: str, now: datetime) -> Decision:
 
 
 def unavailable(seen: Observation, message: str, now: datetime) -> Decision:
-    """Return what to do where the API server, or a webhook of it, cannot take the objects of a run."""
+    """Return what to tell where the API server, or a webhook of it, cannot take the objects of a run.
+
+    When to try again is the queue's matter, as after any error of the API server.
+    """
     before = begin(seen.build, now)
     words = f"the cluster cannot take the builder's objects at the moment: {message}"
-    return Decision(moves.pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now), (), AGAIN_SECONDS)
+    if (webhook := unreachable_webhook(message)) is not None:
+        words = f"{no_answer_of(webhook, 'Job')}: {message}"
+    return Decision(moves.pending(before, ProgressReason.CLUSTER_UNAVAILABLE, words, now))
+
+
+def namespace_ends(seen: Observation, now: datetime) -> Decision:
+    """Return what to do where nothing can be made, since the namespace is being deleted: nothing any more.
+
+    That cannot be undone, and the ImageBuild goes with the namespace, sooner or later.
+    """
+    before = begin(seen.build, now)
+    words = f"namespace {seen.build.namespace} is being deleted: nothing starts in it any more"
+    return Decision(moves.pending(before, ProgressReason.QUEUED, words, now))

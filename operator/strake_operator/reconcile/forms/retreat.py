@@ -15,7 +15,6 @@ from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import IsolationStatus
 from strake_operator import status as moves
 from strake_operator.isolation import (
-    ISOLATION_VARIABLE,
     PodForm,
     form_after,
     form_after_builder,
@@ -23,7 +22,7 @@ from strake_operator.isolation import (
 )
 from strake_operator.names import job_name
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
-from strake_operator.reconcile.ends.blocker import blocker
+from strake_operator.reconcile.ends.blocker import blocker, is_about_form
 from strake_operator.reconcile.ends.outcome import never_ran
 from strake_operator.reconcile.forms.bases import BaseLesson, missing_volume, refused_volume
 from strake_operator.reconcile.forms.experience import Lesson, shown_reason
@@ -63,7 +62,7 @@ def retreat(
     words = ""
     if isinstance(ended, BuildFailed) and isinstance(container, Terminated):
         words = container.message if never_ran(container) else ended.message
-        if never_ran(container):
+        if never_ran(container) and run.pod is not None and is_about_form(run.pod.subject, words):
             after = form_after(run.form, words, settings.isolation)
         elif ended.reason is FailureReason.ISOLATION_UNAVAILABLE:
             after = form_after_builder(run.form, settings.isolation)
@@ -170,14 +169,3 @@ def lesson_of_refusal(
                 return None
             return Lesson(None, build.namespace, after, shown_reason(None, words), build.runtime_class)
     return None
-
-
-def with_advice(failure: BuildFailed, settings: Settings) -> BuildFailed:
-    """Return a failure with what the platform can change, where its setting allows nothing less."""
-    if failure.reason is not FailureReason.ISOLATION_UNAVAILABLE or settings.isolation != "nested":
-        return failure
-    advice = (
-        f"the platform sets {ISOLATION_VARIABLE}=nested, which allows nothing less: mend the node or the "
-        f"namespace's rules, or set {ISOLATION_VARIABLE}=auto (docs/operator.md, Isolation)"
-    )
-    return failure.model_copy(update={"message": f"{failure.message.rstrip('. ')}; {advice}"})

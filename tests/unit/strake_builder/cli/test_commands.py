@@ -25,7 +25,9 @@ def strake(*words, stdin: str | None = None, cwd=None, **environment) -> subproc
     )
 
 
-@pytest.mark.parametrize("command", ["build", "run", "execute", "copy", "verify", "lint", "login", "logout"])
+@pytest.mark.parametrize(
+    "command", ["build", "run", "execute", "copy", "push", "inspect", "verify", "lint", "login", "logout"]
+)
 def test_every_command_explains_itself(command):
     assert command in strake("--help").stdout
     done = strake(command, "--help")

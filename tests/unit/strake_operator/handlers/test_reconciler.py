@@ -6,11 +6,18 @@ import pytest
 
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
-from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError
+from strake_operator.errors import (
+    ClusterError,
+    ConflictError,
+    NamespaceEndsError,
+    NotFoundError,
+    RefusedError,
+)
 from strake_operator.handlers.reconciler import LOOK_SECONDS
 from strake_operator.kube import watched as known
 from strake_operator.kube.builds import KnownBuilds
 from strake_operator.kube.policies import Policies
+from strake_operator.reconcile.ends.refusal import QUOTA_SECONDS
 from tests.unit.strake_operator.builders import (
     FAILURE,
     NOW,
@@ -153,7 +160,8 @@ def test_a_job_that_the_watch_has_not_brought_yet_is_no_deleted_one():
 
 def test_a_webhook_that_is_down_leaves_words_and_starts_later():
     cluster = Cluster(create=ClusterError("creating ConfigMap: failed calling webhook"))
-    assert reconcile(cluster)
+    with pytest.raises(ClusterError):  # the queue tries again, less and less often
+        reconcile(cluster)
     assert "failed calling webhook" in cluster.status.progress
     assert cluster.status.phase == "Pending"
     later = Cluster(build(cluster.status))
@@ -171,6 +179,31 @@ def test_an_attempt_is_given_up_on_the_status_before_its_job_goes():
     cluster = Cluster(BUILD, runs=[run(pod=pod(phase="Failed", disrupted="drain"))])
     reconcile(cluster)
     assert [what for what, _ in cluster.done] == ["status", "announce", "delete"]
+
+
+def test_a_start_that_is_refused_is_tried_again_when_the_refusal_says():
+    """Not as soon as what was done is looked at: nothing was."""
+    cluster = Cluster(create=RefusedError("exceeded quota: q", forbidden=True))
+    assert reconcile(cluster) == QUOTA_SECONDS
+
+
+def test_a_namespace_that_is_being_deleted_gets_no_more_than_one_status():
+    ends = NamespaceEndsError("forbidden: because it is being terminated")
+    cluster = Cluster(create=ends, announce=ends)
+    assert reconcile(cluster) is None
+    assert cluster.done == [("status", "Pending")]
+    again = Cluster(build(cluster.status), create=ends, announce=ends)
+    assert reconcile(again) is None
+    assert again.done == []
+
+
+@pytest.mark.parametrize(
+    "refusal", [NamespaceEndsError("terminating"), RefusedError("exceeded quota", forbidden=True)], ids=repr
+)
+def test_an_event_that_the_cluster_refuses_keeps_nothing(refusal):
+    cluster = Cluster(announce=refusal)
+    assert reconcile(cluster)
+    assert cluster.made == [cluster.status.job, cluster.status.job]
 
 
 class Strict(Cluster):

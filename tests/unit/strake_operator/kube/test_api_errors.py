@@ -7,8 +7,15 @@ import json
 import pytest
 from kubernetes.aio import client
 
-from strake_operator.errors import ClusterError, ConflictError, ExistsError, NotFoundError, RefusedError
-from strake_operator.kube.cluster import error_of
+from strake_operator.errors import (
+    ClusterError,
+    ConflictError,
+    ExistsError,
+    NamespaceEndsError,
+    NotFoundError,
+    RefusedError,
+)
+from strake_operator.kube.answers import error_of
 
 
 def answer(code, reason, message="words"):
@@ -44,7 +51,32 @@ def test_a_rule_of_the_cluster_is_told_from_a_wrong_object():
     assert not answer(422, "Invalid").forbidden
 
 
-@pytest.mark.parametrize("body", [None, "", "<html>", "[]", "1", '{"message": null}'])
+DENIED = 'admission webhook "w.example" denied the request: no builds here'
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 409, 410, 418, 422])
+def test_a_denial_is_a_rule_of_the_cluster_whatever_code_it_chose(code):
+    error = answer(code, "", DENIED)
+    assert isinstance(error, RefusedError)
+    assert error.forbidden
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_a_denial_with_the_code_of_a_server_in_trouble_is_trouble(code):
+    assert type(answer(code, "", DENIED)) is ClusterError
+
+
+def test_a_namespace_that_is_being_deleted_is_told_by_its_cause():
+    error = client.ApiException(status=403, reason="Forbidden")
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace team is being terminated"}]
+    error.body = json.dumps({"reason": "Forbidden", "message": "words", "details": {"causes": causes}})
+    assert type(error_of(error, "creating Job team/x")) is NamespaceEndsError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, "", "<html>", "[]", "1", '{"message": null}', '{"details": 1}', '{"details": {"causes": [1]}}'],
+)
 def test_an_answer_that_is_no_status(body):
     error = client.ApiException(status=409, reason="Conflict")
     error.body = body

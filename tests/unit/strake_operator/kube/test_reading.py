@@ -10,7 +10,7 @@ from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.kube.reading import read_build, read_pod, read_run
 from strake_operator.kube.watched import slim
 from strake_operator.names import job_name
-from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated, Waiting
+from strake_operator.reconcile.observed import InvalidSpec, PodContainer, Running, Terminated, Waiting
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import build
 
@@ -144,6 +144,74 @@ def test_an_eviction_by_the_kubelet():
 def test_a_disruption_by_the_scheduler():
     condition = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
     assert read_pod(pod({"phase": "Running", "conditions": [condition]})).disrupted == "PreemptionByScheduler"
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        ({"phase": "Failed", "reason": "Evicted", "message": "m"}, "Evicted"),
+        ({"phase": "Failed", "reason": "OutOfcpu", "message": "m"}, "OutOfcpu"),
+        (
+            {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC"}]},
+            "DeletionByPodGC",
+        ),
+        ({"phase": "Running"}, ""),
+    ],
+)
+def test_a_disruption_has_kubernetes_own_word(status, word):
+    assert read_pod(pod(status)).disruption == word
+
+
+SPEC = {
+    "nodeName": "n1",
+    "initContainers": [
+        {"name": "proxy", "image": "r.example/proxy", "restartPolicy": "Always"},
+        {"name": "rules", "image": "r.example/rules", "resources": {"limits": {"memory": "64Mi"}}},
+    ],
+    "containers": [
+        {"name": "other", "image": "r.example/other"},
+        {
+            "name": "builder",
+            "image": "r.example/builder",
+            "resources": {"limits": {"cpu": "1", "memory": "4Gi"}},
+        },
+    ],
+}
+GOES_ON: dict[str, dict[str, str]] = {"running": {}}
+
+
+@pytest.mark.parametrize(
+    ("before", "own", "expected"),
+    [
+        ([GOES_ON, DONE], GOES_ON, PodContainer("builder", "r.example/builder", "4Gi")),
+        ([GOES_ON, FAILED], STARTING, PodContainer("rules", "r.example/rules", "64Mi")),
+        ([BACK_OFF, STARTING], STARTING, PodContainer("proxy", "r.example/proxy")),
+    ],
+    ids=["the builder's", "one that failed", "one without an image"],
+)
+def test_the_container_whose_state_it_is_is_known_with_image_and_limit(before, own, expected):
+    names = zip(("proxy", "rules"), before, strict=True)
+    states = [{"name": name, "state": state} for name, state in names]
+    body = {**pod({**container(**own), "initContainerStatuses": states}), "spec": SPEC}
+    assert read_pod(body).subject == expected
+    assert read_pod(slim(body)).subject == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "own", "expected"),
+    [
+        ({"proxy": GOES_ON, "rules": GOES_ON}, STARTING, "rules"),
+        ({"proxy": GOES_ON, "rules": DONE}, STARTING, None),
+        ({"source": GOES_ON}, STARTING, None),
+        ({"gateway": GOES_ON}, STARTING, None),
+        ({"rules": GOES_ON}, GOES_ON, None),
+    ],
+)
+def test_a_container_that_was_added_and_goes_on_is_what_the_builder_waits_for(states, own, expected):
+    before = [{"name": name, "state": state} for name, state in states.items()]
+    body = {**pod({**container(**own), "initContainerStatuses": before}), "spec": SPEC}
+    assert read_pod(body).awaited == expected
+    assert read_pod(slim(body)).awaited == expected
 
 
 def test_no_node_fits():

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import DropPod, StopRun
-from strake_operator.reconcile.ends.refusal import refused, unavailable
-from strake_operator.reconcile.observed import Observation, Running
+from strake_operator.reconcile.ends.refusal import namespace_ends, refused, unavailable
+from strake_operator.reconcile.observed import Observation, PodContainer, Running
+from strake_operator.settings.environment import Ceiling
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     NOW,
@@ -139,7 +141,33 @@ def test_a_refusal_by_a_rule_is_shown_and_tried_again_for_a_time():
 
 
 def test_a_cluster_in_trouble_is_waited_for():
-    decision = unavailable(seen(), "failed calling webhook: connection refused", NOW)
+    decision = unavailable(seen(), "connection refused", NOW)
     assert (reason(decision.status), decision.status.attempts) == ("ClusterUnavailable", 0)
     assert "connection refused" in present(decision.status.progress)
-    assert decision.requeue_after
+
+
+def test_a_webhook_that_does_not_answer_is_named():
+    words = 'creating Job team/x: Internal error occurred: failed calling webhook "w.example": no endpoints'
+    progress = present(unavailable(seen(), words, NOW).status.progress)
+    assert progress.startswith("admission webhook w.example does not answer, and no Job is taken without it")
+    assert progress.endswith(words)
+
+
+def test_nothing_starts_in_a_namespace_that_is_being_deleted():
+    decision = namespace_ends(seen(), NOW)
+    assert (decision.actions, decision.requeue_after, decision.status.attempts) == ((), None, 0)
+    assert truths(decision.status) == UNDER_WAY
+    assert decision.status.progress == "namespace team is being deleted: nothing starts in it any more"
+
+
+def test_a_builder_that_was_killed_tells_what_it_did_and_whose_limit_it_was():
+    settings = replace(SETTINGS, ceilings=(Ceiling("small", "memory", "1Gi"),))
+    building = decided(run(), status=started()).status.model_copy(update={"progress": "[2/3] RUN make"})
+    killed = ended("", exit_code=137, reason="OOMKilled")
+    over = run(pod=pod(killed, subject=PodContainer("builder", "b", "1Gi")))
+    failure = present(decide(seen(over, status=building), settings, NOW).status.failure)
+    assert failure.reason == "OutOfMemory"
+    assert failure.message.endswith(
+        "the last that it showed: [2/3] RUN make; BuildPolicy small allows at most 1Gi of memory: for more ask the"
+        " platform team"
+    )

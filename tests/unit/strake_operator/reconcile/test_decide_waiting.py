@@ -73,6 +73,12 @@ def test_what_waits_says_why(job, expected):
     assert truths(status) == UNDER_WAY
 
 
+def test_a_container_that_was_added_and_does_not_end_is_named():
+    waiting = run(pod=pod(Waiting("PodInitializing", ""), awaited="rules"))
+    progress = present(decided(waiting, status=started()).status.progress)
+    assert "it waits for container rules, which a rule of the cluster added to the pod, to end" in progress
+
+
 def test_conditions_keep_the_time_of_their_change():
     first = started()
     later = decide(seen(run(), status=first), SETTINGS, LATER).status

@@ -93,10 +93,7 @@ def translate(
         InvalidRequestError: a flag is malformed, fits nothing, or asks for what Strake does not do.
     """
     if arguments.bucket is not None:
-        raise InvalidRequestError(
-            "--bucket: contexts from GCS are not supported",
-            hint=f"gcloud storage cat gs://{arguments.bucket}/context.tar.gz | … --context tar://stdin",
-        )
+        arguments.context = _object_of(arguments.bucket)
     _read_variables(arguments, environment)
     if arguments.ignore_var_run:
         arguments.ignore_path = [*arguments.ignore_path, VAR_RUN]
@@ -185,3 +182,10 @@ def _pushed_to(arguments: argparse.Namespace) -> list[str]:
         return list(dict.fromkeys(Reference.parse(name).repository.registry for name in names))
     except OCIError as error:
         raise InvalidRequestError(error.message, hint=error.hint) from error
+
+
+def _object_of(bucket: str) -> str:
+    """Return the context that `--bucket` means: Google's, and `context.tar.gz` where no object is named."""
+    url = bucket if "://" in bucket else f"gs://{bucket}"
+    host, _, name = url.partition("://")[2].partition("/")
+    return url if name else f"{url.partition('://')[0]}://{host}/context.tar.gz"

@@ -62,6 +62,19 @@ def test_directories(words, path):
             HTTPSource(url="https://acme.blob.core.windows.net/box/c.tar.gz?sv=1&sig=x"),
         ),
         (("-c", "s3://bucket/a/c.tar.gz"), BucketSource(url="s3://bucket/a/c.tar.gz")),
+        (("-c", "gs://bucket/a/c.tar.gz"), BucketSource(url="gs://bucket/a/c.tar.gz")),
+        (
+            ("-c", "https://acme.blob.core.windows.net/box/c.tar.gz"),
+            BucketSource(url="https://acme.blob.core.windows.net/box/c.tar.gz"),
+        ),
+        (
+            ("-c", "https://acme.blob.core.windows.net.example/box/c.tar.gz"),
+            HTTPSource(url="https://acme.blob.core.windows.net.example/box/c.tar.gz"),
+        ),
+        (
+            ("-c", "http://acme.blob.core.windows.net/box/c.tar.gz"),
+            HTTPSource(url="http://acme.blob.core.windows.net/box/c.tar.gz"),
+        ),
         (
             ("-c", "s3://bucket/c.tar.gz", "--context-sub-path=a"),
             BucketSource(url="s3://bucket/c.tar.gz", path="a"),
@@ -133,7 +146,10 @@ def test_what_git_options_say_counts():
         (("-c", "git://h/r", "--git=insecure-skip-tls=true"), "certificates are always verified"),
         (("-c", "git://h/r", "--git=depth=-1"), "no number of commits"),
         (("-c", f"{URL}?what=1"), "unexpected query 'what'"),
-        (("-c", "gs://bucket/c.tar.gz"), "contexts from gs:// are not supported .use a directory, .*https"),
+        (
+            ("-c", "hdfs://bucket/c.tar.gz"),
+            "contexts from hdfs:// are not supported .use a directory, .*https",
+        ),
     ],
 )
 def test_what_is_refused(words, complaint):

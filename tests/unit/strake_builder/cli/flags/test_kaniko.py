@@ -95,7 +95,6 @@ def test_what_is_not_known_is_refused(capsys):
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("--bucket=b",), "contexts from GCS are not supported"),
         (("--insecure", "-d", "a b/c"), "a b/c"),
     ],
 )

@@ -99,6 +99,19 @@ def test_defaults_are_lowered_to_the_ceilings():
     assert effective(boundless, policies).resources.cpu_limit == "8", "no default is no way around a ceiling"
 
 
+def test_the_lowest_ceiling_of_each_resource_is_known_with_its_policy():
+    policies = [
+        policy("wide", maxResources={"memory": "1Gi", "cpu": "8"}),
+        policy("narrow", maxResources={"memory": "128Mi", "ephemeralStorage": "5Gi"}),
+    ]
+    found = {(each.resource, each.amount, each.policy) for each in effective(SETTINGS, policies).ceilings}
+    assert found == {
+        ("memory", "128Mi", "narrow"),
+        ("cpu", "8", "wide"),
+        ("ephemeral-storage", "5Gi", "narrow"),
+    }
+
+
 def test_settings_of_a_namespace():
     policies = [
         policy(isolation="nested"),

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from strake_api.reasons import RETRYABLE, FailureReason
+from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.reconcile.ends import outcome as module
 from strake_operator.reconcile.ends.blocker import Blocker, blocker
-from strake_operator.reconcile.observed import Running, Waiting
+from strake_operator.reconcile.observed import PodContainer, Running, Waiting
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import FAILURE, SPEC, SUCCESS, ended, pod, problem, run
 
@@ -55,14 +55,6 @@ def test_an_image_that_is_pushed_is_pushed():
         pod=pod(ended(SUCCESS.to_json(), exit_code=137), disrupted="drain"), failure="DeadlineExceeded"
     )
     assert outcome(late) == SUCCESS
-
-
-@pytest.mark.parametrize("message", ["", FAILURE.to_json()], ids=["silent", "with a result"])
-def test_the_memory_limit(message):
-    killed = ended(message, exit_code=137, reason="OOMKilled")
-    result = failed(run(pod=pod(killed)))
-    assert result.reason is FailureReason.OUT_OF_MEMORY
-    assert "limits.memory" in result.message
 
 
 @pytest.mark.parametrize("message", ["", CANCELLED], ids=["silent", "cancelled"])
@@ -182,7 +174,6 @@ def test_a_client_certificate_is_the_platforms_wish(volume, words, message):
 @pytest.mark.parametrize(
     ("waiting", "expected"),
     [
-        (Waiting("ImagePullBackOff", "not found"), FailureReason.INTERNAL_ERROR),
         (Waiting("CreateContainerError", "no user namespaces"), FailureReason.ISOLATION_UNAVAILABLE),
         (Waiting("CreateContainerError", "context deadline exceeded"), FailureReason.UNSUPPORTED),
         (Waiting("RunContainerError", ""), FailureReason.UNSUPPORTED),
@@ -265,6 +256,12 @@ def test_a_builder_that_is_being_ended_may_still_say_something():
         ('Pod "x" is invalid: spec.containers[0].resources.requests: too much', "InvalidRequest", False),
         ("a teapot has no room", "PolicyDenied", False),
         ('Internal error occurred: failed calling webhook "w": connection refused', "PolicyDenied", True),
+        ('admission webhook "w" denied the request: set a timeout', "PolicyDenied", False),
+        (
+            "pods \"x\" is invalid: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: unavailable",
+            "PolicyDenied",
+            False,
+        ),
     ],
 )
 def test_whatever_refuses_the_pod_is_heard(words, expected, temporary):
@@ -273,31 +270,46 @@ def test_whatever_refuses_the_pod_is_heard(words, expected, temporary):
     assert found.message.endswith(words)
 
 
-def test_a_refusal_is_over_when_there_is_a_pod():
-    refusal = problem("Error creating: no", reason="FailedCreate")
-    assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=(refusal,))) is None
+def test_a_webhook_that_does_not_answer_is_named():
+    words = 'Internal error occurred: failed calling webhook "w.example": connection refused'
+    found = blocked(run(pod=None, problems=(problem(f"Error creating: {words}", reason="FailedCreate"),)))
+    assert found.message.startswith("admission webhook w.example does not answer")
+
+
+@pytest.mark.parametrize("message", ["", SUCCESS.to_json()], ids=["silent", "with a result"])
+def test_a_container_that_was_added_and_fails_is_named_and_not_believed(message):
+    added = PodContainer("istio-init")
+    result = failed(run(pod=pod(ended(message, exit_code=3), subject=added)))
+    assert result.reason is FailureReason.UNSUPPORTED
+    assert "container istio-init, which a rule of the cluster added" in result.message
+    assert "ended with status 3" in result.message
 
 
 @pytest.mark.parametrize(
-    "words",
+    "state",
     [
-        "Pod ephemeral local storage usage exceeds the total limit of containers 100Mi. ",
-        'Container builder exceeded its local ephemeral storage limit "100Mi". ',
-        'Usage of EmptyDir volume "work" exceeds the limit "1Gi". ',
+        Waiting("CreateContainerError", "no such file"),
+        Waiting("CrashLoopBackOff", "back-off restarting"),
+        ended("no such file", exit_code=128, reason="StartError"),
     ],
+    ids=lambda state: state.reason,
 )
-def test_a_disk_limit_of_its_own_is_no_eviction(words):
-    for container in (None, ended("", exit_code=137), ended(CANCELLED, exit_code=143)):
-        result = failed(run(pod=pod(container, phase="Failed", disrupted=words)))
-        assert result.reason is FailureReason.OUT_OF_DISK
-        assert words.strip() in result.message
-        assert "Raise spec.resources.limits.ephemeral-storage" in result.message
-        assert result.reason not in RETRYABLE, "it would happen again"
+def test_a_container_that_was_added_and_cannot_start_is_named(state):
+    stuck = run(pod=pod(state, subject=PodContainer("istio-init")))
+    message = blocked(stuck).message if isinstance(state, Waiting) else failed(stuck).message
+    assert message.startswith("the builder did not start: container istio-init, which a rule of the cluster")
+    assert state.message in message
 
 
-def test_a_node_without_disk_is_an_eviction():
-    words = "The node was low on resource: ephemeral-storage."
-    assert reason_of(pod=pod(None, phase="Failed", disrupted=words)) is FailureReason.EVICTED
+def test_a_node_that_is_silent_or_lost_the_container_is_named():
+    assert "node n1 does not answer" in failed(run(pod=pod(Running(), lost=True, node="n1"))).message
+    lost = ended("", exit_code=137, reason="ContainerStatusUnknown")
+    assert "node n1 lost it" in failed(run(pod=pod(lost, node="n1"))).message
+
+
+def test_a_refusal_is_over_when_there_is_a_pod():
+    refusal = problem("Error creating: no", reason="FailedCreate")
+    assert blocker(run(pod=pod(Waiting("ContainerCreating", "")), problems=(refusal,))) is None
 
 
 def test_a_pod_that_no_node_took_says_so():

@@ -16,7 +16,7 @@ from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StartRun, StopRun
 from strake_operator.reconcile.ends.refusal import refused
 from strake_operator.reconcile.forms.experience import Beginning, Lesson
-from strake_operator.reconcile.observed import Running, Waiting
+from strake_operator.reconcile.observed import PodContainer, Running, Waiting
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import (
     NOW,
@@ -272,3 +272,25 @@ def test_a_job_that_the_api_server_refuses_for_its_form():
     failed = refused(seen(), last, "hostUsers must not be set", NESTED_ONLY, NOW, forbidden=False)
     assert reason(failed.status) == "IsolationUnavailable"
     assert "set STRAKE_ISOLATION=auto" in present(failed.status.failure).message
+
+
+@pytest.mark.parametrize(
+    ("words", "form"),
+    [("exec: no such file", None), (NO_USERNS, PodForm.HOST_USERS)],
+    ids=["its own mistake", "about isolation"],
+)
+def test_a_container_that_was_added_costs_no_isolation(words, form):
+    """What a rule put there may be broken in every form; a node without user namespaces is another matter."""
+    state = ended(words, exit_code=128, reason="StartError")
+    decision = decided(nested(pod=pod(state, node="n1", subject=PodContainer("rules"))))
+    starts = [each.form for each in decision.actions if isinstance(each, StartRun)]
+    assert starts == ([] if form is None else [form])
+    assert bool(decision.lessons) == (form is not None)
+
+
+def test_a_container_that_was_added_and_stays_broken_costs_no_isolation():
+    state = pod(Waiting("CreateContainerError", "no such file"), node="n1", subject=PodContainer("rules"))
+    first = decided(nested(pod=state)).status
+    last = decide(seen(nested(pod=state), status=first), SETTINGS, NOW + timedelta(minutes=5))
+    assert present(last.status.failure).reason == "Unsupported"
+    assert not any(isinstance(each, StartRun) for each in last.actions)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from strake_builder.context.buckets.request import ObjectRequest
 from strake_builder.errors import SourceError
 
 _ENDPOINT: Final = "S3_ENDPOINT"
@@ -21,8 +22,11 @@ _PATH_STYLE: Final = "S3_FORCE_PATH_STYLE"
 _REGION: Final = "us-east-1"
 
 
-def signed_request(url: str, variables: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """Return the https URL of an object and the headers that open it; none where there is no identity.
+_RIGHT: Final = "s3:GetObject"
+
+
+def s3_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
+    """Return how an object is asked for; without a signature where there is no identity.
 
     Args:
         url: s3://BUCKET/KEY.
@@ -66,4 +70,4 @@ def signed_request(url: str, variables: Mapping[str, str]) -> tuple[str, dict[st
             f"cannot sign for {url}: {str(error).partition(chr(10))[0][:200]}",
             hint="check $AWS_REGION, $S3_ENDPOINT and the identity",
         ) from error
-    return request.url, dict(request.headers.items())
+    return ObjectRequest(request.url, dict(request.headers.items()), _RIGHT)

@@ -1,0 +1,200 @@
+"""From `kubectl apply` to the digest of a build whose steps are all cached, taken apart.
+
+    .venv/bin/python -m benchmarks.cached [--builds 20] [--memory]
+
+One ImageBuild fills the cache repository; the others, each of a new name, have the same Dockerfile and find
+each step there. Taken apart by what watches hear and by times in the pod's log, all of one machine's clock:
+
+    kubectl      from the start of kubectl to the ImageBuild
+    operator     to its Job
+    controller   to the Job's pod: Kubernetes' Job controller
+    scheduler    to a node for it
+    kubelet      to the builder's first line: sandbox, containers, the start of Python
+    builder      to its last line: manifests, keys, what is cached, push
+    kubelet      to the end of the container on the pod's status
+    operator     to Finished on the ImageBuild
+
+Needs what the test cluster needs (`python -m tests.setup`); the cluster is stopped at the end if it was not
+running. `--memory` has all files of the cluster in memory, so that a slow disk does not hide the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from benchmarks.pods import cluster
+from kubernetes import client, config, watch
+
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import ReadError
+from tests.cluster.settings import KUBECONFIG, REGISTRY
+from tests.demo.installation import install
+from tests.demo.own_images import own_images
+from tests.images.push import push_image
+
+_NAMESPACE: Final = "bench-cached"
+_LIMIT: Final = 60.0
+_TEXT: Final = f"FROM {REGISTRY}/bench/tiny:1\nRUN echo one > /1\nCOPY Dockerfile /2\nRUN echo three > /3\n"
+_GROUP: Final = ("strake.dev", "v1alpha1")
+PARTS: Final = (
+    ("kubectl, to the ImageBuild", "began", "build"),
+    ("operator, to the Job", "build", "job"),
+    ("Job controller, to the pod", "job", "pod"),
+    ("scheduler, to a node", "pod", "bound"),
+    ("kubelet and runtime, to the builder's first line", "bound", "first line"),
+    ("builder, to its last line", "first line", "last line"),
+    ("kubelet, to the end on the pod's status", "last line", "ended"),
+    ("operator, to Finished", "ended", "finished"),
+    ("in all", "began", "finished"),
+)
+Moments = dict[str, datetime]
+
+
+class Heard:
+    """When which change of which build was heard of first, as far as watches tell."""
+
+    def __init__(self) -> None:
+        self._news = threading.Condition()
+        self._moments: dict[str, Moments] = {}
+
+    def note(self, build: str, what: str) -> None:
+        """Take note that something happened now, if it is the first time."""
+        with self._news:
+            self._moments.setdefault(build, {}).setdefault(what, datetime.now(UTC))
+            self._news.notify_all()
+
+    def of(self, build: str) -> Moments:
+        """Wait until a build is finished, and its pod has ended; return its moments."""
+        with self._news:
+            is_over = {"ended", "finished"}
+            if not self._news.wait_for(lambda: is_over <= self._moments.get(build, {}).keys(), _LIMIT):
+                raise RuntimeError(f"{build} did not end within {_LIMIT:.0f} s: {self._moments.get(build)}")
+            return dict(self._moments[build])
+
+
+@contextlib.contextmanager
+def watching(heard: Heard) -> Iterator[None]:
+    """Listen to builds, Jobs and pods of the namespace for as long as the context lasts."""
+    api = config.new_client_from_config(str(KUBECONFIG))
+    builds = client.CustomObjectsApi(api).list_namespaced_custom_object
+    sources: list[tuple[Callable[..., Any], tuple[str, ...], Callable[[Heard, Any], None]]] = [
+        (builds, (*_GROUP, _NAMESPACE, "imagebuilds"), _build),
+        (client.BatchV1Api(api).list_namespaced_job, (_NAMESPACE,), _job),
+        (client.CoreV1Api(api).list_namespaced_pod, (_NAMESPACE,), _pod),
+    ]
+    watches = [watch.Watch() for _ in sources]
+
+    def listen(own: watch.Watch, source: Callable[..., Any], where: tuple[str, ...], note: Any) -> None:
+        for event in own.stream(source, *where):
+            body = event["raw_object"]
+            if event["type"] != "DELETED":
+                note(heard, body)
+
+    for own, (source, where, note) in zip(watches, sources, strict=True):
+        threading.Thread(target=listen, args=(own, source, where, note), daemon=True).start()
+    try:
+        yield
+    finally:
+        for own in watches:
+            own.stop()
+
+
+def _build(heard: Heard, body: Any) -> None:
+    name = body["metadata"]["name"]
+    heard.note(name, "build")
+    if any(each["type"] == "Finished" and each["status"] == "True" for each in _conditions(body)):
+        heard.note(name, "finished")
+
+
+def _job(heard: Heard, body: Any) -> None:
+    heard.note(_owner(body), "job")
+
+
+def _pod(heard: Heard, body: Any) -> None:
+    name = _owner(body)
+    heard.note(name, "pod")
+    if body["spec"].get("nodeName"):
+        heard.note(name, "bound")
+    states = (each.get("state") or {} for each in (body.get("status") or {}).get("containerStatuses") or ())
+    if any("terminated" in state for state in states):
+        heard.note(name, "ended")
+
+
+def _conditions(body: Any) -> Any:
+    return (body.get("status") or {}).get("conditions") or ()
+
+
+def _owner(body: Any) -> str:
+    return str((body["metadata"].get("annotations") or {}).get("strake.dev/imagebuild", ""))
+
+
+def build(heard: Heard, name: str) -> Moments:
+    """Apply an ImageBuild and wait for its end; return when what happened.
+
+    Raises:
+        RuntimeError: it did not end, or not all of its steps were cached.
+    """
+    spec = {
+        "source": {"inline": {"Dockerfile": _TEXT}},
+        "output": {"destinations": [f"{REGISTRY}/bench/out:{name}"]},
+        "cache": {"repository": f"{REGISTRY}/bench/cache"},
+    }
+    began = datetime.now(UTC)
+    apply(
+        {"apiVersion": "/".join(_GROUP), "kind": "ImageBuild", "metadata": {"name": name}, "spec": spec},
+        _NAMESPACE,
+    )
+    moments = {**heard.of(name), "began": began}
+    lines = kubectl(
+        "logs", "-l", f"strake.dev/imagebuild={name}", "-n", _NAMESPACE, "--tail=-1", "--timestamps"
+    )
+    return moments | _ends(lines)
+
+
+def _ends(log: str) -> Moments:
+    times = [datetime.fromisoformat(f"{line[:26].rstrip('Z')}+00:00") for line in log.splitlines()]
+    return {"first line": times[0], "last line": times[-1]}
+
+
+def table(measured: list[Moments]) -> str:
+    """Return medians and the slowest, as rows of a table."""
+    rows = ["| part | median, s | slowest, s |", "|---|---|---|"]
+    for title, begins, ends in PARTS:
+        seconds = [(each[ends] - each[begins]).total_seconds() for each in measured]
+        rows.append(f"| {title} | {statistics.median(seconds):.2f} | {max(seconds):.2f} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    """Measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--builds", type=int, default=20, metavar="N", help="in a row (default: 20)")
+    parser.add_argument("--memory", action="store_true", help="the cluster's files are in memory")
+    options = parser.parse_args()
+    with cluster(in_memory=options.memory):
+        push_image("tiny", f"{REGISTRY}/bench/tiny:1")
+        install(own_images(lambda _: None))
+        with contextlib.suppress(ReadError):
+            kubectl("create", "namespace", _NAMESPACE)
+        heard = Heard()
+        with watching(heard):
+            build(heard, "fills")
+            measured = []
+            for number in range(options.builds):
+                measured.append(build(heard, f"b{number}"))
+                time.sleep(0.5)  # the operator writes its last words of the build before
+        print(table(measured), flush=True)
+        kubectl("delete", "namespace", _NAMESPACE, "--wait=false")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Commands for images that are there: `copy`, `push`, `inspect`."""

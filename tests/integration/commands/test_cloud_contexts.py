@@ -1,0 +1,213 @@
+"""Contexts in Google Cloud Storage and Azure Blob Storage, with each way to an identity, and without."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+
+import pytest
+import zstandard
+
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.content.artifacts import archive
+from tests.fixtures.servers.certificates import make_certificates
+from tests.fixtures.servers.clouds import Google, running_cloud
+from tests.fixtures.servers.object_stores import (
+    BLOBS,
+    GOOGLE,
+    KEY,
+    AzureStorage,
+    GoogleStranger,
+    guarded_gcs,
+    running_azure,
+    running_gcs,
+)
+from tests.fixtures.servers.proxy import running_proxy
+
+TAR = archive({"app/Dockerfile": "FROM scratch\nCOPY motd /\n", "app/motd": "from a bucket\n"})
+NAME = "ci/a b/über+1.tar.gz"
+OBJECTS = {
+    NAME: gzip.compress(TAR),
+    "c.tar.zst": zstandard.compress(TAR),
+    "context.tar.gz": gzip.compress(TAR),
+}
+OBJECTS["broken.tar.gz"] = gzip.compress(os.urandom(5000))[:2000]
+
+
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory):
+    return make_certificates(tmp_path_factory.mktemp("stores"), f"DNS:{GOOGLE}", f"DNS:{BLOBS}")
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with running_gcs(OBJECTS) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def stores(trusted, emulator, tmp_path_factory):
+    """The proxy that leads to both under their own names."""
+    with (
+        guarded_gcs(emulator, trusted) as google,
+        running_azure(OBJECTS, trusted, tmp_path_factory.mktemp("azurite")) as azure,
+        running_proxy() as proxy,
+    ):
+        proxy.ports = {GOOGLE: google, BLOBS: azure}
+        yield proxy
+
+
+@pytest.fixture
+def build(trusted, stores, tmp_path):
+    def run(*flags: str, command: str = "build", **variables: str) -> subprocess.CompletedProcess[str]:
+        named = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HTTPS_PROXY": stores.url}
+        named |= {"NO_PROXY": "localhost,127.0.0.1", "SSL_CERT_FILE": str(trusted.ca)}
+        named |= {
+            "REQUESTS_CA_BUNDLE": str(trusted.ca),
+            "GCE_METADATA_HOST": "localhost:1",
+            "GCE_METADATA_IP": "localhost:1",
+        }
+        done = subprocess.run(
+            [
+                STRAKE,
+                command,
+                "--context-sub-path=app",
+                "--work-dir",
+                tmp_path / "work",
+                "-o",
+                tmp_path / "out",
+                *flags,
+            ],
+            capture_output=True,
+            text=True,
+            env=named | variables,
+            timeout=60,
+        )
+        for secret in ("Bearer", "SharedKey", KEY, "eyJ"):
+            assert secret not in done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def google():
+    with running_cloud(Google) as (host, _):
+        yield {"GCE_METADATA_HOST": host, "GCE_METADATA_IP": host}
+
+
+@pytest.fixture
+def workload(trusted, tmp_path):
+    (tmp_path / "token").write_text("pod-token")
+    with running_cloud(AzureStorage, trusted) as (host, _):
+        yield {
+            "AZURE_FEDERATED_TOKEN_FILE": str(tmp_path / "token"),
+            "AZURE_TENANT_ID": "tenant",
+            "AZURE_CLIENT_ID": "client",
+            "AZURE_AUTHORITY_HOST": f"https://{host}",
+        }
+
+
+def assert_built(done, tmp_path):
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/motd").read_text() == "from a bucket\n"
+
+
+@pytest.mark.parametrize("name", [NAME, "c.tar.zst"])
+def test_a_service_account_of_google(build, google, tmp_path, name):
+    assert_built(build("-c", f"gs://box/{name}", **google), tmp_path)
+
+
+def test_kanikos_bucket_of_google(build, google, tmp_path):
+    assert_built(build("--bucket=box", **google), tmp_path)
+
+
+def test_an_object_of_google_that_everybody_may_read(build, tmp_path):
+    assert_built(build("-c", f"gs://public/{NAME}"), tmp_path)
+
+
+def test_an_emulator_of_google(build, emulator, tmp_path):
+    host = emulator.removeprefix("http://")
+    assert_built(build("-c", f"gs://box/{NAME}", STORAGE_EMULATOR_HOST=host), tmp_path)
+    done = build("-c", f"gs://box/{NAME}", "--deny-network=127.0.0.0/8", STORAGE_EMULATOR_HOST=emulator)
+    assert done.returncode == 4
+    assert "a network that builds may not reach" in done.stderr
+
+
+def test_an_account_of_google_that_may_not(build):
+    with running_cloud(GoogleStranger) as (host, _):
+        done = build("-c", f"gs://box/{NAME}", GCE_METADATA_HOST=host, GCE_METADATA_IP=host)
+    assert done.returncode == 4
+    assert f"cannot fetch gs://box/{NAME}" in done.stderr
+    assert "check the name, and that the identity may read it (storage.objects.get)" in done.stderr
+
+
+def test_nobody_at_google(build):
+    done = build("-c", f"gs://box/{NAME}")
+    assert done.returncode == 4
+    assert "there is no identity: workload identity, $GOOGLE_APPLICATION_CREDENTIALS" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["gs://box/no", "gs://nobox/no"])
+def test_what_is_not_there_at_google(build, google, url):
+    done = build("-c", url, **google)
+    assert done.returncode == 4
+    assert f"cannot fetch {url}" in done.stderr
+    assert "check the name" in done.stderr
+
+
+def test_an_archive_that_breaks_off(build, google, tmp_path):
+    done = build("-c", "gs://box/broken.tar.gz", **google)
+    assert done.returncode == 4, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", [NAME, "ci/a%20b/%C3%BCber%2B1.tar.gz", "c.tar.zst"])
+def test_the_key_of_an_account_of_azure(build, tmp_path, name):
+    assert_built(build("-c", f"https://{BLOBS}/box/{name}", AZURE_STORAGE_ACCESS_KEY=KEY), tmp_path)
+
+
+def test_a_workload_identity_of_azure(build, workload, tmp_path):
+    assert_built(build("-c", f"https://{BLOBS}/box/{NAME}", **workload), tmp_path)
+
+
+def test_a_blob_that_everybody_may_read(build, tmp_path):
+    assert_built(build("-c", f"https://{BLOBS}/public/{NAME}"), tmp_path)
+
+
+@pytest.mark.parametrize("key", ["", "d3Jvbmc="])
+def test_others_at_azure(build, key):
+    done = build("-c", f"https://{BLOBS}/box/{NAME}", AZURE_STORAGE_ACCESS_KEY=key)
+    assert done.returncode == 4
+    assert "check the name, and that the identity may read it (Storage Blob Data Reader)" in done.stderr
+    assert ("there is no identity: set $AZURE_STORAGE_ACCESS_KEY" in done.stderr) == (not key)
+
+
+@pytest.mark.parametrize("path", ["box/no", "nobox/no"])
+def test_what_is_not_there_at_azure(build, path):
+    done = build("-c", f"https://{BLOBS}/{path}", AZURE_STORAGE_ACCESS_KEY=KEY)
+    assert done.returncode == 4
+    assert f"cannot fetch https://{BLOBS}/{path}" in done.stderr
+
+
+def test_a_key_that_is_none(build):
+    done = build("-c", f"https://{BLOBS}/box/no", AZURE_STORAGE_ACCESS_KEY="no key!")
+    assert done.returncode == 4
+    assert "$AZURE_STORAGE_ACCESS_KEY is no key of a storage account" in done.stderr
+    assert "no key!" not in done.stderr
+
+
+def test_an_identity_that_azure_refuses(build, workload, tmp_path):
+    (tmp_path / "token").write_text("another")
+    done = build("-c", f"https://{BLOBS}/box/{NAME}", **workload)
+    assert done.returncode == 4
+    assert "no credentials for" in done.stderr
+    assert "Storage Blob Data Reader" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["gs://box", "gs:///x", f"https://{BLOBS}/box"])
+def test_what_names_no_object(build, url):
+    done = build("-c", url)
+    assert done.returncode == 4
+    assert "names no" in done.stderr
