@@ -16,6 +16,7 @@ from strake_api.models.source import (
     Source,
 )
 from strake_api.request import (
+    Attestations,
     BuildArg,
     BuildRequest,
     Cache,
@@ -163,7 +164,18 @@ def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None) -
         key, password = f"{signing}/{SIGNING_KEY}", f"{signing}/{SIGNING_PASSWORD}"
         signature = Signature(key=key, password=password, form=sign.form)
     destinations = _destinations(spec, generation)
-    return Output(**{**dict(spec.output), "destinations": destinations, "sign": signature})
+    changed = {"destinations": destinations, "sign": signature, "attestations": _attestations(spec)}
+    return Output(**{**dict(spec.output), **changed})
+
+
+def _attestations(spec: ImageBuildSpec) -> Attestations | None:
+    """Return what is attested; what a spec does not ask for fails no build at a registry that takes none."""
+    asked = spec.output.attestations
+    if asked is None:
+        return Attestations(required=False)
+    if asked.provenance == "none":
+        return None
+    return Attestations(provenance=asked.provenance, form=asked.form)
 
 
 def _destinations(spec: ImageBuildSpec, generation: int | None) -> tuple[str, ...]:

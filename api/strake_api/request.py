@@ -19,6 +19,7 @@ from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
 from strake_api.models.source import GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
+from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.digest import DigestText
 from strake_api.values.network import NetworkText
 from strake_api.values.signatures import SignatureForm
@@ -71,6 +72,17 @@ class Signature(Document):
     form: SignatureForm = "both"
 
 
+class Attestations(Document):
+    """What the build attests of the image."""
+
+    provenance: ProvenanceMode = "min"
+    form: AttestationForm = "referrers"
+    required: bool = True
+    """False: a registry that does not take attestations is warned of, and gets the image without."""
+    builder_id: Annotated[str, Field(max_length=512)] | None = None
+    """URI of who builds, for `runDetails.builder.id`; Strake's own where it is not given."""
+
+
 class Output(ImageForm):
     """Where the image goes, and in which form."""
 
@@ -81,6 +93,8 @@ class Output(ImageForm):
     """
     sign: Signature | None = None
     """Where there is a gateway, it alone reads the key."""
+    attestations: Attestations | None = None
+    """None are made where it is not given."""
     skip_push_permission_check: bool = False
     """Find out about missing rights when there is something to push, not before the build starts."""
 
@@ -215,6 +229,13 @@ class BuildRequest(Document):
     def _inline_cache_fits(self) -> Self:
         if self.cache.inline and self.output.media_types == "docker":
             raise ValueError("an inline cache needs OCI media types: Docker's manifests have no place for it")
+        return self
+
+    @model_validator(mode="after")
+    def _attestations_fit(self) -> Self:
+        wanted = self.output.attestations
+        if wanted and wanted.form == "index" and self.output.media_types == "docker":
+            raise ValueError("attestations in an index need OCI media types: use the form referrers")
         return self
 
     @model_validator(mode="after")

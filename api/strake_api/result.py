@@ -123,6 +123,8 @@ class BuildSucceeded(_Outcome):
     references: tuple[ShownText, ...] = ()
     """`repository:tag` for each destination, in the order of the request: what its fields became."""
     config_digest: DigestText | None = None
+    attestation: DigestText | None = None
+    """Of the manifest with the image's provenance: the same at every destination that took it."""
     layers: _Number = 0
     sizes: Sizes = Sizes()
 

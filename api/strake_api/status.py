@@ -244,6 +244,8 @@ class ImageBuildStatus(TolerantDocument):
     image: str | None = None
     """`repository@digest` at the first destination: what to deploy. Kept while a newer run is under way."""
     digest: str | None = None
+    attestation: str | None = None
+    """Digest of the manifest with the provenance of the image, in the same repositories."""
     images: tuple[str, ...] | None = None
     references: tuple[str, ...] | None = None
     """`repository@digest` for each destination."""

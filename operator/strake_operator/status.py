@@ -240,6 +240,7 @@ def succeeded(
             "images": images,
             "references": result.references or None,
             "digest": result.digest,
+            "attestation": result.attestation,
             "platforms": result.platform and (PlatformImage(platform=result.platform, digest=result.digest),),
             "failure": None,
         }

@@ -65,7 +65,14 @@ def daemon(buildkitd: str, buildctl: str, state: Path, registry: str) -> Iterato
         process.wait(STARTING_SECONDS)
 
 
-def build(name: str, names: dict[str, str], buildctl: str, address: str, destination: str) -> str:
+def build(
+    name: str,
+    names: dict[str, str],
+    buildctl: str,
+    address: str,
+    destination: str,
+    options: tuple[str, ...] = (),
+) -> str:
     """Build a case; return the reference's message where it refuses, else an empty string."""
     case = CASES[name]
     with tempfile.TemporaryDirectory() as directory:
@@ -77,6 +84,7 @@ def build(name: str, names: dict[str, str], buildctl: str, address: str, destina
         for context in case.contexts:
             command += ["--local", f"{context}={directory}/{context}"]
             command += ["--opt", f"context:{context}=local:{context}"]
+        command += [word for option in options for word in ("--opt", option)]
         command += ["--output", f"type=image,name={destination},push=true"]
         environment = dict(os.environ)
         for secret, value in case.secrets.items():

@@ -83,28 +83,32 @@ def _forget_old(target: str) -> None:
             shutil.rmtree(old)
 
 
-def own_root(say: Callable[[str], None]) -> Path:
-    """Return a directory with the files of the builder's image, as a container runtime unpacks it.
+def own_root(say: Callable[[str], None], target: str = "builder") -> Path:
+    """Return a directory with the files of an image, as a container runtime unpacks it.
 
     It belongs to all who run tests with these sources: put something over it, and leave it as it is.
+
+    Args:
+        say: called with what takes time.
+        target: a stage of the Dockerfile.
     """
-    root = own_layout("builder", say)
+    root = own_layout(target, say)
     unpacked = root / "root"
-    with (cache_directory() / "strake-root.lock").open("w") as lock:
+    with (cache_directory() / f"strake-{target}-root.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not unpacked.exists():
             scratch = root / ".root"
             scratch.mkdir(exist_ok=True)
-            for layer in own_manifest()[0].layers:
+            for layer in own_manifest(target)[0].layers:
                 blob = root / "blobs" / layer.digest.algorithm / layer.digest.encoded
                 subprocess.run(["tar", "-xzpf", blob, "--numeric-owner", "-C", scratch], check=True)
             scratch.rename(unpacked)
     return unpacked
 
 
-def own_manifest() -> tuple[Manifest, Path]:
-    """Return the manifest of the builder's image, which must be built, and its layout."""
-    path = own_layout("builder", lambda _: None)
+def own_manifest(target: str = "builder") -> tuple[Manifest, Path]:
+    """Return the manifest of an image, which must be built, and its layout."""
+    path = own_layout(target, lambda _: None)
     layout = Layout(path)
     found = parse(layout.manifest(layout.resolve()))
     if not isinstance(found, Manifest):

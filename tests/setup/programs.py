@@ -15,6 +15,7 @@ from pathlib import Path
 TOOLS = {
     "crun": "crun",
     "docker-registry": "docker-registry",
+    "fish": "fish",
     "gcc": "gcc",
     "git": "git",
     "ip": "iproute2",
@@ -34,6 +35,7 @@ TOOLS = {
     "ssh-agent": "openssh-client",
     "ssh-keygen": "openssh-client",
     "sshd": "openssh-server",
+    "zsh": "zsh",
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {

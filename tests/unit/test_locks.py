@@ -20,7 +20,14 @@ LOCKS = {
     "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"]],
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
     "build.txt": GROUPS["build"],
-    "dev.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"], *EXTRAS["operator"], *GROUPS["dev"]],
+    "dev.txt": [
+        *NEEDED,
+        *CLOUDS,
+        *EXTRAS["sign"],
+        *EXTRAS["operator"],
+        *EXTRAS["completion"],
+        *GROUPS["dev"],
+    ],
 }
 
 

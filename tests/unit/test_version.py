@@ -33,7 +33,11 @@ def test_the_images_that_are_deployed():
     assert image.rpartition(":")[2] == VERSION
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")), ids=lambda page: page.name)
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_names_no_other_version_of_the_images(page):
     for tag in re.findall(r"strake/(?:builder|operator):(\d[\w.]*)", page.read_text()):
         assert tag == VERSION

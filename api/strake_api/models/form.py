@@ -57,12 +57,13 @@ NAMED_NOTES: Rule[ImageForm] = Rule(
 )
 
 
+FORM_RULES: tuple[Rule[ImageForm], ...] = (LEVEL_FITS, ZSTD_IS_OCI, ANNOTATIONS_ARE_OCI, NAMED_NOTES)
+
+
 class ImageForm(Document):
     """How an image is written."""
 
-    model_config = ConfigDict(
-        json_schema_extra=cel_rules(LEVEL_FITS, ZSTD_IS_OCI, ANNOTATIONS_ARE_OCI, NAMED_NOTES)
-    )
+    model_config = ConfigDict(json_schema_extra=cel_rules(*FORM_RULES))
 
     compression: Compression = "gzip"
     """How layers are packed: gzip, zstd or none. Layers of base images stay as they are."""
@@ -81,7 +82,7 @@ class ImageForm(Document):
 
     @model_validator(mode="after")
     def _form_rules(self) -> Self:
-        return obeying(self, LEVEL_FITS, ZSTD_IS_OCI, ANNOTATIONS_ARE_OCI, NAMED_NOTES)
+        return obeying(self, *FORM_RULES)
 
 
 EPOCH_PATTERN = r"^[0-9]{1,11}$"

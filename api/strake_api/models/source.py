@@ -27,6 +27,8 @@ class GitSource(Document):
     """Commits of history; 0 for all of it, with tags."""
     keep_git_dir: bool = True
     """Whether the context has `.git`, and those of submodules."""
+    unverified: bool = False
+    """Whether any certificate of the URL's server is accepted. Those of submodules' servers count."""
     fetched: str | None = None
     """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None

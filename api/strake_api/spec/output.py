@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.form import ImageForm
-from strake_api.models.rule import Rule, checked
+from strake_api.models.form import FORM_RULES, ImageForm
+from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
+from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
 from strake_api.values.signatures import SignatureForm
 
@@ -61,8 +62,32 @@ class ImageSignature(Document):
     """How the signature lies beside the image: legacy (a .sig tag), bundle (a referrer), or both."""
 
 
+class ImageAttestations(Document):
+    """What the build attests of the image it made, for those who check what they run."""
+
+    provenance: ProvenanceMode = "min"
+    """SLSA provenance: min (from what it was built), max (arguments, Dockerfile and steps, too) or none."""
+    form: AttestationForm = "referrers"
+    """referrers: beside the image, whose digest stays. index: in an index with it, as BuildKit does."""
+
+
+INDEX_IS_OCI: Rule[ImageOutput] = Rule(
+    "self.mediaTypes != 'docker' || !has(self.attestations) || self.attestations.form != 'index'"
+    " || self.attestations.provenance == 'none'",
+    "attestations in an index need mediaTypes oci: use the form referrers",
+    lambda output: (
+        output.media_types != "docker"
+        or output.attestations is None
+        or output.attestations.form != "index"
+        or output.attestations.provenance == "none"
+    ),
+)
+
+
 class ImageOutput(ImageForm):
     """Where the image goes, and in which form."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(*FORM_RULES, INDEX_IS_OCI))
 
     destinations: Annotated[
         tuple[
@@ -77,3 +102,9 @@ class ImageOutput(ImageForm):
     ]
     """References to push to, as registry/repository:tag; latest without a tag. A tag may have {fields}."""
     sign: ImageSignature | None = None
+    attestations: ImageAttestations | None = None
+    """By default provenance of the mode min, which a registry that takes none is only warned of."""
+
+    @model_validator(mode="after")
+    def _output_rules(self) -> Self:
+        return obeying(self, INDEX_IS_OCI)

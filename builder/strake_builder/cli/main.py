@@ -6,7 +6,7 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import import_module
 from typing import Final
 
@@ -21,14 +21,18 @@ _COMMANDS: Final = {
     "inspect": ("images.inspect", "show what an image is: platforms, configuration, layers"),
     "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),
+    "attestations": ("attestations", "list and print what is attested of an image"),
     "logs": ("logs", "print the log of a run that a registry keeps"),
     "lint": ("lint", "check a Dockerfile without building it"),
     "login": ("login", "keep credentials for a registry"),
     "logout": ("login", "forget credentials for a registry"),
+    "completion": ("completion", "print what completes commands and flags in bash, zsh or fish"),
 }
 
 _KANIKO: Final = frozenset({"executor", "warmer"})
 """What kaniko's images call their programs: links to this one, by whose name it is called."""
+_EXECUTOR: Final = "/kaniko/executor"
+"""Where kaniko's image has it, and the builder's."""
 _OWN_FLAGS: Final = frozenset({"-h", "--help", "--version"})
 
 EPILOG: Final = """\
@@ -75,13 +79,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
     name = os.path.basename(sys.argv[0])
+    flags_alone = bool(words) and words[0].startswith("-") and words[0] not in _OWN_FLAGS
+    if flags_alone and name not in _KANIKO and os.path.lexists(_EXECUTOR):
+        name = os.path.basename(
+            _EXECUTOR
+        )  # Skaffold and Tekton's tasks name no command: the entry point is meant
     if name in _KANIKO:
         from strake_builder.cli import kaniko
 
         words = kaniko.words(name, words)
         kaniko.enter(os.environ)
-    elif words and words[0].startswith("-") and words[0] not in _OWN_FLAGS:
+    elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    parsed = _parser([chosen]).parse_args(words)
+    parsed.executor = name in _KANIKO
+    parsed.whole = lambda: _parser(_COMMANDS)
+    status: int = parsed.handler(parsed)
+    return status
+
+
+def _parser(chosen: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser, with the flags of some commands: each costs the imports of its own."""
     parser = argparse.ArgumentParser(
         prog="strake",
         description="Builds container images, without a Docker daemon.",
@@ -91,7 +110,6 @@ def _run(words: list[str]) -> int:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = next((word for word in words if not word.startswith("-")), "")
     for command_name, (module, summary) in _COMMANDS.items():
         command = commands.add_parser(
             command_name,
@@ -100,9 +118,6 @@ def _run(words: list[str]) -> int:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,  # kaniko's --insecure would be taken for --insecure-registry
         )
-        if command_name == chosen:
+        if command_name in chosen:
             import_module(f"strake_builder.cli.commands.{module}").configure(command)
-    parsed = parser.parse_args(words)
-    parsed.executor = name in _KANIKO
-    status: int = parsed.handler(parsed)
-    return status
+    return parser

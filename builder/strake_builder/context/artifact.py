@@ -24,6 +24,7 @@ from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.artifact import EMPTY
 from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference, Repository
 from strake_oci.verify import PIECE, despite_mirrors
@@ -36,8 +37,8 @@ _BLOCK: Final = 512
 
 def fetch_artifact(
     source: OCISource, directory: str, client: RegistryClient, unpack: Callable[[Readable, str], None]
-) -> None:
-    """Put the files of an artifact into a directory; every blob is checked before anything of it is used.
+) -> Digest:
+    """Put the files of an artifact into a directory, each blob checked first; return its manifest's digest.
 
     Args:
         source: which artifact.
@@ -51,7 +52,7 @@ def fetch_artifact(
     """
     try:
         reference = Reference.parse(source.reference).with_default_tag()
-        manifest = _manifest(reference, client)
+        digest, manifest = _manifest(reference, client)
         for number, layer in enumerate(manifest.layers):
             packed = f"{directory}.layer-{number}"
             _download(reference.repository, layer, packed, client)
@@ -61,9 +62,10 @@ def fetch_artifact(
                 os.unlink(packed)
     except OCIError as error:
         raise SourceError(f"cannot pull {source.reference}: {error.account}", hint=error.hint) from error
+    return digest
 
 
-def _manifest(reference: Reference, client: RegistryClient) -> Manifest:
+def _manifest(reference: Reference, client: RegistryClient) -> tuple[Digest, Manifest]:
     """Return the manifest of an artifact; that of an index with a single entry."""
     identifier = reference.digest or reference.tag or ""
     for _ in range(2):
@@ -75,7 +77,7 @@ def _manifest(reference: Reference, client: RegistryClient) -> Manifest:
                     f"{reference} is an image, not an artifact with a context",
                     hint="name it in FROM or COPY --from, or as the image of a named context",
                 )
-            return found
+            return descriptor.digest, found
         if len(found.manifests) != 1:
             break
         identifier = found.manifests[0].digest

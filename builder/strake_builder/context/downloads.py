@@ -69,8 +69,8 @@ class Downloads:
         checksum: str | None,
         limit: int = SIZE_LIMIT,
         headers: Mapping[str, str] = MappingProxyType({}),
-    ) -> int | None:
-        """Have a URL's content in a new file; return when it was last modified, in nanoseconds, if known.
+    ) -> Download:
+        """Have a URL's content in a new file; return what is known of it.
 
         Args:
             url: http or https.
@@ -85,12 +85,12 @@ class Downloads:
         """
         with contextlib.closing(Transport(self._settings, self._cancellation)) as transport:
             if self._directory is None or headers:
-                return download(url, path, checksum, limit, transport, headers).modified
+                return download(url, path, checksum, limit, transport, headers)
             return self._fetch(self._directory, url, path, checksum, limit, transport)
 
     def _fetch(
         self, directory: str, url: str, path: str, checksum: str | None, limit: int, transport: Transport
-    ) -> int | None:
+    ) -> Download:
         entry = os.path.join(directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest())
         self._hold(_PREFIX + os.path.basename(entry), None)
         kept = _read(entry)
@@ -103,10 +103,10 @@ class Downloads:
             if kept is not None and _take(entry, kept, path):
                 if checksum is not None:
                     check_file(url, path, checksum)
-                return kept.modified
+                return kept
             got = download(url, path, checksum, limit, transport)
         self._keep(directory, entry, path, got)
-        return got.modified
+        return got
 
     def _keep(self, directory: str, entry: str, path: str, got: Download) -> None:
         """Keep a download; that this fails is no reason for a build to."""

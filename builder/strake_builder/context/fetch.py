@@ -31,6 +31,7 @@ from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.images import Readable
+from strake_oci.spec.digest import Digest
 
 _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
@@ -53,11 +54,14 @@ class FetchedContext:
         directory: its root; never written to.
         revision: the full commit hash, for a source that has one.
         patterns: ignore patterns of what is in the directory and no part of the context.
+        digest: "algorithm:hex" of the archive, the file or the artifact that it was fetched as; None for
+            other sources.
     """
 
     directory: str
     revision: str | None = None
     patterns: tuple[str, ...] = ()
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,14 @@ class Means:
         credentials: for git servers, by the URL of the repository.
         cancellation: ends a fetch.
         networks: what must not be reached.
-        pull: puts the files of an artifact into a directory.
+        pull: puts the files of an artifact into a directory, and returns the digest of its manifest.
     """
 
     unpack: Callable[[Readable, str], None]
     credentials: Mapping[str, GitAccess] = field(default_factory=dict)
     cancellation: Cancellation | None = None
     networks: DeniedNetworks = NONE_DENIED
-    pull: Callable[[OCISource, str], None] | None = None
+    pull: Callable[[OCISource, str], Digest] | None = None
 
 
 def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
@@ -103,8 +107,8 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
             return _fetch_object(chosen, scratch, means)
         case OCISource():
             assert means.pull is not None, "builds pull"  # noqa: S101 - narrows the type
-            means.pull(chosen, scratch)
-            return _inside_archive(scratch, chosen.path, chosen.reference)
+            digest = means.pull(chosen, scratch)
+            return _inside_archive(scratch, chosen.path, chosen.reference, str(digest))
         case InlineSource():
             _write_inline(chosen, scratch)
             return FetchedContext(scratch)
@@ -138,11 +142,12 @@ def _unpacked(source: ArchiveSource, scratch: str, means: Means) -> FetchedConte
 def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloads) -> FetchedContext:
     path = os.path.join(directory, _FILE)
     try:
-        modified = downloads.fetch(source.url, path, source.checksum) or 0
+        got = downloads.fetch(source.url, path, source.checksum)
+        modified = got.modified or 0
         os.utime(path, ns=(modified, modified))
     except OSError as error:
         raise SourceError(f"cannot keep {redact_url(source.url)}: {error.strerror}") from error
-    return FetchedContext(directory)
+    return FetchedContext(directory, digest=f"sha256:{got.sha256}")
 
 
 def _fetch_archive(
@@ -154,14 +159,14 @@ def _fetch_archive(
 ) -> FetchedContext:
     packed, shown = f"{directory}.archive", redact_url(source.url)
     try:
-        downloads.fetch(source.url, packed, source.checksum, headers=headers)
+        got = downloads.fetch(source.url, packed, source.checksum, headers=headers)
         with FileIO(packed) as archive:
             means.unpack(archive, directory)
     except OSError as error:
         raise SourceError(f"cannot unpack {shown}: {error.strerror}") from error
     finally:
         Path(packed).unlink(missing_ok=True)
-    return _inside_archive(directory, source.path, shown)
+    return _inside_archive(directory, source.path, shown, f"sha256:{got.sha256}")
 
 
 def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:
@@ -178,12 +183,12 @@ def _fetch_object(source: BucketSource, directory: str, means: Means) -> Fetched
         raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error
 
 
-def _inside_archive(tree: str, path: str, shown: str) -> FetchedContext:
+def _inside_archive(tree: str, path: str, shown: str, digest: str | None = None) -> FetchedContext:
     """Return the context in an archive that is unpacked."""
     inside = _directory_in(tree, path)
     if inside is None:
         raise SourceError(f"{shown} has no directory {path!r}", hint="check the path in the archive")
-    return FetchedContext(inside)
+    return FetchedContext(inside, digest=digest)
 
 
 def _directory_in(tree: str, path: str) -> str | None:
@@ -266,6 +271,7 @@ def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNe
         credentials=credentials,
         own_identity=True,
         networks=networks,
+        unverified=source.unverified,
     )
 
 

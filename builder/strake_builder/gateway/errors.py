@@ -9,13 +9,13 @@ import json
 from http import HTTPStatus
 from typing import Final
 
+from strake_builder.output.signing import UNKNOWN_IMAGE
+
 CLIENT_CERTIFICATE: Final = "CLIENT_CERTIFICATE"
 """The code by which the executor knows that a certificate is missing; none of the specification's says it."""
 
 SIGNING_KEY: Final = "SIGNING_KEY"
 """… that the key that is to sign cannot be used."""
-UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
-"""… that an image is to be pushed again before it is signed."""
 
 
 class GatewayError(Exception):

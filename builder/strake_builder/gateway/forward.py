@@ -25,6 +25,7 @@ from strake_builder.gateway.errors import (
     UnsignableError,
 )
 from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_builder.gateway.referring import ReferringRules
 from strake_builder.gateway.replies import Replied, Reply, advice, refused, unreached
 from strake_builder.gateway.signing import GatewaySigning
 from strake_oci.credentials.credential import CredentialSource
@@ -90,6 +91,7 @@ class Forwarder:
         signing: GatewaySigning | None = None,
     ) -> None:
         self._signing = signing or GatewaySigning(policy)
+        self._referring = ReferringRules(policy, self._signing)
         self._settings = settings
         self._policy = policy
         self._transport = Transport(settings)
@@ -118,6 +120,8 @@ class Forwarder:
         session = self._session(asked.repository, self._own if is_own else self._reading)
         call = self._call(session, asked, headers, body)
         try:
+            if isinstance(call.body, bytes):
+                self._referring.check(asked, call.body, session)
             answer = session.once(call)
             if answer.status in _REFUSALS:
                 raise refusal(answer, session.context(call.operation), credential=session.tried(answer))

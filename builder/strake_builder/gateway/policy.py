@@ -6,7 +6,8 @@ anyway:
 - reads: any repository, with the pull credentials; the build's own also with the push credentials
 - writes: the build's destinations by their tags and by digest, and its cache's repository by cache keys
 - mounts: from a repository of which a manifest was read through this gateway with its own credentials
-- signatures: of manifests that were pushed to the destinations through this gateway
+- attestations: of images that were pushed to the destinations through this gateway (`referring`)
+- signatures: likewise
 
 Deleting is for upload sessions alone.
 """
@@ -87,6 +88,11 @@ class Asked:
         return f"blobs/uploads/{self.name}" if self.kind is Kind.UPLOAD else f"{self.kind.value}/{self.name}"
 
 
+def is_list_of_referrers(name: str) -> bool:
+    """Say whether a tag is one that lists what refers to an image."""
+    return _FALLBACK.fullmatch(name) is not None
+
+
 def parse_target(method: str, target: str) -> Asked:
     """Read a request's line: `/registry.example/v2/team/app/manifests/1`.
 
@@ -115,13 +121,15 @@ class Policy:
     Attributes:
         tags: patterns of the destinations' tags, by repository.
         cache: the repository of the step cache.
+        attests: whether the build makes attestations.
     """
 
     tags: Mapping[Repository, tuple[re.Pattern[str], ...]] = field(default_factory=dict)
     cache: Repository | None = None
+    attests: bool = False
 
     @classmethod
-    def of(cls, destinations: Iterable[str], cache: str | None) -> Policy:
+    def of(cls, destinations: Iterable[str], cache: str | None, *, attests: bool = False) -> Policy:
         """Return the policy of a request. What fills a tag's fields, only the builder knows in the end.
 
         Raises:
@@ -131,7 +139,7 @@ class Policy:
         for text in destinations:
             repository = Reference.parse(sample(text)).repository
             tags[repository] = (*tags.get(repository, ()), tag_pattern(tag_of(text)))
-        return cls(tags, Reference.parse(cache).repository if cache is not None else None)
+        return cls(tags, Reference.parse(cache).repository if cache is not None else None, attests)
 
     def is_own(self, repository: Repository) -> bool:
         """Say whether a repository is one that the build writes to."""
@@ -167,8 +175,10 @@ class Policy:
         raise ForbiddenError(f"a build has no use for {asked.method} of {asked.kind.value}")
 
     def _may_be_pushed(self, asked: Asked) -> bool:
-        if _DIGEST.fullmatch(asked.name) or _FALLBACK.fullmatch(asked.name):
+        if _DIGEST.fullmatch(asked.name):
             return True
+        if is_list_of_referrers(asked.name):
+            return self.attests and asked.repository in self.tags
         if any(pattern.fullmatch(asked.name) for pattern in self.tags.get(asked.repository, ())):
             return True
         return asked.repository == self.cache and _CACHE_KEY.fullmatch(asked.name) is not None

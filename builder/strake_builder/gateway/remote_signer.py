@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from strake_builder.errors import PushUnauthorizedError, SigningError
-from strake_builder.gateway.errors import SIGNING_KEY, UNKNOWN_IMAGE
-from strake_builder.output.signing import ForgottenImageError
+from strake_builder.gateway.errors import SIGNING_KEY
+from strake_builder.output.signing import UNKNOWN_IMAGE, ForgottenImageError
 from strake_oci.cancellation import Cancellation
 from strake_oci.credentials import NoCredentials
 from strake_oci.errors import DeniedError, OCIError, RegistryError, UnauthorizedError

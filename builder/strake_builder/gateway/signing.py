@@ -53,6 +53,11 @@ class GatewaySigning:
             if len(self._pushed) > _REMEMBERED:
                 del self._pushed[next(iter(self._pushed))]
 
+    def pushed(self, repository: Repository, digest: Digest) -> Descriptor | None:
+        """Return a manifest that was pushed; None for one that is not remembered."""
+        with self._lock:
+            return self._pushed.get((repository, digest))
+
     def answer(self, asked: Asked) -> None:
         """Sign what is asked for; without a name only tell whether that can be done.
 
@@ -68,8 +73,7 @@ class GatewaySigning:
             raise ForbiddenError("this build signs nothing")
         if not asked.name:
             return
-        with self._lock:
-            descriptor = self._pushed.get((asked.repository, Digest.parse(asked.name)))
+        descriptor = self.pushed(asked.repository, Digest.parse(asked.name))
         if descriptor is None:
             raise UnknownImageError(f"this build did not push {asked.repository}@{asked.name}")
         self._signer.sign(asked.repository, descriptor)

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from strake_builder.output.attached import Attached
 from strake_builder.output.new_file import explained, new_file
 from strake_oci.images import ImageWriter, Readable
+from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.archive import ArchiveWriter
@@ -27,12 +29,14 @@ class LocalImage:
         manifest: its manifest, as bytes.
         media_type: of the manifest.
         check: raises when the writing is to stop; called again and again.
+        attestation: of the image, if it lies in an index with it; others have no place in a file.
     """
 
     blobs: tuple[tuple[Descriptor, Open], ...]
     manifest: bytes
     media_type: str
     check: Callable[[], None]
+    attestation: Attached | None = None
 
 
 def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...], *, mask: int) -> None:
@@ -90,8 +94,15 @@ def _masked(mask: int) -> Iterator[None]:
 def _write(image: LocalImage, writer: ImageWriter, names: tuple[str, ...]) -> None:
     for descriptor, open_source in image.blobs:
         writer.push_blob(descriptor, open_source, lambda _: image.check())
+    manifest, media_type = image.manifest, image.media_type
+    if image.attestation is not None and image.attestation.index is not None:
+        for descriptor, content in image.attestation.blobs:
+            writer.push_blob(descriptor, from_bytes(content))
+        writer.push_manifest(manifest, media_type)
+        writer.push_manifest(image.attestation.manifest, image.attestation.descriptor.media_type)
+        manifest, media_type = image.attestation.index, mediatype.OCI_INDEX
     for name in names:
-        writer.push_manifest(image.manifest, image.media_type, name)
+        writer.push_manifest(manifest, media_type, name)
 
 
 def from_bytes(data: bytes) -> Open:

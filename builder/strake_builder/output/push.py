@@ -1,12 +1,12 @@
 """Pushes an image to its destinations: blobs as they are ready, each once a registry, the tag last.
 
-A destination's tag appears only when everything that it needs is there, signatures included. Blobs go to the
-first repository of a registry; the other repositories of the same registry mount them from it.
+A destination's tag appears only when everything that it needs is there, attestations and signatures included.
+Blobs go to the first repository of a registry; the other repositories of the same registry mount them from
+it.
 """
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -14,21 +14,34 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
 from strake_builder.errors import OutputError, PushUnauthorizedError, SigningError
+from strake_builder.output.attached import Attached
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.immutable_tags import is_immutable
-from strake_builder.output.signing import ForgottenImageError, Signer
+from strake_builder.output.signing import UNKNOWN_IMAGE, ForgottenImageError, Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
-from strake_oci.errors import CredentialError, DeniedError, OCIError, RegistryError, UnauthorizedError
+from strake_oci.errors import (
+    CredentialError,
+    DeniedError,
+    NotFoundError,
+    OCIError,
+    RegistryError,
+    RejectedError,
+    UnauthorizedError,
+)
 from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
+from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Reference, Repository
 
 _STREAMS: Final = 2
 """Registries that a blob goes to while it is being made; each costs some 30 MiB of memory."""
-_SIGNING_TRIES: Final = 3
+_TRIES: Final = 3
+"""How often an image is pushed for a gateway that was started again and knows none."""
+_REFUSALS: Final = (RejectedError, NotFoundError, DeniedError)
+"""What registries answer that take no artifacts, or no tag for the list of what refers to an image."""
 
 Open = Callable[[], AbstractContextManager[Readable]]
 
@@ -152,22 +165,61 @@ class Pusher:
         with self._lock:
             self._there.add(descriptor.digest)
 
-    def push_manifest(
-        self, config: bytes, config_descriptor: Descriptor, manifest: bytes, media_type: str
-    ) -> Digest:
-        """Push config and manifest, which makes the image appear; every other blob must be there.
+    def push_manifest(self, manifest: bytes, media_type: str, attestation: Attached | None = None) -> bool:
+        """Push the manifest, which makes the image appear; every blob must be there.
+
+        Args:
+            manifest: of the image.
+            media_type: of the manifest.
+            attestation: pushed before a tag moves, with its blobs there.
+
+        Returns:
+            Whether every destination took the attestation.
 
         Raises:
             OutputError: a registry refused or failed.
         """
-        self.push_blob(config_descriptor, lambda: io.BytesIO(config))
         image = Descriptor.of(media_type, manifest)
-        if self._signer is not None:
-            for repository, _ in self._plan:
-                self._sign(self._signer, repository, image, manifest)
+        named, content = image, manifest
+        if attestation is not None and attestation.index is not None:
+            named, content = Descriptor.of(mediatype.OCI_INDEX, attestation.index), attestation.index
+        taken = True
+        for repository, _ in self._plan:
+            if attestation is not None:
+                taken &= self._attach(repository, image, manifest, attestation)
+            if self._signer is not None:
+                self._sign(self._signer, repository, image, manifest, is_there=attestation is not None)
+                if named != image:
+                    self._sign(self._signer, repository, named, content)
         for destination in self._destinations:
-            self._tag(destination, image, manifest)
-        return image.digest
+            self._tag(destination, named, content)
+        return taken
+
+    def _attach(
+        self, repository: Repository, image: Descriptor, manifest: bytes, attestation: Attached
+    ) -> bool:
+        """Push an image by digest, and what refers to it; say whether the registry took that.
+
+        A gateway that was started anew meanwhile does not know the image: it is pushed again.
+        """
+        taken = attestation.descriptor
+        for attempt in range(_TRIES):
+            with _explained(repository):
+                self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
+                try:
+                    self._client.push_manifest(
+                        repository.at(taken.digest), attestation.manifest, taken.media_type
+                    )
+                except _REFUSALS as error:
+                    if UNKNOWN_IMAGE in error.context.codes and attempt < _TRIES - 1:
+                        continue
+                    if attestation.required:
+                        raise
+                    self._reporter.warn(f"{repository} takes no attestations: {error.message}")
+                    return False
+                break
+        self._reporter.pushed(str(repository), str(taken.digest), taken.size, transferred=True)
+        return True
 
     def _tag(self, destination: Reference, image: Descriptor, manifest: bytes) -> None:
         with _explained(destination.repository):
@@ -180,11 +232,20 @@ class Pusher:
                 return
         self._reporter.pushed(str(destination), str(image.digest), len(manifest), transferred=True)
 
-    def _sign(self, signer: Signer, repository: Repository, image: Descriptor, manifest: bytes) -> None:
+    def _sign(
+        self,
+        signer: Signer,
+        repository: Repository,
+        image: Descriptor,
+        manifest: bytes,
+        *,
+        is_there: bool = False,
+    ) -> None:
         """Push an image by digest and have it signed; again where the signer was started anew meanwhile."""
-        for _ in range(_SIGNING_TRIES):
-            with _explained(repository):
-                self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
+        for attempt in range(_TRIES):
+            if attempt or not is_there:
+                with _explained(repository):
+                    self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
             with suppress(ForgottenImageError):
                 signer.sign(repository, image)
                 self._reporter.signed(str(repository), str(image.digest))

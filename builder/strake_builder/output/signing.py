@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from strake_builder.errors import PushUnauthorizedError, SigningError
 from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
@@ -28,6 +28,10 @@ class Signing:
 
     forms: tuple[SignatureForm, ...] = BOTH
     key: SigningKey | None = field(default=None, repr=False)
+
+
+UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
+"""The code by which a gateway says that an image is to be pushed again before anything refers to it."""
 
 
 class ForgottenImageError(Exception):

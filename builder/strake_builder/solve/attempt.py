@@ -6,6 +6,8 @@ A second attempt is made only when a cached layer turned out broken after it was
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from strake_api.reasons import ProgressReason
@@ -17,6 +19,7 @@ from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
+from strake_builder.solve.attesting.attest import attest
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
@@ -55,9 +58,13 @@ class Attempt:
         parts: see `BuildParts`.
         whole: stops the build.
         distrusted: digests of cached layers that are broken.
+        started: when the build began.
     """
 
-    def __init__(self, parts: BuildParts, whole: Cancellation, distrusted: frozenset[Digest]) -> None:
+    def __init__(
+        self, parts: BuildParts, whole: Cancellation, distrusted: frozenset[Digest], started: datetime
+    ) -> None:
+        self._started = started
         self._parts = parts
         self._whole = whole
         self._cancellation = Cancellation(whole)
@@ -106,7 +113,8 @@ class Attempt:
             image = self._finish() if self._makes_image else None
             self._write_files(image)
             if image is not None and inputs.outputs.push:
-                self._push.finish(image)
+                taken = self._push.finish(image, image.attestation)
+                image = replace(image, attested=taken)
         self._caching.finish()
         return image
 
@@ -217,13 +225,14 @@ class Attempt:
         evaluated = self._parts.evaluated
         target = evaluated.plan.target
         base = evaluated.base_of(target)
-        return finish_image(
+        image = finish_image(
             self._stage_result,
             evaluated.stages[target],
             base.config if base else None,
             self._parts.requested.platform,
             image_notes(self._parts.requested.request),
         )
+        return attest(image, self._parts, self._stage_result, self._started)
 
     def _write_files(self, image: FinishedImage | None) -> None:
         parts, requested = self._parts, self._parts.requested

@@ -113,7 +113,7 @@ class Build:
                 planned, files = read_plan(self._requested, context, kinds, self._reporter)
                 files = fetcher.visible(files)
                 fetcher.named(planned.used_contexts)
-            parts = self._parts(workspace, planned, files, fetcher, scope, signer)
+            parts = self._parts(workspace, planned, (context, files), fetcher, scope, signer)
             report_lint(parts.evaluated, files, self._reporter)
             self._reporter.planned(len(parts.evaluated.steps))
             if self._is_done_without_steps(parts):
@@ -151,14 +151,14 @@ class Build:
             lambda directory: own_patterns(directory, work, inputs.cache.path),
         )
 
-    def _pull(self, source: OCISource, directory: str) -> None:
-        """Put the files of an artifact into a directory."""
+    def _pull(self, source: OCISource, directory: str) -> Digest:
+        """Put the files of an artifact into a directory, and return the digest of its manifest."""
         inputs, warn = self._inputs, self._reporter.warn
         unpack = functools.partial(unpack_context, limit=inputs.max_unpacked)
         settings, credentials = inputs.registries, inputs.credentials.pull
         with RegistryClient(settings, credentials, warn=warn, cancellation=self._sources) as client:
             try:
-                fetch_artifact(source, directory, client, unpack)
+                return fetch_artifact(source, directory, client, unpack)
             except OSError as error:
                 raise from_os_error(error, f"cannot unpack {source.reference}") from error
 
@@ -184,7 +184,7 @@ class Build:
         self,
         workspace: Workspace,
         planned: BuildPlan,
-        files: ContextFiles,
+        context: tuple[FetchedContext, ContextFiles],
         fetcher: ContextFetcher,
         scope: contextlib.ExitStack,
         signer: Signer | None,
@@ -226,7 +226,9 @@ class Build:
                 self._inputs.max_unpacked,
                 BaseVolumes(self._inputs.volumes, images.resolved),
             ),
-            sources=StepSources(files, named, images, remote, digests),
+            sources=StepSources(
+                context[1], named, images, remote, digests, {"": context[0], **fetcher.fetched}
+            ),
             registries=Registries(clients, pusher),
             caches=open_caches(
                 self._requested.request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
@@ -274,7 +276,7 @@ class Build:
         """Build; when a cached layer turns out broken, say so and build without it."""
         distrusted: frozenset[Digest] = frozenset()
         while True:
-            attempt = Attempt(parts, self._cancellation, distrusted)
+            attempt = Attempt(parts, self._cancellation, distrusted, self._started)
             try:
                 return attempt, attempt.run()
             except NOT_FINAL:
@@ -301,7 +303,7 @@ class Build:
         )
 
     def _with_image(self, result: BuildSucceeded, image: FinishedImage) -> BuildSucceeded:
-        digest = Digest.sha256(image.manifest)
+        digest, attestation = image.named.digest, image.attestation if image.attested else None
         repositories = dict.fromkeys(str(d.repository) for d in self._requested.pushed_to)
         return result.model_copy(
             update={
@@ -309,6 +311,7 @@ class Build:
                 "images": tuple(f"{repository}@{digest}" for repository in repositories),
                 "references": tuple(map(str, self._requested.pushed_to)),
                 "config_digest": str(image.config_descriptor.digest),
+                "attestation": str(attestation.descriptor.digest) if attestation else None,
                 "layers": len(image.layers),
                 "sizes": result.sizes.model_copy(update={"compressed": image.compressed_size}),
             }

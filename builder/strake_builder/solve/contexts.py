@@ -25,6 +25,9 @@ class ContextFetcher:
         means: what fetching needs.
         new_directory: makes an empty directory.
         own: returns the patterns of what Strake itself keeps in a directory, which is part of no context.
+
+    Attributes:
+        fetched: how named contexts came, by name.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class ContextFetcher:
         self._new_directory = new_directory
         self._own = own
         self._named: dict[str, ContextFiles] = {}
+        self.fetched: dict[str, FetchedContext] = {}
 
     def fetch(self, source: Source) -> FetchedContext:
         """Bring a context to a directory.
@@ -63,14 +67,14 @@ class ContextFetcher:
             if context.source is None:
                 continue
             try:
-                self._named[name] = self._files(context.source)
+                self._named[name] = self._files(name, context.source)
             except SourceError as error:
                 message = f"the named context {context.name}: {error.message}"
                 raise SourceError(message, hint=error.hint) from error
         return self._named
 
-    def _files(self, source: Source) -> ContextFiles:
-        fetched = self.fetch(source)
+    def _files(self, name: str, source: Source) -> ContextFiles:
+        fetched = self.fetched[name] = self.fetch(source)
         patterns = fetched.patterns
         if isinstance(source.chosen, DirectorySource):  # of other contexts BuildKit reads none
             with Root(fetched.directory) as root:

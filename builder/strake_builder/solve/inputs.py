@@ -103,6 +103,7 @@ class BuildInputs:
         rootfs: how root file systems are made.
         outputs: what becomes of the image.
         signing: how what is pushed is signed; None where it is not.
+        secret_arguments: names of build arguments whose values are not to be shown.
         also: further stages to build, which are no part of the image.
         plan: is given the lines of the plan, and nothing is built; None builds.
         unpack_only: unpack the base images, and build nothing.
@@ -121,6 +122,7 @@ class BuildInputs:
     rootfs: RootfsKind = "auto"
     outputs: ImageOutputs = field(default_factory=ImageOutputs)
     signing: Signing | None = None
+    secret_arguments: frozenset[str] = frozenset()
     also: tuple[str, ...] = ()
     plan: Callable[[str], object] | None = None
     unpack_only: bool = False

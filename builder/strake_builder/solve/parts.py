@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
@@ -31,6 +32,7 @@ class StepSources:
         images: knows images.
         remote: fetches what ADD names.
         digests: remembers those of files that steps read.
+        fetched: how contexts came, by name; "" is the build context.
     """
 
     context: ContextFiles
@@ -38,6 +40,7 @@ class StepSources:
     images: BaseImages
     remote: RemoteSources
     digests: FileDigests
+    fetched: Mapping[str, FetchedContext]
 
 
 @dataclass(frozen=True, slots=True)

@@ -331,16 +331,8 @@ def test_the_commands_of_the_page(builder, command):
     words = shlex.split(command.replace("registry.example/app:1", builder.destination))
     flags = [f"--insecure-registry={builder.registry.host}"]
     if words[1] == "push":
-        build = [
-            str(STRAKE),
-            "build",
-            "--no-push",
-            f"--work-dir={builder.work}",
-            "-d",
-            "a/b",
-            "--tar-path=image.tar",
-        ]
-        subprocess.run([*build, *flags], cwd=directory, check=True, capture_output=True, timeout=120)
+        build = ["build", "--no-push", f"--work-dir={builder.work}", "-d", "a/b", "--tar-path=image.tar"]
+        subprocess.run([STRAKE, *build, *flags], cwd=directory, check=True, capture_output=True, timeout=120)
     else:
         flags.append(f"--work-dir={builder.work}")
     done = subprocess.run(

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.contexts.named import add_named_context_flag, read_named_contexts
+from strake_builder.cli.contexts.remote_dockerfile import remote_dockerfile
 from strake_builder.cli.contexts.sources import context_of
 from strake_builder.cli.flags.build_arguments import HELP, build_arguments
 from strake_builder.cli.flags.building import add_building_flags
@@ -15,6 +16,7 @@ from strake_builder.cli.flags.cache import read_cache
 from strake_builder.cli.flags.kaniko.translation import add_kaniko_flags, translate
 from strake_builder.cli.flags.kaniko.values import left_out_paths, targets
 from strake_builder.cli.flags.log import read_log
+from strake_builder.cli.flags.networks import read_networks
 from strake_builder.cli.flags.output import (
     EPOCH_VARIABLE,
     add_output_flags,
@@ -128,12 +130,14 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
         if style.shows("info"):
             sys.stderr.write(visible(f"note: {note}\n"))
     wanted = targets(arguments.target)
+    remote = remote_dockerfile(arguments.dockerfile, read_networks(arguments))
     with validated():
         outputs = read_outputs(arguments)
         request = BuildRequest(
             source=context_of(arguments),
             contexts=read_named_contexts(arguments.build_context),
-            dockerfile=arguments.dockerfile or "Dockerfile",
+            dockerfile=remote[0] if remote else arguments.dockerfile or "Dockerfile",
+            dockerfile_inline=remote[1] if remote else None,
             target=wanted[0] if wanted else None,
             args=tuple(BuildArg(name=n, value=v) for n, v in _build_args(arguments).items()),
             platform=arguments.platform,
@@ -178,7 +182,10 @@ def _cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cach
 
 
 def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildRequest:
-    """Return the request, with a warning where its context has the key that signs."""
+    """Return the request, with warnings of a server that is not verified and of a key in the context."""
+    if request.source.git is not None and request.source.git.unverified:
+        warning = "--git insecure-skip-tls: any server in between may send another context and read passwords"
+        request = request.model_copy(update={"warnings": (*request.warnings, warning)})
     if arguments.sign_key is None:
         return request
     key = os.path.realpath(arguments.sign_key)
@@ -187,7 +194,7 @@ def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildReques
     if not any(os.path.commonpath([key, place]) == place for place in places):
         return request
     warning = f"the key {arguments.sign_key} is in the context, where a COPY finds it: move it elsewhere"
-    return request.model_copy(update={"warnings": (warning,)})
+    return request.model_copy(update={"warnings": (*request.warnings, warning)})
 
 
 def _dockerfile_path(arguments: argparse.Namespace) -> str | None:

@@ -58,7 +58,8 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_builder.solve.images.volumes import read_volumes
     from strake_builder.solve.inputs import BuildCredentials, BuildInputs
 
-    request = with_argument_values(read_request(arguments))
+    written = read_request(arguments)
+    request = with_argument_values(written)
     gateway, access = request.registries.gateway, requested_access(request)
     credentials = BuildCredentials(
         git={
@@ -81,6 +82,7 @@ def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
         volumes=read_volumes((each.manifest, each.directory) for each in request.base_volumes),
         max_unpacked=read_max_unpacked(arguments),
         signing=requested_signing(request),
+        secret_arguments=frozenset(each.name for each in written.args if each.file is not None),
     )
 
 

@@ -64,7 +64,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise InvalidRequestError("the request names no gateway", hint="set registries.gateway to a path")
     pull = _readable(request.registries.pull_config)
     push = _readable(request.registries.push_config)
-    policy = Policy.of(request.output.destinations, request.cache.repository)
+    attests = request.output.attestations is not None
+    policy = Policy.of(request.output.destinations, request.cache.repository, attests=attests)
     settings, own = requested_access(request), Credentials((push, pull))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -96,6 +96,7 @@ def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequ
         inputs,
         run=objects.run_inputs(manifest.spec, inputs.run),
         signing=objects.signing(manifest.spec, inputs.signing, arguments.sign_form),
+        secret_arguments=frozenset(each.name for each in manifest.spec.args if each.value_from is not None),
     )
 
 

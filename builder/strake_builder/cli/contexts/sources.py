@@ -107,10 +107,9 @@ def with_git_options(source: Source, texts: list[str]) -> Source:
     if unknown := fields.keys() - _GIT_OPTIONS:
         hint = "write branch=NAME, depth=COMMITS or recurse-submodules=true"
         raise InvalidRequestError(f"--git: {min(unknown)!r} is not understood", hint=hint)
-    if fields.get("insecure-skip-tls", "false") != "false":
-        hint = "$GIT_SSL_CAINFO names a CA"
-        raise InvalidRequestError("--git: certificates are always verified", hint=hint)
     changes: dict[str, object] = {}
+    if fields.get("insecure-skip-tls", "false") != "false":
+        changes["unverified"] = True
     if source.git.ref == "HEAD" and fields.get("branch"):
         changes["ref"] = fields["branch"]
     if "recurse-submodules" in fields:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from strake_builder.cli.flags.attestations import add_attestation_flags, read_attestations
 from strake_builder.cli.flags.output_option import OutputOption, absolute, parse_output, read_compression
 from strake_builder.cli.flags.values.switches import add_switch
 from strake_builder.errors import InvalidRequestError
@@ -51,6 +52,7 @@ def add_output_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `read_outputs` reads."""
     _add_destinations(parser)
     _add_form(parser)
+    add_attestation_flags(parser)
 
 
 def _add_destinations(parser: argparse.ArgumentParser) -> None:
@@ -160,8 +162,14 @@ def read_outputs(arguments: argparse.Namespace) -> Outputs:
     _refuse_nowhere(arguments, destinations, files)
     form = _merged([_flags_form(arguments), *(option.form for option in options)])
     skip = arguments.skip_push_permission_check
-    request = Output(destinations=destinations, skip_push_permission_check=skip, **form)
-    return Outputs(request, bool(destinations) and not arguments.no_push, files)
+    push = bool(destinations) and not arguments.no_push
+    request = Output(
+        destinations=destinations,
+        skip_push_permission_check=skip,
+        attestations=read_attestations(arguments, files, push=push),
+        **form,
+    )
+    return Outputs(request, push, files)
 
 
 def _files(arguments: argparse.Namespace, options: list[OutputOption]) -> Iterator[FileTarget]:

@@ -52,6 +52,7 @@ class GitCommit:
         own_identity: fetch the URL with what the user who builds has for git (configuration, .netrc, SSH
             keys). For a URL that this user wrote; what a Dockerfile or a repository names gets none of it.
         networks: what must not be reached: by the URL, by redirects, by submodules.
+        unverified: any certificate of the URL's server is accepted. Others' are verified.
     """
 
     url: str
@@ -61,6 +62,7 @@ class GitCommit:
     credentials: GitAccess | None = None
     own_identity: bool = False
     networks: DeniedNetworks = NONE_DENIED
+    unverified: bool = False
 
 
 def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | None = None) -> str:
@@ -152,12 +154,16 @@ class _Ways:
     Attributes:
         proxy: their only way out, where networks are denied.
         ssh: what they start in place of ssh.
+        trust: options about certificates.
     """
 
     def __init__(self, wanted: GitCommit, cancellation: Cancellation, directory: str | None = None) -> None:
         self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey) else None
         self._url = wanted.url
         self._directory = directory
+        parts = urlsplit(wanted.url)
+        server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}/"
+        self.trust = ("-c", f"http.{server}.sslVerify=false") if wanted.unverified else ()
         self.proxy = GitProxy(wanted.networks, cancellation, directory) if wanted.networks.denied else None
         self._scope = contextlib.ExitStack()
 
@@ -198,7 +204,13 @@ def _git(
     }
     try:
         process = subprocess.Popen(
-            ["git", *_CONFIGURATION, *(way.configuration if way else ()), *arguments],
+            [
+                "git",
+                *_CONFIGURATION,
+                *(ways.trust if ways else ()),
+                *(way.configuration if way else ()),
+                *arguments,
+            ],
             cwd=directory,
             env=environment,
             stdin=subprocess.DEVNULL,

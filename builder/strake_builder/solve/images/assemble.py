@@ -12,6 +12,7 @@ from strake_builder.cache.inline import ANNOTATION, inline_note
 from strake_builder.cache.keys import Key
 from strake_builder.errors import InvalidRequestError
 from strake_builder.frontend.model.evaluated import EvaluatedStage
+from strake_builder.output.attached import Attached
 from strake_builder.solve.images.layers import PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
 from strake_oci.images import Readable
@@ -58,6 +59,8 @@ class FinishedImage:
         manifest: its manifest, as bytes.
         media_type: of the manifest.
         layers: bottom first.
+        attestation: of the image; None where none is made.
+        attested: whether every destination took it.
     """
 
     config: bytes
@@ -65,6 +68,19 @@ class FinishedImage:
     manifest: bytes
     media_type: str
     layers: tuple[FinishedLayer, ...]
+    attestation: Attached | None = None
+    attested: bool = False
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """Of the manifest."""
+        return Descriptor.of(self.media_type, self.manifest)
+
+    @property
+    def named(self) -> Descriptor:
+        """What the image's names point to: its manifest, or the index it lies in with its attestation."""
+        index = self.attestation.index if self.attestation else None
+        return self.descriptor if index is None else Descriptor.of(mediatype.OCI_INDEX, index)
 
     @property
     def compressed_size(self) -> int:

@@ -103,6 +103,12 @@ class BaseImages:
             futures = list(self._images.values())
         return tuple(f.result() for f in futures if f.done() and f.exception() is None)
 
+    def platforms(self) -> tuple[tuple[PulledImage, Platform], ...]:
+        """Return what `resolved` does, each with the platform that was asked for."""
+        with self._lock:
+            asked = [(f, platform) for (_, platform), f in self._images.items()]
+        return tuple((f.result(), p) for f, p in asked if f.done() and f.exception() is None)
+
     def all(self) -> tuple[PulledImage, ...]:
         """Wait for every image that was asked for, and return them.
 

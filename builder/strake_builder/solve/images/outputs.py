@@ -90,6 +90,7 @@ class FileOutputs:
             image.manifest,
             image.media_type,
             self.check,
+            image.attestation,
         )
 
     def _root(self, layers: tuple[ImageLayer, ...]) -> str:

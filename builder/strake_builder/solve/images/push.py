@@ -7,6 +7,8 @@ from concurrent.futures import Executor, Future
 
 from strake_builder.errors import BuildError
 from strake_builder.layers.blobs import PulledLayer, StoredLayer
+from strake_builder.output.attached import Attached
+from strake_builder.output.local import from_bytes
 from strake_builder.output.push import Pusher
 from strake_builder.solve.images.assemble import FinishedImage, opener
 from strake_oci.cancellation import Cancellation
@@ -36,17 +38,27 @@ class ImagePush:
         """Begin to bring layers to the destinations; nothing is waited for."""
         self._begun += [self._pool.submit(self._bring, layer) for layer in layers]
 
-    def finish(self, image: FinishedImage) -> None:
-        """Bring the layers that are not there, and then the image under its names.
+    def finish(self, image: FinishedImage, attestation: Attached | None = None) -> bool:
+        """Bring what is not there, and then the image under its names.
+
+        Args:
+            image: the image.
+            attestation: brought before a name points to the image.
+
+        Returns:
+            Whether every destination took the attestation.
 
         Raises:
             BuildError: a destination refused something, or the build was stopped: there is no new tag.
         """
         self._await()
         self.begin(image.layers)
+        small = ((image.config_descriptor, image.config), *(attestation.blobs if attestation else ()))
+        for descriptor, content in small:
+            self._begun.append(self._pool.submit(self._pusher.push_blob, descriptor, from_bytes(content)))
         self._await()
         self._cancellation.check()
-        self._pusher.push_manifest(image.config, image.config_descriptor, image.manifest, image.media_type)
+        return self._pusher.push_manifest(image.manifest, image.media_type, attestation)
 
     def _await(self) -> None:
         for push in self._begun:

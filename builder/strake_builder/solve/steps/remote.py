@@ -33,11 +33,13 @@ class RemoteFile:
         directory: holds the file and nothing else; it is not to be written to.
         name: of the file.
         modified: time of last modification that the server says, in nanoseconds; 0 where it says none.
+        checksum: SHA-256 of the content when it came, in hex.
     """
 
     directory: str
     name: str
     modified: int
+    checksum: str = ""
 
     def sha256(self) -> str:
         """Return the digest of the content, in hex."""
@@ -120,6 +122,14 @@ class RemoteSources:
             known = self._commits.get((source.remote, source.ref))
         return known.result() if known is not None and known.exception() is None else None
 
+    def known_checksum(self, source: UrlSource) -> str | None:
+        """Return "sha256:…" of a URL's content, None if nobody asked for it."""
+        with self._lock:
+            known = self._files.get((source.url, source.checksum))
+        if known is None or not known.done() or known.exception() is not None:
+            return None
+        return f"sha256:{known.result().checksum}"
+
     def _file(self, source: UrlSource) -> Future[RemoteFile]:
         key = (source.url, source.checksum)
         with self._lock:
@@ -130,9 +140,10 @@ class RemoteSources:
     def _fetch(self, source: UrlSource) -> RemoteFile:
         directory = self._workspace.directory(self._workspace.new_name("download"))
         path = os.path.join(directory, "content")
-        modified = self._downloads.fetch(source.url, path, source.checksum) or 0
+        got = self._downloads.fetch(source.url, path, source.checksum)
+        modified = got.modified or 0
         os.utime(path, ns=(modified, modified))
-        return RemoteFile(directory, "content", modified)
+        return RemoteFile(directory, "content", modified, got.sha256)
 
     def _commit(self, source: GitSource) -> Future[str]:
         key = (source.remote, source.ref)

@@ -16,9 +16,9 @@ from strake_builder.sandbox.argument_sizes import refuse_long_arguments
 from strake_builder.sandbox.memory import look_at_memory
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
+from strake_builder.sandbox.run_failure import Surroundings, run_failure
 from strake_builder.sandbox.spec import RUNTIME_TARGETS
 from strake_builder.solve.steps.mounts import HOSTNAME, MountMaker, Prepared
-from strake_builder.solve.steps.run_failure import Surroundings, run_failure
 from strake_builder.solve.workspace.disk_room import DiskRoom
 from strake_oci.spec.platform import Platform
 

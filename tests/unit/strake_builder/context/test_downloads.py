@@ -86,7 +86,7 @@ def fetch(tmp_path, web):
 
     def fetched(checksum: str | None = None, **limits) -> tuple[bytes, int | None]:
         path = tmp_path / str(next(numbers))
-        modified = Downloads(str(tmp_path / "kept")).fetch(web.url, str(path), checksum, **limits)
+        modified = Downloads(str(tmp_path / "kept")).fetch(web.url, str(path), checksum, **limits).modified
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         return path.read_bytes(), modified
 

@@ -11,7 +11,9 @@ from strake_builder.gateway.policy import Kind, Policy, parse_target
 
 DIGEST = "sha256:" + "a" * 64
 KEY = "b" * 64
-POLICY = Policy.of(["r.example/team/app:1", "r.example/team/app:2", "s.example:5000/copy"], "r.example/cache")
+POLICY = Policy.of(
+    ["r.example/team/app:1", "r.example/team/app:2", "s.example:5000/copy"], "r.example/cache", attests=True
+)
 APP, COPY, CACHE, OTHER = (
     "/r.example/v2/team/app",
     "/s.example:5000/v2/copy",
@@ -44,6 +46,7 @@ FORBIDDEN = [
     ("PUT", f"{APP}/manifests/3"),
     ("PUT", f"{APP}/manifests/{KEY}"),
     ("PUT", f"{APP}/manifests/sha256-{'a' * 64}.sig"),
+    ("PUT", f"{CACHE}/manifests/sha256-{'a' * 64}"),
     ("POST", f"{CACHE}/_signatures/{DIGEST}"),
     ("POST", f"{OTHER}/_signatures/{DIGEST}"),
     ("GET", f"{OTHER}/_signatures/"),
@@ -67,6 +70,14 @@ FORBIDDEN = [
     ("PUT", f"{APP}/tags/1"),
     ("PUT", f"{APP}/blobs/uploads/"),
 ]
+
+
+def test_without_attestations_nothing_is_listed_as_a_referrer():
+    policy = Policy.of(["r.example/team/app:1"], None)
+    with pytest.raises(ForbiddenError):
+        policy.check(parse_target("PUT", f"{APP}/manifests/sha256-{'a' * 64}"))
+
+
 FILLED = Policy.of(["r.example/team/app:{branch}-{timestamp}", "r.example/team/app:v1"], None)
 
 

@@ -30,7 +30,8 @@ def add_kaniko_flags(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE,…",
         action="append",
         default=[],
-        help="of a --context in git: branch=NAME, depth=COMMITS, recurse-submodules=true|false",
+        help="of a --context in git: branch=NAME, depth=COMMITS, recurse-submodules=true|false, "
+        "insecure-skip-tls=true",
     )
     group.add_argument("--bucket", "-b", help=argparse.SUPPRESS)
     pushed_to = "the registries of --destination and --cache-repo"

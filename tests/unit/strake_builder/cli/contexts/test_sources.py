@@ -143,7 +143,6 @@ def test_what_git_options_say_counts():
         (("--context-sub-path=../x",), "leads out of the context"),
         (("--git=branch=x",), "no git repository"),
         (("-c", "git://h/r", "--git=brunch=x"), "'brunch' is not understood"),
-        (("-c", "git://h/r", "--git=insecure-skip-tls=true"), "certificates are always verified"),
         (("-c", "git://h/r", "--git=depth=-1"), "no number of commits"),
         (("-c", f"{URL}?what=1"), "unexpected query 'what'"),
         (
@@ -155,3 +154,10 @@ def test_what_git_options_say_counts():
 def test_what_is_refused(words, complaint):
     with pytest.raises(InvalidRequestError, match=complaint):
         read(*words)
+
+
+@pytest.mark.parametrize(
+    ("option", "unverified"), [("insecure-skip-tls=true", True), ("insecure-skip-tls=false", False)]
+)
+def test_certificates_of_a_repository(option, unverified):
+    assert read("-c", "git://h/r", f"--git={option}") == GitSource(url="https://h/r", unverified=unverified)

@@ -6,7 +6,7 @@ import pytest
 
 from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.memory import Memory
-from strake_builder.solve.steps.run_failure import Surroundings, run_failure
+from strake_builder.sandbox.run_failure import Surroundings, run_failure
 from tests.fixtures.narrow import present
 
 CALM = Surroundings(killed=0, memory=Memory(kills=3, limit=256 << 20, peak=200 << 20), disk_was_full=False)

@@ -1,0 +1,10 @@
+"""What is attested of an image, and where that lies."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ProvenanceMode = Literal["none", "min", "max"]
+"""Whether provenance is made, and how much it tells."""
+AttestationForm = Literal["referrers", "index"]
+"""Beside the image, which they refer to, or in an index with it, as BuildKit has them."""

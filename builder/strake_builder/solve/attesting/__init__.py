@@ -1,0 +1,1 @@
+"""Collects what a build attests of its image."""

@@ -1,0 +1,55 @@
+"""What the operator's builds attest without being asked, by the gateway and without one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.cluster.settings import REGISTRY
+from tests.e2e.builds import build
+from tests.fixtures.building.builds import STRAKE
+
+
+def attested(image: str) -> list[dict[str, Any]]:
+    """Return the provenance of an image."""
+    words = [str(STRAKE), "attestations", image, "--insecure", "--print", "provenance"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return [json.loads(done.stdout)] if done.returncode == 0 else []
+
+
+def test_an_image_has_provenance_by_default(namespace):
+    status = build(
+        namespace,
+        "FROM TINY\nARG v\nRUN true\n",
+        output={"destinations": [f"{REGISTRY}/e2e/attested:1"]},
+        args=[{"name": "v", "value": "never-shown"}],
+    )
+    assert status["phase"] == "Succeeded", status
+    assert status["attestation"].startswith("sha256:")
+    [statement] = attested(status["image"])
+    assert statement["subject"][0]["digest"] == {"sha256": status["digest"].partition(":")[2]}
+    definition = statement["predicate"]["buildDefinition"]
+    bases = [each["digest"]["sha256"] for each in definition["resolvedDependencies"]]
+    assert bases == [each["digest"].partition(":")[2] for each in status["baseImages"]]
+    assert "never-shown" not in json.dumps(statement)
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({"provenance": "none"}, False),
+        ({"provenance": "max", "form": "index"}, True),
+    ],
+    ids=["none", "in an index"],
+)
+def test_what_a_spec_asks_for(namespace, asked, shown):
+    name = f"{REGISTRY}/e2e/asked-{asked['provenance']}"
+    output = {"destinations": [f"{name}:1"], "attestations": asked}
+    status = build(namespace, "FROM TINY\nRUN true\n", output=output)
+    assert status["phase"] == "Succeeded", status
+    assert bool(attested(f"{name}:1")) == shown
+    assert ("attestation" in status) == shown
+    assert status["image"] == f"{name}@{status['digest']}"

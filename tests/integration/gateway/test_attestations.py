@@ -1,0 +1,180 @@
+"""Provenance of what an executor builds goes through the gateway, and nothing else that refers to an image."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from strake_oci.attestations import (
+    MEDIA_TYPE,
+    PROVENANCE,
+    AttestationForm,
+    attestation_manifest,
+    find_attestations,
+    read_statement,
+    statement_layer,
+)
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
+from strake_oci.spec.manifest import Index, Manifest
+from strake_oci.spec.reference import Repository
+from tests.fixtures.servers.gateway import RunningGateway, running_gateway
+from tests.integration.gateway.conftest import ACCOUNT, Pod
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+STEPS = "FROM {base}\nARG token\nRUN echo built > /built\n"
+
+
+def output(pod: Pod, *repositories: str, **attestations: Any) -> dict:
+    destinations = [f"{each}:1" for each in repositories or [pod.repository]]
+    return {"destinations": destinations, "attestations": attestations}
+
+
+def statements(pod: Pod, repository: str, digest: str) -> list[dict]:
+    with pod.registry.client(credentials=ACCOUNT) as client:
+        place = Repository.parse(repository)
+        found = find_attestations(client, place, Digest.parse(digest))
+        return [json.loads(read_statement(client, place, each.statement)) for each in found]
+
+
+@pytest.mark.parametrize("form", ["referrers", "index"])
+def test_provenance_is_in_every_repository_before_a_tag_is(pod, form):
+    (pod.directory / "token").write_text("s3cret-token")
+    repositories = [pod.repository, f"{pod.repository}/copy"]
+    pod.write(
+        STEPS,
+        output=output(pod, *repositories, form=form, provenance="max"),
+        args=[{"name": "token", "file": str(pod.directory / "token")}],
+    )
+    with running_gateway(pod.path, pod.directory):
+        result = pod.execute()
+    assert result["outcome"] == "Succeeded", result
+    assert pod.digest() == result["digest"]
+    for repository in repositories:
+        [found] = statements(pod, repository, result["digest"])
+        assert found["predicateType"] == PROVENANCE
+        assert "s3cret-token" not in json.dumps(found)
+        request = found["predicate"]["buildDefinition"]["externalParameters"]["request"]
+        assert request["args"] == {"build-arg:token": "xxxxx"}
+        [base] = found["predicate"]["buildDefinition"]["resolvedDependencies"]
+        assert base["uri"].startswith(f"pkg:docker/{pod.registry.host}/team/base@1")
+    writes = [line for line in pod.registry.requests() if line.startswith("PUT") and "/manifests/" in line]
+    named = [
+        line.split("/manifests/")[1].split()[0] for line in writes if pod.repository.split("/")[-1] in line
+    ]
+    assert named[-2:] == ["1", "1"]
+    assert "1" not in named[:-2]
+    assert any(result["attestation"] in each for each in named[:-2])
+
+
+def test_the_image_is_the_same_with_provenance_and_without(pod):
+    digests = set()
+    asked: tuple[dict[str, str] | None, ...] = ({}, None)
+    for attestations in asked:
+        wanted = output(pod) | {"attestations": attestations, "reproducible": True}
+        pod.write(STEPS, output=wanted)
+        with running_gateway(pod.path, pod.directory):
+            digests.add(pod.execute()["digest"])
+    assert len(digests) == 1
+
+
+class Victim:
+    """A repository with an image of others, and a build of a step in a chroot that pushes to it."""
+
+    def __init__(self, pod: Pod, gateway: RunningGateway) -> None:
+        self.gateway = gateway
+        self.path = f"/{pod.registry.host}/v2/{pod.repository.partition('/')[2]}"
+        self.others = Descriptor.of(MANIFEST, b"an image of others")
+        self.own = Descriptor.of(INDEX, Index(()).serialize())
+        assert self.put(self.own.digest, Index(()).serialize(), INDEX)[0] == 201
+
+    def put(self, name: object, content: bytes, kind: str = MANIFEST) -> tuple[int, bytes, Any]:
+        return self.gateway.ask("PUT", f"{self.path}/manifests/{name}", content, Content_Type=kind)
+
+    def blob(self, content: bytes) -> None:
+        """Push a blob as a step would."""
+        _, _, headers = self.gateway.ask("POST", f"{self.path}/blobs/uploads/", b"")
+        place, digest = headers["Location"], Digest.sha256(content)
+        glue = "&" if "?" in place else "?"
+        assert self.gateway.ask("PUT", f"{place}{glue}digest={digest}", content)[0] == 201
+
+    def manifest(self, subject: Descriptor, kind: str = MEDIA_TYPE, layer: str = MEDIA_TYPE) -> bytes:
+        """Return a referrer whose blobs are in the registry."""
+        content = b'{"forged":true}'
+        self.blob(content)
+        self.blob(b"{}")
+        made = attestation_manifest(subject, statement_layer(content, PROVENANCE), AttestationForm.REFERRERS)
+        found = Manifest(
+            made.config,
+            (Descriptor(layer, made.layers[0].digest, made.layers[0].size),),
+            artifact_type=kind,
+            subject=made.subject,
+        )
+        return found.serialize()
+
+
+@pytest.fixture
+def victim(pod):
+    pod.write(STEPS, output=output(pod))
+    with running_gateway(pod.path, pod.directory) as gateway:
+        yield Victim(pod, gateway)
+
+
+def test_an_attestation_of_an_image_of_its_own_is_pushed(victim):
+    """No more than what the build attests itself: what shows the refusals to be real."""
+    content = victim.manifest(victim.own)
+    assert victim.put(Digest.sha256(content), content)[0] == 201
+
+
+BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
+REFUSED: dict[str, tuple[dict[str, Any], int]] = {
+    "of an image that others pushed": ({"subject": "others"}, 404),
+    "a signature": ({"kind": BUNDLE}, 403),
+    "a signature called an attestation": ({"layer": BUNDLE}, 403),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_nothing_else_refers_to_an_image(victim, name):
+    changes, status = REFUSED[name]
+    subject = getattr(victim, changes.get("subject", "own"))
+    content = victim.manifest(subject, changes.get("kind", MEDIA_TYPE), changes.get("layer", MEDIA_TYPE))
+    assert victim.put(Digest.sha256(content), content)[0] == status
+
+
+@pytest.mark.parametrize("spelling", ["Subject", "SUBJECT", "\u017fubject"])
+def test_a_subject_in_another_spelling_is_refused(victim, spelling):
+    content = victim.manifest(victim.others).replace(b'"subject"', json.dumps(spelling).encode())
+    assert victim.put(Digest.sha256(content), content)[0] == 400
+    doubled = victim.manifest(victim.own)[:-1] + b',"' + spelling.encode() + b'":null}'
+    assert victim.put(Digest.sha256(doubled), doubled)[0] == 400
+
+
+def test_an_index_refers_to_nothing(victim):
+    content = Index((), subject=victim.own).serialize()
+    assert victim.put(Digest.sha256(content), content, INDEX)[0] == 403
+
+
+def test_the_list_of_referrers_grows_by_what_the_build_pushed(victim):
+    own = f"sha256-{victim.own.digest.encoded}"
+    content = victim.manifest(victim.own)
+    first = Descriptor.of(MANIFEST, content)
+    assert victim.put(own, Index((first,)).serialize(), INDEX)[0] == 404  # not pushed yet
+    assert victim.put(first.digest, content)[0] == 201
+    assert victim.put(own, Index((first,)).serialize(), INDEX)[0] == 201
+    assert victim.put(own, Index(()).serialize(), INDEX)[0] == 403  # what is there stays
+    assert victim.put(own, Index((first, victim.others)).serialize(), INDEX)[0] == 404
+    assert victim.put(own, content)[0] == 403
+    assert victim.put(f"sha256-{victim.others.digest.encoded}", Index(()).serialize(), INDEX)[0] == 404
+
+
+def test_a_build_that_attests_nothing_lets_nothing_refer_to_its_image(pod):
+    pod.write(STEPS)
+    with running_gateway(pod.path, pod.directory) as gateway:
+        victim = Victim(pod, gateway)
+        content = victim.manifest(victim.own)
+        assert victim.put(Digest.sha256(content), content)[0] == 403
+        assert victim.put(f"sha256-{victim.own.digest.encoded}", Index(()).serialize(), INDEX)[0] == 403
