@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -20,8 +22,10 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Index, Manifest
 from strake_oci.spec.reference import Repository
+from tests.faults.registry import Exchange, FaultyRegistry
 from tests.fixtures.servers.gateway import RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, Pod
+from tests.integration.gateway.test_killed_gateway import Supervised
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -79,6 +83,41 @@ def test_the_image_is_the_same_with_provenance_and_without(pod):
         with running_gateway(pod.path, pod.directory):
             digests.add(pod.execute()["digest"])
     assert len(digests) == 1
+
+
+@pytest.mark.parametrize("path", ["/manifests/sha256:", "/manifests/sha256-"], ids=["manifest", "list"])
+def test_a_gateway_that_is_started_again_meanwhile_learns_of_the_image(pod, path):
+    """Killed after the image is there: it does not know any more that the build pushed it."""
+    killed: list[str] = []
+
+    def kill(exchange: Exchange) -> bool:
+        if exchange.command == "PUT" and path in exchange.route and (seen := len(puts)) < 2:
+            puts.append(exchange.route)
+            if seen == (path.endswith(":")):
+                killed.append(exchange.route)
+                os.kill(supervised.pid, signal.SIGKILL)
+                return True  # what came of the body is not stored
+        return False
+
+    puts: list[str] = []
+    with FaultyRegistry() as registry:
+        repository = f"{registry.host}/team/app"
+        pod.write(
+            "FROM scratch\nCOPY Dockerfile /\n",
+            output=output(pod, repository),
+            registries={
+                "gateway": str(pod.directory / "gateway.socket"),
+                "hosts": {registry.host: {"insecure": True}},
+            },
+        )
+        registry.add(kill)
+        with Supervised(pod.path, pod.directory) as supervised:
+            result = pod.execute()
+        assert killed
+        assert result["outcome"] == "Succeeded", result["message"]
+        with registry.client() as client:
+            [found] = find_attestations(client, Repository.parse(repository), Digest.parse(result["digest"]))
+    assert str(found.manifest.digest) == result["attestation"]
 
 
 class Victim:
