@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import json
 import os
+import subprocess
 import threading
+from typing import Any
 
 import pytest
 
+from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.content.git_repository import repository
 
 __all__ = ["repository"]
@@ -96,6 +100,27 @@ def test_a_repository_becomes_its_files(builder, repository):
     assert not [p for p in paths if p.startswith(("/all/.git", "/sub/.git"))]
 
 
+def provenance(builder: Builder) -> dict[str, Any]:
+    """Return what is attested of the image that was pushed."""
+    words = [str(STRAKE), "attestations", builder.destination, "--insecure", "--print", "provenance"]
+    shown = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    found: dict[str, Any] = json.loads(shown)["predicate"]
+    return found
+
+
+def test_provenance_names_what_was_added_and_not_what_opens_it(builder, web, repository):
+    opened = web.replace("://", "://user:hunter2@")
+    commit = repository.commit()
+    builder.context(f"FROM TINY\nADD {opened}/file.txt /x\nADD {repository.url}#main:sub /sub/\n")
+    done = builder.run("--provenance=max")
+    assert done.returncode == 0, done.stderr
+    definition = provenance(builder)["buildDefinition"]
+    named = {each["uri"]: each["digest"] for each in definition["resolvedDependencies"]}
+    assert named[f"{web}/file.txt"] == {"sha256": hashlib.sha256(CONTENT).hexdigest()}
+    assert named[repository.url] == {"sha1": commit}
+    assert "hunter2" not in json.dumps(definition)
+
+
 def test_a_git_context_is_built_at_its_commit(builder, repository, tmp_path):
     url, commit = repository.url, repository.commit()
     builder.context("FROM TINY")
@@ -107,8 +132,13 @@ def test_a_git_context_is_built_at_its_commit(builder, repository, tmp_path):
         str(tmp_path / "Dockerfile"),
         "--metadata-file",
         str(tmp_path / "result.json"),
+        "--provenance=min",
     )
     assert done.returncode == 0, done.stderr
+    definition = provenance(builder)["buildDefinition"]
+    assert definition["externalParameters"]["configSource"]["uri"] == f"{url}#main:sub"
+    assert definition["externalParameters"]["configSource"]["digest"] == {"sha1": commit}
+    assert definition["externalParameters"]["request"]["locals"] == [{"name": "dockerfile"}]
     assert builder.built().paths["/c/file"]["mode"] == "0644"
     assert commit in (tmp_path / "result.json").read_text()
 

@@ -40,7 +40,6 @@ from strake_builder.solve.images.assemble import FinishedImage
 from strake_builder.solve.images.stage_result import StageResult
 from strake_builder.solve.parts import BuildParts
 from strake_builder.solve.planning.requested import Requested
-from strake_builder.solve.steps.remote import is_pinned
 from strake_oci.attestations import PROVENANCE, AttestationForm
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
@@ -160,7 +159,7 @@ def _downloads(parts: BuildParts) -> Iterator[Material]:
                 if checksum is not None:
                     yield FileMaterial(source.url, checksum)
                 continue
-            commit = source.checksum if is_pinned(source) else remote.known_commit(source)
+            commit = remote.used_commit(source)
             if commit is not None:
                 yield GitMaterial(source.remote, commit, source.ref, source.subdir)
 

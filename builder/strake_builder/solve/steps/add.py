@@ -130,6 +130,7 @@ class _Adding:
                 f"{redact_url(wanted.remote)} moved from {expected} to {revision} during the build",
                 hint="build again",
             )
+        self.tools.remote.note_commit(wanted, revision)
         options = self._options()
         if not wanted.keep_git_dir:
             options = replace(options, keep=lambda path, _: path.rpartition(b"/")[2] != b".git")

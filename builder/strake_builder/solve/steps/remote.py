@@ -77,6 +77,7 @@ class RemoteSources:
         self._lock = threading.Lock()
         self._files: dict[tuple[str, str | None], Future[RemoteFile]] = {}
         self._commits: dict[tuple[str, str], Future[str]] = {}
+        self._added: dict[GitSource, str] = {}
 
     def prefetch(self, steps: Iterable[Step]) -> None:
         """Begin to find out what the content of remote sources is, where the Dockerfile does not say so."""
@@ -121,6 +122,19 @@ class RemoteSources:
         with self._lock:
             known = self._commits.get((source.remote, source.ref))
         return known.result() if known is not None and known.exception() is None else None
+
+    def note_commit(self, source: GitSource, revision: str) -> None:
+        """Remember the full hash of the commit whose files were added for a source."""
+        with self._lock:
+            self._added[source] = revision
+
+    def used_commit(self, source: GitSource) -> str | None:
+        """Return the commit of a source that was added or is in a cached result, None if nobody asked."""
+        if is_pinned(source):
+            return source.checksum
+        with self._lock:
+            added = self._added.get(source)
+        return added or self.known_commit(source)
 
     def known_checksum(self, source: UrlSource) -> str | None:
         """Return "sha256:…" of a URL's content, None if nobody asked for it."""
