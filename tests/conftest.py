@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.fixtures.disk import enter_disk
 from tests.fixtures.shared import CLUSTER, SharedRun
 from tests.needs import MARKERS, needs
 from tests.scheduling import ByFile, sort_key
@@ -122,6 +123,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_UNDECLARED] = []
     config.stash[_RUN] = SharedRun(getattr(config, "workerinput", {}).get(_DIRECTORY))
     if not _is_worker(config):
+        enter_disk()
         config.stash[_CLUSTER] = _Cluster(config.stash[_RUN])
         config.pluginmanager.register(config.stash[_CLUSTER], "strake-cluster")
         config.add_cleanup(config.stash[_CLUSTER].end)

@@ -14,21 +14,24 @@ class KubectlError(Exception):
     """kubectl ended with a status other than zero; the message is its standard error."""
 
 
-def kubectl(*arguments: str, manifest: Any = None, timeout: float = 120) -> str:
+def kubectl(*arguments: str, manifest: Any = None, text: str | None = None, timeout: float = 120) -> str:
     """Run kubectl against the test cluster and return its output.
 
     Args:
         *arguments: The command line.
         manifest: An object (or several) for standard input, with `-f -` among the arguments.
+        text: Standard input, where that is YAML already.
         timeout: Seconds.
 
     Raises:
         KubectlError: It failed.
     """
-    documents = manifest if isinstance(manifest, list) else [manifest]
+    if manifest is not None:
+        documents = manifest if isinstance(manifest, list) else [manifest]
+        text = "\n---\n".join(json.dumps(each) for each in documents)
     done = subprocess.run(
         ["kubectl", *arguments],
-        input=None if manifest is None else "\n---\n".join(json.dumps(each) for each in documents),
+        input=text,
         capture_output=True,
         text=True,
         timeout=timeout,

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING
 
 from tests.cluster.binaries import policies_program
 from tests.cluster.control_groups import join_components
-from tests.cluster.settings import COVERED, DIR, KUBECONFIG, NODE_IP, POD_CIDR, SERVICE_CIDR
+from tests.cluster.settings import (
+    COVERED,
+    DIR,
+    DISK,
+    KUBECONFIG,
+    NODE_IP,
+    ON_DISK,
+    POD_CIDR,
+    SERVICE_CIDR,
+)
+from tests.fixtures.disk import mount_disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +129,9 @@ def supervise(programs: Path) -> None:
     subprocess.run(["mount", "--make-rshared", "/"], check=True)
     for directory in COVERED:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
+    for directory in (DISK, *ON_DISK):
+        directory.mkdir(parents=True, exist_ok=True)
+    mount_disk(DISK, ON_DISK)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
     # Kept, since subprocess reaps what nobody holds, and then nobody hears of its end.
     children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}

@@ -42,3 +42,7 @@ COVERED = (
     Path("/var/log/containers"),
 )
 """Directories that containerd, CNI and the kubelet insist on: the cluster sees its own, empty ones there."""
+DISK = DIR / "disk"
+"""Where the cluster, and nobody else, sees a disk of its own."""
+ON_DISK = (DIR / "containerd", DIR / "kubelet/pods")
+"""Directories on it: images, the files of containers, and the pods' volumes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 from tests.cluster.kubectl import kubectl
@@ -31,6 +32,7 @@ _ONE = json.dumps(
         },
     }
 )
+_OF_SETTINGS = re.compile(r"^kind: (ConfigMap|Deployment)$", re.MULTILINE)
 _LOCKED = {"insecure": True, "insecureCredentials": True}
 DEFAULT_REGISTRIES = {
     "registries.yaml": json.dumps({"registries": {LOCKED_REGISTRY: _LOCKED}})
@@ -59,13 +61,18 @@ def overlay(name: str, resources: Path, more: dict[str, Any]) -> Path:
 
 
 def install(
-    images: Mapping[str, str], *, registries: Mapping[str, str] | None = None, **settings: str
+    images: Mapping[str, str],
+    *,
+    registries: Mapping[str, str] | None = None,
+    settings_alone: bool = False,
+    **settings: str,
 ) -> Path:
     """Install CRD and operator, wait until the operator is ready; return the overlay's directory.
 
     Args:
         images: `repository@digest` of "builder" and "operator".
         registries: Files of the ConfigMap about registries, registries.yaml among them; None is the default.
+        settings_alone: All else is installed already, and is not asked of the API server again.
         **settings: More of the operator's environment.
     """
     repository, _, digest = images["operator"].partition("@")
@@ -99,6 +106,10 @@ def install(
             "patches": [{"target": {"kind": "Deployment", "name": "strake-operator"}, "patch": _ONE}],
         },
     )
-    kubectl("apply", "-k", str(directory))
+    if settings_alone:
+        rendered = kubectl("kustomize", str(directory)).split("\n---\n")
+        kubectl("apply", "-f", "-", text="\n---\n".join(filter(_OF_SETTINGS.search, rendered)))
+    else:
+        kubectl("apply", "-k", str(directory))
     kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=120s", timeout=130)
     return directory

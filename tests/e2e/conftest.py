@@ -53,11 +53,11 @@ class Platform:
             "STRAKE_GRACE_SECONDS": "4"
         }  # what is missing is given up on sooner than a person wants
 
-    def install(self) -> None:
-        """Install Strake, or change its settings to those that it should have."""
+    def install(self, *, settings_alone: bool = False) -> None:
+        """Install Strake with the settings that it should have, or change them alone."""
         installed = self._run.directory / _INSTALLED
         installed.unlink(missing_ok=True)
-        install(self._images, registries=self._registries, **self._settings)
+        install(self._images, registries=self._registries, settings_alone=settings_alone, **self._settings)
         installed.write_text(self._wanted)
 
     @property
@@ -82,7 +82,7 @@ class Platform:
         with self.alone():
             self._registries, self._settings = registries or self._registries, self._settings | settings
             try:
-                self.install()
+                self.install(settings_alone=True)
                 yield
             finally:
                 self._registries, self._settings = before
@@ -106,11 +106,11 @@ class Platform:
                     yield
                     return
                 if alone:
-                    self.install()
+                    self.install(settings_alone=True)
                     continue
             with self.alone():
                 if not self._is_installed():
-                    self.install()
+                    self.install(settings_alone=True)
 
 
 @pytest.fixture(scope="session")

@@ -44,9 +44,12 @@ class Operator:
 
     @property
     def leads(self) -> bool:
-        """Whether it says that it is the one that acts."""
-        with urllib.request.urlopen(self.metrics, timeout=5) as answer:
-            return "\nstrake_leader 1.0\n" in answer.read().decode()
+        """Whether it says that it is the one that acts; one that does not answer does not."""
+        try:
+            with urllib.request.urlopen(self.metrics, timeout=5) as answer:
+                return "\nstrake_leader 1.0\n" in answer.read().decode()
+        except OSError:
+            return False
 
     @property
     def peak(self) -> int:

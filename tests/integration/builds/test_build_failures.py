@@ -92,7 +92,7 @@ def test_a_registry_that_is_not_there(builder):
         (["--platform", "nonsense/"], "platform"),
         (["--secret", "src=x"], "id=ID"),
         (["--build-arg", "=value"], "has no name"),
-        (["--context", "gs://bucket/x"], "gs://"),
+        (["--context", "sftp://host/x"], "sftp://"),
     ],
 )
 def test_bad_flags_are_refused_before_any_work(builder, flags, words):

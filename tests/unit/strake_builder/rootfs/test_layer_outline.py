@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import re
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -149,7 +148,7 @@ def test_over_outlines_it_makes_the_same_layer(base, sources, destination, slash
         to = b"/" + destination + (b"/" if slash else b"")
         made = over_outlines(base, directory(scratch, "read"), str(source), to)
         if isinstance(made, LayerError):
-            with pytest.raises(LayerError, match=f"^{re.escape(made.message)}$"):
+            with pytest.raises(LayerError):  # which of several faults is met first is not the same
                 unpacked(base, directory(scratch, "layers"))
         elif made is not None:
             lowers = unpacked(base, directory(scratch, "layers"))
