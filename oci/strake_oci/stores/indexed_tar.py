@@ -104,7 +104,7 @@ class _ShortReads(io.BufferedReader):
     """A file for tarfile, which reads an extended header whole, however long it claims to be."""
 
     def __init__(self, raw: BinaryIO) -> None:
-        super().__init__(raw)  # type: ignore[arg-type]
+        super().__init__(raw)  # type: ignore[arg-type] # typeshed: of a raw stream it asks more than io does
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or not 0 <= size <= _MAX_HEADER:
