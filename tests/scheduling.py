@@ -20,7 +20,16 @@ ALONE = ("tests/e2e/isolation/test_networks.py",)
 """Files whose tests are given out with those that must have the operator alone: a module's fixture is an address of the node."""
 BY_PARAMETER = ("tests/conformance/test_images.py", "tests/conformance/test_isolation.py")
 """Files that take so long that several workers share them: by a test's last parameter, with which it shares what is cached."""
-LONG = ("tests/e2e/trouble/test_lost_node.py", "tests/e2e/trouble/test_trouble.py")
+LONG = tuple(
+    f"tests/e2e/{file}.py"
+    for file in (
+        "trouble/test_lost_node",
+        "trouble/test_trouble",
+        "trouble/test_refusals",
+        "scale/test_handover",
+        "scale/test_scale",
+    )
+)
 """Files that wait for minutes: they begin before the others of their suite, so that nobody waits for them at the end."""
 SUITES = ("conformance", "integration", "attack", "e2e", "contract", "property", "oracles", "fuzz", "unit")
 """The order in which the others begin, but those of e2e: these do when the operator is free again."""
