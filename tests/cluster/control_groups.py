@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from pathlib import Path
 
 from tests.cluster.settings import CGROUP
 
 MOUNT = Path("/sys/fs/cgroup")
 COMPONENTS = "components"
+_LEAVING_SECONDS = 60
 _SHARE = {"cpu.shares": "4096", "cpu.weight": "400"}
 """Four times what others get where processors are scarce: most of the tests beside it compute, and a whole run waits
 longest for those that use the cluster."""
@@ -51,7 +54,26 @@ def join_components() -> None:
 
 
 def remove_control_groups() -> None:
-    """Remove the cluster's control groups; their processes are gone."""
+    """Remove the cluster's control groups; their processes have ended.
+
+    Raises:
+        OSError: One is still in use after a while.
+    """
+    deadline = time.monotonic() + _LEAVING_SECONDS
     for root in _roots():
         for directory, _, _ in os.walk(root, topdown=False):
-            Path(directory).rmdir()
+            while not _is_removed(Path(directory)):
+                if time.monotonic() > deadline:
+                    raise OSError(errno.EBUSY, "a process of the cluster does not leave it", directory)
+                time.sleep(0.05)  # between looks
+
+
+def _is_removed(group: Path) -> bool:
+    """Remove a control group; return False while the last process of a namespace unmounts what was in it."""
+    try:
+        group.rmdir()
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
