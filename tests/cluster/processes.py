@@ -129,9 +129,10 @@ def supervise(programs: Path) -> None:
     subprocess.run(["mount", "--make-rshared", "/"], check=True)
     for directory in COVERED:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", directory], check=True)
-    for directory in (DISK, *ON_DISK):
-        directory.mkdir(parents=True, exist_ok=True)
-    mount_disk(DISK, ON_DISK)
+    if not DIR.is_mount():  # else it is on a disk already, or in memory, as a benchmark may want it
+        for directory in (DISK, *ON_DISK):
+            directory.mkdir(parents=True, exist_ok=True)
+        mount_disk(DISK, ON_DISK)
     os.environ["PATH"] = f"{programs}:{os.environ['PATH']}:/usr/sbin:/sbin"
     # Kept, since subprocess reaps what nobody holds, and then nobody hears of its end.
     children: dict[int, tuple[str, subprocess.Popen[bytes]]] = {}
