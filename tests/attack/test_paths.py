@@ -90,7 +90,7 @@ def succeeds(builder, folder: Path, trap: Trap, *, without: str = "") -> bool:
     command = builder.command("--no-push")
     if without:
         command = [sys.executable, str(TRUSTING), without, *command[1:]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=builder.environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, env=builder.environment())
     assert "Traceback" not in done.stderr or without
     return state(machine) != before or CONTENT in done.stdout + done.stderr
 

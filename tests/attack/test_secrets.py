@@ -35,7 +35,7 @@ def execute(folder: Path, request: dict, *flags: str, without: str = "") -> subp
     (folder / "request.json").write_text(json.dumps(request))
     program = [sys.executable, str(TRUSTING), without] if without else [str(STRAKE)]
     command = [*program, "execute", "--request", str(folder / "request.json"), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 SECRETS = {

@@ -16,7 +16,7 @@ from tests.faults import faults, moves
 from tests.faults.moves import LARGE, pull
 from tests.faults.registry import FaultyRegistry
 
-LIMIT = 10
+LIMIT = 120
 """Seconds in which what must happen happens."""
 
 

@@ -69,7 +69,7 @@ def log_of(namespace: str, account: dict[str, str], name: str = "app") -> str:
     reference = newest(namespace, name)["log"]
     assert reference.startswith(f"{LOCKED_REGISTRY}/e2e-logs/{namespace}@sha256:")
     words = [str(STRAKE), "logs", "--insecure", f"--insecure-credentials={LOCKED_REGISTRY}", reference]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=account)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180, env=account)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

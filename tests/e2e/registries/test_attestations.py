@@ -16,7 +16,7 @@ from tests.fixtures.building.builds import STRAKE
 def attested(image: str) -> list[dict[str, Any]]:
     """Return the provenance of an image."""
     words: list[str] = [str(STRAKE), "attestations", image, "--insecure", "--print", "provenance"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=180)
     return [json.loads(done.stdout)] if done.returncode == 0 else []
 
 

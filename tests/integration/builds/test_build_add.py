@@ -103,7 +103,7 @@ def test_a_repository_becomes_its_files(builder, repository):
 def provenance(builder: Builder) -> dict[str, Any]:
     """Return what is attested of the image that was pushed."""
     words = [str(STRAKE), "attestations", builder.destination, "--insecure", "--print", "provenance"]
-    shown = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    shown = subprocess.run(words, capture_output=True, text=True, timeout=180, check=True).stdout
     found: dict[str, Any] = json.loads(shown)["predicate"]
     return found
 
@@ -149,6 +149,6 @@ def test_a_git_context_is_built_at_its_commit(builder, repository, tmp_path):
 )
 def test_a_git_url_cannot_command_git(builder, context):
     builder.context("FROM TINY")
-    done = builder.run("--context", context, timeout=60)
+    done = builder.run("--context", context, timeout=180)
     assert done.returncode in {2, 4}, done.stderr
     assert not os.path.exists("/tmp/hacked")

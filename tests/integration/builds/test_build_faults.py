@@ -56,7 +56,7 @@ def running() -> set[int]:
 
 def await_nobody(builder: Builder) -> None:
     """Wait for the kernel to be done with the processes that died with the builder."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 180
     while running() or str(builder.work) in Path("/proc/self/mountinfo").read_text():
         assert time.monotonic() < deadline, running()
         time.sleep(0.01)

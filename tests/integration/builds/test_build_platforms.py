@@ -39,7 +39,7 @@ def emulated(directory, flags: str, *command: str) -> subprocess.CompletedProces
         ["unshare", "--mount", "sh", "-c", REGISTER, "sh", str(directory), handler, *command],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         env={"PATH": os.environ["PATH"]},
     )
 

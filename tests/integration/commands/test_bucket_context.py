@@ -31,7 +31,7 @@ def build(s3, tmp_path):
             capture_output=True,
             text=True,
             env=named | variables,
-            timeout=60,
+            timeout=180,
         )
         assert "Signature" not in done.stdout + done.stderr
         assert variables.get("AWS_SECRET_ACCESS_KEY", "-") not in done.stdout + done.stderr

@@ -82,7 +82,7 @@ def build(trusted, stores, tmp_path):
             capture_output=True,
             text=True,
             env=named | variables,
-            timeout=60,
+            timeout=180,
         )
         for secret in ("Bearer", "SharedKey", KEY, "eyJ"):
             assert secret not in done.stdout + done.stderr

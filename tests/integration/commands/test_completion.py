@@ -40,7 +40,7 @@ def scripts(tmp_path_factory):
     directory = tmp_path_factory.mktemp("completion")
     for shell in ("bash", "zsh", "fish"):
         printed = subprocess.run(
-            [STRAKE, "completion", shell], capture_output=True, text=True, check=True, timeout=60
+            [STRAKE, "completion", shell], capture_output=True, text=True, check=True, timeout=180
         )
         assert not printed.stderr
         (directory / ("_strake" if shell == "zsh" else shell)).write_text(printed.stdout)
@@ -72,7 +72,7 @@ class Terminal:
 
     def wait_for(self, text):
         """Return once the terminal shows a text after what was waited for before."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 180
         while text not in _ESCAPES.sub("", self._seen):
             assert time.monotonic() < deadline, f"no {text!r} in {self._seen!r}"
             if select.select([self._terminal], [], [], 0.2)[0]:
@@ -81,7 +81,7 @@ class Terminal:
 
     def close(self):
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(180)
         os.close(self._terminal)
 
 
@@ -112,7 +112,7 @@ def test_fish(scripts, tmp_path, typed, completed):
         text=True,
         cwd=tmp_path,
         env=environment,
-        timeout=30,
+        timeout=180,
     )
     assert [line.partition("\t")[0] for line in done.stdout.splitlines()] == [completed.split()[-1]], (
         done.stderr
@@ -120,7 +120,7 @@ def test_fish(scripts, tmp_path, typed, completed):
 
 
 def test_a_shell_that_is_not_known():
-    done = subprocess.run([STRAKE, "completion", "ksh"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([STRAKE, "completion", "ksh"], capture_output=True, text=True, timeout=180)
     assert done.returncode == 2
     assert "bash" in done.stderr
 
@@ -128,7 +128,7 @@ def test_a_shell_that_is_not_known():
 def test_without_the_library(tmp_path):
     hidden = "import sys; sys.modules['shtab'] = None; from strake_builder.cli.main import main; main(['completion', 'bash'])"
     done = subprocess.run(
-        [sys.executable, "-c", hidden], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        [sys.executable, "-c", hidden], capture_output=True, text=True, cwd=tmp_path, timeout=180
     )
     assert done.returncode == 13
     assert "pip install 'strake[completion]'" in done.stderr
@@ -137,5 +137,5 @@ def test_without_the_library(tmp_path):
 
 def test_other_commands_do_not_load_it():
     names = "import sys; from strake_builder.cli.main import _parser; _parser(['copy']); print('shtab' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", names], capture_output=True, text=True, timeout=180)
     assert done.stdout == "False\n"

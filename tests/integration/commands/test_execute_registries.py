@@ -84,7 +84,7 @@ class Pod:
         (self.directory / "request.json").write_text(json.dumps(request))
         words = [STRAKE, "execute", "--log-format=json", "--request", self.directory / "request.json"]
         done = run_strake(
-            [*words, "--result", self.directory / "result.json"], self.builder.environment(), timeout=60
+            [*words, "--result", self.directory / "result.json"], self.builder.environment(), timeout=180
         )
         result = json.loads((self.directory / "result.json").read_text())
         assert (done.returncode == 0) == ("reason" not in result), done.stderr

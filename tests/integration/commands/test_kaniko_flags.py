@@ -305,7 +305,7 @@ def test_warming(builder, tmp_path):
 
 def test_what_cannot_be_warmed(builder, tmp_path):
     strake = [builder.command()[0], "warm", f"--cache-dir={tmp_path}/c", f"--work-dir={builder.work}"]
-    nothing = subprocess.run(strake, capture_output=True, text=True, timeout=60)
+    nothing = subprocess.run(strake, capture_output=True, text=True, timeout=180)
     assert (nothing.returncode, "nothing to warm" in nothing.stderr) == (2, True)
     missing = subprocess.run(
         [
@@ -315,7 +315,7 @@ def test_what_cannot_be_warmed(builder, tmp_path):
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert missing.returncode == 5
 

@@ -27,7 +27,7 @@ def build(tmp_path):
     def run(*flags, **variables):
         command = [STRAKE, "build", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", *flags]
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
 
     return run
 

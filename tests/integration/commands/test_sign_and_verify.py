@@ -38,7 +38,7 @@ def keys(tmp_path):
 
 def verify(builder: Builder, image: str, key: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     words: list[str | Path] = [STRAKE, "verify", image, "--key", key, "--insecure", *flags]
-    return subprocess.run(words, capture_output=True, text=True, timeout=60, env=builder.environment())
+    return subprocess.run(words, capture_output=True, text=True, timeout=180, env=builder.environment())
 
 
 def build(builder: Builder, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -43,7 +43,7 @@ class Supervised:
 
     def __enter__(self) -> Supervised:
         self._thread.start()
-        assert self._running.wait(30)
+        assert self._running.wait(180)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -29,7 +29,7 @@ from tests.fixtures.narrow import present
 from tests.fixtures.servers.gateway import RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, PASSWORD, Pod
 
-SECONDS = 60
+SECONDS = 180
 
 
 @dataclass

@@ -295,7 +295,7 @@ def test_without_a_gateway_the_executor_reads_the_key(pod, faulty):
     request["output"]["sign"]["key"] = str(pod.directory / "missing")
     pod.path.write_text(json.dumps(request))
     done = subprocess.run(
-        [STRAKE, "execute", "--request", pod.path], capture_output=True, text=True, timeout=60
+        [STRAKE, "execute", "--request", pod.path], capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 2
     assert "cannot read" in done.stderr

@@ -186,7 +186,7 @@ def test_the_command_line_is_the_user(server, tmp_path, how):
     command = [STRAKE, "build", "-c", server.url("app") + "#main", "--work-dir", tmp_path / "work"]
     try:
         done = subprocess.run(
-            [*command, "-o", tmp_path / "out"], capture_output=True, text=True, env=variables, timeout=60
+            [*command, "-o", tmp_path / "out"], capture_output=True, text=True, env=variables, timeout=180
         )
     finally:
         if agent is not None:

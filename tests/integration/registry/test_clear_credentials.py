@@ -119,6 +119,6 @@ def test_what_a_registry_gives_to_anybody_is_pulled_as_before(tmp_path):
 
 def test_allowing_it_needs_a_registry_without_tls():
     command = [str(STRAKE), "copy", "--insecure-credentials", "r.example", "r.example/a", "oci:/nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 2
     assert "r.example is spoken to with TLS" in done.stderr

@@ -78,7 +78,7 @@ class TestRegistries:
         assert again.returncode == 0
         assert again.stderr.count("already there") == len(image.blobs)
         # The log is a little behind: the end of what came before may still be on its way.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 180
         while not any("/manifests/3 " in line for line in target.requests()) and time.monotonic() < deadline:
             os.sched_yield()
         sent = [line.split()[0] for line in target.requests()[before:] if not line.startswith("GET ")]
@@ -198,7 +198,7 @@ class TestFailures:
             assert running.poll() is None
             time.sleep(0.01)  # between looks: the copy needs the processor to come so far
         running.send_signal(number)
-        _, log = running.communicate(timeout=20)
+        _, log = running.communicate(timeout=180)
         assert running.returncode == 143
         assert f"error: stopped by {number.name}" in log
         assert not list(tmp_path.iterdir())

@@ -63,7 +63,7 @@ def test_a_copy_to_a_file_takes_back_what_was_wrong(base_registry, mirror, flags
 
 def test_a_copy_to_a_pipe_cannot(base_registry, mirror, flags):
     words = ["copy", *flags, f"{base_registry.host}/library/busybox:1", "oci-archive:-"]
-    done = subprocess.run([STRAKE, *words], capture_output=True, timeout=60)
+    done = subprocess.run([STRAKE, *words], capture_output=True, timeout=180)
     assert done.returncode == 5
     assert f"mirror {mirror.host}/library/busybox served it" in done.stderr.decode()
 

@@ -130,7 +130,7 @@ def test_the_machines_nodes_serve_where_none_can_be_made(builder):
         assert present(process.stdout).readline() == "ready\n"
         for ids in ("uid_map", "gid_map"):
             Path(f"/proc/{process.pid}/{ids}").write_text("0 0 65536\n")
-        _, messages = process.communicate("go\n", timeout=60)
+        _, messages = process.communicate("go\n", timeout=180)
     assert process.returncode == 0, messages
     assert "| MADE" not in messages
 

@@ -166,7 +166,7 @@ def test_a_request_cannot_name_a_dockerfile_outside_the_context(builder, tmp_pat
     }
     (tmp_path / "request.json").write_text(json.dumps(request))
     command = [*builder.command()[:1], "execute", "--request", str(tmp_path / "request.json")]
-    done = subprocess.run(command, capture_output=True, text=True, env=builder.environment(), timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=builder.environment(), timeout=180)
     assert done.returncode == 3
     assert "hunter2" not in done.stdout + done.stderr
 
@@ -184,7 +184,7 @@ def test_a_mounted_context_shows_nothing_that_is_ignored(builder):
 
 def test_a_step_that_prints_without_end_does_not_hurt(builder):
     builder.context("FROM TINY\nRUN yes strake | head -c 80000000; head -c 30000000 /dev/zero; echo end")
-    done = builder.run(timeout=100)
+    done = builder.run(timeout=180)
     text = output(done)
     assert "not shown" in text
     assert len(text) < 64 << 20
@@ -203,7 +203,7 @@ def test_stages_run_side_by_side(builder):
         f"FROM TINY AS b\n{meet.format(me='b', other='a')}\n"
         "FROM scratch\nCOPY --from=a /a /\nCOPY --from=b /b /\n"
     )
-    output(builder.run(timeout=60))
+    output(builder.run(timeout=180))
     assert {"/a", "/b"} <= set(builder.built().paths)
 
 
@@ -214,7 +214,7 @@ def test_jobs_bounds_the_stages_that_run_side_by_side(builder):
     )
     stages = "".join(f"FROM TINY AS {me}\n{step.format(me=me)}\n" for me in "abc")
     builder.context(stages + "FROM scratch\n" + "".join(f"COPY --from={me} /{me} /\n" for me in "abc"))
-    output(builder.run("--jobs", "1", timeout=60))
+    output(builder.run("--jobs", "1", timeout=180))
     refused = builder.run("--jobs", "0")
     assert refused.returncode == 2
     assert "no number above zero" in refused.stderr
@@ -224,7 +224,7 @@ def test_many_waiting_stages_do_not_block_the_one_they_wait_for(builder):
     waiting = "".join(f"FROM TINY AS w{n}\nCOPY --from=first /f /f{n}\n" for n in range(8))
     collect = "FROM scratch\n" + "".join(f"COPY --from=w{n} /f{n} /\n" for n in range(8))
     builder.context(f"FROM TINY AS first\nRUN echo f > /f\n{waiting}{collect}")
-    output(builder.run(timeout=60))
+    output(builder.run(timeout=180))
     assert len([p for p in builder.built().paths if p.startswith("/f")]) == 8
 
 

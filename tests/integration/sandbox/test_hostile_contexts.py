@@ -61,7 +61,7 @@ def test_a_named_link_leads_to_nothing_outside(builder, context, name):
     (context / "loop").symlink_to("loop")
     (context / "through").mkdir()
     builder.context(f"FROM TINY\nCOPY {name} /c/")
-    done = builder.run(timeout=60)
+    done = builder.run(timeout=180)
     assert done.returncode == 6, done.stderr
     assert OUTSIDE not in done.stderr
 
@@ -70,7 +70,7 @@ def test_what_is_no_file_is_copied_as_what_it_is(builder, context):
     os.mkfifo(context / "pipe")
     with closing(socket.socket(socket.AF_UNIX)) as listener:
         listener.bind(str(context / "socket"))
-        done = builder.run(timeout=60)
+        done = builder.run(timeout=180)
     assert done.returncode == 0, done.stderr
     paths = builder.built().paths
     assert paths["/c/pipe"]["type"] == "fifo"
@@ -94,7 +94,7 @@ def test_what_must_be_a_file_is_one(builder, context, name, kind):
         case "endless":
             with path.open("wb") as file:
                 file.truncate(1 << 40)
-    done = builder.run(timeout=60)
+    done = builder.run(timeout=180)
     assert done.returncode in {2, 3, 4}, done.stderr
     assert name in done.stderr
     assert "Traceback" not in done.stderr
@@ -147,7 +147,7 @@ ESCAPES = {
 def test_an_added_archive_stays_inside(builder, context, members):
     archive(context / "a.tar", *members)
     builder.context("FROM TINY\nADD a.tar /c/")
-    done = builder.run(timeout=60)
+    done = builder.run(timeout=180)
     assert done.returncode in {0, 6}, done.stderr
     assert "Traceback" not in done.stderr
     assert not os.path.exists("/tmp/strake-escaped")

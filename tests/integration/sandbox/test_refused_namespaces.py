@@ -19,7 +19,7 @@ POWERLESS = ["setpriv", "--bounding-set=-all", "--no-new-privs"]
 def build(builder, machine, *flags):
     result = builder.directory / "result.json"
     words = [*machine, *builder.command("--no-push", "--metadata-file", str(result), *flags)]
-    done = subprocess.run(words, capture_output=True, text=True, env=builder.environment(), timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, env=builder.environment(), timeout=180)
     return done, json.loads(result.read_text()) if result.exists() else None
 
 
@@ -82,7 +82,7 @@ def test_the_operator_reads_it_in_the_result(tmp_path):
         "--isolation",
         "nested",
     ]
-    done = subprocess.run([*POWERLESS, str(STRAKE), *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*POWERLESS, str(STRAKE), *words], capture_output=True, text=True, timeout=180)
     assert done.returncode == 13, done.stderr
     result = json.loads((tmp_path / "result").read_text())
     assert result["reason"] == "IsolationUnavailable"

@@ -172,5 +172,5 @@ def test_binds_on_a_kernel_without_mount_setattr(builder):
     """As Linux before 5.12 answers: the build works, and the bind itself is read-only."""
     builder.context("FROM TINY\nRUN --mount=target=/m test -e /m/Dockerfile && ! touch /m/new\n")
     words = [sys.executable, "-c", NO_MOUNT_SETATTR, *builder.command("--no-push")]
-    done = subprocess.run(words, capture_output=True, text=True, env=builder.environment(), timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, env=builder.environment(), timeout=180)
     assert done.returncode == 0, done.stderr

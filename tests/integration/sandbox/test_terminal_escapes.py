@@ -81,6 +81,6 @@ def test_lint(tmp_path):
         f"FROM a\nNO {TITLE}\n",
     ):
         file.write_text(text)
-        done = subprocess.run([STRAKE, "lint", file], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([STRAKE, "lint", file], capture_output=True, text=True, timeout=180)
         assert done.stdout + done.stderr
         assert not OBEYED.findall(done.stdout + done.stderr)

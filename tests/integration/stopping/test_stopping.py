@@ -55,7 +55,7 @@ class Gate:
 
     def opened(self) -> float:
         """Wait for a step, let it go on, and return when that was."""
-        self._listener.settimeout(30)
+        self._listener.settimeout(180)
         connection, _ = self._listener.accept()
         connection.close()
         return time.monotonic()
@@ -87,9 +87,9 @@ class TestBuild:
         dockerfile(quiet, base, "FROM BASE", "COPY large /", f"RUN {gate.step}; exit 9")
         silence.fall(up=1 << 20)
         process = quiet.start("--insecure-registry", base_registry.host, *cache)
-        assert silence.fallen.wait(30)
+        assert silence.fallen.wait(180)
         begun = gate.opened()
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 7
         assert "exit code 9" in log
@@ -109,9 +109,9 @@ class TestBuild:
         flags = ("--insecure-registry", silence.host, "--cache-repo", f"{silence.host}/{builder.name}/cache")
         process = builder.start(*flags)
         silence.fall(up=1 << 20)
-        assert silence.fallen.wait(30)
+        assert silence.fallen.wait(180)
         begun = gate.opened()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < KEEPING + SOON
         assert process.returncode == 7
         assert "warning" not in log
@@ -129,9 +129,9 @@ class TestBuild:
         )
         silence.fall(down=1 << 20)
         process = quiet.start("--insecure-registry", base_registry.host)
-        assert silence.fallen.wait(30)
+        assert silence.fallen.wait(180)
         begun = gate.opened()
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 7, log
         assert "exit code 9" in log
@@ -142,10 +142,10 @@ class TestBuild:
         dockerfile(quiet, tiny(base_registry), "FROM BASE", "COPY large /", *more)
         silence.fall(up=1 << 20)
         process = quiet.start("--insecure-registry", base_registry.host)
-        assert silence.fallen.wait(30)
+        assert silence.fallen.wait(180)
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 143
         assert "stopped by SIGTERM" in log
@@ -187,10 +187,10 @@ class TestCopy:
         process = subprocess.Popen(
             [STRAKE, "copy", "--insecure", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        assert silence.fallen.wait(30)
+        assert silence.fallen.wait(180)
         begun = time.monotonic()
         process.send_signal(number)
-        out, log = process.communicate(timeout=30)
+        out, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert (process.returncode, out) == (143, "")
         assert f"error: stopped by {signal.Signals(number).name}" in log
@@ -205,7 +205,7 @@ class TestSources:
     @pytest.fixture
     def mute(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            listener.settimeout(30)
+            listener.settimeout(180)
             yield listener
 
     @staticmethod
@@ -231,7 +231,7 @@ class TestSources:
         with self.await_reader(mute):
             begun = time.monotonic()
             process.send_signal(signal.SIGTERM)
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 143, log
         assert "stopped by SIGTERM" in log
@@ -251,7 +251,7 @@ class TestSources:
         )
         with self.await_reader(mute):
             begun = gate.opened()
-            _, log = process.communicate(timeout=30)
+            _, log = process.communicate(timeout=180)
         assert time.monotonic() - begun < SOON
         assert process.returncode == 7, log
         assert "exit code 9" in log

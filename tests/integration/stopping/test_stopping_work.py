@@ -86,7 +86,7 @@ def stop_when(builder, begun, *flags: str, stdin: int | None = None) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    limit = time.monotonic() + 60
+    limit = time.monotonic() + 180
     try:
         while not begun():
             assert process.poll() is None, lines
@@ -94,7 +94,7 @@ def stop_when(builder, begun, *flags: str, stdin: int | None = None) -> None:
             time.sleep(0.01)  # between looks: the build comes so far in its own time
         sent = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        status = process.wait(60)
+        status = process.wait(180)
         assert time.monotonic() - sent < SOON
     finally:
         process.kill()

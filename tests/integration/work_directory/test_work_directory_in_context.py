@@ -9,7 +9,7 @@ from tests.fixtures.building.cached_builds import holds
 
 def built_twice(builder, *flags):
     for _ in range(2):
-        done = builder.run(*flags, timeout=60)
+        done = builder.run(*flags, timeout=180)
         assert done.returncode == 0, done.stderr
     return builder.built()
 

@@ -21,7 +21,7 @@ def strake(*words, stdin: str | None = None, cwd=None, **environment) -> subproc
         input=stdin,
         cwd=cwd,
         env={"PATH": "/usr/bin:/bin", **environment},
-        timeout=60,
+        timeout=180,
     )
 
 

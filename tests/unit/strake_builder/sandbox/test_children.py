@@ -70,7 +70,7 @@ def running(children, script):
     output = OutputLines(lambda *_: begun.set())
     thread = threading.Thread(target=lambda: result.append(children.run("step", shell(script), output)[1]))
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(180)
     return thread, result
 
 
@@ -83,14 +83,14 @@ def test_orders_are_given_until_all_have_ended(children):
         each.child.terminate()
 
     children.stop(terminate, lambda _: given.append("kill"), grace=10)
-    gentle.join(10)
+    gentle.join(180)
     assert (given, result) == (["terminate"], [128 + signal.SIGTERM])
 
 
 def test_one_that_ignores_an_order_gets_the_next(children):
     deaf, result = running(children, "trap '' TERM; echo; read never < /dev/zero")
     children.stop(lambda each: each.child.terminate(), lambda each: each.child.kill(), grace=0.1)
-    deaf.join(10)
+    deaf.join(180)
     assert result == [128 + signal.SIGKILL]
 
 

@@ -15,7 +15,7 @@ def discarded():
 
 
 def gone(path):
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 180
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.01)  # another program removes it
     return not path.exists()
