@@ -91,7 +91,7 @@ class AllowedSources(Document):
     """Where contexts may come from, named ones included."""
 
     kinds: Annotated[tuple[SourceKind, ...], Field(max_length=16)] | None = None
-    """Fields of spec.source, and of spec.contexts, that may be used: git, http, oci, s3, gs, azure, configMap …"""
+    """Fields of spec.source and spec.contexts: git, http, oci, s3, gs, azure, configMap, inline."""
     git_hosts: Patterns | None = None
     """Hosts, with their ports if any, that git repositories may be on: git.example.com, *.example.com."""
     http_hosts: Patterns | None = None

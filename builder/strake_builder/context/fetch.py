@@ -175,10 +175,9 @@ def _fetch_object(source: BucketSource, directory: str, means: Means) -> Fetched
         with FileIO(packed) as archive:
             means.unpack(archive, directory)
     except SourceError as error:
-        shown = (
-            error.message if source.url in error.message else f"cannot fetch {source.url}: {error.message}"
-        )
-        raise SourceError(shown, hint=error.hint) from error
+        if source.url in error.message:
+            raise
+        raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=error.hint) from error
     except OSError as error:
         raise SourceError(f"cannot unpack {source.url}: {error.strerror}") from error
     finally:

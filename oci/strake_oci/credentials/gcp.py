@@ -106,7 +106,7 @@ def google_key_token(key: str, scope: str) -> tuple[str, datetime | None]:
     """Return a token for a service account's key, and its expiry.
 
     Args:
-        key: the JSON of the key. Other kinds of credentials, which may run programs or read files, are refused.
+        key: the JSON of the key. Other kinds of credentials may run programs or read files, and are refused.
         scope: what it is to open, as OAuth 2.0 has it.
 
     Raises:
@@ -128,7 +128,7 @@ def google_key_token(key: str, scope: str) -> tuple[str, datetime | None]:
         # Without the words of the error, which may have parts of the key.
         raise CredentialError(_NO_KEY) from None
     try:
-        found.refresh(Request())  # type: ignore[no-untyped-call]
+        found.refresh(Request())
     except GoogleAuthError as error:
         raise CredentialError(_words(error)) from error
     return str(found.token), found.expiry and found.expiry.replace(tzinfo=UTC)

@@ -1,8 +1,8 @@
 """The container that fetches what lies in private repositories and buckets: it alone has their Secrets.
 
-It ends before the builder starts, and leaves commits and archives in a directory that the builder cannot write
-to. A public repository, or a bucket that the pod's identity opens, needs no Secret: the builder fetches it
-itself, which spares a start.
+It ends before the builder starts, and leaves commits and archives in a directory that the builder cannot
+write to. A public repository, or a bucket that the pod's identity opens, needs no Secret: the builder
+fetches it itself, which spares a start.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BUCKET: Final = "bucket"
 
 
 def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of a volume, of the Secret in it, and where it is mounted, for each repository, and the bucket."""
+    """Yield the name of a volume, of the Secret in it, and where it is mounted, for each source with one."""
     git = spec.source.git
     if git is not None and git.secret is not None:
         yield _GIT, git.secret.name, paths.GIT_DIRECTORY

@@ -19,7 +19,7 @@ from strake_api.spec.paths import inside
 _CHARACTERS = "[A-Za-z0-9!$&()*+,:=@~._-]"
 _OBJECT = f"{_CHARACTERS}+(/{_CHARACTERS}+)*"
 _DOTS = r"(^|/)[.][.]?(/|$)"
-_BUCKET = r"[a-z0-9]([._-]?[a-z0-9]+|--+[a-z0-9]+)*"
+_BUCKET = "[a-z0-9]+(([._]|-+)[a-z0-9]+)*"
 _ENDPOINT = r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?"
 _BLOBS = r"blob[.]core[.](windows[.]net|chinacloudapi[.]cn|usgovcloudapi[.]net|cloudapi[.]de)"
 _AZURE = f"https://[a-z0-9-]+[.]{_BLOBS}/[a-z0-9][a-z0-9-]*/{_OBJECT}"

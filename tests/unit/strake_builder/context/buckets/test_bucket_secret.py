@@ -50,7 +50,7 @@ def test_a_secret_for_the_bucket(tmp_path, source, keys, bucket):
     ],
 )
 def test_a_secret_of_another_bucket_is_used_for_none(tmp_path, source, bucket):
-    with pytest.raises(InvalidRequestError, match="is not for|does not tell for which bucket") as refused:
+    with pytest.raises(InvalidRequestError, match=r"is not for|does not tell for which bucket") as refused:
         read(tmp_path, source, bucket=bucket, **KEYS)
     assert "bucket" in str(refused.value.hint)
     assert "hidden" not in f"{refused.value.message} {refused.value.hint}"
@@ -81,9 +81,7 @@ def test_a_request_is_signed_with_the_secret_for_the_endpoint_and_region():
         "hidden",
         "[]",
         '{"type": "external_account", "credential_source": {"executable": {"command": "hidden"}}}',
-    ]
-    + [
-        '{"type": "service_account", "private_key": "hidden", "client_email": "a@b", "token_uri": "http://x"}'
+        '{"type": "service_account", "private_key": "hidden", "client_email": "a@b", "token_uri": "http://x"}',
     ],
 )
 def test_what_is_no_key_of_a_service_account(key):
