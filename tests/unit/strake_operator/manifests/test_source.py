@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
@@ -103,3 +105,10 @@ def test_the_secret_of_a_bucket_is_in_the_init_container_alone(source):
     assert bucket.fetched == "/strake/source"
     opened = pod_of(ImageBuildSpec.model_validate({**output, "source": source}))
     assert "source" not in {each["name"] for each in opened["initContainers"]}
+
+
+def test_the_queue_of_kueue_is_a_label_of_the_job_alone():
+    job = builder_job(replace(RUN, queue="builds"), spec(OPEN), SETTINGS)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "builds"
+    assert "kueue.x-k8s.io/queue-name" not in job["spec"]["template"]["metadata"]["labels"]
+    assert "kueue.x-k8s.io/queue-name" not in builder_job(RUN, spec(OPEN), SETTINGS)["metadata"]["labels"]
