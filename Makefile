@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
+# Where a container sets it, every worker compiles every test module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs fuzz corpus setup lock
 
 help: ## List the targets

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import hashlib
 import hmac
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -213,13 +215,18 @@ class Forwarder:
 
     def _reply(self, session: Session, call: Call, asked: Asked, answer: Answer) -> Reply:
         headers = {name: value for name in _ANSWERED_HEADERS if (value := answer.header(name))}
+        if answer.header("transfer-encoding"):  # it frames the body; the length may be any (RFC 9112, 6.3)
+            headers.pop("Content-Length", None)
         if asked.kind is Kind.UPLOAD and (location := session.resolve_location(answer, call)):
             encoded = base64.urlsafe_b64encode(location.encode()).decode().rstrip("=")
             name = f"{encoded}.{self._proof(session.repository, location)}"
             headers["Location"] = f"{_prefix(asked)}/blobs/uploads/{name}"
         if link := answer.header("link"):
             headers |= _link(session, call, asked, answer, link)
-        return Reply(answer.status, headers, () if asked.method == "HEAD" else _streamed(answer))
+        if asked.method == "HEAD":
+            return Reply(answer.status, headers)
+        relay = functools.partial(_relayed, answer) if "Content-Length" in headers else None
+        return Reply(answer.status, headers, _streamed(answer), relay)
 
     def __enter__(self) -> Self:
         return self
@@ -267,6 +274,13 @@ def _whole(body: Body) -> bytes:
 def _streamed(answer: Answer) -> Iterator[bytes]:
     try:
         yield from answer.stream()
+    except OCIError as error:
+        raise GatewayError(error.account) from error
+
+
+def _relayed(answer: Answer, sink: socket.socket) -> int:
+    try:
+        return answer.relay(sink)
     except OCIError as error:
         raise GatewayError(error.account) from error
 

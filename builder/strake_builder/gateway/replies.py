@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import socket
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
@@ -36,13 +37,16 @@ class Reply:
 
     Attributes:
         status: of HTTP.
-        headers: those that mean something to the executor.
+        headers: those that mean something to the executor. Content-Length is the body's own.
         body: pieces, as they come.
+        relay: sends a body that has a Content-Length to a socket, and returns how many bytes it was; None has
+            the pieces sent.
     """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Iterable[bytes] = ()
+    relay: Callable[[socket.socket], int] | None = None
 
 
 class Replied:

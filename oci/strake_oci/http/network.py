@@ -45,18 +45,12 @@ HEAD_BYTES: Final = 2 * 1024 * 1024
 the body.
 """
 
-
-DIRECT: Final = 16 * 1024 * 1024
-"""Bytes from which an answer's body is read past httpcore, for the price of its connection."""
-
-_DIRECT_READ: Final = 1024 * 1024
-_RECORD: Final = 16 * 1024
+RECORD: Final = 16 * 1024
 """Bytes that TLS brings at a time (RFC 8446, section 5.1)."""
 _UNMAPPED: Final = 124 * 1024
 """What a unix socket brings at a time. Where Python asks for more than comes, and for more than 128 KiB, the
 C library maps and unmaps memory each time, which takes longer than all else.
 """
-_JOINED: Final = 256 * 1024
 UNIX_BUFFER: Final = 1024 * 1024
 """Bytes that may wait in a unix socket, as far as the kernel allows (net.core.wmem_max). With the usual 208
 KiB sender and receiver wait for each other by turns, which costs a blob a fifth of its time
@@ -88,43 +82,6 @@ def head_limits() -> Iterator[None]:
         yield
     finally:
         _waiting.head = None
-
-
-def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | None) -> Iterator[bytes]:
-    """Yield the next bytes of a connection as they come; nothing else may be done with it afterwards.
-
-    h11 copies every byte three times on its way, and takes some 30 µs for each piece. TLS makes one of every
-    16 KiB: several are joined, since each is a system call or more for the reader.
-
-    Args:
-        stream: The connection, everything before the bytes read.
-        size: How many to read.
-        timeout: Seconds to wait for each piece.
-
-    Raises:
-        httpcore.ReadTimeout, httpcore.ReadError: As httpcore does.
-        httpcore.RemoteProtocolError: The connection ended before.
-    """
-    least = _JOINED if stream.get_extra_info("ssl_object") is not None else 0
-    while size:
-        pieces, length = list[bytes](), 0
-        try:
-            while not pieces or length < min(least, size):
-                pieces.append(_next_piece(stream, size - length, timeout))
-                length += len(pieces[-1])
-        except Exception:
-            if pieces:
-                yield b"".join(pieces)
-            raise
-        size -= length
-        yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _next_piece(stream: httpcore.NetworkStream, left: int, timeout: float | None) -> bytes:
-    piece = stream.read(_DIRECT_READ, timeout)[:left]
-    if not piece:
-        raise httpcore.RemoteProtocolError(f"it was closed {left} bytes before the end")
-    return piece
 
 
 class AddressRefusedError(httpcore.ConnectError):
@@ -190,7 +147,7 @@ class LimitedBackend(httpcore.NetworkBackend):
         """Wait: never, since httpcore does so between attempts of its own."""
         raise NotImplementedError("httpcore is to make one attempt: retries are the Retrier's")
 
-    def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> _LimitedStream:
+    def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> LimitedStream:
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
             if sock.family != socket.AF_UNIX:
@@ -200,7 +157,7 @@ class LimitedBackend(httpcore.NetworkBackend):
             sock.settimeout(line.seconds(timeout))
             sock.connect(address)
             undo.pop_all()
-        return _LimitedStream(SyncStream(sock), line)
+        return LimitedStream(SyncStream(sock), line)
 
     def _look_up(self, host: str, port: int, timeout: float | None) -> _Found:
         """Return a host's addresses. The system's function cannot be interrupted, so it is left behind."""
@@ -254,13 +211,28 @@ class _Line:
         self._socket.close()
 
 
-class _LimitedStream(httpcore.NetworkStream):
+class LimitedStream(httpcore.NetworkStream):
+    """A connection whose waits end with `head_limits` and a cancellation.
+
+    Attributes:
+        raw_socket: its socket, plain or TLS; None where something is between: TLS in a proxy's TLS.
+    """
+
     def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
         self._inner = inner
         self._line = line
-        self._socket = _socket(inner)
+        self.raw_socket = _socket(inner)
+
+    def seconds(self, wanted: float | None) -> float | None:
+        """Return how long this thread may wait for the raw socket, of the seconds that it wants to.
+
+        Raises:
+            httpcore.NetworkError: Not at all.
+        """
+        return self._line.seconds(wanted)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return what comes next, as the limits allow."""
         timeout = self._line.seconds(timeout)
         head = _waiting.head
         if head is None:
@@ -278,40 +250,44 @@ class _LimitedStream(httpcore.NetworkStream):
 
     def _size(self, asked: int) -> int:
         if self._inner.get_extra_info("ssl_object") is not None:
-            return _RECORD
-        is_unix = self._socket is not None and self._socket.family == socket.AF_UNIX
+            return RECORD
+        is_unix = self.raw_socket is not None and self.raw_socket.family == socket.AF_UNIX
         return _UNMAPPED if is_unix else max(asked, READ)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._socket is None:
+        """Send all of it."""
+        if self.raw_socket is None:
             self._inner.write(buffer, self._line.seconds(timeout))
             return
         # httpcore copies the rest for each part that is taken; a TLS connection takes 16 KiB at a time.
         rest = memoryview(buffer)
         try:
             while rest:
-                self._socket.settimeout(self._line.seconds(timeout))
-                rest = rest[self._socket.send(rest) :]
+                self.raw_socket.settimeout(self._line.seconds(timeout))
+                rest = rest[self.raw_socket.send(rest) :]
         except TimeoutError as error:
             raise httpcore.WriteTimeout(error) from error
         except OSError as error:
             raise httpcore.WriteError(error) from error
 
     def close(self) -> None:
+        """Close the connection."""
         self._line.close()
         self._inner.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        """Return the connection with TLS on it."""
         try:
             inner = self._inner.start_tls(ssl_context, server_hostname, self._line.seconds(timeout))
         except BaseException:
             self.close()
             raise
-        return _LimitedStream(inner, self._line)
+        return LimitedStream(inner, self._line)
 
     def get_extra_info(self, info: str) -> Any:
+        """Return what httpcore asks of a connection."""
         return self._inner.get_extra_info(info)
 
 
@@ -323,7 +299,6 @@ def _allowed(cancellation: Cancellation, wanted: float | None) -> float | None:
 
 
 def _socket(stream: httpcore.NetworkStream) -> socket.socket | None:
-    """Return the socket that a stream writes to; None where something is between: TLS in a proxy's TLS."""
     found = stream.get_extra_info("socket")
     between = stream.get_extra_info("ssl_object") is not None and not isinstance(found, ssl.SSLSocket)
     return None if between or not isinstance(found, socket.socket) else found

@@ -14,7 +14,6 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
-from urllib.parse import urljoin
 
 import httpcore
 import httpx
@@ -29,15 +28,17 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
+from strake_oci.http.bodies import DIRECT, relay_rest, rest_of_body
 from strake_oci.http.connect import check_literal
 from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.failures import connection_error
-from strake_oci.http.network import DIRECT, LimitedBackend, head_limits, rest_of_body
+from strake_oci.http.network import LimitedBackend, head_limits
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
-from strake_oci.http.url_policy import check_url, join, origin, redacted
+from strake_oci.http.url_policy import check_url, join, may_follow, origin, redacted
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
     from types import TracebackType
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
     from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 
 _MAX_REDIRECTS: Final = 5
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_REPEATED: Final = frozenset({307, 308})
 _SECRETS: Final = frozenset({"authorization", "x-amz-security-token"})
 _DRAIN: Final = 64 * 1024
 
@@ -93,6 +92,7 @@ class Answer:
         self._cancellation = cancellation
         self._is_bodiless = request.method == "HEAD"
         self._context = context
+        self._length = self.content_length or 0
         self.status = response.status_code
         self.url = request.url
 
@@ -119,18 +119,37 @@ class Answer:
         """
         with _mapped(self._context, self._cancellation):
             pieces = self._response.iter_raw()
-            length, connection = self.content_length or 0, self._response.extensions.get("network_stream")
-            if length >= DIRECT and not self._is_bodiless and connection and not self._is_encoded():
-                first = next(pieces, b"")  # all that h11 holds of it
-                yield first
-                # `pieces` stays alive meanwhile: dropped, it would close the connection.
-                yield from rest_of_body(connection, length - len(first), self._silence)
-            else:
+            if (connection := self._direct()) is None:
                 yield from pieces
+                return
+            first = next(pieces, b"")  # all that h11 holds of it
+            yield first
+            # `pieces` stays alive meanwhile: dropped, it would close the connection.
+            yield from rest_of_body(connection, self._length - len(first), self._silence)
 
-    def _is_encoded(self) -> bool:
-        """Say whether the body is framed otherwise than by its length."""
-        return bool(self.header("transfer-encoding"))
+    def relay(self, sink: socket.socket) -> int:
+        """Send the body to a socket in blocking mode as it comes, and return its length in bytes.
+
+        Raises:
+            OSError: The socket failed; everything else is as of `stream`.
+        """
+        with _mapped(self._context, self._cancellation):
+            pieces, sent = self._response.iter_raw(), 0
+            if (connection := self._direct()) is None:
+                for piece in pieces:
+                    sink.sendall(piece)
+                    sent += len(piece)
+                return sent
+            first = next(pieces, b"")
+            sink.sendall(first)
+            relay_rest(connection, self._length - len(first), sink, self._silence)
+            return self._length
+
+    def _direct(self) -> httpcore.NetworkStream | None:
+        """Return the connection, where the rest of the body is long enough to be taken from it."""
+        connection: httpcore.NetworkStream | None = self._response.extensions.get("network_stream")
+        is_long = self._length >= DIRECT and not self._is_bodiless
+        return connection if is_long and not self.header("transfer-encoding") else None
 
     def read(self, limit: int) -> bytes:
         """Return the whole body.
@@ -214,7 +233,7 @@ class Transport:
                     response = pool.handle_request(self._built(request))
                 answer = Answer(response, request, context, self._settings.timeouts.read, self._cancellation)
             target = answer.header("location")
-            if not target or not _may_follow(request, answer.status, target):
+            if not target or not may_follow(request.method, request.body, answer.status, request.url, target):
                 return answer
             answer.drain()
             request = _redirected(request, target, endpoint, context)
@@ -281,19 +300,6 @@ class _Pool:
     proxy: str | None = field(repr=False)
     tls_wanted: bool
     networks: DeniedNetworks
-
-
-def _may_follow(request: Request, status: int, target: str) -> bool:
-    """Tell whether a redirect may be followed with the same method.
-
-    Only 307 and 308 keep a method that changes something (RFC 9110, section 15.4). What such a request sends,
-    possibly a secret, goes to no other origin, and a stream cannot be sent twice.
-    """
-    if request.method in {"GET", "HEAD"}:
-        return status in _REDIRECTS
-    if status not in _REPEATED or not isinstance(request.body, bytes | None):
-        return False
-    return not request.body or origin(urljoin(request.url, target)) == origin(request.url)
 
 
 def _redirected(request: Request, target: str, endpoint: Endpoint, context: ErrorContext) -> Request:

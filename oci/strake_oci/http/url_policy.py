@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from strake_oci.errors import ProtocolError
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
     from strake_oci.http.denied_networks import Address
     from strake_oci.http.endpoint import Endpoint
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_REPEATED: Final = frozenset({307, 308})
 
 
 def redacted(url: str) -> str:
@@ -115,3 +118,16 @@ def _is_own(address: Address) -> bool:
     return any(
         meant.is_loopback or meant.is_link_local or meant.is_unspecified for meant in meanings(address)
     )
+
+
+def may_follow(method: str, body: object, status: int, url: str, target: str) -> bool:
+    """Tell whether a redirect may be followed with the same method.
+
+    Only 307 and 308 keep a method that changes something (RFC 9110, section 15.4). What such a request sends,
+    possibly a secret, goes to no other origin, and a stream cannot be sent twice.
+    """
+    if method in {"GET", "HEAD"}:
+        return status in _REDIRECTS
+    if status not in _REPEATED or not isinstance(body, bytes | None):
+        return False
+    return not body or origin(urljoin(url, target)) == origin(url)

@@ -27,7 +27,7 @@ def build(builder: Builder, *flags: str) -> subprocess.CompletedProcess[str]:
 
 def ask(builder: Builder, image: str, *flags: str) -> subprocess.CompletedProcess[str]:
     words: list[str | Path] = [STRAKE, "attestations", image, "--insecure", *flags]
-    return subprocess.run(words, capture_output=True, text=True, timeout=180, env=builder.environment())
+    return run_strake(words, builder.environment(), 180)
 
 
 def printed(builder: Builder, image: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.clouds import Google, running_cloud
@@ -68,22 +69,8 @@ def build(trusted, stores, tmp_path):
             "GCE_METADATA_HOST": "localhost:1",
             "GCE_METADATA_IP": "localhost:1",
         }
-        done = subprocess.run(
-            [
-                STRAKE,
-                command,
-                "--context-sub-path=app",
-                "--work-dir",
-                tmp_path / "work",
-                "-o",
-                tmp_path / "out",
-                *flags,
-            ],
-            capture_output=True,
-            text=True,
-            env=named | variables,
-            timeout=180,
-        )
+        flags = ("--context-sub-path=app", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", *flags)
+        done = run_strake([STRAKE, command, *flags], named | variables, 180)
         for secret in ("Bearer", "SharedKey", KEY, "eyJ"):
             assert secret not in done.stdout + done.stderr
         return done

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
 
@@ -27,7 +28,7 @@ def build(tmp_path):
     def run(*flags, **variables):
         command = [STRAKE, "build", "--work-dir", tmp_path / "work", "-o", tmp_path / "out", *flags]
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **variables}
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=180)
+        return run_strake(command, environment, 180)
 
     return run
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from strake_oci.registry.images import RegistryImages
 from tests.fixtures.building.builds import STRAKE, Builder
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
@@ -38,7 +39,7 @@ def keys(tmp_path):
 
 def verify(builder: Builder, image: str, key: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     words: list[str | Path] = [STRAKE, "verify", image, "--key", key, "--insecure", *flags]
-    return subprocess.run(words, capture_output=True, text=True, timeout=180, env=builder.environment())
+    return run_strake(words, builder.environment(), 180)
 
 
 def build(builder: Builder, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.faults.registry import FaultyRegistry
+from tests.faults.registry import Exchange, FaultyRegistry
 from tests.fixtures.servers.gateway import Connection, RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, PASSWORD, Pod
 
@@ -205,6 +206,40 @@ def test_a_body_that_can_be_read_in_two_ways_is_refused(pod, registry, frame):
         assert connection.sock.recv(100).startswith(b"HTTP/1.1 400 ")
         connection.close()
     assert registry.seen == []
+
+
+@pytest.mark.parametrize("path", ["manifests/1", f"blobs/{DIGEST}"])
+def test_a_registry_cannot_answer_for_the_next_request(pod, registry, path):
+    """What frames an answer in two ways is one answer: the rest of it is not taken for another registry's."""
+    forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
+    body = b"short" + forged
+    chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+    def answer(exchange: Exchange) -> bool:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+        exchange.wfile.write(head + chunks)
+        return True
+
+    registry.add(answer)
+    gateway = str(pod.directory / "gateway.socket")
+    clear = {"insecure": True}
+    hosts = {registry.host: clear, pod.registry.host: clear}
+    pod.write(
+        STEPS,
+        output={"destinations": [f"{registry.host}/team/app:1"]},
+        registries={"gateway": gateway, "hosts": hosts, "pullConfig": str(pod.directory / "config.json")},
+    )
+    with running_gateway(pod.path, pod.directory) as running:
+        connection = Connection(running.socket)
+        with contextlib.closing(connection):
+            connection.request("GET", f"/{registry.host}/v2/team/app/{path}")
+            assert connection.getresponse().read() == body
+            connection.request(
+                "GET", f"/{pod.registry.host}/v2/team/base/manifests/1", headers={"Accept": MANIFEST}
+            )
+            answered = connection.getresponse()
+            body = answered.read()
+            assert (answered.status, b"forged" in body) == (200, False)
 
 
 def answered(gateway: RunningGateway, pod: Pod) -> None:

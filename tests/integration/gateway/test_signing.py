@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from strake_oci.spec.reference import Repository
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.gateway import running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, Pod
 from tests.integration.gateway.test_killed_gateway import Supervised
@@ -294,8 +294,6 @@ def test_without_a_gateway_the_executor_reads_the_key(pod, faulty):
         assert verify_image(client, Repository.parse(repository), digest, PUBLIC_KEY).verified == BOTH
     request["output"]["sign"]["key"] = str(pod.directory / "missing")
     pod.path.write_text(json.dumps(request))
-    done = subprocess.run(
-        [STRAKE, "execute", "--request", pod.path], capture_output=True, text=True, timeout=180
-    )
+    done = run_strake([STRAKE, "execute", "--request", pod.path])
     assert done.returncode == 2
     assert "cannot read" in done.stderr

@@ -13,6 +13,7 @@ from strake_builder.context.git.ssh import SSHKey
 from strake_builder.errors import SourceError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.ssh_server import make_key, running_ssh_server
 
 OPEN = DeniedNetworks.parse(["169.254.0.0/16"])
@@ -185,9 +186,7 @@ def test_the_command_line_is_the_user(server, tmp_path, how):
         variables["GIT_SSH_COMMAND"] = f"ssh -i {server.directory}/key -o {known}"
     command = [STRAKE, "build", "-c", server.url("app") + "#main", "--work-dir", tmp_path / "work"]
     try:
-        done = subprocess.run(
-            [*command, "-o", tmp_path / "out"], capture_output=True, text=True, env=variables, timeout=180
-        )
+        done = run_strake([*command, "-o", tmp_path / "out"], variables, 180)
     finally:
         if agent is not None:
             agent.terminate()

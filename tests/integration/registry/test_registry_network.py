@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from strake_oci.errors import ConnectionFailedError, DNSError, ManifestUnknownError, TLSError
-from strake_oci.http.network import DIRECT
+from strake_oci.http.bodies import DIRECT
 from strake_oci.registry import (
     NO_RETRIES,
     ClientSettings,

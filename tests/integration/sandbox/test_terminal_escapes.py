@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 
 import pytest
 
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 
 TITLE = "\x1b]0;owned\x07"
 OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -81,6 +81,6 @@ def test_lint(tmp_path):
         f"FROM a\nNO {TITLE}\n",
     ):
         file.write_text(text)
-        done = subprocess.run([STRAKE, "lint", file], capture_output=True, text=True, timeout=180)
+        done = run_strake([STRAKE, "lint", file])
         assert done.stdout + done.stderr
         assert not OBEYED.findall(done.stdout + done.stderr)

@@ -29,6 +29,7 @@ stay one file, and the layer has all its names.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -59,6 +60,16 @@ class Snapshot:
     ) -> Iterator[Change]:
         """Yield what was changed; call it when the root is mounted no more. See `overlay_changes`."""
         return overlay_changes(self.upper, self.lowers, clamp=clamp, passed=passed, left_out=left_out)
+
+    def unread(self) -> Iterator[bytes]:
+        """Yield paths in the lower layers that `changes` does not read.
+
+        They are what a lower layer has at its root under a name that the upper directory has not: what was
+        changed is compared with what was of the same path.
+        """
+        names = set(os.listdir(os.fsencode(self.upper)))
+        for lower in map(os.fsencode, self.lowers):
+            yield from (os.path.join(lower, name) for name in os.listdir(lower) if name not in names)
 
 
 class Snapshotter(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
@@ -15,7 +16,7 @@ from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.backends.snapshotter import Snapshot
-from strake_builder.rootfs.diff.changes import Passed, tar_stream
+from strake_builder.rootfs.diff.changes import Change, tar_stream
 from strake_builder.solve.images.layers import WrittenLayer
 from strake_builder.solve.workspace.discarded import Discarded
 from strake_builder.solve.workspace.workspace import Workspace
@@ -49,7 +50,8 @@ class LayerExporter:
         form: how layers are written.
         until: stops the layers that are being written; `cancellation` where None. With a cache the layers
             of the steps before one that failed are worth finishing.
-        discards: remove what the last step of an image changed while it is written: nothing else reads it.
+        discards: remove what the last step of an image changed, and what is under it, while it is written:
+            nothing else reads it.
 
     Attributes:
         form: how layers are written.
@@ -73,6 +75,8 @@ class LayerExporter:
         self._pusher = pusher
         self._until = until or cancellation
         self._discards = discards
+        self._unfinished = 0
+        self._lock = threading.Lock()
         self.form = form or LayerFormat()
 
     def export(
@@ -85,13 +89,28 @@ class LayerExporter:
             push: whether the layer is part of the image, and so goes to its destinations.
             last: whether no step is executed over the layer, and none copies from it.
         """
-        passed = self._discarding() if last and self._discards else None
-        return self._pool.submit(self._guarded, lambda: self._export(snapshot, passed, push=push))
+        discarded = Discarded() if last and self._discards else None
+        if discarded is not None:
+            self._workspace.until_closed(discarded.close)
+        with self._lock:
+            self._unfinished += 1
+        future = self._pool.submit(self._guarded, lambda: self._export(snapshot, discarded, push=push))
+        future.add_done_callback(self._finished)
+        return future
 
-    def _discarding(self) -> Passed:
-        discarded = Discarded()
-        self._workspace.until_closed(discarded.close)
-        return discarded.add
+    def _finished(self, _: object) -> None:
+        with self._lock:
+            self._unfinished -= 1
+
+    def _changes(self, snapshot: Snapshot, discarded: Discarded | None) -> Iterator[Change]:
+        if discarded is None:
+            return snapshot.changes(self.form.clamp, None, self.form.left_out)
+        own = os.fsencode(self._workspace.path) + b"/"
+        with self._lock:
+            is_alone = self._unfinished == 1  # a layer that is still written is compared with those under it
+        if is_alone:
+            discarded.add_lowers(path for path in snapshot.unread() if path.startswith(own))
+        return snapshot.changes(self.form.clamp, discarded.add, self.form.left_out)
 
     def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
         try:
@@ -105,9 +124,9 @@ class LayerExporter:
             self._cancellation.cancel(refused)
             raise refused from error
 
-    def _export(self, snapshot: Snapshot, passed: Passed | None, *, push: bool) -> WrittenLayer | None:
+    def _export(self, snapshot: Snapshot, discarded: Discarded | None, *, push: bool) -> WrittenLayer | None:
         self._until.check()
-        changes = snapshot.changes(self.form.clamp, passed, self.form.left_out)
+        changes = self._changes(snapshot, discarded)
         first = next(changes, None)
         if first is None:
             return None

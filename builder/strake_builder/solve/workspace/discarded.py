@@ -1,12 +1,15 @@
 """Removes what was read for the last time while the rest is read, so that a workspace is gone sooner.
 
 To remove a file costs the kernel nearly what it costs to make one, and after a build all of them go. The
-layer of an image's last step is read once, by one thread: a program removes beside it what was read.
+layer of an image's last step is read once, by one thread: a program removes beside it what was read, and of
+the layers under it what is not read.
 """
 
 from __future__ import annotations
 
+import itertools
 import subprocess
+from collections.abc import Iterable
 from typing import Final
 
 _MANY: Final = 2000
@@ -38,14 +41,23 @@ class Discarded:
             self._entries += entries
         is_enough = self._entries >= _MANY or len(self._paths) == _PATHS
         if is_enough and (self._rm is None or self._rm.poll() is not None):
-            command = [b"rm", b"-rf", b"--one-file-system", b"--", *self._paths]
-            self._rm = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            self._rm = _remove(self._paths)
             self._paths, self._entries = [], 0
+
+    def add_lowers(self, paths: Iterable[bytes]) -> None:
+        """Have what is at paths removed, however much that is; once, and before anything else."""
+        wanted = [path for path in itertools.islice(paths, _PATHS) if len(path) <= _PATH_BYTES]
+        if wanted:
+            self._rm = _remove(wanted)
 
     def close(self) -> None:
         """End what runs: what is left goes with the workspace."""
         if self._rm is not None:
             self._rm.kill()
             self._rm.wait()
+
+
+def _remove(paths: list[bytes]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    command = [b"rm", b"-rf", b"--one-file-system", b"--", *paths]
+    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)

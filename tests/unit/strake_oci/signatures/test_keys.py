@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 
@@ -19,8 +20,12 @@ DATA = b"what is signed"
 PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
 PLAIN = serialization.NoEncryption()
 P256 = ec.generate_private_key(ec.SECP256R1())
-RSA = rsa.generate_private_key(65537, 2048)
 ED25519 = ed25519.Ed25519PrivateKey.generate()
+
+
+@functools.cache
+def rsa_key():
+    return rsa.generate_private_key(65537, 2048)
 
 
 def pem(key, form=PKCS8, encryption=PLAIN) -> bytes:
@@ -62,31 +67,35 @@ def test_a_key_of_cosign_is_opened_with_its_password():
     assert VerificationKey.load(PUBLIC).verifies(key.sign(DATA), DATA)
 
 
+# Made where they are tested: every process that collects tests would spend three seconds on them.
 FILES = {
-    "cosign before version 2": (cosign_file(der(P256)), PASSWORD),
-    "cosign's lowest costs": (cosign_file(der(P256), label="ENCRYPTED SIGSTORE PRIVATE KEY"), PASSWORD),
-    "cosign's highest costs": (cosign_file(der(P256), costs=(1 << 17, 8, 1)), PASSWORD),
-    "cosign with an empty password": (cosign_file(der(P256), b""), b""),
-    "cosign, RSA": (cosign_file(der(RSA)), PASSWORD),
-    "cosign, Ed25519": (cosign_file(der(ED25519)), PASSWORD),
-    "PKCS #8, P-256": (pem(P256), b""),
-    "PKCS #8, RSA": (pem(RSA), b""),
-    "PKCS #8, Ed25519": (pem(ED25519), b""),
-    "PKCS #8 and a password that it has not": (pem(P256), b"unused"),
-    "PKCS #8, encrypted": (
+    "cosign before version 2": lambda: (cosign_file(der(P256)), PASSWORD),
+    "cosign's lowest costs": lambda: (
+        cosign_file(der(P256), label="ENCRYPTED SIGSTORE PRIVATE KEY"),
+        PASSWORD,
+    ),
+    "cosign's highest costs": lambda: (cosign_file(der(P256), costs=(1 << 17, 8, 1)), PASSWORD),
+    "cosign with an empty password": lambda: (cosign_file(der(P256), b""), b""),
+    "cosign, RSA": lambda: (cosign_file(der(rsa_key())), PASSWORD),
+    "cosign, Ed25519": lambda: (cosign_file(der(ED25519)), PASSWORD),
+    "PKCS #8, P-256": lambda: (pem(P256), b""),
+    "PKCS #8, RSA": lambda: (pem(rsa_key()), b""),
+    "PKCS #8, Ed25519": lambda: (pem(ED25519), b""),
+    "PKCS #8 and a password that it has not": lambda: (pem(P256), b"unused"),
+    "PKCS #8, encrypted": lambda: (
         pem(P256, PKCS8, serialization.BestAvailableEncryption(b"right-one")),
         b"right-one",
     ),
-    "OpenSSL, EC": (pem(P256, TRADITIONAL), b""),
-    "OpenSSL, RSA": (pem(RSA, TRADITIONAL), b""),
-    "a comment before the key": (b"# for team a\n" + pem(P256), b""),
-    "lines that end as in DOS": (pem(P256).replace(b"\n", b"\r\n"), b""),
+    "OpenSSL, EC": lambda: (pem(P256, TRADITIONAL), b""),
+    "OpenSSL, RSA": lambda: (pem(rsa_key(), TRADITIONAL), b""),
+    "a comment before the key": lambda: (b"# for team a\n" + pem(P256), b""),
+    "lines that end as in DOS": lambda: (pem(P256).replace(b"\n", b"\r\n"), b""),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_signs_is_verified_by_its_public_key_alone(name):
-    file, password = FILES[name]
+    file, password = FILES[name]()
     key = SigningKey.load(file, password)
     signature = key.sign(DATA)
     public = VerificationKey.load(key.public.pem())
@@ -98,69 +107,72 @@ def test_what_signs_is_verified_by_its_public_key_alone(name):
     assert not VerificationKey.load(PUBLIC).verifies(signature, DATA)
 
 
-DSA = dsa.generate_private_key(2048)
 REFUSED = {
-    "another password": (KEY, b"wrong-one", "the password is another one"),
-    "no password": (KEY, b"", "it is encrypted, and there is no password"),
-    "another password of PKCS #8": (
+    "another password": lambda: (KEY, b"wrong-one", "the password is another one"),
+    "no password": lambda: (KEY, b"", "it is encrypted, and there is no password"),
+    "another password of PKCS #8": lambda: (
         pem(P256, PKCS8, serialization.BestAvailableEncryption(b"right-one")),
         b"wrong-one",
         "its password is another one",
     ),
-    "no password of PKCS #8": (
+    "no password of PKCS #8": lambda: (
         pem(P256, PKCS8, serialization.BestAvailableEncryption(b"right-one")),
         b"",
         "password",
     ),
-    "a public key": (PUBLIC, b"", "'PUBLIC KEY'"),
-    "a certificate": (
+    "a public key": lambda: (PUBLIC, b"", "'PUBLIC KEY'"),
+    "a certificate": lambda: (
         b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         b"",
         "'CERTIFICATE'",
     ),
-    "nothing": (b"", b"", "no PEM file"),
-    "a key of OpenSSH": (
+    "nothing": lambda: (b"", b"", "no PEM file"),
+    "a key of OpenSSH": lambda: (
         ED25519.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, PLAIN),
         b"",
         "'OPENSSH PRIVATE KEY'",
     ),
-    "P-384": (pem(ec.generate_private_key(ec.SECP384R1())), b"", "ECDSA on secp384r1"),
-    "P-384 of cosign": (cosign_file(der(ec.generate_private_key(ec.SECP384R1()))), PASSWORD, "secp384r1"),
-    "RSA of 1024 bits": (pem(rsa.generate_private_key(65537, 1024)), b"", "RSA of 1024 bits"),
-    "DSA": (pem(DSA), b"", "a kind that is not known"),
-    "half a file": (KEY[: len(KEY) // 2], PASSWORD, "damaged"),
-    "half a key": (pem(P256)[:60] + pem(P256)[90:], b"", "damaged"),
-    "no JSON": (
+    "P-384": lambda: (pem(ec.generate_private_key(ec.SECP384R1())), b"", "ECDSA on secp384r1"),
+    "P-384 of cosign": lambda: (
+        cosign_file(der(ec.generate_private_key(ec.SECP384R1()))),
+        PASSWORD,
+        "secp384r1",
+    ),
+    "RSA of 1024 bits": lambda: (pem(rsa.generate_private_key(65537, 1024)), b"", "RSA of 1024 bits"),
+    "DSA": lambda: (pem(dsa.generate_private_key(2048)), b"", "a kind that is not known"),
+    "half a file": lambda: (KEY[: len(KEY) // 2], PASSWORD, "damaged"),
+    "half a key": lambda: (pem(P256)[:60] + pem(P256)[90:], b"", "damaged"),
+    "no JSON": lambda: (
         b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n",
         b"",
         "not valid",
     ),
-    "costs without measure": (
+    "costs without measure": lambda: (
         cosign_file(
             der(P256), kdf={"name": "scrypt", "params": {"N": 1 << 30, "r": 8, "p": 1}, "salt": "c2FsdA=="}
         ),
         PASSWORD,
         "in a way that cosign does not use",
     ),
-    "another cipher": (
+    "another cipher": lambda: (
         cosign_file(der(P256), cipher={"name": "rot13", "nonce": "AAAA"}),
         PASSWORD,
         "does not use",
     ),
-    "a short nonce": (
+    "a short nonce": lambda: (
         cosign_file(der(P256), cipher={"name": "nacl/secretbox", "nonce": "AAAA"}),
         PASSWORD,
         "cannot be decrypted",
     ),
-    "a ciphertext that is none": (cosign_file(der(P256), ciphertext="???"), PASSWORD, "not valid"),
-    "something else inside": (cosign_file(b"no key"), PASSWORD, "damaged"),
-    "a file without end": (b"-----BEGIN PRIVATE KEY-----\n" + b"A" * (1 << 20), b"", "no PEM file"),
+    "a ciphertext that is none": lambda: (cosign_file(der(P256), ciphertext="???"), PASSWORD, "not valid"),
+    "something else inside": lambda: (cosign_file(b"no key"), PASSWORD, "damaged"),
+    "a file without end": lambda: (b"-----BEGIN PRIVATE KEY-----\n" + b"A" * (1 << 20), b"", "no PEM file"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_key_that_cannot_be_used_is_refused_with_the_reason_and_without_the_key(name):
-    file, password, reason = REFUSED[name]
+    file, password, reason = REFUSED[name]()
     with pytest.raises(SigningKeyError) as caught:
         SigningKey.load(file, password)
     assert reason in str(caught.value)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +19,7 @@ from strake_builder.errors import BuildCancelledError, OutOfDiskError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.solve.images.export import LayerExporter
+from strake_builder.solve.workspace import discarded
 from strake_oci.cancellation import Cancellation
 from strake_oci.spec.mediatype import Compression
 
@@ -32,7 +37,10 @@ def exporter(
 ) -> LayerExporter:
     (tmp_path / "blobs").mkdir(exist_ok=True)
     workspace: Any = SimpleNamespace(
-        directory=lambda _: str(tmp_path / "blobs"), new_name=lambda kind: kind, until_closed=until_closed
+        path=str(tmp_path),
+        directory=lambda _: str(tmp_path / "blobs"),
+        new_name=lambda kind: kind,
+        until_closed=until_closed,
     )
     return LayerExporter(workspace, pool, cancellation, None, PLAIN, until, discards=discards)
 
@@ -85,8 +93,73 @@ def test_only_the_last_layer_is_discarded_while_it_is_written(tmp_path, upper, d
     with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as closed:
         layers = exporter(tmp_path, pool, Cancellation(), discards=discards, until_closed=closed.callback)
         assert layers.export(snapshot(upper), last=last).result() is not None
-        deadline = time.monotonic() + 180
-        while directory.exists() and not stays:
-            assert time.monotonic() < deadline, "it is not removed"
-            time.sleep(0.01)  # another program removes it
+        if not stays:
+            await_gone(directory)
     assert directory.exists() == stays
+
+
+def await_gone(path: Path) -> None:
+    deadline = time.monotonic() + 180
+    while path.exists():
+        assert time.monotonic() < deadline, f"{path} is not removed"
+        time.sleep(0.01)  # another program removes it
+
+
+@pytest.fixture
+def lower(tmp_path):
+    """Return a lower layer, of which the upper directory changes one directory."""
+    for name in ("usr", "app", "var"):
+        (tmp_path / "lower" / name).mkdir(parents=True)
+        (tmp_path / "lower" / name / "file").write_text(name)
+    return tmp_path / "lower"
+
+
+def test_what_the_last_layer_is_not_compared_with_goes_while_it_is_written(tmp_path, upper, lower):
+    (upper / "app").mkdir()
+    (upper / "app/new").write_text("new")
+    elsewhere = tmp_path.parent / f"{tmp_path.name}-cache"
+    (elsewhere / "usr").mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, contextlib.ExitStack() as closed:
+        layers = exporter(tmp_path, pool, Cancellation(), discards=True, until_closed=closed.callback)
+        taken = Snapshot("", str(upper), (str(lower), str(elsewhere)))
+        assert layers.export(taken, last=True).result() is not None
+        for name in ("usr", "var"):
+            await_gone(lower / name)
+    assert (lower / "app/file").read_text() == "app"
+    assert (elsewhere / "usr").exists(), "a layer of another build is not ours to remove"
+
+
+class Slow(Snapshot):
+    """A snapshot whose changes come when another layer is written."""
+
+    other = threading.Event()
+
+    def changes(self, *options):
+        assert self.other.wait(180)
+        return super().changes(*options)
+
+
+def test_a_layer_that_is_still_written_is_compared_with_all_of_its_lower_layers(
+    tmp_path, upper, lower, monkeypatch
+):
+    """It is unchanged only as long as what it is compared with is there."""
+    remove = discarded._remove
+
+    def removed(paths: list[bytes]) -> subprocess.Popen[bytes]:
+        program = remove(paths)
+        program.wait(180)
+        return program
+
+    monkeypatch.setattr(discarded, "_remove", removed)
+    (upper / "usr").mkdir()
+    shutil.copystat(lower / "usr", upper / "usr")
+    shutil.copy2(lower / "usr/file", upper / "usr/file")
+    (tmp_path / "last/app").mkdir(parents=True)
+    (tmp_path / "last/app/new").write_text("new")
+    last = Snapshot("", str(tmp_path / "last"), (str(lower),))
+    with ThreadPoolExecutor(2) as pool, contextlib.ExitStack() as closed:
+        layers = exporter(tmp_path, pool, Cancellation(), discards=True, until_closed=closed.callback)
+        unchanged = layers.export(Slow("", str(upper), (str(lower),)))
+        assert layers.export(last, last=True).result() is not None
+        Slow.other.set()
+        assert unchanged.result() is None
