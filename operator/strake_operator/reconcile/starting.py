@@ -110,7 +110,7 @@ def waiting(build: Build, now: datetime) -> Waiting:
 
 def _queued(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decision:
     admission, spec = seen.admission, seen.build.spec
-    since = status.queue.since if status.queue else moves.moves.timestamp(now)
+    since = status.queue.since if status.queue else moves.timestamp(now)
     waits = QueueStatus(position=admission.position, since=since, reason=admission.limit)
     status = moves.queued(status, waits, ProgressReason.QUEUED, f"waits for its turn: {admission.words}", now)
     left = seconds_to_wait(spec, status, now) if isinstance(spec, ImageBuildSpec) else None
@@ -151,7 +151,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
         update={
             "job": name,
             "attempts": attempt,
-            "start_time": status.start_time or moves.moves.timestamp(now),
+            "start_time": status.start_time or moves.timestamp(now),
             "next_attempt_time": None,
             "queue": None,
             "isolation": isolation,
