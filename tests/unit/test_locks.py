@@ -17,7 +17,7 @@ EXTRAS = PROJECT["project"]["optional-dependencies"]
 GROUPS = PROJECT["dependency-groups"]
 CLOUDS = [*EXTRAS["aws"], *EXTRAS["gcp"], *EXTRAS["azure"]]
 LOCKS = {
-    "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"]],
+    "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"], *EXTRAS["completion"]],
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
     "build.txt": GROUPS["build"],
     "dev.txt": [

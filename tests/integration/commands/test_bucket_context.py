@@ -51,6 +51,23 @@ def test_an_identity_that_may_read_it(build, s3, tmp_path):
     assert (tmp_path / "out/motd").read_text() == "from a bucket\n"
 
 
+def test_a_named_context(build, s3, tmp_path):
+    (tmp_path / "main/app").mkdir(parents=True)
+    (tmp_path / "main/app/Dockerfile").write_text("FROM scratch\nCOPY --from=lib app/motd /from-lib\n")
+    done = build(str(tmp_path / "main"), "--build-context", "lib=s3://box/ci/a b/context.tar", **s3.reader)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/from-lib").read_text() == "from a bucket\n"
+
+
+def test_a_named_context_that_may_not_be_read(build, s3, tmp_path):
+    (tmp_path / "main/app").mkdir(parents=True)
+    (tmp_path / "main/app/Dockerfile").write_text("FROM scratch\nCOPY --from=lib app/motd /from-lib\n")
+    named = ["--build-context", "lib=s3://box/ci/a b/context.tar"]
+    done = build(str(tmp_path / "main"), *named, **s3.stranger)
+    assert done.returncode == 4, done.stderr
+    assert "check the name, and that the identity may read it (s3:GetObject)" in done.stderr
+
+
 @pytest.mark.parametrize("who", ["stranger", "nobody", "wrong key"])
 def test_others_are_told_what_to_check(build, s3, who):
     wrong = s3.reader | {"AWS_SECRET_ACCESS_KEY": "another"}

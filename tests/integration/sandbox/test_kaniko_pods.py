@@ -243,6 +243,7 @@ def test_what_else_is_there(locked, tmp_path):
     plain = Container(Kind("default"))
     assert plain.run(["/kaniko/executor", "version"]).stdout.startswith("strake ")
     assert "--single-snapshot" in plain.run(["/kaniko/executor", "--help"]).stdout
+    assert "--build-context" in plain.run(["/strake/strake", "completion", "bash"]).stdout
     files = ["/kaniko/.docker", "/kaniko/ssl/certs/ca-certificates.crt", "/kaniko/warmer"]
     script = "".join(f"test -e {path} && " for path in files) + "command -v executor"
     assert plain.run(["/bin/sh", "-c", script]).stdout == "/kaniko/executor\n"

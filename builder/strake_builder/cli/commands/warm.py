@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_switch(group, "--insecure-pull", "plain HTTP for registries where they have no TLS")
     add_switch(group, "--skip-tls-verify-pull", "accept any certificate")
     group.add_argument("--force", "-f", nargs="?", const=True, help=argparse.SUPPRESS)
-    parser.set_defaults(handler=warm)
+    parser.set_defaults(handler=warm, executor=False)
 
 
 def warm(arguments: argparse.Namespace) -> int:
@@ -84,9 +84,12 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded) -> None:
 def _prepare(arguments: argparse.Namespace, *, notes: bool) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.models.source import DirectorySource, Source
     from strake_api.request import BuildArg, BuildRequest, Cache, Output
+    from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
     from strake_builder.solve.inputs import ImageOutputs
 
+    if arguments.executor:
+        trust_mounted(os.environ)
     if notes and (arguments.force or arguments.cache_ttl):
         sys.stderr.write("note: --force and --cache-ttl are not needed: images are kept by their digests\n")
     arguments.cache_dir = os.path.abspath(arguments.cache_dir or _DIRECTORY)

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.contexts.sources import OCI, is_web, read_git
+from strake_builder.cli.contexts.sources import BUCKETS, OCI, is_web, read_git
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
     from strake_api.models.source import LayoutImage, NamedContext
 
-_FORMS: Final = "a directory, a git URL, https://FILE, docker-image://REFERENCE, oci://ARTIFACT, or oci-layout://DIR[:TAG|@DIGEST]"
+_FORMS: Final = (
+    "a directory, a git URL, https://FILE, s3://BUCKET/ARCHIVE, gs://BUCKET/ARCHIVE, "
+    "https://ACCOUNT.blob.core.windows.net/CONTAINER/ARCHIVE, docker-image://REFERENCE, oci://ARTIFACT, or "
+    "oci-layout://DIR[:TAG|@DIGEST]"
+)
 _IMAGE: Final = "docker-image://"
 _LAYOUT: Final = "oci-layout://"
 _TARGET: Final = "target:"
@@ -64,7 +68,15 @@ def _one_name(name: str) -> str:
 
 
 def _context(name: str, value: str) -> NamedContext:
-    from strake_api.models.source import DirectorySource, HTTPSource, NamedContext, OCISource, Source
+    from strake_api.models.source import (
+        BucketSource,
+        DirectorySource,
+        HTTPSource,
+        NamedContext,
+        OCISource,
+        Source,
+    )
+    from strake_builder.context.buckets.azure import is_blob
 
     if value.startswith(_IMAGE):
         return NamedContext(name=name, image=value.removeprefix(_IMAGE))
@@ -74,6 +86,8 @@ def _context(name: str, value: str) -> NamedContext:
         return NamedContext(name=name, source=Source(oci=OCISource(reference=value.removeprefix(OCI))))
     if (git := read_git(value)) is not None:
         return NamedContext(name=name, source=Source(git=git))
+    if value.startswith(BUCKETS) or is_blob(value):  # an archive, as for --context
+        return NamedContext(name=name, source=Source(bucket=BucketSource(url=value)))
     if is_web(value):  # one file, as for buildx: what is an archive is unpacked by ADD
         return NamedContext(name=name, source=Source(http=HTTPSource(url=value, unpacked=False)))
     path = value.removeprefix("dir://")

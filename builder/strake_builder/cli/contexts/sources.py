@@ -19,7 +19,7 @@ FORMS: Final = (
     "https://ACCOUNT.blob.core.windows.net/CONTAINER/ARCHIVE"
 )
 OCI: Final = "oci://"
-_BUCKETS: Final = ("s3://", "gs://")
+BUCKETS: Final = ("s3://", "gs://")
 _STDIN: Final = "/dev/stdin"
 _GIT_OPTIONS: Final = frozenset(
     {"branch", "single-branch", "depth", "recurse-submodules", "insecure-skip-tls"}
@@ -64,7 +64,7 @@ def read_source(text: str) -> Source:
         return Source(archive=ArchiveSource(path=_STDIN if path == "stdin" else os.path.abspath(path)))
     if text.startswith(OCI):
         return Source(oci=OCISource(reference=text.removeprefix(OCI)))
-    if text.startswith(_BUCKETS) or is_blob(text):
+    if text.startswith(BUCKETS) or is_blob(text):
         return Source(bucket=BucketSource(url=text))
     if is_web(text):
         return Source(http=HTTPSource(url=text))

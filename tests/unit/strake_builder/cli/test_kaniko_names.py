@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 
-from strake_builder.cli import kaniko
+from strake_builder.cli import kaniko, session
+from strake_builder.cli.main import main
 from strake_builder.cli.registries.registry_credentials import user_credentials
 from strake_builder.errors import InvalidRequestError
 
@@ -53,6 +55,29 @@ def test_certificates_that_were_put_beside_the_systems_are_trusted(tmp_path, cer
     assert certificates.ca.read_text() in trusted
     ssl.create_default_context(cadata=trusted)
     kaniko.trust_mounted({}, str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize(("program", "trusts"), [("warmer", True), ("executor", True), ("strake", False)])
+def test_which_programs_trust_the_mounted_certificates(program, trusts, tmp_path, monkeypatch):
+    reasons = []
+
+    def trust(environment):
+        reasons.append(environment)
+
+    def prepare_alone(prepare, **_):
+        prepare()
+        return 0
+
+    monkeypatch.setattr(kaniko, "trust_mounted", trust)
+    monkeypatch.setattr(kaniko, "enter", lambda environment: None)
+    monkeypatch.setattr(session, "run_build", prepare_alone)
+    monkeypatch.setattr(sys, "argv", [program])
+    flags = [f"--cache-dir={tmp_path}/cache", f"--work-dir={tmp_path}/work"]
+    words = {"warmer": ["--image=scratch"], "executor": ["--no-push"], "strake": ["warm", "--image=scratch"]}
+    with pytest.raises(SystemExit) as ended:
+        main([*words[program], *flags])
+    assert ended.value.code == 0
+    assert bool(reasons) == trusts
 
 
 @pytest.mark.parametrize(

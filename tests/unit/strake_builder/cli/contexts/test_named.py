@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from strake_api.models.source import DirectorySource, GitSource, HTTPSource, LayoutImage, OCISource, Source
+from strake_api.models.source import (
+    BucketSource,
+    DirectorySource,
+    GitSource,
+    HTTPSource,
+    LayoutImage,
+    OCISource,
+    Source,
+)
 from strake_builder.cli.contexts.named import read_named_contexts
 from strake_builder.errors import InvalidRequestError
 
@@ -62,6 +70,19 @@ def test_web_address_is_one_file():
     assert read("https://web.example/x.tgz").source == Source(http=wanted)
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["s3://bucket/lib.tgz", "gs://bucket/lib.tgz", "https://account.blob.core.windows.net/box/lib.tgz"],
+)
+def test_archive_in_a_bucket(url):
+    assert read(url).source == Source(bucket=BucketSource(url=url))
+
+
+def test_blob_with_a_signature_of_its_own_is_one_file():
+    url = "https://account.blob.core.windows.net/box/lib.tgz?sv=1&sig=x"
+    assert read(url).source == Source(http=HTTPSource(url=url, unpacked=False))
+
+
 def test_artifact():
     assert read("oci://r.example/app:1").source == Source(oci=OCISource(reference="r.example/app:1"))
 
@@ -83,7 +104,7 @@ def test_last_of_one_name_counts_however_it_is_spelled():
         ("lib=", "is not understood"),
         ("lib=/not/there", "is no directory here .write lib= and a directory, a git URL"),
         ("lib=target:base", "a target is another image of a bake file"),
-        ("lib=s3://bucket/x", "is no directory here .write lib= and a directory"),
+        ("lib=ftp://bucket/x", "is no directory here .write lib= and a directory"),
         ("Lib=docker-image://x", "repository names are lower-case"),
         ("lib=oci-layout://", "has no directory"),
         ("lib=oci-layout:///a@sha256:12", "sha256"),
