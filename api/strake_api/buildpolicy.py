@@ -91,11 +91,13 @@ class AllowedSources(Document):
     """Where contexts may come from, named ones included."""
 
     kinds: Annotated[tuple[SourceKind, ...], Field(max_length=16)] | None = None
-    """Fields of spec.source, and of spec.contexts, that may be used: git, http, oci, configMap, inline."""
+    """Fields of spec.source and spec.contexts: git, http, oci, s3, gs, azure, configMap, inline."""
     git_hosts: Patterns | None = None
     """Hosts, with their ports if any, that git repositories may be on: git.example.com, *.example.com."""
     http_hosts: Patterns | None = None
     """Likewise, of http.url."""
+    buckets: Patterns | None = None
+    """Buckets: s3://NAME, https://ENDPOINT/NAME, gs://NAME, https://ACCOUNT.blob.core.windows.net/CONTAINER."""
 
 
 class Placement(Document):

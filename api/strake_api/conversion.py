@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_api.cache import BuildCache
 from strake_api.models.source import (
+    BucketSource,
     DirectorySource,
     GitSource,
     HTTPSource,
@@ -30,6 +31,7 @@ from strake_api.values.duration import parse_duration
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.spec.buckets.object import BucketObject
     from strake_api.spec.contexts import NamedContext as SpecContext
     from strake_api.spec.git import GitRepository
 
@@ -51,7 +53,8 @@ class MountedPaths:
     Attributes:
         config_map: The content of `source.configMap`, if there is one.
         git: The Secret `source.git.secret`, if there is one; that of a named context is in `context_secret`.
-        fetched: Where `strake fetch` puts a git source that has a Secret; None where it does not. A named
+        bucket: The Secret of a source in a bucket, if there is one.
+        fetched: Where `strake fetch` puts a source that has a Secret; None where it does not. A named
             context is in `context_directory`.
         signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
@@ -60,6 +63,7 @@ class MountedPaths:
 
     config_map: str
     git: str | None = None
+    bucket: str | None = None
     fetched: str | None = None
     signing: str | None = None
     given: str | None = None
@@ -150,11 +154,27 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
         return Source(git=_git(spec.source.git, mounted.git, mounted.fetched))
     if spec.source.http is not None:
         return Source(http=HTTPSource(**dict(spec.source.http)))
+    if (found := spec.source.in_bucket) is not None:
+        return Source(bucket=_bucket(found, mounted))
     if spec.source.oci is not None:
         return Source(oci=OCISource(**dict(spec.source.oci)))
     if spec.source.inline is not None:
         return Source(inline=InlineSource(files=spec.source.inline))
     return Source(directory=DirectorySource(path=mounted.config_map))
+
+
+def _bucket(found: BucketObject, mounted: MountedPaths) -> BucketSource:
+    """Return an object, with the paths that only one with a Secret has."""
+    has_secret = found.secret is not None and mounted.fetched is not None
+    return BucketSource(
+        url=found.url,
+        endpoint=found.endpoint if found.kind == "s3" else None,
+        region=found.region if found.kind == "s3" else None,
+        checksum=found.checksum,
+        path=found.path,
+        credentials=mounted.bucket if has_secret else None,
+        fetched=mounted.fetched if has_secret else None,
+    )
 
 
 def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None) -> Output:

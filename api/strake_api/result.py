@@ -100,6 +100,8 @@ class _Outcome(Document):
     isolation: Isolation | None = None
     """Null where the build ended before a way was chosen."""
     source_revision: _ShortText | None = None
+    source_digest: _ShortText | None = None
+    """Of the archive or the artifact, as it was fetched."""
     """The full commit hash, for a source that has one."""
     base_images: tuple[BaseImage, ...] = ()
     steps: StepCounts = StepCounts()
@@ -204,7 +206,7 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
     if result.isolation is not None and result.isolation.reason is not None:
         short = result.isolation.model_copy(update={"reason": None})
         result = result.model_copy(update={"isolation": short})
-    yield result.model_copy(update={"source_revision": None, "platform": None})
+    yield result.model_copy(update={"source_revision": None, "source_digest": None, "platform": None})
 
 
 def _shorter_failures(failure: BuildFailed) -> Iterator[BuildFailed]:

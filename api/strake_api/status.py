@@ -86,6 +86,13 @@ class SourceStatus(TolerantDocument):
 
     revision: str | None = None
     """The full commit hash."""
+    digest: str | None = None
+    """Of the archive or the artifact, sha256:…, as it was fetched."""
+
+    @classmethod
+    def resolved(cls, revision: str | None, digest: str | None) -> SourceStatus | None:
+        """Return what a source resolved to; None for one that does not change."""
+        return cls(revision=revision, digest=digest) if revision or digest else None
 
 
 class IsolationStatus(TolerantDocument):

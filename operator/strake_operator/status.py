@@ -283,7 +283,7 @@ def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) ->
     )
     return {
         "base_images": bases or status.base_images,
-        "source": SourceStatus(revision=result.source_revision) if result.source_revision else None,
+        "source": SourceStatus.resolved(result.source_revision, result.source_digest),
         "steps": steps if steps.total else None,
         "isolation": _isolation(status, result),
         "warnings": warnings or None,

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strake_api.crd.definition import image_build_definition
+from strake_api.crd.expressions import bucket_refusals, fits, listed, none_of, text
 from strake_api.models.document import GROUP, VERSION
 
 NAME: Final = "strake-buildpolicies"
 _SPEC: Final = "object.spec"
-_SPECIAL: Final = "\\.+()[]{}^$|?"
-"""What regular expressions give a meaning, but for the `*`; the backslash first, which escapes the others."""
 _MEASURED: Final = (("cpu", "cpu"), ("memory", "memory"), ("ephemeral-storage", "ephemeralStorage"))
 
 
@@ -101,29 +100,6 @@ def _selected(selector: str) -> str:
     return f"!has({selector}) || ({by_label} && {requirements}.all(e, {holds}))"
 
 
-def _fits(patterns: str, texts: str) -> str:
-    """Return whether a pattern fits the whole of one of some texts, as `strake_api.values.pattern` does."""
-    escaped = "p.replace('{namespace}', request.namespace)"
-    for character in _SPECIAL:
-        escaped += f".replace({_text(character)}, {_text(chr(92) + character)})"
-    return (
-        f"{patterns}.exists(p, {texts}.exists(t, t.matches('^(?s:' + {escaped}.replace('*', '.*') + ')$')))"
-    )
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\") + "'"
-
-
-def _listed(patterns: str) -> str:
-    return f"(size({patterns}) == 0 ? 'what is allowed, which is nothing' : {patterns}.join(', '))"
-
-
-def _none_of(patterns: str) -> str:
-    """Return the end of a refusal: what is allowed."""
-    return f"' is none of ' + {_listed(patterns)}"
-
-
 def _destinations() -> Iterator[tuple[str, str]]:
     """Yield what is refused of destinations, in steps: with path, in parts, with registry, with full name."""
     output, cache = f"{_SPEC}.output.destinations", f"{_SPEC}.cache.repository"
@@ -146,8 +122,8 @@ def _destinations() -> Iterator[tuple[str, str]]:
     official = f"{hub}.replace('docker.io/', 'docker.io/library/', 1)"
     yield "full", step("hosted", f"({hub}.matches('^docker[.]io/[^/]*$') ? {official} : {hub})")
     allowed = "variables.policy.destinations"
-    refused = f"!{_fits(allowed, '[n.repository, n.repository + n.tag]')}"
-    words = f"'spec.' + n.path + ': \\'' + n.name + '\\'' + {_none_of(allowed)}"
+    refused = f"!{fits(allowed, '[n.repository, n.repository + n.tag]')}"
+    words = f"'spec.' + n.path + ': \\'' + n.name + '\\'' + {none_of(allowed)}"
     yield "destinations", f"has({allowed}) ? variables.full.filter(n, {refused}).map(n, {words}) : []"
 
 
@@ -165,12 +141,13 @@ def _sources() -> str:
         if each not in {"name", "image"}
     ]
     kind = "k.substring(k.lastIndexOf('.') + 1)"
-    words = f"'spec.' + k + ': sources are ' + {_listed(f'{allowed}.kinds')}"
+    words = f"'spec.' + k + ': sources are ' + {listed(f'{allowed}.kinds')}"
     of_kinds = (
         f"has({allowed}) && has({allowed}.kinds)"
         f" ? ({' + '.join(own + named)}).filter(k, !({kind} in {allowed}.kinds)).map(k, {words}) : []"
     )
-    return f"({of_kinds}) + ({_hosts('git', 'gitHosts')}) + ({_hosts('http', 'httpHosts')})"
+    of_hosts = f"({of_kinds}) + ({_hosts('git', 'gitHosts')}) + ({_hosts('http', 'httpHosts')})"
+    return f"{of_hosts} + ({bucket_refusals(f'{_SPEC}.source', allowed)})"
 
 
 def _hosts(kind: str, field: str) -> str:
@@ -183,28 +160,28 @@ def _hosts(kind: str, field: str) -> str:
     # The host of https://user@host:port/path, or of user@host:path; it ends where URLs end it.
     rest = "u.url.substring(u.url.indexOf('://') + 3)"
     for end in "/?#\\":
-        rest += f".split({_text(end)})[0]"
+        rest += f".split({text(end)})[0]"
     rest = f"(u.url.contains('://') ? {rest} : u.url.split(':')[0])"
     host = f"{rest}.substring({rest}.lastIndexOf('@') + 1).lowerAscii()"
     patterns = f"{allowed}.{field}"
-    words = f"'spec.' + u.path + ': host \\'' + {host} + '\\'' + {_none_of(patterns)}"
+    words = f"'spec.' + u.path + ': host \\'' + {host} + '\\'' + {none_of(patterns)}"
     return (
         f"has({allowed}) && has({patterns})"
-        f" ? ({own_url} + {named_urls}).filter(u, !{_fits(patterns, f'[{host}]')}).map(u, {words}) : []"
+        f" ? ({own_url} + {named_urls}).filter(u, !{fits(patterns, f'[{host}]')}).map(u, {words}) : []"
     )
 
 
 def _secrets() -> str:
     named = " + ".join(_names_of_secrets())
     allowed, accounts = "variables.policy.secrets", "variables.policy.serviceAccounts"
-    words = f"'spec.' + n.path + ': Secret \\'' + n.name + '\\'' + {_none_of(allowed)}"
+    words = f"'spec.' + n.path + ': Secret \\'' + n.name + '\\'' + {none_of(allowed)}"
     account = f"{_SPEC}.serviceAccountName"
     of_account = (
         f"has({accounts}) && has({account})"
-        f" ? [{account}].filter(a, !{_fits(accounts, '[a]')})"
-        f".map(a, 'spec.serviceAccountName: \\'' + a + '\\'' + {_none_of(accounts)}) : []"
+        f" ? [{account}].filter(a, !{fits(accounts, '[a]')})"
+        f".map(a, 'spec.serviceAccountName: \\'' + a + '\\'' + {none_of(accounts)}) : []"
     )
-    of_secrets = f"has({allowed}) ? ({named}).filter(n, !{_fits(allowed, '[n.name]')}).map(n, {words}) : []"
+    of_secrets = f"has({allowed}) ? ({named}).filter(n, !{fits(allowed, '[n.name]')}).map(n, {words}) : []"
     return f"({of_secrets}) + ({of_account})"
 
 
@@ -250,10 +227,8 @@ def _placement() -> str:
     tolerations, taints = f"{pod}.tolerations", f"{allowed}.allowedTaints"
     what = "(has(e.key) ? 'taint \\'' + e.key + '\\'' : 'every taint')"
     key = "[has(e.key) ? string(e.key) : '']"
-    refused = f"!{_fits(taints, key)}"
-    words = (
-        f"'spec.pod.tolerations[' + string({tolerations}.indexOf(e)) + ']: ' + {what} + {_none_of(taints)}"
-    )
+    refused = f"!{fits(taints, key)}"
+    words = f"'spec.pod.tolerations[' + string({tolerations}.indexOf(e)) + ']: ' + {what} + {none_of(taints)}"
     parts.append(
         f"{asks} && has({tolerations}) && has({taints})"
         f" ? {tolerations}.filter(e, {refused}).map(e, {words}) : []"
@@ -263,10 +238,10 @@ def _placement() -> str:
         ("runtimeClassName", "runtimeClassNames"),
     ):
         name, patterns = f"{pod}.{field}", f"{allowed}.{names}"
-        words = f"'spec.pod.{field}: \\'' + {name} + '\\'' + {_none_of(patterns)}"
+        words = f"'spec.pod.{field}: \\'' + {name} + '\\'' + {none_of(patterns)}"
         parts.append(
             f"{asks} && has({name}) && has({patterns})"
-            f" ? [string({name})].filter(a, !{_fits(patterns, '[a]')}).map(a, {words}) : []"
+            f" ? [string({name})].filter(a, !{fits(patterns, '[a]')}).map(a, {words}) : []"
         )
     return " + ".join(f"({each})" for each in parts)
 

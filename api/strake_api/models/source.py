@@ -56,12 +56,36 @@ class HTTPSource(Document):
 
 
 class BucketSource(Document):
-    """A tar archive in a bucket, read with the identity that the builder finds."""
+    """A tar archive in a bucket, read with the identity that the builder finds, or with a Secret."""
 
     url: str
     """s3://BUCKET/KEY, gs://BUCKET/OBJECT or https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB."""
     path: str = "."
     """The directory of the archive that is the build context."""
+    endpoint: str | None = None
+    """http or https: of a store other than AWS; its buckets are parts of the path."""
+    region: str | None = None
+    """Of a bucket of S3."""
+    checksum: str | None = None
+    """sha256:… that it must have."""
+    credentials: str | None = None
+    """Path of a mounted Secret, which `strake fetch` alone reads."""
+    fetched: str | None = None
+    """Path of a directory where `strake fetch` has put the archive; the builder then asks no server."""
+
+    @model_validator(mode="after")
+    def _fetched_apart(self) -> Self:
+        if self.credentials is not None and self.fetched is None:
+            raise ValueError("source.bucket.credentials need source.bucket.fetched: no builder reads them")
+        return self
+
+    @property
+    def bucket_url(self) -> str:
+        """Which bucket it is in, as a Secret names it: s3://B, gs://B, https://HOST/B."""
+        if self.url.startswith("s3://") and self.endpoint is not None:
+            return f"{self.endpoint}/{self.url.split('/')[2]}"
+        parts = 4 if self.url.startswith("https://") else 3
+        return "/".join(self.url.split("/")[:parts])
 
 
 class OCISource(Document):
@@ -131,6 +155,8 @@ class Source(Document):
             "directory.path": self.directory.path if self.directory else None,
             "git.fetched": self.git.fetched if self.git else None,
             "git.credentials": self.git.credentials if self.git else None,
+            "bucket.fetched": self.bucket.fetched if self.bucket else None,
+            "bucket.credentials": self.bucket.credentials if self.bucket else None,
             "archive.path": self.archive.path if self.archive else None,
         }
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, cel_rules, obeying
+from strake_api.spec.buckets.object import AzureBlob, BucketObject, GSObject, S3Object
 from strake_api.spec.git import GitRepository
 from strake_api.spec.http_archive import HTTPArchive
 from strake_api.spec.named import LocalReference
@@ -17,11 +18,21 @@ INLINE_LIMIT = 262144
 """Characters of an inline context: with what JSON adds it fits into the ConfigMap that carries it."""
 
 ONE_SOURCE: Rule[Source] = Rule(
-    "[has(self.git), has(self.http), has(self.oci), has(self.configMap), has(self.inline)]"
-    ".filter(given, given).size() == 1",
-    "source needs exactly one of git, http, oci, configMap or inline",
+    "[has(self.git), has(self.http), has(self.oci), has(self.s3), has(self.gs), has(self.azure),"
+    " has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
+    "source needs exactly one of git, http, oci, s3, gs, azure, configMap or inline",
     lambda source: (
-        [source.git, source.http, source.oci, source.config_map, source.inline].count(None) == 4  # noqa: PLR2004 - 1 of 5
+        [
+            source.git,
+            source.http,
+            source.oci,
+            source.s3,
+            source.gs,
+            source.azure,
+            source.config_map,
+            source.inline,
+        ].count(None)
+        == 7  # noqa: PLR2004 - 1 of 8
     ),
 )
 INLINE_PATHS: Rule[Source] = Rule(
@@ -41,13 +52,16 @@ INLINE_SIZE: Rule[Source] = Rule(
 
 
 class Source(Document):
-    """Where the build context comes from: exactly one of git, http, oci, configMap or inline."""
+    """Where the build context comes from: exactly one of its fields is set."""
 
     model_config = ConfigDict(json_schema_extra=cel_rules(ONE_SOURCE, INLINE_PATHS, INLINE_SIZE))
 
     git: GitRepository | None = None
     http: HTTPArchive | None = None
     oci: OCIArtifact | None = None
+    s3: S3Object | None = None
+    gs: GSObject | None = None
+    azure: AzureBlob | None = None
     config_map: LocalReference | None = None
     """A ConfigMap of the same namespace: each key becomes a file."""
     inline: (
@@ -57,6 +71,11 @@ class Source(Document):
         | None
     ) = None
     """A whole small context, of at most 262144 characters: path → content. For more use git or configMap."""
+
+    @property
+    def in_bucket(self) -> BucketObject | None:
+        """The object of a bucket that it is, if it is one."""
+        return self.s3 or self.gs or self.azure
 
     @property
     def inline_size(self) -> int:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 from typing import Final, assert_never
 
 from strake_api.models.source import (
@@ -23,7 +22,7 @@ from strake_api.models.source import (
     Source,
 )
 from strake_builder import interrupt
-from strake_builder.context.buckets.which import request_for
+from strake_builder.context.buckets.download import download_object, prefetched_object
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
@@ -37,8 +36,6 @@ _KUBELET_DATA: Final = "..data"
 """The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
 _FILE: Final = "context"
 """What BuildKit calls a file that is a named context."""
-_REFUSED: Final = ("status 400", "status 401", "status 403", "status 404", "status 409")
-"""An object store may answer any of them for what is not there and for what may not be read."""
 _GIT_OWN: Final = ("**/.git",)
 _TREE: Final = "tree"
 _REVISION: Final = "revision"
@@ -155,11 +152,10 @@ def _fetch_archive(
     directory: str,
     means: Means,
     downloads: Downloads,
-    headers: Mapping[str, str] = MappingProxyType({}),
 ) -> FetchedContext:
     packed, shown = f"{directory}.archive", redact_url(source.url)
     try:
-        got = downloads.fetch(source.url, packed, source.checksum, headers=headers)
+        got = downloads.fetch(source.url, packed, source.checksum)
         with FileIO(packed) as archive:
             means.unpack(archive, directory)
     except OSError as error:
@@ -170,17 +166,24 @@ def _fetch_archive(
 
 
 def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:
-    downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
-    asked = request_for(source.url, os.environ)
-    archive = HTTPSource(url=asked.url, path=source.path)
+    packed = f"{directory}.archive"
     try:
-        return _fetch_archive(archive, directory, means, downloads, asked.headers)
+        if source.fetched is not None:
+            packed, digest = prefetched_object(source.fetched)
+        else:
+            digest = download_object(source, packed, None, means.cancellation, means.networks)
+        with FileIO(packed) as archive:
+            means.unpack(archive, directory)
     except SourceError as error:
-        hint = error.hint
-        if any(status in error.message for status in _REFUSED):
-            hint = f"check the name, and that the identity may read it ({asked.right})"
-            hint += f"; {asked.missing}" if asked.missing else ""
-        raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error
+        if source.url in error.message:
+            raise
+        raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=error.hint) from error
+    except OSError as error:
+        raise SourceError(f"cannot unpack {source.url}: {error.strerror}") from error
+    finally:
+        if source.fetched is None:
+            Path(packed).unlink(missing_ok=True)
+    return _inside_archive(directory, source.path, source.url, digest)
 
 
 def _inside_archive(tree: str, path: str, shown: str, digest: str | None = None) -> FetchedContext:

@@ -295,6 +295,7 @@ class Build:
         return BuildSucceeded(
             platform=str(self._requested.platform),
             source_revision=context.revision,
+            source_digest=context.digest,
             base_images=_base_images(parts),
             steps=steps,
             durations=self._phases.durations(),

@@ -6,6 +6,7 @@ when the first Google registry, or bucket, is asked for.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ _USER: Final = "oauth2accesstoken"
 _EARLY: Final = 300.0
 _ABSENT: Final = 600.0
 _NOT_FOUND: Final = 404
+_TOKENS: Final = "https://oauth2.googleapis.com/token"
+_NO_KEY: Final = "the Secret's key.json is no JSON key of a service account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,38 @@ def google_token(scope: str) -> tuple[str, datetime | None] | None:
             return None
         raise CredentialError(_words(error)) from error
     # UTC without saying so
+    return str(found.token), found.expiry and found.expiry.replace(tzinfo=UTC)
+
+
+def google_key_token(key: str, scope: str) -> tuple[str, datetime | None]:
+    """Return a token for a service account's key, and its expiry.
+
+    Args:
+        key: the JSON of the key. Other kinds of credentials may run programs or read files, and are refused.
+        scope: what it is to open, as OAuth 2.0 has it.
+
+    Raises:
+        ImportError: the extra `gcp` is not installed.
+        CredentialError: it is no key, or Google refused it.
+    """
+    from google.auth.exceptions import GoogleAuthError
+    from google.auth.transport.requests import Request
+    from google.oauth2.service_account import Credentials
+
+    try:
+        content = json.loads(key)
+        if not isinstance(content, dict) or content.get("type") != "service_account":
+            raise CredentialError(_NO_KEY)
+        # The key itself names who is asked for the token, which could be any address.
+        info = content | {"token_uri": _TOKENS}
+        found = Credentials.from_service_account_info(info, scopes=[scope])  # type: ignore[no-untyped-call]
+    except (GoogleAuthError, ValueError, TypeError):
+        # Without the words of the error, which may have parts of the key.
+        raise CredentialError(_NO_KEY) from None
+    try:
+        found.refresh(Request())
+    except GoogleAuthError as error:
+        raise CredentialError(_words(error)) from error
     return str(found.token), found.expiry and found.expiry.replace(tzinfo=UTC)
 
 

@@ -99,6 +99,7 @@ class Starter:
             action.bases,
             action.plain,
             build.generation if current is None else current.generation,
+            build.queue,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)

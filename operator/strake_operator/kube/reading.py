@@ -17,6 +17,7 @@ from strake_operator.names import (
     FORM_ANNOTATION,
     GATEWAY,
     PLAIN_ANNOTATION,
+    QUEUE_LABEL,
     REQUEST_ANNOTATION,
     RERUN_ANNOTATION,
     SOURCE_CONTAINER,
@@ -70,6 +71,7 @@ def read_build(body: Object) -> Build:
         rerun=annotations.get(RERUN_ANNOTATION),
         rerun_by=_manager(metadata, RERUN_ANNOTATION),
         cancel=annotations.get(CANCEL_ANNOTATION),
+        queue=(metadata.get("labels") or {}).get(QUEUE_LABEL) or None,
         oddities=oddities,
     )
 

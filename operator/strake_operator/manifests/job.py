@@ -28,7 +28,7 @@ from strake_operator.manifests.pod.resources import container_resources, empty_d
 from strake_operator.manifests.pod.workspace import workspace_volume
 from strake_operator.manifests.request import request_digest, request_of_run
 from strake_operator.manifests.source import source_containers, source_volumes
-from strake_operator.names import BUILD_ANNOTATION, CONTAINER, REQUEST_ANNOTATION
+from strake_operator.names import BUILD_ANNOTATION, CONTAINER, QUEUE_LABEL, REQUEST_ANNOTATION
 from strake_operator.settings.environment import DEADLINE_MARGIN_SECONDS, MAX_UNPACKED_VARIABLE
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def builder_job(
         request_uid: The UID of the ConfigMap with the request, where it is known.
     """
     metadata, asked = run.metadata(), spec.pod.to_dict() if spec.pod is not None else {}
+    if run.queue is not None:
+        metadata["labels"][QUEUE_LABEL] = run.queue
     if request_uid is not None:
         metadata["annotations"][REQUEST_ANNOTATION] = request_uid
     return {

@@ -31,6 +31,8 @@ class RunIdentity:
     """Why it mounts none, where one that did could not start."""
     generation: int | None = None
     """Of the ImageBuild, for which the run was started."""
+    queue: str | None = None
+    """The queue of Kueue that the Job waits in."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""

@@ -48,6 +48,7 @@ def request_for(
         mounted=MountedPaths(
             config_map=paths.CONTEXT_DIRECTORY,
             git=paths.GIT_DIRECTORY,
+            bucket=paths.BUCKET_DIRECTORY,
             fetched=paths.SOURCE_DIRECTORY,
             signing=paths.SIGNING_DIRECTORY,
             given=paths.GIVEN_DIRECTORY,

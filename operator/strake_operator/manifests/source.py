@@ -1,7 +1,8 @@
-"""The container that fetches what lies in private repositories: it alone has the build's git Secrets.
+"""The container that fetches what lies in private repositories and buckets: it alone has their Secrets.
 
-It ends before the builder starts, and leaves the commits in a directory that the builder cannot write to. A
-public repository needs no Secret, and the builder fetches it itself, which spares a start.
+It ends before the builder starts, and leaves commits and archives in a directory that the builder cannot
+write to. A public repository, or a bucket that the pod's identity opens, needs no Secret: the builder
+fetches it itself, which spares a start.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ if TYPE_CHECKING:
 
 _VOLUME: Final = "source"
 _GIT: Final = "git"
+_BUCKET: Final = "bucket"
 
 
 def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
-    """Yield the name of a volume, of the Secret in it, and where it is mounted, for each repository."""
+    """Yield the name of a volume, of the Secret in it, and where it is mounted, for each source with one."""
     git = spec.source.git
     if git is not None and git.secret is not None:
         yield _GIT, git.secret.name, paths.GIT_DIRECTORY
+    found = spec.source.in_bucket
+    if found is not None and found.secret is not None:
+        yield _BUCKET, found.secret.name, paths.BUCKET_DIRECTORY
     for number, context in enumerate(spec.contexts):
         if context.git is not None and context.git.secret is not None:
             name, path = f"{_GIT}-{number}", context_secret(paths.GIT_DIRECTORY, number)

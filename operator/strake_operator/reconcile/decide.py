@@ -43,7 +43,7 @@ from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
 from strake_operator.reconcile.retention import bounded, seconds_kept, without_kept
 from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
-from strake_operator.reconcile.starting import start, without_run
+from strake_operator.reconcile.starting import held, start, without_run
 from strake_operator.settings.default_cache import cache_repository
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _going_on(
         again = soonest(left, AGAIN_SECONDS if run.pod.deleting else None)
         return Decision(_building(seen, status, now), (), again)
     if run.suspended:
-        return Decision(moves.pending(status, ProgressReason.SUSPENDED, f"Job {run.job} is suspended", now))
+        return held(run, spec, status, now)
     if (found := blocker(run)) is not None:
         return _blocked(seen, spec, run, found, status, settings, now, left=left)
     if (quota := exceeds_quota(run)) is not None:

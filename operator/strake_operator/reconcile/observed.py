@@ -43,6 +43,8 @@ class Build:
     """The field manager that set it."""
     cancel: str | None = None
     """The value of the annotation that ends a run."""
+    queue: str | None = None
+    """The queue of Kueue that its Jobs wait in."""
     oddities: tuple[str, ...] = ()
     """What the status had that no operator writes; it is left out of `status`."""
 

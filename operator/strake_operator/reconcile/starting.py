@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
-from strake_api.status import IsolationStatus, QueueStatus
+from strake_api.status import ConditionType, IsolationStatus, Phase, QueueStatus
 from strake_api.values.duration import parse_duration
 from strake_operator import status as moves
 from strake_operator.names import job_name
@@ -65,6 +65,32 @@ def seconds_to_wait(spec: ImageBuildSpec, status: ImageBuildStatus, now: datetim
         return None
     since = status.queue.since if status.queue else None
     return parse_duration(spec.queue_timeout) - seconds_since(since, now)
+
+
+def held(run: BuilderRun, spec: ImageBuildSpec, status: ImageBuildStatus, now: datetime) -> Decision:
+    """Return what becomes of a run whose Job a queue of others, as Kueue, suspends.
+
+    Each time that it is suspended it may wait for spec.queueTimeout.
+    """
+    same = any(
+        each.type == ConditionType.READY and each.reason == ProgressReason.SUSPENDED
+        for each in status.conditions
+    )
+    since = status.blocked_since if same and status.blocked_since else moves.timestamp(now)
+    words = f"Job {run.job} is suspended: the queue that did so lets it go on"
+    if spec.queue_timeout is None:
+        left = None
+    else:
+        left = parse_duration(spec.queue_timeout) - seconds_since(since, now)
+        if left <= 0:
+            message = f"waited for {spec.queue_timeout}, which is spec.queueTimeout: {words}"
+            late = BuildFailed(reason=FailureReason.QUEUE_TIMEOUT, message=message)
+            stop = StopRun(run.job, run.uid, run.request)
+            return Decision(moves.failed(status, late, now, now), (stop,), status_first=True)
+    waits = moves.under_way(
+        status, phase=Phase.QUEUED, reason=ProgressReason.SUSPENDED, message=words, now=now
+    )
+    return Decision(waits.model_copy(update={"blocked_since": since}), (), left)
 
 
 def may_start(build: Build, runs: Sequence[BuilderRun]) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 import subprocess
+import tarfile
 
 import pytest
 
+from strake_api.request import BuildRequest
+from strake_builder.context.fetch import Means, fetch_context
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.s3 import running_s3
@@ -83,3 +88,61 @@ def test_a_network_that_is_denied(build, s3):
     done = build("s3://box/ci/a b/context.tar", "--deny-network", "127.0.0.0/8", **s3.reader)
     assert done.returncode == 4
     assert "a network that builds may not reach" in done.stderr
+
+
+def unpack_plain(archive, directory):
+    with tarfile.open(fileobj=io.BytesIO(archive.read(1 << 20))) as content:
+        content.extractall(directory, filter="data")
+
+
+def fetched(s3, directory, secret, bucket="{url}/box"):
+    """Run the init container's command for a Secret, and return it with where the archive is to be."""
+    mounted = directory / "secret"
+    mounted.mkdir()
+    keys = secret | {"bucket": bucket.format(url=s3.url)}
+    for name, value in keys.items():
+        (mounted / name).write_text(value)
+    source = {"url": "s3://box/ci/a b/context.tar", "endpoint": s3.url, "region": "us-east-1", "path": "app"}
+    paths = {"credentials": str(mounted), "fetched": str(directory / "source")}
+    request = {
+        "source": {"bucket": source | paths},
+        "output": {"destinations": ["r.example/app:1"]},
+        "work_directory": str(directory),
+    }
+    document = BuildRequest.model_validate(request)
+    (directory / "request.json").write_text(document.to_json())
+    done = subprocess.run(
+        [STRAKE, "fetch", "--request", directory / "request.json"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"},
+        timeout=180,
+    )
+    assert secret["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
+    return done, document, directory / "source"
+
+
+def test_a_secret_opens_the_bucket_in_the_init_container(s3, tmp_path):
+    done, document, source = fetched(s3, tmp_path, s3.reader)
+    assert done.returncode == 0, done.stderr
+    assert (source / "archive").read_bytes() == FILES
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    found = fetch_context(document.source, str(scratch), Means(unpack=unpack_plain))
+    assert (scratch / "app/motd").read_text() == "from a bucket\n"
+    assert found.digest == f"sha256:{hashlib.sha256(FILES).hexdigest()}"
+
+
+@pytest.mark.parametrize(
+    ("who", "bucket", "words"),
+    [
+        ("reader", "s3://box", "is not for http://127.0.0.1"),
+        ("reader", "", "does not tell for which bucket"),
+        ("stranger", "{url}/box", "check the name, and that the identity may read it"),
+    ],
+)
+def test_a_secret_of_another_bucket_or_of_somebody_else(s3, tmp_path, who, bucket, words):
+    done, _, source = fetched(s3, tmp_path, getattr(s3, who), bucket)
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+    assert not (source / "digest").exists()

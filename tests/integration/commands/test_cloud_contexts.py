@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import zstandard
 
+from strake_api.request import BuildRequest
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.artifacts import archive
@@ -198,3 +199,27 @@ def test_what_names_no_object(build, url):
     done = build("-c", url)
     assert done.returncode == 4
     assert "names no" in done.stderr
+
+
+def test_the_account_key_of_a_secret_opens_the_blob_in_the_init_container(trusted, stores, tmp_path):
+    mounted = tmp_path / "secret"
+    mounted.mkdir()
+    (mounted / "AZURE_STORAGE_ACCESS_KEY").write_text(KEY)
+    (mounted / "bucket").write_text(f"https://{BLOBS}/box")
+    source = {"url": f"https://{BLOBS}/box/context.tar.gz", "credentials": str(mounted)}
+    request = {
+        "source": {"bucket": source | {"fetched": str(tmp_path / "source")}},
+        "output": {"destinations": ["r.example/app:1"]},
+        "work_directory": str(tmp_path),
+    }
+    (tmp_path / "request.json").write_text(BuildRequest.model_validate(request).to_json())
+    done = subprocess.run(
+        [STRAKE, "fetch", "--request", tmp_path / "request.json"],
+        capture_output=True,
+        text=True,
+        env={"PATH": os.environ["PATH"], "HTTPS_PROXY": stores.url, "SSL_CERT_FILE": str(trusted.ca)},
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "source/archive").read_bytes() == OBJECTS["context.tar.gz"]
+    assert KEY not in done.stdout + done.stderr

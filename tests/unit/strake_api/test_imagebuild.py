@@ -39,7 +39,7 @@ def test_the_whole_of_it():
     ids=["none", "two"],
 )
 def test_exactly_one_source(source):
-    assert "exactly one of git, http, oci, configMap or inline" in refusal(source=source)
+    assert "exactly one of git, http, oci, s3, gs, azure, configMap or inline" in refusal(source=source)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../up", "a/../../b"])

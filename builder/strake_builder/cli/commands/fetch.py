@@ -29,11 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Fetch what the request's git sources name; return the exit status."""
+    """Fetch what the request's git sources and its bucket name; return the exit status."""
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
     from strake_builder.cli.signals import cancel_on_signal
+    from strake_builder.context.buckets.download import prefetch_object
+    from strake_builder.context.buckets.secret import mounted_bucket_secret
     from strake_builder.context.fetch import prefetch_git
     from strake_builder.context.git.secret import mounted_git_access
     from strake_builder.context.git.ssh import ssh_server
@@ -45,6 +47,14 @@ def fetch(arguments: argparse.Namespace) -> int:
     try:
         request = read_request(arguments)
         networks = requested_networks(request)
+        bucket = request.source.bucket
+        if bucket is not None and bucket.fetched is not None:
+            mounted = bucket.credentials
+            secret = mounted_bucket_secret(mounted, bucket) if mounted is not None else None
+            sys.stdout.write(f"== fetching {bucket.url}\n")
+            sys.stdout.flush()
+            digest = prefetch_object(bucket, bucket.fetched, secret, cancellation, networks)
+            sys.stdout.write(f"fetched {digest}\n")
         for git in request.repositories:
             if git.fetched is None:
                 continue

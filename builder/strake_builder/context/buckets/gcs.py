@@ -11,12 +11,13 @@ libraries, for $STORAGE_EMULATOR_HOST, which is asked without a token.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 from strake_builder.context.buckets.request import ObjectRequest
 from strake_builder.errors import SourceError
-from strake_oci.credentials.gcp import google_token
+from strake_oci.credentials.gcp import google_key_token, google_token
 from strake_oci.errors import CredentialError
 
 _ENDPOINT: Final = "https://storage.googleapis.com"
@@ -28,12 +29,18 @@ _NO_IDENTITY: Final = (
 )
 
 
-def gcs_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
+_KEY: Final = "key.json"
+
+
+def gcs_request(
+    url: str, variables: Mapping[str, str], secret: Mapping[str, str] | None = None
+) -> ObjectRequest:
     """Return how an object is asked for; without a token where there is no identity.
 
     Args:
         url: gs://BUCKET/OBJECT.
         variables: STORAGE_EMULATOR_HOST; google-auth reads its own.
+        secret: the key of a Secret, in place of any other identity.
 
     Raises:
         SourceError: the URL names no object, or Google refused the identity.
@@ -48,8 +55,9 @@ def gcs_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
         return ObjectRequest("{0.scheme}://{0.netloc}".format(urlsplit(base)) + path, {}, _RIGHT)
     headers: dict[str, str] = {}
     missing = ""
+    found: tuple[str, datetime | None] | None
     try:
-        found = google_token(_SCOPE)
+        found = google_token(_SCOPE) if secret is None else google_key_token(secret[_KEY], _SCOPE)
     except ImportError:
         found, missing = None, "for private objects: pip install 'strake[gcp]'"
     except CredentialError as error:

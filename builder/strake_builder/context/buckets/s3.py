@@ -25,12 +25,27 @@ _REGION: Final = "us-east-1"
 _RIGHT: Final = "s3:GetObject"
 
 
-def s3_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
+_KEY_ID: Final = "AWS_ACCESS_KEY_ID"
+_SECRET_KEY: Final = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - a variable's name
+_SESSION: Final = "AWS_SESSION_TOKEN"
+
+
+def s3_request(
+    url: str,
+    variables: Mapping[str, str],
+    secret: Mapping[str, str] | None = None,
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+) -> ObjectRequest:
     """Return how an object is asked for; without a signature where there is no identity.
 
     Args:
         url: s3://BUCKET/KEY.
         variables: kaniko's S3_ENDPOINT and S3_FORCE_PATH_STYLE; botocore reads its own.
+        secret: the keys of a Secret, in place of any other identity.
+        endpoint: of a store other than AWS, in place of the variable; its buckets are parts of the path.
+        region: the bucket's, in place of any other.
 
     Raises:
         SourceError: the extra is missing, the URL names no object, or there is no using the identity.
@@ -40,6 +55,7 @@ def s3_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.config import Config
+        from botocore.credentials import Credentials
         from botocore.exceptions import BotoCoreError
         from botocore.session import get_session
     except ImportError as error:
@@ -50,19 +66,23 @@ def s3_request(url: str, variables: Mapping[str, str]) -> ObjectRequest:
     bucket, key = parts.netloc, parts.path.lstrip("/")
     if not bucket or not key:
         raise SourceError(f"{url} names no object of a bucket", hint="write s3://BUCKET/PATH/context.tar.gz")
-    style = "path" if variables.get(_PATH_STYLE, "").lower() == "true" else "auto"
+    is_path = endpoint is not None or variables.get(_PATH_STYLE, "").lower() == "true"
+    style = "path" if is_path else "auto"
     try:
         session = get_session()
-        region = session.get_config_variable("region") or variables.get("AWS_REGION") or _REGION
+        region = region or session.get_config_variable("region") or variables.get("AWS_REGION") or _REGION
         client = session.create_client(
             "s3",
             region_name=region,
-            endpoint_url=variables.get(_ENDPOINT) or None,
+            endpoint_url=endpoint or variables.get(_ENDPOINT) or None,
             config=Config(signature_version=UNSIGNED, s3={"addressing_style": style}),
         )
         where = {"Bucket": bucket, "Key": key}
         request = AWSRequest("GET", str(client.generate_presigned_url("get_object", Params=where)))
-        identity = session.get_credentials()
+        if secret is None:
+            identity = session.get_credentials()
+        else:
+            identity = Credentials(secret[_KEY_ID], secret[_SECRET_KEY], secret.get(_SESSION))
         if identity is not None:
             S3SigV4Auth(identity.get_frozen_credentials(), "s3", region).add_auth(request)
     except (BotoCoreError, ValueError) as error:

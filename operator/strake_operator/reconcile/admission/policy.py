@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         ResourceCeilings,
     )
     from strake_api.imagebuild import ImageBuildSpec
+    from strake_api.spec.buckets.object import BucketObject
     from strake_operator.settings.environment import DefaultResources, Settings
 
 _MEASURED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
@@ -99,6 +100,7 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
     document = spec.to_dict()
     if policy.sources is not None:
         yield from _sources("source", document["source"], namespace, policy.sources)
+        yield from _bucket(spec.source.in_bucket, namespace, policy.sources.buckets)
         for at, context in enumerate(document.get("contexts", ())):
             yield from _sources(f"contexts[{at}]", context, namespace, policy.sources)
     if policy.secrets is not None:
@@ -150,6 +152,11 @@ def _sources(path: str, source: Mapping[str, Any], namespace: str, allowed: Allo
         url = (source.get(kind) or {}).get("url")
         if hosts is not None and url is not None and not _fits(hosts, [_host(url)], namespace):
             yield f"spec.{path}.{kind}.url: host {_host(url)!r} is none of {listed(hosts)}"
+
+
+def _bucket(found: BucketObject | None, namespace: str, allowed: Sequence[str] | None) -> Iterator[str]:
+    if found is not None and allowed is not None and not _fits(allowed, [found.bucket_url], namespace):
+        yield f"spec.source.{found.kind}: bucket {found.bucket_url!r} is none of {listed(allowed)}"
 
 
 def _host(url: str) -> str:

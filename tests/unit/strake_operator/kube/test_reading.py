@@ -73,6 +73,13 @@ def test_a_build():
     assert found.status.phase == "Failed"
 
 
+def test_the_queue_of_kueue_that_a_build_is_labelled_with():
+    labelled = body(status={})
+    labelled["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "builds"}
+    assert read_build(labelled).queue == "builds"
+    assert read_build(body(status={})).queue is None
+
+
 def test_a_spec_that_the_models_refuse():
     found = read_build(body(spec={"source": {}, "output": {"destinations": ["r.example/a:1"]}}))
     assert isinstance(found.spec, InvalidSpec)

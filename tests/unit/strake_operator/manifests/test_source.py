@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
@@ -71,3 +73,42 @@ def test_only_for_ssh_the_root_can_be_written_to(at):
         (container,) = [each for each in pod_of(build)["initContainers"] if each["name"] == "source"]
         assert container["securityContext"]["readOnlyRootFilesystem"] is is_read_only
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"s3": {"bucket": "box", "key": "c.tar"}},
+        {"gs": {"bucket": "box", "object": "c.tar"}},
+        {"azure": {"url": "https://acme.blob.core.windows.net/box/c.tar"}},
+    ],
+)
+def test_the_secret_of_a_bucket_is_in_the_init_container_alone(source):
+    ((kind, fields),) = source.items()
+    changed = {"source": {kind: {**fields, "secret": {"name": "keys"}}}}
+    output = {"output": {"destinations": ["r.example/app:1"]}}
+    build = ImageBuildSpec.model_validate({**output, **changed})
+    pod = pod_of(build)
+    (fetching,) = [each for each in pod["initContainers"] if each["name"] == "source"]
+    (builder,) = pod["containers"]
+    (volume,) = [
+        each["name"] for each in pod["volumes"] if each.get("secret", {}).get("secretName") == "keys"
+    ]
+    request = BuildRequest.model_validate_json(
+        request_config_map(RUN, build, SETTINGS)["data"]["request.json"]
+    )
+    bucket = present(request.source.bucket)
+    assert {each["name"]: each["mountPath"] for each in fetching["volumeMounts"]}[
+        volume
+    ] == bucket.credentials
+    assert volume not in {each["name"] for each in builder["volumeMounts"]}
+    assert bucket.fetched == "/strake/source"
+    opened = pod_of(ImageBuildSpec.model_validate({**output, "source": source}))
+    assert "source" not in {each["name"] for each in opened["initContainers"]}
+
+
+def test_the_queue_of_kueue_is_a_label_of_the_job_alone():
+    job = builder_job(replace(RUN, queue="builds"), spec(OPEN), SETTINGS)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "builds"
+    assert "kueue.x-k8s.io/queue-name" not in job["spec"]["template"]["metadata"]["labels"]
+    assert "kueue.x-k8s.io/queue-name" not in builder_job(RUN, spec(OPEN), SETTINGS)["metadata"]["labels"]

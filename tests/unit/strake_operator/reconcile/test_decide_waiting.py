@@ -15,6 +15,7 @@ from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     NOW,
     SETTINGS,
+    SPEC,
     pod,
     problem,
     reason,
@@ -71,6 +72,31 @@ def test_what_waits_says_why(job, expected):
     status = decided(job, status=started()).status
     assert reason(status) == expected
     assert truths(status) == UNDER_WAY
+
+
+def test_a_job_that_a_queue_suspends_is_queued_and_goes_on_when_it_is_let_go():
+    spec = SPEC.model_copy(update={"queue_timeout": "10m"})
+    held = decided(run(pod=None, suspended=True), status=started(), spec=spec)
+    assert (held.status.phase, held.requeue_after, held.actions) == (Phase.QUEUED, 600, ())
+    later = NOW + timedelta(minutes=9)
+    again = decided(run(pod=None, suspended=True), status=held.status, spec=spec, now=later)
+    assert (again.status.phase, again.requeue_after) == (Phase.QUEUED, 60)
+    resumed = decided(run(pod=None), status=again.status, spec=spec, now=later)
+    assert (resumed.status.phase, reason(resumed.status)) == (Phase.PENDING, "PodPending")
+    # Kueue took its room away again: it waits anew.
+    anew = decided(run(pod=None, suspended=True), status=resumed.status, spec=spec, now=later)
+    assert anew.requeue_after == 600
+
+
+def test_a_job_that_stays_suspended_fails_after_queue_timeout():
+    spec = SPEC.model_copy(update={"queue_timeout": "10m"})
+    job = run(job="held", pod=None, suspended=True)
+    held = decided(job, status=started(), spec=spec)
+    late = decided(job, status=held.status, spec=spec, now=NOW + timedelta(minutes=10))
+    assert truths(late.status) == FAILED
+    assert reason(late.status) == "QueueTimeout"
+    assert late.status_first
+    assert [each.job for each in late.actions if isinstance(each, StopRun)] == ["held"]
 
 
 def test_a_container_that_was_added_and_does_not_end_is_named():

@@ -31,6 +31,13 @@ def http(url: str) -> dict[str, Any]:
     return {"source": {"http": {"url": url}}}
 
 
+def s3(**fields: Any) -> dict[str, Any]:
+    return {"source": {"s3": {"bucket": "box", "key": "ci/context.tar.gz", **fields}}}
+
+
+AZURE = {"source": {"azure": {"url": "https://a.blob.core.windows.net/c/b/context.tar"}}}
+
+
 def pod(**fields: Any) -> dict[str, Any]:
     return {"pod": fields}
 
@@ -179,6 +186,30 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
         {"contexts": [{"name": "a", "image": "x"}, {"name": "b", "http": {"url": "https://x.example/a"}}]},
         "spec.contexts[1].http.url: host 'x.example' is none of a.example",
     ),
+    ({"sources": {"buckets": []}}, {}, None),
+    ({"sources": {"buckets": ["s3://ci-*"]}}, s3(bucket="ci-a"), None),
+    ({"sources": {"buckets": ["s3://{namespace}-*"]}}, s3(bucket="team-a"), None),
+    ({"sources": {"buckets": ["s3://ci"]}}, s3(), "spec.source.s3: bucket 's3://box' is none of s3://ci"),
+    (
+        {"sources": {"buckets": ["s3://box"]}},
+        s3(endpoint="https://minio.example:9000"),
+        "spec.source.s3: bucket 'https://minio.example:9000/box' is none of s3://box",
+    ),
+    ({"sources": {"buckets": ["https://*.example:9000/box"]}}, s3(endpoint="https://minio.example:9000"), None),
+    ({"sources": {"buckets": ["gs://box"]}}, {"source": {"gs": {"bucket": "box", "object": "box"}}}, None),
+    (
+        {"sources": {"buckets": ["s3://box"]}},
+        {"source": {"gs": {"bucket": "box", "object": "c.tar"}}},
+        "spec.source.gs: bucket 'gs://box' is none of s3://box",
+    ),
+    ({"sources": {"buckets": ["https://a.blob.core.windows.net/c"]}}, AZURE, None),
+    (
+        {"sources": {"buckets": ["https://a.blob.core.windows.net/b"]}},
+        AZURE,
+        "spec.source.azure: bucket 'https://a.blob.core.windows.net/c' is none of",
+    ),
+    ({"sources": {"kinds": ["git"]}}, AZURE, "spec.source.azure: sources are git"),
+    ({"secrets": []}, s3(secret={"name": "keys"}), "spec.source.s3.secret: Secret 'keys'"),
     ({"placement": {"nodeSelector": {"pool": "builds"}}}, {}, None),
     ({"placement": {"nodeSelector": {"pool": "builds"}}}, pod(nodeSelector={"disk": "ssd", "pool": "builds"}), None),
     (

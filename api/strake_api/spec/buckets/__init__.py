@@ -1,0 +1,1 @@
+"""Build contexts in buckets: S3 and what speaks like it, Google Cloud Storage, Azure Blob Storage."""
