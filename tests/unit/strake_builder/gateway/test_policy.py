@@ -49,6 +49,9 @@ FORBIDDEN = [
     ("PUT", f"{CACHE}/manifests/sha256-{'a' * 64}"),
     ("POST", f"{CACHE}/_signatures/{DIGEST}"),
     ("POST", f"{OTHER}/_signatures/{DIGEST}"),
+    ("POST", f"{OTHER}/_attestations/{DIGEST}"),
+    ("POST", f"{APP}/_attestations/{DIGEST}"),  # the build attests nothing
+    ("GET", f"{APP}/_attestations/"),
     ("GET", f"{OTHER}/_signatures/"),
     ("POST", f"{APP}/_signatures/1"),
     ("POST", f"{APP}/_signatures/"),
