@@ -168,15 +168,17 @@ class Policy:
                 raise ForbiddenError(f"this build does not push {asked.repository}:{asked.name}")
             case ((Kind.SIGNATURES | Kind.ATTESTATIONS), _) if asked.repository not in self.tags:
                 raise ForbiddenError(f"this build does not sign images of {asked.repository}")
-            case Kind.SIGNATURES, "GET" if not asked.name:
-                return
-            case Kind.ATTESTATIONS, "POST" if self.attests and _DIGEST.fullmatch(asked.name):
-                return
-            case Kind.SIGNATURES, "POST" if _DIGEST.fullmatch(asked.name):
+            case ((Kind.SIGNATURES | Kind.ATTESTATIONS), _) if self._may_be_signed(asked):
                 return
             case _:
                 pass
         raise ForbiddenError(f"a build has no use for {asked.method} of {asked.kind.value}")
+
+    def _may_be_signed(self, asked: Asked) -> bool:
+        if asked.kind is Kind.SIGNATURES and asked.method == "GET":
+            return not asked.name
+        is_known = asked.kind is Kind.SIGNATURES or self.attests
+        return is_known and asked.method == "POST" and _DIGEST.fullmatch(asked.name) is not None
 
     def _may_be_pushed(self, asked: Asked) -> bool:
         if _DIGEST.fullmatch(asked.name):

@@ -94,7 +94,7 @@ class GatewaySigning:
             self._attest(self._attesting, asked.repository, descriptor.digest)
 
     def _attest(self, signer: AttestationSigner, repository: Repository, attestation: Digest) -> None:
-        """Sign an attestation of an image that was pushed, too: rules that changed since let nothing through."""
+        """Sign an attestation, of an image that was pushed through this gateway, too."""
         image = signer.subject(repository, attestation).digest
         if self.pushed(repository, image) is None:
             raise UnknownImageError(f"this build did not push {repository}@{image}")
