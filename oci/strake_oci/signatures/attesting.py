@@ -173,7 +173,8 @@ def _is_about(subject: object, image: Digest) -> bool:
     """Tell whether a subject is an image, by its digest and no other."""
     if not isinstance(subject, _Pairs) or sorted(name for name, _ in subject) != ["digest", "name"]:
         return False
-    return dict(subject)["digest"] == _Pairs([(image.algorithm, image.encoded)])
+    digests = dict(subject)["digest"]
+    return isinstance(digests, _Pairs) and list(digests) == [(image.algorithm, image.encoded)]
 
 
 def _subject(document: Manifest, digest: Digest) -> Descriptor:

@@ -298,7 +298,7 @@ def test_no_other_statement_is_signed(signing_victim, name):
 
 
 def test_what_is_no_attestation_of_the_build_is_not_signed_as_one(signing_victim):
-    for digest, status in ((signing_victim.others.digest, 404), (signing_victim.own.digest, 422)):
+    for digest, status in ((signing_victim.others.digest, 404), (signing_victim.own.digest, 424)):
         path = f"{signing_victim.path}/_attestations/{digest}"
         assert signing_victim.gateway.ask("POST", path, b"")[0] == status
 

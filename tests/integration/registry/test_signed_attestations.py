@@ -73,8 +73,8 @@ class Attested:
 
     def push(self, content: bytes) -> Digest:
         layer = statement_layer(content, PROVENANCE)
-        for blob, data in ((EMPTY, EMPTY_CONTENT), (layer, content)):
-            self.images.push_blob(blob, lambda data=data: io.BytesIO(data))
+        self.images.push_blob(EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
+        self.images.push_blob(layer, lambda: io.BytesIO(content))
         manifest = attestation_manifest(self.image, layer, AttestationForm.REFERRERS).serialize()
         self.images.push_manifest(manifest, mediatype.OCI_MANIFEST)
         return Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest
