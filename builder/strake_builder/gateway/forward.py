@@ -116,7 +116,7 @@ class Forwarder:
             GatewayError: the build may not do that, or no answer came.
         """
         self._policy.check(asked)
-        if asked.kind is Kind.SIGNATURES:
+        if asked.kind in {Kind.SIGNATURES, Kind.ATTESTATIONS}:
             return Replied(self._sign(asked))
         is_own = self._policy.is_own(asked.repository)
         session = self._session(asked.repository, self._own if is_own else self._reading)

@@ -7,7 +7,7 @@ anyway:
 - writes: the build's destinations by their tags and by digest, and its cache's repository by cache keys
 - mounts: from a repository of which a manifest was read through this gateway with its own credentials
 - attestations: of images that were pushed to the destinations through this gateway (`referring`)
-- signatures: likewise
+- signatures: likewise, and of attestations of such images
 
 Deleting is for upload sessions alone.
 """
@@ -27,7 +27,7 @@ from strake_oci.spec.reference import Reference, Repository
 
 _TARGET: Final = re.compile(
     r"/(?P<registry>[^/]+)/v2/(?P<repository>.+?)/"
-    r"(?P<kind>manifests|blobs|tags|referrers|_signatures)/(?P<name>[\x21\x22\x24-\x3e\x40-\x7e]*)"
+    r"(?P<kind>manifests|blobs|tags|referrers|_signatures|_attestations)/(?P<name>[\x21\x22\x24-\x3e\x40-\x7e]*)"
     r"(?:\?(?P<query>[\x21\x22\x24-\x7e]*))?",
     re.ASCII,
 )
@@ -53,6 +53,8 @@ class Kind(Enum):
     """Nothing of the distribution API: what this gateway is asked to sign. No part of a repository's name
     begins so.
     """
+    ATTESTATIONS = "_attestations"
+    """Likewise, of attestations whose statements are to be signed."""
 
 
 _READABLE: Final = frozenset({Kind.MANIFEST, Kind.BLOB, Kind.TAGS, Kind.REFERRERS})
@@ -164,15 +166,19 @@ class Policy:
                 return
             case Kind.MANIFEST, "PUT":
                 raise ForbiddenError(f"this build does not push {asked.repository}:{asked.name}")
-            case Kind.SIGNATURES, _ if asked.repository not in self.tags:
+            case ((Kind.SIGNATURES | Kind.ATTESTATIONS), _) if asked.repository not in self.tags:
                 raise ForbiddenError(f"this build does not sign images of {asked.repository}")
-            case Kind.SIGNATURES, "GET" if not asked.name:
-                return
-            case Kind.SIGNATURES, "POST" if _DIGEST.fullmatch(asked.name):
+            case ((Kind.SIGNATURES | Kind.ATTESTATIONS), _) if self._may_be_signed(asked):
                 return
             case _:
                 pass
         raise ForbiddenError(f"a build has no use for {asked.method} of {asked.kind.value}")
+
+    def _may_be_signed(self, asked: Asked) -> bool:
+        if asked.kind is Kind.SIGNATURES and asked.method == "GET":
+            return not asked.name
+        is_known = asked.kind is Kind.SIGNATURES or self.attests
+        return is_known and asked.method == "POST" and _DIGEST.fullmatch(asked.name) is not None
 
     def _may_be_pushed(self, asked: Asked) -> bool:
         if _DIGEST.fullmatch(asked.name):

@@ -19,6 +19,7 @@ from strake_oci.registry.retry import Retrier, RetryPolicy
 from strake_oci.registry.session import Call, Session
 from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
 _DONE: Final = frozenset({204})
@@ -55,15 +56,26 @@ class RemoteSigner:
         """
         self._ask(repository, "POST", str(image.digest), f"signing manifest {image.digest}")
 
+    def attest(self, repository: Repository, attestation: Digest) -> None:
+        """Have an attestation signed that was pushed to a repository through the gateway.
+
+        Raises:
+            ForgottenImageError: the gateway was started again since it was pushed.
+            SigningError, PushUnauthorizedError: it cannot be signed.
+        """
+        self._ask(repository, "POST", str(attestation), f"signing attestation {attestation}", "_attestations")
+
     def close(self) -> None:
         """Close all connections."""
         self._transport.close()
 
-    def _ask(self, repository: Repository, method: str, name: str, operation: str) -> None:
+    def _ask(
+        self, repository: Repository, method: str, name: str, operation: str, kind: str = "_signatures"
+    ) -> None:
         endpoint = self._settings.endpoint(repository.registry)
         session = Session(endpoint, repository, self._transport, self._authorizer, self._retrier)
         with _explained(repository):
-            session.request(Call(method, f"_signatures/{name}", operation, _DONE, scopes=())).drain()
+            session.request(Call(method, f"{kind}/{name}", operation, _DONE, scopes=())).drain()
 
 
 @contextmanager

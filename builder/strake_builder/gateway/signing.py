@@ -18,6 +18,7 @@ from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
 if TYPE_CHECKING:
+    from strake_oci.signatures.attesting import AttestationSigner
     from strake_oci.signatures.writing import ImageSigner
 
 _REMEMBERED: Final = 1024
@@ -32,12 +33,21 @@ class GatewaySigning:
         policy: what the build may do.
         signer: signs; None where the build does not ask for it.
         problem: why the key cannot be used, "" where it can.
+        attesting: signs attestations; None likewise.
     """
 
-    def __init__(self, policy: Policy, signer: ImageSigner | None = None, problem: str = "") -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        signer: ImageSigner | None = None,
+        problem: str = "",
+        *,
+        attesting: AttestationSigner | None = None,
+    ) -> None:
         self._policy = policy
         self._signer = signer
         self._problem = problem
+        self._attesting = attesting
         self._pushed: dict[tuple[Repository, Digest], Descriptor] = {}
         self._lock = threading.Lock()
 
@@ -76,4 +86,16 @@ class GatewaySigning:
         descriptor = self.pushed(asked.repository, Digest.parse(asked.name))
         if descriptor is None:
             raise UnknownImageError(f"this build did not push {asked.repository}@{asked.name}")
-        self._signer.sign(asked.repository, descriptor)
+        if asked.kind is Kind.SIGNATURES:
+            self._signer.sign(asked.repository, descriptor)
+        elif self._attesting is None:
+            raise ForbiddenError("this build signs no attestations")
+        else:
+            self._attest(self._attesting, asked.repository, descriptor.digest)
+
+    def _attest(self, signer: AttestationSigner, repository: Repository, attestation: Digest) -> None:
+        """Sign an attestation, of an image that was pushed through this gateway, too."""
+        image = signer.subject(repository, attestation).digest
+        if self.pushed(repository, image) is None:
+            raise UnknownImageError(f"this build did not push {repository}@{image}")
+        signer.sign(repository, attestation)

@@ -185,12 +185,14 @@ class Pusher:
             named, content = Descriptor.of(mediatype.OCI_INDEX, attestation.index), attestation.index
         taken = True
         for repository, _ in self._plan:
-            if attestation is not None:
-                taken &= self._attach(repository, image, manifest, attestation)
+            is_attested = attestation is not None and self._attach(repository, image, manifest, attestation)
+            taken &= attestation is None or is_attested
             if self._signer is not None:
                 self._sign(self._signer, repository, image, manifest, is_there=attestation is not None)
                 if named != image:
                     self._sign(self._signer, repository, named, content)
+                if attestation is not None and is_attested:
+                    self._sign_attestation(self._signer, repository, image, manifest, attestation)
         for destination in self._destinations:
             self._tag(destination, named, content)
         return taken
@@ -250,10 +252,25 @@ class Pusher:
                 signer.sign(repository, image)
                 self._reporter.signed(str(repository), str(image.digest))
                 return
-        raise SigningError(
-            f"cannot sign in {repository}: the gateway forgets the image, however often it is pushed",
-            hint="its container's log tells why: kubectl logs POD -c gateway",
-        )
+        raise _forgotten(repository)
+
+    def _sign_attestation(
+        self,
+        signer: Signer,
+        repository: Repository,
+        image: Descriptor,
+        manifest: bytes,
+        attestation: Attached,
+    ) -> None:
+        """Have an attestation signed that is there; it and its image are pushed again as `_sign` does."""
+        for attempt in range(_TRIES):
+            if attempt and not self._attach(repository, image, manifest, attestation):
+                return
+            with suppress(ForgottenImageError):
+                signer.attest(repository, attestation.descriptor.digest)
+                self._reporter.signed(str(repository), str(attestation.descriptor.digest))
+                return
+        raise _forgotten(repository)
 
     def _progress(self, repository: Repository, descriptor: Descriptor | None = None) -> Transfer:
         digest, total = (str(descriptor.digest), descriptor.size) if descriptor else (None, None)
@@ -264,6 +281,13 @@ class Pusher:
             with self._lock:
                 self.sent += descriptor.size
         self._reporter.pushed(str(repository), str(descriptor.digest), descriptor.size, transferred=sent)
+
+
+def _forgotten(repository: Repository) -> SigningError:
+    return SigningError(
+        f"cannot sign in {repository}: the gateway forgets the image, however often it is pushed",
+        hint="its container's log tells why: kubectl logs POD -c gateway",
+    )
 
 
 class _explained:  # noqa: N801 - reads as the statement it is

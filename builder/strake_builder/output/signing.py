@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -10,10 +11,14 @@ from strake_oci.errors import CredentialError, DeniedError, OCIError, Unauthoriz
 from strake_oci.signatures import BOTH, SignatureForm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.attesting import AttestationSigner
     from strake_oci.signatures.keys import SigningKey
     from strake_oci.signatures.writing import ImageSigner
     from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
 
 
@@ -58,6 +63,15 @@ class Signer(Protocol):
         """
         ...
 
+    def attest(self, repository: Repository, attestation: Digest) -> None:
+        """Sign an attestation of an image, which both are in a repository.
+
+        Raises:
+            ForgottenImageError: push both again, then ask again.
+            SigningError, PushUnauthorizedError: it cannot be signed.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of connections."""
         ...
@@ -68,27 +82,40 @@ class LocalSigner:
 
     Args:
         client: reads and writes the repositories; closed with this.
-        signer: signs by it.
+        signer: signs images by it.
+        attesting: signs attestations by it.
     """
 
-    def __init__(self, client: RegistryClient, signer: ImageSigner) -> None:
+    def __init__(self, client: RegistryClient, signer: ImageSigner, attesting: AttestationSigner) -> None:
         self._client = client
         self._signer = signer
+        self._attesting = attesting
 
     def check(self, repository: Repository) -> None:
         """Do nothing: the key was read."""
 
     def sign(self, repository: Repository, image: Descriptor) -> None:
         """Sign an image."""
-        try:
+        with _explained(repository):
             self._signer.sign(repository, image)
-        except (UnauthorizedError, DeniedError, CredentialError) as error:
-            raise PushUnauthorizedError(
-                f"cannot sign in {repository}: {error.message}", hint=error.hint
-            ) from error
-        except OCIError as error:
-            raise SigningError(f"cannot sign in {repository}: {error.message}", hint=error.hint) from error
+
+    def attest(self, repository: Repository, attestation: Digest) -> None:
+        """Sign an attestation."""
+        with _explained(repository):
+            self._attesting.sign(repository, attestation)
 
     def close(self) -> None:
         """Close the client."""
         self._client.close()
+
+
+@contextmanager
+def _explained(repository: Repository) -> Iterator[None]:
+    try:
+        yield
+    except (UnauthorizedError, DeniedError, CredentialError) as error:
+        raise PushUnauthorizedError(
+            f"cannot sign in {repository}: {error.message}", hint=error.hint
+        ) from error
+    except OCIError as error:
+        raise SigningError(f"cannot sign in {repository}: {error.message}", hint=error.hint) from error

@@ -29,8 +29,10 @@ def open_signer(inputs: BuildInputs, cancellation: Cancellation) -> AbstractCont
 
         return closing(RemoteSigner(settings, cancellation))
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.attesting import AttestationSigner
     from strake_oci.signatures.writing import ImageSigner
 
     # A mirror may have an older list of signatures, and that one would be written back.
     client = RegistryClient(settings.without_mirrors(), inputs.credentials.push, cancellation=cancellation)
-    return closing(LocalSigner(client, ImageSigner(client, signing.key, signing.forms)))
+    signer = ImageSigner(client, signing.key, signing.forms)
+    return closing(LocalSigner(client, signer, AttestationSigner(client, signing.key, signing.forms)))

@@ -6,6 +6,7 @@
 | `keys` | what signs, and what verifies |
 | `simple_signing` | the form `legacy`: a payload under the tag `sha256-….sig` |
 | `bundle` | the form `bundle`: a Sigstore bundle that refers to the image |
+| `attesting` | `AttestationSigner` signs statements about an image, in both forms |
 | `writing` | `ImageSigner` puts signatures into a repository |
 | `verification` | `verify_image` looks for one that a key made |
 

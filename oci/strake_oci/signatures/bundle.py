@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ from strake_oci.errors import OCIError
 from strake_oci.spec.wire import Text, WireModel, decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from strake_oci.signatures.keys import SigningKey, VerificationKey
     from strake_oci.spec.digest import Digest
 
@@ -31,12 +33,12 @@ _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 
 
-def notes(created: str) -> dict[str, str]:
+def notes(created: str, predicate_type: str = PREDICATE_TYPE) -> dict[str, str]:
     """Return what the manifest of a bundle says about it; `created` is a time in RFC 3339."""
     return {
         "org.opencontainers.image.created": created,
         "dev.sigstore.bundle.content": "dsse-envelope",
-        PREDICATE_NOTE: PREDICATE_TYPE,
+        PREDICATE_NOTE: predicate_type,
     }
 
 
@@ -50,15 +52,25 @@ def signed_bundle(digest: Digest, key: SigningKey) -> bytes:
             "predicate": {},
         }
     )
+    return bundled(signed_envelope(statement, key), key)
+
+
+def signed_envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
+    """Return a DSSE envelope in which a key signs an in-toto statement."""
+    return {
+        "payload": base64.b64encode(statement).decode(),
+        "payloadType": _PAYLOAD_TYPE,
+        "signatures": [{"sig": base64.b64encode(key.sign(_encoded(statement))).decode()}],
+    }
+
+
+def bundled(envelope: Mapping[str, Any], key: SigningKey) -> bytes:
+    """Return the bundle of an envelope that a key signed."""
     return encode(
         {
             "mediaType": MEDIA_TYPE,
             "verificationMaterial": {"publicKey": {"hint": key.public.hint}},
-            "dsseEnvelope": {
-                "payload": base64.b64encode(statement).decode(),
-                "payloadType": _PAYLOAD_TYPE,
-                "signatures": [{"sig": base64.b64encode(key.sign(_encoded(statement))).decode()}],
-            },
+            "dsseEnvelope": envelope,
         }
     )
 

@@ -102,13 +102,13 @@ class SignatureReader:
         self._digest = digest
         self._key = key
 
-    def tagged(self) -> Manifest | None:
-        """Return what the tag of the signatures has; None where there is no such tag.
+    def tagged(self, tag: str | None = None) -> Manifest | None:
+        """Return what the tag of the signatures, or another, has; None where there is no such tag.
 
         Raises:
             InvalidDocumentError: It has something else.
         """
-        tag = simple_signing.signature_tag(self._digest)
+        tag = tag or simple_signing.signature_tag(self._digest)
         try:
             document = self._manifest(tag)
         except NotFoundError:

@@ -86,17 +86,38 @@ class ImageSigner:
         reader = self._reader(repository, image.digest)
         if reader.is_bundled(reader.bundles()):
             return False
-        content = bundle.signed_bundle(image.digest, self._key)
-        layer = Descriptor.of(bundle.MEDIA_TYPE, content)
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        manifest = make_artifact(
-            bundle.MEDIA_TYPE, (layer,), subject=image, annotations=bundle.notes(now)
-        ).serialize()
-        self._push_blob(repository, EMPTY, EMPTY_CONTENT)
-        self._push_blob(repository, layer, content)
-        reference = repository.at(Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest)
-        self._client.push_manifest(reference, manifest, mediatype.OCI_MANIFEST)
+        push_bundle(
+            self._client,
+            repository,
+            image,
+            bundle.signed_bundle(image.digest, self._key),
+            bundle.PREDICATE_TYPE,
+        )
         return True
 
     def _push_blob(self, repository: Repository, blob: Descriptor, content: bytes) -> None:
         self._client.push_blob(repository, blob, lambda: io.BytesIO(content))
+
+
+def push_bundle(
+    client: RegistryClient, repository: Repository, image: Descriptor, content: bytes, predicate_type: str
+) -> None:
+    """Push a bundle that refers to an image.
+
+    Args:
+        client: Writes the repository.
+        repository: Where the image is.
+        image: What the bundle is about.
+        content: The bundle.
+        predicate_type: What its statement says.
+
+    Raises:
+        RegistryError: The registry refused or failed.
+    """
+    layer = Descriptor.of(bundle.MEDIA_TYPE, content)
+    notes = bundle.notes(datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"), predicate_type)
+    manifest = make_artifact(bundle.MEDIA_TYPE, (layer,), subject=image, annotations=notes).serialize()
+    client.push_blob(repository, EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
+    client.push_blob(repository, layer, lambda: io.BytesIO(content))
+    reference = repository.at(Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest)
+    client.push_manifest(reference, manifest, mediatype.OCI_MANIFEST)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,20 +13,23 @@ import pytest
 from strake_oci.attestations import (
     MEDIA_TYPE,
     PROVENANCE,
+    STATEMENT_TYPE,
     AttestationForm,
     attestation_manifest,
     find_attestations,
     read_statement,
     statement_layer,
 )
+from strake_oci.signatures.attesting import MAX_SIGNED
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
-from strake_oci.spec.manifest import Index, Manifest
+from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.reference import Repository
 from tests.faults.registry import Exchange, FaultyRegistry
 from tests.fixtures.servers.gateway import RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, Pod
 from tests.integration.gateway.test_killed_gateway import Supervised
+from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -208,6 +212,95 @@ def test_the_list_of_referrers_grows_by_what_the_build_pushed(victim):
     assert victim.put(own, Index((first, victim.others)).serialize(), INDEX)[0] == 404
     assert victim.put(own, content)[0] == 403
     assert victim.put(f"sha256-{victim.others.digest.encoded}", Index(()).serialize(), INDEX)[0] == 404
+
+
+def signed_output(pod: Pod) -> dict:
+    folder = pod.directory / "signing"
+    folder.mkdir()
+    (folder / "cosign.key").write_bytes(KEY)
+    (folder / "cosign.password").write_bytes(PASSWORD)
+    sign = {"key": str(folder / "cosign.key"), "password": str(folder / "cosign.password"), "form": "both"}
+    return output(pod) | {"sign": sign}
+
+
+@pytest.mark.parametrize("form", ["referrers", "index"])
+def test_provenance_is_signed_before_a_tag_is(pod, form):
+    pod.write(STEPS, output=signed_output(pod) | {"attestations": {"form": form}})
+    with running_gateway(pod.path, pod.directory) as gateway:
+        result = pod.execute()
+    assert result["outcome"] == "Succeeded", result
+    assert f"_attestations/{result['attestation']} 204" in gateway.log.read_text()
+    with pod.registry.client(credentials=ACCOUNT) as client:
+        repository = Repository.parse(pod.repository)
+        [image] = {
+            each.image for each in find_attestations(client, repository, Digest.parse(result["digest"]))
+        }
+        bundles = [
+            each.annotations["dev.sigstore.bundle.predicateType"]
+            for each in client.referrers(repository, image)
+            if each.artifact_type == BUNDLE
+        ]
+        _, data = client.manifest(repository, f"sha256-{image.encoded}.att")
+    assert sorted(bundles) == ["https://sigstore.dev/cosign/sign/v1", PROVENANCE]
+    document = parse(data)
+    assert isinstance(document, Manifest)
+    assert [each.annotations["predicateType"] for each in document.layers] == [PROVENANCE]
+    writes = [line for line in pod.registry.requests() if line.startswith("PUT") and "/manifests/" in line]
+    assert writes[-1].split("/manifests/")[1].split()[0] == "1"
+
+
+@pytest.fixture
+def signing_victim(pod):
+    pod.write(STEPS, output=signed_output(pod))
+    with running_gateway(pod.path, pod.directory) as gateway:
+        yield Victim(pod, gateway)
+
+
+def about(*images: Descriptor, **changes: object) -> bytes:
+    """Return provenance of some images, as a hostile step writes it."""
+    subjects = [{"name": "_", "digest": {"sha256": each.digest.encoded}} for each in images]
+    fields = {"_type": STATEMENT_TYPE, "predicateType": PROVENANCE, "subject": subjects, "predicate": {}}
+    return json.dumps(fields | changes).encode()
+
+
+def asked_to_sign(victim: Victim, content: bytes) -> tuple[int, bytes]:
+    """Push a statement as an attestation of the build's own image, and ask for a signature."""
+    victim.blob(content)
+    victim.blob(b"{}")
+    layer = statement_layer(content, PROVENANCE)
+    manifest = attestation_manifest(victim.own, layer, AttestationForm.REFERRERS).serialize()
+    digest = Digest.sha256(manifest)
+    assert victim.put(digest, manifest)[0] == 201
+    status, body, _ = victim.gateway.ask("POST", f"{victim.path}/_attestations/{digest}", b"")
+    return status, body
+
+
+def test_a_statement_about_the_builds_own_image_is_signed(signing_victim):
+    """What shows the refusals to be real."""
+    assert asked_to_sign(signing_victim, about(signing_victim.own))[0] == 204
+
+
+FORGED: dict[str, Callable[[Victim], bytes]] = {
+    "another image": lambda victim: about(victim.others),
+    "two images": lambda victim: about(victim.own, victim.others),
+    "no statement": lambda _: b"not in-toto",
+    "a signature": lambda victim: about(victim.own, predicateType="https://sigstore.dev/cosign/sign/v1"),
+    "oversized": lambda victim: about(victim.own, predicate={"long": "x" * MAX_SIGNED}),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_no_other_statement_is_signed(signing_victim, name):
+    status, body = asked_to_sign(signing_victim, FORGED[name](signing_victim))
+    assert 400 <= status < 500, body
+    tag = f"sha256-{signing_victim.own.digest.encoded}.att"
+    assert signing_victim.gateway.ask("GET", f"{signing_victim.path}/manifests/{tag}")[0] == 404
+
+
+def test_what_is_no_attestation_of_the_build_is_not_signed_as_one(signing_victim):
+    for digest, status in ((signing_victim.others.digest, 404), (signing_victim.own.digest, 424)):
+        path = f"{signing_victim.path}/_attestations/{digest}"
+        assert signing_victim.gateway.ask("POST", path, b"")[0] == status
 
 
 def test_a_build_that_attests_nothing_lets_nothing_refer_to_its_image(pod):

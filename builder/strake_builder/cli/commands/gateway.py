@@ -117,9 +117,12 @@ def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> G
         key = mounted_signing_key(sign.key, sign.password)
     except BuildError as error:
         return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
+    from strake_oci.signatures.attesting import AttestationSigner
     from strake_oci.signatures.writing import ImageSigner
 
-    return GatewaySigning(policy, ImageSigner(client, key, signature_forms(sign.form)))
+    forms = signature_forms(sign.form)
+    attesting = AttestationSigner(client, key, forms)
+    return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting)
 
 
 def _readable(path: str | None) -> CredentialSource:

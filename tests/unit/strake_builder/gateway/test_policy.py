@@ -35,6 +35,7 @@ ALLOWED = [
     ("GET", f"{APP}/_signatures/"),
     ("POST", f"{APP}/_signatures/{DIGEST}"),
     ("POST", f"{COPY}/_signatures/{DIGEST}"),
+    ("POST", f"{APP}/_attestations/{DIGEST}"),
     ("POST", f"{APP}/blobs/uploads/"),
     ("POST", f"{APP}/blobs/uploads/?mount={DIGEST}&from=x"),
     ("PATCH", f"{APP}/blobs/uploads/abc"),
@@ -49,6 +50,8 @@ FORBIDDEN = [
     ("PUT", f"{CACHE}/manifests/sha256-{'a' * 64}"),
     ("POST", f"{CACHE}/_signatures/{DIGEST}"),
     ("POST", f"{OTHER}/_signatures/{DIGEST}"),
+    ("POST", f"{OTHER}/_attestations/{DIGEST}"),
+    ("GET", f"{APP}/_attestations/"),
     ("GET", f"{OTHER}/_signatures/"),
     ("POST", f"{APP}/_signatures/1"),
     ("POST", f"{APP}/_signatures/"),
@@ -129,6 +132,11 @@ def test_what_a_build_needs(method, target):
     asked = parse_target(method, target)
     POLICY.check(asked)
     assert target.startswith(f"/{asked.repository.registry}/v2/{asked.repository.path}/{asked.tail}")
+
+
+def test_a_build_that_attests_nothing_has_no_attestation_signed():
+    with pytest.raises(ForbiddenError):
+        Policy.of(["r.example/team/app:1"], None).check(parse_target("POST", f"{APP}/_attestations/{DIGEST}"))
 
 
 @pytest.mark.parametrize(("method", "target"), FORBIDDEN)

@@ -1,0 +1,183 @@
+"""Signs statements about an image, so that `cosign verify-attestation` accepts them.
+
+A statement is signed as it is, in a DSSE envelope. The form `bundle` is a Sigstore bundle that refers to the
+image; `legacy` is a layer under the tag `sha256-….att`. Sources: DSSE 1.0, `envelope.md`; cosign,
+`specs/ATTESTATION_SPEC.md`; in-toto, "Statement v1".
+
+What asks for a signature may be hostile, and a key is believed everywhere. So a statement is signed that says
+one thing to every reader: it has the fields of in-toto once each, its subjects are one image, and its
+predicate is SLSA provenance.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from strake_oci.attestations import (
+    PROVENANCE,
+    STATEMENT_TYPE,
+    is_attestation,
+    read_statement,
+)
+from strake_oci.errors import InvalidDocumentError
+from strake_oci.signatures import BOTH, SignatureForm, bundle, simple_signing
+from strake_oci.signatures.verification import SignatureReader
+from strake_oci.signatures.writing import push_bundle
+from strake_oci.spec import mediatype
+from strake_oci.spec.descriptor import Descriptor
+from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.reference import Reference
+from strake_oci.spec.wire import encode
+
+if TYPE_CHECKING:
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.spec.digest import Digest
+    from strake_oci.spec.reference import Repository
+
+MAX_SIGNED: Final = 8 << 20
+"""Bytes of a statement that is signed: it is in memory three times, as itself and in base64."""
+ENVELOPE_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
+_FIELDS: Final = ["_type", "predicate", "predicateType", "subject"]
+_TRIES: Final = 4
+"""How often a tag is written that another signer writes at the same time, as for signatures."""
+
+
+def attestation_tag(digest: Digest) -> str:
+    """Return the tag that has the signed statements about a manifest."""
+    return f"{digest.algorithm}-{digest.encoded}.att"
+
+
+def check_statement(content: bytes, image: Digest) -> None:
+    """Refuse a statement that is anything but provenance of one image.
+
+    Args:
+        content: The statement.
+        image: What it must be about.
+
+    Raises:
+        InvalidDocumentError: It is something else, or readers could take it for different things.
+    """
+    try:
+        pairs = json.loads(content, object_pairs_hook=_Pairs)
+    except (ValueError, RecursionError) as error:
+        raise InvalidDocumentError("the statement is no JSON") from error
+    if not isinstance(pairs, _Pairs) or sorted(name for name, _ in pairs) != _FIELDS:
+        raise InvalidDocumentError("the statement has other fields than those of in-toto's Statement v1")
+    fields = dict(pairs)
+    if fields["_type"] != STATEMENT_TYPE or fields["predicateType"] != PROVENANCE:
+        raise InvalidDocumentError("the statement is no SLSA provenance v1: a build signs nothing else")
+    subjects = fields["subject"]
+    if not _is_list(subjects) or not subjects or not all(_is_about(each, image) for each in subjects):
+        raise InvalidDocumentError(f"the statement is not about {image} alone")
+
+
+class AttestationSigner:
+    """Signs statements with one key. Thread-safe.
+
+    Args:
+        client: Reads and writes the repositories.
+        key: Signs.
+        forms: In which forms.
+    """
+
+    def __init__(
+        self, client: RegistryClient, key: SigningKey, forms: tuple[SignatureForm, ...] = BOTH
+    ) -> None:
+        self._client = client
+        self._key = key
+        self._forms = forms
+
+    def subject(self, repository: Repository, manifest: Digest) -> Descriptor:
+        """Return the image that an attestation in a repository refers to.
+
+        Raises:
+            InvalidDocumentError: It is no attestation, or refers to nothing.
+            RegistryError: The registry refused or failed.
+        """
+        return _subject(self._manifest(repository, manifest), manifest)
+
+    def sign(self, repository: Repository, manifest: Digest) -> None:
+        """Sign the statements of an attestation that is in a repository.
+
+        Args:
+            repository: Where it is, and the signed statements go.
+            manifest: Its name.
+
+        Raises:
+            InvalidDocumentError: It is no attestation, or one that must not be signed.
+            RegistryError: The registry refused or failed. What was written before stays.
+        """
+        document = self._manifest(repository, manifest)
+        image = _subject(document, manifest)
+        contents = [self._checked(repository, layer, image.digest) for layer in document.layers]
+        for content in contents:
+            envelope = bundle.signed_envelope(content, self._key)
+            if SignatureForm.LEGACY in self._forms:
+                self._tag(repository, image.digest, encode(envelope))
+            if SignatureForm.BUNDLE in self._forms:
+                signed = bundle.bundled(envelope, self._key)
+                push_bundle(self._client, repository, image, signed, PROVENANCE)
+
+    def _manifest(self, repository: Repository, digest: Digest) -> Manifest:
+        descriptor, data = self._client.manifest(repository, digest)
+        document = parse(data, descriptor.media_type)
+        if not isinstance(document, Manifest) or not is_attestation(document):
+            raise InvalidDocumentError(f"{digest} is no attestation")
+        return document
+
+    def _checked(self, repository: Repository, layer: Descriptor, image: Digest) -> bytes:
+        if layer.size > MAX_SIGNED:
+            raise InvalidDocumentError(
+                f"the statement has {layer.size} bytes; at most {MAX_SIGNED} are signed",
+                hint="attest with `min`",
+            )
+        content = read_statement(self._client, repository, layer)
+        check_statement(content, image)
+        return content
+
+    def _tag(self, repository: Repository, image: Digest, envelope: bytes) -> None:
+        notes = {"dev.cosignproject.cosign/signature": "", "predicateType": PROVENANCE}
+        layer = replace(Descriptor.of(ENVELOPE_TYPE, envelope), annotations=notes)
+        tag = attestation_tag(image)
+        reference = Reference(repository, tag)
+        reader = SignatureReader(self._client, repository, image, self._key.public)
+        for _ in range(_TRIES):
+            manifest = reader.tagged(tag)
+            if manifest is not None and layer in manifest.layers:
+                return
+            config, data = simple_signing.with_layer(manifest, layer)
+            self._push_blob(repository, Descriptor.of(mediatype.OCI_CONFIG, config), config)
+            self._push_blob(repository, layer, envelope)
+            self._client.push_manifest(reference, data, mediatype.OCI_MANIFEST)
+        manifest = reader.tagged(tag)
+        if manifest is None or layer not in manifest.layers:
+            raise InvalidDocumentError(f"{reference} is changed by others all the time", hint="try again")
+
+    def _push_blob(self, repository: Repository, blob: Descriptor, content: bytes) -> None:
+        self._client.push_blob(repository, blob, lambda: io.BytesIO(content))
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with every field as it was written, so that one in two spellings is seen."""
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list) and not isinstance(value, _Pairs)
+
+
+def _is_about(subject: object, image: Digest) -> bool:
+    """Tell whether a subject is an image, by its digest and no other."""
+    if not isinstance(subject, _Pairs) or sorted(name for name, _ in subject) != ["digest", "name"]:
+        return False
+    digests = dict(subject)["digest"]
+    return isinstance(digests, _Pairs) and list(digests) == [(image.algorithm, image.encoded)]
+
+
+def _subject(document: Manifest, digest: Digest) -> Descriptor:
+    if document.subject is None:
+        raise InvalidDocumentError(f"the attestation {digest} refers to no image")
+    return document.subject
