@@ -37,8 +37,10 @@ def test_the_tag_is_cosigns():
     ],
     ids=["one name", "two names of one image", "any predicate"],
 )
-def test_provenance_of_the_image_is_signed(content):
+def test_provenance_is_signed_for_its_image_and_for_no_other(content):
     check_statement(content, DIGEST)
+    with pytest.raises(InvalidDocumentError):
+        check_statement(content, OTHER)
 
 
 REFUSED = {
