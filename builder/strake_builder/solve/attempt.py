@@ -150,6 +150,14 @@ class Attempt:
         files = self._parts.requested.inputs.outputs.files
         return any(isinstance(file, TreeTarget | TreeArchiveTarget) for file in files)
 
+    def _is_read_once(self) -> bool:
+        """Return whether nothing but its layer is made of what the target's last step leaves.
+
+        Other targets may be over the target, or execute over the same base meanwhile.
+        """
+        parts = self._parts
+        return not (parts.caches.enabled or self._is_target_read() or parts.evaluated.plan.also)
+
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""
         parts, sources, pool = self._parts, self._parts.sources, self._parts.pools.cache
@@ -203,7 +211,7 @@ class Attempt:
                 pusher,
                 self._layer_format(),
                 self._whole if parts.caches.enabled else None,
-                discards=not parts.caches.enabled and not self._is_target_read(),
+                discards=self._is_read_once(),
             ),
             caching=self._caching,
             reporter=parts.progress.reporter,

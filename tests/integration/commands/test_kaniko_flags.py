@@ -129,25 +129,6 @@ def test_a_dry_run_fails_where_a_build_would(builder):
     assert builder.run("--dryrun").returncode == 5
 
 
-def test_of_several_targets_all_are_built_and_the_first_is_pushed(builder):
-    builder.context(
-        "FROM TINY AS test\nRUN echo tested $((6*7))\nFROM TINY AS image\nRUN touch /image\nFROM TINY\nRUN false\n"
-    )
-    done = builder.run("--target=image,test")
-    assert done.returncode == 0, done.stderr
-    assert "tested 42" in done.stderr
-    assert "/image" in builder.built().paths
-    done = builder.run("--target=image", "--target=nonsense")
-    assert done.returncode == 3
-    assert "'nonsense' could not be found" in done.stderr
-
-
-def test_of_several_targets_one_that_fails_is_a_failure(builder):
-    builder.context("FROM TINY AS test\nRUN exit 3\nFROM TINY AS image\nRUN touch /image\n")
-    assert builder.run("--target=image", "--target=test").returncode == 7
-    assert builder.tags() == []
-
-
 @pytest.fixture
 def immutable():
     """A registry that does not let tags move, in the words of one of the clouds."""
