@@ -101,7 +101,7 @@ def test_a_namespace_that_admits_no_builders(namespace):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": {}}, "exactly one of git, http, oci, configMap or inline"),
+        ({"source": {}}, "exactly one of git, http, oci, s3, gs, azure, configMap or inline"),
         ({"source": {"inline": {"other": "x"}}}, "holds no file of the name"),
         ({"source": {"git": {"url": "https://a:b@x.example/y"}}}, "must not carry a user name"),
         ({"source": {"git": {"url": "ssh://git@x.example/y"}}}, "an ssh URL needs git.secret"),
