@@ -5,10 +5,10 @@ from __future__ import annotations
 
 def test_of_several_targets_one_may_be_over_the_first(builder):
     """Nothing of the first is removed while its last layer is written."""
-    # the second waits while files would go
     many = "mkdir /many && cd /many && for i in $(seq 4000); do : > $i; done"
     builder.context(
         f"FROM TINY AS image\nRUN {many}\n"
+        # it sleeps while files would go
         "FROM image AS test\nRUN sleep 0.5; test $(ls /many | wc -l) = 4000 && echo counted $((6*7))\n"
     )
     done = builder.run("--target=image,test")
