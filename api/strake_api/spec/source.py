@@ -22,17 +22,20 @@ ONE_SOURCE: Rule[Source] = Rule(
     " has(self.configMap), has(self.inline)].filter(given, given).size() == 1",
     "source needs exactly one of git, http, oci, s3, gs, azure, configMap or inline",
     lambda source: (
-        [
-            source.git,
-            source.http,
-            source.oci,
-            source.s3,
-            source.gs,
-            source.azure,
-            source.config_map,
-            source.inline,
-        ].count(None)
-        == 7  # noqa: PLR2004 - 1 of 8
+        sum(
+            given is not None
+            for given in (
+                source.git,
+                source.http,
+                source.oci,
+                source.s3,
+                source.gs,
+                source.azure,
+                source.config_map,
+                source.inline,
+            )
+        )
+        == 1
     ),
 )
 INLINE_PATHS: Rule[Source] = Rule(

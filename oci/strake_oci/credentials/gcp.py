@@ -123,7 +123,7 @@ def google_key_token(key: str, scope: str) -> tuple[str, datetime | None]:
             raise CredentialError(_NO_KEY)
         # The key itself names who is asked for the token, which could be any address.
         info = content | {"token_uri": _TOKENS}
-        found = Credentials.from_service_account_info(info, scopes=[scope])  # type: ignore[no-untyped-call]
+        found = Credentials.from_service_account_info(info, scopes=[scope])  # type: ignore[no-untyped-call] # google-auth has no types
     except (GoogleAuthError, ValueError, TypeError):
         # Without the words of the error, which may have parts of the key.
         raise CredentialError(_NO_KEY) from None

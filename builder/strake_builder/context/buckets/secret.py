@@ -6,13 +6,13 @@ which buckets it is, in its key `bucket`, and nothing is signed or sent with it 
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from strake_api.models.source import BucketSource
+from strake_builder.context.mounted_secret import secret_text
 from strake_builder.errors import InvalidRequestError
 
-_FILE_LIMIT: Final = 64 * 1024
+_WHOSE: Final = "the source"
 _BUCKET: Final = "bucket"
 _S3: Final = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 _S3_TOKEN: Final = "AWS_SESSION_TOKEN"  # noqa: S105 - a key's name
@@ -31,14 +31,14 @@ def mounted_bucket_secret(directory: str, source: BucketSource) -> dict[str, str
         InvalidRequestError: a key is missing, or it is not for the bucket.
     """
     needed = _S3 if source.url.startswith("s3://") else _GS if source.url.startswith("gs://") else _AZURE
-    found = {name: _text(directory, name).strip() for name in (*needed, _S3_TOKEN)}
+    found = {name: secret_text(directory, name, _WHOSE).strip() for name in (*needed, _S3_TOKEN)}
     for name in needed:
         if not found[name]:
             raise InvalidRequestError(
                 f"the Secret of the source has no {name}",
                 hint=f"it needs the keys {', '.join((*needed, _BUCKET))}",
             )
-    _check_bucket(_text(directory, _BUCKET), source.bucket_url)
+    _check_bucket(secret_text(directory, _BUCKET, _WHOSE), source.bucket_url)
     return {name: value for name, value in found.items() if value}
 
 
@@ -55,14 +55,3 @@ def _check_bucket(buckets: str, asked: str) -> None:
         "the Secret of the source does not tell for which bucket it is, so it is used for none",
         hint=f"give it a key `bucket`: kubectl create secret generic … --from-literal=bucket={asked}",
     )
-
-
-def _text(directory: str, key: str) -> str:
-    try:
-        with open(os.path.join(directory, key), encoding="utf-8") as file:
-            return file.read(_FILE_LIMIT)
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise InvalidRequestError(f"cannot read {key} of the Secret of the source: {words}") from None

@@ -6,11 +6,11 @@ which servers it is: in its key `host`, and one with an SSH key by the host keys
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from strake_builder.context.git.credentials import ANY_USER, GitAccess, GitCredentials, server_of
 from strake_builder.context.git.ssh import SSHKey, ssh_server
+from strake_builder.context.mounted_secret import secret_text
 from strake_builder.errors import InvalidRequestError
 
 _FILE_LIMIT: Final = 64 * 1024
@@ -91,10 +91,4 @@ def _line(directory: str, key: str) -> str:
 
 
 def _text(directory: str, key: str, limit: int = _FILE_LIMIT) -> str:
-    try:
-        with open(os.path.join(directory, key), encoding="utf-8") as file:
-            return file.read(limit)
-    except FileNotFoundError:
-        return ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidRequestError(f"cannot read {key} of the Secret of source.git: {error}") from error
+    return secret_text(directory, key, "source.git", limit)
