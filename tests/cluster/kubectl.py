@@ -14,7 +14,7 @@ class KubectlError(Exception):
     """kubectl ended with a status other than zero; the message is its standard error."""
 
 
-def kubectl(*arguments: str, manifest: Any = None, text: str | None = None, timeout: float = 120) -> str:
+def kubectl(*arguments: str, manifest: Any = None, text: str | None = None, timeout: float = 240) -> str:
     """Run kubectl against the test cluster and return its output.
 
     Args:

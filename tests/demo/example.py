@@ -87,7 +87,7 @@ def run_image(image: str) -> str:
     """
     kubectl("delete", "pod", "hello", "-n", NAMESPACE, "--ignore-not-found", "--wait")
     kubectl("run", "hello", f"--image={image}", "--restart=Never", "-n", NAMESPACE)
-    ended = ["--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]
+    ended = ["--for=jsonpath={.status.phase}=Succeeded", "--timeout=200s"]
     try:
         kubectl("wait", "pod/hello", "-n", NAMESPACE, *ended)
     except Exception as problem:

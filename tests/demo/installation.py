@@ -79,7 +79,7 @@ def install(
     environment = {
         "STRAKE_BUILDER_IMAGE": images["builder"],
         "STRAKE_INSECURE_REGISTRIES": REGISTRY,
-        "STRAKE_LEASE_SECONDS": "5",
+        "STRAKE_LEASE_SECONDS": "10",
         **settings,
     }
     generated: list[dict[str, Any]] = [
@@ -111,5 +111,5 @@ def install(
         kubectl("apply", "-f", "-", text="\n---\n".join(filter(_OF_SETTINGS.search, rendered)))
     else:
         kubectl("apply", "-k", str(directory))
-    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=120s", timeout=130)
+    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=200s", timeout=240)
     return directory

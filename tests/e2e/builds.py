@@ -15,7 +15,7 @@ from tests.images.push import push_image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SECONDS = 120
+SECONDS = 240
 UID = "strake.dev/uid"
 
 
@@ -91,7 +91,7 @@ def run_image(namespace: str, image: str, *command: str) -> str:
     """Run an image in a pod, or a command in it; return what it writes."""
     words = ["--command", "--", *command] if command else []
     kubectl("run", "it", f"--image={image}", "--restart=Never", "-n", namespace, *words)
-    kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s", "-n", namespace)
+    kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=200s", "-n", namespace)
     return kubectl("logs", "it", "-n", namespace)
 
 

@@ -39,7 +39,7 @@ lifecycle.up()
 found["same"] = (settings.DIR / "pid").read_text() == first
 found["up"] = lifecycle.is_up()
 kubectl("run", "it", f"--image={settings.PAUSE_IMAGE}")
-kubectl("wait", "pod/it", "--for=condition=Ready", "--timeout=60s")
+kubectl("wait", "pod/it", "--for=condition=Ready", "--timeout=200s")
 found["node"] = get("node", "node")["status"]["nodeInfo"]["kubeletVersion"]
 lifecycle.down()
 found["down"] = not lifecycle.is_up()

@@ -246,7 +246,7 @@ def _install(plane: ControlPlane) -> None:
     plane.kubectl("apply", "-k", str(DEPLOY))
     names = ("imagebuilds", "buildpolicies")
     for name in names:
-        plane.kubectl("wait", f"crd/{name}.strake.dev", "--for=condition=Established", "--timeout=60s")
+        plane.kubectl("wait", f"crd/{name}.strake.dev", "--for=condition=Established", "--timeout=200s")
 
 
 @contextlib.contextmanager

@@ -31,13 +31,13 @@ class CopiedStream(io.TextIOBase):
 
     def write(self, text: str, /) -> int:
         """Write a text to both."""
-        written = self._stream.write(text)
+        # The copy first: where the process is killed between, what people saw is in the log that is kept.
         if self._socket is not None:
             try:
                 self._socket.sendall(text.encode(errors="replace"))
             except OSError:
                 self.finish()
-        return written
+        return self._stream.write(text)
 
     def flush(self) -> None:
         """Flush the stream; the socket keeps nothing back."""

@@ -126,7 +126,7 @@ def results(platform, tmp_path_factory) -> Iterator[Results]:
         for way in FORMS:
             apply([plan(way, tmp_path_factory.mktemp(way)), pod(way, image)], namespace)
         running = "--for=jsonpath={.status.phase}=Running"
-        kubectl("wait", "pods", "--all", running, "-n", namespace, "--timeout=110s")
+        kubectl("wait", "pods", "--all", running, "-n", namespace, "--timeout=200s")
         for way in FORMS:
             log = subprocess.Popen(
                 [binaries_directory() / "kubectl", "logs", "--follow", way, "-n", namespace],

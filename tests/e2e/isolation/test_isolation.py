@@ -167,8 +167,8 @@ def profiles():
     )
     kubectl("apply", "-k", str(directory))
     try:
-        rollout = ["rollout", "status", "daemonset/seccomp-profile", "--timeout=120s"]
-        kubectl("-n", "strake-seccomp", *rollout, timeout=130)
+        rollout = ["rollout", "status", "daemonset/seccomp-profile", "--timeout=200s"]
+        kubectl("-n", "strake-seccomp", *rollout, timeout=240)
         yield
     finally:
         kubectl("delete", "-k", str(directory), "--wait=false")

@@ -71,7 +71,7 @@ def _greet(listener: socket.socket) -> None:
 def neighbour(namespace) -> str:
     """A pod that serves; return its address."""
     kubectl("run", "neighbour", f"--image={TINY}", "-n", namespace, "--command", "--", *serve())
-    kubectl("wait", "pod/neighbour", "--for=condition=Ready", "--timeout=60s", "-n", namespace)
+    kubectl("wait", "pod/neighbour", "--for=condition=Ready", "--timeout=200s", "-n", namespace)
     address = address_of(namespace, "neighbour")
     until(lambda: answers(address), "the neighbour to serve", lambda: address)
     return address
@@ -156,7 +156,7 @@ def test_the_operator_works_with_its_policy(namespace, alone):
     apply(made, NAMESPACE)
     try:
         kubectl("rollout", "restart", "deployment/strake-operator", "-n", NAMESPACE)
-        kubectl("rollout", "status", "deployment/strake-operator", "-n", NAMESPACE, "--timeout=120s")
+        kubectl("rollout", "status", "deployment/strake-operator", "-n", NAMESPACE, "--timeout=200s")
         assert build(namespace, "FROM TINY\nRUN true\n")["phase"] == "Succeeded"
     finally:
         kubectl("delete", "networkpolicy", made["metadata"]["name"], "-n", NAMESPACE)

@@ -165,7 +165,7 @@ def test_an_operator_that_forgot_its_job_finds_it_again(namespace):
     before = read("jobs", namespace, run_of(namespace))["metadata"]["uid"]
     kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=0")
     try:
-        kubectl("-n", NAMESPACE, "wait", "pod", "-l", OPERATOR, "--for=delete", "--timeout=60s")
+        kubectl("-n", NAMESPACE, "wait", "pod", "-l", OPERATOR, "--for=delete", "--timeout=200s")
         forgotten = ("--subresource=status", "--type=merge", "-p", '{"status": null}')
         kubectl("patch", "imagebuild", "app", "-n", namespace, *forgotten)
     finally:

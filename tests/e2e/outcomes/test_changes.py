@@ -87,7 +87,7 @@ def test_a_build_that_ended_without_an_operator_is_harvested(namespace):
     try:
         until(lambda: operators() == [], "the operator to be gone", operators)
         open_gate()
-        kubectl("wait", f"job/{status['job']}", "-n", namespace, "--for=condition=Complete", "--timeout=60s")
+        kubectl("wait", f"job/{status['job']}", "-n", namespace, "--for=condition=Complete", "--timeout=200s")
         assert conditions(status_of(namespace))["Finished"] == "False"
     finally:
         kubectl("-n", NAMESPACE, "scale", "deployment/strake-operator", "--replicas=1")

@@ -164,7 +164,7 @@ def test_builder_and_steps_go_through_the_proxy(company, namespace):
     assert set(company.proxy.asked) == {f"CONNECT {company.outside}"}
     # The pod ends with the status of the last command, which finds nothing.
     kubectl("run", "it", f"--image={status['image']}", "--restart=Never", "-n", namespace)
-    kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Failed", "--timeout=60s", "-n", namespace)
+    kubectl("wait", "pod/it", "--for=jsonpath={.status.phase}=Failed", "--timeout=200s", "-n", namespace)
     *seen, in_the_image = kubectl("logs", "it", "-n", namespace).splitlines()
     assert seen == sorted(
         f"{name}={value}"

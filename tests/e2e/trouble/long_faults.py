@@ -52,7 +52,7 @@ def test_a_namespace_that_is_deleted(namespace):
     building(other, "sleep 600")
     before = restarts()
     with builds_in_each_state(namespace):
-        kubectl("delete", "namespace", other, "--timeout=100s", timeout=110)
+        kubectl("delete", "namespace", other, "--timeout=200s", timeout=240)
     assert restarts() == before
 
 
@@ -63,7 +63,7 @@ def test_an_operator_that_hands_over_in_each_phase(namespace):
         until(lambda: leader() not in {"", acting}, f"another than {acting} to act", leader)
 
     kubectl("scale", "deployment/strake-operator", "-n", NAMESPACE, "--replicas=2")
-    kubectl("rollout", "status", "deployment/strake-operator", "-n", NAMESPACE, "--timeout=100s")
+    kubectl("rollout", "status", "deployment/strake-operator", "-n", NAMESPACE, "--timeout=200s")
     try:
         in_each_phase(namespace, hand_over, HANDOVERS)
     finally:

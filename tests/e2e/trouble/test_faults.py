@@ -38,7 +38,7 @@ def test_a_node_that_is_drained(namespace):
     apply(manifest(text), namespace)
     building(namespace, "until wget")
     try:
-        kubectl("drain", "node", "--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=100s")
+        kubectl("drain", "node", "--force", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=200s")
     finally:
         kubectl("uncordon", "node")
     open_gate()

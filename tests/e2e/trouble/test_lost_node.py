@@ -110,7 +110,7 @@ def test_a_log_whose_connection_ends_is_read_on(namespace):
             namespace, pod, lambda: progress.put_nowait(present(follower.progress(namespace, pod)))
         )
         shown: list[Progress] = []
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(180):
             while not (shown and "echo two" in shown[-1].step):
                 shown.append(await progress.get())
         await follower.close()

@@ -80,7 +80,7 @@ def test_builds_wait_for_their_turn(namespace, others):
     assert waits(namespace, "older"), "its namespace had a start before"
 
     kubectl("-n", NAMESPACE, "rollout", "restart", "deployment/strake-operator")
-    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=120s", timeout=130)
+    kubectl("-n", NAMESPACE, "rollout", "status", "deployment/strake-operator", "--timeout=200s", timeout=240)
     # A build that comes now is looked at by the new operator: it knows what goes on.
     start(second, "newer")
     assert waits(second, "newer") == "NamespaceLimit"
