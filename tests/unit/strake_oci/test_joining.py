@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -145,7 +146,7 @@ def test_what_is_no_image_of_a_platform_is_refused(make, message):
     for child in made.children:
         child.write(store, None)
     for descriptor, data in made.blobs:
-        store.push_blob(descriptor, lambda data=data: io.BytesIO(data))
+        store.push_blob(descriptor, partial(io.BytesIO, data))
     store.push_manifest(made.data, made.descriptor.media_type, "it")
     with pytest.raises(InvalidDocumentError, match=message):
         entries_of(store, "it", find_manifest(store, "it"))
