@@ -250,6 +250,7 @@ class BuildRequest(Document):
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
             "registries.gateway": self.registries.gateway,
+            "log.credentials": self.log.credentials if self.log else None,
             "output.sign.key": self.output.sign.key if self.output.sign else None,
             "output.sign.password": self.output.sign.password if self.output.sign else None,
         }

@@ -223,6 +223,10 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
         settings = replace(settings, default_cache=RepositoryTemplate(cache))
     if logs := _first(each.log_repository for each in specs):
         settings = replace(settings, log_repository=RepositoryTemplate(logs))
+    if pull := _first(each.default_pull_secret.name for each in specs if each.default_pull_secret):
+        settings = replace(settings, default_pull_secret=pull)
+    if log_secret := _first(each.log_secret.name for each in specs if each.log_secret):
+        settings = replace(settings, log_secret=log_secret)
     return settings
 
 
