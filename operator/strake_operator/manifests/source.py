@@ -39,6 +39,10 @@ def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
         if context.git is not None and context.git.secret is not None:
             name, path = f"{_GIT}-{number}", context_secret(paths.GIT_DIRECTORY, number)
             yield name, context.git.secret.name, path
+        found = context.in_bucket
+        if found is not None and found.secret is not None:
+            name, path = f"{_BUCKET}-{number}", context_secret(paths.BUCKET_DIRECTORY, number)
+            yield name, found.secret.name, path
 
 
 def _uses_ssh(spec: ImageBuildSpec) -> bool:
