@@ -109,6 +109,32 @@ def test_the_secret_of_a_bucket_is_in_the_init_container_alone(source):
     assert "source" not in {each["name"] for each in opened["initContainers"]}
 
 
+@pytest.mark.parametrize("account", [None, "ci"])
+def test_the_identity_of_a_named_service_account_reads_buckets_apart_from_steps(account):
+    """The clouds' webhooks leave the builder out (`gateway_annotations`), so it could not read them."""
+    fields = {
+        "source": {"git": OPEN},
+        "contexts": [{"name": "lib", "s3": {"bucket": "box", "key": "c.tar"}}],
+        "output": {"destinations": ["r.example/app:1"]},
+        **({} if account is None else {"serviceAccountName": account}),
+    }
+    build = ImageBuildSpec.model_validate(fields)
+    request = BuildRequest.model_validate_json(
+        request_config_map(RUN, build, SETTINGS)["data"]["request.json"]
+    )
+    (found,) = request.bucket_objects
+    names = [each["name"] for each in pod_of(build)["initContainers"]]
+    assert found.credentials is None
+    if account is None:
+        assert (found.fetched, names) == (None, [])
+        return
+    assert (found.fetched, names) == ("/strake/source/context-0", ["source", "gateway"])
+    (fetching,) = [each for each in pod_of(build)["initContainers"] if each["name"] == "source"]
+    (source,) = [each for each in pod_of(build)["containers"][0]["volumeMounts"] if each["name"] == "source"]
+    assert source["readOnly"]
+    assert {each["name"] for each in fetching["volumeMounts"]} == {"request", "source"}
+
+
 def test_the_secrets_of_buckets_of_contexts_are_in_the_init_container_alone():
     objects: list[dict[str, Any]] = [
         {"s3": {"bucket": "box", "key": "c.tar", "secret": {"name": "one"}}},
