@@ -49,6 +49,7 @@ IMPORTS = {
     "tests.fixtures.building.go_tools": "go",
     "tests.fixtures.servers.object_stores": "go",
     "tests.fixtures.servers.signing": "go",
+    "tests.helm.charts": "go",
     "tests.oracles.go_oracle": "go",
 }
 """Module → what tests need that use something of it."""

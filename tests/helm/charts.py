@@ -1,0 +1,61 @@
+"""Strake's chart, as helm renders it, and what kustomize makes of deploy/."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.fixtures.building.go_tools import built
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/strake"
+KUBERNETES = "1.35.0"
+"""What the objects are rendered for: helm knows no cluster then."""
+Object = dict[str, Any]
+Key = tuple[str, str, str]
+"""Kind, namespace ("" of what has none) and name."""
+
+
+def helm(*words: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run helm, which leaves nothing in the user's home; its answer may be a refusal."""
+    program = built("tests/helm", "helm.sh/helm/v3/cmd/helm")
+    with tempfile.TemporaryDirectory() as home:
+        environment = {**os.environ, "HOME": home, "KUBECONFIG": str(kubeconfig or "/dev/null")}
+        return subprocess.run([str(program), *words], env=environment, capture_output=True, text=True)
+
+
+def template(*words: str, namespace: str = "strake-system") -> subprocess.CompletedProcess[str]:
+    """Render the chart; what helm writes may be a refusal."""
+    return helm("template", "strake", str(CHART), f"--kube-version={KUBERNETES}", f"-n={namespace}", *words)
+
+
+def rendered(*words: str, namespace: str = "strake-system") -> dict[Key, Object]:
+    """Return the objects that the chart makes of values."""
+    done = template(*words, namespace=namespace)
+    assert done.returncode == 0, done.stderr
+    return by_key(yaml.safe_load_all(done.stdout))
+
+
+def kustomized(directory: Path) -> dict[Key, Object]:
+    """Return the objects that kustomize makes of a directory."""
+    program = built("tests/helm", "sigs.k8s.io/kustomize/kustomize/v5")
+    done = subprocess.run([str(program), "build", str(directory)], capture_output=True, text=True, check=True)
+    return by_key(yaml.safe_load_all(done.stdout))
+
+
+def by_key(objects: Iterable[Object | None]) -> dict[Key, Object]:
+    """Return objects by kind, namespace and name, each of which is there once."""
+    found: dict[Key, Object] = {}
+    for each in objects:
+        if each:
+            metadata: Mapping[str, str] = each["metadata"]
+            key = (each["kind"], metadata.get("namespace", ""), metadata["name"])
+            assert key not in found, f"{key} is there twice"
+            found[key] = each
+    return found
