@@ -99,8 +99,11 @@ class ControlPlane:
 
 
 @contextlib.contextmanager
-def control_plane() -> Iterator[ControlPlane]:
+def control_plane(*, empty: bool = False) -> Iterator[ControlPlane]:
     """Start a control plane with Strake's CRDs, rights and admission policies; end it with the context.
+
+    Args:
+        empty: Leave out what is Strake's: the test installs it.
 
     Raises:
         ControlPlaneError: A component did not start.
@@ -114,7 +117,8 @@ def control_plane() -> Iterator[ControlPlane]:
         stack.callback(plane.stop)
         for name, command in _commands(plane, etcd, peers, api).items():
             plane.start(name, [str(programs / name), *command])
-        _install(plane)
+        if not empty:
+            install(plane)
         yield plane
 
 
@@ -241,7 +245,7 @@ def _end(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:]
 
 
-def _install(plane: ControlPlane) -> None:
+def install(plane: ControlPlane) -> None:
     """Apply deploy/. Its Deployment stays without pods, since no controller makes any."""
     plane.kubectl("apply", "-k", str(DEPLOY))
     names = ("imagebuilds", "buildpolicies")

@@ -195,10 +195,3 @@ def test_a_free_text_stays_one_value():
     data = rendered(f"--set-string=settings.logRepository={text}")["ConfigMap", "strake-system", "strake-operator"]["data"]
     assert data["STRAKE_LOG_REPOSITORY"] == text
     assert data["STRAKE_ISOLATION"] == "auto"
-
-
-def test_the_notes_name_the_namespace():
-    done = helm("install", "strake", str(CHART), "--dry-run=client", "--namespace=platform")
-    assert done.returncode == 0, done.stderr
-    assert "kubectl -n platform rollout status deployment/strake-operator" in done.stdout
-    assert "settings.denyNetworks closes" in done.stdout

@@ -1,0 +1,191 @@
+"""The chart on a real API server: installed, upgraded under builds that run, uninstalled, and in place of kustomize.
+
+No kubelet is there, so the Deployment gets no pods: the operator is a process of this machine with the rights that the
+release gives it, and what `helm test` runs in a pod runs beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.helm.charts import CHART, helm, rendered
+from tests.scale.api import Api
+from tests.scale.builds import Builds
+from tests.scale.control_plane import control_plane, install, stub_kubelet
+from tests.scale.operator import operator
+
+NAMESPACE = "strake-system"
+EVERYTHING = Path(__file__).parents[2] / "integration/chart/everything.yaml"
+SECONDS = 300
+"""For all of it, on a busy machine."""
+POLICY = 'buildPolicies={"teams": {"destinations": ["registry.example/*"]}}'
+
+
+@pytest.fixture(scope="module")
+def plane():
+    with control_plane(empty=True) as made:
+        # An API server answers before it has made the roles that every cluster has.
+        made.kubectl("wait", "clusterrole/cluster-admin", "--for=create", "--timeout=120s")
+        yield made
+
+
+@pytest.fixture
+def release(plane):
+    """Run a command of helm about the release."""
+
+    def run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
+        return helm(command, "strake", *words, f"--namespace={NAMESPACE}", kubeconfig=plane.admin)
+
+    return run
+
+
+def succeeds(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def older_chart(directory: Path) -> Path:
+    """Return the chart of a version that had less: its ImageBuilds have no retention, and its operator another image."""
+    older = directory / "strake"
+    shutil.copytree(CHART, older)
+    about = older / "Chart.yaml"
+    about.write_text(re.sub(r'(?m)^(version|appVersion): .*$', r'\1: "0.0.9"', about.read_text()))
+    file = older / "files/crds/imagebuilds.yaml"
+    definition = yaml.safe_load(file.read_text())
+    (version,) = definition["spec"]["versions"]
+    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["retention"]
+    file.write_text(yaml.safe_dump(definition))
+    return older
+
+
+def fields(plane) -> set[str]:
+    """Return the fields of an ImageBuild's spec that the API server knows."""
+    definition = json.loads(plane.kubectl("get", "crd", "imagebuilds.strake.dev", "-o=json"))
+    (version,) = definition["spec"]["versions"]
+    return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
+
+
+def names(plane, kinds: str) -> list[str]:
+    return plane.kubectl("get", kinds, "-A", "-o=name").split()
+
+
+async def build(plane, namespace: str, name: str, meanwhile) -> None:
+    """Make an ImageBuild, and do something until it has ended while it does."""
+    async with Api(plane.url, plane.token) as api:
+        builds = Builds(api)
+        await builds.namespaces([namespace])
+        async with builds.watched():
+            await builds.create([(namespace, name)])
+            await asyncio.to_thread(meanwhile)
+            await builds.wait([(namespace, name)], seconds=SECONDS)
+        assert builds.seen.phases == {(namespace, name): "Succeeded"}
+        assert builds.seen.jobs == {(namespace, name): 1}
+
+
+def installed_test(plane, **more: str) -> subprocess.CompletedProcess[str]:
+    """Run what the pod of `helm test` runs, with the operator's rights."""
+    account = plane.directory / "account"
+    account.mkdir(exist_ok=True)
+    shutil.copy(plane.directory / "apiserver/apiserver.crt", account / "ca.crt")
+    config = json.loads(plane.operators[0].read_text())
+    (account / "token").write_text(config["users"][0]["user"]["token"])
+    pod = rendered()["Pod", NAMESPACE, "strake-test"]["spec"]
+    (script,) = pod["containers"][0]["args"]
+    environment = {
+        **os.environ,
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1",
+        "KUBERNETES_SERVICE_PORT": plane.url.rpartition(":")[2],
+        "SERVICEACCOUNT": str(account),
+        "NAMESPACE": NAMESPACE,
+        **more,
+    }
+    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+
+
+def test_policies_before_their_definition_are_refused_with_what_to_do(plane, release):
+    refused = release("install", str(CHART), "--create-namespace", f"--set-json={POLICY}")
+    assert refused.returncode == 1
+    assert "install the chart without buildPolicies, then run helm upgrade with them" in refused.stderr
+    assert names(plane, "crd,clusterroles") == [each for each in names(plane, "clusterroles") if "strake" not in each]
+
+
+def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, release, tmp_path):
+    notes = succeeds(release("install", str(older_chart(tmp_path)), "--create-namespace"))
+    assert f"kubectl -n {NAMESPACE} rollout status deployment/strake-operator" in notes
+    assert "settings.denyNetworks closes" in notes
+    assert "retention" not in fields(plane)
+    plane.kubectl("wait", "crd/imagebuilds.strake.dev", "--for=condition=Established", "--timeout=200s")
+
+    absent = installed_test(plane, SECONDS="0")
+    assert (absent.returncode, absent.stdout) == (1, "")
+    assert "no operator has acted yet, see the log of its pods" in absent.stderr
+
+    def upgrade() -> None:
+        before = plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
+        succeeds(release("upgrade", str(CHART), "--set=settings.maxRuns=7", f"--set-json={POLICY}"))
+        after = plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
+        assert after == before
+
+    with stub_kubelet(plane, seconds=3), operator(plane):
+        asyncio.run(build(plane, "team", "app", upgrade))
+        acts = installed_test(plane)
+        assert acts.returncode == 0, acts.stderr
+        assert acts.stdout.endswith(" acts\n")
+    assert "retention" in fields(plane), "helm upgrade upgrades CRDs"
+    assert names(plane, "buildpolicies") == ["buildpolicy.strake.dev/teams"]
+    settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
+    assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "7"
+
+    (manifest,) = re.findall(r"<<'EOF'\n(.*?)EOF", notes, re.DOTALL)
+    file = tmp_path / "hello.yaml"
+    file.write_text(re.sub(r"(?m)^   ", "", manifest))
+    plane.kubectl("apply", "-n=team", "--validate=strict", f"--filename={file}")
+
+    second = helm("install", "another", str(CHART), "--namespace=team", kubeconfig=plane.admin)
+    assert second.returncode == 1
+    assert 'must equal "another": current value is "strake"' in second.stderr
+
+    succeeds(release("uninstall"))
+    assert names(plane, "crd") == [
+        "customresourcedefinition.apiextensions.k8s.io/buildpolicies.strake.dev",
+        "customresourcedefinition.apiextensions.k8s.io/imagebuilds.strake.dev",
+    ]
+    assert names(plane, "imagebuilds") == ["imagebuild.strake.dev/app", "imagebuild.strake.dev/hello"]
+    rest = "deployments,clusterroles,validatingadmissionpolicies,validatingadmissionpolicybindings,buildpolicies"
+    assert [each for each in names(plane, rest) if "strake" in each] == []
+
+    succeeds(release("install", str(CHART)))  # the CRDs that stayed are its own
+    succeeds(release("uninstall"))
+
+
+def test_what_kustomize_installed_becomes_a_release(plane, release):
+    install(plane)
+    refused = release("install", str(CHART))
+    assert refused.returncode == 1
+    assert "invalid ownership metadata" in refused.stderr
+    succeeds(release("install", str(CHART), "--take-ownership"))
+    owner = plane.kubectl("get", "clusterrole", "strake-operator", "-o=jsonpath={.metadata.annotations}")
+    assert json.loads(owner)["meta.helm.sh/release-name"] == "strake"
+
+
+def test_the_api_server_takes_everything_that_is_rendered(plane, tmp_path):
+    """Strictly: a field that Kubernetes does not know is an error here."""
+    plane.kubectl("create", "namespace", "platform")
+    for namespace in ("strake-seccomp", "team-a", "team-b"):
+        plane.kubectl("create", "namespace", namespace)
+    objects = rendered(f"--values={EVERYTHING}", namespace="platform")
+    known = [each for (kind, _, _), each in objects.items() if kind != "PodMonitor"]  # of the Prometheus operator
+    file = tmp_path / "objects.yaml"
+    file.write_text(yaml.safe_dump_all(known))
+    answer = plane.kubectl("apply", "--dry-run=server", "--server-side", "--force-conflicts", "--validate=strict", f"-f={file}")
+    assert len(answer.splitlines()) == len(known)
