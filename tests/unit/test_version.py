@@ -33,6 +33,11 @@ def test_the_images_that_are_deployed():
     assert image.rpartition(":")[2] == VERSION
 
 
+def test_the_chart_that_is_released_with_them():
+    chart = yaml.safe_load((ROOT / "charts/strake/Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+
+
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
