@@ -78,10 +78,11 @@ image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGIS
 	for target in builder operator; do \
 	  $(BIN)/strake build --context . --target $$target --destination $(REGISTRY)/$$target:$(TAG) $(BUILD_FLAGS) || exit 1; done
 
-docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile, the table of kaniko's flags
+docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile, the chart's copies, tables of pages
 	$(BIN)/python docs/generate.py
 	$(BIN)/python crds/generate.py
 	$(BIN)/python deploy/seccomp/generate.py
+	$(BIN)/python charts/generate.py
 
 fuzz: $(VENV)/.ready ## Feed the Dockerfile parser nonsense for a minute
 	$(BIN)/python -m tests.fuzz.dockerfile --seconds 60

@@ -1,10 +1,11 @@
-"""Write anew what the chart has from elsewhere: its files from deploy/ and crds/, its schema, the table of its values.
+"""Write anew what the chart has from elsewhere: copies of deploy/ and crds/, its schema, the table of values.
 
 python charts/generate.py           write them
 python charts/generate.py --check   say whether they are up to date (exit status 1 if not)
 
-deploy/ is the source of every long object, so that kustomize and helm install the same: the chart's templates only
-put namespace, labels and values into copies of its files. What a value is for is the comment above it in values.yaml.
+deploy/ is the source of every long object, so that kustomize and helm install the same: the chart's templates
+only put namespace, labels and values into copies of its files. What a value is for is the comment over it in
+values.yaml.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ COPIES: Final = {
 """File of the chart, from its `files` → what it is a copy of, from the repository's root."""
 _KEY: Final = re.compile(r"( *)([A-Za-z]\w*):(?: |$)")
 _UNWANTED: Final = frozenset(["title", "default"])
-"""Words of a schema that say nothing to whoever writes values."""
+"""Words of a schema that say nothing to a person who writes values."""
 
 
 def values_schema() -> dict[str, Any]:
@@ -81,9 +82,10 @@ def _closed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def explained() -> dict[str, str]:
-    """Return what the comments of values.yaml tell: path of a value, with dots → its explanation.
+    """Return the comments of values.yaml: path of a value, with dots → its explanation.
 
-    A comment is about the key in the line after it. What has no comment of its own is a group, or part of a value.
+    A comment is about the key in the line after it. What has no comment of its own is a group, or part of a
+    value.
     """
     found: dict[str, str] = {}
     path: list[str] = []

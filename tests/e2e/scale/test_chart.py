@@ -59,7 +59,7 @@ def older_chart(directory: Path) -> Path:
     older = directory / "strake"
     shutil.copytree(CHART, older)
     about = older / "Chart.yaml"
-    about.write_text(re.sub(r'(?m)^(version|appVersion): .*$', r'\1: "0.0.9"', about.read_text()))
+    about.write_text(re.sub(r"(?m)^(version|appVersion): .*$", r'\1: "0.0.9"', about.read_text()))
     file = older / "files/crds/imagebuilds.yaml"
     definition = yaml.safe_load(file.read_text())
     (version,) = definition["spec"]["versions"]
@@ -116,7 +116,9 @@ def test_policies_before_their_definition_are_refused_with_what_to_do(plane, rel
     refused = release("install", str(CHART), "--create-namespace", f"--set-json={POLICY}")
     assert refused.returncode == 1
     assert "install the chart without buildPolicies, then run helm upgrade with them" in refused.stderr
-    assert names(plane, "crd,clusterroles") == [each for each in names(plane, "clusterroles") if "strake" not in each]
+    assert names(plane, "crd,clusterroles") == [
+        each for each in names(plane, "clusterroles") if "strake" not in each
+    ]
 
 
 def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, release, tmp_path):
@@ -161,7 +163,9 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, rel
         "customresourcedefinition.apiextensions.k8s.io/imagebuilds.strake.dev",
     ]
     assert names(plane, "imagebuilds") == ["imagebuild.strake.dev/app", "imagebuild.strake.dev/hello"]
-    rest = "deployments,clusterroles,validatingadmissionpolicies,validatingadmissionpolicybindings,buildpolicies"
+    rest = (
+        "deployments,clusterroles,validatingadmissionpolicies,validatingadmissionpolicybindings,buildpolicies"
+    )
     assert [each for each in names(plane, rest) if "strake" in each] == []
 
     succeeds(release("install", str(CHART)))  # the CRDs that stayed are its own
@@ -184,9 +188,13 @@ def test_the_api_server_takes_everything_that_is_rendered(plane, tmp_path):
     plane.kubectl("create", "namespace", "platform")
     for namespace in ("strake-seccomp", "team-a", "team-b"):
         plane.kubectl("create", "namespace", namespace)
-    plane.kubectl("create", "serviceaccount", "strake-operator", "--namespace=platform")  # the test's pod has it
+    plane.kubectl(
+        "create", "serviceaccount", "strake-operator", "--namespace=platform"
+    )  # the test's pod has it
     objects = rendered(f"--values={EVERYTHING}", namespace="platform")
-    known = [each for (kind, _, _), each in objects.items() if kind != "PodMonitor"]  # of the Prometheus operator
+    known = [
+        each for (kind, _, _), each in objects.items() if kind != "PodMonitor"
+    ]  # of the Prometheus operator
     file = tmp_path / "objects.yaml"
     file.write_text(yaml.safe_dump_all(known))
     command = [str(plane.programs / "kubectl"), f"--kubeconfig={plane.admin}", "apply", f"--filename={file}"]

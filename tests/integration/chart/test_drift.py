@@ -43,7 +43,9 @@ def said(each: Object) -> Object:
     content = bare({word: part for word, part in each.items() if word != "metadata"})
     if each["kind"] == "Deployment":
         content["spec"]["template"]["metadata"].pop("annotations", None)
-    if each["metadata"]["name"].startswith("strake-registries"):  # a YAML of its own, in deploy/ with comments
+    if each["metadata"]["name"].startswith(
+        "strake-registries"
+    ):  # a YAML of its own, in deploy/ with comments
         content["data"] = {name: yaml.safe_load(text) for name, text in each["data"].items()}
     return content
 

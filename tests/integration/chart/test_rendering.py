@@ -181,7 +181,7 @@ def test_a_mistake_in_values_is_refused(value, message):
 @pytest.mark.parametrize(
     "value",
     [
-        "image.tag=1\"\n          command: [sh]",
+        'image.tag=1"\n          command: [sh]',
         "settings.runtimeClass=a\n  STRAKE_EVENTS_URL: http://evil.test",
         "builderImage.repository=a: {{ .Values }}",
     ],
@@ -192,6 +192,8 @@ def test_a_value_with_lines_of_its_own_is_refused(value):
 
 def test_a_free_text_stays_one_value():
     text = 'registry.test/logs"\nSTRAKE_ISOLATION: chroot\nx: {{ .Release.Name }}'
-    data = rendered(f"--set-string=settings.logRepository={text}")["ConfigMap", "strake-system", "strake-operator"]["data"]
+    data = rendered(f"--set-string=settings.logRepository={text}")[
+        "ConfigMap", "strake-system", "strake-operator"
+    ]["data"]
     assert data["STRAKE_LOG_REPOSITORY"] == text
     assert data["STRAKE_ISOLATION"] == "auto"

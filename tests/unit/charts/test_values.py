@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,9 @@ def paths(values, prefix=""):
 
 
 def test_what_is_generated_is_up_to_date():
-    done = subprocess.run([sys.executable, ROOT / "charts/generate.py", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "charts/generate.py", "--check"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -110,7 +113,9 @@ def test_every_setting_of_the_operator_is_a_value():
 def test_the_chart_sets_what_deploy_sets():
     (made,) = [
         dict(each.split("=", 1) for each in generated["literals"])
-        for generated in yaml.safe_load((ROOT / "deploy/kustomization.yaml").read_text())["configMapGenerator"]
+        for generated in yaml.safe_load((ROOT / "deploy/kustomization.yaml").read_text())[
+            "configMapGenerator"
+        ]
         if "literals" in generated
     ]
     for name, value in VALUES["settings"].items():
@@ -133,7 +138,7 @@ def test_the_page_has_commands():
 
 @pytest.mark.parametrize("words", list(commands()), ids=" ".join)
 def test_a_command_names_values_that_there_are(words):
-    for flag, value in zip(words, words[1:], strict=False):
+    for flag, value in pairwise(words):
         if flag in {"--set", "--set-json"}:
             assert value.partition("=")[0] in explained(), value
     assert not [each for each in words if each.startswith("charts/") and not (ROOT / each).exists()]

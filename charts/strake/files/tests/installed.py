@@ -1,9 +1,9 @@
-"""What `helm test` runs in a pod, with the operator's rights: the API knows ImageBuilds, and an operator acts.
+"""What `helm test` runs in a pod with the operator's rights: the API has ImageBuilds, and an operator acts.
 
 It uses nothing but Python's own library, and says what is missing and where to read on.
 """
 
-import datetime
+import datetime as dt
 import json
 import os
 import pathlib
@@ -36,15 +36,17 @@ def problem():
     try:
         ask(BUILDS)
     except urllib.error.HTTPError as error:
-        return f"GET {BUILDS} answers {error.code}: are the CRDs and the ClusterRole strake-operator installed?"
+        return (
+            f"GET {BUILDS} answers {error.code}: are the CRDs and the ClusterRole strake-operator installed?"
+        )
     try:
         lease = ask(LEASE)["spec"]
     except urllib.error.HTTPError as error:
         return f"GET {LEASE} answers {error.code}: no operator has acted yet, see the log of its pods"
     if not lease.get("holderIdentity"):
         return "nobody has the Lease strake-operator-leader: see the log of the operator's pods"
-    renewed = datetime.datetime.fromisoformat(lease["renewTime"])
-    age = (datetime.datetime.now(datetime.UTC) - renewed).total_seconds()
+    renewed = dt.datetime.fromisoformat(lease["renewTime"])
+    age = (dt.datetime.now(dt.UTC) - renewed).total_seconds()
     if age > lease["leaseDurationSeconds"]:
         return f"the Lease was last renewed {age:.0f} s ago: see the log of the operator's pods"
     print(f"{lease['holderIdentity']} acts")
