@@ -1,8 +1,8 @@
-"""What a person reads at the end of a build that succeeded: how long it took, what was cached, what was made."""
+"""What a person reads at the end of a build that succeeded: what was made, what was cached, and how long."""
 
 from __future__ import annotations
 
-from strake_api.result import BuildFailed, BuildSucceeded, StepCounts
+from strake_api.result import BuildFailed, BuildSucceeded
 from strake_builder.progress.transfer_lines import size_text
 
 
@@ -13,20 +13,18 @@ def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
     spent = result.durations
     phases = (("source", spent.source), ("pull", spent.pull), ("build", spent.build), ("push", spent.push))
     shown = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases if seconds is not None)
-    lines = [f"done in {spent.total:.1f} s" + (f" ({shown})" if shown else "") + _steps(result.steps)]
+    lines = [f"done in {spent.total:.1f} s" + (f" ({shown})" if shown else "")]
+    steps, sizes = result.steps, result.sizes
+    if steps.run + steps.cached:
+        counted = _count(steps.run + steps.cached, "step")
+        lines.append(f"{counted}: {steps.cached} from the cache, {steps.run} run")
     if result.digest is not None:
-        sizes = result.sizes
         lines.append(
-            f"{result.digest}: {size_text(sizes.compressed)} in {_count(result.layers, 'layer')}, "
+            f"{size_text(sizes.compressed)} in {_count(result.layers, 'layer')}, "
             f"{size_text(sizes.pushed)} pushed, {size_text(sizes.pulled)} pulled"
         )
+        lines.append(result.digest)
     return lines
-
-
-def _steps(steps: StepCounts) -> str:
-    if not steps.run + steps.cached:
-        return ""
-    return f"; {_count(steps.run + steps.cached, 'step')}: {steps.cached} from the cache, {steps.run} run"
 
 
 def _count(number: int, noun: str) -> str:
