@@ -33,16 +33,18 @@ def frame(state: BuildState, now: float, width: int, height: int) -> RenderableT
         state: of the build.
         now: seconds, of the clock that the state has.
         width: columns of the terminal.
-        height: rows of the terminal; one fewer is drawn at most.
+        height: rows of the terminal; one fewer is drawn at most, of which the last one is empty.
     """
-    room = max(height - 1, 1)
+    room = max(height - 2, 1)
     rows: list[_Row] = [_head(state, now)]
     transfers, shown = list(state.moving.values()), max((room - 1) // 3, 0)
     rows += [_transfer(each, now, width) for each in _first(transfers, shown)]
     if len(transfers) > shown > 0:
         rows.append(_note(f"… {len(transfers) - shown + 1} more transfers"))
     steps = _steps(state, now, room - len(rows))
-    return Group(_grid(rows[:room], width), _grid(steps, width)) if steps else _grid(rows[:room], width)
+    # The cursor stands in an empty row: what a person types (^C) would wrap at the end of a full one, and
+    # where the kernel kills the builder, the shell goes on there.
+    return Group(_grid(rows[:room], width), *([_grid(steps, width)] if steps else []), Text(""))
 
 
 def _grid(rows: list[_Row], width: int) -> Table:
