@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_builder.progress.transfer_lines import size_text
+
+_SHORT: Final = 0.05
+"""Seconds of a phase that is worth a word: what would be shown as 0.0 is not."""
 
 
 def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
@@ -12,7 +17,7 @@ def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
         return []
     spent = result.durations
     phases = (("source", spent.source), ("pull", spent.pull), ("build", spent.build), ("push", spent.push))
-    shown = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases if seconds is not None)
+    shown = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in phases if (seconds or 0.0) >= _SHORT)
     lines = [f"done in {spent.total:.1f} s" + (f" ({shown})" if shown else "")]
     steps, sizes = result.steps, result.sizes
     if steps.run + steps.cached:

@@ -24,7 +24,7 @@ DONE = BuildSucceeded(
 
 def test_an_image():
     assert summary_lines(DONE) == [
-        "done in 12.3 s (source 0.0 s, pull 1.0 s, build 10.0 s, push 1.2 s)",
+        "done in 12.3 s (pull 1.0 s, build 10.0 s, push 1.2 s)",
         "7 steps: 5 from the cache, 2 run",
         "79.0 MB in 2 layers, 12.0 kB pushed, 0 B pulled",
         DIGEST,

@@ -189,5 +189,7 @@ def test_a_terminal_that_is_gone_does_not_fail_the_build(monkeypatch):
             raise OSError(5, "Input/output error")
 
     sink = LiveSink(Gone(), LogStyle(live=True), between=0.01)
-    for event in (BUILDING, started(1), output("x"), StepFinished(time=NOW, step=1, seconds=1.0), DONE):
+    ended = StepFinished(time=NOW, step=1, seconds=1.0)
+    for event in (BUILDING, started(1), output("x"), ended, DONE):
         sink(event)
+    assert "live view" not in {thread.name for thread in threading.enumerate()}
