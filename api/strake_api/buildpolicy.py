@@ -15,6 +15,7 @@ from pydantic import Field
 from strake_api.cache import A_REPOSITORY
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, checked
+from strake_api.spec.named import LocalReference
 from strake_api.spec.pod.placement import Labels, Toleration, label_keys
 from strake_api.spec.pod.pod import LINUX_NODES
 from strake_api.values.duration import DurationText
@@ -181,5 +182,9 @@ class BuildPolicySpec(Document):
     """The least isolation that steps get: nested allows no chroot."""
     default_cache_repository: Annotated[str, Field(max_length=255), *checked(A_CACHE_TEMPLATE)] | None = None
     """Where builds that name no cache repository keep results, in place of the platform's setting."""
+    default_pull_secret: LocalReference | None = None
+    """The pullSecret of builds that name none: a Secret of the build's namespace."""
     log_repository: Annotated[str, Field(max_length=255), *checked(A_LOG_TEMPLATE)] | None = None
     """Where the log of each run goes when it ends, in place of the platform's setting."""
+    log_secret: LocalReference | None = None
+    """What opens that repository, in place of the build's pushSecret: a Secret of the build's namespace."""

@@ -53,8 +53,8 @@ class MountedPaths:
     Attributes:
         config_map: The content of `source.configMap`, if there is one.
         git: The Secret `source.git.secret`, if there is one; that of a named context is in `context_secret`.
-        bucket: The Secret of a source in a bucket, if there is one.
-        fetched: Where `strake fetch` puts a source that has a Secret; None where it does not. A named
+        bucket: The Secret of a source in a bucket, likewise.
+        fetched: Where `strake fetch` puts a source that is fetched apart; None where it does not. A named
             context is in `context_directory`.
         signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
@@ -108,9 +108,17 @@ def build_request(
     )
 
 
-def context_secret(git: str, number: int) -> str:
+def context_secret(directory: str, number: int) -> str:
     """Return where the Secret of the named context of a number is, beside that of the build context."""
-    return f"{git}-{number}"
+    return f"{directory}-{number}"
+
+
+def fetches_apart(spec: ImageBuildSpec, found: BucketObject) -> bool:
+    """Return whether an object is for `strake fetch` in a cluster: with a Secret, or the pod's own identity.
+
+    The clouds' webhooks give the identity of a ServiceAccount that a spec names to no container of steps.
+    """
+    return found.secret is not None or spec.service_account_name is not None
 
 
 def context_directory(fetched: str, number: int) -> str:
@@ -119,15 +127,18 @@ def context_directory(fetched: str, number: int) -> str:
 
 
 def _contexts(spec: ImageBuildSpec, mounted: MountedPaths) -> tuple[NamedContext, ...]:
-    return tuple(_context(each, n, mounted) for n, each in enumerate(spec.contexts))
+    return tuple(_context(spec, each, n, mounted) for n, each in enumerate(spec.contexts))
 
 
-def _context(context: SpecContext, number: int, mounted: MountedPaths) -> NamedContext:
+def _context(spec: ImageBuildSpec, context: SpecContext, number: int, mounted: MountedPaths) -> NamedContext:
     source = None
+    fetched = context_directory(mounted.fetched, number) if mounted.fetched else None
     if context.git is not None:
         secret = context_secret(mounted.git, number) if mounted.git else None
-        fetched = context_directory(mounted.fetched, number) if mounted.fetched else None
         source = Source(git=_git(context.git, secret, fetched))
+    elif (found := context.in_bucket) is not None:
+        secret = context_secret(mounted.bucket, number) if mounted.bucket else None
+        source = Source(bucket=_bucket(found, secret, fetched if fetches_apart(spec, found) else None))
     elif context.http is not None:
         source = Source(http=HTTPSource(**dict(context.http)))
     elif context.oci is not None:
@@ -155,7 +166,8 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
     if spec.source.http is not None:
         return Source(http=HTTPSource(**dict(spec.source.http)))
     if (found := spec.source.in_bucket) is not None:
-        return Source(bucket=_bucket(found, mounted))
+        fetched = mounted.fetched if fetches_apart(spec, found) else None
+        return Source(bucket=_bucket(found, mounted.bucket, fetched))
     if spec.source.oci is not None:
         return Source(oci=OCISource(**dict(spec.source.oci)))
     if spec.source.inline is not None:
@@ -163,17 +175,16 @@ def _source(spec: ImageBuildSpec, mounted: MountedPaths) -> Source:
     return Source(directory=DirectorySource(path=mounted.config_map))
 
 
-def _bucket(found: BucketObject, mounted: MountedPaths) -> BucketSource:
-    """Return an object, with the paths that only one with a Secret has."""
-    has_secret = found.secret is not None and mounted.fetched is not None
+def _bucket(found: BucketObject, secret: str | None, fetched: str | None) -> BucketSource:
+    """Return an object, with the paths that only one has which is fetched apart."""
     return BucketSource(
         url=found.url,
         endpoint=found.endpoint if found.kind == "s3" else None,
         region=found.region if found.kind == "s3" else None,
         checksum=found.checksum,
         path=found.path,
-        credentials=mounted.bucket if has_secret else None,
-        fetched=mounted.fetched if has_secret else None,
+        credentials=secret if found.secret is not None and fetched is not None else None,
+        fetched=fetched,
     )
 
 

@@ -8,6 +8,7 @@ building something else than what was asked for.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
@@ -17,7 +18,7 @@ from strake_api.logs.artifact import LogTarget
 from strake_api.models.document import Document, ShownText
 from strake_api.models.form import ImageForm, parse_epoch
 from strake_api.models.host_alias import HostAlias
-from strake_api.models.source import GitSource, NamedContext, Source
+from strake_api.models.source import BucketSource, GitSource, NamedContext, Source
 from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.digest import DigestText
@@ -163,7 +164,7 @@ class ImageRule(Document):
 
 
 class BuildRequest(Document):
-    """One build of one image for one platform."""
+    """One build of one image, for one platform or for several."""
 
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildRequest"] = "BuildRequest"
@@ -182,7 +183,7 @@ class BuildRequest(Document):
     ssh: tuple[MountedFile, ...] = ()
     """Private keys, in OpenSSH's or PEM form and without a passphrase, for `RUN --mount=type=ssh`."""
     platform: str | None = None
-    """`os/arch[/variant]`; the builder's own where it is not given."""
+    """`os/arch[/variant]`; the builder's own where it is not given. Several, with commas, make an index."""
     output: Output
     registries: Registries = Registries()
     networks: Networks = Networks()
@@ -208,8 +209,17 @@ class BuildRequest(Document):
     @property
     def repositories(self) -> tuple[GitSource, ...]:
         """The commits that are asked for: of the context, and of named contexts."""
-        sources = (self.source, *(each.source for each in self.contexts))
-        return tuple(each.git for each in sources if each is not None and each.git is not None)
+        return tuple(each.git for each in self._sources if each.git is not None)
+
+    @property
+    def bucket_objects(self) -> tuple[BucketSource, ...]:
+        """The objects of buckets that are asked for, likewise."""
+        return tuple(each.bucket for each in self._sources if each.bucket is not None)
+
+    @property
+    def _sources(self) -> Iterator[Source]:
+        yield self.source
+        yield from (each.source for each in self.contexts if each.source is not None)
 
     @property
     def epoch(self) -> int | None:
@@ -250,6 +260,7 @@ class BuildRequest(Document):
             "registries.pushConfig": self.registries.push_config,
             "registries.pullConfig": self.registries.pull_config,
             "registries.gateway": self.registries.gateway,
+            "log.credentials": self.log.credentials if self.log else None,
             "output.sign.key": self.output.sign.key if self.output.sign else None,
             "output.sign.password": self.output.sign.password if self.output.sign else None,
         }

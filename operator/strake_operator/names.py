@@ -46,6 +46,9 @@ GATEWAY = "gateway"
 SOURCE_CONTAINER = "source"
 """Fetches what a Secret opens, before the builder starts."""
 
+DEFAULT_PULL_VOLUME = "default-pull"
+"""The volume of the pull Secret that a policy names: an event about the Secret has the volume's name."""
+
 _SHORT_LABEL = re.compile(r"[a-z0-9-]{1,40}")
 _CERTIFICATE_VOLUME = re.compile(r'volume "certificate-\d+(?:-([a-z0-9-]+))?"')
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")

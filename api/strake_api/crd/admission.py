@@ -147,7 +147,7 @@ def _sources() -> str:
         f" ? ({' + '.join(own + named)}).filter(k, !({kind} in {allowed}.kinds)).map(k, {words}) : []"
     )
     of_hosts = f"({of_kinds}) + ({_hosts('git', 'gitHosts')}) + ({_hosts('http', 'httpHosts')})"
-    return f"{of_hosts} + ({bucket_refusals(f'{_SPEC}.source', allowed)})"
+    return f"{of_hosts} + ({bucket_refusals(_SPEC, allowed)})"
 
 
 def _hosts(kind: str, field: str) -> str:

@@ -33,26 +33,33 @@ def none_of(patterns: str) -> str:
     return f"' is none of ' + {listed(patterns)}"
 
 
-def bucket_refusals(source: str, allowed: str) -> str:
-    """Return what is refused of the bucket of a source, as a list.
+def bucket_refusals(spec: str, allowed: str) -> str:
+    """Return what is refused of the buckets of a source and of named contexts, as a list.
 
     Args:
-        source: The expression of the source.
+        spec: The expression of the spec.
         allowed: That of `sources` of a policy.
     """
-    s3, gs, azure = (f"{source}.{kind}" for kind in ("s3", "gs", "azure"))
-    endpoint = f"(has({s3}.endpoint) ? string({s3}.endpoint) + '/' : 's3://')"
-    parts = f"string({azure}.url).split('/')"
-    names = {
-        "s3": f"{endpoint} + string({s3}.bucket)",
-        "gs": f"'gs://' + string({gs}.bucket)",
-        "azure": f"'https://' + {parts}[2] + '/' + {parts}[3]",
-    }
-    found = " + ".join(
-        f"(has({source}.{kind}) ? [{{'kind': '{kind}', 'name': {name}}}] : [])"
-        for kind, name in names.items()
-    )
+    contexts = f"{spec}.contexts"
+    at = f"'contexts[' + string({contexts}.indexOf(e)) + ']"
+    found = []
+    for kind in ("s3", "gs", "azure"):
+        own = f"{{'path': 'source.{kind}', 'name': {_bucket(f'{spec}.source', kind)}}}"
+        found.append(f"(has({spec}.source.{kind}) ? [{own}] : [])")
+        named = f"{{'path': {at}.{kind}', 'name': {_bucket('e', kind)}}}"
+        found.append(f"(has({contexts}) ? {contexts}.filter(e, has(e.{kind})).map(e, {named}) : [])")
     patterns = f"{allowed}.buckets"
-    words = f"'spec.source.' + b.kind + ': bucket \\'' + b.name + '\\'' + {none_of(patterns)}"
-    refused = f"({found}).filter(b, !{fits(patterns, '[b.name]')}).map(b, {words})"
+    words = f"'spec.' + b.path + ': bucket \\'' + b.name + '\\'' + {none_of(patterns)}"
+    refused = f"({' + '.join(found)}).filter(b, !{fits(patterns, '[b.name]')}).map(b, {words})"
     return f"has({allowed}) && has({patterns}) ? {refused} : []"
+
+
+def _bucket(source: str, kind: str) -> str:
+    """Return which bucket an object is in, as `bucket_url` does."""
+    given = f"{source}.{kind}"
+    if kind == "s3":
+        return f"(has({given}.endpoint) ? string({given}.endpoint) + '/' : 's3://') + string({given}.bucket)"
+    if kind == "gs":
+        return f"'gs://' + string({given}.bucket)"
+    parts = f"string({given}.url).split('/')"
+    return f"'https://' + {parts}[2] + '/' + {parts}[3]"

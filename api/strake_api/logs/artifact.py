@@ -28,6 +28,8 @@ class LogTarget(Document):
     repository: Annotated[str, Field(min_length=1, max_length=255)]
     tag: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
     """The name of the run's Job, which no other run has."""
+    credentials: str | None = None
+    """Path of a mounted Docker config file; the build's own credentials where it is not given."""
     namespace: str
     build: str
     run: _Number

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
-from strake_operator.names import CONTAINER, GATEWAY
+from strake_operator.names import CONTAINER, DEFAULT_PULL_VOLUME, GATEWAY
+from strake_operator.settings.default_secrets import pull_secret
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _USER: Final = 65532
 _SOCKETS: Final = "gateway"
+_LOG: Final = "log"
 _SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers")
 """By these the clouds' webhooks leave out the builder. Source: the READMEs of both webhooks."""
 
@@ -31,7 +33,7 @@ def needs_gateway(spec: ImageBuildSpec, settings: Settings) -> bool:
     certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
     if settings.log_repository is not None:
         return True  # it pushes the log
-    has_secrets = any((spec.push_secret, spec.pull_secret, spec.output.sign))
+    has_secrets = any((spec.push_secret, pull_secret(spec, settings), spec.output.sign))
     return has_secrets or spec.service_account_name is not None or bool(certificates)
 
 
@@ -51,7 +53,7 @@ def gateway_containers(spec: ImageBuildSpec, settings: Settings, arguments: list
     if not needs_gateway(spec, settings):
         return []
     _, certificate_mounts = certificate_volumes(settings.registries, spec.output.destinations)
-    _, secret_mounts = _secrets(spec)
+    _, secret_mounts = _secrets(spec, settings)
     return [
         {
             "name": GATEWAY,
@@ -98,7 +100,7 @@ def gateway_volumes(spec: ImageBuildSpec, settings: Settings) -> list[Manifest]:
     if not needs_gateway(spec, settings):
         return []
     certificates, _ = certificate_volumes(settings.registries, spec.output.destinations)
-    secrets, _ = _secrets(spec)
+    secrets, _ = _secrets(spec, settings)
     return [{"name": _SOCKETS, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}, *secrets, *certificates]
 
 
@@ -107,16 +109,23 @@ def socket_mount() -> Manifest:
     return {"name": _SOCKETS, "mountPath": paths.GATEWAY_DIRECTORY}
 
 
-def _secrets(spec: ImageBuildSpec) -> tuple[list[Manifest], list[Manifest]]:
+def _secrets(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manifest], list[Manifest]]:
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []
+    push = None if spec.push_secret is None else spec.push_secret.name
+    # The volume's name tells an event about a Secret that is missing who named it.
+    pull = "pull" if spec.pull_secret is not None else DEFAULT_PULL_VOLUME
+    log = settings.log_secret if settings.log_repository is not None else None
     for name, secret, directory in (
-        ("push", spec.push_secret, paths.PUSH_DIRECTORY),
-        ("pull", spec.pull_secret, paths.PULL_DIRECTORY),
+        ("push", push, paths.PUSH_DIRECTORY),
+        (pull, pull_secret(spec, settings), paths.PULL_DIRECTORY),
+        (_LOG, log, paths.LOG_ACCOUNT_DIRECTORY),
     ):
         if secret is not None:
             item = {"key": ".dockerconfigjson", "path": paths.DOCKER_CONFIG_FILE}
-            volumes.append({"name": name, "secret": {"secretName": secret.name, "items": [item]}})
+            # A log is no reason to fail a build.
+            optional = {"optional": True} if name == _LOG else {}
+            volumes.append({"name": name, "secret": {"secretName": secret, "items": [item], **optional}})
             mounts.append({"name": name, "mountPath": directory, "readOnly": True})
     if spec.output.sign is not None:
         volumes.append({"name": "signing", "projected": {"sources": _key(spec.output.sign.secret_ref.name)}})

@@ -111,7 +111,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         "terminationGracePeriodSeconds": 20,
         **placement(spec, settings),
         **name_resolution(spec),
-        **pull_secrets(run, spec),
+        **pull_secrets(run, spec, settings),
         "initContainers": [
             *source_containers(spec, settings, request),
             *gateway_containers(spec, settings, request),

@@ -16,6 +16,7 @@ from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
 from strake_operator.manifests.pod.workspace import unused_workspace
 from strake_operator.settings.default_cache import cache_repository
+from strake_operator.settings.default_secrets import pull_secret
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -42,6 +43,7 @@ def request_for(
         form: The pod's.
         generation: The build's.
     """
+    has_pull_secret = pull_secret(spec, settings) is not None
     own_names = spec.pod is not None and spec.pod.resolves_names
     request = build_request(
         spec,
@@ -58,7 +60,7 @@ def request_for(
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
-            pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.pull_secret else None,
+            pull_config=f"{paths.PULL_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if has_pull_secret else None,
             gateway=paths.GATEWAY_SOCKET if needs_gateway(spec, settings) else None,
             hosts=requested_hosts(settings.registries, own_names=own_names),
         ),
@@ -99,6 +101,9 @@ def _log_target(run: RunIdentity, settings: Settings) -> LogTarget | None:
     return LogTarget(
         repository=settings.log_repository.repository(run.namespace),
         tag=run.job,
+        credentials=f"{paths.LOG_ACCOUNT_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}"
+        if settings.log_secret
+        else None,
         namespace=run.namespace,
         build=run.build,
         run=run.number,

@@ -1,15 +1,15 @@
 """The container that fetches what lies in private repositories and buckets: it alone has their Secrets.
 
 It ends before the builder starts, and leaves commits and archives in a directory that the builder cannot
-write to. A public repository, or a bucket that the pod's identity opens, needs no Secret: the builder
-fetches it itself, which spares a start.
+write to. It has the identity of a ServiceAccount that the spec names, too, which opens buckets. What is
+public the builder fetches itself, which spares a start.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_api.conversion import context_secret
+from strake_api.conversion import context_secret, fetches_apart
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import proxy_environment
 from strake_operator.manifests.pod.resources import container_resources, empty_directory
@@ -39,6 +39,16 @@ def _secrets(spec: ImageBuildSpec) -> Iterator[tuple[str, str, str]]:
         if context.git is not None and context.git.secret is not None:
             name, path = f"{_GIT}-{number}", context_secret(paths.GIT_DIRECTORY, number)
             yield name, context.git.secret.name, path
+        found = context.in_bucket
+        if found is not None and found.secret is not None:
+            name, path = f"{_BUCKET}-{number}", context_secret(paths.BUCKET_DIRECTORY, number)
+            yield name, found.secret.name, path
+
+
+def _fetches(spec: ImageBuildSpec) -> bool:
+    """Return whether there is something to fetch apart, with a Secret or with the pod's identity."""
+    objects = [spec.source.in_bucket, *(context.in_bucket for context in spec.contexts)]
+    return any(_secrets(spec)) or any(fetches_apart(spec, each) for each in objects if each is not None)
 
 
 def _uses_ssh(spec: ImageBuildSpec) -> bool:
@@ -55,7 +65,7 @@ def source_containers(spec: ImageBuildSpec, settings: Settings, arguments: list[
         arguments: Those that name the request.
     """
     secrets = [{"name": name, "mountPath": path, "readOnly": True} for name, _, path in _secrets(spec)]
-    if not secrets:
+    if not _fetches(spec):
         return []
     return [
         {
@@ -90,7 +100,7 @@ def source_volumes(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manif
         {"name": name, "secret": {"secretName": secret, "defaultMode": 0o400}}
         for name, secret, _ in _secrets(spec)
     ]
-    if not secrets:
+    if not _fetches(spec):
         return [], []
     room = empty_directory(container_resources(spec, settings.resources))
     volumes = [*secrets, {"name": _VOLUME, "emptyDir": room}]

@@ -91,6 +91,10 @@ class Settings:
     """Where builds that name no cache repository keep results of steps."""
     log_repository: RepositoryTemplate | None = None
     """Where logs of runs are kept; nowhere where None."""
+    default_pull_secret: str | None = None
+    """The pull Secret of builds that name none, of a namespace's policies."""
+    log_secret: str | None = None
+    """What opens the logs' repository, of a namespace's policies; the build's push Secret where None."""
     isolation: IsolationSetting = "auto"
     """How steps are to be kept apart: the best that can be had, or one kind and no other."""
     seccomp_profile: str | None = None

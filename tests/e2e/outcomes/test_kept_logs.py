@@ -32,8 +32,8 @@ PUSH = {"name": "push"}
 
 
 @pytest.fixture(autouse=True)
-def log_repository(namespace) -> Iterator[None]:
-    """Have a policy that keeps the logs of the test's namespace."""
+def log_repository(namespace, request) -> Iterator[None]:
+    """Have a policy that keeps the logs of the test's namespace, with what a test adds to it."""
     rules = {
         "apiVersion": "strake.dev/v1alpha1",
         "kind": "BuildPolicy",
@@ -41,6 +41,7 @@ def log_repository(namespace) -> Iterator[None]:
         "spec": {
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
             "logRepository": f"{LOCKED_REGISTRY}/e2e-logs/{{namespace}}",
+            **getattr(request, "param", {}),
         },
     }
     apply(rules, namespace)
@@ -78,9 +79,11 @@ def newest(namespace: str, name: str = "app") -> dict:
     return (status_of(namespace, name).get("history") or [{}])[0]
 
 
+@pytest.mark.parametrize("log_repository", [{"logSecret": PUSH}], indirect=True)
 def test_a_log_outlives_its_pod(namespace, account):
+    """The build has no Secret: the policy's opens the logs' repository."""
     text = "FROM TINY\nRUN echo told-so && printf 'a\\033[2Jb\\n'\n"
-    apply(manifest(text, retention={"ttlAfterSuccess": "0s"}, pushSecret=PUSH), namespace)
+    apply(manifest(text, retention={"ttlAfterSuccess": "0s"}), namespace)
     assert finished(namespace)["phase"] == "Succeeded", status_of(namespace)
     until(lambda: pods(namespace) == [] and jobs(namespace) == [], "no pod", lambda: pods(namespace))
     log = log_of(namespace, account)

@@ -14,6 +14,7 @@ from strake_api.request import BuildRequest
 from strake_builder.context.fetch import Means, fetch_context
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.content.artifacts import archive
+from tests.fixtures.narrow import present
 from tests.fixtures.servers.s3 import running_s3
 
 FILES = archive({"app/Dockerfile": "FROM scratch\nCOPY motd /\n", "app/motd": "from a bucket\n"})
@@ -95,8 +96,11 @@ def unpack_plain(archive, directory):
         content.extractall(directory, filter="data")
 
 
-def fetched(s3, directory, secret, bucket="{url}/box"):
-    """Run the init container's command for a Secret, and return it with where the archive is to be."""
+def fetched(s3, directory, secret, bucket="{url}/box", *, named=False):
+    """Run the init container's command for a Secret, and return it with where the archive is to be.
+
+    `named` has the object as a named context, beside a build context that needs no Secret.
+    """
     mounted = directory / "secret"
     mounted.mkdir()
     keys = secret | {"bucket": bucket.format(url=s3.url)}
@@ -104,8 +108,10 @@ def fetched(s3, directory, secret, bucket="{url}/box"):
         (mounted / name).write_text(value)
     source = {"url": "s3://box/ci/a b/context.tar", "endpoint": s3.url, "region": "us-east-1", "path": "app"}
     paths = {"credentials": str(mounted), "fetched": str(directory / "source")}
+    inline = {"inline": {"files": {"Dockerfile": "FROM scratch"}}}
     request = {
-        "source": {"bucket": source | paths},
+        "source": inline if named else {"bucket": source | paths},
+        "contexts": [{"name": "lib", "source": {"bucket": source | paths}}] if named else [],
         "output": {"destinations": ["r.example/app:1"]},
         "work_directory": str(directory),
     }
@@ -122,13 +128,15 @@ def fetched(s3, directory, secret, bucket="{url}/box"):
     return done, document, directory / "source"
 
 
-def test_a_secret_opens_the_bucket_in_the_init_container(s3, tmp_path):
-    done, document, source = fetched(s3, tmp_path, s3.reader)
+@pytest.mark.parametrize("named", [False, True], ids=["source", "named context"])
+def test_a_secret_opens_the_bucket_in_the_init_container(s3, tmp_path, named):
+    done, document, source = fetched(s3, tmp_path, s3.reader, named=named)
     assert done.returncode == 0, done.stderr
     assert (source / "archive").read_bytes() == FILES
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    found = fetch_context(document.source, str(scratch), Means(unpack=unpack_plain))
+    chosen = present(document.contexts[0].source) if named else document.source
+    found = fetch_context(chosen, str(scratch), Means(unpack=unpack_plain))
     assert (scratch / "app/motd").read_text() == "from a bucket\n"
     assert found.digest == f"sha256:{hashlib.sha256(FILES).hexdigest()}"
 

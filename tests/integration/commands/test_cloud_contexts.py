@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import subprocess
 
@@ -15,6 +16,7 @@ from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.clouds import Google, running_cloud
+from tests.fixtures.servers.google_keys import TOKENS, running_google_tokens
 from tests.fixtures.servers.object_stores import (
     BLOBS,
     GOOGLE,
@@ -39,7 +41,9 @@ OBJECTS["broken.tar.gz"] = gzip.compress(os.urandom(5000))[:2000]
 
 @pytest.fixture(scope="module")
 def trusted(tmp_path_factory):
-    return make_certificates(tmp_path_factory.mktemp("stores"), f"DNS:{GOOGLE}", f"DNS:{BLOBS}")
+    return make_certificates(
+        tmp_path_factory.mktemp("stores"), *(f"DNS:{each}" for each in (GOOGLE, TOKENS, BLOBS))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -201,25 +205,68 @@ def test_what_names_no_object(build, url):
     assert "names no" in done.stderr
 
 
-def test_the_account_key_of_a_secret_opens_the_blob_in_the_init_container(trusted, stores, tmp_path):
-    mounted = tmp_path / "secret"
+def fetched(trusted, stores, directory, url, bucket, **keys):
+    """Run the init container's command for a Secret, which trusts the platform's CA as a pod does."""
+    mounted = directory / "secret"
     mounted.mkdir()
-    (mounted / "AZURE_STORAGE_ACCESS_KEY").write_text(KEY)
-    (mounted / "bucket").write_text(f"https://{BLOBS}/box")
-    source = {"url": f"https://{BLOBS}/box/context.tar.gz", "credentials": str(mounted)}
+    for name, value in (keys | {"bucket": bucket}).items():
+        (mounted / name.replace("_json", ".json")).write_text(value)
+    source = {"url": url, "credentials": str(mounted), "fetched": str(directory / "source")}
     request = {
-        "source": {"bucket": source | {"fetched": str(tmp_path / "source")}},
+        "source": {"bucket": source},
+        "ca": trusted.ca.read_text(),
         "output": {"destinations": ["r.example/app:1"]},
-        "work_directory": str(tmp_path),
+        "work_directory": str(directory),
     }
-    (tmp_path / "request.json").write_text(BuildRequest.model_validate(request).to_json())
-    done = subprocess.run(
-        [STRAKE, "fetch", "--request", tmp_path / "request.json"],
+    (directory / "request.json").write_text(BuildRequest.model_validate(request).to_json())
+    return subprocess.run(
+        [STRAKE, "fetch", "--request", directory / "request.json"],
         capture_output=True,
         text=True,
-        env={"PATH": os.environ["PATH"], "HTTPS_PROXY": stores.url, "SSL_CERT_FILE": str(trusted.ca)},
+        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HTTPS_PROXY": stores.url},
         timeout=180,
     )
+
+
+def test_the_account_key_of_a_secret_opens_the_blob_in_the_init_container(trusted, stores, tmp_path):
+    box = f"https://{BLOBS}/box"
+    done = fetched(trusted, stores, tmp_path, f"{box}/context.tar.gz", box, AZURE_STORAGE_ACCESS_KEY=KEY)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "source/archive").read_bytes() == OBJECTS["context.tar.gz"]
     assert KEY not in done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def account(trusted, stores):
+    """A service account whose key names another server for tokens: an author's, say."""
+    with running_google_tokens(trusted, "https://tokens.bad.example/token") as running:
+        stores.ports[TOKENS] = running.port
+        yield running
+
+
+def test_the_key_of_a_service_account_opens_the_object_and_goes_to_google_alone(
+    trusted, stores, account, tmp_path
+):
+    stores.asked.clear()
+    key = json.dumps(account.key)
+    done = fetched(trusted, stores, tmp_path, "gs://box/context.tar.gz", "gs://box", key_json=key)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "source/archive").read_bytes() == OBJECTS["context.tar.gz"]
+    assert account.asked[-1] == "POST /token"
+    assert stores.asked == [f"CONNECT {TOKENS}:443", f"CONNECT {GOOGLE}:443"], "nothing to token_uri"
+    assert account.private not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("what", ["another key", "another bucket"])
+def test_a_key_that_google_refuses_and_a_bucket_that_it_is_not_for(trusted, stores, account, tmp_path, what):
+    stores.asked.clear()
+    key, bucket, words = {
+        "another key": (account.other, "gs://box", "Invalid JWT Signature"),
+        "another bucket": (account.key, "gs://other", "the Secret of the source is not for gs://box"),
+    }[what]
+    done = fetched(trusted, stores, tmp_path, "gs://box/context.tar.gz", bucket, key_json=json.dumps(key))
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+    assert (f"CONNECT {TOKENS}:443" in stores.asked) == (what == "another key")
+    assert f"CONNECT {GOOGLE}:443" not in stores.asked
+    assert key["private_key"].splitlines()[5] not in done.stdout + done.stderr

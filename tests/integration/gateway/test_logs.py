@@ -54,7 +54,7 @@ class LoggedPod:
     def report(self) -> Path:
         return self.pod.directory / "report.json"
 
-    def write(self, dockerfile: str, repository: str | None = None) -> None:
+    def write(self, dockerfile: str, repository: str | None = None, **fields: str) -> None:
         log = {
             "repository": repository or self.repository,
             "tag": "app-4f1c2a-3",
@@ -62,6 +62,7 @@ class LoggedPod:
             "build": "app",
             "run": 3,
             "attempt": 1,
+            **fields,
         }
         self.pod.write(dockerfile, log=log)
 
@@ -174,6 +175,16 @@ def test_a_log_that_cannot_be_pushed_fails_no_build(logged, where):
         assert logged.result()["outcome"] == "Succeeded"
     assert logged.reported().digest is None
     assert repository in logged.reported().problem
+    assert PASSWORD not in logged.report.read_text()
+
+
+def test_a_log_has_credentials_of_its_own_or_none(logged, tmp_path):
+    """The build's own would open the repository; a policy's logSecret counts in their place."""
+    logged.write("FROM {base}\n", credentials=str(tmp_path / "not-there"))
+    with logged.gateway():
+        logged.execute()
+        assert logged.result()["outcome"] == "Succeeded"
+    assert "the BuildPolicy's logSecret does not exist in this namespace" in logged.reported().problem
     assert PASSWORD not in logged.report.read_text()
 
 

@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def fetch(arguments: argparse.Namespace) -> int:
-    """Fetch what the request's git sources and its bucket name; return the exit status."""
+    """Fetch what the request's git sources and buckets name; return the exit status."""
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
@@ -47,8 +47,9 @@ def fetch(arguments: argparse.Namespace) -> int:
     try:
         request = read_request(arguments)
         networks = requested_networks(request)
-        bucket = request.source.bucket
-        if bucket is not None and bucket.fetched is not None:
+        for bucket in request.bucket_objects:
+            if bucket.fetched is None:
+                continue
             mounted = bucket.credentials
             secret = mounted_bucket_secret(mounted, bucket) if mounted is not None else None
             sys.stdout.write(f"== fetching {bucket.url}\n")

@@ -97,6 +97,8 @@ def _keep_log(
     from strake_oci.registry.client import RegistryClient
     from strake_oci.registry.retry import RetryPolicy
 
+    if request.log.credentials is not None:
+        own = _log_credentials(request.log.credentials)
     listener = LogListener(arguments.log_socket)
     policy = RetryPolicy(deadline=SECONDS)
     return LogKeeper(
@@ -123,6 +125,18 @@ def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> G
     forms = signature_forms(sign.form)
     attesting = AttestationSigner(client, key, forms)
     return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting)
+
+
+def _log_credentials(path: str) -> CredentialSource:
+    """Return the credentials of the log alone. Its Secret may be missing, which then the report tells."""
+    from pathlib import Path
+
+    from strake_builder.cli.registries.registry_credentials import UnreadableCredentials
+
+    if Path(path).exists():
+        return _readable(path)
+    missing = "the BuildPolicy's logSecret does not exist in this namespace, or has no key .dockerconfigjson"
+    return UnreadableCredentials(missing, "create it with type kubernetes.io/dockerconfigjson")
 
 
 def _readable(path: str | None) -> CredentialSource:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     )
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.spec.buckets.object import BucketObject
+    from strake_api.spec.contexts import NamedContext
+    from strake_api.spec.source import Source
     from strake_operator.settings.environment import DefaultResources, Settings
 
 _MEASURED = {"cpu": "cpu", "memory": "memory", "ephemeral-storage": "ephemeral_storage"}
@@ -97,14 +99,12 @@ def denial(spec: ImageBuildSpec, namespace: str, policies: Iterable[Policy]) -> 
 
 def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
     yield from _destinations(spec, namespace, policy)
-    document = spec.to_dict()
     if policy.sources is not None:
-        yield from _sources("source", document["source"], namespace, policy.sources)
-        yield from _bucket(spec.source.in_bucket, namespace, policy.sources.buckets)
-        for at, context in enumerate(document.get("contexts", ())):
-            yield from _sources(f"contexts[{at}]", context, namespace, policy.sources)
+        for path, source in _named(spec):
+            yield from _sources(path, source.to_dict(), namespace, policy.sources)
+            yield from _bucket(path, source.in_bucket, namespace, policy.sources.buckets)
     if policy.secrets is not None:
-        for path, name in secrets_of(document):
+        for path, name in secrets_of(spec.to_dict()):
             if not _fits(policy.secrets, [name], namespace):
                 yield f"spec.{path}: Secret {name!r} is none of {listed(policy.secrets)}"
     account = spec.service_account_name
@@ -119,6 +119,13 @@ def _violations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -
     yield from _workspace(spec, policy)
     if policy.placement is not None:
         yield from placement_violations(spec, namespace, policy.placement)
+
+
+def _named(spec: ImageBuildSpec) -> Iterator[tuple[str, Source | NamedContext]]:
+    """Yield where files come from, with the fields that say so."""
+    yield "source", spec.source
+    for at, context in enumerate(spec.contexts):
+        yield f"contexts[{at}]", context
 
 
 def _destinations(spec: ImageBuildSpec, namespace: str, policy: BuildPolicySpec) -> Iterator[str]:
@@ -154,9 +161,11 @@ def _sources(path: str, source: Mapping[str, Any], namespace: str, allowed: Allo
             yield f"spec.{path}.{kind}.url: host {_host(url)!r} is none of {listed(hosts)}"
 
 
-def _bucket(found: BucketObject | None, namespace: str, allowed: Sequence[str] | None) -> Iterator[str]:
+def _bucket(
+    path: str, found: BucketObject | None, namespace: str, allowed: Sequence[str] | None
+) -> Iterator[str]:
     if found is not None and allowed is not None and not _fits(allowed, [found.bucket_url], namespace):
-        yield f"spec.source.{found.kind}: bucket {found.bucket_url!r} is none of {listed(allowed)}"
+        yield f"spec.{path}.{found.kind}: bucket {found.bucket_url!r} is none of {listed(allowed)}"
 
 
 def _host(url: str) -> str:
@@ -223,6 +232,10 @@ def effective(settings: Settings, policies: Sequence[Policy]) -> Settings:
         settings = replace(settings, default_cache=RepositoryTemplate(cache))
     if logs := _first(each.log_repository for each in specs):
         settings = replace(settings, log_repository=RepositoryTemplate(logs))
+    if pull := _first(each.default_pull_secret.name for each in specs if each.default_pull_secret):
+        settings = replace(settings, default_pull_secret=pull)
+    if log_secret := _first(each.log_secret.name for each in specs if each.log_secret):
+        settings = replace(settings, log_secret=log_secret)
     return settings
 
 

@@ -14,7 +14,7 @@ from strake_api.conversion import SIGNING_KEY
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_operator.isolation import is_about_isolation
-from strake_operator.names import certificate_secret
+from strake_operator.names import DEFAULT_PULL_VOLUME, certificate_secret
 from strake_operator.reconcile.ends.added import held_back
 from strake_operator.reconcile.ends.images import image_problem
 from strake_operator.reconcile.ends.refuser import is_denied, is_trouble, no_answer_of, unreachable_webhook
@@ -33,6 +33,7 @@ _NO_RUNTIME = re.compile(
 )
 """containerd's and CRI-O's words."""
 _MISSING_KEY = re.compile(r"references non-existent (secret|config) key: (\S+)")
+_OF_POLICY = f'volume "{DEFAULT_PULL_VOLUME}"'
 _STARTS_AND_ENDS = "CrashLoopBackOff"
 _NOT_CREATED = "FailedCreate"
 _NO_SANDBOX = "FailedCreatePodSandBox"
@@ -133,16 +134,30 @@ def _not_created(problem: Problem) -> Blocker:
     return Blocker(failure, problem.last, temporary=temporary, words=words)
 
 
+def _of_platform(problem: str) -> BuildFailed | None:
+    """Return what is wrong with a Secret that the platform names, and not the spec."""
+    certificate = certificate_secret(problem)
+    if certificate is None and _OF_POLICY not in problem:
+        return None
+    name = certificate
+    if found := _MISSING.search(problem):
+        name = found[2]
+        what = f'Secret "{name}" does not exist in this namespace'
+    elif found := _MISSING_KEY.search(problem):
+        which = f'Secret "{name}"' if name else "a Secret"
+        what = f"{which} in this namespace has no key {found[2]}"
+    else:
+        return None
+    return _absent_default(what) if certificate is None else _absent_certificate(what, name or "NAME")
+
+
 def _of_event(problem: str) -> BuildFailed | None:
+    if (failure := _of_platform(problem)) is not None:
+        return failure
     if found := _MISSING.search(problem):
         kind, name = found[1].lower(), found[2]
-        if certificate_secret(problem) is not None:
-            return _absent_certificate(f'Secret "{name}" does not exist in this namespace', name)
         return _absent(kind, f'{_KINDS[kind]} "{name}" does not exist')
     if found := _MISSING_KEY.search(problem):
-        if (name := certificate_secret(problem)) is not None:
-            which = f'Secret "{name}"' if name else "a Secret"
-            return _absent_certificate(f"{which} in this namespace has no key {found[2]}", name or "NAME")
         if found[1] == "secret":
             kind = _KINDS_OF_SECRETS.get(found[2])
             text = f"a Secret has no key {found[2]}" + (f": it must be of type {kind}" if kind else "")
@@ -188,6 +203,16 @@ def _absent_class(name: str) -> BuildFailed:
         " of the platform does"
     )
     return BuildFailed(reason=FailureReason.RUNTIME_CLASS_NOT_FOUND, message=message)
+
+
+def _absent_default(what: str) -> BuildFailed:
+    """Return what to say where a BuildPolicy, and not the spec, names the pull Secret."""
+    message = (
+        f"{what}: a BuildPolicy gives it to builds without a pullSecret "
+        "(defaultPullSecret); create it, of type kubernetes.io/dockerconfigjson, or name another in "
+        "spec.pullSecret, then give the annotation strake.dev/rerun a new value"
+    )
+    return BuildFailed(reason=FailureReason.SECRET_NOT_FOUND, message=message)
 
 
 def _absent_certificate(what: str, name: str) -> BuildFailed:

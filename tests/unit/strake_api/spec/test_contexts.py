@@ -21,6 +21,9 @@ PRIVATE = {"url": "https://git.example/lib.git", "ref": "v1", "secret": {"name":
         {"name": "registry.example:5000/a/b:1.2", "image": "scratch"},
         {"name": "c", "oci": {"reference": "registry.example:5000/a/context:1", "path": "sub"}},
         {"name": "data", "http": {"url": "https://web.example/a.tgz", "path": "sub"}},
+        {"name": "c", "s3": {"bucket": "box", "key": "a.tar", "endpoint": "https://minio.example"}},
+        {"name": "c", "gs": {"bucket": "box", "object": "a.tar", "secret": {"name": "keys"}}},
+        {"name": "c", "azure": {"url": "https://acme.blob.core.windows.net/box/a.tar", "path": "sub"}},
     ],
 )
 def test_good_contexts(context):
@@ -32,6 +35,14 @@ def test_good_contexts(context):
     [
         ({"name": "lib"}, "exactly one of git, http"),
         ({"name": "lib", "image": "a", "git": {"url": "https://g.example/a"}}, "exactly one of git, http"),
+        (
+            {"name": "c", "s3": {"bucket": "b-x", "key": "a"}, "image": "a"},
+            "exactly one of git, http, oci, s3",
+        ),
+        ({"name": "c", "s3": {"bucket": "box", "key": "../a"}}, "s3.key is the name of an object"),
+        ({"name": "c", "s3": {"bucket": "box", "key": "a", "endpoint": "http://x"}}, "needs s3.checksum"),
+        ({"name": "c", "gs": {"bucket": "box", "object": "a?b"}}, "gs.object is the name of an object"),
+        ({"name": "c", "azure": {"url": "https://acme.example/box/a"}}, "azure.url is written"),
         ({"name": "Lib", "image": "a"}, "in lower case"),
         ({"name": "", "image": "a"}, "in lower case"),
         ({"name": "c", "oci": {"reference": "oci://registry.example/a"}}, "without oci://"),
@@ -69,3 +80,29 @@ def test_private_repository_of_a_context_has_places_of_its_own():
     places = [(git.credentials, git.fetched) for git in request.repositories]
     assert places == [("/git", "/source"), (None, None), ("/git-1", "/source/context-1")]
     assert [each.image for each in request.contexts] == [None, None, "registry.example/alpine:3"]
+
+
+def test_the_bucket_of_a_context_has_places_of_its_own_where_it_has_a_secret():
+    keys = {"bucket": "box", "key": "a.tar", "secret": {"name": "keys"}}
+    spec = ImageBuildSpec.model_validate(
+        {
+            "source": {"s3": keys},
+            "contexts": [
+                {"name": "open", "gs": {"bucket": "open", "object": "a.tar"}},
+                {"name": "lib", "s3": {**keys, "endpoint": "https://minio.example", "region": "here"}},
+            ],
+            "output": {"destinations": ["registry.example/app:1"]},
+        }
+    )
+    mounted = MountedPaths(config_map="/c", bucket="/bucket", fetched="/source")
+    request = build_request(spec, mounted=mounted, work_directory="/work", registries=Registries())
+    found = [(each.bucket_url, each.credentials, each.fetched) for each in request.bucket_objects]
+    assert found == [
+        ("s3://box", "/bucket", "/source"),
+        ("gs://open", None, None),
+        ("https://minio.example/box", "/bucket-1", "/source/context-1"),
+    ]
+    local = build_request(
+        spec, mounted=MountedPaths(config_map="/c"), work_directory="/w", registries=Registries()
+    )
+    assert {each.fetched for each in local.bucket_objects} == {None}, "`strake run` has its own identity"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
+from strake_api.models.source import BucketSource, GitSource
 from strake_api.request import BuildRequest
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_config_map
@@ -105,6 +107,64 @@ def test_the_secret_of_a_bucket_is_in_the_init_container_alone(source):
     assert bucket.fetched == "/strake/source"
     opened = pod_of(ImageBuildSpec.model_validate({**output, "source": source}))
     assert "source" not in {each["name"] for each in opened["initContainers"]}
+
+
+@pytest.mark.parametrize("account", [None, "ci"])
+def test_the_identity_of_a_named_service_account_reads_buckets_apart_from_steps(account):
+    """The clouds' webhooks leave the builder out (`gateway_annotations`), so it could not read them."""
+    fields = {
+        "source": {"git": OPEN},
+        "contexts": [{"name": "lib", "s3": {"bucket": "box", "key": "c.tar"}}],
+        "output": {"destinations": ["r.example/app:1"]},
+        **({} if account is None else {"serviceAccountName": account}),
+    }
+    build = ImageBuildSpec.model_validate(fields)
+    request = BuildRequest.model_validate_json(
+        request_config_map(RUN, build, SETTINGS)["data"]["request.json"]
+    )
+    (found,) = request.bucket_objects
+    names = [each["name"] for each in pod_of(build)["initContainers"]]
+    assert found.credentials is None
+    if account is None:
+        assert (found.fetched, names) == (None, [])
+        return
+    assert (found.fetched, names) == ("/strake/source/context-0", ["source", "gateway"])
+    (fetching,) = [each for each in pod_of(build)["initContainers"] if each["name"] == "source"]
+    (source,) = [each for each in pod_of(build)["containers"][0]["volumeMounts"] if each["name"] == "source"]
+    assert source["readOnly"]
+    assert {each["name"] for each in fetching["volumeMounts"]} == {"request", "source"}
+
+
+def test_the_secrets_of_buckets_of_contexts_are_in_the_init_container_alone():
+    objects: list[dict[str, Any]] = [
+        {"s3": {"bucket": "box", "key": "c.tar", "secret": {"name": "one"}}},
+        {"gs": {"bucket": "box", "object": "c.tar"}},
+        {"azure": {"url": "https://acme.blob.core.windows.net/box/c.tar", "secret": {"name": "two"}}},
+    ]
+    build = ImageBuildSpec.model_validate(
+        {
+            "source": {"git": private("three")},
+            "contexts": [{"name": f"c{number}", **each} for number, each in enumerate(objects)],
+            "output": {"destinations": ["r.example/app:1"]},
+        }
+    )
+    pod = pod_of(build)
+    (fetching,) = [each for each in pod["initContainers"] if each["name"] == "source"]
+    (builder,) = pod["containers"]
+    secrets = {each["name"]: each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each}
+    mounts = {each["mountPath"]: each["name"] for each in fetching["volumeMounts"]}
+    request = BuildRequest.model_validate_json(
+        request_config_map(RUN, build, SETTINGS)["data"]["request.json"]
+    )
+    fetched: list[GitSource | BucketSource] = [*request.repositories, *request.bucket_objects]
+    found = {secrets[mounts[each.credentials]]: each.fetched for each in fetched if each.credentials}
+    assert found == {
+        "three": "/strake/source",
+        "one": "/strake/source/context-0",
+        "two": "/strake/source/context-2",
+    }
+    assert set(secrets.values()) == {"one", "two", "three"}
+    assert not secrets.keys() & {each["name"] for each in builder["volumeMounts"]}
 
 
 def test_the_queue_of_kueue_is_a_label_of_the_job_alone():

@@ -35,6 +35,10 @@ def s3(**fields: Any) -> dict[str, Any]:
     return {"source": {"s3": {"bucket": "box", "key": "ci/context.tar.gz", **fields}}}
 
 
+def named(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "lib", kind: fields}
+
+
 AZURE = {"source": {"azure": {"url": "https://a.blob.core.windows.net/c/b/context.tar"}}}
 
 
@@ -209,6 +213,36 @@ CASES: tuple[tuple[dict[str, Any], dict[str, Any], str | None], ...] = (
         "spec.source.azure: bucket 'https://a.blob.core.windows.net/c' is none of",
     ),
     ({"sources": {"kinds": ["git"]}}, AZURE, "spec.source.azure: sources are git"),
+    (
+        {"sources": {"buckets": ["s3://box"]}},
+        {"contexts": [{"name": "a", "image": "x"}, named("s3", bucket="ci-a", key="c.tar")]},
+        "spec.contexts[1].s3: bucket 's3://ci-a' is none of s3://box",
+    ),
+    (
+        {"sources": {"buckets": ["https://minio.example/*"]}},
+        {"contexts": [named("s3", bucket="box", key="c.tar", endpoint="https://minio.example")]},
+        None,
+    ),
+    (
+        {"sources": {"buckets": ["gs://box"]}},
+        {"contexts": [named("gs", bucket="other", object="box")]},
+        "spec.contexts[0].gs: bucket 'gs://other' is none of gs://box",
+    ),
+    (
+        {"sources": {"buckets": ["https://a.blob.core.windows.net/c"]}},
+        {"contexts": [named("azure", url="https://b.blob.core.windows.net/c/x")]},
+        "spec.contexts[0].azure: bucket 'https://b.blob.core.windows.net/c' is none of",
+    ),
+    (
+        {"sources": {"kinds": ["git"]}},
+        {"contexts": [named("gs", bucket="box", object="a")]},
+        "spec.contexts[0].gs: sources are git",
+    ),
+    (
+        {"secrets": []},
+        {"contexts": [named("gs", bucket="box", object="a", secret={"name": "keys"})]},
+        "spec.contexts[0].gs.secret: Secret 'keys'",
+    ),
     ({"secrets": []}, s3(secret={"name": "keys"}), "spec.source.s3.secret: Secret 'keys'"),
     ({"placement": {"nodeSelector": {"pool": "builds"}}}, {}, None),
     ({"placement": {"nodeSelector": {"pool": "builds"}}}, pod(nodeSelector={"disk": "ssd", "pool": "builds"}), None),

@@ -196,6 +196,26 @@ def test_a_missing_account_is_named():
     assert found.message.startswith('ServiceAccount "builder" does not exist in this namespace: create it')
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ('secret "team-pull" not found', 'Secret "team-pull" does not exist in this namespace'),
+        (
+            "references non-existent secret key: .dockerconfigjson",
+            "a Secret in this namespace has no key .dockerconfigjson",
+        ),
+    ],
+)
+def test_a_missing_pull_secret_of_a_policy_names_the_policy(words, told):
+    event = f'MountVolume.SetUp failed for volume "default-pull" : {words}'
+    found = blocked(run(pod=pod(), problems=(problem(event),)))
+    assert found.reason is FailureReason.SECRET_NOT_FOUND
+    assert found.message.startswith(told)
+    assert "a BuildPolicy gives it to builds without a pullSecret (defaultPullSecret)" in found.message
+    own = blocked(run(pod=None, problems=(problem(event.replace("default-pull", "pull")),)))
+    assert "BuildPolicy" not in own.message
+
+
 def test_a_missing_runtime_class_is_named():
     words = 'Error creating: pods "x-" is forbidden: pod rejected: RuntimeClass "nope" not found'
     found = blocker(run(pod=None, problems=(problem(words, reason="FailedCreate"),)))
