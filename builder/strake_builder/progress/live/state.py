@@ -93,7 +93,7 @@ class BuildState:
             case PhaseStarted():
                 self.phase = PHASES.get(event.phase, self.phase)
             case Planned():
-                self.total = event.steps
+                self.total, self.ended = event.steps, 0  # of one platform after the other
             case StepStarted():
                 title = f"#{event.step}/{self.total} [{event.stage}] {event.instruction}"
                 self.running[event.step] = RunningStep(one_line(title), now)
