@@ -269,11 +269,13 @@ def _going_on(
 
 def _starting(run: BuilderRun) -> str:
     """Return what is to be seen of a pod that starts: what it waits for, where somebody tells."""
-    if run.pod is not None and run.pod.awaited is not None:
-        name = run.pod.awaited
-        return f"the builder pod starts: it waits for container {name}, which {ADDED}, to end"
-    words = last_words(run)
-    return f"the builder pod starts: {words}" if words else "the builder pod starts"
+    told = ["the builder pod starts"]
+    if run.pod is not None and (awaited := run.pod.awaited) is not None:
+        told.append(f"it waits for container {awaited.name}, which {ADDED}, to {awaited.until}")
+        if awaited.until == "end":
+            return ": ".join(told)
+    # Of a sidecar these are the words of its startup probe.
+    return ": ".join([*told, *filter(None, [last_words(run)])])
 
 
 def _blocked(  # noqa: PLR0913 - all that tells whether it ends

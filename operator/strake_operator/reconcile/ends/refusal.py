@@ -125,3 +125,16 @@ def namespace_ends(seen: Observation, now: datetime) -> Decision:
     before = begin(seen.build, now)
     words = f"namespace {seen.build.namespace} is being deleted: nothing starts in it any more"
     return Decision(moves.pending(before, ProgressReason.QUEUED, words, now))
+
+
+def undeleted(status: ImageBuildStatus, message: str, now: datetime) -> ImageBuildStatus:
+    """Return a status where a rule of the cluster keeps a Job or a pod that is to go.
+
+    How a run ended does not change by that, but what it left may go on until its time limit. When to try
+    again is the queue's matter, as after any error of the API server.
+    """
+    words = f"the cluster refuses to delete what is to end: {message}"
+    if not ending.is_over(status):
+        return moves.pending(status, ProgressReason.CLUSTER_UNAVAILABLE, words, now)
+    told = status.warnings or ()
+    return status if words in told else status.model_copy(update={"warnings": (*told, words)})
