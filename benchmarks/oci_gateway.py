@@ -105,7 +105,8 @@ def main() -> None:
         clients = scope.enter_context(_clients(settings, host, access, directory, destinations))
         block = bytes(range(256)) * 4096
         for number in range(options.rounds):
-            for turn, (way, client) in enumerate(clients.items()):
+            # In turns: what the one leaves to be written to the disk slows the other.
+            for turn, (way, client) in enumerate(sorted(clients.items(), reverse=number % 2 == 1)):
                 # Each has its own content: a registry that has a blob already takes no other.
                 data = f"{number} {way}".encode() + block * options.megabytes
                 repository = Repository(host, names[2 * number + turn])
@@ -113,7 +114,7 @@ def main() -> None:
                 took["pull"].setdefault(way, []).append(_pull(client, repository, data))
     print("| | directly, s | by the gateway, s | ratio |\n|---|---|---|---|")
     for what, ways in took.items():
-        direct, gateway = (statistics.median(each) for each in ways.values())
+        direct, gateway = (statistics.median(ways[way]) for way in ("directly", "by the gateway"))
         print(
             f"| {what} of {options.megabytes} MiB | {direct:.2f} | {gateway:.2f} | {gateway / direct:.2f} |"
         )

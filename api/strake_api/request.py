@@ -164,7 +164,7 @@ class ImageRule(Document):
 
 
 class BuildRequest(Document):
-    """One build of one image for one platform."""
+    """One build of one image, for one platform or for several."""
 
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildRequest"] = "BuildRequest"
@@ -183,7 +183,7 @@ class BuildRequest(Document):
     ssh: tuple[MountedFile, ...] = ()
     """Private keys, in OpenSSH's or PEM form and without a passphrase, for `RUN --mount=type=ssh`."""
     platform: str | None = None
-    """`os/arch[/variant]`; the builder's own where it is not given."""
+    """`os/arch[/variant]`; the builder's own where it is not given. Several, with commas, make an index."""
     output: Output
     registries: Registries = Registries()
     networks: Networks = Networks()

@@ -97,18 +97,26 @@ class _Outcome(Document):
     api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildResult"] = "BuildResult"
     platform: _ShortText | None = None
+    """What the image is for; of several, in the order of the request, with commas."""
     isolation: Isolation | None = None
     """Null where the build ended before a way was chosen."""
     source_revision: _ShortText | None = None
+    """The full commit hash, for a source that has one."""
     source_digest: _ShortText | None = None
     """Of the archive or the artifact, as it was fetched."""
-    """The full commit hash, for a source that has one."""
     base_images: tuple[BaseImage, ...] = ()
     steps: StepCounts = StepCounts()
     durations: Durations = Durations()
     warnings: tuple[BuildWarning, ...] = ()
     truncated: bool = False
     """Something was cut to fit the termination message; the log has it all."""
+
+
+class PlatformImage(Document):
+    """One image of an index."""
+
+    platform: _ShortText
+    digest: DigestText
 
 
 class BuildSucceeded(_Outcome):
@@ -124,6 +132,8 @@ class BuildSucceeded(_Outcome):
     """`repository@digest` for each destination, in the order of the request."""
     references: tuple[ShownText, ...] = ()
     """`repository:tag` for each destination, in the order of the request: what its fields became."""
+    platforms: tuple[PlatformImage, ...] = ()
+    """The images of an index, in its order; none where there is one image."""
     config_digest: DigestText | None = None
     attestation: DigestText | None = None
     """Of the manifest with the image's provenance: the same at every destination that took it."""
@@ -194,6 +204,9 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
             yield form
             result = form
     else:
+        while result.platforms:
+            result = result.model_copy(update={"platforms": result.platforms[:-1]})
+            yield result
         while result.references:
             result = result.model_copy(update={"references": result.references[:-1]})
             yield result

@@ -68,6 +68,9 @@ class BuildError(Exception):
         location: where in the Dockerfile, when an instruction is to blame.
         exit_code: status of the command that failed; 128 plus the signal's number where a signal ended it.
         log_tail: the last lines that the command printed.
+
+    Attributes:
+        platform: for which the image could not be built; empty where it was the only one.
     """
 
     reason: ClassVar[FailureReason] = FailureReason.INTERNAL_ERROR
@@ -88,9 +91,14 @@ class BuildError(Exception):
         self.location = location
         self.exit_code = exit_code
         self.log_tail = log_tail
+        self.platform = ""
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        return f"{self._shown} ({self.hint})" if self.hint else self._shown
+
+    @property
+    def _shown(self) -> str:
+        return f"{self.platform}: {self.message}" if self.platform else self.message
 
     def for_terminal(self) -> str:
         """Return the error as a person reads it in a terminal: what, where, why, what to try.
@@ -104,7 +112,7 @@ class BuildError(Exception):
             if self.location.instruction:
                 shown = self.location.instruction.splitlines()[0][:_INSTRUCTION_SHOWN]
                 lines += ["", f"  {self.location.line:>4} | {shown}"]
-        lines.append(f"error: {where}{self.message}")
+        lines.append(f"error: {where}{self._shown}")
         if self.hint:
             lines.append(f"  try: {self.hint}")
         shown = visible("\n".join(lines))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from functools import partial
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from strake_oci.errors import InvalidDocumentError
-from strake_oci.selection import FoundManifest, ImageSelection, read_config
+from strake_oci.selection import FoundManifest, find_manifest, read_manifest
 from strake_oci.spec import mediatype
-from strake_oci.spec.manifest import Index, parse
+from strake_oci.spec.manifest import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from strake_oci.images import ImageReader, ImageWriter
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
-    from strake_oci.spec.image import ImageConfig
     from strake_oci.spec.platform import Platform
 
 T = TypeVar("T")
@@ -78,11 +76,7 @@ def copy_image(
         InvalidDocumentError: A manifest breaks its specification, or indexes are nested beyond reason.
         OCIError: The source or destination cannot be read or written; blobs that arrived stay.
     """
-    root = source.resolve(name)
-    top = _read(source, root)
-    if platform is not None:
-        selection = ImageSelection(platform, partial(_read, source), partial(_config, source))
-        top = selection.find(top)
+    top = find_manifest(source, name, platform)
     tree = _read_descendants(source, top, on_failure)
 
     slots = threading.BoundedSemaphore(PARALLEL_LARGE)
@@ -103,18 +97,8 @@ def copy_image(
     return destination.push_manifest(top.data, top.descriptor.media_type, tag)
 
 
-def _read(source: ImageReader, descriptor: Descriptor) -> FoundManifest:
-    data = source.manifest(descriptor)
-    return FoundManifest(descriptor, data, parse(data, descriptor.media_type))
-
-
 def _children(found: FoundManifest) -> tuple[Descriptor, ...]:
     return found.document.manifests if isinstance(found.document, Index) else ()
-
-
-def _config(source: ImageReader, descriptor: Descriptor) -> ImageConfig:
-    with source.open_blob(descriptor) as blob:
-        return read_config(blob)
 
 
 def _read_descendants(
@@ -132,7 +116,9 @@ def _read_descendants(
         held += sum(child.size for child in wanted)
         if len(tree) + len(wanted) > _MAX_MANIFESTS or held > _MAX_HELD:
             break
-        level = _side_by_side(PARALLEL_MANIFESTS, lambda child: _read(source, child), wanted, on_failure)
+        level = _side_by_side(
+            PARALLEL_MANIFESTS, lambda child: read_manifest(source, child), wanted, on_failure
+        )
         tree.update((each.descriptor.digest, each) for each in level)
     raise InvalidDocumentError(f"index {top.descriptor.digest} is nested too deeply or lists too much")
 

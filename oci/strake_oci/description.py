@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_oci.errors import InvalidDocumentError
-from strake_oci.selection import FoundManifest, ImageSelection, read_config
-from strake_oci.spec.manifest import Index, Manifest, parse
+from strake_oci.selection import (
+    ATTESTATION_NOTE,
+    FoundManifest,
+    read_image_config,
+    read_manifest,
+)
+from strake_oci.spec.manifest import Index, Manifest
 
 if TYPE_CHECKING:
     from strake_oci.images import ImageReader
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.image import ImageConfig
-    from strake_oci.spec.platform import Platform
 
 _MAX_IMAGES: Final = 200
 """Of one index; real ones have at most some thirty."""
-_ATTESTATION: Final = "vnd.docker.reference.type"
-
-
-def find_manifest(source: ImageReader, name: str, platform: Platform | None = None) -> FoundManifest:
-    """Return the manifest or index of a name; with a platform, the image of an index that is for it.
-
-    Raises:
-        PlatformNotFoundError: The index has none.
-        OCIError: It cannot be read.
-    """
-    top = _read(source, source.resolve(name))
-    if platform is None:
-        return top
-    return ImageSelection(platform, partial(_read, source), partial(_config, source)).find(top)
 
 
 def describe(source: ImageReader, found: FoundManifest) -> dict[str, Any]:
@@ -54,12 +43,12 @@ def describe(source: ImageReader, found: FoundManifest) -> dict[str, Any]:
             raise InvalidDocumentError(
                 f"index {found.descriptor.digest} lists more than {_MAX_IMAGES} images"
             )
-        attestations = [str(entry.digest) for entry in listed if _ATTESTATION in entry.annotations]
-        entries = [entry for entry in listed if _ATTESTATION not in entry.annotations]
+        attestations = [str(entry.digest) for entry in listed if ATTESTATION_NOTE in entry.annotations]
+        entries = [entry for entry in listed if ATTESTATION_NOTE not in entry.annotations]
     blobs: dict[str, int] = {}
     images = []
     for entry in entries:
-        image = found if entry is found.descriptor else _read(source, entry)
+        image = found if entry is found.descriptor else read_manifest(source, entry)
         if isinstance(image.document, Manifest):
             blobs |= {str(blob.digest): blob.size for blob in image.document.references}
             images.append(_image(source, entry, image.document))
@@ -81,7 +70,7 @@ def _image(source: ImageReader, entry: Descriptor, manifest: Manifest) -> dict[s
     described["size"] = sum(blob.size for blob in manifest.references)
     config: ImageConfig | None = None
     if manifest.is_image:
-        config = _config(source, manifest.config)
+        config = read_image_config(source, manifest.config)
         described["platform"] = str(entry.platform or config.platform)
         described["created"] = config.created
         described["config"] = json.loads(config.serialize()).get("config", {})
@@ -91,13 +80,3 @@ def _image(source: ImageReader, entry: Descriptor, manifest: Manifest) -> dict[s
     described["annotations"] = {**manifest.annotations}
     described["layers"] = [layer.to_json() for layer in manifest.layers]
     return described
-
-
-def _read(source: ImageReader, descriptor: Descriptor) -> FoundManifest:
-    data = source.manifest(descriptor)
-    return FoundManifest(descriptor, data, parse(data, descriptor.media_type))
-
-
-def _config(source: ImageReader, descriptor: Descriptor) -> ImageConfig:
-    with source.open_blob(descriptor) as blob:
-        return read_config(blob)

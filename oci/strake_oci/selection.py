@@ -9,25 +9,27 @@ is searched likewise.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError, PlatformNotFoundError
 from strake_oci.spec.image import ImageConfig
-from strake_oci.spec.manifest import Index, Manifest
+from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.platform import Platform, choose
 from strake_oci.spec.wire import MAX_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from strake_oci.images import Readable
+    from strake_oci.images import ImageReader, Readable
     from strake_oci.spec.descriptor import Descriptor
 
 MAX_DEPTH: Final = 4
 """Indexes in indexes. Real ones have one level, at most two."""
 MAX_OPENED: Final = 64
 """Entries without platform that are opened, each with its config: a bound on what an index can ask for."""
-_ATTESTATION: Final = "vnd.docker.reference.type"
+ATTESTATION_NOTE: Final = "vnd.docker.reference.type"
+"""The annotation of an index's entry that tells what the entry is of another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class ImageSelection:
 
     def _among_unnamed(self, index: Index, depth: int, missing: PlatformNotFoundError) -> FoundManifest:
         for entry in index.manifests:
-            if entry.platform is not None or _ATTESTATION in entry.annotations:
+            if entry.platform is not None or ATTESTATION_NOTE in entry.annotations:
                 continue
             self._opened += 1
             if self._opened > MAX_OPENED:
@@ -140,3 +142,37 @@ def read_config(blob: Readable) -> ImageConfig:
     while len(data) <= MAX_CONFIG and (piece := blob.read(MAX_CONFIG + 1)):
         data += piece
     return ImageConfig.parse(data)
+
+
+def read_manifest(source: ImageReader, descriptor: Descriptor) -> FoundManifest:
+    """Read a manifest or index.
+
+    Raises:
+        OCIError: It is not there, or not what the descriptor says.
+    """
+    data = source.manifest(descriptor)
+    return FoundManifest(descriptor, data, parse(data, descriptor.media_type))
+
+
+def read_image_config(source: ImageReader, descriptor: Descriptor) -> ImageConfig:
+    """Read the config of an image of a store.
+
+    Raises:
+        OCIError: It is not there, not what its descriptor says, or no image config.
+    """
+    with source.open_blob(descriptor) as blob:
+        return read_config(blob)
+
+
+def find_manifest(source: ImageReader, name: str, platform: Platform | None = None) -> FoundManifest:
+    """Return the manifest or index of a name; with a platform, the image of an index that is for it.
+
+    Raises:
+        PlatformNotFoundError: The index has none.
+        OCIError: It cannot be read.
+    """
+    top = read_manifest(source, source.resolve(name))
+    if platform is None:
+        return top
+    fetch, config = partial(read_manifest, source), partial(read_image_config, source)
+    return ImageSelection(platform, fetch, config).find(top)

@@ -176,7 +176,7 @@ def carried_out(
         [*program, "execute", "--request", str(folder / "request.json")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     return len(servers.reached) > before, done.stdout + done.stderr
 

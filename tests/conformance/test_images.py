@@ -42,8 +42,8 @@ class Bases:
 
 
 @pytest.fixture(scope="module")
-def bases():
-    with running_registry() as registry, registry.client() as client:
+def bases(tmp_path_factory):
+    with running_registry(root=tmp_path_factory.mktemp("registry")) as registry, registry.client() as client:
         names = {"BASE": f"{registry.host}/library/debian:12", "TINY": f"{registry.host}/library/busybox:1"}
         flat = {}
         for word, image in (("BASE", "base"), ("TINY", "tiny")):

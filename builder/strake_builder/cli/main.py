@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("images.copy", "copy an image as it is: between registries, layouts and archives"),
     "push": ("images.push", "push an archive or layout to registries"),
+    "index": ("images.index", "make one name of images for several platforms"),
     "inspect": ("images.inspect", "show what an image is: platforms, configuration, layers"),
     "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),

@@ -56,6 +56,7 @@ class Pusher:
         reporter: hears of every blob.
         signer: signs the image before it gets a tag; None where it is not signed.
         immutable_tags_stay: a tag that its registry does not let move is warned of, and no failure.
+        tags: whether images get their tags; else they are pushed by digest, for an index of them.
 
     Attributes:
         sent: bytes that went over the network so far.
@@ -70,12 +71,13 @@ class Pusher:
         signer: Signer | None = None,
         *,
         immutable_tags_stay: bool = False,
+        tags: bool = True,
     ) -> None:
+        self._tags = destinations if tags else ()
         self._immutable_tags_stay = immutable_tags_stay
         self._signer = signer
         self._client = client
         self._pulling = pulling
-        self._destinations = destinations
         self._reporter = reporter
         self.sent = 0
         self._lock = threading.Lock()
@@ -181,19 +183,22 @@ class Pusher:
         """
         image = Descriptor.of(media_type, manifest)
         named, content = image, manifest
-        if attestation is not None and attestation.index is not None:
+        if self._tags and attestation is not None and attestation.index is not None:
             named, content = Descriptor.of(mediatype.OCI_INDEX, attestation.index), attestation.index
         taken = True
         for repository, _ in self._plan:
+            if attestation is None and not self._tags:
+                self._push_by_digest(repository, image, manifest)
             is_attested = attestation is not None and self._attach(repository, image, manifest, attestation)
             taken &= attestation is None or is_attested
             if self._signer is not None:
-                self._sign(self._signer, repository, image, manifest, is_there=attestation is not None)
+                is_there = attestation is not None or not self._tags
+                self._sign(self._signer, repository, image, manifest, is_there=is_there)
                 if named != image:
                     self._sign(self._signer, repository, named, content)
                 if attestation is not None and is_attested:
                     self._sign_attestation(self._signer, repository, image, manifest, attestation)
-        for destination in self._destinations:
+        for destination in self._tags:
             self._tag(destination, named, content)
         return taken
 
@@ -234,6 +239,10 @@ class Pusher:
                 return
         self._reporter.pushed(str(destination), str(image.digest), len(manifest), transferred=True)
 
+    def _push_by_digest(self, repository: Repository, image: Descriptor, manifest: bytes) -> None:
+        with _explained(repository):
+            self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
+
     def _sign(
         self,
         signer: Signer,
@@ -246,8 +255,7 @@ class Pusher:
         """Push an image by digest and have it signed; again where the signer was started anew meanwhile."""
         for attempt in range(_TRIES):
             if attempt or not is_there:
-                with _explained(repository):
-                    self._client.push_manifest(repository.at(image.digest), manifest, image.media_type)
+                self._push_by_digest(repository, image, manifest)
             with suppress(ForgottenImageError):
                 signer.sign(repository, image)
                 self._reporter.signed(str(repository), str(image.digest))

@@ -49,6 +49,11 @@ class Reporter:
         self._lock = threading.Lock()
         self.warnings: list[BuildWarning] = []
         self.arrived_bytes = 0
+        self._platform = ""
+
+    def begin_platform(self, platform: str) -> None:
+        """Steps from now on are for this platform, one of several: stages are called by it, too."""
+        self._platform = f"{platform} "
 
     def emit(self, event: Event) -> None:
         """Pass an event on."""
@@ -70,12 +75,16 @@ class Reporter:
     def step_started(self, step: int, line: int, instruction: str, stage: str) -> None:
         """An instruction begins."""
         shown = _shorten(instruction)
-        self.emit(StepStarted(time=_now(), step=step, line=line, instruction=shown, stage=stage))
+        self.emit(
+            StepStarted(time=_now(), step=step, line=line, instruction=shown, stage=self._platform + stage)
+        )
 
     def step_cached(self, step: int, line: int, instruction: str, stage: str) -> None:
         """An instruction's result came from a cache."""
         shown = _shorten(instruction)
-        self.emit(StepCached(time=_now(), step=step, line=line, instruction=shown, stage=stage))
+        self.emit(
+            StepCached(time=_now(), step=step, line=line, instruction=shown, stage=self._platform + stage)
+        )
 
     def step_finished(self, step: int, seconds: float) -> None:
         """An instruction ran to its end."""

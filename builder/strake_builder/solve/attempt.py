@@ -153,10 +153,12 @@ class Attempt:
     def _is_read_once(self) -> bool:
         """Return whether nothing but its layer is made of what the target's last step leaves.
 
-        Other targets may be over the target, or execute over the same base meanwhile.
+        Other targets may be over the target, or execute over the same base meanwhile; the image of another
+        platform may be over the same base later.
         """
         parts = self._parts
-        return not (parts.caches.enabled or self._is_target_read() or parts.evaluated.plan.also)
+        is_shared = parts.caches.enabled or parts.evaluated.plan.also or parts.requested.in_index
+        return not (is_shared or self._is_target_read())
 
     def _look_up(self, origins: FileOrigins) -> StepCaching:
         """Find out which steps the caches have, before any runs."""

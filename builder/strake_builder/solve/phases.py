@@ -25,12 +25,15 @@ class Phases:
         self._cancellation = cancellation
         self._began = time.monotonic()
         self._seconds: dict[str, float] = {}
+        self._last: ProgressReason | None = None
 
     @contextlib.contextmanager
     def entered(self, reason: ProgressReason, name: str) -> Iterator[None]:
         """Be in a phase; `name` is its field in the durations of the result."""
         self._cancellation.check()
-        self._reporter.phase(reason)
+        if reason is not self._last:
+            self._reporter.phase(reason)
+        self._last = reason
         started = time.monotonic()
         yield
         self._seconds[name] = self._seconds.get(name, 0.0) + time.monotonic() - started

@@ -109,7 +109,7 @@ def on_a_disk_of(megabytes: int, directory: Path, command: list[str]) -> subproc
         text=True,
         pass_fds=[writer],
         env={**Builder.environment(), "PLACE": str(directory)},
-        timeout=120,
+        timeout=240,
     )
     os.close(writer)
     with os.fdopen(reader) as pipe:

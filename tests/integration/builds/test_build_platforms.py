@@ -132,7 +132,8 @@ def test_a_manifest_names_a_platform_too(builder, tmp_path):
 @pytest.mark.parametrize(
     ("platform", "words"),
     [
-        ("linux/amd64,linux/arm64", "one platform"),
+        ("linux/amd64,windows/amd64", "only those for Linux"),
+        ("linux/amd64,", "not a platform"),
         ("windows/amd64", "only those for Linux"),
         ("linux/amd64/v2/x", "not a platform"),
     ],

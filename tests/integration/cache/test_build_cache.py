@@ -254,6 +254,6 @@ def test_builds_share_a_directory(builder, tmp_path):
     flags = flags_of("directory", builder, tmp_path)
     together = [builder.start(*flags) for _ in range(3)]
     for each in together:
-        _, log = each.communicate(timeout=120)
+        _, log = each.communicate(timeout=240)
         assert each.returncode == 0, log
     assert Cached(builder, flags).build().ran == []

@@ -114,7 +114,7 @@ def _pip(python: Path, *words: str) -> str:
 def _run(programs: Path, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{programs}:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder)}
     command = [str(programs / "strake"), *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     return done
 

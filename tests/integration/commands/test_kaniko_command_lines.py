@@ -38,7 +38,7 @@ def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tuple[tarfile
 def run(builder, *flags: str, **options) -> subprocess.CompletedProcess:
     """Run `strake build` with no flag but these and a work directory."""
     command = [*builder.command()[:2], "--work-dir", str(builder.work), *flags]
-    return subprocess.run(command, capture_output=True, timeout=120, **options)
+    return subprocess.run(command, capture_output=True, timeout=240, **options)
 
 
 @pytest.fixture

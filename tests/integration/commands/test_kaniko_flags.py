@@ -265,7 +265,7 @@ def test_warming(builder, tmp_path):
         [*strake, f"--dockerfile={tmp_path}/Warm", "--build-arg=V=1"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(rf"{builder.names['TINY']}@sha256:[0-9a-f]+\n", done.stdout)
@@ -278,7 +278,7 @@ def test_warming(builder, tmp_path):
         [*strake, "-i", builder.names["TINY"], "--image", builder.names["BASE"], "--force"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert both.returncode == 0, both.stderr
     assert len(both.stdout.splitlines()) == 2
@@ -313,11 +313,11 @@ def test_the_commands_of_the_page(builder, command):
     flags = [f"--insecure-registry={builder.registry.host}"]
     if words[1] == "push":
         build = ["build", "--no-push", f"--work-dir={builder.work}", "-d", "a/b", "--tar-path=image.tar"]
-        subprocess.run([STRAKE, *build, *flags], cwd=directory, check=True, capture_output=True, timeout=120)
+        subprocess.run([STRAKE, *build, *flags], cwd=directory, check=True, capture_output=True, timeout=240)
     else:
         flags.append(f"--work-dir={builder.work}")
     done = subprocess.run(
-        [STRAKE, *words[1:], *flags], cwd=directory, capture_output=True, text=True, timeout=120
+        [STRAKE, *words[1:], *flags], cwd=directory, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr
     if "--no-push" not in words and words[1] in {"build", "push"}:

@@ -44,7 +44,7 @@ def verify(builder: Builder, image: str, key: Path, *flags: str) -> subprocess.C
 
 def build(builder: Builder, *flags: str, **environment: str) -> subprocess.CompletedProcess[str]:
     builder.context("FROM TINY\nRUN echo signed > /signed\n")
-    return builder.run(*flags, timeout=120, **environment)
+    return builder.run(*flags, timeout=240, **environment)
 
 
 def test_what_is_built_with_a_key_is_verified_with_its_public_key_and_with_no_other(builder, keys):
@@ -154,7 +154,7 @@ def test_a_manifest_that_signs_is_carried_out_with_the_secret_beside_it(builder,
         "--insecure-registry",
         builder.registry.host,
     ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=builder.environment())
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, env=builder.environment())
     assert done.returncode == 0, done.stderr
     assert verify(builder, builder.destination, keys / "cosign.pub").returncode == 0
 

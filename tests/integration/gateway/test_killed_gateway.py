@@ -61,7 +61,7 @@ def execute(pod: Pod, supervised: Supervised, moment: float | None) -> dict:
             process.wait(moment)
         except subprocess.TimeoutExpired:
             os.kill(supervised.pid, signal.SIGKILL)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=240)
     assert PASSWORD not in output
     assert "Traceback" not in output
     return json.loads(result.read_text())

@@ -45,7 +45,7 @@ def victim(builder):
 
 def build(builder, image: str, *flags: str, steps: str = "RUN true") -> subprocess.CompletedProcess[str]:
     builder.context(f"FROM {image}\n{steps}\n")
-    done = builder.run(*flags, timeout=120)
+    done = builder.run(*flags, timeout=240)
     assert "Traceback" not in done.stderr
     assert "defect of Strake" not in done.stderr
     return done

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 def pytest_run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
     environment["STRAKE_TESTS_DISK"] = "off"
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=240)
 
 
 WAYS = pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["one process", "workers"])

@@ -79,8 +79,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--platform",
         "--custom-platform",
         "--customPlatform",
-        metavar="OS/ARCH",
-        help="build for another platform; RUN then needs an emulator (default: this machine's)",
+        metavar="OS/ARCH[,…]",
+        help="build for another platform, or for several under one name; RUN for another machine needs an "
+        "emulator (default: this machine's)",
     )
     parser.add_argument(
         "--timeout", metavar="SECONDS", type=int, help="give up after so long (default: never)"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -24,16 +24,18 @@ class Requested:
     Attributes:
         request: the request.
         inputs: what the build is given besides.
-        platform: to build for.
+        platforms: to build for. The names point to an index where there are several.
+        in_index: whether the image is one of several, which get no name of their own.
         destinations: where the image goes, or what it is called where it is not pushed.
         contexts: what stands in for stages and images.
     """
 
     request: BuildRequest
     inputs: BuildInputs
-    platform: Platform
+    platforms: tuple[Platform, ...]
     destinations: tuple[Reference, ...]
     contexts: RequestedContexts
+    in_index: bool = False
 
     @classmethod
     def of(cls, request: BuildRequest, inputs: BuildInputs) -> Self:
@@ -47,7 +49,20 @@ class Requested:
         if inputs.outputs.push and not destinations:
             raise InvalidRequestError("the request has no destination", hint="name at least one")
         contexts = RequestedContexts.of(request.contexts)
-        return cls(request, inputs, _platform_of(request), destinations, contexts)
+        platforms = _platforms_of(request)
+        if len(platforms) > 1:
+            _check_index(inputs)
+        return cls(request, inputs, platforms, destinations, contexts)
+
+    @property
+    def platform(self) -> Platform:
+        """The platform to build for; of several the first."""
+        return self.platforms[0]
+
+    def for_each(self) -> Iterator[Self]:
+        """Yield what is to be built for each platform."""
+        for platform in self.platforms:
+            yield replace(self, platforms=(platform,), in_index=len(self.platforms) > 1)
 
     def filled(self, values: Mapping[str, str]) -> Self:
         """Return the same with fields of destinations filled.
@@ -97,21 +112,33 @@ def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
     return tuple(references)
 
 
-def _platform_of(request: BuildRequest) -> Platform:
-    """Return the platform to build for.
+def _check_index(inputs: BuildInputs) -> None:
+    """Refuse what is made of one image where several are built.
 
     Raises:
-        InvalidRequestError: it is none, or none that can be built for.
+        InvalidRequestError: with what to do instead.
+    """
+    if inputs.outputs.files:
+        raise InvalidRequestError(
+            "an image for several platforms goes to registries alone",
+            hint="push it, then `strake copy IMAGE oci-archive:FILE`, or build one platform",
+        )
+
+
+def _platforms_of(request: BuildRequest) -> tuple[Platform, ...]:
+    """Return the platforms to build for, each once.
+
+    Raises:
+        InvalidRequestError: one is none, or none that can be built for.
     """
     if request.platform is None:
-        return host_platform()
-    if "," in request.platform:
-        raise InvalidRequestError(
-            f"a build is for one platform, not for {request.platform}",
-            hint="build each platform under a tag of its own, and join them in an index",
-        )
+        return (host_platform(),)
+    return tuple(dict.fromkeys(map(_platform_of, request.platform.split(","))))
+
+
+def _platform_of(text: str) -> Platform:
     try:
-        wanted = Platform.parse(request.platform)
+        wanted = Platform.parse(text.strip())
     except InvalidValueError as error:
         raise InvalidRequestError(error.message, hint=error.hint) from error
     if wanted.os != "linux":

@@ -60,9 +60,10 @@ def inspect(arguments: argparse.Namespace) -> int:
 def _inspect(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     from strake_builder.cli.commands.images.shown import as_text
     from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_oci.description import describe, find_manifest
+    from strake_oci.description import describe
     from strake_oci.errors import OCIError
     from strake_oci.registry.client import RegistryClient
+    from strake_oci.selection import find_manifest
 
     location = _location(arguments.image)
     platform = read_platform(arguments.platform) if arguments.platform is not None else None

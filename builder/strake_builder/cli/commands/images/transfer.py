@@ -80,7 +80,7 @@ class ImageSource:
                 return copy_image(
                     reader,
                     name,
-                    _ProgressWriter(writer, str(destination), immutable_tags_stay=self._immutable_tags_stay),
+                    ProgressWriter(writer, str(destination), immutable_tags_stay=self._immutable_tags_stay),
                     tag,
                     platform=platform,
                     on_bytes=lambda _: self._cancellation.check(),
@@ -88,10 +88,16 @@ class ImageSource:
                 )
 
 
-class _ProgressWriter:
-    """An `ImageWriter` that tells of every blob as a build tells of what it pushes."""
+class ProgressWriter:
+    """An `ImageWriter` that tells of every blob as a build tells of what it pushes.
 
-    def __init__(self, writer: ImageWriter, destination: str, *, immutable_tags_stay: bool) -> None:
+    Args:
+        writer: the one that writes.
+        destination: its name.
+        immutable_tags_stay: see `ImageSource`.
+    """
+
+    def __init__(self, writer: ImageWriter, destination: str, *, immutable_tags_stay: bool = False) -> None:
         self._immutable_tags_stay = immutable_tags_stay
         self._writer = writer
         self._destination = destination
@@ -106,6 +112,7 @@ class _ProgressWriter:
         open_source: Callable[[], AbstractContextManager[Readable]],
         on_bytes: Callable[[int], None] | None = None,
     ) -> bool:
+        """Write a blob, and tell of it."""
         digest, size = str(descriptor.digest), descriptor.size
 
         def tell(done: int) -> None:
@@ -124,6 +131,7 @@ class _ProgressWriter:
         return sent
 
     def push_manifest(self, data: bytes, media_type: str, tag: str | None = None) -> Descriptor:
+        """Write a manifest or index, and tell of it."""
         from strake_oci.errors import RegistryError
         from strake_oci.spec.descriptor import Descriptor
 

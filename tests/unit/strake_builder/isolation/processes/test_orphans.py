@@ -38,7 +38,7 @@ CROWD = "i=0; while [ $i -lt 300 ]; do sleep 1000 & i=$((i+1)); done; exec sleep
 def ended(command: str) -> tuple[int, int]:
     """Start a command, and end it, in a process of its own; return what is left, and how often /proc was listed."""
     words = [sys.executable, "-c", SCRIPT, command]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     left, looks = map(int, done.stdout.split())
     return left, looks

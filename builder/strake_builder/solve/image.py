@@ -1,0 +1,288 @@
+"""From a context to the image of one platform: plan, base images, attempts.
+
+A build for several platforms prepares all, so that what is wrong with one ends it before work begins, then
+makes one after the other. Each has its own plan: a Dockerfile may do for one what it does not for another.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from strake_api.reasons import ProgressReason
+from strake_api.result import BaseImage, StepCounts
+from strake_builder import interrupt
+from strake_builder.context.fetch import FetchedContext
+from strake_builder.context.filtered import ContextFiles
+from strake_builder.frontend.model.planned import BuildPlan
+from strake_builder.layers.blobs import WrittenLayer
+from strake_builder.output.push import Pusher
+from strake_builder.output.signing import Signer
+from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.solve.attempt import NOT_FINAL, Attempt
+from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
+from strake_builder.solve.clients import RegistryClients
+from strake_builder.solve.fetching.contexts import ContextFetcher
+from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
+from strake_builder.solve.images.base import BaseImages
+from strake_builder.solve.images.store import LayerStore
+from strake_builder.solve.images.volumes import BaseVolumes
+from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
+from strake_builder.solve.phases import Phases
+from strake_builder.solve.planning.allowed_images import check_allowed
+from strake_builder.solve.planning.bases import resolve_bases
+from strake_builder.solve.planning.evaluation import evaluate_all
+from strake_builder.solve.planning.reading import read_plan, report_lint
+from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.shown import plan_lines
+from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_builder.solve.steps.remote import RemoteSources
+from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.cancellation import Cancellation
+from strake_oci.spec.digest import Digest
+
+_POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
+"""Threads for each kind of background work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made for one platform.
+
+    Attributes:
+        requested: what was to be built.
+        base_images: those that it was built on.
+        steps: how its steps ended.
+        image: None where none was wanted.
+        sent: bytes that went to registries.
+    """
+
+    requested: Requested
+    base_images: tuple[BaseImage, ...]
+    steps: StepCounts
+    image: FinishedImage | None
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all images of a build share.
+
+    Attributes:
+        workspace: where everything is made.
+        layers: the directory that layers are unpacked into.
+        context: the build context.
+        fetcher: of named contexts.
+        signer: of what is pushed; None where that is not signed.
+        progress: hears of everything.
+        started: when the build began.
+        cancellation: stops the build.
+        sources: stops what the build fetches; no attempt does.
+    """
+
+    workspace: Workspace
+    layers: str
+    context: FetchedContext
+    fetcher: ContextFetcher
+    signer: Signer | None
+    progress: Progress
+    started: datetime
+    cancellation: Cancellation
+    sources: Cancellation
+
+
+class ImageBuild:
+    """The build of one image, for one platform.
+
+    Args:
+        requested: what to build.
+        around: what it shares with the images for other platforms.
+    """
+
+    def __init__(self, requested: Requested, around: Surroundings) -> None:
+        self._requested = requested
+        self._request = requested.request
+        self._inputs = requested.inputs
+        self._around = around
+        self._reporter: Reporter = around.progress.reporter
+        self._phases: Phases = around.progress.phases
+        self._cancellation = around.cancellation
+
+    def prepare(self, scope: contextlib.ExitStack) -> BuildParts:
+        """Read the Dockerfile and resolve base images; no step has begun then.
+
+        Args:
+            scope: holds what `run` needs, and what it returns does not.
+
+        Raises:
+            BuildError: there will be no image; with the reason.
+        """
+        fetcher = self._around.fetcher
+        with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
+            kinds = self._requested.contexts.kinds
+            planned, files = read_plan(self._requested, self._around.context, kinds, self._reporter)
+            files = fetcher.visible(files)
+            fetcher.named(planned.used_contexts)
+        parts = self._parts(planned, files, scope)
+        report_lint(parts.evaluated, files, self._reporter)
+        # With caches, it may be that nothing must run.
+        if self._requested.in_index and not parts.caches.enabled:
+            ForeignPrograms(parts.workspace.path).require_all(parts.evaluated)
+        return parts
+
+    def run(self, parts: BuildParts) -> Made:
+        """Build, and push.
+
+        Args:
+            parts: what `prepare` returned.
+
+        Raises:
+            BuildError: there is no image; with the reason.
+        """
+        self._reporter.planned(len(parts.evaluated.steps))
+        if self._is_done_without_steps(parts):
+            return self._made(parts, StepCounts(), None)
+        attempt, image = self._attempts(parts)
+        return self._made(parts, attempt.counts(), image)
+
+    def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:
+        return Made(self._requested, _base_images(parts), steps, image, parts.registries.pusher.sent)
+
+    def _is_done_without_steps(self, parts: BuildParts) -> bool:
+        """Show the plan, or unpack the base images, where that is all that is wanted."""
+        if self._inputs.plan is not None:
+            for line in plan_lines(parts.evaluated):
+                self._inputs.plan(line)
+            return True
+        if self._inputs.unpack_only:
+            images = parts.sources.images.all()
+            for image in images:
+                parts.store.prefetch(image.layers)
+            for image in images:
+                parts.store.directories(image.layers)
+        return self._inputs.unpack_only
+
+    def _parts(
+        self,
+        planned: BuildPlan,
+        files: ContextFiles,
+        scope: contextlib.ExitStack,
+    ) -> BuildParts:
+        """Resolve base images and make what every attempt needs."""
+        workspace, fetcher = self._around.workspace, self._around.fetcher
+        usage = cache_usage(self._inputs.cache, scope)
+        clients = scope.enter_context(self._clients())
+        digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
+        pools = self._pools(scope)
+        scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
+        pusher = self._pusher(clients)
+        is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
+        with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
+            rights = pusher.check_rights(pools.push) if is_checked else []
+            check = functools.partial(check_allowed, rules=self._request.image_rules)
+            layouts = self._requested.contexts.layouts
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check, layouts)
+            evaluated = evaluate_all(*resolve_bases(planned, images))
+            named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
+            self._tell_unused(evaluated.plan.used_contexts)
+            base = evaluated.base_of(evaluated.plan.target)
+            is_docker = self._request.output.media_types == "docker"
+            refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
+            for right in rights:
+                right.result()
+        warn, networks = self._reporter.warn, self._inputs.registries.networks
+        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks)
+        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks)
+        return BuildParts(
+            requested=self._requested,
+            evaluated=evaluated,
+            workspace=workspace,
+            store=LayerStore(
+                self._around.layers,
+                clients.pulling,
+                pools.pull,
+                self._reporter,
+                usage,
+                self._inputs.max_unpacked,
+                BaseVolumes(self._inputs.volumes, images.resolved),
+            ),
+            sources=StepSources(
+                files, named, images, remote, digests, {"": self._around.context, **fetcher.fetched}
+            ),
+            registries=Registries(clients, pusher),
+            caches=open_caches(
+                self._requested.request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
+            ),
+            pools=pools,
+            progress=self._around.progress,
+        )
+
+    def _clients(self) -> RegistryClients:
+        inputs = self._inputs
+        return RegistryClients(
+            inputs.registries, inputs.pulling, inputs.credentials, self._reporter.warn, self._cancellation
+        )
+
+    def _pusher(self, clients: RegistryClients) -> Pusher:
+        return Pusher(
+            clients.pushing,
+            clients.pulling,
+            self._requested.destinations,
+            self._reporter,
+            self._around.signer,
+            immutable_tags_stay=self._inputs.outputs.immutable_tags_stay,
+            tags=not self._requested.in_index,
+        )
+
+    def _tell_unused(self, used: frozenset[str]) -> None:
+        for name in self._requested.contexts.unused(used):
+            self._reporter.warn(f"the named context {name} is used by no stage that is built")
+
+    def _pools(self, scope: contextlib.ExitStack) -> Pools:
+        return Pools(
+            **{
+                name: scope.enter_context(
+                    ThreadPoolExecutor(count, name, interrupt.interrupt_thread, (self._cancellation.check,))
+                )
+                for name, count in _POOLS.items()
+            }
+        )
+
+    def _attempts(self, parts: BuildParts) -> tuple[Attempt, FinishedImage | None]:
+        """Build; when a cached layer turns out broken, say so and build without it."""
+        distrusted: frozenset[Digest] = frozenset()
+        while True:
+            attempt = Attempt(parts, self._cancellation, distrusted, self._around.started)
+            try:
+                return attempt, attempt.run()
+            except NOT_FINAL:
+                self._cancellation.check()
+                broken = attempt.broken_layers()
+                if not broken:
+                    raise
+                for layer in broken:
+                    digest = layer.descriptor.digest
+                    self._reporter.warn(f"the cached layer {digest} is broken; its step runs again")
+                    distrusted |= {digest}
+                    if isinstance(layer, WrittenLayer):  # or it would stay, where the step makes it again
+                        Path(layer.path).unlink(missing_ok=True)
+
+
+def _base_images(parts: BuildParts) -> tuple[BaseImage, ...]:
+    """Return the images that the build resolved; the manifest of those that a volume can bring next time."""
+    return tuple(
+        BaseImage(
+            reference=image.reference,
+            digest=str(image.descriptor.digest),
+            manifest=str(image.manifest) if parts.store.can_be_mounted(image.layers) else None,
+        )
+        for image in parts.sources.images.resolved()
+    )
