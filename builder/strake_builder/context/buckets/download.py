@@ -9,6 +9,7 @@ from typing import Final
 
 from strake_api.models.source import BucketSource
 from strake_builder.context.buckets.which import request_for
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
@@ -26,6 +27,7 @@ def download_object(
     secret: Mapping[str, str] | None = None,
     cancellation: Cancellation | None = None,
     networks: DeniedNetworks = NONE_DENIED,
+    watch: Watch = unwatched,
 ) -> str:
     """Have an object in a new file; return its digest, "sha256:hex".
 
@@ -35,11 +37,16 @@ def download_object(
         secret: keys of a Secret that are used in place of any other identity.
         cancellation: ends it.
         networks: what must not be reached.
+        watch: hears of bytes as they come, under the URL of the source.
 
     Raises:
         SourceError: it cannot be had, or has another checksum.
     """
-    downloads = Downloads(None, cancellation=cancellation, networks=networks)
+
+    def named(_endpoint: str, done: int, total: int | None) -> None:
+        watch(source.url, done, total)
+
+    downloads = Downloads(cancellation=cancellation, networks=networks, watch=named)
     asked = request_for(source, os.environ, secret)
     try:
         got = downloads.fetch(asked.url, path, source.checksum, headers=asked.headers)
