@@ -93,6 +93,17 @@ class OutputLine(_Event):
     text: ColouredText
 
 
+class ContextProgress(_Event):
+    """Bytes of a context that have been downloaded so far: an archive, a file, an object, an artifact."""
+
+    type: Literal["ContextProgress"] = "ContextProgress"
+    source: ShownText
+    """A URL without user, password and query, or an artifact's reference."""
+    done: int
+    total: int | None = None
+    """Null where the server does not tell; the last event of a source has it in any case."""
+
+
 class PullProgress(_Event):
     """Bytes of a base image that have arrived so far."""
 
@@ -159,6 +170,7 @@ Event = (
     | StepFinished
     | StepFailed
     | OutputLine
+    | ContextProgress
     | PullProgress
     | PushProgress
     | LayerPushed

@@ -4,7 +4,8 @@
 once) of the builder's own processes, read from /proc every 25 ms. A process is the builder's own when it
 descends from its command or its daemon and runs one of the builder's own programs, compared by device and
 inode: what a step runs comes from another file, whatever it is called, and is left out; so is the OCI
-runtime. PSS has the program's own pages in it.
+runtime. PSS has the program's own pages in it. A process that is about to execute a program has its parent's
+memory until then (vfork), of which the kernel tells each the whole: it counts once.
 
 **CPU** is that of the command and all that it started, steps too, and of the daemon from the command's start
 to its end.
@@ -13,7 +14,9 @@ to its end.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import platform
 import resource
 import subprocess
 import threading
@@ -29,6 +32,9 @@ _PERIOD: Final = 0.025
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _LOG_SHOWN: Final = 2000
 _LONGEST: Final = 1800
+_KCMP: Final = {"x86_64": 312, "aarch64": 272}[platform.machine()]
+_KCMP_VM: Final = 1
+_LIBC: Final = ctypes.CDLL(None)
 
 
 class BuildFailedError(Exception):
@@ -119,7 +125,12 @@ class MemoryPeak:
 
     def _watch(self) -> None:
         while not self._done.wait(_PERIOD):
-            self.peak = max(self.peak, sum(map(self._size, _descendants(self._roots))))
+            sizes: dict[int, int] = {}
+            for pid in _descendants(self._roots):
+                # Asked before its size is: when it executes the program meanwhile, it is another's process.
+                if not any(_share_memory(pid, other) for other in sizes) and (size := self._size(pid)):
+                    sizes[pid] = size
+            self.peak = max(self.peak, sum(sizes.values()))
 
     def _size(self, pid: int) -> int:
         with contextlib.suppress(OSError):
@@ -136,6 +147,11 @@ class MemoryPeak:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join()
+
+
+def _share_memory(one: int, other: int) -> bool:
+    """Return whether two processes have the same memory, and not copies of it."""
+    return bool(_LIBC.syscall(_KCMP, one, other, _KCMP_VM, 0, 0) == 0)
 
 
 def _identity(path: str) -> tuple[int, int]:

@@ -111,7 +111,8 @@ class BuildError(Exception):
             where = f"{self.location.file}:{self.location.line}: "
             if self.location.instruction:
                 shown = self.location.instruction.splitlines()[0][:_INSTRUCTION_SHOWN]
-                lines += ["", f"  {self.location.line:>4} | {shown}"]
+                caret = "^" * len(shown.split(maxsplit=1)[0]) if shown.split() else ""
+                lines += ["", f"  {self.location.line:>4} | {shown}", f"       | {caret}".rstrip()]
         lines.append(f"error: {where}{self._shown}")
         if self.hint:
             lines.append(f"  try: {self.hint}")

@@ -9,6 +9,7 @@ far the build is:
     #3/7 [build] RUN make  CACHED                its result was taken from the cache
     #3 | gcc -c main.c                           a line that its command wrote
     #3 done in 4.2 s                             it ran to its end
+       https://files.example/src.tgz: fetching, 12.0 MB of 79.0 MB
        registry.example/base: pulled 12.0 MB of 79.0 MB
        registry.example/app@sha256:abcd…: pushing, 12.0 MB of 79.0 MB
 
@@ -23,6 +24,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from strake_api.events import (
+    ContextProgress,
     PhaseStarted,
     Planned,
     PullProgress,
@@ -55,6 +57,7 @@ _STEPS = re.compile(r"== steps: (\d{1,9})")
 _STARTED = re.compile(r"#(\d{1,9})/\d{1,9} \[([^\]]*)\] (.*?)(  CACHED)?")
 _FINISHED = re.compile(r"#(\d{1,9}) done in (\d{1,9}\.\d) s")
 _AMOUNT = r"(\d{1,9}(?:\.\d+)?) (B|kB|MB|GB)"
+_FETCH = re.compile(rf"   (\S+): (?:fetching,|(fetched)) {_AMOUNT}(?: of {_AMOUNT})?")
 _PULL = re.compile(rf"   (\S+): pulled {_AMOUNT}(?: of {_AMOUNT})?")
 _PUSH = re.compile(rf"   (\S+?)(?:@\S+)?: pushing, {_AMOUNT}(?: of {_AMOUNT})?")
 _UNITS = {"B": 1, "kB": 1000, "MB": 10**6, "GB": 10**9}
@@ -91,6 +94,10 @@ def parse_log_line(time: datetime, line: str) -> Event | None:
         return kind(time=time, step=int(found[1]), stage=found[2], instruction=found[3])
     if found := _FINISHED.fullmatch(line):
         return StepFinished(time=time, step=int(found[1]), seconds=float(found[2]))
+    if found := _FETCH.fullmatch(line):
+        done = _bytes(found[3], found[4])
+        rest = _bytes(found[5], found[6]) if found[5] else None
+        return ContextProgress(time=time, source=found[1], done=done, total=done if found[2] else rest)
     if found := _PULL.fullmatch(line):
         done = _bytes(found[2], found[3])
         return PullProgress(

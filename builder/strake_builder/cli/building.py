@@ -107,6 +107,12 @@ def _sink(output: Output) -> Sink:
         return JsonSink(output.stream)
     if output.style.format == "pod":
         return LogSink(output.stream, style=output.style)
+    if output.style.live:
+        from strake_builder.progress.live.sink import (
+            LiveSink,
+        )  # rich: 50 ms that few need
+
+        return LiveSink(sys.stderr, output.style)
     return TextSink(sys.stderr, style=output.style)
 
 

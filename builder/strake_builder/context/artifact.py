@@ -9,16 +9,18 @@ Sources: image-spec 1.1, manifest.md ("Guidelines for Artifact Usage") and annot
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Final
 
 from strake_api.models.source import OCISource
-from strake_builder.context.download import SIZE_LIMIT
+from strake_builder.context.download import SIZE_LIMIT, Watch, unwatched
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_builder.progress.transfer import Transfer
 from strake_oci.errors import OCIError
 from strake_oci.images import Readable
 from strake_oci.registry.client import RegistryClient
@@ -36,7 +38,11 @@ _BLOCK: Final = 512
 
 
 def fetch_artifact(
-    source: OCISource, directory: str, client: RegistryClient, unpack: Callable[[Readable, str], None]
+    source: OCISource,
+    directory: str,
+    client: RegistryClient,
+    unpack: Callable[[Readable, str], None],
+    watch: Watch = unwatched,
 ) -> Digest:
     """Put the files of an artifact into a directory, each blob checked first; return its manifest's digest.
 
@@ -45,6 +51,7 @@ def fetch_artifact(
         directory: an existing empty one.
         client: talks to the registry.
         unpack: unpacks an archive into a directory.
+        watch: hears of bytes of all layers as they come.
 
     Raises:
         SourceError: it cannot be pulled, is none, or holds something else than files.
@@ -53,13 +60,17 @@ def fetch_artifact(
     try:
         reference = Reference.parse(source.reference).with_default_tag()
         digest, manifest = _manifest(reference, client)
+        total, before = sum(layer.size for layer in manifest.layers), 0
         for number, layer in enumerate(manifest.layers):
             packed = f"{directory}.layer-{number}"
-            _download(reference.repository, layer, packed, client)
+            begun = functools.partial(_told, watch, source.reference, before, total)
+            _download(reference.repository, layer, packed, client, begun)
+            before += layer.size
             try:
                 _place(layer, packed, directory, unpack, source.reference)
             finally:
                 os.unlink(packed)
+        watch(source.reference, total, total)
     except OCIError as error:
         raise SourceError(f"cannot pull {source.reference}: {error.account}", hint=error.hint) from error
     return digest
@@ -84,14 +95,30 @@ def _manifest(reference: Reference, client: RegistryClient) -> tuple[Digest, Man
     raise SourceError(f"{reference} is an index of several manifests", hint="name one of them by its digest")
 
 
-def _download(repository: Repository, layer: Descriptor, path: str, client: RegistryClient) -> None:
+def _told(watch: Watch, shown: str, before: int, total: int) -> Transfer:
+    def tell(done: int) -> None:
+        if before + done < total:  # of the end it is told when all is unpacked
+            watch(shown, before + done, total)
+
+    return Transfer(tell)
+
+
+def _download(
+    repository: Repository,
+    layer: Descriptor,
+    path: str,
+    client: RegistryClient,
+    begun: Callable[[], Transfer],
+) -> None:
     if layer.size > SIZE_LIMIT:
         raise SourceError(f"{layer.digest} of {repository} is larger than {SIZE_LIMIT >> 30} GiB")
 
     def save() -> None:
+        progress = begun()  # counts anew where a mirror was to blame
         with client.open_blob(repository, layer) as blob, open(path, "wb") as file:
             while piece := blob.read(PIECE):
                 file.write(piece)
+                progress(len(piece))
 
     despite_mirrors(save)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from strake_builder.context.git.fetch import redact_url
 from strake_builder.errors import SourceError
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
+from strake_builder.progress.transfer import Transfer
 from strake_oci.errors import ErrorContext, OCIError, RegistryError
 from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
@@ -22,11 +23,32 @@ from strake_oci.images import Readable
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""
+Watch = Callable[[str, int, int | None], None]
+"""Hears what is downloaded, as it may be shown; the bytes so far; and all, None where nobody knows."""
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _HEADER_MAX: Final = 1024
 _GZIP: Final = frozenset({"gzip", "x-gzip"})
 """Two names of one content coding (RFC 9110, section 8.4.1.3)."""
+
+
+def unwatched(_source: str, _done: int, _total: int | None) -> None:
+    """Hear of a download that nobody waits for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a download is made with.
+
+    Attributes:
+        transport: asks the server; it has the rules of what may be reached.
+        limit: bytes at most.
+        watch: hears of bytes as they come, and of the end.
+    """
+
+    transport: Transport
+    limit: int = SIZE_LIMIT
+    watch: Watch = unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +88,7 @@ def download(
     url: str,
     path: str,
     checksum: str | None,
-    limit: int,
-    transport: Transport,
+    tools: Tools,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> Download:
     """Download a URL into a new file.
@@ -76,15 +97,14 @@ def download(
         url: http or https.
         path: the file to make.
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
-        limit: bytes at most.
-        transport: asks the server; it has the rules of what may be reached.
+        tools: the connection, and limits.
         headers: sent to the URL's server, and to none that it redirects to.
 
     Raises:
         SourceError: it cannot be had, is too large, or has another checksum.
         OSError: the file cannot be written.
     """
-    found = download_if_changed(url, path, checksum, Validators(), limit, transport, headers)
+    found = download_if_changed(url, path, checksum, Validators(), tools, headers)
     if found is None:
         raise SourceError(f"{redact_url(url)} answered with status {_NOT_MODIFIED}, which was not asked for")
     return found
@@ -95,8 +115,7 @@ def download_if_changed(
     path: str,
     checksum: str | None,
     known: Validators,
-    limit: int,
-    transport: Transport,
+    tools: Tools,
     extra: Mapping[str, str] = MappingProxyType({}),
 ) -> Download | None:
     """Download a URL into a new file, unless the server says that it is as known; then return None.
@@ -106,8 +125,7 @@ def download_if_changed(
         path: likewise.
         checksum: likewise.
         known: the validators that the server sent with the file before.
-        limit: likewise.
-        transport: likewise.
+        tools: likewise.
         extra: further headers, likewise.
 
     Raises:
@@ -122,14 +140,14 @@ def download_if_changed(
     try:
         endpoint = Endpoint(shown, url)
         context = ErrorContext(registry=shown, operation="downloading")
-        with transport.send(endpoint, Request("GET", url, headers), context) as answer:
+        with tools.transport.send(endpoint, Request("GET", url, headers), context) as answer:
             if answer.status == _NOT_MODIFIED and conditions:
                 return None
             if answer.status != _OK:
                 cause = RegistryError(replace(context, status=answer.status), f"status {answer.status}")
                 words = f"{shown} answered with status {answer.status}"
                 raise SourceError(words, hint="check the URL") from cause
-            size = _save(answer, path, digests, shown, limit)
+            size = _save(answer, path, digests, shown, tools)
             validators = Validators(
                 answer.header("etag")[:_HEADER_MAX], answer.header("last-modified")[:_HEADER_MAX]
             )
@@ -199,7 +217,7 @@ class _Received:
         return data
 
 
-def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) -> int:
+def _save(answer: Answer, path: str, digests: _Digests, shown: str, tools: Tools) -> int:
     """Write the content to a new file; return its size.
 
     An object store sends what was stored with `Content-Encoding: gzip` so, whatever the client accepts. It is
@@ -212,21 +230,23 @@ def _save(answer: Answer, path: str, digests: _Digests, shown: str, limit: int) 
         source = DecompressedStream(received)
         if not source.is_packed:
             raise SourceError(f"{shown} was sent as gzip, but is not", hint="check the object's metadata")
-    size = 0
+    size, expected = 0, answer.content_length
+    progress = Transfer(lambda done: tools.watch(shown, done, expected if done != expected else None))
     with open(path, "xb") as file:
         os.fchmod(file.fileno(), 0o600)
         try:
             for piece in interrupt.pieces(source):
                 size += len(piece)
-                if size > limit:
-                    raise SourceError(f"{shown} is larger than {limit >> 20} MiB")
+                progress(received.size - progress.done)
+                if size > tools.limit:
+                    raise SourceError(f"{shown} is larger than {tools.limit >> 20} MiB")
                 digests.update(piece)
                 file.write(piece)
         except LayerError as error:
             raise SourceError(f"{shown} was sent as gzip, and {error.message}", hint="try again") from error
-    expected = answer.content_length
     if expected is not None and expected != received.size:
         raise SourceError(f"{shown} ended after {received.size} of {expected} bytes", hint="try again")
+    tools.watch(shown, received.size, received.size)
     return size
 
 

@@ -21,10 +21,13 @@ from strake_builder import interrupt
 from strake_builder.context.download import (
     SIZE_LIMIT,
     Download,
+    Tools,
     Validators,
+    Watch,
     check_file,
     download,
     download_if_changed,
+    unwatched,
 )
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -46,6 +49,7 @@ class Downloads:
         hold: called with what is used in the directory.
         cancellation: ends what is under way.
         networks: what must not be reached, by a URL or by where it redirects to.
+        watch: hears of bytes as they come.
     """
 
     def __init__(
@@ -54,7 +58,9 @@ class Downloads:
         hold: Hold = lambda _name, _size: None,
         cancellation: Cancellation | None = None,
         networks: DeniedNetworks = NONE_DENIED,
+        watch: Watch = unwatched,
     ) -> None:
+        self._watch = watch
         self._cancellation = cancellation
         self._settings = TransportSettings(networks=networks)
         self._directory = directory
@@ -84,27 +90,26 @@ class Downloads:
             OSError: the file cannot be written.
         """
         with contextlib.closing(Transport(self._settings, self._cancellation)) as transport:
+            tools = Tools(transport, limit, self._watch)
             if self._directory is None or headers:
-                return download(url, path, checksum, limit, transport, headers)
-            return self._fetch(self._directory, url, path, checksum, limit, transport)
+                return download(url, path, checksum, tools, headers)
+            return self._fetch(self._directory, url, path, checksum, tools)
 
-    def _fetch(
-        self, directory: str, url: str, path: str, checksum: str | None, limit: int, transport: Transport
-    ) -> Download:
+    def _fetch(self, directory: str, url: str, path: str, checksum: str | None, tools: Tools) -> Download:
         entry = os.path.join(directory, hashlib.sha256(url.encode(errors="surrogateescape")).hexdigest())
         self._hold(_PREFIX + os.path.basename(entry), None)
         kept = _read(entry)
         got = None
-        if kept is None or kept.size > limit:
-            got, kept = download(url, path, checksum, limit, transport), None
+        if kept is None or kept.size > tools.limit:
+            got, kept = download(url, path, checksum, tools), None
         elif checksum != f"sha256:{kept.sha256}":
-            got = download_if_changed(url, path, checksum, kept.validators, limit, transport)
+            got = download_if_changed(url, path, checksum, kept.validators, tools)
         if got is None:
             if kept is not None and _take(entry, kept, path):
                 if checksum is not None:
                     check_file(url, path, checksum)
                 return kept
-            got = download(url, path, checksum, limit, transport)
+            got = download(url, path, checksum, tools)
         self._keep(directory, entry, path, got)
         return got
 

@@ -23,6 +23,7 @@ from strake_api.models.source import (
 )
 from strake_builder import interrupt
 from strake_builder.context.buckets.download import download_object, prefetched_object
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
@@ -71,6 +72,7 @@ class Means:
         cancellation: ends a fetch.
         networks: what must not be reached.
         pull: puts the files of an artifact into a directory, and returns the digest of its manifest.
+        watch: hears of bytes of archives, files and objects as they come.
     """
 
     unpack: Callable[[Readable, str], None]
@@ -78,6 +80,7 @@ class Means:
     cancellation: Cancellation | None = None
     networks: DeniedNetworks = NONE_DENIED
     pull: Callable[[OCISource, str], Digest] | None = None
+    watch: Watch = unwatched
 
 
 def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
@@ -98,7 +101,7 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
         case ArchiveSource():
             return _unpacked(chosen, scratch, means)
         case HTTPSource():
-            downloads = Downloads(None, cancellation=means.cancellation, networks=means.networks)
+            downloads = Downloads(cancellation=means.cancellation, networks=means.networks, watch=means.watch)
             return (_fetch_archive if chosen.unpacked else _fetch_file)(chosen, scratch, means, downloads)
         case BucketSource():
             return _fetch_object(chosen, scratch, means)
@@ -171,7 +174,7 @@ def _fetch_object(source: BucketSource, directory: str, means: Means) -> Fetched
         if source.fetched is not None:
             packed, digest = prefetched_object(source.fetched)
         else:
-            digest = download_object(source, packed, None, means.cancellation, means.networks)
+            digest = download_object(source, packed, None, means.cancellation, means.networks, means.watch)
         with FileIO(packed) as archive:
             means.unpack(archive, directory)
     except SourceError as error:

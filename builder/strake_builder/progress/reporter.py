@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from strake_api.events import (
+    ContextProgress,
     Event,
     ImageSigned,
     IsolationChosen,
@@ -98,6 +99,10 @@ class Reporter:
         """A step's command wrote a line."""
         kind = "stderr" if stream == "stderr" else "stdout"
         self.emit(OutputLine(time=_now(), step=step, stream=kind, text=text))
+
+    def fetching(self, source: str, done: int, total: int | None) -> None:
+        """So many bytes of a context are here; all of them where `total` is as much."""
+        self.emit(ContextProgress(time=_now(), source=source, done=done, total=total))
 
     def pulled(self, image: str, done: int, total: int) -> None:
         """So many bytes of a base image are here."""

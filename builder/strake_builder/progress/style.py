@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import Final, TextIO
 
@@ -21,6 +22,7 @@ class LogStyle:
         colours: lines have colours of the builder's own. Those of steps are kept in any case, but for
             `plain`.
         plain: there are no colours at all.
+        live: what happens at the moment is drawn on a terminal, and what is done are lines above it.
     """
 
     format: str = "text"
@@ -28,6 +30,7 @@ class LogStyle:
     times: bool = False
     colours: bool = False
     plain: bool = False
+    live: bool = False
 
     def shows(self, level: str) -> bool:
         """Say whether lines of a level are shown."""
@@ -41,4 +44,18 @@ def wants_no_colours() -> bool:
 
 def has_colours(stream: TextIO) -> bool:
     """Say whether a stream is a terminal that shows colours."""
-    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb" and not wants_no_colours()
+    return can_draw(stream) and not wants_no_colours()
+
+
+def can_draw(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal whose cursor can be moved."""
+    return stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def is_watched() -> bool:
+    """Say whether somebody sits before a terminal that a live view suits.
+
+    A CI system may give a job a terminal, and keeps what comes from it as a log. Where standard output goes
+    elsewhere, so do logs as a rule.
+    """
+    return can_draw(sys.stdout) and has_colours(sys.stderr) and not os.environ.get("CI")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TextIO, assert_never
 
 from strake_api.events import (
+    ContextProgress,
     Event,
     Finished,
     ImageSigned,
@@ -28,6 +29,7 @@ from strake_api.logs.lines import LINE_BYTES, phase_line, steps_line
 from strake_api.result import BuildFailed, BuildSucceeded, Isolation
 from strake_api.text import without_colours
 from strake_builder.progress.style import LogStyle
+from strake_builder.progress.summary import summary_lines
 from strake_builder.progress.transfer_lines import TransferLines
 
 _LONG: Final = 1.0
@@ -67,7 +69,8 @@ class TextSink:
         elif self._style.colours:
             line = _painted(event, line)
         if self._style.times:
-            line = f"{event.time:%Y-%m-%dT%H:%M:%SZ} {line}"
+            moment = f"{event.time:%Y-%m-%dT%H:%M:%SZ} "
+            line = moment + line.replace("\n", f"\n{moment}")
         self._stream.write(line + "\n")
         self._stream.flush()
 
@@ -98,6 +101,8 @@ class TextSink:
                 return f"#{event.step} FAILED after {event.seconds:.1f} s"
             case OutputLine():
                 return f"#{event.step} | {event.text}"
+            case ContextProgress():
+                return self._transfers.fetching(event.source, event.done, event.total)
             case PullProgress():
                 return self._transfers.pulled(event.image, event.done, event.total)
             case PushProgress():
@@ -111,7 +116,9 @@ class TextSink:
             case Warned():
                 where = f"{event.file}:{event.line}: " if event.file and event.line else ""
                 return f"warning: {where}{event.message}"
-            case PhaseStarted() | Finished() | IsolationChosen():
+            case Finished():
+                return "\n".join(summary_lines(event.result))
+            case PhaseStarted() | IsolationChosen():
                 return ""
             case _:
                 assert_never(event)

@@ -22,8 +22,21 @@ class TransferLines:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._last_fetch: dict[str, float] = {}
         self._last_pull: dict[str, float] = {}
         self._last_push: dict[tuple[str, str | None], float] = {}
+
+    def fetching(self, source: str, done: int, total: int | None) -> str:
+        """So many bytes of a context are here: a line a second, and one at the end."""
+        now = self._clock()
+        if total is not None and done >= total:
+            self._last_fetch.pop(source, None)  # the same may be fetched again
+            return f"   {source}: fetched {size_text(total)}"
+        if now - self._last_fetch.setdefault(source, now) < _INTERVAL:
+            return ""
+        self._last_fetch[source] = now
+        amount = size_text(done) + (f" of {size_text(total)}" if total is not None else "")
+        return f"   {source}: fetching, {amount}"
 
     def pulled(self, image: str, done: int, total: int) -> str:
         """So many bytes of a base image are here: a line a second, and one at the end."""

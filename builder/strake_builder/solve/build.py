@@ -179,6 +179,7 @@ class Build:
                 self._sources,
                 inputs.registries.networks,
                 self._pull,
+                self._reporter.fetching,
             ),
             lambda: workspace.directory(workspace.new_name("context")),
             lambda directory: own_patterns(directory, work, inputs.cache.path),
@@ -191,7 +192,7 @@ class Build:
         settings, credentials = inputs.registries, inputs.credentials.pull
         with RegistryClient(settings, credentials, warn=warn, cancellation=self._sources) as client:
             try:
-                return fetch_artifact(source, directory, client, unpack)
+                return fetch_artifact(source, directory, client, unpack, self._reporter.fetching)
             except OSError as error:
                 raise from_os_error(error, f"cannot unpack {source.reference}") from error
 

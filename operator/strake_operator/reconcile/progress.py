@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from strake_api.events import (
+    ContextProgress,
     Finished,
     ImageSigned,
     IsolationChosen,
@@ -64,11 +65,8 @@ class Progress:
                 return replace(self, done=self.done + 1, cached=self.cached + 1, text=step, step=step)
             case StepFinished():
                 return replace(self, done=self.done + 1)
-            case PullProgress():
-                # A base image is pulled when the first step needs its files: that step then goes on.
-                arrived = event.done >= event.total
-                pulling = f"pulling {event.image}: {_share(event.done, event.total)}"
-                return replace(self, text=(self.step or self.text) if arrived else pulling)
+            case ContextProgress() | PullProgress():
+                return self._arriving(event)
             case PushProgress():
                 # Before the phase of pushing, layers go out beside the steps, which are what counts.
                 if self.phase is not Phase.PUSHING or event.total is None:
@@ -87,9 +85,20 @@ class Progress:
             case _:
                 assert_never(event)
 
+    def _arriving(self, event: ContextProgress | PullProgress) -> Progress:
+        arrived = event.total is not None and event.done >= event.total
+        if isinstance(event, ContextProgress):
+            before = PHASES.get(self.reason, self.text)
+            what = f"fetching {event.source}"
+        else:
+            before, what = self.text, f"pulling {event.image}"
+        # A base image is pulled when the first step needs its files: that step then goes on.
+        text = (self.step or before) if arrived else f"{what}: {_share(event.done, event.total)}"
+        return replace(self, text=text)
+
     def _step(self, event: StepStarted | StepCached) -> str:
         return f"[{event.step}/{self.total or '?'}] {event.instruction}"
 
 
-def _share(done: int, total: int) -> str:
-    return f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
+def _share(done: int, total: int | None) -> str:
+    return f"{done / 1e6:.0f} MB" if total is None else f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"

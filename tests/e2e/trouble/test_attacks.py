@@ -26,9 +26,16 @@ class Attack(NamedTuple):
     """A pattern in the message, or in the last lines of the output."""
     timeout: str = "4m"
     memory: str | None = None
-    """Its own limit, where the platform's is too much for the machine of a test."""
+    cpu: str | None = None
+    """Its own limits, where the platform's are too much for the machine of a test."""
+
+    @property
+    def limits(self) -> dict[str, str]:
+        return {name: limit for name in ("cpu", "memory") if (limit := getattr(self, name))}
 
 
+HALF = "500m"
+"""Of a processor, for what takes all that it gets until its time is over."""
 MARK = str(secrets.randbelow(10**6) + 10**6)
 """Seconds that no other process of the machine sleeps for."""
 ATTACKS = {
@@ -38,8 +45,9 @@ ATTACKS = {
         "TimedOut|RunStepFailed",
         "timeout|exit code",
         "20s",
+        cpu=HALF,
     ),
-    "crowd": Attack(f"while :; do sleep {MARK} & done", "RunStepFailed", "can't fork"),
+    "crowd": Attack(f"while :; do sleep {MARK} & done", "RunStepFailed", "can't fork", cpu=HALF),
     "disk-filler": Attack(
         f"dd if=/dev/zero of=/large bs=1M count=400 && sleep {MARK}", "OutOfDisk", "limits.ephemeral-storage"
     ),
@@ -47,8 +55,8 @@ ATTACKS = {
         "mkdir /many && cd /many && i=0 && while mkdir $i; do i=$((i+1)); done", "OutOfDisk", "storage"
     ),
     "memory-hog": Attack("tail /dev/zero", "OutOfMemory", "limits.memory", memory="256Mi"),
-    "flood": Attack("yes", "TimedOut", "timeout", "20s"),
-    "endless-line": Attack("tr '\\000' x < /dev/zero", "TimedOut", "timeout", "20s"),
+    "flood": Attack("yes", "TimedOut", "timeout", "20s", cpu=HALF),
+    "endless-line": Attack("tr '\\000' x < /dev/zero", "TimedOut", "timeout", "20s", cpu=HALF),
     "sleeper": Attack(f"sleep {MARK}", "TimedOut", "timeout", "20s"),
     "deaf-sleeper": Attack(
         f"trap '' TERM INT HUP QUIT; setsid sleep {MARK} & while :; do sleep 1; done",
@@ -80,7 +88,7 @@ def test_each_ends_as_a_clear_failure_and_the_node_stays_well(platform, changing
                     f"FROM TINY\nRUN {attack.command}\n",
                     name=name,
                     timeout=attack.timeout,
-                    **({"resources": {"limits": {"memory": attack.memory}}} if attack.memory else {}),
+                    resources={"limits": attack.limits},
                 )
                 for name, attack in attacks.items()
             ],

@@ -41,6 +41,7 @@ def test_flux_and_a_digest(builder, push):
         done = builder.run("--context", f"oci://{context}")
         assert done.returncode == 0, done.stderr
         assert builder.built().paths["/a/b"]["size"] == 2
+        assert f"   {context}: fetched " in done.stderr
 
 
 def test_oras_with_a_directory_and_files_and_a_named_context(builder, push):

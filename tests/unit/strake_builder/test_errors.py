@@ -16,7 +16,7 @@ def test_what_failed_and_what_to_try():
 
 def test_where_in_the_dockerfile():
     assert StepError("no such file", location=PLACE).for_terminal() == (
-        "\n     7 | COPY missing /\nerror: Dockerfile:7: no such file"
+        "\n     7 | COPY missing /\n       | ^^^^\nerror: Dockerfile:7: no such file"
     )
 
 
@@ -25,7 +25,13 @@ def test_a_command_s_last_twenty_lines_come_first():
     shown = RunStepError("ended with 1", exit_code=1, log_tail=tail, location=PLACE).for_terminal()
     lines = shown.splitlines()
     assert lines[:3] == ["", "the end of its output:", "  line 10"]
-    assert lines[21:] == ["  line 29", "", "     7 | COPY missing /", "error: Dockerfile:7: ended with 1"]
+    assert lines[21:] == [
+        "  line 29",
+        "",
+        "     7 | COPY missing /",
+        "       | ^^^^",
+        "error: Dockerfile:7: ended with 1",
+    ]
 
 
 def test_a_command_that_printed_nothing():

@@ -9,14 +9,16 @@ from typing import Final
 
 from strake_api.models.source import BucketSource
 from strake_builder.context.buckets.which import request_for
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
+from strake_oci.errors import RegistryError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 
 _ARCHIVE: Final = "archive"
 _DIGEST: Final = "digest"
-_REFUSED: Final = ("status 400", "status 401", "status 403", "status 404", "status 409")
+_REFUSED: Final = frozenset({400, 401, 403, 404, 409})
 """An object store may answer any of them for what is not there and for what may not be read."""
 
 
@@ -26,6 +28,7 @@ def download_object(
     secret: Mapping[str, str] | None = None,
     cancellation: Cancellation | None = None,
     networks: DeniedNetworks = NONE_DENIED,
+    watch: Watch = unwatched,
 ) -> str:
     """Have an object in a new file; return its digest, "sha256:hex".
 
@@ -35,11 +38,16 @@ def download_object(
         secret: keys of a Secret that are used in place of any other identity.
         cancellation: ends it.
         networks: what must not be reached.
+        watch: hears of bytes as they come, under the URL of the source.
 
     Raises:
         SourceError: it cannot be had, or has another checksum.
     """
-    downloads = Downloads(None, cancellation=cancellation, networks=networks)
+
+    def named(_endpoint: str, done: int, total: int | None) -> None:
+        watch(source.url, done, total)
+
+    downloads = Downloads(cancellation=cancellation, networks=networks, watch=named)
     asked = request_for(source, os.environ, secret)
     try:
         got = downloads.fetch(asked.url, path, source.checksum, headers=asked.headers)
@@ -47,7 +55,7 @@ def download_object(
         raise SourceError(f"cannot keep {source.url}: {error.strerror}") from error
     except SourceError as error:
         hint = error.hint
-        if any(status in error.message for status in _REFUSED):
+        if isinstance(cause := error.__cause__, RegistryError) and cause.context.status in _REFUSED:
             hint = f"check the name, and that the identity may read it ({asked.right})"
             hint += f"; {asked.missing}" if asked.missing else ""
         raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error

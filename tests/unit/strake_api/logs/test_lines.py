@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from strake_api.events import (
+    ContextProgress,
     Finished,
     ImageSigned,
     LayerPushed,
@@ -72,6 +73,7 @@ def test_phases_are_read_back(phase):
         StepCached(time=NOW, step=3, instruction="COPY a /b", stage="build"),
         StepFinished(time=NOW, step=3, seconds=0.0),
         StepFinished(time=NOW, step=3, seconds=61.5),
+        ContextProgress(time=NOW, source="https://f.example/a.tgz", done=40_000, total=40_000),
         PullProgress(time=NOW, image="r.example:5000/base:1", done=4_000_000, total=40_000_000),
         PullProgress(time=NOW, image="r.example/base", done=40_000, total=40_000),
     ],
@@ -86,6 +88,12 @@ def test_a_push_is_read_back_but_for_its_digest():
     assert read(written(event, event)) == [event.model_copy(update={"digest": None})]
     unmade = PushProgress(time=NOW, repository="r:5/app", done=4_000_000)
     assert read(written(unmade, unmade)) == [unmade]
+
+
+@pytest.mark.parametrize("total", [None, 40_000_000])
+def test_a_download_is_read_back(total):
+    event = ContextProgress(time=NOW, source="s3://bucket/key", done=4_000_000, total=total)
+    assert read(written(event, event)) == [event]
 
 
 def test_what_people_read():

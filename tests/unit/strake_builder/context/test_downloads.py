@@ -220,6 +220,17 @@ def test_what_is_used_is_told_and_can_be_removed(web, tmp_path):
     assert not remove_download(str(tmp_path / "kept"), "layer-x")
 
 
+def test_a_download_tells_its_bytes_and_no_secret_of_its_url(web, tmp_path):
+    web.content = bytes(9 << 20)
+    heard: list[tuple[str, int, int | None]] = []
+    downloads = Downloads(watch=lambda *told: heard.append(told))
+    downloads.fetch(f"{web.url}?token=secret", str(tmp_path / "a"), None)
+    assert {(source, total) for source, _, total in heard} == {(web.url, 9 << 20)}
+    assert heard[0][1] >= 4 << 20
+    assert [done for _, done, _ in heard].count(9 << 20) == 1, "the end is told once"
+    assert heard[-1][1] == 9 << 20
+
+
 def test_a_redirect_leads_to_no_file(web, tmp_path):
     url = web.url.replace("/file", "/away")
     with pytest.raises(SourceError, match="scheme 'file' refused"):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from strake_api.events import Event, ImageSigned, LayerPushed, PullProgress, PushProgress
+from strake_api.events import ContextProgress, Event, ImageSigned, LayerPushed, PullProgress, PushProgress
 from strake_builder.progress.text import TextSink
 from strake_builder.progress.transfer import Transfer
 
@@ -76,6 +76,23 @@ def test_a_pull_is_told_of_every_second_and_at_its_end(shown):
     ]
 
 
+def test_a_download_is_told_of_every_second_and_at_its_end(shown):
+    def fetched(done: int, total: int | None = None) -> ContextProgress:
+        return ContextProgress(time=NOW, source="https://f.example/a.tgz", done=done, total=total)
+
+    assert shown(
+        (1.0, fetched(1_000)),
+        (2.0, fetched(2_000)),
+        (2.5, fetched(3_000)),
+        (3.0, fetched(4_000, 8_000)),
+        (3.1, fetched(8_000, 8_000)),
+    ) == [
+        "   https://f.example/a.tgz: fetching, 2.0 kB",
+        "   https://f.example/a.tgz: fetching, 4.0 kB of 8.0 kB",
+        "   https://f.example/a.tgz: fetched 8.0 kB",
+    ]
+
+
 @pytest.mark.parametrize(
     ("end", "pieces", "expected"),
     [
@@ -88,7 +105,16 @@ def test_a_pull_is_told_of_every_second_and_at_its_end(shown):
 )
 def test_a_transfer_tells_every_few_mib(end, pieces, expected):
     heard: list[int] = []
-    transfer = Transfer(heard.append, end)
+    transfer = Transfer(heard.append, end, lambda: 0.0)
     for piece in pieces:
         transfer(piece)
     assert heard == expected
+
+
+def test_a_slow_transfer_tells_every_second():
+    heard: list[int] = []
+    seconds = iter([0.0, 0.9, 1.0, 1.5, 2.1])
+    transfer = Transfer(heard.append, clock=lambda: next(seconds))
+    for _ in range(4):
+        transfer(10)
+    assert heard == [20, 40]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from functools import reduce
 
+import pytest
+
 from strake_api.events import (
+    ContextProgress,
     OutputLine,
     PhaseStarted,
     Planned,
@@ -37,6 +40,19 @@ def test_steps_are_counted_and_the_running_one_is_named():
     assert (progress.total, progress.done, progress.cached) == (3, 2, 1)
     assert progress.text == "[3/3] RUN c"
     assert progress.phase is Phase.BUILDING
+
+
+@pytest.mark.parametrize(("total", "words"), [(50_000_000, "12 of 50 MB"), (None, "12 MB")])
+def test_a_download_of_a_context_shows_its_bytes_until_it_is_there(total, words):
+    download = {"time": NOW, "source": "s3://bucket/src.tgz"}
+    events = [
+        PhaseStarted(time=NOW, phase=ProgressReason.FETCHING_SOURCE),
+        ContextProgress(**download, done=12_000_000, total=total),
+    ]
+    assert after(*events).text == f"fetching s3://bucket/src.tgz: {words}"
+    assert after(*events).phase is Phase.FETCHING
+    end = ContextProgress(**download, done=50_000_000, total=50_000_000)
+    assert after(*events, end).text == "fetching the source"
 
 
 def test_a_pull_shows_its_bytes():
