@@ -13,12 +13,15 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.helm.charts import CHART, helm, rendered
+from tests.fixtures.building.go_tools import built
+from tests.helm.charts import CHART, Object, helm, rendered
+from tests.helm.schemas import LOCATION, write_schemas
 from tests.scale.api import Api
 from tests.scale.builds import Builds
 from tests.scale.control_plane import control_plane, install, stub_kubelet
@@ -26,8 +29,17 @@ from tests.scale.operator import operator
 
 NAMESPACE = "strake-system"
 EVERYTHING = Path(__file__).parents[2] / "integration/chart/everything.yaml"
-SECONDS = 300
+SECONDS = 120
 """For all of it, on a busy machine."""
+APP = {
+    "apiVersion": "strake.dev/v1alpha1",
+    "kind": "ImageBuild",
+    "metadata": {"name": "app"},
+    "spec": {
+        "source": {"git": {"url": "https://git.example/app.git"}},
+        "output": {"destinations": ["registry.example/scale/app:1"]},  # the kubelet of tests/scale reports it
+    },
+}
 POLICY = 'buildPolicies={"teams": {"destinations": ["registry.example/*"]}}'
 
 
@@ -75,21 +87,35 @@ def fields(plane) -> set[str]:
     return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
 
 
+def kubeconform(schemas: Path, objects: list[Object]) -> subprocess.CompletedProcess[str]:
+    """Check objects, each of which has a schema; the answer lists what is wrong."""
+    program = built("tests/helm", "github.com/yannh/kubeconform/cmd/kubeconform")
+    command = [str(program), "-strict", "-schema-location", f"{schemas}/{LOCATION}"]
+    return subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
+
+
 def names(plane, kinds: str) -> list[str]:
     return plane.kubectl("get", kinds, "-A", "-o=name").split()
 
 
-async def build(plane, namespace: str, name: str, meanwhile) -> None:
-    """Make an ImageBuild, and do something until it has ended while it does."""
+async def namespace_of_builds(plane, name: str) -> None:
     async with Api(plane.url, plane.token) as api:
-        builds = Builds(api)
-        await builds.namespaces([namespace])
-        async with builds.watched():
-            await builds.create([(namespace, name)])
-            await asyncio.to_thread(meanwhile)
-            await builds.wait([(namespace, name)], seconds=SECONDS)
-        assert builds.seen.phases == {(namespace, name): "Succeeded"}
-        assert builds.seen.jobs == {(namespace, name): 1}
+        await Builds(api).namespaces([name])
+
+
+def ended(plane, namespace: str, name: str) -> str:
+    """Return the phase in which a build ended.
+
+    It is asked for again and again: a changed CRD ends watches.
+    """
+    deadline = time.monotonic() + SECONDS
+    while True:
+        phase = plane.kubectl("get", "imagebuild", name, f"-n={namespace}", "-o=jsonpath={.status.phase}")
+        if phase in {"Succeeded", "Failed"}:
+            return phase
+        log = (plane.directory / "operator.log").read_text()[-3000:]
+        assert time.monotonic() < deadline, f"{phase} after {SECONDS} s, says the operator: {log}"
+        time.sleep(0.5)  # between two questions
 
 
 def installed_test(plane, **more: str) -> subprocess.CompletedProcess[str]:
@@ -132,14 +158,21 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, rel
     assert (absent.returncode, absent.stdout) == (1, "")
     assert "no operator has acted yet, see the log of its pods" in absent.stderr
 
-    def upgrade() -> None:
-        before = plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
-        succeeds(release("upgrade", str(CHART), "--set=settings.maxRuns=7", f"--set-json={POLICY}"))
-        after = plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
-        assert after == before
+    def uid() -> str:
+        return plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
 
+    asyncio.run(namespace_of_builds(plane, "team"))
+    file = tmp_path / "app.json"
+    file.write_text(json.dumps(APP))
     with stub_kubelet(plane, seconds=3), operator(plane):
-        asyncio.run(build(plane, "team", "app", upgrade))
+        plane.kubectl("create", "-n=team", f"--filename={file}")
+        before = uid()
+        succeeds(release("upgrade", str(CHART), "--set=settings.maxRuns=7", f"--set-json={POLICY}"))
+        assert uid() == before
+        assert ended(plane, "team", "app") == "Succeeded", plane.kubectl(
+            "get", "ib", "app", "-n=team", "-o=yaml"
+        )
+        assert len(names(plane, "jobs")) == 1
         acts = installed_test(plane)
         assert acts.returncode == 0, acts.stderr
         assert acts.stdout.endswith(" acts\n")
@@ -181,6 +214,21 @@ def test_what_kustomize_installed_becomes_a_release(plane, release):
     owner = plane.kubectl("get", "clusterrole", "strake-operator", "-o=jsonpath={.metadata.annotations}")
     assert json.loads(owner)["meta.helm.sh/release-name"] == "strake"
     succeeds(release("uninstall"))
+
+
+@pytest.mark.parametrize("words", [[], [f"--values={EVERYTHING}"]], ids=["defaults", "everything"])
+def test_kubeconform_finds_nothing_in_what_is_rendered(plane, tmp_path, words):
+    openapi = json.loads(plane.kubectl("get", "--raw=/openapi/v2"))
+    assert write_schemas(openapi, tmp_path) > 100
+    objects = rendered(*words).values()
+    checked = kubeconform(tmp_path, [each for each in objects if each["kind"] != "PodMonitor"])
+    assert checked.returncode == 0, checked.stdout
+
+    (wrong,) = [each for each in objects if each["kind"] == "Deployment"]
+    wrong["spec"]["template"]["spec"]["replica"] = 3
+    refused = kubeconform(tmp_path, [wrong])
+    assert refused.returncode == 1
+    assert "additional properties 'replica' not allowed" in refused.stdout
 
 
 def test_the_api_server_takes_everything_that_is_rendered(plane, tmp_path):
