@@ -8,6 +8,7 @@ OperatorError
     ├── ConflictError    something changed meanwhile: the object, or the quota that counts it
     ├── ForeignError     there is an object of this name that the operator did not make
     ├── NamespaceEndsError  the namespace is being deleted, and takes no new object
+    ├── UndeletedError   a rule of the cluster keeps an object from being deleted
     └── RefusedError     the API server will not take this object
 """
 
@@ -52,6 +53,10 @@ class NotLeaderError(ClusterError):
 
 class NamespaceEndsError(ClusterError):
     """The namespace is being deleted: nothing can be made in it any more."""
+
+
+class UndeletedError(ClusterError):
+    """A rule of the cluster keeps an object from being deleted; the message is the API server's."""
 
 
 class RefusedError(ClusterError):

@@ -69,7 +69,8 @@ class TextSink:
         elif self._style.colours:
             line = _painted(event, line)
         if self._style.times:
-            line = f"{event.time:%Y-%m-%dT%H:%M:%SZ} {line}"
+            moment = f"{event.time:%Y-%m-%dT%H:%M:%SZ} "
+            line = moment + line.replace("\n", f"\n{moment}")
         self._stream.write(line + "\n")
         self._stream.flush()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from strake_api.status import Phase
 from strake_operator.reconcile.retries import words_of
 from strake_operator.reconcile.runs import number_of
-from strake_operator.status import timestamp
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,6 +17,7 @@ from strake_operator.errors import (
     NamespaceEndsError,
     NotFoundError,
     RefusedError,
+    UndeletedError,
 )
 from strake_operator.handlers.announce import announce
 from strake_operator.handlers.builds import BuildReader
@@ -29,7 +30,7 @@ from strake_operator.reconcile.admission.admit import ADMITTED, NO_LIMITS
 from strake_operator.reconcile.admission.policy import denial, effective
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, DropPod, StartRun, StopRun
-from strake_operator.reconcile.ends.refusal import foreign, namespace_ends, refused, unavailable
+from strake_operator.reconcile.ends.refusal import foreign, namespace_ends, refused, unavailable, undeleted
 from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.limits import soonest
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
@@ -156,6 +157,13 @@ class Reconciler:
             raise
         except ForeignError as error:
             return foreign(seen, str(error), self._clock())
+        except UndeletedError as error:
+            if (
+                not decision.status_first
+            ):  # what was written is another version already: the next reconcile tells
+                status = undeleted(decision.status, str(error), self._clock())
+                await self._report(key, seen, replace(decision, status=status))
+            raise
         except RefusedError as error:
             return self._refused(seen, decision, error)
         except NamespaceEndsError:

@@ -13,7 +13,7 @@ from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.manifests.request import request_config_map
 from strake_operator.reconcile.observed import InvalidSpec
-from strake_operator.status import timestamp
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable

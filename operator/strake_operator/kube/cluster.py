@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kubernetes.aio import client
 
 from strake_api.models.document import API_VERSION, GROUP, VERSION
-from strake_operator.errors import ClusterError, ConflictError, NotFoundError
+from strake_operator.errors import ClusterError, ConflictError, NotFoundError, RefusedError, UndeletedError
 from strake_operator.kube.answers import api_errors
 from strake_operator.kube.owners import is_controlled_by
 from strake_operator.kube.reading import read_build, read_run
@@ -183,7 +183,11 @@ class Cluster:
         return uid if job_content(there) == job_content(made) else None
 
     async def delete_pod(self, namespace: str, pod: str, uid: str | None) -> None:
-        """Delete a pod of a UID without waiting for its node; one that is gone already is fine."""
+        """Delete a pod of a UID without waiting for its node; one that is gone already is fine.
+
+        Raises:
+            UndeletedError: A rule of the cluster keeps it.
+        """
         if uid is not None:
             await self._delete(self._core.delete_namespaced_pod, namespace, pod, uid, grace_period_seconds=0)
 
@@ -191,6 +195,9 @@ class Cluster:
         """Delete a Job and its ConfigMap, of which those without a UID are left alone.
 
         The Job goes when its pod is gone; what is gone already, or is another object by now, is fine.
+
+        Raises:
+            UndeletedError: A rule of the cluster keeps one of them.
         """
         if uid is not None:
             foreground = {"propagation_policy": "Foreground"}
@@ -205,6 +212,8 @@ class Cluster:
                 await method(name, namespace, body=body, _request_timeout=_REQUEST_SECONDS)
         except (NotFoundError, ConflictError):
             return
+        except RefusedError as error:
+            raise UndeletedError(str(error)) from error
 
     async def write_status(self, build: Build, status: ImageBuildStatus) -> None:
         """Replace an ImageBuild's status.

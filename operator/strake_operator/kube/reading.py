@@ -26,6 +26,7 @@ from strake_operator.names import (
     run_of_labels,
 )
 from strake_operator.reconcile.observed import (
+    Awaited,
     Build,
     BuilderRun,
     InvalidSpec,
@@ -189,16 +190,22 @@ def _subject(spec: Object, name: str) -> PodContainer:
     return PodContainer(name, found.get("image"), limits.get("memory"))
 
 
-def _awaited(spec: Object, status: Object) -> str | None:
-    """Return the container that is to end before the builder starts, where somebody added it and it runs."""
-    go_on = {
+def _awaited(spec: Object, status: Object) -> Awaited | None:
+    """Return the container that the builder waits for, where somebody added it and it runs.
+
+    A sidecar is waited for until its startup probe succeeds, any other until it ends.
+    """
+    sidecars = {
         each["name"] for each in spec.get("initContainers") or () if each.get("restartPolicy") == "Always"
     }
-    own = {GATEWAY, SOURCE_CONTAINER}
     for each in status.get("initContainerStatuses", []):
-        name = each.get("name")
-        if "running" in (each.get("state") or {}) and name not in go_on | own:
-            return str(name)
+        name = str(each.get("name"))
+        if name in {GATEWAY, SOURCE_CONTAINER} or "running" not in (each.get("state") or {}):
+            continue
+        if name not in sidecars:
+            return Awaited(name, "end")
+        if each.get("started") is False:
+            return Awaited(name, "start")
     return None
 
 

@@ -65,7 +65,8 @@ def slim(body: Object) -> Object:
         reported["containerStatuses"] = [{"name": CONTAINER, "state": containers[0].get("state") or {}}]
     if before := status.get("initContainerStatuses"):
         reported["initContainerStatuses"] = [
-            {"name": each.get("name"), "state": each.get("state") or {}} for each in before
+            {"name": each.get("name"), "state": each.get("state") or {}, "started": each.get("started")}
+            for each in before
         ]
     slim_spec: dict[str, Any] = {"suspend": bool(spec.get("suspend")), "nodeName": spec.get("nodeName")}
     slim_spec |= _containers(spec)

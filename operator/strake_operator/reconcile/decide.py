@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import CreatedObjects, IsolationStatus, Phase, Steps
-from strake_operator import status as moves
 from strake_operator.reconcile.decision import (
     AGAIN_SECONDS,
     Action,
@@ -45,6 +44,8 @@ from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
 from strake_operator.reconcile.starting import held, start, without_run
 from strake_operator.settings.default_cache import cache_repository
+from strake_operator.status import ending, moves
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,11 +88,11 @@ def _of_runs(seen: Observation, status: ImageBuildStatus, settings: Settings, no
     build = seen.build
     stale = tuple(run for run in seen.runs if run.number != number_of(status))
     stops = _stops(stale, now)
-    if moves.is_finished(status, build.generation):
+    if ending.is_finished(status, build.generation):
         return _finished(seen, status, stops, settings, now)
     if isinstance(build.spec, InvalidSpec):
         refusal = BuildFailed(reason=FailureReason.INVALID_REQUEST, message=build.spec.message)
-        return Decision(moves.failed(status, refusal, now, now), stops)
+        return Decision(ending.failed(status, refusal, now, now), stops)
     if stale:
         # Two runs at a time could push to one tag in the wrong order.
         waiting = moves.pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
@@ -142,7 +143,7 @@ def _of_run(
         update={
             "job": run.job,
             "attempts": run.attempt,
-            "start_time": status.start_time or moves.timestamp(run.created),
+            "start_time": status.start_time or timestamp(run.created),
             "next_attempt_time": None,
             "queue": None,
             "isolation": isolation,
@@ -198,7 +199,7 @@ def _finished(
             again = soonest(again, AGAIN_SECONDS)
         else:
             again = soonest(again, left)
-    return Decision(moves.with_conditions(status, now), stops, again)
+    return Decision(ending.with_conditions(status, now), stops, again)
 
 
 def _ended(
@@ -217,12 +218,12 @@ def _ended(
     drops = _drops(run.pod, now)
     lessons = worked(seen, run, ended)
     if isinstance(ended, BuildSucceeded):
-        done = moves.succeeded(status, ended, spec.output.destinations, finished, now)
+        done = ending.succeeded(status, ended, spec.output.destinations, finished, now)
         return Decision(done, lessons=lessons)
     if (again := retried(run, ended, spec, status, settings, now, drops)) is not None:
         return again
     ended = with_last_words(ended, seen.build.status)
-    failed = moves.failed(status, with_advice(ended, settings), finished, now)
+    failed = ending.failed(status, with_advice(ended, settings), finished, now)
     return Decision(failed, drops, lessons=lessons)
 
 
@@ -246,7 +247,7 @@ def _going_on(
     if left is not None and left <= 0:
         message = "the build took longer than spec.timeout, and its node did not end it in time"
         late = BuildFailed(reason=FailureReason.TIMED_OUT, message=message)
-        failed = moves.failed(status, with_last_words(late, seen.build.status), now, now)
+        failed = ending.failed(status, with_last_words(late, seen.build.status), now, now)
         # Written first: else an operator that is killed between the two finds a Job that somebody deleted.
         return Decision(failed, (_stop(run), *_drops(run.pod, now)), status_first=True)
     if run.pod is not None and isinstance(run.pod.container, Running):
@@ -268,11 +269,13 @@ def _going_on(
 
 def _starting(run: BuilderRun) -> str:
     """Return what is to be seen of a pod that starts: what it waits for, where somebody tells."""
-    if run.pod is not None and run.pod.awaited is not None:
-        name = run.pod.awaited
-        return f"the builder pod starts: it waits for container {name}, which {ADDED}, to end"
-    words = last_words(run)
-    return f"the builder pod starts: {words}" if words else "the builder pod starts"
+    told = ["the builder pod starts"]
+    if run.pod is not None and (awaited := run.pod.awaited) is not None:
+        told.append(f"it waits for container {awaited.name}, which {ADDED}, to {awaited.until}")
+        if awaited.until == "end":
+            return ": ".join(told)
+    # Of a sidecar these are the words of its startup probe.
+    return ": ".join([*told, *filter(None, [last_words(run)])])
 
 
 def _blocked(  # noqa: PLR0913 - all that tells whether it ends
@@ -302,7 +305,7 @@ def _blocked(  # noqa: PLR0913 - all that tells whether it ends
     if (again := retried(run, found.failure, spec, status, settings, now)) is not None:
         return again
     failure = with_advice(found.failure, settings)
-    failed = moves.failed(status.model_copy(update={"job": None}), failure, now, now)
+    failed = ending.failed(status.model_copy(update={"job": None}), failure, now, now)
     return Decision(failed, (_stop(run),), status_first=True)
 
 

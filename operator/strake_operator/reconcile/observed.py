@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from strake_operator.isolation import PodForm
 from strake_operator.names import CONTAINER, GATEWAY, SOURCE_CONTAINER
@@ -95,6 +95,15 @@ class PodContainer:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A container that goes on and keeps the builder from starting."""
+
+    name: str
+    until: Literal["end", "start"]
+    """What it is to do: a sidecar has to start, by its startup probe."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pod:
     """A pod of a run."""
 
@@ -107,8 +116,8 @@ class Pod:
     """The same in one word of Kubernetes: Evicted, PreemptionByScheduler …"""
     subject: PodContainer = PodContainer()
     """The container whose state `container` is."""
-    awaited: str | None = None
-    """A container that somebody added, which is to end before the builder starts, and goes on."""
+    awaited: Awaited | None = None
+    """What somebody added to the pod and the builder waits for."""
     unschedulable: str | None = None
     """The scheduler's words, where no node fits."""
     deleting: bool = False

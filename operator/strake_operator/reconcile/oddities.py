@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from strake_api.status import Phase
-from strake_operator.status import is_over
+from strake_operator.status.ending import is_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from strake_api.reasons import RETRYABLE, FailureReason, ProgressReason
 from strake_api.result import shorten
 from strake_api.status import Retry
-from strake_operator import status as moves
 from strake_operator.reconcile.decision import Action, Decision, StopRun
 from strake_operator.reconcile.limits import retry_delay
+from strake_operator.status import moves
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -78,12 +79,12 @@ def retried(
         attempt=run.attempt,
         reason=failure.reason,
         message=shorten(failure.message, _SHOWN),
-        time=moves.timestamp(now),
+        time=timestamp(now),
     )
     given_up = status.model_copy(
         update={
             "job": None,
-            "next_attempt_time": moves.timestamp(now + delay),
+            "next_attempt_time": timestamp(now + delay),
             "retries": (*(status.retries or ()), noted)[-REMEMBERED:],
         }
     )

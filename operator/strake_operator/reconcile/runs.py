@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed
 from strake_api.status import CurrentRun, HandledRequests, Trigger
-from strake_operator import status as moves
 from strake_operator.names import CANCEL_ANNOTATION
 from strake_operator.reconcile.observed import InvalidSpec
+from strake_operator.status import ending, moves
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -129,18 +129,18 @@ def cancel(build: Build, status: ImageBuildStatus, now: datetime) -> tuple[Image
         return status, False
     noted = status.model_copy(update={"last_handled": handled.model_copy(update={"cancel": value})})
     # A rerun that is asked for at the same time comes after: the run before it has ended.
-    if moves.is_finished(status, build.generation) or trigger_of(build) is Trigger.RERUN:
+    if ending.is_finished(status, build.generation) or trigger_of(build) is Trigger.RERUN:
         return noted, False
     message = (
         f"cancelled by the annotation {CANCEL_ANNOTATION}={value}: a changed spec, or a new value of "
         "strake.dev/rerun, starts another run"
     )
     failure = BuildFailed(reason=FailureReason.CANCELLED, message=message)
-    return moves.failed(noted.model_copy(update={"job": None}), failure, now, now), True
+    return ending.failed(noted.model_copy(update={"job": None}), failure, now, now), True
 
 
 def ended(before: ImageBuildStatus, after: ImageBuildStatus) -> bool:
     """Return whether a run ended between two statuses."""
     one, other = current(before), current(after)
     same = one is not None and other is not None and one.number == other.number
-    return moves.is_over(after) and not (same and moves.is_over(before))
+    return ending.is_over(after) and not (same and ending.is_over(before))

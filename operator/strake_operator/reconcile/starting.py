@@ -10,7 +10,6 @@ from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
 from strake_api.status import ConditionType, IsolationStatus, Phase, QueueStatus
 from strake_api.values.duration import parse_duration
-from strake_operator import status as moves
 from strake_operator.names import job_name
 from strake_operator.reconcile.admission.admit import Waiting
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision, DropPod, StartRun, StopRun
@@ -18,6 +17,8 @@ from strake_operator.reconcile.limits import is_lost, seconds_since, soonest
 from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.retries import words_of
 from strake_operator.reconcile.runs import begin, number_of, trigger_of
+from strake_operator.status import ending, moves
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ def without_run(seen: Observation, status: ImageBuildStatus, now: datetime) -> D
         gone = BuildFailed(
             reason=FailureReason.CANCELLED, message=f"Job {status.job} was deleted before it ended"
         )
-        failed = moves.failed(status.model_copy(update={"job": None}), gone, now, now)
+        failed = ending.failed(status.model_copy(update={"job": None}), gone, now, now)
         # Its ConfigMap is left.
         request = status.created.request if status.created else None
         return Decision(failed, (StopRun(status.job, request=request),))
@@ -56,7 +57,7 @@ def queue_timeout(spec: ImageBuildSpec, status: ImageBuildStatus, now: datetime)
     words = status.progress or "it never started"
     message = f"waited for {spec.queue_timeout}, which is spec.queueTimeout: {words}"
     late = BuildFailed(reason=FailureReason.QUEUE_TIMEOUT, message=message)
-    return Decision(moves.failed(status, late, now, now))
+    return Decision(ending.failed(status, late, now, now))
 
 
 def seconds_to_wait(spec: ImageBuildSpec, status: ImageBuildStatus, now: datetime) -> float | None:
@@ -76,7 +77,7 @@ def held(run: BuilderRun, spec: ImageBuildSpec, status: ImageBuildStatus, now: d
         each.type == ConditionType.READY and each.reason == ProgressReason.SUSPENDED
         for each in status.conditions
     )
-    since = status.blocked_since if same and status.blocked_since else moves.timestamp(now)
+    since = status.blocked_since if same and status.blocked_since else timestamp(now)
     words = f"Job {run.job} is suspended: the queue that did so lets it go on"
     if spec.queue_timeout is None:
         left = None
@@ -86,7 +87,7 @@ def held(run: BuilderRun, spec: ImageBuildSpec, status: ImageBuildStatus, now: d
             message = f"waited for {spec.queue_timeout}, which is spec.queueTimeout: {words}"
             late = BuildFailed(reason=FailureReason.QUEUE_TIMEOUT, message=message)
             stop = StopRun(run.job, run.uid, run.request)
-            return Decision(moves.failed(status, late, now, now), (stop,), status_first=True)
+            return Decision(ending.failed(status, late, now, now), (stop,), status_first=True)
     waits = moves.under_way(
         status, phase=Phase.QUEUED, reason=ProgressReason.SUSPENDED, message=words, now=now
     )
@@ -97,7 +98,7 @@ def may_start(build: Build, runs: Sequence[BuilderRun]) -> bool:
     """Return whether a reconcile may start something: else nobody needs to know whether it is admitted."""
     if trigger_of(build) is not None:
         return True
-    return not moves.is_over(build.status) and (not runs or build.status.job is None)
+    return not ending.is_over(build.status) and (not runs or build.status.job is None)
 
 
 def waiting(build: Build, now: datetime) -> Waiting:
@@ -110,7 +111,7 @@ def waiting(build: Build, now: datetime) -> Waiting:
 
 def _queued(seen: Observation, status: ImageBuildStatus, now: datetime) -> Decision:
     admission, spec = seen.admission, seen.build.spec
-    since = status.queue.since if status.queue else moves.timestamp(now)
+    since = status.queue.since if status.queue else timestamp(now)
     waits = QueueStatus(position=admission.position, since=since, reason=admission.limit)
     status = moves.queued(status, waits, ProgressReason.QUEUED, f"waits for its turn: {admission.words}", now)
     left = seconds_to_wait(spec, status, now) if isinstance(spec, ImageBuildSpec) else None
@@ -137,7 +138,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
         return Decision(suspended.model_copy(update={"queue": None}))
     if seen.denial is not None:
         refusal = BuildFailed(reason=FailureReason.POLICY_DENIED, message=seen.denial)
-        return Decision(moves.failed(status, refusal, now, now))
+        return Decision(ending.failed(status, refusal, now, now))
     late = queue_timeout(build.spec, status, now) if isinstance(build.spec, ImageBuildSpec) else None
     if late is not None:
         return late
@@ -151,7 +152,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
         update={
             "job": name,
             "attempts": attempt,
-            "start_time": status.start_time or moves.timestamp(now),
+            "start_time": status.start_time or timestamp(now),
             "next_attempt_time": None,
             "queue": None,
             "isolation": isolation,

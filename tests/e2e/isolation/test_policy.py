@@ -6,8 +6,19 @@ import pytest
 
 from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
-from tests.cluster.settings import REGISTRY
-from tests.e2e.builds import UID, conditions, finished, jobs, manifest, status_of, until
+from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
+from tests.e2e.builds import (
+    UID,
+    build,
+    conditions,
+    finished,
+    jobs,
+    manifest,
+    registry_secret,
+    status_of,
+    until,
+)
+from tests.e2e.conftest import TINY
 from tests.e2e.intrusions import cluster_wide
 
 
@@ -129,6 +140,36 @@ def test_pods_run_where_the_policy_says(namespace):
     assert pod["spec"]["nodeSelector"][label] == "yes"
     assert toleration in pod["spec"]["tolerations"]
     assert (pod["spec"]["priorityClassName"], pod["spec"]["priority"]) == (priority, 7)
+
+
+def test_builds_without_a_pull_secret_get_the_policys(namespace):
+    private = f"{LOCKED_REGISTRY}/bases/{namespace}:1"
+    registry_secret(namespace, "push")
+    push = {"name": "push"}
+    made = build(namespace, f"FROM {TINY}\n", output={"destinations": [private]}, pushSecret=push)
+    assert made["phase"] == "Succeeded", made
+    asks = iter(range(1, 1000))
+
+    def again():
+        run = status_of(namespace, "next")["run"]["number"]
+        kubectl("annotate", "ib", "next", "-n", namespace, "--overwrite", f"strake.dev/rerun={next(asks)}")
+        until(
+            lambda: status_of(namespace, "next")["run"]["number"] > run,
+            "another run",
+            lambda: status_of(namespace, "next"),
+        )
+        return finished(namespace, name="next")
+
+    with cluster_wide(policy(namespace, secrets=["push"], defaultPullSecret={"name": "team-pull"})):
+        apply(manifest(f"FROM {private}\nRUN true\n", name="next"), namespace)
+        # The operator's watch of policies is another than that of builds.
+        first = finished(namespace, name="next")["failure"]["reason"]
+        assert first in {"BaseImagePullFailed", "SecretNotFound"}
+        until(lambda: again()["failure"]["reason"] == "SecretNotFound", "the policy", lambda: first)
+        message = status_of(namespace, "next")["failure"]["message"]
+        assert 'Secret "team-pull" does not exist in this namespace: a BuildPolicy gives it' in message
+        registry_secret(namespace, "team-pull")
+        assert again()["phase"] == "Succeeded", status_of(namespace, "next")
 
 
 def refused_with(namespace, words, **spec):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
-from tests.e2e.builds import building, conditions, finished, manifest, ready, status_of, until
-from tests.e2e.intrusions import cluster_wide, kept_builds
+from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.e2e.builds import building, conditions, finished, jobs, manifest, ready, status_of, until
+from tests.e2e.intrusions import admission, cluster_wide, kept_builds
 from tests.fixtures.servers.certificates import certificates
 from tests.fixtures.servers.webhook import refusing_webhook
 
@@ -14,6 +14,7 @@ __all__ = ["certificates"]
 
 QUICK = "FROM TINY\nRUN true\n"
 RESOURCES = {"jobs": ("batch", "v1"), "pods": ("", "v1"), "configmaps": ("", "v1")}
+NO_DELETION = "Jobs are kept for the auditors"
 NO = "no builds on a Friday, whatever the timeout"
 """With a word that trouble of the API server has, too."""
 
@@ -79,6 +80,47 @@ def test_a_webhook_whose_service_does_not_exist_is_named_and_waited_for(namespac
         assert 'service "nowhere" not found' in ready(status)["message"]
         assert conditions(status)["Finished"] == "False"
     assert finished(namespace)["phase"] == "Succeeded"
+
+
+def test_a_rule_that_keeps_jobs_changes_no_result_and_is_told(namespace):
+    rules = {
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+            "resourceRules": [
+                {
+                    "apiGroups": ["batch"],
+                    "apiVersions": ["v1"],
+                    "operations": ["DELETE"],
+                    "resources": ["jobs"],
+                }
+            ],
+        },
+        "validations": [{"expression": "false", "message": NO_DELETION}],
+    }
+    bound = {"validationActions": ["Deny"]}
+    name = f"keeping-{namespace}"
+    with cluster_wide(*admission("ValidatingAdmissionPolicy", namespace, name, rules, bound=bound)):
+        until(lambda: NO_DELETION in refused_deletion(namespace), "the policy to be in force", lambda: "")
+        apply(manifest(QUICK, retention={"ttlAfterSuccess": "0s"}), namespace)
+        until(lambda: status_of(namespace).get("warnings"), "a warning", lambda: status_of(namespace))
+        status = status_of(namespace)
+        assert (status["phase"], ready(status)["status"]) == ("Succeeded", "True"), status
+        assert "the cluster refuses to delete what is to end" in status["warnings"][0]
+        assert NO_DELETION in status["warnings"][0]
+    until(lambda: jobs(namespace) == [], "the Job's end", lambda: jobs(namespace))
+    assert status_of(namespace)["phase"] == "Succeeded"
+
+
+def refused_deletion(namespace):
+    """Return why the API server does not delete a Job; "" where it does."""
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "c"}]}}
+    spec = {"suspend": True, "template": template}
+    apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "probe"}, "spec": spec}, namespace)
+    try:
+        kubectl("delete", "job", "probe", "-n", namespace)
+    except KubectlError as error:
+        return str(error)
+    return ""
 
 
 @pytest.fixture

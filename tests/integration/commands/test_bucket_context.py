@@ -149,8 +149,9 @@ def test_a_secret_opens_the_bucket_in_the_init_container(s3, tmp_path, named):
         ("stranger", "{url}/box", "check the name, and that the identity may read it"),
     ],
 )
-def test_a_secret_of_another_bucket_or_of_somebody_else(s3, tmp_path, who, bucket, words):
-    done, _, source = fetched(s3, tmp_path, getattr(s3, who), bucket)
+@pytest.mark.parametrize("named", [False, True], ids=["source", "named context"])
+def test_a_secret_of_another_bucket_or_of_somebody_else(s3, tmp_path, who, bucket, words, named):
+    done, _, source = fetched(s3, tmp_path, getattr(s3, who), bucket, named=named)
     assert done.returncode != 0
     assert words in done.stdout + done.stderr
     assert not (source / "digest").exists()

@@ -54,7 +54,13 @@ class LoggedPod:
     def report(self) -> Path:
         return self.pod.directory / "report.json"
 
-    def write(self, dockerfile: str, repository: str | None = None, **fields: str) -> None:
+    def write(
+        self,
+        dockerfile: str,
+        repository: str | None = None,
+        secrets: tuple[str, ...] = ("push", "pull"),
+        **fields: str,
+    ) -> None:
         log = {
             "repository": repository or self.repository,
             "tag": "app-4f1c2a-3",
@@ -64,7 +70,7 @@ class LoggedPod:
             "attempt": 1,
             **fields,
         }
-        self.pod.write(dockerfile, log=log)
+        self.pod.write(dockerfile, secrets, log=log)
 
     @contextlib.contextmanager
     def gateway(self) -> Iterator[RunningGateway]:
@@ -186,6 +192,15 @@ def test_a_log_has_credentials_of_its_own_or_none(logged, tmp_path):
         assert logged.result()["outcome"] == "Succeeded"
     assert "the BuildPolicy's logSecret does not exist in this namespace" in logged.reported().problem
     assert PASSWORD not in logged.report.read_text()
+
+
+def test_the_secret_of_the_log_pushes_the_log_and_opens_nothing_for_the_build(logged):
+    logged.write("FROM {base}\n", secrets=(), credentials=str(logged.pod.directory / "config.json"))
+    with logged.gateway():
+        written = logged.execute()
+        assert logged.result()["reason"] == "BaseImagePullFailed", logged.result()
+    assert logged.kept() == written
+    assert PASSWORD not in written
 
 
 def test_a_pod_that_ends_before_its_builder_began_does_not_wait(logged):

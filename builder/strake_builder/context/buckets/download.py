@@ -13,11 +13,12 @@ from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
+from strake_oci.errors import RegistryError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 
 _ARCHIVE: Final = "archive"
 _DIGEST: Final = "digest"
-_REFUSED: Final = ("status 400", "status 401", "status 403", "status 404", "status 409")
+_REFUSED: Final = frozenset({400, 401, 403, 404, 409})
 """An object store may answer any of them for what is not there and for what may not be read."""
 
 
@@ -54,7 +55,7 @@ def download_object(
         raise SourceError(f"cannot keep {source.url}: {error.strerror}") from error
     except SourceError as error:
         hint = error.hint
-        if any(status in error.message for status in _REFUSED):
+        if isinstance(cause := error.__cause__, RegistryError) and cause.context.status in _REFUSED:
             hint = f"check the name, and that the identity may read it ({asked.right})"
             hint += f"; {asked.missing}" if asked.missing else ""
         raise SourceError(f"cannot fetch {source.url}: {error.message}", hint=hint) from error

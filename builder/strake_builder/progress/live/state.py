@@ -93,8 +93,7 @@ class BuildState:
             case PhaseStarted():
                 self.phase = PHASES.get(event.phase, self.phase)
             case Planned():
-                # Of several platforms each has its own plan and its own numbers, one after the other.
-                self.total, self.ended = event.steps, 0
+                self.total, self.ended = event.steps, 0  # of one platform after the other
             case StepStarted():
                 title = f"#{event.step}/{self.total} [{event.stage}] {event.instruction}"
                 self.running[event.step] = RunningStep(one_line(title), now)

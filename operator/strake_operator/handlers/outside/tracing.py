@@ -17,7 +17,7 @@ from strake_operator.errors import ClusterError
 from strake_operator.handlers.pace import Pace
 from strake_operator.reconcile.ends.untold import newly_ended
 from strake_operator.reconcile.runs import number_of
-from strake_operator.status import is_over
+from strake_operator.status.ending import is_over
 from strake_operator.traces.spans import Traced, spans
 from strake_operator.traces.timeline import Timeline
 

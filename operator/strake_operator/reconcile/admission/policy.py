@@ -25,7 +25,7 @@ from strake_operator.reconcile.admission.placed import (
 )
 from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.environment import Ceiling
-from strake_operator.status import repository
+from strake_operator.status.ending import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, assert_never
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed
 from strake_api.status import QueueStatus
-from strake_operator import status as moves
 from strake_operator.isolation import is_about_isolation
 from strake_operator.reconcile.decision import Decision
 from strake_operator.reconcile.ends.advice import with_advice
@@ -20,6 +19,8 @@ from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.retention import bounded
 from strake_operator.reconcile.runs import begin
 from strake_operator.reconcile.starting import seconds_to_wait
+from strake_operator.status import ending, moves
+from strake_operator.status.conditions import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -84,12 +85,12 @@ def refused(
 
 
 def _failed(seen: Observation, before: ImageBuildStatus, failure: BuildFailed, now: datetime) -> Decision:
-    failed = moves.failed(before.model_copy(update={"job": None}), failure, now, now)
+    failed = ending.failed(before.model_copy(update={"job": None}), failure, now, now)
     return Decision(bounded(failed, seen.build.spec))
 
 
 def _waits_for_quota(seen: Observation, before: ImageBuildStatus, message: str, now: datetime) -> Decision:
-    since = before.queue.since if before.queue else moves.timestamp(now)
+    since = before.queue.since if before.queue else timestamp(now)
     waits = QueueStatus(since=since, reason="Quota")
     status = moves.queued(before, waits, ProgressReason.QUOTA_EXCEEDED, message, now)
     spec = seen.build.spec
@@ -124,3 +125,16 @@ def namespace_ends(seen: Observation, now: datetime) -> Decision:
     before = begin(seen.build, now)
     words = f"namespace {seen.build.namespace} is being deleted: nothing starts in it any more"
     return Decision(moves.pending(before, ProgressReason.QUEUED, words, now))
+
+
+def undeleted(status: ImageBuildStatus, message: str, now: datetime) -> ImageBuildStatus:
+    """Return a status where a rule of the cluster keeps a Job or a pod that is to go.
+
+    How a run ended does not change by that, but what it left may go on until its time limit. When to try
+    again is the queue's matter, as after any error of the API server.
+    """
+    words = f"the cluster refuses to delete what is to end: {message}"
+    if not ending.is_over(status):
+        return moves.pending(status, ProgressReason.CLUSTER_UNAVAILABLE, words, now)
+    told = status.warnings or ()
+    return status if words in told else status.model_copy(update={"warnings": (*told, words)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_operator import status as moves
+from strake_operator.status import ending
 
 if TYPE_CHECKING:
     from strake_api.status import ImageBuildStatus
@@ -17,7 +17,7 @@ def newly_ended(before: ImageBuildStatus, after: ImageBuildStatus) -> tuple[int,
     """
     known = {run.number or run.generation for run in before.history or ()}
     latest = max(known, default=0)
-    if moves.is_over(before) and before.run is not None:
+    if ending.is_over(before) and before.run is not None:
         latest = max(latest, before.run.number)
     numbers = (run.number or run.generation for run in after.history or ())
     return tuple(number for number in numbers if number > latest)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from strake_api.reasons import FailureReason, ProgressReason
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_api.status import IsolationStatus
-from strake_operator import status as moves
 from strake_operator.isolation import (
     PodForm,
     form_after,
@@ -27,6 +26,7 @@ from strake_operator.reconcile.ends.outcome import never_ran
 from strake_operator.reconcile.forms.bases import BaseLesson, missing_volume, refused_volume
 from strake_operator.reconcile.forms.experience import Lesson, shown_reason
 from strake_operator.reconcile.observed import Running, Terminated
+from strake_operator.status import moves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -47,3 +47,9 @@ def test_it_is_part_of_plain_text_unless_errors_alone_are_wanted():
         stream = io.StringIO()
         TextSink(stream, style=LogStyle(level=level))(event)
         assert len(stream.getvalue().splitlines()) == lines
+
+
+def test_each_of_its_lines_has_the_time_where_lines_have():
+    stream = io.StringIO()
+    TextSink(stream, style=LogStyle(times=True))(Finished(time=datetime(2026, 1, 2, tzinfo=UTC), result=DONE))
+    assert {each.partition(" ")[0] for each in stream.getvalue().splitlines()} == {"2026-01-02T00:00:00Z"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from strake_api.reasons import FailureReason
@@ -12,6 +14,7 @@ from strake_operator.errors import (
     NamespaceEndsError,
     NotFoundError,
     RefusedError,
+    UndeletedError,
 )
 from strake_operator.handlers.reconciler import LOOK_SECONDS
 from strake_operator.kube import watched as known
@@ -246,3 +249,47 @@ def test_a_node_that_gives_no_nested_pod_is_not_asked_by_the_next_build():
     looked_at(reconciler, cluster, "other")
     assert cluster.status.job.endswith("-chroot")
     assert cluster.status.isolation.reason == "no node gave a better one lately: on node n1: seccomp"
+
+
+KEPT = UndeletedError('deleting team/hello-1: admission webhook "keep.example" denied the request: not yet')
+
+
+def test_a_job_that_a_rule_keeps_changes_no_result_and_is_told_once():
+    done = Cluster(BUILD, runs=[run(pod=pod(ended(SUCCESS.to_json())))])
+    reconcile(done)
+    over = done.status.model_copy(update={"completion_time": "2026-01-01T00:00:00Z"})
+    found = [run(pod=pod(ended(SUCCESS.to_json())))]
+    cluster = Cluster(build(over), found, delete=KEPT)
+    with pytest.raises(UndeletedError):
+        reconcile(cluster)
+    assert (cluster.status.phase, cluster.status.image) == ("Succeeded", over.image)
+    (told,) = cluster.status.warnings
+    assert (
+        'the cluster refuses to delete what is to end: deleting team/hello-1: admission webhook "keep' in told
+    )
+    again = Cluster(build(cluster.status), found, delete=KEPT)
+    with pytest.raises(UndeletedError):
+        reconcile(again)
+    assert again.done == []
+
+
+def test_a_cancelled_run_whose_job_a_rule_keeps_says_that_it_goes_on():
+    cluster = Cluster(replace(BUILD, cancel="now"), runs=[run()], delete=KEPT)
+    with pytest.raises(UndeletedError):
+        reconcile(cluster)
+    assert cluster.status.failure.reason == "Cancelled"
+    assert [what for what, _ in cluster.done].count("status") == 1, "of one version one can be written"
+    over = cluster.status.model_copy(update={"completion_time": "2026-01-01T00:00:00Z"})
+    later = Cluster(replace(BUILD, cancel="now", status=over), runs=[run()], delete=KEPT)
+    with pytest.raises(UndeletedError):
+        reconcile(later)
+    assert later.status.failure.reason == "Cancelled"
+    assert "the cluster refuses to delete what is to end" in later.status.warnings[0]
+
+
+def test_a_run_that_waits_for_one_that_a_rule_keeps_says_why():
+    cluster = Cluster(replace(BUILD, rerun="again"), runs=[run()], delete=KEPT)
+    with pytest.raises(UndeletedError):
+        reconcile(cluster)
+    assert cluster.status.phase == "Pending"
+    assert 'admission webhook "keep.example" denied the request: not yet' in cluster.status.progress

@@ -10,7 +10,14 @@ from strake_api.imagebuild import ImageBuildSpec
 from strake_operator.kube.reading import read_build, read_pod, read_run
 from strake_operator.kube.watched import slim
 from strake_operator.names import job_name
-from strake_operator.reconcile.observed import InvalidSpec, PodContainer, Running, Terminated, Waiting
+from strake_operator.reconcile.observed import (
+    Awaited,
+    InvalidSpec,
+    PodContainer,
+    Running,
+    Terminated,
+    Waiting,
+)
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import build
 
@@ -207,7 +214,9 @@ def test_the_container_whose_state_it_is_is_known_with_image_and_limit(before, o
 @pytest.mark.parametrize(
     ("states", "own", "expected"),
     [
-        ({"proxy": GOES_ON, "rules": GOES_ON}, STARTING, "rules"),
+        ({"proxy": GOES_ON, "rules": GOES_ON}, STARTING, Awaited("rules", "end")),
+        ({"proxy": {"running": {}, "started": False}}, STARTING, Awaited("proxy", "start")),
+        ({"proxy": {"running": {}, "started": True}}, STARTING, None),
         ({"proxy": GOES_ON, "rules": DONE}, STARTING, None),
         ({"source": GOES_ON}, STARTING, None),
         ({"gateway": GOES_ON}, STARTING, None),
@@ -215,7 +224,10 @@ def test_the_container_whose_state_it_is_is_known_with_image_and_limit(before, o
     ],
 )
 def test_a_container_that_was_added_and_goes_on_is_what_the_builder_waits_for(states, own, expected):
-    before = [{"name": name, "state": state} for name, state in states.items()]
+    before = []
+    for name, told in states.items():
+        state = {kind: each for kind, each in told.items() if kind != "started"}
+        before.append({"name": name, "state": state, "started": told.get("started")})
     body = {**pod({**container(**own), "initContainerStatuses": before}), "spec": SPEC}
     assert read_pod(body).awaited == expected
     assert read_pod(slim(body)).awaited == expected

@@ -10,7 +10,7 @@ import pytest
 from strake_api.status import Phase
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import StopRun
-from strake_operator.reconcile.observed import Waiting
+from strake_operator.reconcile.observed import Awaited, Waiting
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     NOW,
@@ -100,9 +100,21 @@ def test_a_job_that_stays_suspended_fails_after_queue_timeout():
 
 
 def test_a_container_that_was_added_and_does_not_end_is_named():
-    waiting = run(pod=pod(Waiting("PodInitializing", ""), awaited="rules"))
+    waiting = run(pod=pod(Waiting("PodInitializing", ""), awaited=Awaited("rules", "end")))
     progress = present(decided(waiting, status=started()).status.progress)
     assert "it waits for container rules, which a rule of the cluster added to the pod, to end" in progress
+
+
+def test_a_sidecar_that_was_added_and_does_not_start_is_named_with_its_probes_words():
+    words = "Startup probe failed: dial tcp 10.0.0.1:15021: connect: connection refused"
+    waits = run(
+        pod=pod(Waiting("PodInitializing", ""), awaited=Awaited("proxy", "start")), problems=(problem(words),)
+    )
+    progress = present(decided(waits, status=started()).status.progress)
+    assert progress == (
+        "the builder pod starts: it waits for container proxy, which a rule of the cluster added to the pod, to "
+        f"start: {words}"
+    )
 
 
 def test_conditions_keep_the_time_of_their_change():

@@ -204,3 +204,11 @@ def test_a_terminal_that_is_gone_does_not_fail_the_build(monkeypatch):
     for event in (BUILDING, started(1), output("x"), ended, DONE):
         sink(event)
     assert "live view" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_steps_of_one_platform_after_the_other_are_counted_apart(view):
+    done = StepFinished(time=NOW, step=1, seconds=1.0)
+    lines = view.show(
+        BUILDING, Planned(time=NOW, steps=1), started(1), done, Planned(time=NOW, steps=1), started(1)
+    )
+    assert any("0 of 1 steps" in spaced(line) for line in lines), lines

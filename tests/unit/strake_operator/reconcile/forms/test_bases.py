@@ -9,7 +9,6 @@ import pytest
 
 from strake_api.result import BaseImage
 from strake_api.status import ImageBuildStatus, IsolationStatus, ResolvedImage
-from strake_operator import status as moves
 from strake_operator.handlers.experience import Experience
 from strake_operator.isolation import PodForm
 from strake_operator.names import job_name, may_be_a_run
@@ -18,6 +17,7 @@ from strake_operator.reconcile.decision import StartRun, StopRun
 from strake_operator.reconcile.ends.refusal import refused
 from strake_operator.reconcile.forms.bases import BaseLesson, base_volumes
 from strake_operator.reconcile.observed import Running, Waiting
+from strake_operator.status import ending
 from tests.fixtures.narrow import instance, present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, SPEC, SUCCESS, pod, problem, run, seen
 
@@ -67,7 +67,7 @@ def test_only_a_result_that_no_step_can_write_names_volumes(kind, kept):
         update={"base_images": (BaseImage(reference="debian:12", digest=MANIFEST, manifest=MANIFEST),)}
     )
     before = ImageBuildStatus(isolation=IsolationStatus(kind=kind))
-    done = moves.succeeded(before, result, SPEC.output.destinations, NOW, NOW)
+    done = ending.succeeded(before, result, SPEC.output.destinations, NOW, NOW)
     assert present(done.base_images)[0].manifest == kept
     again = decide(seen(status=done, generation=7), SETTINGS, NOW)
     assert again.status.base_images == done.base_images
