@@ -95,17 +95,6 @@ def test_what_is_done_stays_above_as_lines_and_at_the_end_nothing_else_is_left(v
     ]
 
 
-def test_of_several_platforms_each_has_its_own_steps(view):
-    end = StepFinished(time=NOW, step=1, seconds=2.0)
-    view.show(BUILDING, Planned(time=NOW, steps=1), started(1), end)
-    lines = view.show(Planned(time=NOW, steps=2), started(1, "RUN other"))
-    assert [spaced(line) for line in lines] == [
-        "#1/1 [build] RUN make 2.0 s",
-        "building, 0 of 2 steps 0.0 s",
-        "#1/2 [build] RUN other 0.0 s",
-    ]
-
-
 def test_a_build_that_fails_leaves_the_step_that_did(view):
     view.show(BUILDING, Planned(time=NOW, steps=1), started(1), output("oh"))
     failure = StepFailed(time=NOW, step=1, seconds=1.5, exit_code=2)
