@@ -27,6 +27,7 @@ from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
+from strake_builder.context.git.received import received
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -72,7 +73,7 @@ class Means:
         cancellation: ends a fetch.
         networks: what must not be reached.
         pull: puts the files of an artifact into a directory, and returns the digest of its manifest.
-        watch: hears of bytes of archives, files and objects as they come.
+        watch: hears of bytes of archives, files, objects and repositories as they come.
     """
 
     unpack: Callable[[Readable, str], None]
@@ -116,7 +117,9 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
             if chosen.fetched is not None:
                 return _prefetched(chosen, chosen.fetched)
             wanted = _wanted(chosen, means.credentials.get(chosen.url), means.networks)
-            return _context_in(chosen, scratch, check_out(wanted, scratch, means.cancellation))
+            with received(os.path.join(scratch, ".git"), redact_url(chosen.url), means.watch):
+                revision = check_out(wanted, scratch, means.cancellation)
+            return _context_in(chosen, scratch, revision)
         case _:
             assert_never(chosen)
 

@@ -78,7 +78,7 @@ def _steps(state: BuildState, now: float, room: int) -> list[_Row]:
 
 
 def _head(state: BuildState, now: float) -> _Row:
-    steps = f", {state.ended} of {state.total} steps" if state.total else ""
+    steps = f", {min(state.ended, state.total)} of {state.total} steps" if state.total else ""
     return Text(f"{state.phase}{steps}", style="bold"), "", Text(elapsed(now - state.began))
 
 
