@@ -38,7 +38,7 @@ def bare(value: Any) -> Any:
     return value
 
 
-def said(each: Object) -> Object:
+def content_of(each: Object) -> Object:
     """Return an object without the labels and annotations that helm adds to all, and the pods' hashes."""
     content = bare({word: part for word, part in each.items() if word != "metadata"})
     if each["kind"] == "Deployment":
@@ -68,7 +68,7 @@ def test_the_same_objects(deploy, chart):
 
 def test_the_same_content(deploy, chart):
     for key in deploy.keys() & chart.keys():
-        assert said(chart[key]) == said(deploy[key]), key
+        assert content_of(chart[key]) == content_of(deploy[key]), key
 
 
 def test_what_deploy_labels_has_its_labels(deploy, chart):
@@ -84,8 +84,10 @@ def test_another_namespace_is_the_same_with_its_name(chart):
     assert "strake-system" not in str(other)
     for kind, namespace, name in chart:
         ours = "builds-of-ours" if namespace else ""
-        changed = str(said(other[kind, ours, name]))
-        assert changed.replace("builds-of-ours", "strake-system") == str(said(chart[kind, namespace, name]))
+        changed = str(content_of(other[kind, ours, name]))
+        assert changed.replace("builds-of-ours", "strake-system") == str(
+            content_of(chart[kind, namespace, name])
+        )
 
 
 PARTS = [
@@ -103,7 +105,7 @@ def test_a_part_that_is_off_is_the_same_when_it_is_on(tmp_path, file, kind, name
     on = ["networkPolicy.operator.enabled=true", "networkPolicy.builders.namespaces={builds}"]
     made = rendered(f"--set={','.join(on)},monitoring.podMonitor.enabled=true")
     (found,) = [each for (a_kind, _, a_name), each in made.items() if (a_kind, a_name) == (kind, name)]
-    assert said(found) == said(wanted)
+    assert content_of(found) == content_of(wanted)
 
 
 def test_the_profile_of_nodes_is_the_same():
@@ -113,7 +115,7 @@ def test_the_profile_of_nodes_is_the_same():
     (config,) = [each for (kind, _, _), each in wanted.items() if kind == "ConfigMap"]
     assert ours["ConfigMap", "strake-seccomp", "profile"]["data"] == config["data"]
     key = ("DaemonSet", "strake-seccomp", "seccomp-profile")
-    pods = [said(each)["spec"]["template"]["spec"] for each in (ours[key], wanted[key])]
+    pods = [content_of(each)["spec"]["template"]["spec"] for each in (ours[key], wanted[key])]
     for pod in pods:
         pod["volumes"][0]["configMap"]["name"] = _HASH.sub("", pod["volumes"][0]["configMap"]["name"])
     assert pods[0] == pods[1]
