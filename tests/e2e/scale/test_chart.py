@@ -1,4 +1,4 @@
-"""The chart on a real API server: installed, upgraded under builds that run, uninstalled, and in place of kustomize.
+"""The chart on a real API server: installed, upgraded under a build that runs, uninstalled, and after kustomize.
 
 No kubelet is there, so the Deployment gets no pods: the operator is a process of this machine with the rights that the
 release gives it, and what `helm test` runs in a pod runs beside it.

@@ -40,7 +40,7 @@ def bare(value: Any) -> Any:
     return value
 
 
-def compared(each: Object) -> Object:
+def content_of(each: Object) -> Object:
     """Return an object without the labels and annotations that helm adds to all, and the pods' hashes."""
     content = bare({word: part for word, part in each.items() if word != "metadata"})
     if each["kind"] == "Deployment":
@@ -70,7 +70,7 @@ def test_the_same_objects(deploy, chart):
 
 def test_the_same_content(deploy, chart):
     for key in deploy.keys() & chart.keys():
-        assert compared(chart[key]) == compared(deploy[key]), key
+        assert content_of(chart[key]) == content_of(deploy[key]), key
 
 
 def test_what_deploy_labels_has_its_labels(deploy, chart):
@@ -86,9 +86,9 @@ def test_another_namespace_is_the_same_with_its_name(chart):
     assert "strake-system" not in str(other)
     for kind, namespace, name in chart:
         ours = "builds-of-ours" if namespace else ""
-        changed = str(compared(other[kind, ours, name]))
+        changed = str(content_of(other[kind, ours, name]))
         assert changed.replace("builds-of-ours", "strake-system") == str(
-            compared(chart[kind, namespace, name])
+            content_of(chart[kind, namespace, name])
         )
 
 
@@ -107,7 +107,7 @@ def test_a_part_that_is_off_is_the_same_when_it_is_on(tmp_path, file, kind, name
     on = ["networkPolicy.operator.enabled=true", "networkPolicy.builders.namespaces={builds}"]
     made = rendered(f"--set={','.join(on)},monitoring.podMonitor.enabled=true")
     (found,) = [each for (a_kind, _, a_name), each in made.items() if (a_kind, a_name) == (kind, name)]
-    assert compared(found) == compared(wanted)
+    assert content_of(found) == content_of(wanted)
 
 
 def test_the_profile_of_nodes_is_the_same():
@@ -117,7 +117,7 @@ def test_the_profile_of_nodes_is_the_same():
     (config,) = [each for (kind, _, _), each in wanted.items() if kind == "ConfigMap"]
     assert ours["ConfigMap", "strake-seccomp", "profile"]["data"] == config["data"]
     key = ("DaemonSet", "strake-seccomp", "seccomp-profile")
-    pods = [compared(each)["spec"]["template"]["spec"] for each in (ours[key], wanted[key])]
+    pods = [content_of(each)["spec"]["template"]["spec"] for each in (ours[key], wanted[key])]
     for pod in pods:
         pod["volumes"][0]["configMap"]["name"] = _HASH.sub("", pod["volumes"][0]["configMap"]["name"])
     assert pods[0] == pods[1]
