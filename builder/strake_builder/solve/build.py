@@ -29,14 +29,12 @@ from strake_builder.context.artifact import fetch_artifact
 from strake_builder.context.fetch import Means
 from strake_builder.context.own_files import own_patterns
 from strake_builder.errors import BuildError, BuildTimeoutError
-from strake_builder.output.push import Pusher
 from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.solve.caching.open import LAYERS
-from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
-from strake_builder.solve.image import ImageBuild, Made, Surroundings
+from strake_builder.solve.image import ImageBuild, Made, Surroundings, clients_for, pusher_for
 from strake_builder.solve.index import make_index
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress
@@ -109,7 +107,7 @@ class Build:
             )
             prepared = [self._prepared(each, around, scope) for each in self._requested.for_each()]
             made = [self._made(*each) for each in prepared]
-            index = self._index(made, signer) if len(made) > 1 else None
+            index = self._index(made, around) if len(made) > 1 else None
             return result_of(
                 self._requested,
                 made,
@@ -144,30 +142,19 @@ class Build:
             error.platform = platform
             raise
 
-    def _index(self, made: list[Made], signer: Signer | None) -> Descriptor | None:
+    def _index(self, made: list[Made], around: Surroundings) -> Descriptor | None:
         """Push the index of images that are at every destination; the tags move with it."""
         index = make_index(made)
         if index is None:
             return None
-        inputs, content = self._inputs, index.serialize()
-        if not inputs.outputs.push:
-            return Descriptor.of(index.media_type, content)
-        with (
-            self._phases.entered(ProgressReason.PUSHING, "push"),
-            RegistryClients(
-                inputs.registries, inputs.pulling, inputs.credentials, self._reporter.warn, self._cancellation
-            ) as clients,
-        ):
-            pusher = Pusher(
-                clients.pushing,
-                clients.pulling,
-                self._requested.destinations,
-                self._reporter,
-                signer,
-                immutable_tags_stay=inputs.outputs.immutable_tags_stay,
-            )
-            pusher.push_manifest(content, index.media_type)
-            return Descriptor.of(index.media_type, content)
+        content = index.serialize()
+        if self._inputs.outputs.push:
+            with (
+                self._phases.entered(ProgressReason.PUSHING, "push"),
+                clients_for(self._requested, around) as clients,
+            ):
+                pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
+        return Descriptor.of(index.media_type, content)
 
     def _fetcher(self, workspace: Workspace) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs

@@ -99,6 +99,25 @@ class Surroundings:
     sources: Cancellation
 
 
+def clients_for(requested: Requested, around: Surroundings) -> RegistryClients:
+    """Return what talks to the registries of a build."""
+    inputs, warn = requested.inputs, around.progress.reporter.warn
+    return RegistryClients(inputs.registries, inputs.pulling, inputs.credentials, warn, around.cancellation)
+
+
+def pusher_for(requested: Requested, around: Surroundings, clients: RegistryClients) -> Pusher:
+    """Return what pushes to the destinations; an image that is one of several gets no tag there."""
+    return Pusher(
+        clients.pushing,
+        clients.pulling,
+        requested.destinations,
+        around.progress.reporter,
+        around.signer,
+        immutable_tags_stay=requested.inputs.outputs.immutable_tags_stay,
+        tags=not requested.in_index,
+    )
+
+
 class ImageBuild:
     """The build of one image, for one platform.
 
@@ -179,11 +198,11 @@ class ImageBuild:
         """Resolve base images and make what every attempt needs."""
         workspace, fetcher = self._around.workspace, self._around.fetcher
         usage = cache_usage(self._inputs.cache, scope)
-        clients = scope.enter_context(self._clients())
+        clients = scope.enter_context(clients_for(self._requested, self._around))
         digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        pusher = self._pusher(clients)
+        pusher = pusher_for(self._requested, self._around, clients)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
@@ -223,23 +242,6 @@ class ImageBuild:
             ),
             pools=pools,
             progress=self._around.progress,
-        )
-
-    def _clients(self) -> RegistryClients:
-        inputs = self._inputs
-        return RegistryClients(
-            inputs.registries, inputs.pulling, inputs.credentials, self._reporter.warn, self._cancellation
-        )
-
-    def _pusher(self, clients: RegistryClients) -> Pusher:
-        return Pusher(
-            clients.pushing,
-            clients.pulling,
-            self._requested.destinations,
-            self._reporter,
-            self._around.signer,
-            immutable_tags_stay=self._inputs.outputs.immutable_tags_stay,
-            tags=not self._requested.in_index,
         )
 
     def _tell_unused(self, used: frozenset[str]) -> None:
