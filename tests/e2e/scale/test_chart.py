@@ -115,7 +115,7 @@ def ended(plane, namespace: str, name: str) -> str:
             return phase
         log = (plane.directory / "operator.log").read_text()[-3000:]
         assert time.monotonic() < deadline, f"{phase} after {SECONDS} s, says the operator: {log}"
-        time.sleep(0.5)  # between two questions
+        time.sleep(0.5)  # between two questions: a watch may hang where the CRD changes under it
 
 
 def installed_test(plane, **more: str) -> subprocess.CompletedProcess[str]:

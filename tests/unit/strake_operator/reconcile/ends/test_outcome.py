@@ -335,31 +335,3 @@ def test_a_refusal_is_over_when_there_is_a_pod():
 def test_a_pod_that_no_node_took_says_so():
     late = run(pod=pod(None, unschedulable="0/3 nodes"), failure="DeadlineExceeded", finished=True)
     assert "0/3 nodes" in outcome(late).message
-
-
-DEEP = '{"a":' * 10_000 + "1" + "}" * 10_000
-FORGED = {
-    "deep": DEEP,
-    "deep lists": "[" * 10_000,
-    "deep in a field": SUCCESS.to_json()[:-1] + ',"warnings":' + "[" * 1_500 + "]" * 1_500 + "}",
-    "huge number": FAILURE.to_json().replace('"line":3', f'"line":{"9" * 300}'),
-    "negative number": FAILURE.to_json().replace('"line":3', '"line":-3'),
-    "number beyond any database's": FAILURE.to_json().replace('"exitCode":2', f'"exitCode":{2**63}'),
-    "no number": FAILURE.to_json().replace('"line":3', '"line":NaN'),
-    "half a character": FAILURE.to_json().replace("RUN make", "\\ud800"),
-    "long platform": SUCCESS.to_json().replace("linux/amd64", "x" * 3000),
-    "unknown reason": FAILURE.to_json().replace("RunStepFailed", "Nobody"),
-    "too long": FAILURE.model_copy(update={"message": "x" * 9000}).to_json(),
-}
-
-
-@pytest.mark.parametrize("message", FORGED.values(), ids=FORGED)
-def test_a_forged_result_is_none(message):
-    result = outcome(run(pod=pod(ended(message, exit_code=1))))
-    assert result.reason is FailureReason.INTERNAL_ERROR
-    assert len(result.to_json()) < 3 * 4096
-
-
-def test_what_a_terminal_would_obey_is_shown():
-    words = FAILURE.model_copy(update={"message": "\x1b[2J", "instruction": "\x1b]0;x\x07"}).to_json()
-    assert "\x1b" not in outcome(run(pod=pod(ended(words)))).to_json()
