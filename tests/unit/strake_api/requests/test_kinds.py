@@ -14,15 +14,15 @@ from strake_api.requests.sources import SourceRequest
 
 A = f"sha256:{'a' * 64}"
 NAMED: dict[str, object] = {"destinations": ["r.example/a:1"]}
-GIT = {"git": {"url": "https://git.example/app", "ref": "main"}}
-BUILD = {
+GIT: dict[str, object] = {"git": {"url": "https://git.example/app", "ref": "main"}}
+BUILD: dict[str, object] = {
     "kind": "BuildRequest",
     "source": GIT,
     "output": NAMED,
     "workDirectory": "/work",
 }
-SOURCE = {"kind": "SourceRequest", "source": GIT, "workDirectory": "/work"}
-INDEX = {
+SOURCE: dict[str, object] = {"kind": "SourceRequest", "source": GIT, "workDirectory": "/work"}
+INDEX: dict[str, object] = {
     "kind": "IndexRequest",
     "images": [{"platform": "linux/amd64", "digest": A}],
     "output": NAMED,
