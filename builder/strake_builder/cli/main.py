@@ -13,7 +13,7 @@ from typing import Final
 _COMMANDS: Final = {
     "build": ("build", "build an image from a directory and push it"),
     "run": ("run", "build what an ImageBuild manifest says, without a cluster"),
-    "execute": ("execute", "build what a BuildRequest says; what runs in a builder pod"),
+    "execute": ("execute", "carry out a request; what runs in a builder pod"),
     "fetch": ("fetch", "fetch the source of a builder pod, apart from its steps"),
     "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("images.copy", "copy an image as it is: between registries, layouts and archives"),
