@@ -30,6 +30,10 @@ _COMMANDS: Final = {
     "completion": ("completion", "print what completes commands and flags in bash, zsh or fish"),
 }
 
+_ABOVE: Final = {
+    "ib": ("strake_kubectl.main", "ImageBuilds of a cluster: what `kubectl strake` does"),
+}
+"""Commands of the package above this one, which has parsers of its own."""
 _KANIKO: Final = frozenset({"executor", "warmer"})
 """What kaniko's images call their programs: links to this one, by whose name it is called."""
 _EXECUTOR: Final = "/kaniko/executor"
@@ -92,6 +96,9 @@ def _run(words: list[str]) -> int:
         kaniko.enter(os.environ)
     elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
+    if words[:1] and words[0] in _ABOVE:
+        above: int = import_module(_ABOVE[words[0]][0]).run(words[1:], f"strake {words[0]}")
+        return above
     chosen = next((word for word in words if not word.startswith("-")), "")
     parsed = _parser([chosen]).parse_args(words)
     parsed.executor = name in _KANIKO
@@ -121,4 +128,6 @@ def _parser(chosen: Collection[str]) -> argparse.ArgumentParser:
         )
         if command_name in chosen:
             import_module(f"strake_builder.cli.commands.{module}").configure(command)
+    for command_name, (_, summary) in _ABOVE.items():
+        commands.add_parser(command_name, help=summary)
     return parser
