@@ -102,8 +102,8 @@ class Cluster:
         """
         return build_of(self._ask("GET", self._path(name), f"get ImageBuild {name}"))
 
-    def create(self, manifest: Mapping[str, Any]) -> Build:
-        """Make a build of a manifest.
+    def create(self, manifest: Mapping[str, Any], *, try_only: bool = False) -> Build:
+        """Make a build of a manifest; or have the cluster say whether it would.
 
         Raises:
             ExistsError: There is one of the name.
@@ -111,7 +111,8 @@ class Cluster:
         """
         name = manifest["metadata"]["name"]
         doing = f"create ImageBuild {name}"
-        return build_of(self._ask("POST", self._path(), doing, {"fieldManager": MANAGER}, manifest))
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if try_only else {})
+        return build_of(self._ask("POST", self._path(), doing, query, manifest))
 
     def change(self, name: str, change: Mapping[str, Any]) -> Build:
         """Apply a merge patch (RFC 7396) to a build.

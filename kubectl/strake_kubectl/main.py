@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
+from strake_builder.errors import BuildError
 from strake_kubectl.errors import CommandError
 
 _COMMANDS: Final = {
@@ -20,6 +21,8 @@ _COMMANDS: Final = {
     "logs": ("logs", "print the log of a run, also of one whose pod is gone"),
     "rerun": ("rerun", "run a build again as it is"),
     "cancel": ("cancel", "end the run that waits or goes on"),
+    "build": ("build", "build a directory in the cluster, and follow it"),
+    "create": ("create", "make an ImageBuild from flags"),
     "wait": ("wait", "wait until a build has ended"),
 }
 """Name → module, summary."""
@@ -48,7 +51,7 @@ def run(words: Sequence[str], program: str) -> int:
     handler: Callable[[argparse.Namespace], int] = parsed.handler
     try:
         return handler(parsed)
-    except CommandError as error:
+    except (CommandError, BuildError) as error:
         sys.stderr.write(error.for_terminal() + "\n")
         return error.exit_status
     except KeyboardInterrupt:
