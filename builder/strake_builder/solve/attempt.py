@@ -20,6 +20,7 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
 from strake_builder.solve.attesting.attest import attest
+from strake_builder.solve.attesting.sbom import FoundSBOM, read_sboms
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
@@ -109,8 +110,9 @@ class Attempt:
             if inputs.outputs.push:
                 self._push.begin(self._known_layers())
             self._stage_result = runs.run(tools)
+            sboms = self._sboms(runs)
         with phases.entered(ProgressReason.PUSHING, "push"):
-            image = self._finish() if self._makes_image else None
+            image = self._finish(sboms) if self._makes_image else None
             self._write_files(image)
             if image is not None and inputs.outputs.push:
                 taken = self._push.finish(image, image.attestation)
@@ -231,7 +233,15 @@ class Attempt:
         paths = (source.path if source else None, requested.inputs.cache.path)
         return (*filter(None, paths), *requested.inputs.run.ssh_sockets.values())
 
-    def _finish(self) -> FinishedImage:
+    def _sboms(self, runs: StageRuns) -> tuple[FoundSBOM, ...]:
+        scan = self._parts.scan
+        if scan is None:
+            return ()
+        layer = runs.layers(scan.stage)[-1:]
+        (directory,) = self._parts.store.directories(layer)
+        return read_sboms(directory, scan.scanner)
+
+    def _finish(self, sboms: tuple[FoundSBOM, ...]) -> FinishedImage:
         evaluated = self._parts.evaluated
         target = evaluated.plan.target
         base = evaluated.base_of(target)
@@ -242,7 +252,7 @@ class Attempt:
             self._parts.requested.platform,
             image_notes(self._parts.requested.request),
         )
-        return attest(image, self._parts, self._stage_result, self._started)
+        return attest(image, self._parts, self._stage_result, self._started, sboms)
 
     def _write_files(self, image: FinishedImage | None) -> None:
         parts, requested = self._parts, self._parts.requested

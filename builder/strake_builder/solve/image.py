@@ -28,6 +28,8 @@ from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
+from strake_builder.solve.attesting.attest import stores_attestations
+from strake_builder.solve.attesting.scan import Scan, with_scan
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -39,7 +41,7 @@ from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, 
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
-from strake_builder.solve.planning.evaluation import evaluate_all
+from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.planning.shown import plan_lines
@@ -48,6 +50,7 @@ from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
+from strake_oci.spec.platform import host as host_platform
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -151,7 +154,7 @@ class ImageBuild:
             files = fetcher.visible(files)
             fetcher.named(planned.used_contexts)
         parts = self._parts(planned, files, scope)
-        report_lint(parts.evaluated, files, self._reporter)
+        report_lint(parts.written, files, self._reporter)
         # With caches, it may be that nothing must run.
         if self._requested.in_index and not parts.caches.enabled:
             ForeignPrograms(parts.workspace.path).require_all(parts.evaluated)
@@ -212,6 +215,7 @@ class ImageBuild:
             evaluated = evaluate_all(*resolve_bases(planned, images))
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)
+            evaluated, scan = self._with_scan(evaluated, clients, pools)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
@@ -242,7 +246,21 @@ class ImageBuild:
             ),
             pools=pools,
             progress=self._around.progress,
+            scan=scan,
         )
+
+    def _with_scan(
+        self, evaluated: EvaluatedBuild, clients: RegistryClients, pools: Pools
+    ) -> tuple[EvaluatedBuild, Scan | None]:
+        """Add the stage that makes an SBOM, where one is wanted and can be stored."""
+        asked = self._request.output.attestations
+        if asked is None or asked.sbom is None or not stores_attestations(self._requested):
+            return evaluated, None
+        check = functools.partial(check_allowed, rules=self._request.image_rules)
+        # Apart from the images of the Dockerfile: what is built on is reported, and attested.
+        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", check)
+        platform = host_platform()
+        return with_scan(evaluated, scanners.get(asked.sbom.generator, platform), platform)
 
     def _tell_unused(self, used: frozenset[str]) -> None:
         for name in self._requested.contexts.unused(used):

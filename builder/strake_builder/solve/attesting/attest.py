@@ -1,9 +1,9 @@
-"""What a build attests of its image: the facts for its provenance, collected when the image is whole."""
+"""What a build attests of its image when that is whole: how it was made, and what is in it."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,9 +32,11 @@ from strake_builder.attestations.predicate import provenance
 from strake_builder.attestations.redaction import Redaction
 from strake_builder.attestations.statement import statement
 from strake_builder.context.fetch import FetchedContext
+from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import AddStep, PathSource, RunStep, SecretMount, SshMount, UrlSource
 from strake_builder.output.attached import attached
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget
+from strake_builder.solve.attesting.sbom import FoundSBOM
 from strake_builder.solve.attesting.steps_taken import steps_taken
 from strake_builder.solve.images.assemble import FinishedImage
 from strake_builder.solve.images.stage_result import StageResult
@@ -48,34 +50,52 @@ BUILDER: Final = "https://strake.dev/builder"
 """Who builds, where the request names nobody else."""
 
 
-def attest(image: FinishedImage, parts: BuildParts, result: StageResult, started: datetime) -> FinishedImage:
-    """Return an image with its provenance, where that is asked for and there is a place for it.
+def attest(
+    image: FinishedImage,
+    parts: BuildParts,
+    result: StageResult,
+    started: datetime,
+    sboms: Sequence[FoundSBOM] = (),
+) -> FinishedImage:
+    """Return an image with what is attested of it, where that is asked for and can be stored.
 
     Args:
         image: the image.
         parts: of its build.
         result: of the target stage.
         started: when the build began.
+        sboms: of the image.
     """
     requested = parts.requested
     asked = requested.request.output.attestations
-    if asked is None or asked.provenance == "none" or not _has_place(requested):
+    if asked is None or not stores_attestations(requested):
         return image
-    facts = replace(_facts(parts, asked, started), steps=steps_taken(parts.evaluated, result))
-    predicate = provenance(facts, _mode(asked.provenance), _redaction(requested))
     subject = Subject(image.descriptor.digest, requested.destinations, requested.platform)
-    content = statement(subject, PROVENANCE, predicate)
+    statements = [(each.predicate_type, _statement_of(subject, each)) for each in sboms]
+    if asked.provenance != "none":
+        facts = replace(_facts(parts, asked, started), steps=steps_taken(parts.written, result))
+        predicate = provenance(facts, _mode(asked.provenance), _redaction(requested))
+        statements.insert(0, (PROVENANCE, statement(subject, PROVENANCE, predicate)))
+    if not statements:
+        return image
     attestation = attached(
         image.descriptor,
         requested.platform,
-        (PROVENANCE, content),
+        statements,
         AttestationForm(asked.form),
         required=asked.required,
     )
     return replace(image, attestation=attestation)
 
 
-def _has_place(requested: Requested) -> bool:
+def _statement_of(subject: Subject, sbom: FoundSBOM) -> bytes:
+    try:
+        return statement(subject, sbom.predicate_type, sbom.predicate)
+    except RecursionError as error:
+        raise StepError("the SBOM is nested too deeply", hint="see what the scanner makes of the image") from error
+
+
+def stores_attestations(requested: Requested) -> bool:
     """Return whether there is a registry, or for an index a layout: in that nothing refers to an image."""
     outputs, asked = requested.inputs.outputs, requested.request.output.attestations
     in_index = asked is not None and asked.form == "index"
@@ -96,7 +116,7 @@ def _redaction(requested: Requested) -> Redaction:
 
 
 def _facts(parts: BuildParts, asked: Attestations, started: datetime) -> BuildFacts:
-    requested, evaluated, fetched = parts.requested, parts.evaluated, parts.sources.fetched
+    requested, evaluated, fetched = parts.requested, parts.written, parts.sources.fetched
     request, inputs = requested.request, requested.inputs
     context = _material(request.source, fetched.get(""))
     named = [requested.contexts.by_name[name] for name in sorted(evaluated.plan.used_contexts)]
@@ -150,7 +170,7 @@ def _images(parts: BuildParts) -> Iterator[Material]:
 
 def _downloads(parts: BuildParts) -> Iterator[Material]:
     remote = parts.sources.remote
-    for step in parts.evaluated.steps:
+    for step in parts.written.steps:
         for source in step.sources if isinstance(step, AddStep) else ():
             if isinstance(source, PathSource):
                 continue
@@ -165,7 +185,7 @@ def _downloads(parts: BuildParts) -> Iterator[Material]:
 
 
 def _uses(parts: BuildParts) -> tuple[tuple[Use, ...], tuple[Use, ...]]:
-    mounts = [m for step in parts.evaluated.steps if isinstance(step, RunStep) for m in step.mounts]
+    mounts = [m for step in parts.written.steps if isinstance(step, RunStep) for m in step.mounts]
     secrets = tuple(Use(m.id, not m.required) for m in mounts if isinstance(m, SecretMount))
     return secrets, tuple(Use(m.id, not m.required) for m in mounts if isinstance(m, SshMount))
 
