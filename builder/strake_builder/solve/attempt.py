@@ -13,7 +13,7 @@ from typing import Final
 from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
 from strake_builder.cache.keys import Value
-from strake_builder.errors import BaseImageError, OutputError
+from strake_builder.errors import BaseImageError, BuildError, OutputError
 from strake_builder.frontend.model.steps import ConfigStep
 from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
@@ -88,6 +88,14 @@ class Attempt:
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
+        try:
+            return self._run()
+        except BuildError as error:
+            # Transfers that end because of it are not what failed.
+            self._cancellation.cancel(error)
+            raise
+
+    def _run(self) -> FinishedImage | None:
         parts, inputs, phases = self._parts, self._parts.requested.inputs, self._parts.progress.phases
         with phases.entered(ProgressReason.BUILDING, "build"):
             runs = StageRuns(

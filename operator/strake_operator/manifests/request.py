@@ -57,6 +57,7 @@ def request_for(
         ),
         work_directory=paths.WORK_DIRECTORY,
         generation=generation,
+        sbom_generator=settings.sbom_generator,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,

@@ -75,7 +75,7 @@ class Attested:
         layer = statement_layer(content, PROVENANCE)
         self.images.push_blob(EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
         self.images.push_blob(layer, lambda: io.BytesIO(content))
-        manifest = attestation_manifest(self.image, layer, AttestationForm.REFERRERS).serialize()
+        manifest = attestation_manifest(self.image, (layer,), AttestationForm.REFERRERS).serialize()
         self.images.push_manifest(manifest, mediatype.OCI_MANIFEST)
         return Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest
 

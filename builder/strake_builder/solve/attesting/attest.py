@@ -92,7 +92,9 @@ def _statement_of(subject: Subject, sbom: FoundSBOM) -> bytes:
     try:
         return statement(subject, sbom.predicate_type, sbom.predicate)
     except RecursionError as error:
-        raise StepError("the SBOM is nested too deeply", hint="see what the scanner makes of the image") from error
+        raise StepError(
+            "the SBOM is nested too deeply", hint="see what the scanner makes of the image"
+        ) from error
 
 
 def stores_attestations(requested: Requested) -> bool:

@@ -57,9 +57,7 @@ class Scan:
     scanned: EvaluatedBuild
 
 
-def with_scan(
-    build: EvaluatedBuild, scanner: PulledImage, platform: Platform
-) -> tuple[EvaluatedBuild, Scan]:
+def with_scan(build: EvaluatedBuild, scanner: PulledImage, platform: Platform) -> tuple[EvaluatedBuild, Scan]:
     """Return a build with a stage that scans its target, and what that stage is.
 
     Args:
@@ -85,7 +83,9 @@ def with_scan(
         platform=platform,
         from_=replace(from_, base=scanner.reference, platform=None, name="sbom", name_as_written="sbom"),
         instructions=(),
-        stages=frozenset(mount.source.index for mount in _scanned(build) if isinstance(mount.source, FromStage)),
+        stages=frozenset(
+            mount.source.index for mount in _scanned(build) if isinstance(mount.source, FromStage)
+        ),
         images=frozenset(),
     )
     evaluated = EvaluatedStage(
@@ -111,7 +111,9 @@ def _steps(build: EvaluatedBuild, scanner: str, config: RuntimeConfig) -> tuple[
     for entry in (f"PATH={DEFAULT_PATH}", *told) if config.env_value("PATH") is None else told:
         name, _, value = entry.partition("=")
         config = config.with_env(name, value)
-    made = WorkdirStep(origin, origin.text, config, DESTINATION, config.user)
+    made = WorkdirStep(
+        replace(origin, text=f"WORKDIR {DESTINATION}"), origin.text, config, DESTINATION, config.user
+    )
     scan = RunStep(
         origin=origin,
         created_by=origin.text,
