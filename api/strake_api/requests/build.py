@@ -163,6 +163,12 @@ class BuildRequest(FromSources):
         return self
 
     @model_validator(mode="after")
+    def _one_by_digest(self) -> Self:
+        if self.output.by_digest and self.platform is not None and "," in self.platform:
+            raise ValueError("output.byDigest is for one platform: the index of several is what tags name")
+        return self
+
+    @model_validator(mode="after")
     def _epoch_argument(self) -> Self:
         assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
         return self

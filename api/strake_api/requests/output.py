@@ -43,8 +43,8 @@ class Attestations(Document):
     """URI of who builds, for `runDetails.builder.id`; Strake's own where it is not given."""
 
 
-class Output(ImageForm):
-    """Where the image goes, and in which form."""
+class Named(Document):
+    """Which names something gets in registries, and how it is signed before it has them."""
 
     destinations: tuple[str, ...]
     """References to push to, without digests; without a tag `latest` is meant. Empty for files only.
@@ -53,10 +53,6 @@ class Output(ImageForm):
     """
     sign: Signature | None = None
     """Where there is a gateway, it alone reads the key."""
-    attestations: Attestations | None = None
-    """None are made where it is not given."""
-    skip_push_permission_check: bool = False
-    """Find out about missing rights when there is something to push, not before the build starts."""
 
     @property
     def paths(self) -> dict[str, str | None]:
@@ -65,3 +61,14 @@ class Output(ImageForm):
             "output.sign.key": self.sign.key if self.sign else None,
             "output.sign.password": self.sign.password if self.sign else None,
         }
+
+
+class Output(ImageForm, Named):
+    """Where the image goes, and in which form."""
+
+    by_digest: bool = False
+    """Push to the destinations' repositories by digest, and move no tag: the image is for an index."""
+    attestations: Attestations | None = None
+    """None are made where it is not given."""
+    skip_push_permission_check: bool = False
+    """Find out about missing rights when there is something to push, not before the build starts."""

@@ -1,8 +1,13 @@
-"""What is built from: the context and the named contexts, which a request of a build has."""
+"""What is built from: the context and the named contexts. A SourceRequest resolves them, and builds nothing.
+
+Of several builds for one image, one a platform, all must have the same files. So what could change meanwhile
+is resolved once, ahead of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from strake_api.models.source import BucketSource, GitSource, NamedContext, Source
 from strake_api.requests.base import PodRequest
@@ -37,3 +42,13 @@ class FromSources(PodRequest):
         for each in self.contexts:
             found |= {f"contexts[{each.name}].{name}": path for name, path in each.paths.items()}
         return found
+
+
+class SourceRequest(FromSources):
+    """To find out which commits and which content sources are now. Nothing of them is kept.
+
+    A request of a build has the answers in `source.git.commit`, `source.http.checksum`,
+    `source.bucket.checksum`, `source.directory.digest`, and in the digest of `source.oci.reference`.
+    """
+
+    kind: Literal["SourceRequest"] = "SourceRequest"
