@@ -29,7 +29,6 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.attesting.attest import stores_attestations
-from strake_builder.solve.attesting.scan import Scan, with_scan
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -44,6 +43,7 @@ from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.scan import Scan, with_scan
 from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.remote import RemoteSources

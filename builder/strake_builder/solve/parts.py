@@ -11,7 +11,6 @@ from strake_builder.context.filtered import ContextFiles
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
-from strake_builder.solve.attesting.scan import Scan
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.images.base import BaseImages
@@ -19,6 +18,7 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.scan import Scan
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 

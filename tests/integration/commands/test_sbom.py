@@ -211,9 +211,11 @@ BAD = {
     ),
     "no predicate": (f"echo '{STATEMENT % (SPDX, '[]')}' > {OUT}/a.json", "neither in SPDX nor"),
     "deep brackets": (
-        f"{{ printf '%s' '{(STATEMENT % (SPDX, 'X')).partition('X')[0]}'; "
-        f"""yes '{{"a":' | head -n 700 | tr -d '\\n'; printf 1; yes '}}' | head -n 700 | tr -d '\\n'; """
-        f"printf '}}'; }} > {OUT}/a.json",
+        (
+            f"{{ printf '%s' '{(STATEMENT % (SPDX, 'X')).partition('X')[0]}'; "
+            f"""yes '{{"a":' | head -n 700 | tr -d '\\n'; printf 1; yes '}}' | head -n 700 | tr -d '\\n'; """
+            f"printf '}}'; }} > {OUT}/a.json"
+        ),
         "SBOM",
     ),
     "too many files": (

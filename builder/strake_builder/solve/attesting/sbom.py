@@ -11,7 +11,7 @@ from typing import Any, Final, Never
 from strake_builder.errors import StepError
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
-from strake_builder.solve.attesting.scan import DESTINATION
+from strake_builder.solve.planning.scan import DESTINATION
 from strake_oci.attestations import CYCLONEDX, MAX_STATEMENT, SPDX
 
 _SUFFIX: Final = ".json"
