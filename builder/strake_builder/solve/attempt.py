@@ -247,7 +247,10 @@ class Attempt:
             return ()
         layer = runs.layers(scan.stage)[-1:]
         (directory,) = self._parts.store.directories(layer)
-        return read_sboms(directory, scan.scanner)
+        found = read_sboms(directory, scan.scanner)
+        if self._parts.requested.inputs.sboms is not None:
+            self._parts.requested.inputs.sboms(found)
+        return found
 
     def _finish(self, sboms: tuple[FoundSBOM, ...]) -> FinishedImage:
         evaluated = self._parts.evaluated

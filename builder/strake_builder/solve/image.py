@@ -254,7 +254,9 @@ class ImageBuild:
     ) -> tuple[EvaluatedBuild, Scan | None]:
         """Add the stage that makes an SBOM, where one is wanted and can be stored."""
         asked = self._request.output.attestations
-        if asked is None or asked.sbom is None or not stores_attestations(self._requested):
+        if asked is None or asked.sbom is None:
+            return evaluated, None
+        if self._inputs.sboms is None and not stores_attestations(self._requested):
             return evaluated, None
         check = functools.partial(check_allowed, rules=self._request.image_rules)
         # Apart from the images of the Dockerfile: what is built on is reported, and attested.

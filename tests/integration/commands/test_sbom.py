@@ -277,3 +277,23 @@ def test_an_image_that_starts_nothing_is_no_scanner(builder):
     missing = build(builder, f"--sbom=generator={builder.registry.host}/{uuid.uuid4().hex}")
     assert missing.returncode != 0
     assert "cannot pull the image" in missing.stderr
+
+
+def test_an_image_that_is_there_is_scanned_and_stays(builder, scanner, tmp_path):
+    assert build(builder).returncode == 0
+    words: list[str | Path] = [STRAKE, "sbom", builder.destination, "--generator", scanner()]
+    words += ["--insecure-registry", builder.registry.host, "--work-dir", tmp_path / "work"]
+    done = run_strake(words, builder.environment(), 240)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert {"./app", "./v"} <= {each["fileName"] for each in document["files"]}
+    assert builder.tags() == ["1"]
+    assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_what_cannot_be_scanned_is_told_before_work(builder, tmp_path):
+    for image, word in (("UPPER/x", "UPPER/x"), (f"{builder.registry.host}/none:1", "cannot pull")):
+        words: list[str | Path] = [STRAKE, "sbom", image, "--insecure-registry", builder.registry.host]
+        done = run_strake([*words, "--work-dir", tmp_path / "work"], builder.environment(), 240)
+        assert (done.returncode != 0, done.stdout) == (True, "")
+        assert word in done.stderr

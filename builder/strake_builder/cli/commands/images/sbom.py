@@ -1,0 +1,85 @@
+"""`strake sbom`: prints what is in an image that exists already. Nothing is built and nothing is pushed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from strake_api.values.attestations import DEFAULT_GENERATOR
+from strake_builder.cli.flags.building import add_building_flags
+from strake_builder.cli.flags.log import read_log
+from strake_builder.cli.validation import validated
+
+if TYPE_CHECKING:
+    from strake_api.requests.build import BuildRequest
+    from strake_builder.solve.attesting.sbom import FoundSBOM
+    from strake_builder.solve.inputs import BuildInputs
+
+_EXAMPLES: Final = """\
+examples:
+  strake sbom registry.example/app:1.2
+  strake sbom registry.example/app:1.2 --generator registry.example/scanner:1 > app.spdx.json
+
+`strake build --sbom` attests an SBOM with the image, and `strake attestations IMAGE --print sbom` prints that.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("image", metavar="IMAGE", help="the image to scan")
+    parser.add_argument(
+        "--generator",
+        metavar="IMAGE",
+        default=DEFAULT_GENERATOR,
+        help=f"the scanner: an image of BuildKit's protocol (default: {DEFAULT_GENERATOR})",
+    )
+    parser.add_argument("--platform", metavar="OS/ARCH", help="of the image, where it has several")
+    add_building_flags(parser)
+    parser.set_defaults(handler=sbom)
+
+
+def sbom(arguments: argparse.Namespace) -> int:
+    """Scan the image and print the SBOM; return the exit status."""
+    from strake_builder.cli.session import run_build
+
+    found: list[FoundSBOM] = []
+    return run_build(
+        lambda: _prepare(arguments, found),
+        style=read_log(arguments),
+        isolation=arguments.isolation,
+        runtime=arguments.runtime,
+        finished=lambda _: _print(found),
+    )
+
+
+def _print(found: list[FoundSBOM]) -> None:
+    for each in found:  # written anew, so that nothing in it reaches a terminal as a control sequence
+        sys.stdout.write(json.dumps(each.predicate, indent=2) + "\n")
+
+
+def _prepare(arguments: argparse.Namespace, found: list[FoundSBOM]) -> tuple[BuildRequest, BuildInputs]:
+    from strake_api.models.source import InlineSource, Source
+    from strake_api.requests.build import BuildRequest
+    from strake_api.requests.output import SBOM, Attestations, Output
+    from strake_builder.cli.local_inputs import local_inputs
+    from strake_builder.cli.registries.command import read_reference
+    from strake_builder.solve.inputs import ImageOutputs
+
+    image = read_reference(arguments.image)
+    with validated():
+        request = BuildRequest(
+            source=Source(inline=InlineSource(files={"Dockerfile": f"FROM {image}\n"})),
+            platform=arguments.platform,
+            output=Output(
+                destinations=(),
+                attestations=Attestations(provenance="none", sbom=SBOM(generator=arguments.generator)),
+            ),
+            work_directory=os.path.abspath(arguments.work_dir),
+        )
+    outputs = ImageOutputs(push=False, image=False)
+    return request, replace(local_inputs(arguments, request, outputs=outputs), sboms=found.extend)
