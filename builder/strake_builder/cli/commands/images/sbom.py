@@ -24,7 +24,7 @@ examples:
   strake sbom registry.example/app:1.2
   strake sbom registry.example/app:1.2 --generator registry.example/scanner:1 > app.spdx.json
 
-`strake build --sbom` attests an SBOM with the image, and `strake attestations IMAGE --print sbom` prints that.
+`strake build --sbom` attests an SBOM with the image; `strake attestations IMAGE --print sbom` prints it.
 """
 
 
