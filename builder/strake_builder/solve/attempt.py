@@ -12,6 +12,7 @@ from typing import Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
+from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.cache.keys import Value
 from strake_builder.errors import BaseImageError, BuildError, OutputError
 from strake_builder.frontend.model.steps import ConfigStep
@@ -20,7 +21,7 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
 from strake_builder.solve.attesting.attest import attest
-from strake_builder.solve.attesting.sbom import FoundSBOM, read_sboms
+from strake_builder.solve.attesting.sbom import read_sboms
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys

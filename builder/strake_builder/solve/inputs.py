@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
-from strake_builder.solve.attesting.sbom import FoundSBOM
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.digest import Digest

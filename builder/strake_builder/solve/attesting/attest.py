@@ -22,6 +22,7 @@ from strake_builder.attestations.facts import (
     ArtifactMaterial,
     BuildFacts,
     FileMaterial,
+    FoundSBOM,
     GitMaterial,
     ImageMaterial,
     Material,
@@ -36,7 +37,6 @@ from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import AddStep, PathSource, RunStep, SecretMount, SshMount, UrlSource
 from strake_builder.output.attached import attached
 from strake_builder.output.targets import ArchiveTarget, LayoutTarget
-from strake_builder.solve.attesting.sbom import FoundSBOM
 from strake_builder.solve.attesting.steps_taken import steps_taken
 from strake_builder.solve.images.assemble import FinishedImage
 from strake_builder.solve.images.stage_result import StageResult

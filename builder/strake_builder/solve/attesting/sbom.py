@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from dataclasses import dataclass
-from typing import Any, Final, Never
+from typing import Final, Never
 
+from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.errors import StepError
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
@@ -21,19 +21,6 @@ _ENTRIES: Final = 1024
 """Of the directory that are looked at."""
 _STATEMENTS: Final = "https://in-toto.io/Statement/"
 _HINT: Final = "name a scanner that follows BuildKit's protocol, such as docker/buildkit-syft-scanner"
-
-
-@dataclass(frozen=True, slots=True)
-class FoundSBOM:
-    """An SBOM.
-
-    Attributes:
-        predicate_type: its format: SPDX or CycloneDX.
-        predicate: the document.
-    """
-
-    predicate_type: str
-    predicate: dict[str, Any]
 
 
 def read_sboms(directory: str, scanner: str) -> tuple[FoundSBOM, ...]:

@@ -16,7 +16,7 @@ from strake_builder.cli.validation import validated
 
 if TYPE_CHECKING:
     from strake_api.requests.build import BuildRequest
-    from strake_builder.solve.attesting.sbom import FoundSBOM
+    from strake_builder.attestations.facts import FoundSBOM
     from strake_builder.solve.inputs import BuildInputs
 
 _EXAMPLES: Final = """\
