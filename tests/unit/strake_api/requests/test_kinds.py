@@ -40,11 +40,16 @@ def test_the_kind_decides(document, kind):
     assert parse_request(parsed.to_json()) == parsed
 
 
+def test_without_a_kind_it_is_a_build():
+    """So it was before there were others."""
+    del (unnamed := dict(BUILD))["kind"]
+    assert type(parse_request(json.dumps(unnamed))) is BuildRequest
+
+
 @pytest.mark.parametrize(
     "document",
     [
         {**SOURCE, "kind": "Other"},
-        {name: value for name, value in SOURCE.items() if name != "kind"},
         {**SOURCE, "output": NAMED},
         {**SOURCE, "source": {"git": {"url": "https://x.example", "credentials": "relative"}}},
         {**SOURCE, "registries": {"gateway": "relative"}},
