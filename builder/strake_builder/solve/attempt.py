@@ -249,8 +249,7 @@ class Attempt:
         layer = runs.layers(scan.stage)[-1:]
         (directory,) = self._parts.store.directories(layer)
         found = read_sboms(directory, scan.scanner)
-        if self._parts.requested.inputs.sboms is not None:
-            self._parts.requested.inputs.sboms(found)
+        self._parts.requested.inputs.observer.found(found)
         return found
 
     def _finish(self, sboms: tuple[FoundSBOM, ...]) -> FinishedImage:

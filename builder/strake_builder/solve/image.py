@@ -7,7 +7,6 @@ makes one after the other. Each has its own plan: a Dockerfile may do for one wh
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.attesting.attest import stores_attestations
+from strake_builder.solve.attesting.materials import materials_of
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -38,19 +38,20 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
-from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.planning.scan import Scan, with_scan
 from strake_builder.solve.planning.shown import plan_lines
+from strake_builder.solve.policy.sources import permitted_image, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
+from strake_oci.spec.reference import Reference
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -173,6 +174,7 @@ class ImageBuild:
         if self._is_done_without_steps(parts):
             return self._made(parts, StepCounts(), None)
         attempt, image = self._attempts(parts)
+        self._inputs.observer.used(materials_of(parts))
         return self._made(parts, attempt.counts(), image)
 
     def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:
@@ -209,10 +211,10 @@ class ImageBuild:
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
-            check = functools.partial(check_allowed, rules=self._request.image_rules)
             layouts = self._requested.contexts.layouts
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check, layouts)
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, self._permitted, layouts)
             evaluated = evaluate_all(*resolve_bases(planned, images))
+            evaluated = permitted_steps(evaluated, self._request.source_policies)
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)
             evaluated, scan = self._with_scan(evaluated, clients, pools)
@@ -256,13 +258,15 @@ class ImageBuild:
         asked = self._request.output.attestations
         if asked is None or asked.sbom is None:
             return evaluated, None
-        if self._inputs.sboms is None and not stores_attestations(self._requested):
+        if not self._inputs.observer.wants_sboms and not stores_attestations(self._requested):
             return evaluated, None
-        check = functools.partial(check_allowed, rules=self._request.image_rules)
         # Apart from the images of the Dockerfile: what is built on is reported, and attested.
-        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", check)
+        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
         platform = host_platform()
         return with_scan(evaluated, scanners.get(asked.sbom.generator, platform), platform)
+
+    def _permitted(self, reference: Reference) -> Reference:
+        return permitted_image(reference, self._request.source_policies, self._request.image_rules)
 
     def _tell_unused(self, used: frozenset[str]) -> None:
         for name in self._requested.contexts.unused(used):

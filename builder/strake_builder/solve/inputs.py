@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
 from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_builder.solve.observer import BuildObserver
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.digest import Digest
@@ -108,7 +108,7 @@ class BuildInputs:
         also: further stages to build, which are no part of the image.
         plan: is given the lines of the plan, and nothing is built; None builds.
         unpack_only: unpack the base images, and build nothing.
-        sboms: is given the SBOMs of the image, which are made then wherever it goes.
+        observer: hears what the result has no room for.
     """
 
     credentials: BuildCredentials = field(default_factory=BuildCredentials)
@@ -128,4 +128,4 @@ class BuildInputs:
     also: tuple[str, ...] = ()
     plan: Callable[[str], object] | None = None
     unpack_only: bool = False
-    sboms: Callable[[tuple[FoundSBOM, ...]], object] | None = None
+    observer: BuildObserver = field(default_factory=BuildObserver)

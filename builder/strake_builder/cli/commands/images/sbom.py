@@ -15,9 +15,12 @@ from strake_builder.cli.flags.log import read_log
 from strake_builder.cli.validation import validated
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from strake_api.requests.build import BuildRequest
     from strake_builder.attestations.facts import FoundSBOM
     from strake_builder.solve.inputs import BuildInputs
+    from strake_builder.solve.observer import BuildObserver
 
 _EXAMPLES: Final = """\
 examples:
@@ -47,22 +50,15 @@ def sbom(arguments: argparse.Namespace) -> int:
     """Scan the image and print the SBOM; return the exit status."""
     from strake_builder.cli.session import run_build
 
-    found: list[FoundSBOM] = []
     return run_build(
-        lambda: _prepare(arguments, found),
+        lambda: _prepare(arguments),
         style=read_log(arguments),
         isolation=arguments.isolation,
         runtime=arguments.runtime,
-        finished=lambda _: _print(found),
     )
 
 
-def _print(found: list[FoundSBOM]) -> None:
-    for each in found:  # written anew, so that nothing in it reaches a terminal as a control sequence
-        sys.stdout.write(json.dumps(each.predicate, indent=2) + "\n")
-
-
-def _prepare(arguments: argparse.Namespace, found: list[FoundSBOM]) -> tuple[BuildRequest, BuildInputs]:
+def _prepare(arguments: argparse.Namespace) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.models.source import InlineSource, Source
     from strake_api.requests.build import BuildRequest
     from strake_api.requests.output import SBOM, Attestations, Output
@@ -82,4 +78,17 @@ def _prepare(arguments: argparse.Namespace, found: list[FoundSBOM]) -> tuple[Bui
             work_directory=os.path.abspath(arguments.work_dir),
         )
     outputs = ImageOutputs(push=False, image=False)
-    return request, replace(local_inputs(arguments, request, outputs=outputs), sboms=found.extend)
+    return request, replace(local_inputs(arguments, request, outputs=outputs), observer=_printer())
+
+
+def _printer() -> BuildObserver:
+    from strake_builder.solve.observer import BuildObserver
+
+    class Printer(BuildObserver):
+        wants_sboms = True
+
+        def found(self, sboms: Sequence[FoundSBOM]) -> None:
+            for each in sboms:  # written anew, so that nothing in it reaches a terminal as a control sequence
+                sys.stdout.write(json.dumps(each.predicate, indent=2) + "\n")
+
+    return Printer()
