@@ -73,6 +73,7 @@ def request_for(
             "ca": settings.registries.ca,
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "image_rules": tuple(_filled(each, namespace) for each in settings.image_rules),
+            "source_policies": settings.source_policies,
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }

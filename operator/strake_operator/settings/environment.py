@@ -24,6 +24,7 @@ from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from strake_api.models.source_policy import SourcePolicy
     from strake_api.requests.build import ImageRule
 
 DEADLINE_MARGIN_SECONDS: Final = 60
@@ -110,6 +111,8 @@ class Settings:
     """Images that every builder pod mounts: `repository@digest` of manifests for one platform."""
     image_rules: tuple[ImageRule, ...] = ()
     """Which images a namespace's builds may name, of its policies."""
+    source_policies: tuple[SourcePolicy, ...] = ()
+    """What may be built from, and what stands for it, of a namespace's policies."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
     ceilings: tuple[Ceiling, ...] = ()
