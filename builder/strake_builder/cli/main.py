@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "inspect": ("images.inspect", "show what an image is: platforms, configuration, layers"),
     "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),
+    "sbom": ("images.sbom", "print what is in an image, as a scanner finds it"),
     "attestations": ("attestations", "list and print what is attested of an image"),
     "logs": ("logs", "print the log of a run that a registry keeps"),
     "lint": ("lint", "check a Dockerfile without building it"),
