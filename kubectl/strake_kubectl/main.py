@@ -23,6 +23,8 @@ _COMMANDS: Final = {
     "cancel": ("cancel", "end the run that waits or goes on"),
     "build": ("build", "build a directory in the cluster, and follow it"),
     "create": ("create", "make an ImageBuild from flags"),
+    "lint": ("lint", "check ImageBuilds in files, without a cluster"),
+    "top": ("top", "list what runs and what waits, in the order of the queue"),
     "wait": ("wait", "wait until a build has ended"),
 }
 """Name → module, summary."""

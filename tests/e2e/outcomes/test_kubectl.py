@@ -51,7 +51,9 @@ def test_a_directory_becomes_an_image_and_a_failure_its_exit_status(strake, name
     again = strake("wait", "app")
     assert (again.returncode, status["image"].partition("@")[0] in again.stdout) == (0, True), again.stderr
     assert status_of(namespace)["run"]["requestedBy"] == "kubectl-strake"
-    assert "| hello\n" in strake("logs", "app", "--run", "1").stdout
+    assert "CACHED" in strake("logs", "app").stdout
+    gone = strake("logs", "app", "--run", "1")
+    assert (gone.returncode, "the platform keeps no logs" in gone.stderr) == (1, True), gone.stdout
 
     directory(own, f"FROM {TINY}\nRUN exit 3\n")
     failed = strake("build", str(own), *to)
