@@ -51,7 +51,9 @@ def test_a_directory_becomes_an_image_and_a_failure_its_exit_status(strake, name
     again = strake("wait", "app")
     assert (again.returncode, status["image"].partition("@")[0] in again.stdout) == (0, True), again.stderr
     assert status_of(namespace)["run"]["requestedBy"] == "kubectl-strake"
-    assert "CACHED" in strake("logs", "app").stdout
+    kept = strake("logs", "app")
+    assert "| hello\n" in kept.stdout
+    assert kept.stderr == ""
     gone = strake("logs", "app", "--run", "1")
     assert (gone.returncode, "the platform keeps no logs" in gone.stderr) == (1, True), gone.stdout
 
