@@ -147,7 +147,7 @@ class Cluster:
         }
         doing = f"watch ImageBuild {build.name}"
         for line in self._lines(self._path(), query, doing):
-            event = json.loads(line)
+            event = _object(line, doing)
             if event.get("type") == "DELETED":
                 raise CommandError(f"the ImageBuild {build.name} was deleted")
             if event.get("type") != "MODIFIED" and event.get("type") != "ADDED":
@@ -190,10 +190,7 @@ class Cluster:
             content = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - where errors begin
             raise refusal(answer.status, content, doing)
-        found = json.loads(content)
-        if not isinstance(found, dict):
-            raise CommandError(f"cannot {doing}: the API server's answer is no object")
-        return found
+        return _object(content, doing)
 
     def _path(self, name: str = "") -> str:
         tail = f"/{quote(name, safe='')}" if name else ""
@@ -205,6 +202,19 @@ class Cluster:
 
 _TYPE: Final = {"apiVersion": API_VERSION, "kind": "ImageBuild"}
 """What the items of a list do not tell."""
+
+
+def _object(content: bytes, doing: str) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"cannot {doing}: the answer is no JSON",
+            hint="a proxy may answer in place of the API server: see `kubectl cluster-info`",
+        ) from error
+    if not isinstance(found, dict):
+        raise CommandError(f"cannot {doing}: the API server's answer is no object")
+    return found
 
 
 def _pod(found: Mapping[str, Any]) -> Pod:

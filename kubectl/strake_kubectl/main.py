@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Final
 
 from strake_builder.errors import BuildError
+from strake_builder.unforeseen import internal_error
 from strake_kubectl.errors import CommandError
 
 _COMMANDS: Final = {
@@ -56,8 +57,15 @@ def run(words: Sequence[str], program: str) -> int:
     except (CommandError, BuildError) as error:
         sys.stderr.write(error.for_terminal() + "\n")
         return error.exit_status
+    except BrokenPipeError:
+        # `kubectl strake get | head` has read enough; at its end Python would try to write once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        sys.stderr.write(internal_error(error).for_terminal() + "\n")
+        return 1
 
 
 def _parser(program: str, words: Sequence[str]) -> argparse.ArgumentParser:

@@ -38,15 +38,12 @@ def logs(arguments: argparse.Namespace) -> int:
     cluster = cluster_of(arguments)
     if arguments.follow and arguments.run is not None:
         raise CommandError("-f follows the last run: drop --run", exit_status=2)
-    try:
-        build = cluster.get(arguments.name)
-        if arguments.follow and not build.is_finished:
-            follow(cluster, arguments.name, write)
-        else:
-            run = build.run if arguments.run is None else arguments.run
-            print_log(cluster, build, run, partial(_kept, arguments), write)
-    except BrokenPipeError:
-        return 0  # `kubectl strake logs … | head` has read enough
+    build = cluster.get(arguments.name)
+    if arguments.follow and not build.is_finished:
+        follow(cluster, arguments.name, write)
+    else:
+        run = build.run if arguments.run is None else arguments.run
+        print_log(cluster, build, run, partial(_kept, arguments), write)
     return 0
 
 
