@@ -50,7 +50,7 @@ class FromSources(PodRequest):
 class SourceRequest(FromSources):
     """To find out which commits and which content sources are now. Nothing of them is kept.
 
-    A request of a build has the answers in `source.git.commit`, `source.http.checksum`,
+    A request of a build has the answers in `source.git.commit` with `resolved`, `source.http.checksum`,
     `source.bucket.checksum`, `source.directory.digest`, and in the digest of `source.oci.reference`.
     """
 

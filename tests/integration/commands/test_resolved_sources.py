@@ -62,7 +62,7 @@ def test_a_commit_is_what_the_branch_was(private, execute, builder):
 
     result = execute("SourceRequest", source={"git": git})
     server.commit("app", motd="the second one\n")
-    built = execute("BuildRequest", source={"git": {**git, "ref": first, "commit": first}})
+    built = execute("BuildRequest", source={"git": {**git, "commit": first, "resolved": True}})
     moved = execute("BuildRequest", source={"git": {**git, "commit": first}})
 
     assert result["sources"] == [{"name": "", "revision": first}]
