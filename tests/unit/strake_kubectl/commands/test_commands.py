@@ -271,3 +271,14 @@ def test_strake_ib_is_the_same_program(api, tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main(["ib", "logs", "--help"])
     assert "usage: strake ib logs" in capsys.readouterr().out
+
+
+def test_a_log_that_a_proxy_ends_goes_on_where_it_ended(strake, api):
+    api.put(building())
+    api.pods.append(pod("api-1", state="running"))
+    api.cut["api-1"] = [b"one\ntw", b"one\ntwo\nthr", b"one\ntwo\nthree\n"]
+    timer = threading.Timer(0.5, api.put, [succeeded()])
+    timer.start()
+    done = strake("logs", "-f", "api")
+    timer.join()
+    assert (done.status, done.out) == (0, "one\ntwo\nthree\n")
