@@ -16,16 +16,9 @@ from strake_api.models.source import (
     OCISource,
     Source,
 )
-from strake_api.request import (
-    Attestations,
-    BuildArg,
-    BuildRequest,
-    Cache,
-    MountedFile,
-    Output,
-    Registries,
-    Signature,
-)
+from strake_api.requests.base import Registries
+from strake_api.requests.build import BuildArg, BuildRequest, Cache, MountedFile
+from strake_api.requests.output import Attestations, Output, Signature
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 

@@ -102,6 +102,8 @@ class DirectorySource(Document):
 
     path: str
     """An absolute path."""
+    digest: DigestText | None = None
+    """sha256:… of its files that a SourceRequest found; others fail the build."""
 
 
 class ArchiveSource(Document):

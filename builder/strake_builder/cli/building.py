@@ -11,7 +11,7 @@ from typing import TextIO, cast
 
 from strake_api.events import Finished
 from strake_api.reasons import FailureReason
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
 from strake_api.text import without_colours

@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.cli.registries import ca_bundle
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError

@@ -21,7 +21,7 @@ from typing import Final
 
 from strake_api.models.source import OCISource
 from strake_api.reasons import ProgressReason
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.result import BuildSucceeded
 from strake_api.values.destinations import run_values
 from strake_builder import interrupt

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.logs.artifact import LogTarget
-from strake_api.request import Networks, Registries
+from strake_api.requests.base import Networks, Registries
 from strake_api.values.pattern import filled
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
@@ -20,7 +20,7 @@ from strake_operator.settings.default_secrets import pull_secret
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_api.request import BuildRequest, ImageRule
+    from strake_api.requests.build import BuildRequest, ImageRule
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings.environment import Settings
 

@@ -23,7 +23,7 @@ from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from strake_api.request import ImageRule
+    from strake_api.requests.build import ImageRule
 
 DEADLINE_MARGIN_SECONDS: Final = 60
 """What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""

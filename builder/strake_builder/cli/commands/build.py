@@ -28,7 +28,7 @@ from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest, Cache
+    from strake_api.requests.build import BuildRequest, Cache
     from strake_api.result import BuildSucceeded
     from strake_builder.progress.style import LogStyle
     from strake_builder.solve.inputs import BuildInputs
@@ -119,7 +119,7 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) 
 
 
 def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple[BuildRequest, BuildInputs]:
-    from strake_api.request import BuildArg, BuildRequest
+    from strake_api.requests.build import BuildArg, BuildRequest
     from strake_api.text import visible
     from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
@@ -175,7 +175,7 @@ def _print(line: str) -> None:
 
 
 def _cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cache:
-    from strake_api.request import Cache
+    from strake_api.requests.build import Cache
 
     cache = read_cache(arguments, destinations, Cache())
     # One layer has the results of all steps: there is none of a step to keep or to find.

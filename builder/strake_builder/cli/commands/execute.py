@@ -11,7 +11,7 @@ from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.cli.flags.values.sizes import add_max_unpacked_flag, read_max_unpacked
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
     from strake_builder.solve.inputs import BuildInputs
     from strake_oci.credentials.sources import Credentials
 

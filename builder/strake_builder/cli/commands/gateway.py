@@ -12,7 +12,7 @@ from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
     from strake_builder.gateway.log_push import LogKeeper
     from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.signing import GatewaySigning

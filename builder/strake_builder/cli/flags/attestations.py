@@ -10,7 +10,7 @@ from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import ArchiveTarget, FileTarget, LayoutTarget
 
 if TYPE_CHECKING:
-    from strake_api.request import Attestations
+    from strake_api.requests.output import Attestations
 
 _DISABLED: Final = frozenset({"false", "0", "none"})
 _DEFAULT: Final = frozenset({"true", "1", ""})
@@ -63,7 +63,7 @@ def read_attestations(
         if arguments.attestation_form is not None and arguments.provenance is None and not arguments.attest:
             raise InvalidRequestError("--attestation-form: nothing is attested", hint="add --provenance=min")
         return None
-    from strake_api.request import Attestations
+    from strake_api.requests.output import Attestations
 
     form = arguments.attestation_form or "referrers"
     _refuse_nowhere(form, files, push=push)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_api.registries import ClientCertificate, RequestedRegistry
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
 
 _GATEWAY: Final = "http://gateway/{registry}"
 _PATIENCE: Final = 30.0

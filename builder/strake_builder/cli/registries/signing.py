@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from strake_builder.errors import InvalidRequestError, SigningError, UnsupportedError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
     from strake_builder.output.signing import Signing
     from strake_oci.signatures import SignatureForm
     from strake_oci.signatures.keys import SigningKey, VerificationKey

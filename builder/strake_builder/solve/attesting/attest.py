@@ -17,7 +17,7 @@ from strake_api.models.source import (
     OCISource,
     Source,
 )
-from strake_api.request import Attestations
+from strake_api.requests.output import Attestations
 from strake_builder.attestations.facts import (
     ArtifactMaterial,
     BuildFacts,

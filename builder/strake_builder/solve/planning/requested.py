@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.values.destinations import fields_of, filled, sample
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_api.values.duration import parse_duration
 from strake_api.values.pattern import filled, matches
 from strake_api.values.quantity import parse_quantity

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
