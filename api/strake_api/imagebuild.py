@@ -88,18 +88,16 @@ A_BRANCH: Rule[ImageBuildSpec] = Rule(
     ),
 )
 ONE_OR_SEVERAL: Rule[ImageBuildSpec] = Rule(
-    "!has(self.platform) || !has(self.platforms)",
+    "!has(self.platform) || !has(self.platforms) || self.platforms.size() == 0",
     "platform makes an image and platforms an index: drop one of the two",
     lambda spec: spec.platform is None or not spec.platforms,
 )
 NODES_OF_PLATFORMS: Rule[ImageBuildSpec] = Rule(
-    "!has(self.platforms) || !has(self.pod) || !has(self.pod.nodeSelector)"
+    "!has(self.platforms) || self.platforms.size() == 0 || !has(self.pod) || !has(self.pod.nodeSelector)"
     f" || !('{ARCHITECTURE_LABEL}' in self.pod.nodeSelector)",
     f"each of platforms is built on its own nodes: drop {ARCHITECTURE_LABEL} from pod.nodeSelector",
     lambda spec: (
-        not spec.platforms
-        or spec.pod is None
-        or ARCHITECTURE_LABEL not in (spec.pod.node_selector or {})
+        not spec.platforms or spec.pod is None or ARCHITECTURE_LABEL not in (spec.pod.node_selector or {})
     ),
 )
 SOME_TIME: Rule[str] = Rule(
@@ -153,7 +151,7 @@ class ImageBuildSpec(Document):
     platform: PlatformText | None = None
     """What the image is for, as linux/arm64; the platform of the node that builds where it is not given."""
     platforms: Platforms = ()
-    """Several platforms in its place: each is built by a Job on nodes of its own, and the image is an index."""
+    """Several platforms in its place: each is built by a Job on its own nodes, and the image is an index."""
     output: ImageOutput
     cache: BuildCache | None = None
     push_secret: LocalReference | None = None

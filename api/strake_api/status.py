@@ -216,7 +216,7 @@ class PartSource(SourceStatus):
 
 
 class PartStatus(TolerantDocument):
-    """One Job of a run of several platforms: it resolves the sources, builds a platform or makes the index."""
+    """One Job of a run of several platforms: it resolves sources, builds a platform or makes the index."""
 
     name: str
     """source, index, or the platform."""

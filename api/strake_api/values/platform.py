@@ -70,7 +70,7 @@ MOST_PLATFORMS = 16
 
 Platforms = Annotated[
     tuple[PlatformText, ...],
-    Field(min_length=1, max_length=MOST_PLATFORMS),
+    Field(max_length=MOST_PLATFORMS),
     *checked(DIFFERENT_PLATFORMS),
 ]
 """The platforms of an index, in its order."""

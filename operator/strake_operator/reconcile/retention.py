@@ -118,7 +118,8 @@ def _seconds_left_of_older(
 ) -> float:
     """Return how long the Job of an earlier run is kept yet: 0 for one that the history does not know."""
     for entry in status.history or ():
-        is_its = run.uid is not None and (entry.number, entry.job_uid) == (run.number, run.uid)
+        uids = {entry.job_uid, *(part.job_uid for part in entry.parts or ())}
+        is_its = run.uid is not None and entry.number == run.number and run.uid in uids
         if is_its and entry.completion_time and _asked(retention_of(spec), _outcome(entry)):
             passed = (now - datetime.fromisoformat(entry.completion_time)).total_seconds()
             kept = _seconds(_outcome(entry), spec, settings)
