@@ -114,7 +114,7 @@ def pusher_for(requested: Requested, around: Surroundings, clients: RegistryClie
         around.progress.reporter,
         around.signer,
         immutable_tags_stay=requested.inputs.outputs.immutable_tags_stay,
-        tags=not requested.in_index,
+        tags=not requested.by_digest,
     )
 
 

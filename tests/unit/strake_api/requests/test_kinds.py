@@ -14,15 +14,15 @@ from strake_api.requests.sources import SourceRequest
 
 A = f"sha256:{'a' * 64}"
 NAMED: dict[str, object] = {"destinations": ["r.example/a:1"]}
-GIT = {"git": {"url": "https://git.example/app", "ref": "main"}}
-BUILD = {
+GIT: dict[str, object] = {"git": {"url": "https://git.example/app", "ref": "main"}}
+BUILD: dict[str, object] = {
     "kind": "BuildRequest",
     "source": GIT,
     "output": NAMED,
     "workDirectory": "/work",
 }
-SOURCE = {"kind": "SourceRequest", "source": GIT, "workDirectory": "/work"}
-INDEX = {
+SOURCE: dict[str, object] = {"kind": "SourceRequest", "source": GIT, "workDirectory": "/work"}
+INDEX: dict[str, object] = {
     "kind": "IndexRequest",
     "images": [{"platform": "linux/amd64", "digest": A}],
     "output": NAMED,
@@ -40,11 +40,16 @@ def test_the_kind_decides(document, kind):
     assert parse_request(parsed.to_json()) == parsed
 
 
+def test_without_a_kind_it_is_a_build():
+    """So it was before there were others."""
+    del (unnamed := dict(BUILD))["kind"]
+    assert type(parse_request(json.dumps(unnamed))) is BuildRequest
+
+
 @pytest.mark.parametrize(
     "document",
     [
         {**SOURCE, "kind": "Other"},
-        {name: value for name, value in SOURCE.items() if name != "kind"},
         {**SOURCE, "output": NAMED},
         {**SOURCE, "source": {"git": {"url": "https://x.example", "credentials": "relative"}}},
         {**SOURCE, "registries": {"gateway": "relative"}},
