@@ -11,16 +11,21 @@ each before the next one is made.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from strake_api.status import Phase
 from strake_operator.parts import IndexPart, part_label
 from strake_operator.reconcile.decision import Action, Decision, StartRun, StopRun
 from strake_operator.reconcile.limits import soonest
+from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.parts import overall
 from strake_operator.reconcile.parts.order import due_parts, names_of, part_of, with_parts
-from strake_operator.reconcile.parts.projection import folded, projected
+from strake_operator.reconcile.parts.projection import folded, has_started, projected
+from strake_operator.reconcile.runs import begin
+from strake_operator.status.conditions import timestamp
+from strake_operator.status.ending import is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -160,3 +165,45 @@ def _failed(
     others = tuple(each for each in so_far.actions if not isinstance(each, StartRun))
     actions = tuple(dict.fromkeys((*others, *decision.actions, *stops)))
     return Decision(ended, actions, status_first=True, lessons=decision.lessons)
+
+
+def is_in_parts(status: ImageBuildStatus) -> bool:
+    """Return whether a run goes on in parts: it has its slot until it ends, also between two of its Jobs."""
+    return has_started(status) and not is_over(status) and status.phase is not Phase.QUEUED
+
+
+def instead(
+    seen: Observation, decision: Decision, now: datetime, refuse: Callable[[Observation], Decision]
+) -> Decision:
+    """Return what to do where the cluster does not take the Job that was decided to start.
+
+    Args:
+        seen: What the decision was made from.
+        decision: With the start.
+        now: The present.
+        refuse: Decides about a run whose Job is not taken.
+    """
+    starts = (each for each in decision.actions if isinstance(each, StartRun))
+    part = next((each.part for each in starts), None)
+    if part is None or isinstance(seen.build.spec, InvalidSpec):
+        return refuse(seen)
+    spec, before = seen.build.spec, _before(seen, seen.build.spec, now)
+    found = refuse(projected(seen, before, part, now))
+    status = folded(before, part, found)
+    if found.status.phase is Phase.FAILED:
+        nothing = Decision(found.status, found.actions, lessons=found.lessons)
+        return _failed(seen, part, before, status, nothing, _SoFar(before), now)
+    again = found.requeue_after
+    if again:
+        # Until then the Job does not keep those of other parts from starting.
+        later = timestamp(now + timedelta(seconds=again))
+        entry = part_of(status, part.name).model_copy(update={"next_attempt_time": later})
+        parts = tuple(entry if each.name == entry.name else each for each in status.parts or ())
+        status = status.model_copy(update={"parts": parts})
+    names = tuple(each.name for each in due_parts(spec, status))
+    return replace(found, status=overall.under_way(status, names, now))
+
+
+def _before(seen: Observation, spec: ImageBuildSpec, now: datetime) -> ImageBuildStatus:
+    """Return the status of the run before anything was decided about it this time."""
+    return with_parts(begin(seen.build, now), spec)
