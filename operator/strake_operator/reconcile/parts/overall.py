@@ -77,7 +77,7 @@ def _attempts(parts: Iterable[PartStatus]) -> int:
 
 
 def _steps(parts: Iterable[PartStatus]) -> Steps | None:
-    found = [each.steps for each in parts if each.steps is not None and each.name not in {SOURCE, INDEX}]
+    found = [each.steps for each in parts if each.steps is not None]
     if not found:
         return None
     return Steps(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from strake_api.reasons import ProgressReason
 from strake_api.result import shorten
 from strake_api.status import Condition, ConditionType, ImageSizes, PartSource, PartStatus, Phase
-from strake_operator.parts import SourcePart, part_label
+from strake_operator.parts import PlatformPart, SourcePart, part_label
 from strake_operator.reconcile.admission.admit import ADMITTED
 from strake_operator.reconcile.observed import Running
 from strake_operator.reconcile.parts.order import part_of
@@ -133,7 +133,7 @@ def _entry(part: Part, decision: Decision) -> PartStatus:
     return PartStatus(
         name=part.name,
         phase=sub.phase,
-        reason=next(reasons, ProgressReason.QUEUED),
+        reason=None if sub.phase is Phase.SUCCEEDED else next(reasons, ProgressReason.QUEUED),
         message=None if message is None else shorten(message, _SHOWN),
         digest=sub.digest if has_image else None,
         attestation=sub.attestation if has_image else None,
@@ -144,7 +144,7 @@ def _entry(part: Part, decision: Decision) -> PartStatus:
         next_attempt_time=sub.next_attempt_time,
         blocked_since=sub.blocked_since,
         isolation=sub.isolation,
-        steps=sub.steps,
+        steps=sub.steps if isinstance(part, PlatformPart) else None,
     )
 
 
