@@ -134,7 +134,7 @@ def test_good_platforms(good):
 @pytest.mark.parametrize(
     ("platform", "message"),
     [
-        ("linux/amd64,linux/arm64", "apply an ImageBuild for each"),
+        ("linux/amd64,linux/arm64", "list several in platforms"),
         ("windows/amd64", "only images for Linux"),
         ("darwin", "only images for Linux"),
         ("linux", "written linux/ARCHITECTURE"),
