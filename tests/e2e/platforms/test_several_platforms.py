@@ -1,0 +1,117 @@
+"""One ImageBuild for several platforms: a Job for each, an index of them, and tags last."""
+
+from __future__ import annotations
+
+import json
+
+from strake_oci.errors import ManifestUnknownError
+from strake_oci.registry import ClientSettings, RegistryClient
+from strake_oci.spec.platform import host
+from strake_oci.spec.reference import Reference
+from strake_operator.names import PART_LABEL
+from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.objects import read
+from tests.cluster.settings import REGISTRY
+from tests.e2e.builds import UID, finished, jobs, manifest, status_of, until
+from tests.e2e.operators import kill_operator
+
+NATIVE = f"linux/{host().architecture}"
+OTHER = "linux/arm64" if NATIVE == "linux/amd64" else "linux/amd64"
+BOTH = [NATIVE, OTHER]
+EMULATED = {"STRAKE_EMULATED_PLATFORMS": OTHER}
+CONTENT = "FROM scratch\nARG TARGETARCH\nCOPY $TARGETARCH /which\n"
+
+
+def several(namespace: str, files: dict[str, str], **spec):
+    """Return an ImageBuild of both platforms from a ConfigMap, which could change between their Jobs."""
+    kubectl(
+        "create",
+        "configmap",
+        "context",
+        "-n",
+        namespace,
+        *(f"--from-literal={k}={v}" for k, v in files.items()),
+    )
+    made = manifest("", platforms=BOTH, source={"configMap": {"name": "context"}}, **spec)
+    made["spec"]["output"] = {"destinations": [destination(namespace)]}
+    return made
+
+
+def destination(namespace: str) -> str:
+    return f"{REGISTRY}/{namespace}/app:1"
+
+
+def tagged(namespace: str) -> str | None:
+    """Return the digest that the tag names; None while there is none."""
+    with RegistryClient(ClientSettings.insecure(REGISTRY)) as client:
+        try:
+            return str(client.resolve(Reference.parse(destination(namespace))).digest)
+        except ManifestUnknownError:
+            return None
+
+
+def index_of(namespace: str) -> dict:
+    with RegistryClient(ClientSettings.insecure(REGISTRY)) as client:
+        reference = Reference.parse(destination(namespace))
+        descriptor = client.resolve(reference)
+        _, data = client.manifest(reference.repository, descriptor.digest)
+    return json.loads(data)
+
+
+FILES = {"Dockerfile": CONTENT, host().architecture: "native", OTHER.removeprefix("linux/"): "other"}
+
+
+def test_an_index_of_a_job_for_each_platform_through_an_operator_that_is_killed(
+    changing, namespace, platform
+):
+    with platform.changed(**EMULATED):
+        apply(several(namespace, FILES), namespace)
+        until(lambda: len(jobs(namespace)) > 1, "Jobs of platforms", lambda: status_of(namespace))
+        kill_operator()
+        status = finished(namespace)
+    assert status["phase"] == "Succeeded", status
+    images = {each["platform"]: each["digest"] for each in status["platforms"]}
+    assert list(images) == BOTH
+    entries = {
+        f"{each['platform']['os']}/{each['platform']['architecture']}": each["digest"]
+        for each in index_of(namespace)["manifests"]
+    }
+    assert entries == images
+    assert tagged(namespace) == status["digest"]
+    assert status["image"] == f"{REGISTRY}/{namespace}/app@{status['digest']}"
+    parts = {each["name"]: each for each in status["parts"]}
+    assert list(parts) == ["source", *BOTH, "index"]
+    assert {each["phase"] for each in parts.values()} == {"Succeeded"}
+    assert {each["attempts"] for each in parts.values()} == {1}
+    made = read("jobs", namespace, labels=UID)["items"]
+    labels = {each["metadata"]["name"]: each["metadata"]["labels"][PART_LABEL] for each in made}
+    assert labels == {each["job"]: name.replace("/", "-") for name, each in parts.items()}
+    log = kubectl("logs", f"job/{parts[OTHER]['job']}", "-n", namespace)
+    assert log.splitlines()[-1] == f"== done: {images[OTHER]}"
+
+
+def test_a_platform_that_fails_is_named_and_no_tag_moves(changing, namespace, platform):
+    with platform.changed(**EMULATED):
+        files = {"Dockerfile": CONTENT, host().architecture: "native"}
+        apply(several(namespace, files), namespace)
+        status = finished(namespace)
+    assert status["phase"] == "Failed"
+    assert status["failure"]["message"].startswith(f"{OTHER}: "), status["failure"]
+    assert status["failure"]["line"] == 3
+    parts = {each["name"]: each for each in status["parts"]}
+    assert (parts[OTHER]["phase"], parts["index"]["reason"]) == ("Failed", "Cancelled")
+    assert tagged(namespace) is None
+    assert "index" not in {
+        each["metadata"]["labels"][PART_LABEL] for each in read("jobs", namespace)["items"]
+    }
+
+
+def test_a_platform_without_nodes_waits_for_one_and_says_so(namespace):
+    apply(several(namespace, FILES), namespace)
+    words = f"{OTHER}: no node fits the builder pod"
+    until(lambda: words in status_of(namespace).get("progress", ""), words, lambda: status_of(namespace))
+    kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
+    status = finished(namespace)
+    assert status["failure"]["reason"] == "Cancelled"
+    assert tagged(namespace) is None
+    until(lambda: not jobs(namespace), "the end of all Jobs", lambda: jobs(namespace))
