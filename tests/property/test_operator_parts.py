@@ -1,4 +1,4 @@
-"""Whatever order ends and crashes come in: one Job for a part, no tag before all platforms are there, no way back."""
+"""Whatever order ends and crashes come in: one Job for a part, the index last, and no way back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from strake_api.imagebuild import ImageBuildSpec
 from strake_api.reasons import FailureReason
 from strake_api.result import BuildFailed, BuildSucceeded, ResolvedSource
 from strake_api.status import CreatedObjects, ImageBuildStatus, Phase
-from strake_operator.parts import IndexPart, PlatformPart, SourcePart
+from strake_operator.parts import IndexPart, Part, PlatformPart, SourcePart
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.decision import Decision, StartRun, StopRun
 from strake_operator.reconcile.observed import BuilderRun, Observation, Running
@@ -125,7 +125,7 @@ class World:
                 for job in self.jobs.values():
                     if job.part == value:
                         self.jobs[job.job] = replace(job, deleting=True)
-            case "gone":
+            case _:
                 self.jobs = {name: job for name, job in self.jobs.items() if not job.deleting}
 
     def end(self, job: BuilderRun, how: str) -> None:
@@ -191,7 +191,8 @@ class World:
         self.jobs[name] = replace(job, deleting=True)
 
     def start(self, action: StartRun) -> None:
-        part = present(action.part)
+        part = action.part
+        assert part is not None, "each Job is of a part"
         label = part.name.replace("/", "-")
         uid = f"uid-{action.job}"
         self.made.add(uid)
@@ -214,7 +215,7 @@ class World:
             part=label,
         )
 
-    def check_needs(self, part, number: int) -> None:
+    def check_needs(self, part: Part, number: int) -> None:
         match part:
             case SourcePart():
                 assert self.floats

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from strake_oci.errors import ManifestUnknownError
+from strake_oci.errors import NotFoundError
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.platform import host
 from strake_oci.spec.reference import Reference
@@ -46,7 +46,7 @@ def tagged(namespace: str) -> str | None:
     with RegistryClient(ClientSettings.insecure(REGISTRY)) as client:
         try:
             return str(client.resolve(Reference.parse(destination(namespace))).digest)
-        except ManifestUnknownError:
+        except NotFoundError:
             return None
 
 
