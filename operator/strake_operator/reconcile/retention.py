@@ -68,6 +68,8 @@ def seconds_kept(
     now: datetime,
 ) -> float:
     """Return how much longer the objects of a run are kept whose result is on the status."""
+    if run.part is not None and not _has_ended(run):
+        return 0.0  # a part that the end of its run came before
     end = datetime.fromisoformat(status.completion_time) if status.completion_time else run.created
     # Beside a builder that ended there may be the gateway, which has a log to push yet.
     kept = _seconds(status.phase or Phase.FAILED, spec, settings) if run.finished else SIDECAR_SECONDS

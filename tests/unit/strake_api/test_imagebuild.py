@@ -154,6 +154,29 @@ def test_other_platforms_are_refused_with_one_sentence(platform, message):
     assert message in error["msg"]
 
 
+def test_several_platforms_are_asked_of_a_builder_together():
+    made = ImageBuildSpec.model_validate(spec(platforms=["linux/arm64", "linux/amd64"]))
+    assert made.platforms == ("linux/arm64", "linux/amd64")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"platform": "linux/amd64", "platforms": ["linux/amd64"]}, "drop one of the two"),
+        ({"platforms": ["linux/amd64", "linux/amd64"]}, "each platform once"),
+        ({"platforms": ["linux/arm64", "linux/arm64/v8"]}, "each platform once"),
+        ({"platforms": ["linux/amd64", "windows/amd64"]}, "only images for Linux"),
+        ({"platforms": [f"linux/arm/v{n // 9}.{n % 9}" for n in range(17)]}, "at most 16"),
+        (
+            {"platforms": ["linux/amd64"], "pod": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}},
+            "drop kubernetes.io/arch from pod.nodeSelector",
+        ),
+    ],
+)
+def test_platforms_that_make_no_index_are_refused(changes, message):
+    assert message in refusal(**changes)
+
+
 @pytest.mark.parametrize("name", ["", "Builder", "team/builder", "a" * 254])
 def test_a_service_account_has_a_name_of_kubernetes(name):
     assert "serviceAccountName" in refusal(serviceAccountName=name)

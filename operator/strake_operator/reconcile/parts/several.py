@@ -192,7 +192,9 @@ def instead(
     status = folded(before, part, found)
     if found.status.phase is Phase.FAILED:
         nothing = Decision(found.status, found.actions, lessons=found.lessons)
-        return _failed(seen, part, before, status, nothing, _SoFar(before), now)
+        # The Jobs of the other parts are stopped when the status says that the run ended.
+        ended = _failed(seen, part, before, status, nothing, _SoFar(before), now)
+        return Decision(ended.status, lessons=found.lessons)
     again = found.requeue_after
     if again:
         # Until then the Job does not keep those of other parts from starting.
