@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from strake_api.status import CreatedObjects
 from strake_operator.errors import RefusedError
 from strake_operator.parts import part_label
 from tests.unit.strake_operator.builders import build, run
@@ -16,7 +17,7 @@ def test_each_look_makes_one_job_and_writes_its_uid():
         looked_at(reconciler, cluster)
         cluster.the_build = build(cluster.status, spec=FIXED)
         made = said(cluster.status)[part]
-        assert (made.created.job, made.created.request) == ("uid-of-Job", "uid-of-ConfigMap")
+        assert made.created == CreatedObjects(job="uid-of-Job", request="uid-of-ConfigMap")
         label = part_label(part)
         cluster.found += (run(job=made.job, part=label, uid="uid-of-Job", request="uid-of-ConfigMap"),)
         assert cluster.messages[-1] == f"started Job {made.job} of {part}"

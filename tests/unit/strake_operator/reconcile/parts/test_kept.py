@@ -9,14 +9,14 @@ from datetime import timedelta
 import pytest
 
 from strake_api.reasons import FailureReason
-from strake_api.result import BuildSucceeded, ResolvedSource
+from strake_api.result import BuildFailed, BuildSucceeded, ResolvedSource
 from strake_operator.reconcile.decide import decide
 from strake_operator.reconcile.ends.outcome import outcome
 from strake_operator.reconcile.observed import Observation
 from strake_operator.reconcile.origin import sort_out
 from strake_operator.reconcile.runs import ended
 from strake_operator.settings.default_cache import RepositoryTemplate
-from tests.fixtures.narrow import instance, present
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator import builders
 from tests.unit.strake_operator.builders import DIGEST, NOW, SETTINGS, build, pod
 from tests.unit.strake_operator.reconcile.parts.several import (
@@ -117,8 +117,7 @@ SOURCES = (ResolvedSource(), ResolvedSource())
 )
 def test_a_part_that_reports_what_another_makes_has_not_ended_well(part, result):
     told = replace(job(part), pod=pod(builders.ended(result.to_json(), exit_code=0)), finished=True)
-    found = present(outcome(told, SEVERAL))
-    assert instance(found, type(found)).outcome == "Failed"
+    assert isinstance(outcome(told, SEVERAL), BuildFailed)
     before = status_with(*(() if part == "source" else (entry("source", DONE),)), entry(part))
     if part == AMD64:
         before = status_with(entry("source", DONE), entry(AMD64), entry(ARM64, DONE))
