@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.result import shorten
-from strake_api.status import Condition, ConditionType, ImageSizes, PartSource, PartStatus, Phase
+from strake_api.status import (
+    Condition,
+    ConditionType,
+    ImageSizes,
+    PartSource,
+    PartStatus,
+    Phase,
+    SourceStatus,
+)
 from strake_operator.parts import PlatformPart, SourcePart, part_label
 from strake_operator.reconcile.admission.admit import ADMITTED
 from strake_operator.reconcile.observed import Running
@@ -116,7 +124,7 @@ def folded(status: ImageBuildStatus, part: Part, decision: Decision) -> ImageBui
         "queue": None if has_started(status) else sub.queue,
         "retries": retries[-REMEMBERED:] or None,
         "warnings": tuple(warnings) or None,
-        "source": sub.source or status.source,
+        "source": status.source or _source(made) or sub.source,
     }
     if not has_started(status):
         changes |= {"cache_repository": sub.cache_repository, "log_repository": sub.log_repository}
@@ -153,6 +161,12 @@ def _sources(decision: Decision) -> tuple[PartSource, ...] | None:
     return tuple(
         PartSource(name=each.name or None, revision=each.revision, digest=each.digest) for each in found
     )
+
+
+def _source(made: PartStatus) -> SourceStatus | None:
+    """Return what the build context resolved to, as the part `source` has it, which runs no step."""
+    resolved = made.sources[0] if made.sources else None
+    return None if resolved is None else SourceStatus.resolved(resolved.revision, resolved.digest)
 
 
 def _added(one: ImageSizes | None, other: ImageSizes | None) -> ImageSizes | None:

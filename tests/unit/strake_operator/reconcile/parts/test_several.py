@@ -117,6 +117,11 @@ def test_what_a_part_needs_comes_from_the_status():
     assert index.job == name_of("index")
 
 
+def test_the_source_of_the_run_is_what_was_resolved():
+    status = decided(job("source", "ended well"), status=status_with(entry("source"))).status
+    assert present(status.source).revision == COMMIT
+
+
 def test_the_index_does_not_start_before_the_results_are_on_the_status():
     before = status_with(entry("source", DONE), entry(AMD64, DONE), entry(ARM64))
     ended = decided(job(ARM64, "ended well"), status=before)
