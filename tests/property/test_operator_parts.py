@@ -122,11 +122,12 @@ class World:
                     if job.part == label and not job.deleting and is_running(job):
                         self.end(job, how)
             case "deleted":
-                for job in self.jobs.values():
-                    if job.part == value:
-                        self.jobs[job.job] = replace(job, deleting=True)
-            case _:
+                for name in [each.job for each in self.jobs.values() if each.part == value]:
+                    self.stop(name)
+            case "gone":
                 self.jobs = {name: job for name, job in self.jobs.items() if not job.deleting}
+            case _:
+                pass  # nothing changes
 
     def end(self, job: BuilderRun, how: str) -> None:
         self.jobs[job.job] = replace(job, pod=result_of(job, how), finished=True)
