@@ -144,6 +144,12 @@ class SourceError(BuildError):
     exit_status = 4
 
 
+class ForbiddenSourceError(SourceError):
+    """A source policy denies what the build names."""
+
+    reason = FailureReason.POLICY_DENIED
+
+
 class BaseImageError(BuildError):
     """A base image cannot be resolved, pulled or unpacked."""
 

@@ -9,6 +9,7 @@ from pydantic import Field
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
+from strake_api.values.generator import GeneratorImage
 from strake_api.values.signatures import SignatureForm
 
 
@@ -22,10 +23,19 @@ class Signature(Document):
     form: SignatureForm = "both"
 
 
+class SBOM(Document):
+    """A list of what is in the image."""
+
+    generator: GeneratorImage
+    """The image of the scanner, which runs when the last step has, over the image's files."""
+
+
 class Attestations(Document):
     """What the build attests of the image."""
 
     provenance: ProvenanceMode = "min"
+    sbom: SBOM | None = None
+    """None is made where it is not given."""
     form: AttestationForm = "referrers"
     required: bool = True
     """False: a registry that does not take attestations is warned of, and gets the image without."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -165,3 +165,16 @@ class Subject:
     digest: Digest
     names: tuple[Reference, ...]
     platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSBOM:
+    """An SBOM.
+
+    Attributes:
+        predicate_type: its format: SPDX or CycloneDX.
+        predicate: the document.
+    """
+
+    predicate_type: str
+    predicate: Mapping[str, Any]

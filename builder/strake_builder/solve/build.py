@@ -37,6 +37,7 @@ from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.policy.sources import permitted_contexts
 from strake_builder.solve.result import result_of
 from strake_builder.solve.signer import open_signer
 from strake_builder.solve.workspace.confined import check_work_directory
@@ -61,7 +62,7 @@ class Build:
     def __init__(
         self, request: BuildRequest, inputs: BuildInputs, reporter: Reporter, cancellation: Cancellation
     ) -> None:
-        self._request = request
+        self._request = request = permitted_contexts(request)
         self._inputs = inputs
         self._reporter = reporter
         self._cancellation = cancellation

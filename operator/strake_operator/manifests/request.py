@@ -59,6 +59,7 @@ def request_for(
         ),
         work_directory=paths.WORK_DIRECTORY,
         generation=generation,
+        sbom_generator=settings.sbom_generator,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
@@ -74,6 +75,7 @@ def request_for(
             "ca": settings.registries.ca,
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "image_rules": tuple(_filled(each, namespace) for each in settings.image_rules),
+            "source_policies": settings.source_policies,
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }

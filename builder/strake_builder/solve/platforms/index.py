@@ -163,28 +163,33 @@ def _index(
 def _entries(client: RegistryClient, repository: Repository, wanted: _Wanted) -> tuple[Descriptor, ...]:
     """Return what an image, and its attestation, are as entries of the index."""
     found = _read(client, repository, wanted.digest)
-    shown = f"{repository}@{wanted.digest}"
-    manifest = found.document
+    shown, manifest = f"{repository}@{wanted.digest}", found.document
     if not isinstance(manifest, Manifest) or not manifest.is_image:
-        raise InvalidRequestError(f"{shown} is no image for a platform", hint=_REBUILD)
+        raise _forged(f"{shown} is no image for a platform")
     with _explained(repository):
         built = read_image_config(RegistryImages(client, repository), manifest.config).platform
-    if built.normalized() != wanted.platform.normalized():
-        raise InvalidRequestError(
-            f"{shown} is an image for {built}, and the request has it for {wanted.platform}",
-            hint="a step may have written the result of its build: do not use the image; " + _REBUILD,
-        )
-    described = found.descriptor
+    _check_platform(shown, built, wanted.platform)
     if wanted.attestation is None:
-        return (replace(described, platform=wanted.platform),)
+        return (replace(found.descriptor, platform=wanted.platform),)
     attestation = _read(client, repository, wanted.attestation)
-    about = attestation.document
-    if not is_attestation(about) or about.subject is None or about.subject.digest != wanted.digest:
-        raise InvalidRequestError(
-            f"{repository}@{wanted.attestation} is no attestation of {shown}",
-            hint="a step may have written the result of its build: do not use the image; " + _REBUILD,
-        )
-    return attested_index(described, wanted.platform, attestation.descriptor).manifests
+    _check_attestation(f"{repository}@{wanted.attestation}", attestation, wanted.digest)
+    return attested_index(found.descriptor, wanted.platform, attestation.descriptor).manifests
+
+
+def _check_platform(shown: str, built: Platform, wanted: Platform) -> None:
+    if built.normalized() != wanted.normalized():
+        raise _forged(f"{shown} is an image for {built}, and the request has it for {wanted}")
+
+
+def _check_attestation(shown: str, found: FoundManifest, image: Digest) -> None:
+    document = found.document
+    if not is_attestation(document) or document.subject is None or document.subject.digest != image:
+        raise _forged(f"{shown} is no attestation of {image}")
+
+
+def _forged(message: str) -> InvalidRequestError:
+    hint = f"a step may have written the result of its build: do not use what it pushed; {_REBUILD}"
+    return InvalidRequestError(message, hint=hint)
 
 
 def _read(client: RegistryClient, repository: Repository, digest: Digest) -> FoundManifest:

@@ -139,6 +139,17 @@ def test_rules_about_base_images_are_the_builders():
     assert denial(spec(), "team", policies) is None
 
 
+def test_source_policies_are_the_builders():
+    rules = [
+        {"rules": [{"action": "DENY", "selector": {"identifier": f"docker-image://{host}/*"}}]}
+        for host in ("a.example", "b.example")
+    ]
+    policies = [policy(f"p{n}", sourcePolicy=each) for n, each in enumerate(rules)]
+    request = request_for(spec(), "team", effective(SETTINGS, policies))
+    denied = [each.rules[0].selector.identifier for each in request.source_policies]
+    assert denied == ["docker-image://a.example/*", "docker-image://b.example/*"]
+
+
 def test_a_forbidden_build_fails_before_it_has_a_job():
     refused = decide(replace(seen(), denial="BuildPolicy strict forbids x"), SETTINGS, NOW)
     assert (refused.actions, reason(refused.status)) == ((), "PolicyDenied")
