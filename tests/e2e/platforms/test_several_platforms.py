@@ -14,6 +14,7 @@ from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, finished, jobs, manifest, status_of, until
 from tests.e2e.operators import kill_operator
+from tests.fixtures.servers.signing import PASSWORD, cosign_verify, make_key_pair
 
 NATIVE = f"linux/{host().architecture}"
 OTHER = "linux/arm64" if NATIVE == "linux/amd64" else "linux/amd64"
@@ -88,6 +89,33 @@ def test_an_index_of_a_job_for_each_platform_through_an_operator_that_is_killed(
     assert labels == {each["job"]: name.replace("/", "-") for name, each in parts.items()}
     log = kubectl("logs", f"job/{parts[OTHER]['job']}", "-n", namespace)
     assert log.splitlines()[-1] == f"== done: {images[OTHER]}"
+
+
+def test_an_index_is_signed_and_lists_attestations_where_steps_share_the_containers_root(
+    changing, namespace, platform, tmp_path
+):
+    pair = make_key_pair(tmp_path)
+    keys = {"cosign.key": pair.key.read_text(), "cosign.password": PASSWORD}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "signing"}, "stringData": keys}
+    apply(secret, namespace)
+    made = several(namespace, FILES)
+    made["spec"]["output"] |= {
+        "sign": {"secretRef": {"name": "signing"}},
+        "attestations": {"form": "index"},
+    }
+    with platform.changed(**EMULATED, STRAKE_ISOLATION="chroot"):
+        apply(made, namespace)
+        status = finished(namespace)
+    assert (status["phase"], status["isolation"]["kind"]) == ("Succeeded", "chroot"), status
+    assert cosign_verify(status["image"], pair.public, bundle=False).returncode == 0
+    repository = status["image"].partition("@")[0]
+    for each in status["platforms"]:
+        signed = cosign_verify(f"{repository}@{each['digest']}", pair.public, bundle=False)
+        assert signed.returncode == 0, signed.stderr
+    digests = [each["digest"] for each in index_of(namespace)["manifests"]]
+    parts = [each for each in status["parts"] if "attestation" in each]
+    assert {*digests} == {each[what] for each in parts for what in ("digest", "attestation")}
+    assert len(digests) == 2 * len(BOTH)
 
 
 def test_a_platform_that_fails_is_named_and_no_tag_moves(changing, namespace, platform):
