@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuild, ImageBuildSpec
+from strake_api.requests.base import Registries
 from tests.fixtures.narrow import present
 from tests.unit.strake_api.specs import refusal, spec
 
@@ -156,7 +158,8 @@ def test_other_platforms_are_refused_with_one_sentence(platform, message):
 
 def test_several_platforms_are_asked_of_a_builder_together():
     made = ImageBuildSpec.model_validate(spec(platforms=["linux/arm64", "linux/amd64"]))
-    assert made.platforms == ("linux/arm64", "linux/amd64")
+    request = build_request(made, mounted=MountedPaths("/c"), work_directory="/w", registries=Registries())
+    assert request.platform == "linux/arm64,linux/amd64", "without a cluster one builder makes the index"
 
 
 @pytest.mark.parametrize(
