@@ -151,7 +151,7 @@ class ImageBuildSpec(Document):
     platform: PlatformText | None = None
     """What the image is for, as linux/arm64; the platform of the node that builds where it is not given."""
     platforms: Platforms = ()
-    """Several platforms in its place: each is built by a Job on its own nodes, and the image is an index."""
+    """Several platforms instead: each is built by a Job on its own nodes, and the image is an index."""
     output: ImageOutput
     cache: BuildCache | None = None
     push_secret: LocalReference | None = None

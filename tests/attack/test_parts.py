@@ -28,7 +28,7 @@ from tests.unit.strake_operator.reconcile.parts.several import (
     FIXED,
     SEVERAL,
     entry,
-    said,
+    parts_of,
     status_with,
 )
 
@@ -91,9 +91,9 @@ def test_a_forged_result_of_a_platform_names_no_image_elsewhere(monkeypatch):
     status = status_with(entry(AMD64, "Succeeded"), entry(ARM64), spec=FIXED)
     failed = decided((own, FOREIGN), status=status).status
     assert failed.phase == "Failed"
-    assert said(failed)[ARM64].digest is None
+    assert parts_of(failed)[ARM64].digest is None
     monkeypatch.setattr(outcome, "_foreign_image", lambda *_: None)
-    assert said(decided((own, FOREIGN), status=status).status)[ARM64].digest == EVIL
+    assert parts_of(decided((own, FOREIGN), status=status).status)[ARM64].digest == EVIL
 
 
 def test_a_platform_does_not_say_what_the_others_are_built_from():
@@ -106,7 +106,7 @@ def test_a_platform_does_not_say_what_the_others_are_built_from():
     status = status.model_copy(update={"source": SourceStatus(revision="c" * 40)})
     ended = decided((own, json.dumps(other.to_dict())), status=status, spec=SEVERAL).status
     assert ended.source == status.source
-    assert [each.revision for each in said(ended)["source"].sources or ()] == ["c" * 40]
+    assert [each.revision for each in parts_of(ended)["source"].sources or ()] == ["c" * 40]
     started = decided(status=ended, spec=SEVERAL)
     (start,) = [each for each in started.actions if isinstance(each, StartRun)]
     assert OTHER_COMMIT not in repr(start.part), "nor the tag"

@@ -1,8 +1,8 @@
 """One part of a run, seen as a run of its own, and back: what lets one decision do for both.
 
-What the status says of a part stands where that of a run of one platform is, and its Jobs are all the Jobs
-that there are. What is decided then about Job, attempt, form and failure is put into the part's entry; the
-rest of the status follows from all entries (`overall`).
+A part's entry of the status takes the fields of a run of one platform, and its Jobs are all the Jobs that
+there are. What is decided then about Job, attempt, form and failure is put into the part's entry; the rest of
+the status follows from all entries (`overall`).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def name_of(part: str) -> str:
 
 
 def entry(part: str, phase: str | None = "Building") -> PartStatus:
-    """Return what the status says of a part whose Job was made."""
+    """Return the entry of a part whose Job was made."""
     if phase is None:
         return PartStatus(name=part)
     label = part_label(part)
@@ -85,12 +85,12 @@ def entry(part: str, phase: str | None = "Building") -> PartStatus:
 
 
 def begun(spec: ImageBuildSpec = SEVERAL) -> ImageBuildStatus:
-    """Return the status after the first look at a build."""
+    """Return the status after the first reconcile of a build."""
     return decide(Observation(build(spec=spec), (), None), SETTINGS, NOW).status
 
 
 def status_with(*parts: PartStatus, spec: ImageBuildSpec = SEVERAL) -> ImageBuildStatus:
-    """Return the status of a run that goes on, with what is said of some parts."""
+    """Return the status of a run that goes on, with what some of its parts are."""
     known = {each.name: each for each in parts}
     first = begun(spec)
     every = tuple(known.get(each.name) or PartStatus(name=each.name) for each in first.parts or ())
@@ -115,7 +115,7 @@ def stops(decision: Decision) -> list[str]:
     return [each.job for each in decision.actions if isinstance(each, StopRun)]
 
 
-def said(status: ImageBuildStatus) -> dict[str, PartStatus]:
+def parts_of(status: ImageBuildStatus) -> dict[str, PartStatus]:
     return {each.name: each for each in status.parts or ()}
 
 

@@ -32,7 +32,7 @@ from tests.unit.strake_operator.reconcile.parts.several import (
     entry,
     job,
     name_of,
-    said,
+    parts_of,
     spec_of,
     starts,
     status_with,
@@ -76,7 +76,7 @@ def test_a_part_starts_when_those_before_it_ended_one_at_a_time(spec, parts, exp
 def test_each_part_is_decided_as_a_run_of_one_platform_is(part, state, phase, started):
     before = {"source": (), AMD64: (entry("source", DONE), entry(ARM64, DONE)), "index": PUSHED}[part]
     decision = decided(job(part, state), status=status_with(*before, entry(part)))
-    assert said(decision.status)[part].phase == phase
+    assert parts_of(decision.status)[part].phase == phase
     assert starts(decision) == started
     whole = {
         "Failed": "Failed",
@@ -138,7 +138,7 @@ def test_a_platform_that_fails_ends_the_run_and_stops_the_others():
     assert failure.message.startswith(f"{ARM64}: RUN make")
     assert stops(decision) == [name_of(AMD64)], "those that ended stay, with their logs"
     assert decision.status_first
-    parts = said(decision.status)
+    parts = parts_of(decision.status)
     assert (parts[AMD64].phase, parts[AMD64].reason) == ("Failed", "Cancelled")
     assert parts[AMD64].message == f"stopped: {ARM64} failed"
     assert parts["index"].phase == "Failed"
@@ -152,7 +152,7 @@ def test_a_failure_starts_nothing_more():
     decision = decided(job(ARM64, "failed"), status=before, spec=FIXED)
     assert decision.status.phase == "Failed"
     assert starts(decision) == []
-    assert said(decision.status)[AMD64].job is None
+    assert parts_of(decision.status)[AMD64].job is None
 
 
 def test_an_attempt_is_that_of_its_platform():
@@ -160,13 +160,13 @@ def test_an_attempt_is_that_of_its_platform():
     given_up = decided(job(AMD64, "evicted"), job(ARM64), status=before)
     assert given_up.status_first
     assert stops(given_up) == [name_of(AMD64)]
-    parts = said(given_up.status)
+    parts = parts_of(given_up.status)
     assert (parts[AMD64].job, parts[ARM64].job) == (None, name_of(ARM64))
     assert [(each.part, each.attempt) for each in present(given_up.status.retries)] == [(AMD64, 1)]
     again = decided(job(ARM64), status=given_up.status, now=LATER)
     (start,) = again.actions
     assert (instance(start, StartRun).job, starts(again)) == (f"{name_of(AMD64)}-2", [AMD64])
-    assert said(again.status)[ARM64].attempts == 1
+    assert parts_of(again.status)[ARM64].attempts == 1
 
 
 @pytest.mark.parametrize(("retries", "phase"), [(0, "Failed"), (1, "Pending")])
@@ -186,7 +186,7 @@ def test_a_refused_form_is_retried_in_the_next_one_for_that_part_alone():
     assert instance(start, StartRun).form is PodForm.MASKED
     assert instance(start, StartRun).job == f"{name_of(ARM64)}-masked"
     assert instance(stop, StopRun).job == name_of(ARM64)
-    assert said(decision.status)[AMD64].job == name_of(AMD64)
+    assert parts_of(decision.status)[AMD64].job == name_of(AMD64)
 
 
 def test_what_blocks_a_part_fails_the_run_when_the_grace_is_over():
@@ -195,7 +195,7 @@ def test_what_blocks_a_part_fails_the_run_when_the_grace_is_over():
     jobs = job(AMD64), job(ARM64, "starts", problems=(missing,))
     blocked = decided(*jobs, status=before, spec=FIXED)
     assert (blocked.status.phase, reason(blocked.status)) == ("Pending", "SecretNotFound")
-    assert said(blocked.status)[ARM64].blocked_since is not None
+    assert parts_of(blocked.status)[ARM64].blocked_since is not None
     ended = decided(*jobs, status=blocked.status, spec=FIXED, now=LATER)
     assert present(ended.status.failure).message.startswith(f'{ARM64}: Secret "push"')
     assert set(stops(ended)) == {name_of(AMD64), name_of(ARM64)}
@@ -208,7 +208,7 @@ def test_what_runs_is_told_of_each_part():
     assert status.progress == f"{AMD64}: [1/2] RUN make; {ARM64}: no node fits the builder pod: 0/1 nodes"
     assert (status.phase, reason(status)) == ("Pending", "PodPending"), "what the run waits for"
     assert present(status.steps).done == 1
-    assert said(status)[AMD64].phase == "Building"
+    assert parts_of(status)[AMD64].phase == "Building"
 
 
 def test_a_run_waits_once_for_its_slot_and_has_it_until_it_ends():
@@ -235,7 +235,7 @@ def test_suspend_starts_no_further_part():
     spec = spec_of(COMMIT, suspend=True)
     decision = decided(job(AMD64), status=status_with(entry(AMD64), spec=FIXED), spec=spec)
     assert (starts(decision), stops(decision)) == ([], [])
-    assert said(decision.status)[ARM64].reason == "Suspended"
+    assert parts_of(decision.status)[ARM64].reason == "Suspended"
 
 
 def test_a_job_that_somebody_deletes_ends_the_run():
@@ -279,8 +279,8 @@ def refusal_of(refuse, status=None):
 def test_a_quota_is_waited_for_by_its_part_and_not_by_the_others():
     words = "forbidden: exceeded quota: pods"
     found = refusal_of(lambda one: refused(one, (), words, SETTINGS, NOW, forbidden=True))
-    assert said(found.status)[ARM64].reason == "QuotaExceeded"
-    assert said(found.status)[AMD64].job == name_of(AMD64)
+    assert parts_of(found.status)[ARM64].reason == "QuotaExceeded"
+    assert parts_of(found.status)[AMD64].job == name_of(AMD64)
     assert starts(decided(job(AMD64), status=found.status, spec=FIXED)) == [], "not at once"
     assert starts(decided(job(AMD64), status=found.status, spec=FIXED, now=LATER)) == [ARM64]
 
@@ -294,7 +294,7 @@ def test_what_the_cluster_refuses_for_good_names_the_part():
 
 def test_a_cluster_in_trouble_is_told_of_the_part():
     found = refusal_of(lambda one: unavailable(one, "503", NOW))
-    assert said(found.status)[ARM64].reason == "ClusterUnavailable"
+    assert parts_of(found.status)[ARM64].reason == "ClusterUnavailable"
     assert found.status.phase == "Pending"
 
 
