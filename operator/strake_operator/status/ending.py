@@ -94,6 +94,7 @@ def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: 
             **end(status, ended),
             "phase": Phase.FAILED,
             "failure": failure,
+            "sizes": None,
             "parts": None if status.parts is None else closed(status.parts, "stopped: the run ended"),
         }
     )

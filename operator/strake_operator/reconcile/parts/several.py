@@ -23,6 +23,7 @@ from strake_operator.reconcile.observed import InvalidSpec
 from strake_operator.reconcile.parts import overall
 from strake_operator.reconcile.parts.order import due_parts, names_of, part_of, with_parts
 from strake_operator.reconcile.parts.projection import folded, has_started, projected
+from strake_operator.reconcile.retention import has_ended
 from strake_operator.reconcile.runs import begin
 from strake_operator.status.conditions import timestamp
 from strake_operator.status.ending import is_over
@@ -161,7 +162,7 @@ def _failed(
     status = status.model_copy(update={"parts": parts})
     ended = overall.failed(status, part.name, decision.status, now)
     label = part_label(part.name)
-    stops = _stops(seen, lambda run: run.part != label and not run.finished)
+    stops = _stops(seen, lambda run: run.part != label and not has_ended(run))
     others = tuple(each for each in so_far.actions if not isinstance(each, StartRun))
     actions = tuple(dict.fromkeys((*others, *decision.actions, *stops)))
     return Decision(ended, actions, status_first=True, lessons=decision.lessons)
