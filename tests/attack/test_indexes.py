@@ -43,7 +43,7 @@ class Victim:
         """Push an attestation of an image; return its digest."""
         statement = b'{"predicate": "forged"}'
         layer = statement_layer(statement, "https://slsa.dev/provenance/v1")
-        manifest = attestation_manifest(image.descriptor, layer, AttestationForm.INDEX)
+        manifest = attestation_manifest(image.descriptor, (layer,), AttestationForm.INDEX)
         with self.registry.client() as client:
             store = RegistryImages(client, self.repository)
             for descriptor, content in ((layer, statement), (EMPTY, EMPTY_CONTENT)):
