@@ -147,6 +147,14 @@ def test_a_platform_that_fails_ends_the_run_and_stops_the_others():
     assert stops(decided(*jobs, status=decision.status)) == [name_of(AMD64)]
 
 
+def test_a_part_whose_builder_ended_pushes_its_log_yet():
+    before = status_with(entry(AMD64, DONE), entry(ARM64), spec=FIXED)
+    pushing = job(AMD64, "ended well", finished=False)
+    decision = decided(pushing, job(ARM64, "failed"), status=before, spec=FIXED)
+    assert (decision.status.phase, stops(decision)) == ("Failed", [])
+    assert stops(decided(pushing, job(ARM64, "failed"), status=decision.status, spec=FIXED)) == []
+
+
 def test_a_failure_starts_nothing_more():
     before = status_with(entry(AMD64, None), entry(ARM64), spec=FIXED)
     decision = decided(job(ARM64, "failed"), status=before, spec=FIXED)
