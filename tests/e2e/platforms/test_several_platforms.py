@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from strake_oci.errors import NotFoundError
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.platform import host
 from strake_oci.spec.reference import Reference
 from strake_operator.names import PART_LABEL
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, finished, jobs, manifest, status_of, until
@@ -132,6 +134,24 @@ def test_a_platform_that_fails_is_named_and_no_tag_moves(changing, namespace, pl
     assert "index" not in {
         each["metadata"]["labels"][PART_LABEL] for each in read("jobs", namespace)["items"]
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"platform": NATIVE}, "drop one of the two"),
+        ({"platforms": ["linux/arm64", "linux/arm64/v8"]}, "platforms has each platform once"),
+        ({"platforms": ["linux/amd64", "darwin/arm64"]}, "only images for Linux can be built"),
+        ({"pod": {"nodeSelector": {"kubernetes.io/arch": "amd64"}}}, "drop kubernetes.io/arch"),
+    ],
+)
+def test_kubectl_refuses_what_makes_no_index(namespace, changes, words):
+    made = manifest("FROM scratch\n", platforms=BOTH)
+    create = ("create", "--dry-run=server", "-n", namespace, "-f", "-")
+    kubectl(*create, manifest=made)
+    made["spec"] |= changes
+    with pytest.raises(KubectlError, match=words):
+        kubectl(*create, manifest=made)
 
 
 def test_a_platform_without_nodes_waits_for_one_and_says_so(namespace):
