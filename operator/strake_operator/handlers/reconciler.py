@@ -136,7 +136,7 @@ class Reconciler:
         build = seen.build
         if _starts(decision):
             self._slots.take(key)
-        elif decision.status.phase is Phase.QUEUED:
+        elif decision.status.phase is Phase.QUEUED and decision.status.queue is not None:
             self._slots.waits(waiting(build, self._clock()))
         else:
             self._slots.leaves(key)
