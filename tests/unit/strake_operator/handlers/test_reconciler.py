@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -306,7 +307,7 @@ def test_a_run_that_waits_for_one_that_a_rule_keeps_says_why():
 def test_a_job_that_a_queue_of_others_suspends_takes_nobodys_turn():
     async def test():
         slots = Slots(lambda: Limits(cluster=1), set, lambda _: None)
-        cluster = Cluster(BUILD, runs=[run(suspended=True, pod=None)])
+        cluster: Any = Cluster(BUILD, runs=[run(suspended=True, pod=None)])
         reconciler = Reconciler(cluster, Follower(no_log), SETTINGS, print, lambda: NOW, slots=slots)
         await reconciler.reconcile(KEY)
         assert cluster.status.phase == "Queued"
