@@ -177,6 +177,13 @@ class RunStepError(StepError):
     exit_status = 7
 
 
+class DifferentImageError(BuildError):
+    """What was rebuilt is another image."""
+
+    reason = FailureReason.STEP_FAILED
+    exit_status = 15
+
+
 class OutputError(BuildError):
     """The image cannot be written or pushed."""
 

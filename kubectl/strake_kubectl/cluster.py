@@ -102,8 +102,8 @@ class Cluster:
         """
         return build_of(self._ask("GET", self._path(name), f"get ImageBuild {name}"))
 
-    def create(self, manifest: Mapping[str, Any]) -> Build:
-        """Make a build of a manifest.
+    def create(self, manifest: Mapping[str, Any], *, try_only: bool = False) -> Build:
+        """Make a build of a manifest; or have the cluster say whether it would.
 
         Raises:
             ExistsError: There is one of the name.
@@ -111,7 +111,8 @@ class Cluster:
         """
         name = manifest["metadata"]["name"]
         doing = f"create ImageBuild {name}"
-        return build_of(self._ask("POST", self._path(), doing, {"fieldManager": MANAGER}, manifest))
+        query = {"fieldManager": MANAGER} | ({"dryRun": "All"} if try_only else {})
+        return build_of(self._ask("POST", self._path(), doing, query, manifest))
 
     def change(self, name: str, change: Mapping[str, Any]) -> Build:
         """Apply a merge patch (RFC 7396) to a build.
@@ -146,7 +147,7 @@ class Cluster:
         }
         doing = f"watch ImageBuild {build.name}"
         for line in self._lines(self._path(), query, doing):
-            event = json.loads(line)
+            event = _object(line, doing)
             if event.get("type") == "DELETED":
                 raise CommandError(f"the ImageBuild {build.name} was deleted")
             if event.get("type") != "MODIFIED" and event.get("type") != "ADDED":
@@ -189,10 +190,7 @@ class Cluster:
             content = answer.read()
         if answer.status >= 400:  # noqa: PLR2004 - where errors begin
             raise refusal(answer.status, content, doing)
-        found = json.loads(content)
-        if not isinstance(found, dict):
-            raise CommandError(f"cannot {doing}: the API server's answer is no object")
-        return found
+        return _object(content, doing)
 
     def _path(self, name: str = "") -> str:
         tail = f"/{quote(name, safe='')}" if name else ""
@@ -204,6 +202,19 @@ class Cluster:
 
 _TYPE: Final = {"apiVersion": API_VERSION, "kind": "ImageBuild"}
 """What the items of a list do not tell."""
+
+
+def _object(content: bytes, doing: str) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"cannot {doing}: the answer is no JSON",
+            hint="a proxy may answer in place of the API server: see `kubectl cluster-info`",
+        ) from error
+    if not isinstance(found, dict):
+        raise CommandError(f"cannot {doing}: the API server's answer is no object")
+    return found
 
 
 def _pod(found: Mapping[str, Any]) -> Pod:

@@ -29,12 +29,16 @@ def connect(*, context: str | None, namespace: str | None, kubeconfig: str | Non
     try:
         from kubernetes import client
         from kubernetes import config as untyped
+        from urllib3 import disable_warnings
+        from urllib3.exceptions import InsecureRequestWarning
     except ImportError as error:
         raise CommandError(
             f"a library is not installed: {error.name}", hint="pip install 'strake[kubectl]'"
         ) from error
     config: Any = untyped  # it has no types
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # each try of a connection is no line of its own
+    # A kubeconfig that asks for no verification is its author's word, of which kubectl says nothing either.
+    disable_warnings(InsecureRequestWarning)
     chosen_file = kubeconfig or os.environ.get("KUBECONFIG") or os.path.expanduser("~/.kube/config")
     try:
         contexts, current = config.list_kube_config_contexts(chosen_file)

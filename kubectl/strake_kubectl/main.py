@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Final
 
+from strake_builder.errors import BuildError
+from strake_builder.unforeseen import internal_error
 from strake_kubectl.errors import CommandError
 
 _COMMANDS: Final = {
@@ -20,6 +22,10 @@ _COMMANDS: Final = {
     "logs": ("logs", "print the log of a run, also of one whose pod is gone"),
     "rerun": ("rerun", "run a build again as it is"),
     "cancel": ("cancel", "end the run that waits or goes on"),
+    "build": ("build", "build a directory in the cluster, and follow it"),
+    "create": ("create", "make an ImageBuild from flags"),
+    "lint": ("lint", "check ImageBuilds in files, without a cluster"),
+    "top": ("top", "list what runs and what waits, in the order of the queue"),
     "wait": ("wait", "wait until a build has ended"),
 }
 """Name → module, summary."""
@@ -48,11 +54,18 @@ def run(words: Sequence[str], program: str) -> int:
     handler: Callable[[argparse.Namespace], int] = parsed.handler
     try:
         return handler(parsed)
-    except CommandError as error:
+    except (CommandError, BuildError) as error:
         sys.stderr.write(error.for_terminal() + "\n")
         return error.exit_status
+    except BrokenPipeError:
+        # `kubectl strake get | head` has read enough; at its end Python would try to write once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return _INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - a person gets a sentence, never a traceback
+        sys.stderr.write(internal_error(error).for_terminal() + "\n")
+        return 1
 
 
 def _parser(program: str, words: Sequence[str]) -> argparse.ArgumentParser:

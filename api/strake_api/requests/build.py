@@ -15,7 +15,6 @@ from pydantic import AfterValidator, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import parse_epoch
 from strake_api.models.host_alias import HostAlias
-from strake_api.models.source_policy import SourcePolicy
 from strake_api.requests.output import Output
 from strake_api.requests.sources import FromSources
 from strake_api.values.digest import DigestText
@@ -122,8 +121,6 @@ class BuildRequest(FromSources):
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
     image_rules: tuple[ImageRule, ...] = ()
     """Which images may be built on; all rules must allow one."""
-    source_policies: tuple[SourcePolicy, ...] = ()
-    """What may be built from, and what stands for it: each is asked in turn. Artifacts are not."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
 

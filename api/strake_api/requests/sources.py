@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from strake_api.models.source import BucketSource, GitSource, NamedContext, Source
+from strake_api.models.source_policy import SourcePolicy
 from strake_api.requests.base import PodRequest
 
 
@@ -19,6 +20,8 @@ class FromSources(PodRequest):
     source: Source
     contexts: tuple[NamedContext, ...] = ()
     """What stands in for stages and images. Their names must differ, however they are spelled."""
+    source_policies: tuple[SourcePolicy, ...] = ()
+    """What may be built from, and what stands for it: each is asked in turn. Artifacts are not."""
 
     @property
     def repositories(self) -> tuple[GitSource, ...]:
@@ -47,7 +50,7 @@ class FromSources(PodRequest):
 class SourceRequest(FromSources):
     """To find out which commits and which content sources are now. Nothing of them is kept.
 
-    A request of a build has the answers in `source.git.commit`, `source.http.checksum`,
+    A request of a build has the answers in `source.git.commit` with `resolved`, `source.http.checksum`,
     `source.bucket.checksum`, `source.directory.digest`, and in the digest of `source.oci.reference`.
     """
 

@@ -22,6 +22,7 @@ _COMMANDS: Final = {
     "inspect": ("images.inspect", "show what an image is: platforms, configuration, layers"),
     "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),
+    "rebuild": ("images.rebuild", "build an image again from its provenance, and compare"),
     "sbom": ("images.sbom", "print what is in an image, as a scanner finds it"),
     "attestations": ("attestations", "list and print what is attested of an image"),
     "logs": ("logs", "print the log of a run that a registry keeps"),
@@ -54,6 +55,7 @@ exit status:
    10  the timeout passed         11  the disk is full
    12  out of memory              13  this machine lacks what the build needs
    14  the image cannot be signed; to verify, it has no signature of the key
+   15  what was rebuilt is another image
   143  stopped by a signal
 
 `strake COMMAND --help` tells more. Flags without a command are those of `build`.

@@ -263,7 +263,7 @@ def prefetch_git(
 def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNetworks) -> GitCommit:
     return GitCommit(
         source.url,
-        source.ref,
+        (source.commit if source.resolved else None) or source.ref,
         submodules=source.submodules,
         depth=source.depth,
         credentials=credentials,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from functools import partial
 
+from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_kubectl.errors import CommandError
 from strake_kubectl.flags import add_cluster_flags, add_name, cluster_of
 from strake_kubectl.following import follow, print_log
@@ -27,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="until the run has ended")
     parser.add_argument("--run", metavar="N", type=int, help="the number of a run; the last one by default")
     add_cluster_flags(parser)
+    add_registry_flags(parser, words_follow=True)
     parser.set_defaults(handler=logs)
 
 
@@ -35,15 +38,12 @@ def logs(arguments: argparse.Namespace) -> int:
     cluster = cluster_of(arguments)
     if arguments.follow and arguments.run is not None:
         raise CommandError("-f follows the last run: drop --run", exit_status=2)
-    try:
-        build = cluster.get(arguments.name)
-        if arguments.follow and not build.is_finished:
-            follow(cluster, arguments.name, write)
-        else:
-            run = build.run if arguments.run is None else arguments.run
-            print_log(cluster, build, run, _kept, write)
-    except BrokenPipeError:
-        return 0  # `kubectl strake logs … | head` has read enough
+    build = cluster.get(arguments.name)
+    if arguments.follow and not build.is_finished:
+        follow(cluster, arguments.name, write)
+    else:
+        run = build.run if arguments.run is None else arguments.run
+        print_log(cluster, build, run, partial(_kept, arguments), write)
     return 0
 
 
@@ -53,14 +53,13 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _kept(reference: str) -> Iterator[str]:
+def _kept(arguments: argparse.Namespace, reference: str) -> Iterator[str]:
     from strake_builder.cli.registries.kept_logs import kept_log
     from strake_builder.cli.registries.registry_credentials import user_credentials
     from strake_builder.errors import BuildError
     from strake_oci.cancellation import Cancellation
-    from strake_oci.registry.settings import ClientSettings
 
     try:
-        yield from kept_log(reference, ClientSettings(), user_credentials(), Cancellation())
+        yield from kept_log(reference, read_registries(arguments), user_credentials(), Cancellation())
     except BuildError as error:
         raise CommandError(error.message, hint=error.hint or f"strake logs {reference} --help") from error

@@ -29,7 +29,7 @@ def table(builds: Sequence[Build], now: datetime, *, namespaces: bool, wide: boo
             ["NAMESPACE", *rows[0]],
             *([build.namespace, *row] for build, row in zip(builds, rows[1:], strict=True)),
         ]
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _row(build: Build, now: datetime, *, wide: bool) -> list[str]:
@@ -49,7 +49,8 @@ def _row(build: Build, now: datetime, *, wide: bool) -> list[str]:
     return [*row, status.digest or "", status.duration or "", build.message] if wide else row
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return rows as lines with columns; what a terminal would obey is shown."""
     shown = [[visible(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) + _GAP for column in zip(*shown, strict=True)]
     return [

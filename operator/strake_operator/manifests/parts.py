@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 from strake_api.imagebuild import DOCKERFILE
+from strake_api.requests.base import PodRequest
 from strake_api.requests.index import IndexImage, IndexOutput, IndexRequest
-from strake_api.requests.sources import SourceRequest
+from strake_api.requests.sources import FromSources, SourceRequest
 from strake_api.spec.source import Source
 from strake_api.values.platform import without_usual_variant
 from strake_operator.parts import IndexPart, PlatformPart, SourcePart
@@ -65,20 +66,12 @@ def request_of_part(request: BuildRequest, spec: ImageBuildSpec, part: Part) -> 
         spec: That spec.
         part: The part.
     """
-    shared = {
-        "registries": request.registries,
-        "networks": request.networks,
-        "ca": request.ca,
-        "log": request.log,
-        "work_directory": request.work_directory,
-        "timeout_seconds": request.timeout_seconds,
-    }
     match part:
         case PlatformPart():
             by_digest = request.output.model_copy(update={"by_digest": True})
             return pinned(request.model_copy(update={"output": by_digest}), part.sources)
         case SourcePart():
-            return SourceRequest(source=request.source, contexts=request.contexts, **shared)
+            return SourceRequest(**_shared(request, FromSources))
         case IndexPart():
             # A referrer refers to its image; only BuildKit's form of attestations has entries in the index.
             asked = spec.output.attestations
@@ -96,6 +89,16 @@ def request_of_part(request: BuildRequest, spec: ImageBuildSpec, part: Part) -> 
                 sign=request.output.sign,
                 annotations=request.output.annotations,
             )
-            return IndexRequest(images=images, output=output, revision=part.revision, **shared)
+            return IndexRequest(
+                images=images, output=output, revision=part.revision, **_shared(request, PodRequest)
+            )
         case _:
             assert_never(part)
+
+
+def _shared(request: BuildRequest, kind: type[PodRequest]) -> dict[str, Any]:
+    """Return what a request has of a kind that it is of: a field that is new there is not forgotten here.
+
+    Warnings are about the spec: the Jobs of the platforms tell them.
+    """
+    return {name: getattr(request, name) for name in kind.model_fields if name != "warnings"}

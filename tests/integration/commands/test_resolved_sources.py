@@ -36,7 +36,7 @@ def execute(builder, tmp_path, certificates):
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
         done = run_strake([STRAKE, *words, "--log-format", "pod"])
         assert PASSWORD not in done.stdout + done.stderr
-        assert "== fetching the source" in done.stdout
+        assert "the source" in done.stdout + done.stderr
         assert not (tmp_path / "work").exists() or not any((tmp_path / "work").iterdir())
         return json.loads((tmp_path / "result.json").read_text())
 
@@ -62,7 +62,7 @@ def test_a_commit_is_what_the_branch_was(private, execute, builder):
 
     result = execute("SourceRequest", source={"git": git})
     server.commit("app", motd="the second one\n")
-    built = execute("BuildRequest", source={"git": {**git, "ref": first, "commit": first}})
+    built = execute("BuildRequest", source={"git": {**git, "commit": first, "resolved": True}})
     moved = execute("BuildRequest", source={"git": {**git, "commit": first}})
 
     assert result["sources"] == [{"name": "", "revision": first}]
@@ -112,3 +112,26 @@ def test_what_a_cluster_has_not_is_refused(execute, tmp_path):
     Path(tmp_path / "app.tar").write_bytes(packed())
     result = execute("SourceRequest", source={"archive": {"path": str(tmp_path / "app.tar")}})
     assert result["reason"] == "InvalidRequest"
+
+
+def test_source_policies_decide_before_a_source_is_asked_for(serve, execute):
+    files, url = serve
+    files["/mirrored.tar"] = content = packed()
+    policies = [
+        {
+            "rules": [
+                {"action": "DENY", "selector": {"identifier": f"{url}/denied.tar"}},
+                {
+                    "action": "CONVERT",
+                    "selector": {"identifier": f"{url}/app.tar"},
+                    "updates": {"identifier": f"{url}/mirrored.tar"},
+                },
+            ]
+        }
+    ]
+    converted = execute("SourceRequest", source={"http": {"url": f"{url}/app.tar"}}, sourcePolicies=policies)
+    denied = execute("SourceRequest", source={"http": {"url": f"{url}/denied.tar"}}, sourcePolicies=policies)
+
+    assert converted["sources"][0]["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert denied["outcome"] == "Failed"
+    assert "denied.tar" in denied["message"]

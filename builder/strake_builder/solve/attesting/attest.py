@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal, assert_never
 
+from strake_api.models.form import ImageForm
 from strake_api.models.source import (
     NamedContext,
 )
-from strake_api.requests.output import Attestations
+from strake_api.requests.output import Attestations, Output
 from strake_builder.attestations.facts import (
     ArtifactMaterial,
     BuildFacts,
@@ -135,6 +136,7 @@ def _facts(parts: BuildParts, asked: Attestations, started: datetime) -> BuildFa
         target=request.target,
         arguments={each.name: each.value for each in request.args},
         labels=request.output.labels,
+        form=_form(request.output),
         contexts={each.name: _named(each, fetched.get(each.name)) for each in named},
         locals=tuple(local),
         materials=materials_of(parts),
@@ -144,6 +146,12 @@ def _facts(parts: BuildParts, asked: Attestations, started: datetime) -> BuildFa
         builder_id=asked.builder_id or BUILDER,
         versions=_versions(),
     )
+
+
+def _form(output: Output) -> dict[str, object]:
+    """Return what was asked for of how the image is written, but for labels."""
+    fields = set(ImageForm.model_fields) - {"labels"}
+    return output.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=fields)
 
 
 def _versions() -> dict[str, str]:

@@ -31,11 +31,13 @@ from strake_builder.context.fetch import resolve_git
 from strake_builder.errors import InvalidRequestError, SourceError
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.contexts import SCRATCH, RequestedContexts
+from strake_builder.solve.policy.sources import permitted_contexts, permitted_image
 from strake_oci.errors import OCIError
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:
+    from strake_api.models.source_policy import SourcePolicy
     from strake_api.requests.sources import SourceRequest
     from strake_builder.progress.reporter import Reporter
     from strake_builder.solve.inputs import BuildInputs
@@ -57,6 +59,7 @@ def resolve_sources(
         BuildError: one cannot be resolved; with its name.
     """
     RequestedContexts.of(request.contexts)
+    request = permitted_contexts(request)
     for warning in request.warnings:
         reporter.warn(warning)
     phases, registries = Phases(reporter, cancellation), inputs.registries
@@ -68,7 +71,7 @@ def resolve_sources(
         ) as client,
         phases.entered(ProgressReason.FETCHING_SOURCE, "source"),
     ):
-        resolver = _Resolver(inputs, reporter, cancellation, client)
+        resolver = _Resolver(request.source_policies, inputs, reporter, cancellation, client)
         resolved = [resolver.source(request.source), *map(resolver.context, request.contexts)]
     return BuildSucceeded(
         sources=tuple(resolved), durations=phases.durations(), warnings=tuple(reporter.warnings)
@@ -79,8 +82,14 @@ class _Resolver:
     """Resolves the sources of one request."""
 
     def __init__(
-        self, inputs: BuildInputs, reporter: Reporter, cancellation: Cancellation, client: RegistryClient
+        self,
+        policies: tuple[SourcePolicy, ...],
+        inputs: BuildInputs,
+        reporter: Reporter,
+        cancellation: Cancellation,
+        client: RegistryClient,
     ) -> None:
+        self._policies = policies
         self._git = inputs.credentials.git
         self._networks = inputs.registries.networks
         self._reporter = reporter
@@ -139,7 +148,7 @@ class _Resolver:
         if image == SCRATCH:
             return ResolvedSource()
         try:
-            reference = Reference.parse(image).with_default_tag()
+            reference = permitted_image(Reference.parse(image).with_default_tag(), self._policies, ())
             return _of(str(self._client.resolve(reference).digest))
         except OCIError as error:
             raise SourceError(f"cannot pull {image}: {error.account}", hint=error.hint) from error

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from strake_api.models import source as requested
 from strake_api.models.source_policy import SourcePolicy
-from strake_api.requests.build import BuildRequest, ImageRule
+from strake_api.requests.build import ImageRule
+from strake_api.requests.sources import FromSources
 from strake_builder.errors import ForbiddenImageError, ForbiddenSourceError, InvalidRequestError
 from strake_builder.frontend.model.steps import AddStep, GitSource, PathSource, Step, UrlSource
 from strake_builder.solve.planning.allowed_images import check_allowed
@@ -25,6 +26,7 @@ IMAGE: Final = "docker-image://"
 CHECKSUM: Final = "http.checksum"
 COMMIT: Final = "git.checksum"
 _REMOTE: Final = "git.fullurl"
+_Request = TypeVar("_Request", bound=FromSources)
 
 
 def permitted_image(
@@ -73,7 +75,7 @@ def permitted_steps(build: EvaluatedBuild, policies: tuple[SourcePolicy, ...]) -
     return replace(build, stages=stages)
 
 
-def permitted_contexts(request: BuildRequest) -> BuildRequest:
+def permitted_contexts(request: _Request) -> _Request:
     """Return a request whose contexts are what stands for those that it names, but for artifacts.
 
     Raises:

@@ -52,6 +52,8 @@ def test_without_a_kind_it_is_a_build():
         {**SOURCE, "kind": "Other"},
         {**SOURCE, "output": NAMED},
         {**SOURCE, "source": {"git": {"url": "https://x.example", "credentials": "relative"}}},
+        {**SOURCE, "source": {"git": {"url": "https://x.example", "resolved": True}}},
+        {**SOURCE, "source": {"git": {"url": "https://x.example", "commit": "abcdef0", "resolved": True}}},
         {**SOURCE, "registries": {"gateway": "relative"}},
         {**INDEX, "images": []},
         {**INDEX, "images": [{"platform": "linux/amd64", "digest": "1.0"}]},

@@ -12,8 +12,6 @@ from strake_kubectl.commands import logs
 from tests.fixtures.servers.api_server import status
 from tests.unit.strake_kubectl.conftest import IMAGE, building, failed, imagebuild, pod, succeeded
 
-CLEAR = "\x1b[2J"
-
 
 def test_get_is_a_table_like_kubectls(strake, api):
     api.put(succeeded())
@@ -89,29 +87,6 @@ def test_describe_of_a_build_that_no_operator_has_seen(strake, api):
     shown = strake("describe", "api").out
     assert "not seen by the operator yet" in shown
     assert "the operator has not acted on the last change" in shown
-
-
-def test_nothing_of_a_cluster_reaches_the_terminal_as_a_command(strake, api):
-    api.put(
-        failed(
-            message=f"{CLEAR}done",
-            warnings=[CLEAR],
-            failure={"reason": "RunStepFailed", "message": CLEAR, "logTail": CLEAR},
-        )
-    )
-    api.pods.append(pod("api-1"))
-    api.logs["api-1"] = f"{CLEAR}\n".encode()
-    for words in (
-        ["get"],
-        ["get", "-o", "wide"],
-        ["get", "-o", "json"],
-        ["get", "-o", "yaml"],
-        ["describe", "api"],
-        ["logs", "api"],
-        ["wait", "api"],
-    ):
-        done = strake(*words)
-        assert "\x1b" not in done.out + done.err, words
 
 
 def test_logs_of_a_run_whose_pod_is_there(strake, api):
@@ -290,3 +265,12 @@ def test_a_cluster_that_does_not_answer(strake, api, tmp_path):
     api.url = "http://127.0.0.1:1"
     done = strake("get", "--kubeconfig", str(api.kubeconfig(tmp_path / "gone")))
     assert "error: cannot reach the cluster at http://127.0.0.1:1" in done.err
+
+
+def test_what_is_no_json(strake, api, tmp_path):
+    api.builds["team", "api"] = "<html>"  # what a proxy says of itself
+    done = strake("get", "api")
+    assert (done.status, done.err) == (
+        1,
+        "error: cannot get ImageBuild api: the API server's answer is no object\n",
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
+from strake_api.models.source_policy import SourcePolicy
 from strake_api.requests.build import BuildRequest
 from strake_api.requests.index import IndexRequest
 from strake_api.requests.kinds import parse_request
@@ -82,6 +83,13 @@ def test_sources_are_resolved_as_a_build_would_fetch_them():
     )
     assert present(request.source.git).model_copy(update={"commit": COMMIT}) == build.source.git
     assert request.registries.gateway == build.registries.gateway
+
+
+def test_what_a_policy_denies_is_not_asked_for_by_the_part_that_resolves():
+    rule = {"selector": {"identifier": "git://git.example/*"}, "action": "DENY"}
+    settings = replace(SETTINGS, source_policies=(SourcePolicy.model_validate({"rules": [rule]}),))
+    made = request_config_map(run_of(SourcePart()), SPEC, settings)["data"]["request.json"]
+    assert instance(parse_request(made), SourceRequest).source_policies == settings.source_policies
 
 
 def test_the_index_is_of_what_the_platforms_pushed():
