@@ -228,8 +228,8 @@ class Attempt:
     def _paths_in_use(self) -> tuple[str, ...]:
         requested = self._parts.requested
         source = requested.request.source.directory
-        paths = (source.path if source else None, requested.inputs.cache.path)
-        return (*filter(None, paths), *requested.inputs.run.ssh_sockets.values())
+        context = (source.path,) if source else ()
+        return (*context, *requested.inputs.cache.directories, *requested.inputs.run.ssh_sockets.values())
 
     def _finish(self) -> FinishedImage:
         evaluated = self._parts.evaluated

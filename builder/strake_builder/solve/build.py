@@ -169,7 +169,7 @@ class Build:
                 self._reporter.fetching,
             ),
             lambda: workspace.directory(workspace.new_name("context")),
-            lambda directory: own_patterns(directory, work, inputs.cache.path),
+            lambda directory: own_patterns(directory, work, inputs.cache.directories),
         )
 
     def _pull(self, source: OCISource, directory: str) -> Digest:

@@ -275,7 +275,8 @@ class ImageBuild:
                     self._reporter.warn(f"the cached layer {digest} is broken; its step runs again")
                     distrusted |= {digest}
                     if isinstance(layer, WrittenLayer):  # or it would stay, where the step makes it again
-                        Path(layer.path).unlink(missing_ok=True)
+                        with contextlib.suppress(OSError):  # a layout may be mounted read-only
+                            Path(layer.path).unlink(missing_ok=True)
 
 
 def _base_images(parts: BuildParts) -> tuple[BaseImage, ...]:

@@ -1,4 +1,4 @@
-"""Opens the step caches that a build is given: a directory, a repository, images."""
+"""Opens the step caches that a build is given: a directory, a repository or a layout, images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Final
 
 from strake_api.request import BuildRequest
+from strake_builder.cache.directories import make_directory
 from strake_builder.cache.inline import InlineCache, InlineSource
+from strake_builder.cache.layout import LayoutCache
 from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
@@ -44,9 +46,9 @@ def cache_usage(cache: CacheDirectory, scope: contextlib.ExitStack) -> Usage | N
     if directory is None:
         return None
     try:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
+        make_directory(directory)
         for name in (LAYERS, BLOBS, STEPS, USAGE):
-            os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
+            make_directory(os.path.join(directory, name), 0o700)
         remove_abandoned(os.path.join(directory, LAYERS))
     except OSError as error:
         raise InvalidRequestError(
@@ -71,7 +73,7 @@ def open_caches(
 
     Args:
         request: names repository and images.
-        inputs: names the directory.
+        inputs: names the directory, and the layout.
         usage: of the directory.
         clients: writes to the repository; reads images.
         plan: its stages may have to run anew.
@@ -98,6 +100,9 @@ def open_caches(
                 siblings=siblings if inputs.outputs.push else (),
             )
         )
+    if inputs.cache.layout is not None:
+        ttl = timedelta(seconds=asked.ttl_seconds)
+        caches.append(LayoutCache(inputs.cache.layout, ttl, warn, writes=asked.writes))
     for text in asked.images:
         _reference(text)
         caches.append(InlineCache(text, _loader(images, text, plan.platform), warn))
