@@ -28,6 +28,7 @@ from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
+from strake_builder.solve.attesting.attest import redaction_of
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -218,8 +219,13 @@ class ImageBuild:
             for right in rights:
                 right.result()
         warn, networks = self._reporter.warn, self._inputs.registries.networks
-        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks)
-        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks)
+        watch, redaction = self._reporter.fetching, redaction_of(self._requested)
+
+        def watched(source: str, done: int, total: int | None) -> None:
+            watch(redaction.text(source), done, total)  # an argument that is secret may be in a URL's path
+
+        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks, watched)
+        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks, watched)
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,

@@ -62,7 +62,7 @@ def attest(image: FinishedImage, parts: BuildParts, result: StageResult, started
     if asked is None or asked.provenance == "none" or not _has_place(requested):
         return image
     facts = replace(_facts(parts, asked, started), steps=steps_taken(parts.evaluated, result))
-    predicate = provenance(facts, _mode(asked.provenance), _redaction(requested))
+    predicate = provenance(facts, _mode(asked.provenance), redaction_of(requested))
     subject = Subject(image.descriptor.digest, requested.destinations, requested.platform)
     content = statement(subject, PROVENANCE, predicate)
     attestation = attached(
@@ -87,7 +87,7 @@ def _mode(mode: Literal["none", "min", "max"]) -> Literal["min", "max"]:
     return "max" if mode == "max" else "min"
 
 
-def _redaction(requested: Requested) -> Redaction:
+def redaction_of(requested: Requested) -> Redaction:
     """Return what knows the values that the build was given as secrets."""
     names, run = requested.inputs.secret_arguments, requested.inputs.run
     arguments = [each.value for each in requested.request.args if each.name in names]

@@ -16,6 +16,7 @@ from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequestError
 from strake_builder.frontend.model.planned import BuildPlan
@@ -113,12 +114,16 @@ def open_caches(
 
 
 def open_downloads(
-    cache: CacheDirectory, usage: Usage | None, cancellation: Cancellation, networks: DeniedNetworks
+    cache: CacheDirectory,
+    usage: Usage | None,
+    cancellation: Cancellation,
+    networks: DeniedNetworks,
+    watch: Watch = unwatched,
 ) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
     if cache.path is None or usage is None:
-        return Downloads(cancellation=cancellation, networks=networks)
-    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks)
+        return Downloads(cancellation=cancellation, networks=networks, watch=watch)
+    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks, watch)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:
