@@ -89,9 +89,10 @@ class Build:
             scope.enter_context(self._deadline())
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             signer = scope.enter_context(self._signer())
+            held = scope.enter_context(contextlib.ExitStack())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                fetcher = self._fetcher(workspace)
+                fetcher = self._fetcher(workspace, held)
                 context = fetcher.fetch(self._request.source)
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
             around = Surroundings(
@@ -156,7 +157,7 @@ class Build:
                 pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
         return Descriptor.of(index.media_type, content)
 
-    def _fetcher(self, workspace: Workspace) -> ContextFetcher:
+    def _fetcher(self, workspace: Workspace, held: contextlib.ExitStack) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs
         return ContextFetcher(
             self._requested.contexts,
@@ -170,6 +171,7 @@ class Build:
             ),
             lambda: workspace.directory(workspace.new_name("context")),
             lambda directory: own_patterns(directory, work, inputs.cache.directories),
+            functools.partial(_held, held) if inputs.confinement.isolation.way == "chroot" else str,
         )
 
     def _pull(self, source: OCISource, directory: str) -> Digest:
@@ -220,3 +222,10 @@ class Build:
             yield
         finally:
             timer.cancel()
+
+
+def _held(scope: contextlib.ExitStack, directory: str) -> str:
+    """Return a path that leads to a directory also while a step's tree is in the place of its parents."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    scope.callback(os.close, descriptor)
+    return f"/proc/self/fd/{descriptor}"

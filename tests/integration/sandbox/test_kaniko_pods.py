@@ -127,6 +127,29 @@ def test_what_it_says_helps(executor):
     assert done.returncode == 0, done.stderr
 
 
+def test_a_context_below_a_directory_of_the_image(executor):
+    """As in pods of Jenkins, whose agent is at /home/jenkins/agent: an image has users in /home as well."""
+    (executor.workspace / "file").write_text("from the context")
+    done = executor(
+        "FROM TINY AS one\nRUN mkdir -p /home/app && echo x > /home/app/x\nCOPY file /home/app/file\n"
+        "WORKDIR /home/app\nRUN --mount=type=bind,target=/seen test -s file && test -s /seen/file && touch y\n"
+        "FROM TINY\nRUN sleep 1\nCOPY file /other\nCOPY --from=one /home /home\nRUN test -e /home/app/y\n",
+        context="/home/jenkins/agent/workspace/app",
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in executor.workspace.iterdir()) == ["Dockerfile", "file"]
+    auth = json.dumps(json.loads((executor.directory / "docker/config.json").read_text()))
+    credentials = default_credentials({"DOCKER_AUTH_CONFIG": auth, "HOME": "/nonexistent"})
+    with executor.registry.client(credentials=credentials) as client:
+        found = flatten(client, executor.registry.repository("app"), "1").paths
+    assert [path for path in found if path.startswith("/home/")] == [
+        "/home/app",
+        "/home/app/file",
+        "/home/app/x",
+        "/home/app/y",
+    ]
+
+
 @pytest.mark.parametrize("step", ["true", "cat /workspace/Dockerfile | wc -l"])
 def test_an_empty_directory_of_the_same_name_is_in_nobodys_way(executor, step):
     done = executor(
