@@ -81,15 +81,17 @@ def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
     name = os.path.basename(sys.argv[0])
     flags_alone = bool(words) and words[0].startswith("-") and words[0] not in _OWN_FLAGS
-    if flags_alone and name not in _KANIKO and os.path.lexists(_EXECUTOR):
-        name = os.path.basename(
-            _EXECUTOR
-        )  # Skaffold and Tekton's tasks name no command: the entry point is meant
-    if name in _KANIKO:
+    is_image = os.path.lexists(_EXECUTOR)
+    if flags_alone and name not in _KANIKO and is_image:
+        # Skaffold and Tekton's tasks name no command: the entry point is meant.
+        name = os.path.basename(_EXECUTOR)
+    if is_image or name in _KANIKO:
         from strake_builder.cli import kaniko
 
+        kaniko.find_docker_config(os.environ)
+    if name in _KANIKO:
         words = kaniko.words(name, words)
-        kaniko.enter(os.environ)
+        kaniko.enter()
     elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
     chosen = next((word for word in words if not word.startswith("-")), "")

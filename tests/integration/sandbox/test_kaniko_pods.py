@@ -127,6 +127,21 @@ def test_what_it_says_helps(executor):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("at", ["$DOCKER_CONFIG", "/kaniko/.docker", "/root/.docker"])
+@pytest.mark.parametrize("program", ["/kaniko/executor", "strake build"])
+def test_scripts_write_the_credentials_where_they_do_for_kaniko(locked, tmp_path, at, program):
+    """Whatever the script calls afterwards; Docker's own directory counts where kaniko's has nothing."""
+    registry, auth = locked
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /file\n")
+    script = f"mkdir -p {at}; echo '{json.dumps(auth)}' > {at}/config.json\n"
+    script += f"{program} -c /context -d {registry.host}/scripted:1 --insecure-registry {registry.host}"
+    script += f" --insecure-credentials {registry.host}"
+    done = Container(Kind("default"), image="debug").run(
+        ["/busybox/sh", "-ec", script], {"/context": tmp_path}
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_context_below_a_directory_of_the_image(executor):
     """As in pods of Jenkins, whose agent is at /home/jenkins/agent: an image has users in /home as well."""
     (executor.workspace / "file").write_text("from the context")

@@ -87,4 +87,4 @@ def test_a_builder_that_was_killed_leaves_both_whole(container):
     restore_all(str(root))
     assert (root / AGENT[1:] / "file").read_text() == "the context's"
     assert (tree / "home/node").is_dir()
-    presentation.gen.close()  # type: ignore[attr-defined] # a generator's, which the decorator keeps
+    presentation.gen.close()
