@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from tests.cluster.kubectl import apply, get, kubectl
+from tests.e2e.builds import until
 from tests.images.own import own_manifest
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
@@ -69,11 +70,16 @@ class Pipeline:
         apply(pod, self.namespace)
 
     def ended(self) -> dict[str, Any]:
-        """Wait until the pod succeeded; return its status."""
-        wanted = "--for=jsonpath={.status.phase}=Succeeded"
-        kubectl("wait", f"pod/{NAME}", wanted, "-n", self.namespace, "--timeout=300s", timeout=320)
-        status: dict[str, Any] = get("pod", NAME, "-n", self.namespace)["status"]
-        return status
+        """Wait until the pod ended, and well; return its status."""
+
+        def status() -> dict[str, Any]:
+            found: dict[str, Any] = get("pod", NAME, "-n", self.namespace)["status"]
+            return found
+
+        until(lambda: status()["phase"] in {"Succeeded", "Failed"}, "the end of the pod", status)
+        log = kubectl("logs", NAME, "--all-containers", "-n", self.namespace)
+        assert status()["phase"] == "Succeeded", log
+        return status()
 
     def ready(self) -> None:
         """Wait until the containers of the pod run."""
@@ -262,6 +268,8 @@ DETECT = "".join(
     f"if [ -x {shell} ]; then exec {shell}; fi\n" for shell in ("/usr/bin/bash", "/bin/bash", "/bin/sh", SH)
 )
 """How GitLab's runner finds a shell, in place of an entry point."""
+SAFE = "if set -o | grep pipefail > /dev/null; then set -o pipefail; fi; set -o errexit"
+"""How its scripts begin."""
 
 
 def gitlab(pipeline: Pipeline, image: str) -> None:
@@ -292,7 +300,7 @@ def gitlab(pipeline: Pipeline, image: str) -> None:
     )
     pipeline.ready()
     lines = [
-        "set -eo pipefail",
+        SAFE,
         *(f"export {name}={shlex.quote(value)}" for name, value in variables.items()),
     ]
     script = "\n".join([*lines, "cd $CI_PROJECT_DIR", *job["script"], ""])
@@ -303,7 +311,7 @@ def skaffold(pipeline: Pipeline, image: str) -> None:
     """Skaffold's pod: an init container waits for the context, which is sent to it; flags follow no command."""
     build = pipeline.example("skaffold/skaffold.yaml")["build"]
     kaniko = build["artifacts"][0]["kaniko"]
-    context, complete = mount("kaniko-emptydir", "/kaniko/buildcontext"), "/tmp/complete"
+    context, complete = mount("kaniko-emptydir", "/kaniko/buildcontext"), "/complete"
     words = [f"--destination={image}", f"--dockerfile={kaniko['dockerfile']}"]
     words += ["--context", "dir:///kaniko/buildcontext", "--cache", "--use-new-run"]
     words += ["--cache-repo", kaniko["cache"]["repo"].replace("registry.example", pipeline.host)]

@@ -88,7 +88,6 @@ def test_an_example_builds_in_the_pod_of_its_tool(pipeline, locked, tool):
         "/home/app/made",
         "/made",
         "/var/lib/app/there",
-        "/workspace/app",
     } <= found.keys()
     assert [path for path in found if path.startswith(("/kaniko", "/strake", "/tekton", "/builds"))] == []
     assert {path for path in found if path.startswith(("/home/", "/var/"))} == {
