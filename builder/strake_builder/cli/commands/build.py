@@ -49,6 +49,7 @@ Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.jso
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
+    parser.usage = "%(prog)s [--context DIR] --destination IMAGE [FLAG…]"
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "--context",
