@@ -28,9 +28,7 @@ def add_result_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that `write_result_files` reads."""
     files = parser.add_argument_group("what came of it")
     files.add_argument(
-        "--digest-file",
-        metavar="FILE|URL",
-        help="write the image's digest to a file, or send it to https://…",
+        "--digest-file", metavar="FILE", help="write the image's digest to a file, or send it to https://…"
     )
     files.add_argument(
         "--image-name-with-digest-file",
