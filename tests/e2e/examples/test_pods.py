@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.cluster.kubectl import apply
 from tests.cluster.settings import NODE_IP
 from tests.conformance.flatten import flatten
 from tests.demo.own_images import own_image
+from tests.e2e.examples.github import github, served
 from tests.e2e.examples.pods import TOOLS, Pipeline
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.registry import running_registry
@@ -82,14 +84,28 @@ def config_map(name: str, data: dict[str, str]) -> dict:
 def test_an_example_builds_in_the_pod_of_its_tool(pipeline, locked, tool):
     registry, _, client = locked
     TOOLS[tool](pipeline, f"{registry.host}/team/{tool}:1")
-    found = flatten(client, registry.repository(f"team/{tool}"), "1").paths
+    check(flatten(client, registry.repository(f"team/{tool}"), "1").paths)
+
+
+def test_the_example_for_github_builds_in_the_pod_of_its_runner(pipeline, locked, tmp_path):
+    registry, made, client = locked
+    text = DOCKERFILE.replace("TINY", f"{registry.host}/tiny:1")
+    with served(tmp_path, made, Dockerfile=text, file="of a commit") as (url, commit):
+        github(pipeline, f"{registry.host}/team/github:{commit}", url, commit)
+    check(flatten(client, registry.repository("team/github"), commit).paths)
+
+
+def check(found: Mapping[str, object]) -> None:
+    """See that an image has what its Dockerfile makes, and nothing of the pod it was built in."""
     assert {
         "/home/app/file",
         "/home/app/made",
         "/made",
         "/var/lib/app/there",
     } <= found.keys()
-    assert [path for path in found if path.startswith(("/kaniko", "/strake", "/tekton", "/builds"))] == []
+    assert [
+        path for path in found if path.startswith(("/kaniko", "/strake", "/tekton", "/builds", "/__"))
+    ] == []
     assert {path for path in found if path.startswith(("/home/", "/var/"))} == {
         "/home/app",
         "/home/app/file",
