@@ -21,7 +21,8 @@ from tests.cluster.settings import NODE_IP
 from tests.conformance.flatten import flatten
 from tests.demo.own_images import own_image
 from tests.e2e.examples.github import github, served
-from tests.e2e.examples.pods import TOOLS, Pipeline
+from tests.e2e.examples.pipeline import Pipeline
+from tests.e2e.examples.pods import TOOLS
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.registry import running_registry
 from tests.images.layouts import image_layout
