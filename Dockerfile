@@ -16,6 +16,7 @@ COPY api api
 COPY oci oci
 COPY builder builder
 COPY operator operator
+COPY kubectl kubectl
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM python AS builder-environment

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = ("api", "oci", "builder", "operator")
+SOURCES = ("api", "oci", "builder", "operator", "kubectl")
 
 
 def affected(changed: Iterable[str], root: Path = ROOT) -> list[str]:

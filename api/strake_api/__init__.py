@@ -5,8 +5,8 @@
     status      what the operator reports back in ImageBuild's status
     cache       what an ImageBuild says about caches
     platform    what an ImageBuild's image is for
-    request     BuildRequest: what the operator (or `strake run`) hands to the builder
-    registries  how registries are reached: in a BuildRequest and in the platform's settings
+    requests    BuildRequest and its kin: what the operator (or `strake run`) hands to the builder
+    registries  how registries are reached: in a request and in the platform's settings
     result      BuildResult: what the builder hands back, in 4,096 bytes at most
     events      what the builder says while it works, one JSON object a line
     reasons     why a build is where it is, as closed lists

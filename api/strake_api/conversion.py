@@ -16,16 +16,10 @@ from strake_api.models.source import (
     OCISource,
     Source,
 )
-from strake_api.request import (
-    Attestations,
-    BuildArg,
-    BuildRequest,
-    Cache,
-    MountedFile,
-    Output,
-    Registries,
-    Signature,
-)
+from strake_api.requests.base import Registries
+from strake_api.requests.build import BuildArg, BuildRequest, Cache, MountedFile
+from strake_api.requests.output import SBOM, Attestations, Output, Signature
+from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 
@@ -77,6 +71,7 @@ def build_request(
     registries: Registries,
     cache_repository: str | None = None,
     generation: int | None = None,
+    sbom_generator: str = DEFAULT_GENERATOR,
 ) -> BuildRequest:
     """Return the request that builds what a spec asks for.
 
@@ -87,6 +82,7 @@ def build_request(
         registries: Paths of credentials, and how registries are reached.
         cache_repository: Where results of steps are kept if the spec names no repository and does not object.
         generation: Of the ImageBuild, which only a cluster knows.
+        sbom_generator: The scanner's image where the spec asks for an SBOM and names none.
     """
     return BuildRequest(
         source=_source(spec, mounted),
@@ -98,7 +94,7 @@ def build_request(
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
         ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
         platform=spec.platform,
-        output=_output(spec, mounted.signing, generation),
+        output=_output(spec, mounted.signing, generation, sbom_generator),
         registries=registries,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
@@ -188,25 +184,30 @@ def _bucket(found: BucketObject, secret: str | None, fetched: str | None) -> Buc
     )
 
 
-def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None) -> Output:
+def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None, generator: str) -> Output:
     sign = spec.output.sign
     signature = None
     if sign is not None and signing is not None:
         key, password = f"{signing}/{SIGNING_KEY}", f"{signing}/{SIGNING_PASSWORD}"
         signature = Signature(key=key, password=password, form=sign.form)
     destinations = _destinations(spec, generation)
-    changed = {"destinations": destinations, "sign": signature, "attestations": _attestations(spec)}
+    changed = {
+        "destinations": destinations,
+        "sign": signature,
+        "attestations": _attestations(spec, generator),
+    }
     return Output(**{**dict(spec.output), **changed})
 
 
-def _attestations(spec: ImageBuildSpec) -> Attestations | None:
+def _attestations(spec: ImageBuildSpec, generator: str) -> Attestations | None:
     """Return what is attested; what a spec does not ask for fails no build at a registry that takes none."""
     asked = spec.output.attestations
     if asked is None:
         return Attestations(required=False)
-    if asked.provenance == "none":
+    if asked.provenance == "none" and asked.sbom is None:
         return None
-    return Attestations(provenance=asked.provenance, form=asked.form)
+    sbom = None if asked.sbom is None else SBOM(generator=asked.sbom.generator or generator)
+    return Attestations(provenance=asked.provenance, sbom=sbom, form=asked.form)
 
 
 def _destinations(spec: ImageBuildSpec, generation: int | None) -> tuple[str, ...]:

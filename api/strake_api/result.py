@@ -119,13 +119,27 @@ class PlatformImage(Document):
     digest: DigestText
 
 
-class BuildSucceeded(_Outcome):
-    """The image is at every destination.
+class ResolvedSource(Document):
+    """What a source was when it was resolved; neither is given for one that cannot change."""
 
-    Where only its files were asked for, which an ImageBuild cannot, there is no image and no digest.
+    name: ShownText = ""
+    """Of the named context; empty for the build context, and for all where the result had to be cut."""
+    revision: _ShortText | None = None
+    """The full commit hash, of a source in git."""
+    digest: DigestText | None = None
+    """Of the archive, the object, the artifact's manifest, or the directory's files."""
+
+
+class BuildSucceeded(_Outcome):
+    """The image is at every destination; or the index, for an IndexRequest.
+
+    Where only its files were asked for, which an ImageBuild cannot, there is no image and no digest. Neither
+    is there for a SourceRequest, whose result has `sources` alone.
     """
 
     outcome: Literal["Succeeded"] = "Succeeded"
+    sources: tuple[ResolvedSource, ...] = ()
+    """For a SourceRequest: the build context, then each named context, in the order of the request."""
     digest: DigestText | None = None
     """Of the manifest: the same at every destination."""
     images: tuple[ShownText, ...] = ()
@@ -204,6 +218,8 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
             yield form
             result = form
     else:
+        nameless = tuple(each.model_copy(update={"name": ""}) for each in result.sources)
+        result = result.model_copy(update={"sources": nameless})
         while result.platforms:
             result = result.model_copy(update={"platforms": result.platforms[:-1]})
             yield result

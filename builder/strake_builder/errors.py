@@ -144,6 +144,12 @@ class SourceError(BuildError):
     exit_status = 4
 
 
+class ForbiddenSourceError(SourceError):
+    """A source policy denies what the build names."""
+
+    reason = FailureReason.POLICY_DENIED
+
+
 class BaseImageError(BuildError):
     """A base image cannot be resolved, pulled or unpacked."""
 
@@ -169,6 +175,13 @@ class RunStepError(StepError):
 
     reason = FailureReason.RUN_STEP_FAILED
     exit_status = 7
+
+
+class DifferentImageError(BuildError):
+    """What was rebuilt is another image."""
+
+    reason = FailureReason.STEP_FAILED
+    exit_status = 15
 
 
 class OutputError(BuildError):

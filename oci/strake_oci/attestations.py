@@ -30,6 +30,10 @@ MEDIA_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PROVENANCE: Final = "https://slsa.dev/provenance/v1"
 """The predicate type of SLSA provenance."""
+SPDX: Final = "https://spdx.dev/Document"
+"""The predicate type of an SBOM in SPDX."""
+CYCLONEDX: Final = "https://cyclonedx.org/bom"
+"""The predicate type of an SBOM in CycloneDX."""
 PREDICATE_NOTE: Final = "in-toto.io/predicate-type"
 """The annotation of a layer that tells what its statement says."""
 MAX_STATEMENT: Final = 40 << 20
@@ -78,17 +82,21 @@ def statement_layer(content: bytes, predicate_type: str) -> Descriptor:
     return replace(Descriptor.of(MEDIA_TYPE, content), annotations={PREDICATE_NOTE: predicate_type})
 
 
-def attestation_manifest(image: Descriptor, layer: Descriptor, form: AttestationForm) -> Manifest:
-    """Return the manifest that carries a statement.
+def attestation_manifest(
+    image: Descriptor, layers: tuple[Descriptor, ...], form: AttestationForm
+) -> Manifest:
+    """Return the manifest that carries statements.
 
     Args:
-        image: What it is about.
-        layer: The statement's.
-        form: Where it will lie. A referrer notes what it says, so that a list of referrers tells.
+        image: What they are about.
+        layers: Those of the statements.
+        form: Where it will lie. A referrer notes what its one statement says, so that a list of referrers
+            tells; of several each layer does.
     """
     if form is AttestationForm.INDEX:
-        return make_artifact(_IN_INDEX, (layer,), subject=image)
-    return make_artifact(MEDIA_TYPE, (layer,), subject=image, annotations=layer.annotations)
+        return make_artifact(_IN_INDEX, layers, subject=image)
+    notes = layers[0].annotations if len(layers) == 1 else None
+    return make_artifact(MEDIA_TYPE, layers, subject=image, annotations=notes)
 
 
 def attested_index(image: Descriptor, platform: Platform, manifest: Descriptor) -> Index:

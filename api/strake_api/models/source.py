@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from strake_api.models.document import Document
 from strake_api.values.digest import DigestText
 
+_WHOLE = (40, 64)
+"""Digits of a commit's hash: SHA-1 and SHA-256."""
+
 
 class GitSource(Document):
     """A commit of a git repository."""
@@ -19,6 +22,8 @@ class GitSource(Document):
     """A branch, tag or full commit hash."""
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")] | None = None
     """What the ref must be, or the first digits of it; another commit fails the build."""
+    resolved: bool = False
+    """Whether a SourceRequest found the commit: it is fetched, and the ref may be another one by now."""
     path: str = "."
     """The directory inside the repository that is the build context."""
     submodules: bool = True
@@ -33,6 +38,12 @@ class GitSource(Document):
     """Path of a directory where `strake fetch` has put the commit; the builder then asks no server."""
     credentials: str | None = None
     """Path of a mounted Secret: for https basic-auth with a key `host`, for ssh ssh-auth with known_hosts."""
+
+    @model_validator(mode="after")
+    def _whole_commit(self) -> Self:
+        if self.resolved and len(self.commit or "") not in _WHOLE:
+            raise ValueError("source.git.resolved needs the whole hash in source.git.commit")
+        return self
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
@@ -102,6 +113,8 @@ class DirectorySource(Document):
 
     path: str
     """An absolute path."""
+    digest: DigestText | None = None
+    """sha256:… of its files that a SourceRequest found; others fail the build."""
 
 
 class ArchiveSource(Document):

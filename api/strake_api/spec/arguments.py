@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, cel_rules, obeying
-from strake_api.request import ArgumentName, ArgumentValue
+from strake_api.requests.build import ArgumentName, ArgumentValue
 from strake_api.spec.named import KeyReference
 
 ONE_VALUE: Rule[Argument] = Rule(

@@ -13,6 +13,7 @@ from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
+from strake_api.values.generator import GeneratorImage
 from strake_api.values.signatures import SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(
@@ -62,24 +63,33 @@ class ImageSignature(Document):
     """How the signature lies beside the image: legacy (a .sig tag), bundle (a referrer), or both."""
 
 
+class ImageSBOM(Document):
+    """An SBOM: a list of what is in the image."""
+
+    generator: GeneratorImage | None = None
+    """The scanner's image, of BuildKit's protocol; the platform's (STRAKE_SBOM_GENERATOR) by default."""
+
+
 class ImageAttestations(Document):
     """What the build attests of the image it made, for those who check what they run."""
 
     provenance: ProvenanceMode = "min"
     """SLSA provenance: min (from what it was built), max (arguments, Dockerfile and steps, too) or none."""
+    sbom: ImageSBOM | None = None
+    """Write {} for an SBOM by the platform's scanner."""
     form: AttestationForm = "referrers"
     """referrers: beside the image, whose digest stays. index: in an index with it, as BuildKit does."""
 
 
 INDEX_IS_OCI: Rule[ImageOutput] = Rule(
     "self.mediaTypes != 'docker' || !has(self.attestations) || self.attestations.form != 'index'"
-    " || self.attestations.provenance == 'none'",
+    " || self.attestations.provenance == 'none' && !has(self.attestations.sbom)",
     "attestations in an index need mediaTypes oci: use the form referrers",
     lambda output: (
         output.media_types != "docker"
         or output.attestations is None
         or output.attestations.form != "index"
-        or output.attestations.provenance == "none"
+        or (output.attestations.provenance == "none" and output.attestations.sbom is None)
     ),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -114,6 +114,7 @@ class BuildFacts:
         target: the stage that was asked for, None for the last one.
         arguments: build arguments by name.
         labels: asked for besides those of the Dockerfile.
+        form: how the image is written, where that is asked for, by fields of a BuildRequest's output.
         contexts: named contexts: what was given for each name.
         locals: names of what came from a disk, and is known to nobody else.
         materials: everything that came from elsewhere.
@@ -141,6 +142,7 @@ class BuildFacts:
     target: str | None = None
     arguments: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, object] = field(default_factory=dict)
     contexts: Mapping[str, str] = field(default_factory=dict)
     locals: tuple[str, ...] = ()
     materials: tuple[Material, ...] = ()
@@ -165,3 +167,16 @@ class Subject:
     digest: Digest
     names: tuple[Reference, ...]
     platform: Platform
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSBOM:
+    """An SBOM.
+
+    Attributes:
+        predicate_type: its format: SPDX or CycloneDX.
+        predicate: the document.
+    """
+
+    predicate_type: str
+    predicate: Mapping[str, Any]

@@ -93,6 +93,7 @@ def _internal(facts: BuildFacts, mode: Mode) -> Document:
         "targetPlatform": str(facts.platform),
     }
     if mode == "max":
+        internal |= _given(imageForm=dict(facts.form))
         internal["buildConfig"] = {
             "llbDefinition": [_step(number, step) for number, step in enumerate(facts.steps)]
         }

@@ -11,7 +11,7 @@ from typing import TextIO, cast
 
 from strake_api.events import Finished
 from strake_api.reasons import FailureReason
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.result import BuildFailed, BuildSucceeded, BuildWarning, fit_result
 from strake_api.result import Isolation as IsolationUsed
 from strake_api.text import without_colours
@@ -34,9 +34,28 @@ Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]
 """Makes the request; its errors are reported like the build's."""
 
 
-def build_and_report(
-    prepare: Prepare,
-    confinement: Confinement,
+Work = Callable[[Reporter, Cancellation], BuildSucceeded]
+"""What a command does: hears of a stop, says what happens, and returns the result or raises a BuildError."""
+
+
+def building(prepare: Prepare, confinement: Confinement) -> Work:
+    """Return the work of a command that builds.
+
+    Args:
+        prepare: makes the request.
+        confinement: of its steps.
+    """
+
+    def work(reporter: Reporter, cancellation: Cancellation) -> BuildSucceeded:
+        request, inputs = prepare()
+        return Build(request, replace(inputs, confinement=confinement), reporter, cancellation).run()
+
+    return work
+
+
+def work_and_report(
+    work: Work,
+    isolation: Isolation | None,
     cancellation: Cancellation,
     *,
     style: LogStyle,
@@ -44,12 +63,12 @@ def build_and_report(
     finished: Callable[[BuildSucceeded], None] | None,
     log_copy: str | None = None,
 ) -> int:
-    """Build, say what happens and how it ended, and return the exit status. See `session.run_build`."""
+    """Do the work, say what happens and how it ended, and return the exit status. See `session.run_build`."""
     copied = None if log_copy is None else CopiedStream(sys.stdout, log_copy)
     stream = sys.stdout if copied is None else cast("TextIO", copied)
     try:
         output = Output(style, stream, result_path)
-        return _reported(prepare, confinement, cancellation, output, finished)
+        return _reported(work, isolation, cancellation, output, finished)
     finally:
         if copied is not None:
             copied.finish()
@@ -71,16 +90,17 @@ class Output:
 
 
 def _reported(
-    prepare: Prepare,
-    confinement: Confinement,
+    work: Work,
+    isolation: Isolation | None,
     cancellation: Cancellation,
     output: Output,
     finished: Callable[[BuildSucceeded], None] | None,
 ) -> int:
     reporter = Reporter(_sink(output))
-    used = _used(confinement.isolation)
-    reporter.isolation(used)
-    status, result, error = _build(prepare, confinement, reporter, cancellation)
+    used = None if isolation is None else _used(isolation)
+    if used is not None:
+        reporter.isolation(used)
+    status, result, error = _done(work, reporter, cancellation)
     result = result.model_copy(update={"isolation": used})
     reporter.emit(Finished(time=datetime.now(UTC), result=result))
     if output.result_path is not None:
@@ -124,12 +144,11 @@ def report_unstarted(error: BuildError, result_path: str | None) -> int:
     return error.exit_status
 
 
-def _build(
-    prepare: Prepare, confinement: Confinement, reporter: Reporter, cancellation: Cancellation
+def _done(
+    work: Work, reporter: Reporter, cancellation: Cancellation
 ) -> tuple[int, BuildSucceeded | BuildFailed, BuildError | None]:
     try:
-        request, inputs = prepare()
-        result = Build(request, replace(inputs, confinement=confinement), reporter, cancellation).run()
+        result = work(reporter, cancellation)
     except BuildError as error:
         stopped = cancellation.reason  # what breaks because the build was stopped is not why it failed
         reason = stopped if isinstance(stopped, BuildError) else error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from strake_api.request import ARGUMENT_LIMIT, BuildArg, BuildRequest
+from strake_api.requests.build import ARGUMENT_LIMIT, BuildArg, BuildRequest
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 

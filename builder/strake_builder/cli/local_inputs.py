@@ -6,7 +6,7 @@ import argparse
 import os
 from collections.abc import Callable
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.cli.flags.building import read_secrets, read_ssh
 from strake_builder.cli.flags.cache import cache_layout, read_cache_limit
 from strake_builder.cli.flags.registry import read_pulling, read_registries

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 _COMMANDS: Final = {
     "build": ("build", "build an image from a directory and push it"),
     "run": ("run", "build what an ImageBuild manifest says, without a cluster"),
-    "execute": ("execute", "build what a BuildRequest says; what runs in a builder pod"),
+    "execute": ("execute", "carry out a request; what runs in a builder pod"),
     "fetch": ("fetch", "fetch the source of a builder pod, apart from its steps"),
     "gateway": ("gateway", "keep a builder pod's credentials, and speak to registries for it"),
     "copy": ("images.copy", "copy an image as it is: between registries, layouts and archives"),
@@ -22,6 +22,8 @@ _COMMANDS: Final = {
     "inspect": ("images.inspect", "show what an image is: platforms, configuration, layers"),
     "warm": ("warm", "put base images into a cache directory"),
     "verify": ("verify", "check that an image has a signature that a key made"),
+    "rebuild": ("images.rebuild", "build an image again from its provenance, and compare"),
+    "sbom": ("images.sbom", "print what is in an image, as a scanner finds it"),
     "attestations": ("attestations", "list and print what is attested of an image"),
     "logs": ("logs", "print the log of a run that a registry keeps"),
     "lint": ("lint", "check a Dockerfile without building it"),
@@ -30,6 +32,10 @@ _COMMANDS: Final = {
     "completion": ("completion", "print what completes commands and flags in bash, zsh or fish"),
 }
 
+_ABOVE: Final = {
+    "ib": ("strake_kubectl.main", "ImageBuilds of a cluster: what `kubectl strake` does"),
+}
+"""Commands of the package above this one, which has parsers of its own."""
 _KANIKO: Final = frozenset({"executor", "warmer"})
 """What kaniko's images call their programs: links to this one, by whose name it is called."""
 _EXECUTOR: Final = "/kaniko/executor"
@@ -49,6 +55,7 @@ exit status:
    10  the timeout passed         11  the disk is full
    12  out of memory              13  this machine lacks what the build needs
    14  the image cannot be signed; to verify, it has no signature of the key
+   15  what was rebuilt is another image
   143  stopped by a signal
 
 `strake COMMAND --help` tells more. Flags without a command are those of `build`.
@@ -121,6 +128,9 @@ def _run(words: list[str]) -> int:
         kaniko.enter()
     elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
+    if words[:1] and words[0] in _ABOVE:
+        above: int = import_module(_ABOVE[words[0]][0]).run(words[1:], f"strake {words[0]}")
+        return above
     chosen = next((word for word in words if not word.startswith("-")), "")
     parser = _parser([chosen])
     parsed, unknown = parser.parse_known_args(words)
@@ -154,4 +164,6 @@ def _parser(chosen: Collection[str]) -> argparse.ArgumentParser:
         )
         if command_name in chosen:
             import_module(f"strake_builder.cli.commands.{module}").configure(command)
+    for command_name, (_, summary) in _ABOVE.items():
+        commands.add_parser(command_name, help=summary)
     return parser

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
-from strake_api.request import BuildArg
+from strake_api.requests.build import BuildArg
 from strake_builder.cli.registries.signing import loaded_signing_key, signature_forms
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.signing import Signing

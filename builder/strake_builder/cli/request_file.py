@@ -1,4 +1,4 @@
-"""The BuildRequest of a pod, which its executor and its gateway read.
+"""The request of a pod, which its executor and its gateway read.
 
 The credentials of the pod are for one build: what somebody else put in place of its request would get them,
 too. So the pod's own spec gives both the digest of the request.
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 from pathlib import Path
 
-from strake_api.request import BuildRequest
+from strake_api.requests.kinds import AnyRequest, parse_request
 from strake_builder.cli.registries import ca_bundle
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 
-def read_request(arguments: argparse.Namespace) -> BuildRequest:
+def read_request(arguments: argparse.Namespace) -> AnyRequest:
     """Return the request that the flags of `add_request_flags` name, and trust the CAs in it.
 
     Raises:
@@ -25,10 +26,22 @@ def read_request(arguments: argparse.Namespace) -> BuildRequest:
     """
     path = arguments.request
     with validated(f"the request {path}"):
-        request = BuildRequest.model_validate_json(_read(path, arguments.request_digest))
+        request = parse_request(_read(path, arguments.request_digest))
     if request.ca is not None:
         ca_bundle.install(request.ca, os.environ)
     return request
+
+
+def builds(path: str) -> bool:
+    """Say whether a request is one of a build, which runs steps; one that cannot be read is reported as such.
+
+    Nothing is checked: what then reads the request refuses another kind.
+    """
+    try:
+        kind = json.loads(Path(path).read_bytes()).get("kind")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return True
+    return kind not in {"SourceRequest", "IndexRequest"}
 
 
 def _read(path: str, digest: str | None) -> bytes:

@@ -16,7 +16,7 @@ from strake_oci.cancellation import Cancellation
 
 if TYPE_CHECKING:
     from strake_api.result import BuildSucceeded
-    from strake_builder.cli.building import Prepare
+    from strake_builder.cli.building import Prepare, Work
     from strake_builder.isolation.ways import Isolation, Wanted
     from strake_builder.progress.style import LogStyle
 
@@ -52,13 +52,13 @@ def run_build(
         confinement = Confinement(chosen, spawner, runtime)
         cancellation = Cancellation()
         cancel_on_signal(cancellation)
-        from strake_builder.cli.building import build_and_report
+        from strake_builder.cli.building import building, work_and_report
 
         gc.freeze()  # what was imported stays: looking for garbage passes over it
         gc.enable()
-        return build_and_report(
-            prepare,
-            confinement,
+        return work_and_report(
+            building(prepare, confinement),
+            chosen,
             cancellation,
             style=style,
             result_path=result_path,
@@ -72,3 +72,23 @@ def run_build(
         return report_unstarted(error, result_path)
 
     return run_supervised(work, report, isolation)
+
+
+def run_without_steps(work: Work, *, style: LogStyle, result_path: str | None, log_copy: str | None) -> int:
+    """Do what starts no process of a step, and therefore needs no isolation; return the exit status.
+
+    Args:
+        work: what is done.
+        style: the form of the log.
+        result_path: see `run_build`.
+        log_copy: likewise.
+    """
+    cancellation = Cancellation()
+    cancel_on_signal(cancellation)
+    from strake_builder.cli.building import work_and_report
+
+    gc.freeze()
+    gc.enable()
+    return work_and_report(
+        work, None, cancellation, style=style, result_path=result_path, finished=None, log_copy=log_copy
+    )

@@ -76,6 +76,22 @@ def fetch_artifact(
     return digest
 
 
+def resolve_artifact(source: OCISource, client: RegistryClient) -> Digest:
+    """Return the digest of an artifact's manifest, and fetch nothing else of it.
+
+    Args:
+        source: which artifact.
+        client: talks to the registry.
+
+    Raises:
+        SourceError: it cannot be pulled, or is none.
+    """
+    try:
+        return _manifest(Reference.parse(source.reference).with_default_tag(), client)[0]
+    except OCIError as error:
+        raise SourceError(f"cannot pull {source.reference}: {error.account}", hint=error.hint) from error
+
+
 def _manifest(reference: Reference, client: RegistryClient) -> tuple[Digest, Manifest]:
     """Return the manifest of an artifact; that of an index with a single entry."""
     identifier = reference.digest or reference.tag or ""

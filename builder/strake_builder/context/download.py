@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from typing import Final
+from typing import BinaryIO, Final
 
 from strake_builder import interrupt
 from strake_builder.context.git.fetch import redact_url
@@ -86,7 +87,7 @@ class Download:
 
 def download(
     url: str,
-    path: str,
+    path: str | None,
     checksum: str | None,
     tools: Tools,
     headers: Mapping[str, str] = MappingProxyType({}),
@@ -95,7 +96,7 @@ def download(
 
     Args:
         url: http or https.
-        path: the file to make.
+        path: the file to make; None keeps nothing of what is read.
         checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
         tools: the connection, and limits.
         headers: sent to the URL's server, and to none that it redirects to.
@@ -112,7 +113,7 @@ def download(
 
 def download_if_changed(
     url: str,
-    path: str,
+    path: str | None,
     checksum: str | None,
     known: Validators,
     tools: Tools,
@@ -217,8 +218,8 @@ class _Received:
         return data
 
 
-def _save(answer: Answer, path: str, digests: _Digests, shown: str, tools: Tools) -> int:
-    """Write the content to a new file; return its size.
+def _save(answer: Answer, path: str | None, digests: _Digests, shown: str, tools: Tools) -> int:
+    """Write the content to a new file, if there is to be one; return its size.
 
     An object store sends what was stored with `Content-Encoding: gzip` so, whatever the client accepts. It is
     undone, as by BuildKit's HTTP client; the checksum and the limit hold for the content. Any other encoding
@@ -232,8 +233,7 @@ def _save(answer: Answer, path: str, digests: _Digests, shown: str, tools: Tools
             raise SourceError(f"{shown} was sent as gzip, but is not", hint="check the object's metadata")
     size, expected = 0, answer.content_length
     progress = Transfer(lambda done: tools.watch(shown, done, expected if done != expected else None))
-    with open(path, "xb") as file:
-        os.fchmod(file.fileno(), 0o600)
+    with _opened(path) as file:
         try:
             for piece in interrupt.pieces(source):
                 size += len(piece)
@@ -241,13 +241,24 @@ def _save(answer: Answer, path: str, digests: _Digests, shown: str, tools: Tools
                 if size > tools.limit:
                     raise SourceError(f"{shown} is larger than {tools.limit >> 20} MiB")
                 digests.update(piece)
-                file.write(piece)
+                if file is not None:
+                    file.write(piece)
         except LayerError as error:
             raise SourceError(f"{shown} was sent as gzip, and {error.message}", hint="try again") from error
     if expected is not None and expected != received.size:
         raise SourceError(f"{shown} ended after {received.size} of {expected} bytes", hint="try again")
     tools.watch(shown, received.size, received.size)
     return size
+
+
+@contextlib.contextmanager
+def _opened(path: str | None) -> Iterator[BinaryIO | None]:
+    if path is None:
+        yield None
+        return
+    with open(path, "xb") as file:
+        os.fchmod(file.fileno(), 0o600)
+        yield file
 
 
 def _nanoseconds(header: str) -> int | None:

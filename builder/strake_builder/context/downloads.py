@@ -71,7 +71,7 @@ class Downloads:
     def fetch(
         self,
         url: str,
-        path: str,
+        path: str | None,
         checksum: str | None,
         limit: int = SIZE_LIMIT,
         headers: Mapping[str, str] = MappingProxyType({}),
@@ -80,7 +80,7 @@ class Downloads:
 
         Args:
             url: http or https.
-            path: the file to make; it is not to be written to.
+            path: the file to make; it is not to be written to. None makes and keeps none.
             checksum: "sha256:…", "sha384:…" or "sha512:…" that the content must have, or None.
             limit: bytes at most.
             headers: what opens the URL; what is downloaded with some is not kept.
@@ -91,7 +91,7 @@ class Downloads:
         """
         with contextlib.closing(Transport(self._settings, self._cancellation)) as transport:
             tools = Tools(transport, limit, self._watch)
-            if self._directory is None or headers:
+            if self._directory is None or headers or path is None:
                 return download(url, path, checksum, tools, headers)
             return self._fetch(self._directory, url, path, checksum, tools)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import FileIO
@@ -23,10 +22,11 @@ from strake_api.models.source import (
 )
 from strake_builder import interrupt
 from strake_builder.context.buckets.download import download_object, prefetched_object
+from strake_builder.context.directory import local_directory
 from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.credentials import GitAccess
-from strake_builder.context.git.fetch import GitCommit, check_out, redact_url
+from strake_builder.context.git.fetch import GitCommit, check_out, redact_url, resolve_ref
 from strake_builder.context.git.received import received
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
@@ -34,8 +34,6 @@ from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.images import Readable
 from strake_oci.spec.digest import Digest
 
-_KUBELET_DATA: Final = "..data"
-"""The kubelet mounts a ConfigMap as links to files in a directory of this name, which no context means."""
 _FILE: Final = "context"
 """What BuildKit calls a file that is a named context."""
 _GIT_OWN: Final = ("**/.git",)
@@ -98,7 +96,7 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
     chosen = source.chosen
     match chosen:
         case DirectorySource():
-            return _local(chosen, scratch)
+            return FetchedContext(local_directory(chosen, scratch))
         case ArchiveSource():
             return _unpacked(chosen, scratch, means)
         case HTTPSource():
@@ -122,15 +120,6 @@ def fetch_context(source: Source, scratch: str, means: Means) -> FetchedContext:
             return _context_in(chosen, scratch, revision)
         case _:
             assert_never(chosen)
-
-
-def _local(source: DirectorySource, scratch: str) -> FetchedContext:
-    if not os.path.isdir(source.path):
-        raise SourceError(f"the context {source.path} is no directory")
-    if os.path.islink(os.path.join(source.path, _KUBELET_DATA)):
-        shutil.copytree(os.path.join(source.path, _KUBELET_DATA), scratch, dirs_exist_ok=True)
-        return FetchedContext(scratch)
-    return FetchedContext(os.path.realpath(source.path))
 
 
 def _unpacked(source: ArchiveSource, scratch: str, means: Means) -> FetchedContext:
@@ -277,7 +266,7 @@ def prefetch_git(
 def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNetworks) -> GitCommit:
     return GitCommit(
         source.url,
-        source.ref,
+        (source.commit if source.resolved else None) or source.ref,
         submodules=source.submodules,
         depth=source.depth,
         credentials=credentials,
@@ -285,6 +274,31 @@ def _wanted(source: GitSource, credentials: GitAccess | None, networks: DeniedNe
         networks=networks,
         unverified=source.unverified,
     )
+
+
+def resolve_git(
+    source: GitSource,
+    credentials: GitAccess | None,
+    cancellation: Cancellation,
+    networks: DeniedNetworks = NONE_DENIED,
+) -> str:
+    """Return the full hash of the commit that a source is now, without fetching it.
+
+    Args:
+        source: which; of one that `strake fetch` has put somewhere, what is there.
+        credentials: for the URL's server.
+        cancellation: ends it.
+        networks: what must not be reached.
+
+    Raises:
+        SourceError: the server does not answer, or the ref is none, or another commit than is asked for.
+    """
+    if source.fetched is not None:
+        revision = _prefetched(source, source.fetched).revision or ""
+    else:
+        revision = resolve_ref(_wanted(source, credentials, networks), cancellation)
+    _check_commit(source, revision)
+    return revision
 
 
 def _prefetched(source: GitSource, directory: str) -> FetchedContext:
@@ -307,9 +321,13 @@ def _context_in(source: GitSource, directory: str, revision: str) -> FetchedCont
             f"{redact_url(source.url)} at {source.ref} has no directory {source.path!r}",
             hint="check the path in the repository",
         )
+    _check_commit(source, revision)
+    return FetchedContext(inside, revision, () if source.keep_git_dir else _GIT_OWN)
+
+
+def _check_commit(source: GitSource, revision: str) -> None:
     if source.commit is not None and not revision.startswith(source.commit):
         raise SourceError(
             f"{redact_url(source.url)} at {source.ref} is the commit {revision}, not {source.commit}",
             hint="the ref moved: check it, then correct the commit",
         )
-    return FetchedContext(inside, revision, () if source.keep_git_dir else _GIT_OWN)

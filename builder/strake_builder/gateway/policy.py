@@ -131,17 +131,26 @@ class Policy:
     attests: bool = False
 
     @classmethod
-    def of(cls, destinations: Iterable[str], cache: str | None, *, attests: bool = False) -> Policy:
+    def of(
+        cls, destinations: Iterable[str], cache: str | None, *, attests: bool = False, tags: bool = True
+    ) -> Policy:
         """Return the policy of a request. What fills a tag's fields, only the builder knows in the end.
+
+        Args:
+            destinations: with fields.
+            cache: the repository of the step cache.
+            attests: whether the build makes attestations.
+            tags: whether it moves tags; else it pushes by digest alone.
 
         Raises:
             OCIError: a name is no reference.
         """
-        tags: dict[Repository, tuple[re.Pattern[str], ...]] = {}
+        patterns: dict[Repository, tuple[re.Pattern[str], ...]] = {}
         for text in destinations:
             repository = Reference.parse(sample(text)).repository
-            tags[repository] = (*tags.get(repository, ()), tag_pattern(tag_of(text)))
-        return cls(tags, Reference.parse(cache).repository if cache is not None else None, attests)
+            own = (tag_pattern(tag_of(text)),) if tags else ()
+            patterns[repository] = (*patterns.get(repository, ()), *own)
+        return cls(patterns, Reference.parse(cache).repository if cache is not None else None, attests)
 
     def is_own(self, repository: Repository) -> bool:
         """Say whether a repository is one that the build writes to."""

@@ -16,6 +16,8 @@ from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from strake_oci.spec.platform import Platform
 
 
@@ -41,24 +43,24 @@ class Attached:
 def attached(
     image: Descriptor,
     platform: Platform,
-    statement: tuple[str, bytes],
+    statements: Sequence[tuple[str, bytes]],
     form: AttestationForm,
     *,
     required: bool = True,
 ) -> Attached:
-    """Return a statement about an image as it lies with it.
+    """Return statements about an image as they lie with it.
 
     Args:
-        image: what it is about.
+        image: what they are about.
         platform: that the image is for.
-        statement: its predicate type and its content.
-        form: where it is to lie.
+        statements: the predicate type and the content of each; at least one.
+        form: where they are to lie.
         required: see `Attached`.
     """
-    layer = statement_layer(statement[1], statement[0])
-    manifest = attestation_manifest(image, layer, form).serialize()
+    blobs = tuple((statement_layer(content, kind), content) for kind, content in statements)
+    manifest = attestation_manifest(image, tuple(layer for layer, _ in blobs), form).serialize()
     descriptor = Descriptor.of(mediatype.OCI_MANIFEST, manifest)
     index = None
     if form is AttestationForm.INDEX:
         index = attested_index(image, platform, descriptor).serialize()
-    return Attached(descriptor, manifest, ((EMPTY, EMPTY_CONTENT), (layer, statement[1])), index, required)
+    return Attached(descriptor, manifest, ((EMPTY, EMPTY_CONTENT), *blobs), index, required)

@@ -12,14 +12,16 @@ from typing import Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
+from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.cache.keys import Value
-from strake_builder.errors import BaseImageError, OutputError
+from strake_builder.errors import BaseImageError, BuildError, OutputError
 from strake_builder.frontend.model.steps import ConfigStep
 from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
 from strake_builder.solve.attesting.attest import attest
+from strake_builder.solve.attesting.sbom import read_sboms
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
@@ -87,6 +89,14 @@ class Attempt:
         Raises:
             BuildError: there is no image and no tag; with the reason.
         """
+        try:
+            return self._run()
+        except BuildError as error:
+            # Transfers that end because of it are not what failed.
+            self._cancellation.cancel(error)
+            raise
+
+    def _run(self) -> FinishedImage | None:
         parts, inputs, phases = self._parts, self._parts.requested.inputs, self._parts.progress.phases
         with phases.entered(ProgressReason.BUILDING, "build"):
             runs = StageRuns(
@@ -109,8 +119,9 @@ class Attempt:
             if inputs.outputs.push:
                 self._push.begin(self._known_layers())
             self._stage_result = runs.run(tools)
+            sboms = self._sboms(runs)
         with phases.entered(ProgressReason.PUSHING, "push"):
-            image = self._finish() if self._makes_image else None
+            image = self._finish(sboms) if self._makes_image else None
             self._write_files(image)
             if image is not None and inputs.outputs.push:
                 taken = self._push.finish(image, image.attestation)
@@ -230,7 +241,17 @@ class Attempt:
         inputs = self._parts.requested.inputs
         return (*inputs.cache.directories, *inputs.run.ssh_sockets.values())
 
-    def _finish(self) -> FinishedImage:
+    def _sboms(self, runs: StageRuns) -> tuple[FoundSBOM, ...]:
+        scan = self._parts.scan
+        if scan is None:
+            return ()
+        layer = runs.layers(scan.stage)[-1:]
+        (directory,) = self._parts.store.directories(layer)
+        found = read_sboms(directory, scan.scanner)
+        self._parts.requested.inputs.observer.found(found)
+        return found
+
+    def _finish(self, sboms: tuple[FoundSBOM, ...]) -> FinishedImage:
         evaluated = self._parts.evaluated
         target = evaluated.plan.target
         base = evaluated.base_of(target)
@@ -241,7 +262,7 @@ class Attempt:
             self._parts.requested.platform,
             image_notes(self._parts.requested.request),
         )
-        return attest(image, self._parts, self._stage_result, self._started)
+        return attest(image, self._parts, self._stage_result, self._started, sboms)
 
     def _write_files(self, image: FinishedImage | None) -> None:
         parts, requested = self._parts, self._parts.requested

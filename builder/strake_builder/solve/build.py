@@ -13,22 +13,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Final
 
 from strake_api.models.source import OCISource
 from strake_api.reasons import ProgressReason
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.result import BuildSucceeded
 from strake_api.values.destinations import run_values
 from strake_builder import interrupt
 from strake_builder.context.artifact import fetch_artifact
 from strake_builder.context.fetch import Means
 from strake_builder.context.own_files import own_patterns
-from strake_builder.errors import BuildError, BuildTimeoutError
+from strake_builder.errors import BuildError
 from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.solve.caching.open import LAYERS
@@ -38,8 +35,9 @@ from strake_builder.solve.image import ImageBuild, Made, Surroundings, clients_f
 from strake_builder.solve.index import make_index
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress
-from strake_builder.solve.phases import Phases
+from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.policy.sources import permitted_contexts
 from strake_builder.solve.result import result_of
 from strake_builder.solve.signer import open_signer
 from strake_builder.solve.workspace.confined import check_work_directory
@@ -49,9 +47,6 @@ from strake_oci.cancellation import Cancellation
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
-
-_POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
-"""Threads for each kind of background work."""
 
 
 class Build:
@@ -67,7 +62,7 @@ class Build:
     def __init__(
         self, request: BuildRequest, inputs: BuildInputs, reporter: Reporter, cancellation: Cancellation
     ) -> None:
-        self._request = request
+        self._request = request = permitted_contexts(request)
         self._inputs = inputs
         self._reporter = reporter
         self._cancellation = cancellation
@@ -86,7 +81,7 @@ class Build:
         for warning in self._request.warnings:
             self._reporter.warn(warning)
         with contextlib.ExitStack() as scope:
-            scope.enter_context(self._deadline())
+            scope.enter_context(deadline(self._request.timeout_seconds, self._cancellation))
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             signer = scope.enter_context(self._signer())
             held = scope.enter_context(contextlib.ExitStack())
@@ -207,21 +202,6 @@ class Build:
             if signer is not None:
                 signer.check(self._requested.destinations[0].repository)
             yield signer
-
-    @contextlib.contextmanager
-    def _deadline(self) -> Iterator[None]:
-        seconds = self._request.timeout_seconds
-        if seconds is None:
-            yield
-            return
-        error = BuildTimeoutError(f"the build did not finish within {seconds} s", hint="raise the timeout")
-        timer = threading.Timer(seconds, self._cancellation.cancel, [error])
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 def _held(scope: contextlib.ExitStack, directory: str) -> str:

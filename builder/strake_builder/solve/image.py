@@ -7,7 +7,6 @@ makes one after the other. Each has its own plan: a Dockerfile may do for one wh
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +27,8 @@ from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
-from strake_builder.solve.attesting.attest import redaction_of
+from strake_builder.solve.attesting.attest import redaction_of, stores_attestations
+from strake_builder.solve.attesting.materials import materials_of
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -38,17 +38,20 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.images.volumes import BaseVolumes
 from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
 from strake_builder.solve.phases import Phases
-from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_builder.solve.planning.bases import resolve_bases
-from strake_builder.solve.planning.evaluation import evaluate_all
+from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.scan import Scan, with_scan
 from strake_builder.solve.planning.shown import plan_lines
+from strake_builder.solve.policy.sources import permitted_image, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
+from strake_oci.spec.platform import host as host_platform
+from strake_oci.spec.reference import Reference
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -115,7 +118,7 @@ def pusher_for(requested: Requested, around: Surroundings, clients: RegistryClie
         around.progress.reporter,
         around.signer,
         immutable_tags_stay=requested.inputs.outputs.immutable_tags_stay,
-        tags=not requested.in_index,
+        tags=not requested.by_digest,
     )
 
 
@@ -152,7 +155,7 @@ class ImageBuild:
             files = fetcher.visible(files)
             fetcher.named(planned.used_contexts)
         parts = self._parts(planned, files, scope)
-        report_lint(parts.evaluated, files, self._reporter)
+        report_lint(parts.written, files, self._reporter)
         # With caches, it may be that nothing must run.
         if self._requested.in_index and not parts.caches.enabled:
             ForeignPrograms(parts.workspace.path).require_all(parts.evaluated)
@@ -171,6 +174,7 @@ class ImageBuild:
         if self._is_done_without_steps(parts):
             return self._made(parts, StepCounts(), None)
         attempt, image = self._attempts(parts)
+        self._inputs.observer.used(materials_of(parts))
         return self._made(parts, attempt.counts(), image)
 
     def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:
@@ -207,12 +211,13 @@ class ImageBuild:
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
-            check = functools.partial(check_allowed, rules=self._request.image_rules)
             layouts = self._requested.contexts.layouts
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, check, layouts)
+            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, self._permitted, layouts)
             evaluated = evaluate_all(*resolve_bases(planned, images))
+            evaluated = permitted_steps(evaluated, self._request.source_policies)
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)
+            evaluated, scan = self._with_scan(evaluated, clients, pools)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
@@ -248,7 +253,25 @@ class ImageBuild:
             ),
             pools=pools,
             progress=self._around.progress,
+            scan=scan,
         )
+
+    def _with_scan(
+        self, evaluated: EvaluatedBuild, clients: RegistryClients, pools: Pools
+    ) -> tuple[EvaluatedBuild, Scan | None]:
+        """Add the stage that makes an SBOM, where one is wanted and can be stored."""
+        asked = self._request.output.attestations
+        if asked is None or asked.sbom is None:
+            return evaluated, None
+        if not self._inputs.observer.wants_sboms and not stores_attestations(self._requested):
+            return evaluated, None
+        # Apart from the images of the Dockerfile: what is built on is reported, and attested.
+        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
+        platform = host_platform()
+        return with_scan(evaluated, scanners.get(asked.sbom.generator, platform), platform)
+
+    def _permitted(self, reference: Reference) -> Reference:
+        return permitted_image(reference, self._request.source_policies, self._request.image_rules)
 
     def _tell_unused(self, used: frozenset[str]) -> None:
         for name in self._requested.contexts.unused(used):

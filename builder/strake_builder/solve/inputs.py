@@ -12,6 +12,7 @@ from strake_builder.output.signing import Signing
 from strake_builder.output.targets import FileTarget
 from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
+from strake_builder.solve.observer import BuildObserver
 from strake_oci.credentials import CredentialSource, NoCredentials
 from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.digest import Digest
@@ -114,6 +115,7 @@ class BuildInputs:
         also: further stages to build, which are no part of the image.
         plan: is given the lines of the plan, and nothing is built; None builds.
         unpack_only: unpack the base images, and build nothing.
+        observer: hears what the result has no room for.
     """
 
     credentials: BuildCredentials = field(default_factory=BuildCredentials)
@@ -133,3 +135,4 @@ class BuildInputs:
     also: tuple[str, ...] = ()
     plan: Callable[[str], object] | None = None
     unpack_only: bool = False
+    observer: BuildObserver = field(default_factory=BuildObserver)

@@ -18,6 +18,7 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.planning.scan import Scan
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 
@@ -92,7 +93,7 @@ class BuildParts:
 
     Attributes:
         requested: what to build.
-        evaluated: its stages, with nothing left to find out.
+        evaluated: its stages, with nothing left to find out, the one that scans included.
         workspace: where everything is made.
         store: unpacks layers.
         sources: what steps read.
@@ -100,6 +101,7 @@ class BuildParts:
         caches: the step caches.
         pools: threads.
         progress: hears of everything.
+        scan: makes the SBOM; None where none is wanted.
     """
 
     requested: Requested
@@ -111,3 +113,9 @@ class BuildParts:
     caches: CacheUse
     pools: Pools
     progress: Progress
+    scan: Scan | None = None
+
+    @property
+    def written(self) -> EvaluatedBuild:
+        """The stages that the Dockerfile has."""
+        return self.evaluated if self.scan is None else self.scan.scanned

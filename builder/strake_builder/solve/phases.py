@@ -1,13 +1,15 @@
-"""The phases of a build: announced, timed, and not begun when the build is stopped."""
+"""The phases of a build: announced, timed, and not begun when the build is stopped; and its deadline."""
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 
 from strake_api.reasons import ProgressReason
 from strake_api.result import Durations
+from strake_builder.errors import BuildTimeoutError
 from strake_builder.progress.reporter import Reporter
 from strake_oci.cancellation import Cancellation
 
@@ -42,3 +44,19 @@ class Phases:
         """Return the wall-clock seconds of the phases, and in total until now."""
         seconds = {**self._seconds, "total": time.monotonic() - self._began}
         return Durations(**{name: round(value, 3) for name, value in seconds.items()})
+
+
+@contextlib.contextmanager
+def deadline(seconds: int | None, cancellation: Cancellation) -> Iterator[None]:
+    """Cancel what goes on in the context when it takes longer than this; None is no limit."""
+    if seconds is None:
+        yield
+        return
+    error = BuildTimeoutError(f"the build did not finish within {seconds} s", hint="raise the timeout")
+    timer = threading.Timer(seconds, cancellation.cancel, [error])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -49,14 +49,15 @@ def result_of(
     images = [each.image for each in made if each.image is not None]
     if not images:
         return result
-    named = images[0].named if index is None else index
+    of_one = images[0].descriptor if requested.by_digest else images[0].named
+    named = of_one if index is None else index
     repositories = dict.fromkeys(str(destination.repository) for destination in requested.pushed_to)
     compressed = sum(image.compressed_size for image in images)
     return result.model_copy(
         update={
             "digest": str(named.digest),
             "images": tuple(f"{repository}@{named.digest}" for repository in repositories),
-            "references": tuple(map(str, requested.pushed_to)),
+            "references": () if requested.by_digest else tuple(map(str, requested.pushed_to)),
             "layers": sum(len(image.layers) for image in images),
             "sizes": result.sizes.model_copy(update={"compressed": compressed}),
             **(_of_one(images[0]) if index is None else {"platforms": _platforms(made)}),

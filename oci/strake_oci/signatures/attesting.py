@@ -6,7 +6,7 @@ image; `legacy` is a layer under the tag `sha256-….att`. Sources: DSSE 1.0, `e
 
 What asks for a signature may be hostile, and a key is believed everywhere. So a statement is signed that says
 one thing to every reader: it has the fields of in-toto once each, its subjects are one image, and its
-predicate is SLSA provenance.
+predicate is SLSA provenance or an SBOM.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_oci.attestations import (
+    CYCLONEDX,
     PROVENANCE,
+    SPDX,
     STATEMENT_TYPE,
     is_attestation,
     read_statement,
@@ -42,6 +44,7 @@ MAX_SIGNED: Final = 8 << 20
 """Bytes of a statement that is signed: it is in memory three times, as itself and in base64."""
 ENVELOPE_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 _FIELDS: Final = ["_type", "predicate", "predicateType", "subject"]
+_SIGNED: Final = frozenset({PROVENANCE, SPDX, CYCLONEDX})
 _TRIES: Final = 4
 """How often a tag is written that another signer writes at the same time, as for signatures."""
 
@@ -51,8 +54,8 @@ def attestation_tag(digest: Digest) -> str:
     return f"{digest.algorithm}-{digest.encoded}.att"
 
 
-def check_statement(content: bytes, image: Digest) -> None:
-    """Refuse a statement that is anything but provenance of one image.
+def check_statement(content: bytes, image: Digest) -> str:
+    """Refuse a statement that is anything but provenance or an SBOM of one image; return its predicate type.
 
     Args:
         content: The statement.
@@ -68,11 +71,15 @@ def check_statement(content: bytes, image: Digest) -> None:
     if not isinstance(pairs, _Pairs) or sorted(name for name, _ in pairs) != _FIELDS:
         raise InvalidDocumentError("the statement has other fields than those of in-toto's Statement v1")
     fields = dict(pairs)
-    if fields["_type"] != STATEMENT_TYPE or fields["predicateType"] != PROVENANCE:
-        raise InvalidDocumentError("the statement is no SLSA provenance v1: a build signs nothing else")
+    kind = fields["predicateType"]
+    if fields["_type"] != STATEMENT_TYPE or not isinstance(kind, str) or kind not in _SIGNED:
+        raise InvalidDocumentError(
+            "the statement is neither SLSA provenance v1 nor an SBOM: a build signs nothing else"
+        )
     subjects = fields["subject"]
     if not _is_list(subjects) or not subjects or not all(_is_about(each, image) for each in subjects):
         raise InvalidDocumentError(f"the statement is not about {image} alone")
+    return kind
 
 
 class AttestationSigner:
@@ -113,14 +120,14 @@ class AttestationSigner:
         """
         document = self._manifest(repository, manifest)
         image = _subject(document, manifest)
-        contents = [self._checked(repository, layer, image.digest) for layer in document.layers]
-        for content in contents:
+        checked = [self._checked(repository, layer, image.digest) for layer in document.layers]
+        for kind, content in checked:
             envelope = bundle.signed_envelope(content, self._key)
             if SignatureForm.LEGACY in self._forms:
-                self._tag(repository, image.digest, encode(envelope))
+                self._tag(repository, image.digest, kind, encode(envelope))
             if SignatureForm.BUNDLE in self._forms:
                 signed = bundle.bundled(envelope, self._key)
-                push_bundle(self._client, repository, image, signed, PROVENANCE)
+                push_bundle(self._client, repository, image, signed, kind)
 
     def _manifest(self, repository: Repository, digest: Digest) -> Manifest:
         descriptor, data = self._client.manifest(repository, digest)
@@ -129,18 +136,17 @@ class AttestationSigner:
             raise InvalidDocumentError(f"{digest} is no attestation")
         return document
 
-    def _checked(self, repository: Repository, layer: Descriptor, image: Digest) -> bytes:
+    def _checked(self, repository: Repository, layer: Descriptor, image: Digest) -> tuple[str, bytes]:
         if layer.size > MAX_SIGNED:
             raise InvalidDocumentError(
                 f"the statement has {layer.size} bytes; at most {MAX_SIGNED} are signed",
                 hint="attest with `min`",
             )
         content = read_statement(self._client, repository, layer)
-        check_statement(content, image)
-        return content
+        return check_statement(content, image), content
 
-    def _tag(self, repository: Repository, image: Digest, envelope: bytes) -> None:
-        notes = {"dev.cosignproject.cosign/signature": "", "predicateType": PROVENANCE}
+    def _tag(self, repository: Repository, image: Digest, kind: str, envelope: bytes) -> None:
+        notes = {"dev.cosignproject.cosign/signature": "", "predicateType": kind}
         layer = replace(Descriptor.of(ENVELOPE_TYPE, envelope), annotations=notes)
         tag = attestation_tag(image)
         reference = Reference(repository, tag)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from strake_api.registries import ClientCertificate, RequestedRegistry
-from strake_api.request import BuildArg
+from strake_api.requests.build import BuildArg
 from strake_api.values.destinations import sample
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference

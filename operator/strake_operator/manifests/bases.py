@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from strake_api.request import BaseVolume
+from strake_api.requests.build import BaseVolume
 from strake_operator.settings.default_secrets import pull_secret
 
 if TYPE_CHECKING:

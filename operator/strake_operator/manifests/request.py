@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.logs.artifact import LogTarget
-from strake_api.request import Networks, Registries
+from strake_api.requests.base import Networks, Registries
 from strake_api.values.pattern import filled
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
@@ -20,7 +20,7 @@ from strake_operator.settings.default_secrets import pull_secret
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
-    from strake_api.request import BuildRequest, ImageRule
+    from strake_api.requests.build import BuildRequest, ImageRule
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings.environment import Settings
 
@@ -57,6 +57,7 @@ def request_for(
         ),
         work_directory=paths.WORK_DIRECTORY,
         generation=generation,
+        sbom_generator=settings.sbom_generator,
         cache_repository=cache_repository(spec, namespace, settings.default_cache),
         registries=Registries(
             push_config=f"{paths.PUSH_DIRECTORY}/{paths.DOCKER_CONFIG_FILE}" if spec.push_secret else None,
@@ -72,6 +73,7 @@ def request_for(
             "ca": settings.registries.ca,
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "image_rules": tuple(_filled(each, namespace) for each in settings.image_rules),
+            "source_policies": settings.source_policies,
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }

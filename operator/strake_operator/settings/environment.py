@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.quantity import parse_quantity
 from strake_api.values.size import parse_size
 from strake_oci.errors import OCIError
@@ -23,7 +24,8 @@ from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from strake_api.request import ImageRule
+    from strake_api.models.source_policy import SourcePolicy
+    from strake_api.requests.build import ImageRule
 
 DEADLINE_MARGIN_SECONDS: Final = 60
 """What the Job's deadline adds to spec.timeout: a builder that ends itself in time can say what was slow."""
@@ -109,6 +111,8 @@ class Settings:
     """Images that every builder pod mounts: `repository@digest` of manifests for one platform."""
     image_rules: tuple[ImageRule, ...] = ()
     """Which images a namespace's builds may name, of its policies."""
+    source_policies: tuple[SourcePolicy, ...] = ()
+    """What may be built from, and what stands for it, of a namespace's policies."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
     ceilings: tuple[Ceiling, ...] = ()
@@ -123,6 +127,8 @@ class Settings:
     """How long what keeps a run from starting may take to go away before the run fails."""
     keep_seconds: int = 3600
     """How long Job, pod (with the log) and ConfigMap of a run that ended are kept."""
+    sbom_generator: str = DEFAULT_GENERATOR
+    """The scanner's image of builds that want an SBOM and name none."""
     max_unpacked_size: str | None = None
     """What one layer or archive may take on disk, unpacked; the builder's default where None."""
 
@@ -156,6 +162,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         attempts=_number(environment, "STRAKE_ATTEMPTS", 3, least=1),
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
         keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),
+        sbom_generator=_image(environment, "STRAKE_SBOM_GENERATOR", DEFAULT_GENERATOR),
         max_unpacked_size=_size(environment, MAX_UNPACKED_VARIABLE),
     )
 
@@ -216,6 +223,17 @@ def _runtime_class(environment: Mapping[str, str], name: str) -> str | None:
     if text and not _OBJECT_NAME.fullmatch(text):
         raise SettingsError(f"{name} must be the name of a RuntimeClass, not {text!r}")
     return text or None
+
+
+def _image(environment: Mapping[str, str], name: str, default: str) -> str:
+    text = environment.get(name, "").strip() or default
+    try:
+        Reference.parse(text)
+    except OCIError as error:
+        raise SettingsError(
+            f"{name} must be the reference of an image, not {text!r}: {error.message}"
+        ) from error
+    return text
 
 
 def _base_images(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

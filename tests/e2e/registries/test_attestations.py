@@ -8,14 +8,24 @@ from typing import Any
 
 import pytest
 
+from tests.cluster.kubectl import apply
 from tests.cluster.settings import REGISTRY
-from tests.e2e.builds import build
+from tests.e2e.builds import build, finished, manifest
 from tests.fixtures.building.builds import STRAKE
 
+SCANNER = """FROM TINY
+COPY --chmod=755 <<"end" /scan
+#!/bin/sh
+printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{"name":"%s"}}' \\
+  "$(cat $BUILDKIT_SCAN_SOURCE/found)" > $BUILDKIT_SCAN_DESTINATION/a.spdx.json
+end
+CMD ["/scan"]
+"""
 
-def attested(image: str) -> list[dict[str, Any]]:
-    """Return the provenance of an image."""
-    words: list[str] = [str(STRAKE), "attestations", image, "--insecure", "--print", "provenance"]
+
+def attested(image: str, kind: str = "provenance") -> list[dict[str, Any]]:
+    """Return the statement of a kind about an image."""
+    words: list[str] = [str(STRAKE), "attestations", image, "--insecure", "--print", kind]
     done = subprocess.run(words, capture_output=True, text=True, timeout=180)
     return [json.loads(done.stdout)] if done.returncode == 0 else []
 
@@ -53,3 +63,18 @@ def test_what_a_spec_asks_for(namespace, asked, shown):
     assert bool(attested(f"{name}:1")) == shown
     assert ("attestation" in status) == shown
     assert status["image"] == f"{name}@{status['digest']}"
+
+
+def test_a_scanner_makes_the_sbom_that_a_spec_asks_for(namespace):
+    scanner = f"{REGISTRY}/e2e/scanner:1"
+    made = build(namespace, SCANNER, output={"destinations": [scanner]})
+    assert made["phase"] == "Succeeded", made
+    asked = {"destinations": [f"{REGISTRY}/e2e/scanned:1"], "attestations": {"sbom": {"generator": scanner}}}
+    apply(manifest("FROM TINY\nRUN echo 7 > /found\n", output=asked), namespace)
+    status = finished(namespace, generation=2)
+    assert status["phase"] == "Succeeded", status
+    [sbom] = attested(status["image"], "sbom")
+    assert sbom["predicate"] == {"name": "7"}
+    assert sbom["subject"][0]["digest"] == {"sha256": status["digest"].partition(":")[2]}
+    assert [each["reference"] for each in status["baseImages"]] != [scanner]
+    assert len(attested(status["image"])) == 1

@@ -115,7 +115,9 @@ def test_a_registry_with_the_referrers_api_lists_it(tmp_path):
 
 
 WRONG = {
-    "an SBOM": (["--attest", "type=sbom"], "an SBOM is not made here"),
+    "a field of the other": (["--attest", "type=sbom,mode=max"], "'mode=max' is not understood"),
+    "two scanners": (["--sbom", "--attest", "type=sbom,generator=a"], "in two ways that differ"),
+    "an SBOM that lies nowhere": (["--no-push", "--sbom"], "the attestation goes nowhere"),
     "another type": (["--attest", "type=x"], "the type 'x' is not known"),
     "another mode": (["--provenance=full"], "is not understood"),
     "two modes": (["--provenance=min", "--attest", "type=provenance"], "in two ways that differ"),

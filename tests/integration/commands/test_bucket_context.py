@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.context.fetch import Means, fetch_context
 from strake_builder.progress.transfer_lines import size_text
 from tests.fixtures.building.builds import STRAKE

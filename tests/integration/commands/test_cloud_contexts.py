@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import zstandard
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.artifacts import archive

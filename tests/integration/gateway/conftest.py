@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from strake_oci.errors import NotFoundError
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.account import Account
@@ -78,7 +79,10 @@ class Pod:
         """Return the digest of what the registry has."""
         with self.registry.client(credentials=ACCOUNT) as client:
             repository = self.registry.repository(self.repository.partition("/")[2])
-            tags = client.tags(repository)
+            try:
+                tags = client.tags(repository)
+            except NotFoundError:  # the registry knows no repository that has no tag
+                return None
             return str(client.manifest(repository, tag)[0].digest) if tag in tags else None
 
 

@@ -149,7 +149,9 @@ class Victim:
         content = b'{"forged":true}'
         self.blob(content)
         self.blob(b"{}")
-        made = attestation_manifest(subject, statement_layer(content, PROVENANCE), AttestationForm.REFERRERS)
+        made = attestation_manifest(
+            subject, (statement_layer(content, PROVENANCE),), AttestationForm.REFERRERS
+        )
         found = Manifest(
             made.config,
             (Descriptor(layer, made.layers[0].digest, made.layers[0].size),),
@@ -268,7 +270,7 @@ def asked_to_sign(victim: Victim, content: bytes) -> tuple[int, bytes]:
     victim.blob(content)
     victim.blob(b"{}")
     layer = statement_layer(content, PROVENANCE)
-    manifest = attestation_manifest(victim.own, layer, AttestationForm.REFERRERS).serialize()
+    manifest = attestation_manifest(victim.own, (layer,), AttestationForm.REFERRERS).serialize()
     digest = Digest.sha256(manifest)
     assert victim.put(digest, manifest)[0] == 201
     status, body, _ = victim.gateway.ask("POST", f"{victim.path}/_attestations/{digest}", b"")

@@ -10,6 +10,7 @@ import pytest
 
 from strake_oci.attestations import (
     PROVENANCE,
+    SPDX,
     STATEMENT_TYPE,
     AttestationForm,
     attestation_manifest,
@@ -71,11 +72,11 @@ class Attested:
         }
         return json.dumps(document | changes).encode()
 
-    def push(self, content: bytes) -> Digest:
-        layer = statement_layer(content, PROVENANCE)
+    def push(self, content: bytes, kind: str = PROVENANCE) -> Digest:
+        layer = statement_layer(content, kind)
         self.images.push_blob(EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
         self.images.push_blob(layer, lambda: io.BytesIO(content))
-        manifest = attestation_manifest(self.image, layer, AttestationForm.REFERRERS).serialize()
+        manifest = attestation_manifest(self.image, (layer,), AttestationForm.REFERRERS).serialize()
         self.images.push_manifest(manifest, mediatype.OCI_MANIFEST)
         return Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest
 
@@ -103,6 +104,16 @@ def test_cosign_verifies_provenance_with_the_key_that_signed_it(attested, form):
     assert base64.b64decode(json.loads(done.stdout.splitlines()[0])["payload"]) == content
     assert attested.verified(1, bundle=form is BUNDLE).returncode != 0
     assert attested.verified(0, bundle=form is BUNDLE, kind="spdx").returncode != 0
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_cosign_verifies_an_sbom(attested, form):
+    content = attested.statement(predicateType=SPDX, predicate={"spdxVersion": "SPDX-2.3", "name": "app"})
+    attested.signer((form,)).sign(attested.repository, attested.push(content, SPDX))
+    done = attested.verified(0, bundle=form is BUNDLE, kind="spdxjson")
+    assert done.returncode == 0, done.stderr
+    assert base64.b64decode(json.loads(done.stdout.splitlines()[0])["payload"]) == content
+    assert attested.verified(0, bundle=form is BUNDLE).returncode != 0
 
 
 def test_a_statement_that_is_changed_after_it_was_signed_is_not_verified(attested):

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from strake_api.registries import CA_LIMIT, RequestedRegistry
-from strake_api.request import BuildRequest, Registries
+from strake_api.requests.base import Registries
+from strake_api.requests.build import BuildRequest
 
 CERTIFICATE = {"secret": "registry-client", "directory": "/strake/certificates/registry-client"}
 

@@ -13,6 +13,7 @@ from strake_api.result import (
     BuildFailed,
     BuildSucceeded,
     BuildWarning,
+    ResolvedSource,
     fit_result,
     parse_result,
 )
@@ -74,6 +75,19 @@ def test_every_failure_fits(message, log, instruction, warning):
     assert len(encoded) <= TERMINATION_MESSAGE_LIMIT
     assert instance(parse_result(encoded), BuildFailed).reason is FailureReason.RUN_STEP_FAILED
     assert parse_result(encoded).base_images[0].digest == DIGEST
+
+
+def test_sources_lose_their_names_and_nothing_else():
+    """What they were resolved to is what builds are pinned to; their order tells which is which."""
+    resolved = [ResolvedSource(name="n" * 255, digest=f"sha512:{'a' * 128}") for _ in range(16)]
+    sources = (ResolvedSource(revision="b" * 40), *resolved)
+
+    fitted = instance(parse_result(fit_result(BuildSucceeded(sources=sources))), BuildSucceeded)
+
+    assert [each.revision or each.digest for each in fitted.sources] == [
+        each.revision or each.digest for each in sources
+    ]
+    assert fitted.truncated
 
 
 def test_a_hopeless_limit_is_an_error():

@@ -89,11 +89,11 @@ def _listed(found: tuple[Attestation, ...]) -> Iterator[str]:
 def _printed(
     client: RegistryClient, repository: Repository, found: tuple[Attestation, ...], wanted: str
 ) -> Iterator[str]:
-    from strake_oci.attestations import PROVENANCE, read_statement
+    from strake_oci.attestations import CYCLONEDX, PROVENANCE, SPDX, read_statement
 
-    kind = PROVENANCE if wanted == "provenance" else wanted
+    kinds = {"provenance": {PROVENANCE}, "sbom": {SPDX, CYCLONEDX}}.get(wanted, {wanted})
     for each in found:
-        if each.predicate_type != kind:
+        if each.predicate_type not in kinds:
             continue
         content = read_statement(client, repository, each.statement)
         try:  # written anew, so that nothing in it reaches a terminal as a control sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.contexts.named import add_named_context_flag, read_named_contexts
@@ -23,12 +24,13 @@ from strake_builder.cli.flags.output import (
     read_outputs,
     takes_standard_output,
 )
+from strake_builder.cli.flags.sources import add_source_flags, read_policies
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest, Cache
+    from strake_api.requests.build import BuildRequest, Cache
     from strake_api.result import BuildSucceeded
     from strake_builder.progress.style import LogStyle
     from strake_builder.solve.inputs import BuildInputs
@@ -89,6 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_output_flags(parser)
     add_result_flags(parser)
+    add_source_flags(parser)
     add_building_flags(parser)
     add_kaniko_flags(parser)
     parser.set_defaults(handler=build, executor=False)
@@ -120,10 +123,11 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded, mask: int) 
 
 
 def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple[BuildRequest, BuildInputs]:
-    from strake_api.request import BuildArg, BuildRequest
+    from strake_api.requests.build import BuildArg, BuildRequest
     from strake_api.text import visible
     from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
+    from strake_builder.cli.lock_file import lock_writer
     from strake_builder.solve.inputs import ImageOutputs
 
     if arguments.executor:
@@ -147,13 +151,14 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
             cache=_cache(arguments, outputs.request.destinations),
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
+            source_policies=read_policies(arguments),
         )
     if arguments.sign_key is not None and not (outputs.push and outputs.request.destinations):
         raise InvalidRequestError(
             "--sign-key: nothing is pushed, and signatures lie beside an image in a registry",
             hint="push with --destination IMAGE, or drop --sign-key",
         )
-    return _warned(request, arguments), local_inputs(
+    inputs = local_inputs(
         arguments,
         request,
         dockerfile_path=_dockerfile_path(arguments),
@@ -169,6 +174,9 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
         also=tuple(wanted[1:]),
         plan=_print if arguments.dryrun else None,
     )
+    if arguments.lock is not None:
+        inputs = replace(inputs, observer=lock_writer(arguments.lock, request.source_policies, mask))
+    return _warned(request, arguments), inputs
 
 
 def _print(line: str) -> None:
@@ -176,7 +184,7 @@ def _print(line: str) -> None:
 
 
 def _cache(arguments: argparse.Namespace, destinations: tuple[str, ...]) -> Cache:
-    from strake_api.request import Cache
+    from strake_api.requests.build import Cache
 
     cache = read_cache(arguments, destinations, Cache())
     # One layer has the results of all steps: there is none of a step to keep or to find.

@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def fetch(arguments: argparse.Namespace) -> int:
     """Fetch what the request's git sources and buckets name; return the exit status."""
+    from strake_api.requests.index import IndexRequest
     from strake_api.text import visible
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
@@ -40,7 +41,7 @@ def fetch(arguments: argparse.Namespace) -> int:
     from strake_builder.context.fetch import prefetch_git
     from strake_builder.context.git.secret import mounted_git_access
     from strake_builder.context.git.ssh import ssh_server
-    from strake_builder.errors import BuildError
+    from strake_builder.errors import BuildError, InvalidRequestError
     from strake_builder.progress.transfer_lines import TransferLines
     from strake_oci.cancellation import Cancellation
 
@@ -53,6 +54,8 @@ def fetch(arguments: argparse.Namespace) -> int:
     cancel_on_signal(cancellation)
     try:
         request = read_request(arguments)
+        if isinstance(request, IndexRequest):
+            raise InvalidRequestError("an IndexRequest names no source", hint="give it to `strake execute`")
         networks = requested_networks(request)
         for bucket in request.bucket_objects:
             if bucket.fetched is None:

@@ -6,13 +6,14 @@ import argparse
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from strake_builder.cli.flags.request import add_request_flags
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.base import PodRequest
+    from strake_api.requests.kinds import AnyRequest
     from strake_builder.gateway.log_push import LogKeeper
     from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.signing import GatewaySigning
@@ -52,7 +53,6 @@ def _serve(arguments: argparse.Namespace) -> None:
     from strake_builder.cli.registries.registry_access import requested_access
     from strake_builder.cli.request_file import read_request
     from strake_builder.gateway.forward import Forwarder
-    from strake_builder.gateway.policy import Policy
     from strake_builder.gateway.server import Gateway
     from strake_oci.credentials.sources import Credentials
     from strake_oci.registry.client import RegistryClient
@@ -64,8 +64,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         raise InvalidRequestError("the request names no gateway", hint="set registries.gateway to a path")
     pull = _readable(request.registries.pull_config)
     push = _readable(request.registries.push_config)
-    attests = request.output.attestations is not None
-    policy = Policy.of(request.output.destinations, request.cache.repository, attests=attests)
+    policy = _policy(request)
     settings, own = requested_access(request), Credentials((push, pull))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -86,8 +85,27 @@ def _serve(arguments: argparse.Namespace) -> None:
             keeping.finish(_LOG_SECONDS)
 
 
+def _policy(request: AnyRequest) -> Policy:
+    """Return what the executor may do: push nothing to resolve sources, move no tag in a build by digest."""
+    from strake_api.requests.build import BuildRequest
+    from strake_api.requests.index import IndexRequest
+    from strake_api.requests.sources import SourceRequest
+    from strake_builder.gateway.policy import Policy
+
+    match request:
+        case SourceRequest():
+            return Policy()
+        case BuildRequest(output=output):
+            attests, tags = output.attestations is not None, not output.by_digest
+            return Policy.of(output.destinations, request.cache.repository, attests=attests, tags=tags)
+        case IndexRequest():
+            return Policy.of(request.output.destinations, None)
+        case _:
+            assert_never(request)
+
+
 def _keep_log(
-    arguments: argparse.Namespace, request: BuildRequest, settings: ClientSettings, own: CredentialSource
+    arguments: argparse.Namespace, request: PodRequest, settings: ClientSettings, own: CredentialSource
 ) -> LogKeeper | None:
     """Begin to take the builder's log, which is pushed when the builder ends."""
     if request.log is None or arguments.log_socket is None:
@@ -106,13 +124,14 @@ def _keep_log(
     )
 
 
-def _signing(request: BuildRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
+def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
     """Return what signs for the build, with the key read: one that cannot be used the executor is told of."""
+    from strake_api.requests.sources import SourceRequest
     from strake_builder.cli.registries.signing import mounted_signing_key, signature_forms
     from strake_builder.errors import BuildError
     from strake_builder.gateway.signing import GatewaySigning
 
-    sign = request.output.sign
+    sign = None if isinstance(request, SourceRequest) else request.output.sign
     if sign is None:
         return GatewaySigning(policy)
     try:

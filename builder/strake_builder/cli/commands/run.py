@@ -17,7 +17,7 @@ from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuild
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
     from strake_api.result import BuildSucceeded
     from strake_builder.solve.inputs import BuildInputs
 
@@ -69,7 +69,8 @@ def _finished(result: BuildSucceeded) -> None:
 def _prepare(arguments: argparse.Namespace, text: str | None) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.conversion import MountedPaths, build_request
     from strake_api.models.source import InlineSource, Source
-    from strake_api.request import BuildRequest, Registries
+    from strake_api.requests.base import Registries
+    from strake_api.requests.build import BuildRequest
     from strake_builder.cli.local_inputs import local_inputs
     from strake_builder.cli.manifest_objects import ManifestObjects
 

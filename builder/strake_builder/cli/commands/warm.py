@@ -20,7 +20,7 @@ from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
     from strake_api.result import BuildSucceeded
     from strake_builder.solve.inputs import BuildInputs
 
@@ -83,7 +83,8 @@ def _finished(arguments: argparse.Namespace, result: BuildSucceeded) -> None:
 
 def _prepare(arguments: argparse.Namespace, *, notes: bool) -> tuple[BuildRequest, BuildInputs]:
     from strake_api.models.source import DirectorySource, Source
-    from strake_api.request import BuildArg, BuildRequest, Cache, Output
+    from strake_api.requests.build import BuildArg, BuildRequest, Cache
+    from strake_api.requests.output import Output
     from strake_builder.cache.directories import make_directory
     from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs

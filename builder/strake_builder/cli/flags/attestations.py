@@ -6,17 +6,24 @@ import argparse
 import csv
 from typing import TYPE_CHECKING, Any, Final
 
+from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import ArchiveTarget, FileTarget, LayoutTarget
 
 if TYPE_CHECKING:
-    from strake_api.request import Attestations
+    from strake_api.requests.output import Attestations
 
 _DISABLED: Final = frozenset({"false", "0", "none"})
 _DEFAULT: Final = frozenset({"true", "1", ""})
 _MODES: Final = frozenset({"min", "max"})
-_FIELDS: Final = frozenset({"mode", "builder-id", "disabled"})
-_HINT: Final = "write --provenance=min, --provenance=max or --attest type=provenance,mode=max"
+_FIELDS: Final = {
+    "provenance": frozenset({"mode", "builder-id", "disabled"}),
+    "sbom": frozenset({"generator", "disabled"}),
+}
+_HINT: Final = (
+    "write --provenance=min or --provenance=max, --sbom or --sbom=generator=IMAGE, "
+    "--attest type=provenance,mode=max or --attest type=sbom,generator=IMAGE"
+)
 
 
 def add_attestation_flags(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +38,20 @@ def add_attestation_flags(parser: argparse.ArgumentParser) -> None:
         "Dockerfile and steps, too (default: false; without a value max, as with BuildKit)",
     )
     group.add_argument(
+        "--sbom",
+        metavar="generator=IMAGE|false",
+        nargs="?",
+        const="true",
+        help="attest what is in the image: an SBOM, made by a scanner's image of BuildKit's protocol "
+        f"(default: false; without a value by {DEFAULT_GENERATOR})",
+    )
+    group.add_argument(
         "--attest",
-        metavar="type=provenance,…",
+        metavar="type=provenance|sbom,…",
         action="append",
         default=[],
-        help="the same in buildx's long form: type=provenance,mode=min|max,builder-id=URI",
+        help="the same in buildx's long form: type=provenance,mode=min|max,builder-id=URI or "
+        "type=sbom,generator=IMAGE",
     )
     group.add_argument(
         "--attestation-form",
@@ -59,36 +75,54 @@ def read_attestations(
         InvalidRequestError: one is malformed, or what is asked for has no place where the image goes.
     """
     asked = _asked(arguments)
-    if asked is None:
-        if arguments.attestation_form is not None and arguments.provenance is None and not arguments.attest:
-            raise InvalidRequestError("--attestation-form: nothing is attested", hint="add --provenance=min")
+    if not any(asked.values()):
+        if arguments.attestation_form is not None and not asked:
+            raise InvalidRequestError(
+                "--attestation-form: nothing is attested", hint="add --provenance=min or --sbom"
+            )
         return None
-    from strake_api.request import Attestations
+    from strake_api.requests.output import SBOM, Attestations
 
     form = arguments.attestation_form or "referrers"
     _refuse_nowhere(form, files, push=push)
-    return Attestations(form=form, **asked)
+    provenance, sbom = asked.get("provenance"), asked.get("sbom")
+    return Attestations(
+        provenance=provenance["mode"] if provenance else "none",
+        builder_id=provenance["builder-id"] if provenance else None,
+        sbom=SBOM(generator=sbom["generator"]) if sbom else None,
+        form=form,
+    )
 
 
-def _asked(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    given = [_provenance(arguments.provenance)] if arguments.provenance is not None else []
+_Fields = dict[str, Any]
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, _Fields | None]:
+    """Return the fields of each kind that a flag names; None for a kind that is switched off."""
+    given: list[tuple[str, _Fields | None]] = []
+    if arguments.provenance is not None:
+        given.append(("provenance", _of_flag("provenance", arguments.provenance)))
+    if arguments.sbom is not None:
+        given.append(("sbom", _of_flag("sbom", arguments.sbom)))
     given += [_attest(text) for text in arguments.attest]
-    if len(given) > 1 and any(each != given[0] for each in given):
-        raise InvalidRequestError("provenance is asked for in two ways that differ", hint="drop one of them")
-    return given[0] if given else None
+    asked = dict(given)
+    for kind, fields in given:
+        if fields != asked[kind]:
+            raise InvalidRequestError(f"{kind} is asked for in two ways that differ", hint="drop one of them")
+    return asked
 
 
-def _provenance(text: str) -> dict[str, Any] | None:
+def _of_flag(kind: str, text: str) -> _Fields | None:
     if text.lower() in _DISABLED:
         return None
     if text.lower() in _DEFAULT:
-        return {"provenance": "max"}
-    if text in _MODES:
-        return {"provenance": text}
-    return _fields(f"--provenance={text}", text)
+        text = ""
+    elif kind == "provenance" and text in _MODES:
+        text = f"mode={text}"
+    return _fields(kind, f"--{kind}={text}", text)
 
 
-def _attest(text: str) -> dict[str, Any] | None:
+def _attest(text: str) -> tuple[str, _Fields | None]:
     kind, rest = "", []
     for part in _parts(f"--attest {text}", text):
         name, _, value = part.partition("=")
@@ -96,22 +130,17 @@ def _attest(text: str) -> dict[str, Any] | None:
             kind = value
         else:
             rest.append(part)
-    if kind == "sbom":
-        raise InvalidRequestError(
-            f"--attest {text}: an SBOM is not made here",
-            hint="make one of the pushed image with syft or trivy",
-        )
-    if kind != "provenance":
+    if kind not in _FIELDS:
         raise InvalidRequestError(f"--attest {text}: the type {kind!r} is not known", hint=_HINT)
-    return _fields(f"--attest {text}", ",".join(rest))
+    return kind, _fields(kind, f"--attest {text}", ",".join(rest))
 
 
-def _fields(shown: str, text: str) -> dict[str, Any] | None:
+def _fields(kind: str, shown: str, text: str) -> _Fields | None:
     fields: dict[str, str] = {}
     for part in _parts(shown, text):
         name, equals, value = part.partition("=")
         name = name.strip()
-        if not equals or name not in _FIELDS or name in fields:
+        if not equals or name not in _FIELDS[kind] or name in fields:
             raise InvalidRequestError(f"{shown}: {part!r} is not understood", hint=_HINT)
         fields[name] = value
     mode = fields.get("mode", "max")
@@ -119,7 +148,9 @@ def _fields(shown: str, text: str) -> dict[str, Any] | None:
         raise InvalidRequestError(f"{shown}: the mode {mode!r} is not known", hint=_HINT)
     if fields.get("disabled", "false").lower() not in _DISABLED:
         return None
-    return {"provenance": mode, "builder_id": fields.get("builder-id") or None}
+    if kind == "sbom":
+        return {"generator": fields.get("generator") or DEFAULT_GENERATOR}
+    return {"mode": mode, "builder-id": fields.get("builder-id") or None}
 
 
 def _parts(shown: str, text: str) -> list[str]:

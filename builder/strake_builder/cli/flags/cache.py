@@ -12,7 +12,7 @@ from strake_builder.cli.flags.values.switches import add_switch, boolean
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
-    from strake_api.request import Cache
+    from strake_api.requests.build import Cache
 
 _DEFAULT_TTL: Final = "336h"
 _DEFAULT_SIZE: Final = "20GiB"

@@ -22,7 +22,7 @@ from strake_builder.output.targets import (
 )
 
 if TYPE_CHECKING:
-    from strake_api.request import Output
+    from strake_api.requests.output import Output
 
 EPOCH_VARIABLE: Final = "SOURCE_DATE_EPOCH"
 
@@ -152,7 +152,7 @@ def read_outputs(arguments: argparse.Namespace) -> Outputs:
         InvalidRequestError: one is malformed, or two contradict each other, or the image goes nowhere.
         ValidationError: the form contradicts itself.
     """
-    from strake_api.request import Output
+    from strake_api.requests.output import Output
 
     options = [parse_output(text) for text in arguments.output]
     destinations = tuple(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from strake_api.registries import ClientCertificate, RequestedRegistry
-    from strake_api.request import BuildRequest
+    from strake_api.requests.base import PodRequest
 
 _GATEWAY: Final = "http://gateway/{registry}"
 _PATIENCE: Final = 30.0
@@ -111,7 +111,7 @@ def _spelled(where: str, text: str) -> str:
     return DEFAULT_REGISTRY if text in _HUB_HOSTS else text
 
 
-def requested_access(request: BuildRequest) -> ClientSettings:
+def requested_access(request: PodRequest) -> ClientSettings:
     """Return what a request says.
 
     Raises:
@@ -123,7 +123,7 @@ def requested_access(request: BuildRequest) -> ClientSettings:
     return builder.settings(requested_networks(request))
 
 
-def requested_networks(request: BuildRequest) -> DeniedNetworks:
+def requested_networks(request: PodRequest) -> DeniedNetworks:
     """Return what a request says must not be reached."""
     return DeniedNetworks.parse(request.networks.denied, request.networks.allowed)
 

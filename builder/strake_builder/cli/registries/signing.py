@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 from strake_builder.errors import InvalidRequestError, SigningError, UnsupportedError
 
 if TYPE_CHECKING:
-    from strake_api.request import BuildRequest
+    from strake_api.requests.build import BuildRequest
+    from strake_api.requests.index import IndexRequest
     from strake_builder.output.signing import Signing
     from strake_oci.signatures import SignatureForm
     from strake_oci.signatures.keys import SigningKey, VerificationKey
@@ -52,7 +53,7 @@ def signing_key_file(path: str) -> bytes:
     return _content(path, "--sign-key")
 
 
-def requested_signing(request: BuildRequest) -> Signing | None:
+def requested_signing(request: BuildRequest | IndexRequest) -> Signing | None:
     """Return how a request wants what is pushed to be signed.
 
     Raises:

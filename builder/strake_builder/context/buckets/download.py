@@ -24,17 +24,17 @@ _REFUSED: Final = frozenset({400, 401, 403, 404, 409})
 
 def download_object(
     source: BucketSource,
-    path: str,
+    path: str | None,
     secret: Mapping[str, str] | None = None,
     cancellation: Cancellation | None = None,
     networks: DeniedNetworks = NONE_DENIED,
     watch: Watch = unwatched,
 ) -> str:
-    """Have an object in a new file; return its digest, "sha256:hex".
+    """Have an object in a new file, if there is to be one; return its digest, "sha256:hex".
 
     Args:
         source: which object.
-        path: the file to make.
+        path: the file to make; None keeps nothing of what is read.
         secret: keys of a Secret that are used in place of any other identity.
         cancellation: ends it.
         networks: what must not be reached.

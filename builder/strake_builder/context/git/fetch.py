@@ -88,8 +88,7 @@ def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | No
 
 def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str], directory: str) -> str:
     url, ref = asked
-    password = wanted.credentials if isinstance(wanted.credentials, GitCredentials) else None
-    access = password.variables(url) if password else {}
+    access = _access(wanted, url)
     ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
     depth = [f"--depth={wanted.depth}"] if wanted.depth else []
     try:
@@ -106,6 +105,11 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
         submodules = ("submodule", "--quiet", "update", "--init", "--recursive", *depth)
         git(*submodules, shown=url, access=access)
     return revision
+
+
+def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
+    """Return the variables with a password for the URL's server, where there is one."""
+    return wanted.credentials.variables(url) if isinstance(wanted.credentials, GitCredentials) else {}
 
 
 def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> str:
@@ -126,7 +130,8 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
     cancellation = cancellation or Cancellation()
     with _Ways(wanted, cancellation) as ways:
         names = ("--", url, ref, f"{ref}^{{}}")
-        listed = _git(cancellation, "/", ways, "ls-remote", "--quiet", *names, shown=url)
+        ask = partial(_git, cancellation, "/", ways, own_identity=wanted.own_identity)
+        listed = ask("ls-remote", "--quiet", *names, shown=url, access=_access(wanted, url))
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of

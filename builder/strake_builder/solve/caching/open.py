@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.cache.directories import make_directory
 from strake_builder.cache.inline import InlineCache, InlineSource
 from strake_builder.cache.layout import LayoutCache

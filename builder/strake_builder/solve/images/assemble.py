@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.cache.inline import ANNOTATION, inline_note
 from strake_builder.cache.keys import Key
 from strake_builder.errors import InvalidRequestError

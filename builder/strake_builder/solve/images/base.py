@@ -56,7 +56,8 @@ class BaseImages:
         client: talks to the registries.
         pool: where the requests run.
         meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
-        check: raises BaseImageError for a reference that may not be named; called before a registry is asked.
+        permitted: returns what is pulled for a reference, and raises BuildError for one that may not be
+            named; called before a registry is asked.
         layouts: images in image layouts, by what stands for a reference.
     """
 
@@ -65,11 +66,11 @@ class BaseImages:
         client: RegistryClient,
         pool: Executor,
         meant: Callable[[str], str],
-        check: Callable[[Reference], None] = lambda _: None,
+        permitted: Callable[[Reference], Reference] = lambda reference: reference,
         layouts: Mapping[str, LayoutImage] = MappingProxyType({}),
     ) -> None:
         self._client = client
-        self._check = check
+        self._permitted = permitted
         self._pool = pool
         self._meant = meant
         self._layouts = layouts
@@ -121,8 +122,9 @@ class BaseImages:
 
     def _resolve(self, text: str, platform: Platform) -> PulledImage:
         try:
-            reference = Reference.parse(text).with_default_tag()
-            self._check(reference)
+            named = Reference.parse(text).with_default_tag()
+            reference = self._permitted(named)
+            text = text if reference == named else str(reference)
             repository = reference.repository
             name = reference.digest or reference.tag or "latest"
             top, data = self._client.manifest(repository, name)

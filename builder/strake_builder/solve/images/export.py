@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder import interrupt
 from strake_builder.errors import BuildError, Location, OutputError, StepError
 from strake_builder.layers.format import LayerFormat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_api.values.pattern import matches
 from strake_builder.errors import ForbiddenImageError
 from strake_oci.spec.reference import Reference

@@ -18,7 +18,8 @@ from strake_builder.frontend.model.named_contexts import (
 from strake_oci.errors import InvalidValueError
 from strake_oci.spec.reference import Reference
 
-_SCRATCH: Final = "scratch"
+SCRATCH: Final = "scratch"
+"""The image without files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class RequestedContexts:
 
 def _kind(context: NamedContext) -> ContextKind:
     if context.image is not None:
-        return ImageContext("" if context.image == _SCRATCH else context.image)
+        return ImageContext("" if context.image == SCRATCH else context.image)
     return ImageContext(_layout_name(context.layout)) if context.layout else FilesContext()
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
-from strake_api.request import BuildRequest
-from strake_api.values.destinations import fields_of, filled, sample
+from strake_api.requests.build import BuildRequest
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.planning.contexts import RequestedContexts
+from strake_builder.solve.planning.destinations import filled_destinations, parse_destinations
 from strake_oci.errors import InvalidValueError
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.platform import host as host_platform
@@ -45,7 +45,7 @@ class Requested:
             InvalidRequestError: it has no destination to push to, or a wrong one, or a wrong platform, or a
                 named context that is none.
         """
-        destinations = _destinations_of(request)
+        destinations = parse_destinations(request.output.destinations)
         if inputs.outputs.push and not destinations:
             raise InvalidRequestError("the request has no destination", hint="name at least one")
         contexts = RequestedContexts.of(request.contexts)
@@ -73,43 +73,20 @@ class Requested:
         Raises:
             InvalidRequestError: a field has no value, or a tag gets too long.
         """
-        filled_ones = tuple(filled(each, values) for each in self.request.output.destinations)
-        for each in filled_ones:
-            for field in sorted(fields_of(each)):
-                raise InvalidRequestError(
-                    f"the destination {each!r} has no value for {{{field}}}",
-                    hint="{branch} is of an ImageBuild, {generation} of one in a cluster, {revision} of git",
-                )
+        filled_ones = filled_destinations(self.request.output.destinations, values)
         output = self.request.output.model_copy(update={"destinations": filled_ones})
         request = self.request.model_copy(update={"output": output})
-        return replace(self, request=request, destinations=_destinations_of(request))
+        return replace(self, request=request, destinations=parse_destinations(filled_ones))
 
     @property
     def pushed_to(self) -> tuple[Reference, ...]:
         """The destinations that the image is pushed to."""
         return self.destinations if self.inputs.outputs.push else ()
 
-
-def _destinations_of(request: BuildRequest) -> tuple[Reference, ...]:
-    """Return where the image goes, each with a tag.
-
-    Raises:
-        InvalidRequestError: a destination is no reference, or has a digest.
-    """
-    references = []
-    for text in request.output.destinations:
-        try:
-            reference = Reference.parse(sample(text)).with_default_tag()
-        except InvalidValueError as error:
-            raise InvalidRequestError(
-                f"the destination {text!r} is no image reference: {error.message}"
-            ) from error
-        if reference.digest is not None:
-            raise InvalidRequestError(
-                f"the destination {text!r} has a digest, which only the build can say", hint="name a tag"
-            )
-        references.append(reference)
-    return tuple(references)
+    @property
+    def by_digest(self) -> bool:
+        """Whether the image gets no name: it is one of several, made here or elsewhere."""
+        return self.in_index or self.request.output.by_digest
 
 
 def _check_index(inputs: BuildInputs) -> None:

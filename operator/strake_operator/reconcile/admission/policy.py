@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_api.values.duration import parse_duration
 from strake_api.values.pattern import filled, matches
 from strake_api.values.quantity import parse_quantity
@@ -247,6 +247,8 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
         asked = spec.base_images
         rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
         settings = replace(settings, image_rules=(*settings.image_rules, rule))
+    if spec.source_policy is not None:
+        settings = replace(settings, source_policies=(*settings.source_policies, spec.source_policy))
     if spec.max_resources is not None:
         ceilings = (*settings.ceilings, *_ceilings(policy.name, spec.max_resources))
         lowered = _lowered(settings.resources, policy)

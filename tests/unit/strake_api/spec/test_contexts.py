@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import Registries
+from strake_api.requests.base import Registries
 from strake_api.spec.contexts import NamedContext
 
 PRIVATE = {"url": "https://git.example/lib.git", "ref": "v1", "secret": {"name": "token"}}

@@ -6,7 +6,8 @@ import pytest
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import BuildRequest, Registries
+from strake_api.requests.base import Registries
+from strake_api.requests.build import BuildRequest
 from tests.unit.strake_api.specs import refusal, spec
 
 

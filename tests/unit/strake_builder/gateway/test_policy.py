@@ -81,6 +81,14 @@ def test_without_attestations_nothing_is_listed_as_a_referrer():
         policy.check(parse_target("PUT", f"{APP}/manifests/sha256-{'a' * 64}"))
 
 
+def test_a_build_by_digest_moves_no_tag():
+    policy = Policy.of(["r.example/team/app:1"], None, attests=True, tags=False)
+    policy.check(parse_target("PUT", f"{APP}/manifests/{DIGEST}"))
+    policy.check(parse_target("PUT", f"{APP}/manifests/{DIGEST.replace(':', '-')}"))
+    with pytest.raises(ForbiddenError, match="does not push"):
+        policy.check(parse_target("PUT", f"{APP}/manifests/1"))
+
+
 FILLED = Policy.of(["r.example/team/app:{branch}-{timestamp}", "r.example/team/app:v1"], None)
 
 

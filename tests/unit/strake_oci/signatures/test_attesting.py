@@ -33,9 +33,11 @@ def test_the_tag_is_cosigns():
     [
         statement(),
         statement(subject=[subject(name="a"), subject(name="b")]),
+        statement(predicateType="https://spdx.dev/Document"),
+        statement(predicateType="https://cyclonedx.org/bom"),
         statement(predicate={"a": 1, "A": [{"subject": "none of ours"}]}),
     ],
-    ids=["one name", "two names of one image", "any predicate"],
+    ids=["one name", "two names of one image", "SPDX", "CycloneDX", "any predicate"],
 )
 def test_provenance_is_signed_for_its_image_and_for_no_other(content):
     check_statement(content, DIGEST)
@@ -56,7 +58,8 @@ REFUSED = {
     "subjects in another spelling": statement()[:-1] + b',"Subject":[]}',
     "a field that is not in-toto's": statement(more=1),
     "a signature of cosign": statement(predicateType="https://sigstore.dev/cosign/sign/v1"),
-    "an SBOM": statement(predicateType="https://spdx.dev/Document"),
+    "an SBOM of another kind": statement(predicateType="https://example.com/bom"),
+    "no predicate type": statement(predicateType=[]),
     "another statement": statement(_type="https://in-toto.io/Statement/v0.1"),
     "a list": b"[]",
     "no object": b"1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_config_map
 from tests.unit.strake_operator.builders import SETTINGS, SPEC

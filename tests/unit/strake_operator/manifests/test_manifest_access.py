@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_operator.handlers.follower import Follower
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.manifests.job import builder_job

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.cli.commands import execute
 from strake_builder.cli.flags.values.sizes import read_max_unpacked
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED

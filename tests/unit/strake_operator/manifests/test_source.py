@@ -9,7 +9,7 @@ import pytest
 
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.models.source import BucketSource, GitSource
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_config_map
 from tests.fixtures.narrow import present

@@ -6,7 +6,7 @@ import argparse
 
 import pytest
 
-from strake_api.request import Cache
+from strake_api.requests.build import Cache
 from strake_builder.cli.flags.cache import add_cache_flags, cache_layout, read_cache, read_cache_limit
 from strake_builder.errors import InvalidRequestError
 

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_builder.context.git.credentials import (
     GitCredentials,
     git_credentials_from,

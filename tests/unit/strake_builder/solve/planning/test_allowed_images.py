@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strake_api.reasons import FailureReason
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_builder.errors import ForbiddenImageError
 from strake_builder.solve.planning.allowed_images import check_allowed
 from strake_oci.spec.reference import Reference

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from strake_api.request import BuildRequest
+from strake_api.requests.build import BuildRequest
 from strake_api.spec.pod.pod import BuilderPod
 from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec, NamespaceSelector
-from strake_api.request import ImageRule
+from strake_api.requests.build import ImageRule
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.request import request_for
 from strake_operator.reconcile.admission.policy import (
@@ -137,6 +137,17 @@ def test_rules_about_base_images_are_the_builders():
         ImageRule(policy="pinned", require_digest=True),
     )
     assert denial(spec(), "team", policies) is None
+
+
+def test_source_policies_are_the_builders():
+    rules = [
+        {"rules": [{"action": "DENY", "selector": {"identifier": f"docker-image://{host}/*"}}]}
+        for host in ("a.example", "b.example")
+    ]
+    policies = [policy(f"p{n}", sourcePolicy=each) for n, each in enumerate(rules)]
+    request = request_for(spec(), "team", effective(SETTINGS, policies))
+    denied = [each.rules[0].selector.identifier for each in request.source_policies]
+    assert denied == ["docker-image://a.example/*", "docker-image://b.example/*"]
 
 
 def test_a_forbidden_build_fails_before_it_has_a_job():

@@ -8,22 +8,16 @@ building something else than what was asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import PurePosixPath
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from strake_api.logs.artifact import LogTarget
-from strake_api.models.document import Document, ShownText
-from strake_api.models.form import ImageForm, parse_epoch
+from strake_api.models.document import Document
+from strake_api.models.form import parse_epoch
 from strake_api.models.host_alias import HostAlias
-from strake_api.models.source import BucketSource, GitSource, NamedContext, Source
-from strake_api.registries import CertificatesPEM, RegistryHost, RequestedRegistry
-from strake_api.values.attestations import AttestationForm, ProvenanceMode
+from strake_api.requests.output import Output
+from strake_api.requests.sources import FromSources
 from strake_api.values.digest import DigestText
-from strake_api.values.network import NetworkText
-from strake_api.values.signatures import SignatureForm
 
 _EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
@@ -61,65 +55,6 @@ class MountedFile(Document):
     id: str
     path: str
     """An absolute path."""
-
-
-class Signature(Document):
-    """With which key the image is signed before its tags move."""
-
-    key: str
-    """Path of the mounted private key, in cosign's form or in PKCS #8."""
-    password: str | None = None
-    """Path of the file with its password; where there is no such file, it has none."""
-    form: SignatureForm = "both"
-
-
-class Attestations(Document):
-    """What the build attests of the image."""
-
-    provenance: ProvenanceMode = "min"
-    form: AttestationForm = "referrers"
-    required: bool = True
-    """False: a registry that does not take attestations is warned of, and gets the image without."""
-    builder_id: Annotated[str, Field(max_length=512)] | None = None
-    """URI of who builds, for `runDetails.builder.id`; Strake's own where it is not given."""
-
-
-class Output(ImageForm):
-    """Where the image goes, and in which form."""
-
-    destinations: tuple[str, ...]
-    """References to push to, without digests; without a tag `latest` is meant. Empty for files only.
-
-    Tags may have the fields {revision}, {shortRevision}, {timestamp} and {date}, which the builder fills.
-    """
-    sign: Signature | None = None
-    """Where there is a gateway, it alone reads the key."""
-    attestations: Attestations | None = None
-    """None are made where it is not given."""
-    skip_push_permission_check: bool = False
-    """Find out about missing rights when there is something to push, not before the build starts."""
-
-
-class Registries(Document):
-    """How to talk to registries."""
-
-    push_config: str | None = None
-    """Path of a mounted Docker config file (`config.json`) with credentials for pushing."""
-    pull_config: str | None = None
-    """Path of a mounted Docker config file with credentials for base images."""
-    gateway: str | None = None
-    """Path of the gateway's socket: then it alone reads the two files, and the builder speaks to it."""
-    hosts: dict[RegistryHost, RequestedRegistry] = Field(default_factory=dict)
-    """How registries are reached, by host. A matter of the platform, never of a spec."""
-
-
-class Networks(Document):
-    """Networks in which the builder connects to nothing, whatever leads there."""
-
-    denied: tuple[NetworkText, ...] = ()
-    """In CIDR notation; an address alone is itself."""
-    allowed: tuple[NetworkText, ...] = ()
-    """What of that is open again. Registries in `registries.hosts`, and their mirrors, are open anyway."""
 
 
 class Cache(Document):
@@ -163,14 +98,10 @@ class ImageRule(Document):
     """Whether an image must be named by its digest."""
 
 
-class BuildRequest(Document):
+class BuildRequest(FromSources):
     """One build of one image, for one platform or for several."""
 
-    api_version: Literal["strake.dev/v1alpha1"] = "strake.dev/v1alpha1"
     kind: Literal["BuildRequest"] = "BuildRequest"
-    source: Source
-    contexts: tuple[NamedContext, ...] = ()
-    """What stands in for stages and images. Their names must differ, however they are spelled."""
     dockerfile: str = "Dockerfile"
     """Path of the Dockerfile relative to the context."""
     dockerfile_inline: str | None = None
@@ -185,41 +116,24 @@ class BuildRequest(Document):
     platform: str | None = None
     """`os/arch[/variant]`; the builder's own where it is not given. Several, with commas, make an index."""
     output: Output
-    registries: Registries = Registries()
-    networks: Networks = Networks()
-    """What ADD, git, and registries that a build names must not reach. A matter of the platform."""
-    ca: CertificatesPEM | None = None
-    """CAs that the builder trusts besides the system's, whatever it asks: registries, git, ADD."""
     cache: Cache = Cache()
     base_volumes: tuple[BaseVolume, ...] = ()
     """Base images that need neither be pulled nor unpacked. Each must be mounted; none must be used."""
     image_rules: tuple[ImageRule, ...] = ()
     """Which images may be built on; all rules must allow one."""
-    log: LogTarget | None = None
-    """Where the gateway pushes the builder's log, which is not kept where it is not given."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
-    warnings: tuple[ShownText, ...] = ()
-    """What the maker of the request wants to be told with the result, before all other warnings."""
-    work_directory: str
-    """An absolute path of a directory on a file system that can hold overlay's upper directories."""
-    timeout_seconds: Annotated[int, Field(gt=0)] | None = None
-    """How long the build may take from the builder's start. The operator's own deadline is a little later."""
 
     @property
-    def repositories(self) -> tuple[GitSource, ...]:
-        """The commits that are asked for: of the context, and of named contexts."""
-        return tuple(each.git for each in self._sources if each.git is not None)
-
-    @property
-    def bucket_objects(self) -> tuple[BucketSource, ...]:
-        """The objects of buckets that are asked for, likewise."""
-        return tuple(each.bucket for each in self._sources if each.bucket is not None)
-
-    @property
-    def _sources(self) -> Iterator[Source]:
-        yield self.source
-        yield from (each.source for each in self.contexts if each.source is not None)
+    def paths(self) -> dict[str, str | None]:
+        """The paths in it that must be absolute, by field."""
+        found = super().paths | self.output.paths
+        found |= {f"args[{each.name}].file": each.file for each in self.args}
+        found |= {f"secrets[{each.id}].path": each.path for each in self.secrets}
+        found |= {f"ssh[{each.id}].path": each.path for each in self.ssh}
+        return found | {
+            f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)
+        }
 
     @property
     def epoch(self) -> int | None:
@@ -249,29 +163,12 @@ class BuildRequest(Document):
         return self
 
     @model_validator(mode="after")
-    def _epoch_argument(self) -> Self:
-        assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
+    def _one_by_digest(self) -> Self:
+        if self.output.by_digest and self.platform is not None and "," in self.platform:
+            raise ValueError("output.byDigest is for one platform: the index of several is what tags name")
         return self
 
     @model_validator(mode="after")
-    def _absolute_paths(self) -> Self:
-        paths = {
-            "workDirectory": self.work_directory,
-            "registries.pushConfig": self.registries.push_config,
-            "registries.pullConfig": self.registries.pull_config,
-            "registries.gateway": self.registries.gateway,
-            "log.credentials": self.log.credentials if self.log else None,
-            "output.sign.key": self.output.sign.key if self.output.sign else None,
-            "output.sign.password": self.output.sign.password if self.output.sign else None,
-        }
-        paths |= {f"source.{name}": path for name, path in self.source.paths.items()}
-        for each in self.contexts:
-            paths |= {f"contexts[{each.name}].{name}": path for name, path in each.paths.items()}
-        paths |= {f"args[{each.name}].file": each.file for each in self.args}
-        paths |= {f"secrets[{each.id}].path": each.path for each in self.secrets}
-        paths |= {f"ssh[{each.id}].path": each.path for each in self.ssh}
-        paths |= {f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)}
-        for name, path in paths.items():
-            if path is not None and not PurePosixPath(path).is_absolute():
-                raise ValueError(f"{name} must be an absolute path, not {path!r}")
+    def _epoch_argument(self) -> Self:
+        assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
         return self

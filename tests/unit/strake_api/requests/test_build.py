@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.models.source import DirectorySource, GitSource, InlineSource
-from strake_api.request import BuildRequest, Registries
+from strake_api.requests.base import Registries
+from strake_api.requests.build import BuildRequest
 
 
 def request(**changes):

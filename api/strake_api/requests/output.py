@@ -1,0 +1,74 @@
+"""Where what a pod makes goes, how it is signed, and what is attested of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from strake_api.models.document import Document
+from strake_api.models.form import ImageForm
+from strake_api.values.attestations import AttestationForm, ProvenanceMode
+from strake_api.values.generator import GeneratorImage
+from strake_api.values.signatures import SignatureForm
+
+
+class Signature(Document):
+    """With which key the image is signed before its tags move."""
+
+    key: str
+    """Path of the mounted private key, in cosign's form or in PKCS #8."""
+    password: str | None = None
+    """Path of the file with its password; where there is no such file, it has none."""
+    form: SignatureForm = "both"
+
+
+class SBOM(Document):
+    """A list of what is in the image."""
+
+    generator: GeneratorImage
+    """The image of the scanner, which runs when the last step has, over the image's files."""
+
+
+class Attestations(Document):
+    """What the build attests of the image."""
+
+    provenance: ProvenanceMode = "min"
+    sbom: SBOM | None = None
+    """None is made where it is not given."""
+    form: AttestationForm = "referrers"
+    required: bool = True
+    """False: a registry that does not take attestations is warned of, and gets the image without."""
+    builder_id: Annotated[str, Field(max_length=512)] | None = None
+    """URI of who builds, for `runDetails.builder.id`; Strake's own where it is not given."""
+
+
+class Named(Document):
+    """Which names something gets in registries, and how it is signed before it has them."""
+
+    destinations: tuple[str, ...]
+    """References to push to, without digests; without a tag `latest` is meant. Empty for files only.
+
+    Tags may have the fields {revision}, {shortRevision}, {timestamp} and {date}, which the builder fills.
+    """
+    sign: Signature | None = None
+    """Where there is a gateway, it alone reads the key."""
+
+    @property
+    def paths(self) -> dict[str, str | None]:
+        """The paths in it that must be absolute, by field of the request."""
+        return {
+            "output.sign.key": self.sign.key if self.sign else None,
+            "output.sign.password": self.sign.password if self.sign else None,
+        }
+
+
+class Output(ImageForm, Named):
+    """Where the image goes, and in which form."""
+
+    by_digest: bool = False
+    """Push to the destinations' repositories by digest, and move no tag: the image is for an index."""
+    attestations: Attestations | None = None
+    """None are made where it is not given."""
+    skip_push_permission_check: bool = False
+    """Find out about missing rights when there is something to push, not before the build starts."""

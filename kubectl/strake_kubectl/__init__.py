@@ -1,0 +1,1 @@
+"""`kubectl strake`: ImageBuilds from a terminal, with the rights of the person who types."""

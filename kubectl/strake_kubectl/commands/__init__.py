@@ -1,0 +1,1 @@
+"""The commands of `kubectl strake`, one a module."""

@@ -1,0 +1,136 @@
+"""Waits for a build, and reads its log as it is written: from one pod after another, or from a registry."""
+
+from __future__ import annotations
+
+import codecs
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from strake_api.text import visible
+from strake_kubectl.builds import Build
+from strake_kubectl.cluster import Cluster, Pod
+from strake_kubectl.errors import CommandError, NotFoundError
+
+_WATCH: Final = 240
+"""Seconds of one watch: what is between here and the API server ends silent connections."""
+_PAUSE: Final = 1.0
+"""Seconds before a build is read again that a watch has told nothing of."""
+
+Write = Callable[[str], object]
+
+
+def await_end(cluster: Cluster, name: str, seconds: int | None = None) -> Build | None:
+    """Return a build when what was asked for last has ended; None when it has not in this time.
+
+    Raises:
+        CommandError: It is gone, or cannot be read.
+    """
+    return await_state(cluster, name, lambda build: build.is_finished, seconds)
+
+
+def await_state(
+    cluster: Cluster, name: str, reached: Callable[[Build], bool], seconds: int | None = None
+) -> Build | None:
+    """Return a build when it has reached a state; None when it has not in this time."""
+    deadline = None if seconds is None else time.monotonic() + seconds
+    while True:
+        build = cluster.get(name)
+        if reached(build):
+            return build
+        left = _WATCH if deadline is None else deadline - time.monotonic()
+        if left <= 0:
+            return None
+        for changed in cluster.changes(build, int(min(left, _WATCH)) or 1):
+            if changed.uid != build.uid:
+                break
+            if reached(changed):
+                return changed
+            if deadline is not None and time.monotonic() > deadline:
+                return None
+        time.sleep(_PAUSE)  # the watch ended at once, as when its version is too old: no busy loop
+
+
+def follow(cluster: Cluster, name: str, write: Write) -> Build:
+    """Write the log of the run that was asked for last as it comes; return the build when it has ended.
+
+    Raises:
+        CommandError: It is gone, or cannot be read.
+    """
+    shown: set[str] = set()
+    while True:
+        build = await_state(cluster, name, lambda found: found.is_finished or _has_pod(cluster, found, shown))
+        if build is None:
+            raise CommandError(f"{name} cannot be followed")
+        pods = [pod for pod in cluster.pods(build, build.run) if pod.has_log and pod.name not in shown]
+        for pod in pods:
+            _head(pod, write, alone=not shown)
+            shown.add(pod.name)
+            write_text(cluster.log(pod.name, follow=True), write)
+        if build.is_finished and not pods:
+            return build
+
+
+def _has_pod(cluster: Cluster, build: Build, shown: set[str]) -> bool:
+    if not build.is_current or not build.run:
+        return False
+    return any(pod.has_log and pod.name not in shown for pod in cluster.pods(build, build.run))
+
+
+def print_log(
+    cluster: Cluster, build: Build, run: int, kept: Callable[[str], Iterable[str]], write: Write
+) -> None:
+    """Write the log of a run, as far as it is: of its pods, or where they are gone the one that was kept.
+
+    Args:
+        cluster: Has the pods.
+        build: Whose run.
+        run: Its number.
+        kept: Reads a log of a registry.
+        write: Gets the text.
+
+    Raises:
+        CommandError: There is no such run, or its log is gone.
+    """
+    pods = [pod for pod in cluster.pods(build, run) if pod.has_log]
+    for pod in pods:
+        _head(pod, write, alone=len(pods) == 1)
+        write_text(cluster.log(pod.name, follow=False), write)
+    if pods:
+        return
+    ended = build.ended_run(run)
+    if ended is None:
+        if run == build.run:
+            raise CommandError(
+                f"run {run} of {build.name} has no log yet: {build.message or 'its pod does not run'}",
+                hint=f"kubectl strake logs -f {build.name}",
+            )
+        known = ", ".join(str(each.number) for each in build.status.history or ())
+        raise NotFoundError(f"{build.name} has no run {run}", hint=f"runs that are known: {known or 'none'}")
+    if ended.log is None:
+        why = ended.log_failure or "the platform keeps no logs"
+        raise CommandError(
+            f"the pod of run {run} of {build.name} is gone, and its log with it: {why}",
+            hint="ask the platform team to keep logs: docs/operator.md, Logs that outlive pods",
+        )
+    for text in kept(ended.log):
+        write(text)
+
+
+def write_text(pieces: Iterable[bytes], write: Write) -> None:
+    """Write what comes as text, in which what a terminal would obey is shown."""
+    for text in _decoded(pieces):
+        write(visible(text))
+
+
+def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for piece in pieces:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
+
+
+def _head(pod: Pod, write: Write, *, alone: bool) -> None:
+    """Tell whose log comes, where there are several."""
+    if not alone or pod.part:
+        write(visible(f"==> {pod.part or pod.name} <==\n"))

@@ -1,0 +1,1 @@
+"""From flags, and a directory, to an ImageBuild."""

@@ -1,0 +1,1 @@
+"""What ImageBuilds look like on a terminal. No I/O."""
