@@ -60,7 +60,9 @@ class Pipeline:
             {"name": "files", "configMap": {"name": "files"}},
         ]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": NAME}}
-        pod["spec"] = {"restartPolicy": "Never", **spec, "volumes": [*spec["volumes"], *ours]}
+        # As where kubelets have `seccompDefault`: no namespaces, so that steps run at the container's root.
+        confined = {"securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}}
+        pod["spec"] = {"restartPolicy": "Never", **confined, **spec, "volumes": [*spec["volumes"], *ours]}
         apply(pod, self.namespace)
 
     def ended(self) -> dict[str, Any]:
