@@ -34,7 +34,7 @@ from strake_builder.cache.entry import (
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import WrittenLayer
-from strake_oci.errors import OCIError
+from strake_oci.errors import LayoutError, OCIError
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor
@@ -46,6 +46,7 @@ from strake_oci.stores.layout_index import MARKER, REF_NAME, blob_path
 
 MAX_ENTRIES: Final = 8000
 """Keys in `index.json`, which has 4 MiB at most: the oldest go first."""
+_ALGORITHMS: Final = ("sha256", "sha512")
 _ABSENT: Final = (0, 0, 0)
 
 
@@ -145,6 +146,7 @@ class LayoutCache:
         stored = (layer.descriptor, layer.diff_id) if layer else None
         manifest = write_entry(Entry(stored, result.created, result.outline), keys)
         try:
+            _refuse_links(self._path)
             make_directory(str(self._path / "blobs" / EMPTY.digest.algorithm))
             layout = Layout(self._path, create=True)
             layout.push_blob(EMPTY, lambda: io.BytesIO(EMPTY_CONTENT))
@@ -191,6 +193,17 @@ class LayoutCache:
         if first:
             reason = error.message if isinstance(error, OCIError) else error.strerror
             self._warn(f"{operation} steps in {self.name} failed; the build goes on without: {reason}")
+
+
+def _refuse_links(path: Path) -> None:
+    """Refuse a layout whose blobs are somewhere else: what is removed here would be another directory's.
+
+    Raises:
+        LayoutError: a directory of blobs is a link.
+    """
+    for each in (path / "blobs", *(path / "blobs" / name for name in _ALGORITHMS)):
+        if each.is_symlink():
+            raise LayoutError(f"{each} is a link", hint="a layout that is a cache has its blobs in itself")
 
 
 def unusable(path: str) -> str:
