@@ -21,7 +21,6 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.layers.format import LayerFormat
 from strake_builder.output.targets import TreeArchiveTarget, TreeTarget
 from strake_builder.solve.attesting.attest import attest
-from strake_builder.solve.attesting.sbom import read_sboms
 from strake_builder.solve.caching.check import broken_layers
 from strake_builder.solve.caching.inputs import StepInputs
 from strake_builder.solve.caching.keys import StepKeys
@@ -245,6 +244,8 @@ class Attempt:
         scan = self._parts.scan
         if scan is None:
             return ()
+        from strake_builder.solve.attesting.sbom import read_sboms
+
         layer = runs.layers(scan.stage)[-1:]
         (directory,) = self._parts.store.directories(layer)
         found = read_sboms(directory, scan.scanner)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from strake_api.reasons import ProgressReason
 from strake_api.result import BaseImage, StepCounts
@@ -42,7 +42,6 @@ from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
-from strake_builder.solve.planning.scan import Scan, with_scan
 from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.policy.sources import permitted_image, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
@@ -52,6 +51,9 @@ from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
+
+if TYPE_CHECKING:
+    from strake_builder.solve.planning.scan import Scan
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -265,6 +267,8 @@ class ImageBuild:
             return evaluated, None
         if not self._inputs.observer.wants_sboms and not stores_attestations(self._requested):
             return evaluated, None
+        from strake_builder.solve.planning.scan import with_scan
+
         # Apart from the images of the Dockerfile: what is built on is reported, and attested.
         scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
         platform = host_platform()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import ContextFiles
@@ -18,9 +19,11 @@ from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
-from strake_builder.solve.planning.scan import Scan
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from strake_builder.solve.planning.scan import Scan
 
 
 @dataclass(frozen=True, slots=True)

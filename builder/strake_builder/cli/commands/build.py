@@ -127,7 +127,6 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
     from strake_api.text import visible
     from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
-    from strake_builder.cli.lock_file import lock_writer
     from strake_builder.solve.inputs import ImageOutputs
 
     if arguments.executor:
@@ -175,6 +174,8 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
         plan=_print if arguments.dryrun else None,
     )
     if arguments.lock is not None:
+        from strake_builder.cli.lock_file import lock_writer
+
         inputs = replace(inputs, observer=lock_writer(arguments.lock, request.source_policies, mask))
     return _warned(request, arguments), inputs
 
