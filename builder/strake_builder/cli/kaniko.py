@@ -20,6 +20,7 @@ _LIMIT: Final = 4 << 20
 """Bytes of a file with certificates."""
 _HELP: Final = frozenset({"-h", "--help", "help"})
 _OTHERS: Final = {"version": ["--version"], "--version": ["--version"]}
+_SAME: Final = frozenset({"login", "completion"})
 _SWITCHES: Final = frozenset(
     {
         "--insecure",
@@ -50,7 +51,7 @@ def words(name: str, given: Sequence[str]) -> list[str]:
         raise SystemExit(0)
     if first in _OTHERS:
         return _OTHERS[first]
-    if first == "login":
+    if first in _SAME:
         return list(given)
     if first == "push":
         return ["push", *(word for given_word in given[1:] for word in _switch(given_word))]

@@ -19,6 +19,7 @@ def test_words_of_the_executor_and_of_the_warmer():
     assert kaniko.words("executor", []) == ["build", "--context=/workspace"]
     assert kaniko.words("executor", ["version"]) == ["--version"]
     assert kaniko.words("executor", ["login", "r.example"]) == ["login", "r.example"]
+    assert kaniko.words("executor", ["completion", "bash"]) == ["completion", "bash"]
     assert kaniko.words("warmer", ["-i", "a"]) == ["warm", "-i", "a"]
 
 
