@@ -142,7 +142,7 @@ def test_scripts_write_the_credentials_where_they_do_for_kaniko(locked, tmp_path
     assert done.returncode == 0, done.stderr
 
 
-def test_a_context_below_a_directory_of_the_image(executor):
+def test_a_context_inside_a_directory_of_the_image(executor):
     """As in pods of Jenkins, whose agent is at /home/jenkins/agent: an image has users in /home as well."""
     (executor.workspace / "file").write_text("from the context")
     done = executor(

@@ -1,6 +1,6 @@
 """Keeps paths of the container's in sight while a step's tree is at its root.
 
-Pipelines put a build's context on a volume below a directory that images have as well: Jenkins at
+Pipelines put a build's context on a volume inside a directory that images have as well: Jenkins at
 /home/jenkins/agent. The container's /home is aside while a step runs. The builder needs no path, since it has
 the context open; but what started it may look for files there, to see that it lives. So the first directory
 of such a path that the tree has not is a link to where it is now.
@@ -58,7 +58,7 @@ def kept_in_sight(top: bytes, aside: bytes, paths: Iterable[str]) -> Iterator[No
 
 
 def _missing(top: bytes, aside: bytes, names: list[bytes], scope: contextlib.ExitStack) -> _Link | None:
-    """Return the link for the first name that is missing in the tree, below one that is not."""
+    """Return the link for the first name that is missing in the tree, inside a directory that is not."""
     if not os.path.lexists(os.path.join(aside, names[0])):
         return None  # it was not moved
     directory = os.open(top, _DIRECTORY)
