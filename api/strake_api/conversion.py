@@ -93,7 +93,7 @@ def build_request(
         args=_arguments(spec, mounted.given),
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
         ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
-        platform=spec.platform,
+        platform=",".join(spec.platforms) or spec.platform,
         output=_output(spec, mounted.signing, generation, sbom_generator),
         registries=registries,
         cache=_cache(spec.cache or BuildCache(), cache_repository),

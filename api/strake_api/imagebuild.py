@@ -29,7 +29,7 @@ from strake_api.spec.source import INLINE_LIMIT, Source
 from strake_api.values.destinations import OF_GIT, fields_of
 from strake_api.values.duration import DurationText, parse_duration
 from strake_api.values.object_name import Name
-from strake_api.values.platform import PlatformText
+from strake_api.values.platform import ARCHITECTURE_LABEL, Platforms, PlatformText
 
 DOCKERFILE = "Dockerfile"
 INLINE_DOCKERFILE: Rule[ImageBuildSpec] = Rule(
@@ -87,6 +87,19 @@ A_BRANCH: Rule[ImageBuildSpec] = Rule(
         or not any("branch" in fields_of(each) for each in spec.output.destinations)
     ),
 )
+ONE_OR_SEVERAL: Rule[ImageBuildSpec] = Rule(
+    "!has(self.platform) || !has(self.platforms) || self.platforms.size() == 0",
+    "platform makes an image and platforms an index: drop one of the two",
+    lambda spec: spec.platform is None or not spec.platforms,
+)
+NODES_OF_PLATFORMS: Rule[ImageBuildSpec] = Rule(
+    "!has(self.platforms) || self.platforms.size() == 0 || !has(self.pod) || !has(self.pod.nodeSelector)"
+    f" || !('{ARCHITECTURE_LABEL}' in self.pod.nodeSelector)",
+    f"each of platforms is built on its own nodes: drop {ARCHITECTURE_LABEL} from pod.nodeSelector",
+    lambda spec: (
+        not spec.platforms or spec.pod is None or ARCHITECTURE_LABEL not in (spec.pod.node_selector or {})
+    ),
+)
 SOME_TIME: Rule[str] = Rule(
     "duration(self) > duration('0s') && duration(self) <= duration('24h')",
     "timeout must be longer than 0s and at most 24h",
@@ -111,6 +124,8 @@ class ImageBuildSpec(Document):
             INLINE_CACHE_IS_OCI,
             REVISION_OF_GIT,
             A_BRANCH,
+            ONE_OR_SEVERAL,
+            NODES_OF_PLATFORMS,
         )
     )
 
@@ -135,6 +150,8 @@ class ImageBuildSpec(Document):
     """SSH keys for RUN --mount=type=ssh, which sees an agent and not the key."""
     platform: PlatformText | None = None
     """What the image is for, as linux/arm64; the platform of the node that builds where it is not given."""
+    platforms: Platforms = ()
+    """Several platforms instead: each is built by a Job on its own nodes, and the image is an index."""
     output: ImageOutput
     cache: BuildCache | None = None
     push_secret: LocalReference | None = None
@@ -174,6 +191,8 @@ class ImageBuildSpec(Document):
             INLINE_CACHE_IS_OCI,
             REVISION_OF_GIT,
             A_BRANCH,
+            ONE_OR_SEVERAL,
+            NODES_OF_PLATFORMS,
         )
 
 

@@ -204,6 +204,52 @@ class Retry(TolerantDocument):
     message: str
     time: Timestamp
     """When it failed."""
+    part: str | None = None
+    """Of which part of the run, where it has parts."""
+
+
+class PartSource(SourceStatus):
+    """What a source resolved to before the platforms are built from it."""
+
+    name: str | None = None
+    """The named context; absent for the build context."""
+
+
+class PartStatus(TolerantDocument):
+    """One Job of a run of several platforms: it resolves sources, builds a platform or makes the index."""
+
+    name: str
+    """source, index, or the platform."""
+    phase: Phase | None = None
+    reason: str | None = None
+    """As of the condition Ready, for this part alone."""
+    message: str | None = None
+    """What it does, or why it failed."""
+    digest: str | None = None
+    """Of the image of the platform, or of the index: pushed, while tags may still be to move."""
+    attestation: str | None = None
+    sources: tuple[PartSource, ...] | None = None
+    """Of the part source: what all platforms are built from."""
+    job: str | None = None
+    created: CreatedObjects | None = None
+    attempts: int | None = None
+    next_attempt_time: Timestamp | None = None
+    blocked_since: Timestamp | None = None
+    isolation: IsolationStatus | None = None
+    steps: Steps | None = None
+
+
+class PartOfRun(TolerantDocument):
+    """What is kept of a part of a run that ended."""
+
+    name: str
+    phase: Phase | None = None
+    job: str | None = None
+    job_uid: str | None = None
+    attempts: int | None = None
+    log: str | None = None
+    """`repository@digest` of its log, where the platform keeps logs."""
+    log_failure: str | None = None
 
 
 class Run(TolerantDocument):
@@ -234,6 +280,8 @@ class Run(TolerantDocument):
     """Its last Job, which may be gone."""
     job_uid: str | None = None
     """The Job's UID: another one of its name is not kept."""
+    parts: tuple[PartOfRun, ...] | None = None
+    """Of a run of several platforms: each has a Job and a log of its own."""
 
 
 class ImageBuildStatus(TolerantDocument):
@@ -257,6 +305,8 @@ class ImageBuildStatus(TolerantDocument):
     references: tuple[str, ...] | None = None
     """`repository@digest` for each destination."""
     platforms: tuple[PlatformImage, ...] | None = None
+    parts: tuple[PartStatus, ...] | None = None
+    """The Jobs of a run of several platforms, in the order in which they are needed."""
     base_images: tuple[ResolvedImage, ...] | None = None
     source: SourceStatus | None = None
     steps: Steps | None = None

@@ -107,8 +107,16 @@ def print_log(
             )
         known = ", ".join(str(each.number) for each in build.status.history or ())
         raise NotFoundError(f"{build.name} has no run {run}", hint=f"runs that are known: {known or 'none'}")
+    kept_parts = [(part.name, part.log) for part in ended.parts or () if part.log is not None]
+    for name, log in kept_parts:
+        write(visible(f"==> {name} <==\n"))
+        for text in kept(log):
+            write(text)
+    if kept_parts:
+        return
     if ended.log is None:
-        why = ended.log_failure or "the platform keeps no logs"
+        told = (ended.log_failure, *(part.log_failure for part in ended.parts or ()))
+        why = next(filter(None, told), "the platform keeps no logs")
         raise CommandError(
             f"the pod of run {run} of {build.name} is gone, and its log with it: {why}",
             hint="ask the platform team to keep logs: docs/operator.md, Logs that outlive pods",

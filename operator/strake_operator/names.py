@@ -30,6 +30,8 @@ QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 ATTEMPT_LABEL = "strake.dev/attempt"
 FORM_LABEL = "strake.dev/isolation"
 """On Jobs and pods: the form of the pod, which says how steps are to be kept apart."""
+PART_LABEL = "strake.dev/part"
+"""On Jobs and pods of a run of several platforms: source, index, or the platform as linux-arm64."""
 FORM_ANNOTATION = "strake.dev/isolation-reason"
 """On Jobs: why the form is no stricter one."""
 BUILD_ANNOTATION = "strake.dev/imagebuild"
@@ -77,7 +79,11 @@ def certificate_secret(event: str) -> str | None:
 
 _FORMS = "|".join(PodForm)
 _PLAIN = "plain"
-_RUN_NAME = re.compile(rf".*-[0-9a-f]{{6}}-[0-9]+(-[0-9]+)?(-({_FORMS}))?(-{_PLAIN})?(-[a-z0-9]{{5}})?")
+_PART = "source|index|linux-[a-z0-9]{1,16}(?:-v[0-9]{1,2})?"
+_PART_NAME = re.compile(_PART)
+_RUN_NAME = re.compile(
+    rf".*-[0-9a-f]{{6}}-[0-9]+(-({_PART}))?(-[0-9]+)?(-({_FORMS}))?(-{_PLAIN})?(-[a-z0-9]{{5}})?"
+)
 
 
 def may_be_a_run(name: str) -> bool:
@@ -85,19 +91,25 @@ def may_be_a_run(name: str) -> bool:
     return _RUN_NAME.fullmatch(name) is not None
 
 
-def run_of_labels(labels: Mapping[str, str]) -> tuple[int, int, PodForm] | None:
-    """Return number, attempt and form as labels tell them; None where they are not the operator's."""
+def run_of_labels(labels: Mapping[str, str]) -> tuple[int, int, PodForm, str | None] | None:
+    """Return number, attempt, form and part as labels tell them; None where they are not the operator's."""
     numbers = [labels.get(RUN_LABEL) or labels.get(OLD_RUN_LABEL, ""), labels.get(ATTEMPT_LABEL, "")]
-    form = labels.get(FORM_LABEL, PodForm.NESTED)
+    form, part = labels.get(FORM_LABEL, PodForm.NESTED), labels.get(PART_LABEL)
     if form not in set(PodForm) or not all(map(_NUMBER.fullmatch, numbers)):
         return None
+    if part is not None and not _PART_NAME.fullmatch(part):
+        return None
     number, attempt = map(int, numbers)
-    return number, attempt, PodForm(form)
+    return number, attempt, PodForm(form), part
 
 
-def run_names(build: str, uid: str, number: int, attempt: int, form: PodForm) -> frozenset[str]:
+def run_names(
+    build: str, uid: str, number: int, attempt: int, form: PodForm, part: str | None = None
+) -> frozenset[str]:
     """Return the names that the Jobs of an attempt in one form may have."""
-    return frozenset(job_name(build, uid, number, attempt, form, plain=plain) for plain in (False, True))
+    return frozenset(
+        job_name(build, uid, number, attempt, form, plain=plain, part=part) for plain in (False, True)
+    )
 
 
 def is_pod_of(name: str, job: str) -> bool:
@@ -113,15 +125,17 @@ def job_name(
     form: PodForm = PodForm.NESTED,
     *,
     plain: bool = False,
+    part: str | None = None,
 ) -> str:
     """Return the name of a run's Job and of its ConfigMap: `hello-4f1c2a-1`, `hello-4f1c2a-1-2-chroot`.
 
-    A run that started again without the volumes of its base images is `hello-4f1c2a-1-plain`.
+    A run that started again without the volumes of its base images is `hello-4f1c2a-1-plain`, and the second
+    attempt of a part `hello-4f1c2a-1-linux-arm64-2`.
 
     The middle part keeps builds apart whose names only differ after the cut, or that were made anew.
     """
     unique = hashlib.sha256(f"{uid}/{build}".encode()).hexdigest()[:6]
-    suffix = f"-{unique}-{number}" + (f"-{attempt}" if attempt > 1 else "")
+    suffix = f"-{unique}-{number}" + (f"-{part}" if part else "") + (f"-{attempt}" if attempt > 1 else "")
     suffix += "" if form is PodForm.NESTED else f"-{form}"
     suffix += f"-{_PLAIN}" if plain else ""
     return build.replace(".", "-")[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix

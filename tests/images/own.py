@@ -39,6 +39,7 @@ INPUTS = (
     "oci",
     "builder",
     "operator",
+    "kubectl",
     "deploy/image",
 )
 """What the Dockerfile is built from."""

@@ -12,6 +12,8 @@ from pydantic import Field
 
 from strake_api.models.rule import Rule, checked
 
+ARCHITECTURE_LABEL = "kubernetes.io/arch"
+"""Of nodes."""
 ARCHITECTURES = ("386", "amd64", "arm", "arm64", "loong64", "mips64le", "ppc64le", "riscv64", "s390x")
 _PLATFORM = rf"^linux/({'|'.join(ARCHITECTURES)})(/v[0-9]([.][0-9])?)?$"
 _OTHER_SYSTEM = (
@@ -29,7 +31,7 @@ def _of_another_system(text: str) -> bool:
 
 ONE_PLATFORM: Rule[str] = Rule(
     "!self.contains(',')",
-    "platform is one platform: apply an ImageBuild for each, with a tag of its own",
+    "platform is one platform: list several in platforms, which makes an index of their images",
     lambda text: not _many(text),
 )
 FOR_LINUX: Rule[str] = Rule(
@@ -48,6 +50,30 @@ A_PLATFORM: Rule[str] = Rule(
 
 PlatformText = Annotated[str, Field(max_length=64), *checked(ONE_PLATFORM, FOR_LINUX, A_PLATFORM)]
 """`linux/arch[/variant]`."""
+
+_USUAL = ("linux/amd64/v1", "linux/arm/v7", "linux/arm64/v8")
+"""Platforms that are the same without their variant. Source: containerd, platforms/database.go."""
+
+
+def without_usual_variant(platform: str) -> str:
+    """Return a platform without the variant that its architecture has anyway."""
+    return platform.rpartition("/")[0] if platform in _USUAL else platform
+
+
+_PLAIN = f"self.map(p, p in {[*_USUAL]} ? p.substring(0, p.lastIndexOf('/')) : p)"
+DIFFERENT_PLATFORMS: Rule[tuple[str, ...]] = Rule(
+    f"{_PLAIN}.all(p, {_PLAIN}.exists_one(q, q == p))",
+    f"platforms has each platform once: {', '.join(_USUAL)} are the same as without their variant",
+    lambda platforms: len({*map(without_usual_variant, platforms)}) == len(platforms),
+)
+MOST_PLATFORMS = 16
+
+Platforms = Annotated[
+    tuple[PlatformText, ...],
+    Field(max_length=MOST_PLATFORMS),
+    *checked(DIFFERENT_PLATFORMS),
+]
+"""The platforms of an index, in its order."""
 
 
 def architecture(platform: str) -> str:

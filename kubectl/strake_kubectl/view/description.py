@@ -88,6 +88,11 @@ def _where(build: Build, now: datetime) -> Iterator[str]:
         attempts = f", attempt {status.attempts}" if (status.attempts or 1) > 1 else ""
         kind = f", isolation {status.isolation.kind}" if status.isolation else ""
         yield f"Job {status.job}{attempts}{kind}"
+    for part in status.parts or ():
+        if part.phase is not None:
+            job = f", Job {part.job}" if part.job else ""
+            attempts = f", attempt {part.attempts}" if (part.attempts or 1) > 1 else ""
+            yield f"{part.name}: {part.phase}{job}{attempts}"
     if status.start_time:
         took = f", took {status.duration}" if status.duration else ""
         yield f"started {age(moment(status.start_time), now)} ago{took}"
@@ -136,5 +141,5 @@ def _history(build: Build, now: datetime) -> Iterator[str]:
     for run in (build.status.history or ())[:_HISTORY]:
         digest = (run.digest or "").removeprefix("sha256:")[:_SHORT]
         ended = age(moment(run.completion_time), now)
-        kept = "log kept" if run.log else ""
+        kept = "log kept" if run.log or any(part.log for part in run.parts or ()) else ""
         yield "  ".join(filter(None, (str(run.number), run.phase, run.reason, digest, f"{ended} ago", kept)))

@@ -13,7 +13,7 @@ from strake_operator.status.conditions import timestamp
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from strake_api.status import ImageBuildStatus
+    from strake_api.status import ImageBuildStatus, IsolationStatus
     from strake_operator.kube.cluster import Cluster
     from strake_operator.reconcile.observed import Build
 
@@ -31,6 +31,7 @@ async def announce(cluster: Cluster, build: Build, status: ImageBuildStatus, now
         await cluster.announce(build, "Normal", "Started", _started(status), moment)
         for warning in status.warnings or ():
             await cluster.announce(build, "Warning", "DestinationShared", warning, moment)
+    await _announce_parts(cluster, build, status, moment)
     if status.retries and status.retries != before.retries and status.next_attempt_time:
         last = status.retries[-1]
         words = f"attempt {last.attempt} failed ({last.reason}), {words_of(last)}"
@@ -51,8 +52,24 @@ async def announce(cluster: Cluster, build: Build, status: ImageBuildStatus, now
         await cluster.announce(build, "Warning", status.failure.reason, words, moment)
 
 
+async def _announce_parts(cluster: Cluster, build: Build, status: ImageBuildStatus, moment: str) -> None:
+    """Post the Jobs of a run of several platforms that were started."""
+    known = {each.job for each in build.status.parts or ()}
+    started = [each for each in status.parts or () if each.job and each.job not in known]
+    for part in started:
+        less = _less(part.isolation)
+        await cluster.announce(
+            build, "Normal", "Started", f"started Job {part.job} of {part.name}{less}", moment
+        )
+    if started and not any(known):
+        for warning in status.warnings or ():
+            await cluster.announce(build, "Warning", "DestinationShared", warning, moment)
+
+
 def _started(status: ImageBuildStatus) -> str:
     """Return the message of an event, with the reason where its pod is isolated less than it might be."""
-    isolation = status.isolation
-    less = f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""
-    return f"started Job {status.job}{less}"
+    return f"started Job {status.job}{_less(status.isolation)}"
+
+
+def _less(isolation: IsolationStatus | None) -> str:
+    return f", isolated by {isolation.kind}: {isolation.reason}" if isolation and isolation.reason else ""

@@ -35,6 +35,7 @@ from strake_operator.reconcile.forms.bases import base_volumes
 from strake_operator.reconcile.limits import soonest
 from strake_operator.reconcile.observed import InvalidSpec, Observation, Running
 from strake_operator.reconcile.origin import sort_out
+from strake_operator.reconcile.parts.several import instead, is_in_parts
 from strake_operator.reconcile.runs import ended
 from strake_operator.reconcile.starting import may_start, waiting
 
@@ -122,6 +123,7 @@ class Reconciler:
             self._slots.leaves(key)
             self._read.doubt(key)
             if isinstance(error, GoneError):
+                self._slots.holds(key, held=False)
                 self._starter.forget(key)
                 self._outside.forget(key)
                 return None
@@ -134,10 +136,11 @@ class Reconciler:
         build = seen.build
         if _starts(decision):
             self._slots.take(key)
-        elif decision.status.phase is Phase.QUEUED:
+        elif decision.status.phase is Phase.QUEUED and decision.status.queue is not None:
             self._slots.waits(waiting(build, self._clock()))
         else:
             self._slots.leaves(key)
+        self._slots.holds(key, held=is_in_parts(decision.status))
         self._note(decision)
         if decision.status_first:
             await self._report(key, seen, decision)
@@ -156,7 +159,8 @@ class Reconciler:
         except (NotFoundError, ConflictError):
             raise
         except ForeignError as error:
-            return foreign(seen, str(error), self._clock())
+            words = str(error)
+            return self._instead(seen, decision, lambda one: foreign(one, words, self._clock()))
         except UndeletedError as error:
             if (
                 not decision.status_first
@@ -167,10 +171,12 @@ class Reconciler:
         except RefusedError as error:
             return self._refused(seen, decision, error)
         except NamespaceEndsError:
-            return namespace_ends(seen, self._clock())
+            return self._instead(seen, decision, lambda one: namespace_ends(one, self._clock()))
         except ClusterError as error:
             if _starts(decision):
-                await self._report(key, seen, unavailable(seen, str(error), self._clock()))
+                words = str(error)
+                told = self._instead(seen, decision, lambda one: unavailable(one, words, self._clock()))
+                await self._report(key, seen, told)
             raise
         return decision
 
@@ -181,9 +187,19 @@ class Reconciler:
     def _refused(self, seen: Observation, decision: Decision, error: RefusedError) -> Decision:
         """Return what to do where the API server refuses the objects of a run."""
         settings, now = self._settings_of(seen.build), self._clock()
-        refusal = refused(seen, decision.actions, str(error), settings, now, forbidden=error.forbidden)
+        refusal = self._instead(
+            seen,
+            decision,
+            lambda one: refused(one, decision.actions, str(error), settings, now, forbidden=error.forbidden),
+        )
         self._note(refusal)
         return refusal
+
+    def _instead(
+        self, seen: Observation, decision: Decision, refuse: Callable[[Observation], Decision]
+    ) -> Decision:
+        """Return what to do about a refusal: of the Job of a part where it is one that was to start."""
+        return instead(seen, decision, self._clock(), refuse)
 
     async def _decide(self, key: Key, build: Build) -> tuple[Observation, Decision]:
         """Decide from what the watches know, and again from a fresh read where it is for good."""
@@ -201,7 +217,7 @@ class Reconciler:
 
     def _observe(self, key: Key, build: Build, found: tuple[BuilderRun, ...]) -> Observation:
         runs, strays = sort_out(found, build, self._starter.made(key))
-        progress = self._follow(key, build, runs)
+        told = self._follow(key, build, runs)
         now = self._clock()
         allowed = self._settings_of(build).isolation
         begins = self._experience.beginning(build.namespace, build.runtime_class, now, allowed)
@@ -214,12 +230,13 @@ class Reconciler:
         seen = Observation(
             build,
             runs,
-            progress,
+            next(reversed(told.values()), None),
             beginning=begins,
             bases=bases,
             denial=denied,
             admission=admission,
             strays=strays,
+            told=told,
         )
         if self._watched is None or isinstance(build.spec, InvalidSpec):
             return seen
@@ -248,8 +265,9 @@ class Reconciler:
                 logger.info("ImageBuild %s: %s", key, error)
         self._outside.offer(key, build, status)
 
-    def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> Progress | None:
-        progress = None
+    def _follow(self, key: Key, build: Build, runs: tuple[BuilderRun, ...]) -> dict[str, Progress]:
+        """Return what the logs of running builders tell, by the names of their Jobs."""
+        told: dict[str, Progress] = {}
         for run in runs:
             if run.pod is None:
                 continue
@@ -258,11 +276,13 @@ class Reconciler:
                 self._follower.follow(build.namespace, run.pod.name, changed)
                 pause = max(PROGRESS_SECONDS, PROGRESS_SHARE * (self._clock() - run.created).total_seconds())
                 progress, more = self._follower.shown(build.namespace, run.pod.name, pause)
+                if progress is not None:
+                    told[run.job] = progress
                 if more is not None:
                     self._progressed(key, more)
             else:
                 self._follower.forget(build.namespace, run.pod.name)
-        return progress
+        return told
 
     async def _act(self, key: Key, build: Build, decision: Decision) -> None:
         for action in decision.actions:

@@ -57,6 +57,7 @@ class Slots:
         self._wake = wake
         self._line = Line()
         self._reserved: set[Key] = set()
+        self._held: set[Key] = set()
         self._served: dict[str, int] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._positions: dict[Key, int] = {}
@@ -98,6 +99,14 @@ class Slots:
         self._reserved.discard(key)
         self.changed()
 
+    def holds(self, key: Key, *, held: bool) -> None:
+        """Take note of whether a run has its slot also between two of its Jobs, as one in parts has."""
+        if held:
+            self._held.add(key)
+        elif key in self._held:
+            self._held.discard(key)
+            self.changed()
+
     def waits(self, one: Waiting) -> None:
         """Take note of a run that waits for its turn."""
         self._line.put(one)
@@ -123,7 +132,7 @@ class Slots:
             self._wake(Key(one.namespace, one.name))
 
     def _going(self) -> set[Key]:
-        return {Key(*name) for name in self._running()} | self._reserved
+        return {Key(*name) for name in self._running()} | self._reserved | self._held
 
     def _queued(self, key: Key, limit: str, words: str) -> Admission:
         """Return what somebody who waits is told; the same for a while, since each change is a write."""

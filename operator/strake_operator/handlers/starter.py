@@ -66,8 +66,15 @@ class Starter:
 
     def with_created(self, key: Key, status: ImageBuildStatus) -> ImageBuildStatus:
         """Return a status with the UIDs of the run that it names, if this process made it."""
-        made = self._made.get(key, {}).get(status.job or "")
-        return status if made is None else status.model_copy(update={"created": made})
+        made = self._made.get(key, {})
+        parts = status.parts and tuple(
+            each.model_copy(update={"created": made[each.job]}) if each.job in made else each
+            for each in status.parts
+        )
+        if parts != status.parts:
+            status = status.model_copy(update={"parts": parts})
+        own = made.get(status.job or "")
+        return status if own is None else status.model_copy(update={"created": own})
 
     async def start(
         self, key: Key, build: Build, action: StartRun, current: CurrentRun | None, settings: Settings
@@ -100,6 +107,7 @@ class Starter:
             action.plain,
             build.generation if current is None else current.generation,
             build.queue,
+            action.part,
         )
         why = f" ({action.why})" if action.why else ""
         logger.info("ImageBuild %s/%s: starting Job %s%s", build.namespace, build.name, action.job, why)

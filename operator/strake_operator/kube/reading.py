@@ -103,8 +103,8 @@ def read_run(
     run = run_of_labels(metadata.get("labels") or {})
     if run is None or not is_controlled_by(job, "ImageBuild", build.uid):
         return None
-    number, attempt, form = run
-    if metadata["name"] not in run_names(build.name, build.uid, number, attempt, form):
+    number, attempt, form, part = run
+    if metadata["name"] not in run_names(build.name, build.uid, *run):
         return None
     # A Job that never tries again has one pod; a later one was put under it by somebody else.
     own = [each for each in pods if is_pod(each, job)]
@@ -130,6 +130,7 @@ def read_run(
         started=moment(status["startTime"]) if status.get("startTime") else None,
         uid=metadata["uid"],
         request=(metadata.get("annotations") or {}).get(REQUEST_ANNOTATION) or None,
+        part=part,
     )
 
 

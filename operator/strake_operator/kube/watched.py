@@ -20,6 +20,7 @@ from strake_operator.names import (
     FORM_ANNOTATION,
     FORM_LABEL,
     OLD_RUN_LABEL,
+    PART_LABEL,
     PLAIN_ANNOTATION,
     REQUEST_ANNOTATION,
     RUN_LABEL,
@@ -41,7 +42,7 @@ Name = tuple[str, str]
 """Namespace and name."""
 
 _METADATA = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp")
-_LABELS = (UID_LABEL, RUN_LABEL, OLD_RUN_LABEL, ATTEMPT_LABEL, FORM_LABEL)
+_LABELS = (UID_LABEL, RUN_LABEL, OLD_RUN_LABEL, ATTEMPT_LABEL, FORM_LABEL, PART_LABEL)
 _ANNOTATIONS = (BUILD_ANNOTATION, FORM_ANNOTATION, BASES_ANNOTATION, PLAIN_ANNOTATION, REQUEST_ANNOTATION)
 _STATUS = ("phase", "reason", "message", "conditions", "startTime")
 _CONTAINER = ("name", "image", "restartPolicy")

@@ -21,6 +21,7 @@ from strake_operator.manifests.gateway import (
     socket_mount,
 )
 from strake_operator.manifests.given import given_volumes
+from strake_operator.manifests.parts import spec_of_part
 from strake_operator.manifests.pod.identity import identity_labels, pod_identity
 from strake_operator.manifests.pod.isolation import container_isolation, pod_isolation
 from strake_operator.manifests.pod.placement import name_resolution, placement
@@ -61,6 +62,8 @@ def builder_job(
         settings: The platform's settings.
         request_uid: The UID of the ConfigMap with the request, where it is known.
     """
+    request = request_digest(request_of_run(run, spec, settings))
+    spec = spec_of_part(spec, run.part)
     metadata, asked = run.metadata(), spec.pod.to_dict() if spec.pod is not None else {}
     if run.queue is not None:
         metadata["labels"][QUEUE_LABEL] = run.queue
@@ -86,15 +89,14 @@ def builder_job(
                         **gateway_annotations(spec),
                     },
                 },
-                "spec": _pod(run, spec, settings),
+                "spec": _pod(run, spec, settings, request),
             },
         },
     }
 
 
-def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest:
+def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings, digest: str) -> Manifest:
     # Somebody else may have made the ConfigMap, or make it anew: the builder takes this request and no other.
-    digest = request_digest(request_of_run(run, spec, settings))
     resources = container_resources(spec, settings.resources)
     volumes, mounts = _volumes(run, spec, resources)
     bases, base_mounts = base_image_volumes(run)
@@ -109,7 +111,7 @@ def _pod(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> Manifest
         **pod_identity(spec),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 20,
-        **placement(spec, settings),
+        **placement(spec, settings, run.part),
         **name_resolution(spec),
         **pull_secrets(run, spec, settings),
         "initContainers": [

@@ -8,6 +8,7 @@ from typing import Any
 from strake_api.models.document import API_VERSION
 from strake_operator import names
 from strake_operator.isolation import PodForm
+from strake_operator.parts import Part, part_label
 
 Manifest = dict[str, Any]
 
@@ -33,6 +34,8 @@ class RunIdentity:
     """Of the ImageBuild, for which the run was started."""
     queue: str | None = None
     """The queue of Kueue that the Job waits in."""
+    part: Part | None = None
+    """What the Job does of a run of several platforms."""
 
     def labels(self) -> dict[str, str]:
         """Return the labels of the Job, the pod and the ConfigMap."""
@@ -43,6 +46,7 @@ class RunIdentity:
             names.RUN_LABEL: str(self.number),
             names.ATTEMPT_LABEL: str(self.attempt),
             names.FORM_LABEL: str(self.form),
+            **({names.PART_LABEL: part_label(self.part.name)} if self.part is not None else {}),
         }
 
     def metadata(self) -> Manifest:

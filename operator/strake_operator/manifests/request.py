@@ -14,6 +14,7 @@ from strake_operator.manifests import paths
 from strake_operator.manifests.access import requested_hosts, with_proxy_arguments
 from strake_operator.manifests.bases import requested_volumes
 from strake_operator.manifests.gateway import needs_gateway
+from strake_operator.manifests.parts import request_of_part, spec_of_part
 from strake_operator.manifests.pod.workspace import unused_workspace
 from strake_operator.settings.default_cache import cache_repository
 from strake_operator.settings.default_secrets import pull_secret
@@ -21,6 +22,7 @@ from strake_operator.settings.default_secrets import pull_secret
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.requests.build import BuildRequest, ImageRule
+    from strake_api.requests.kinds import AnyRequest
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings.environment import Settings
 
@@ -85,15 +87,17 @@ def _filled(rule: ImageRule, namespace: str) -> ImageRule:
     return rule.model_copy(update={"names": names})
 
 
-def request_digest(request: BuildRequest) -> str:
+def request_digest(request: AnyRequest) -> str:
     """Return the digest of a request as its ConfigMap carries it."""
     return f"sha256:{hashlib.sha256(request.to_json().encode()).hexdigest()}"
 
 
-def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> BuildRequest:
+def request_of_run(run: RunIdentity, spec: ImageBuildSpec, settings: Settings) -> AnyRequest:
     """Return the request that a run's ConfigMap carries, and whose digest its Job names."""
+    spec = spec_of_part(spec, run.part)
     request = request_for(spec, run.namespace, settings, run.bases, run.form, run.generation)
-    return request.model_copy(update={"log": _log_target(run, settings)})
+    request = request.model_copy(update={"log": _log_target(run, settings)})
+    return request if run.part is None else request_of_part(request, spec, run.part)
 
 
 def _log_target(run: RunIdentity, settings: Settings) -> LogTarget | None:

@@ -39,6 +39,7 @@ from strake_operator.reconcile.limits import (
     soonest,
 )
 from strake_operator.reconcile.observed import InvalidSpec, Running, Terminated
+from strake_operator.reconcile.parts.several import decide_several
 from strake_operator.reconcile.retention import bounded, seconds_kept, without_kept
 from strake_operator.reconcile.retries import retried
 from strake_operator.reconcile.runs import begin, cancel, number_of
@@ -97,6 +98,8 @@ def _of_runs(seen: Observation, status: ImageBuildStatus, settings: Settings, no
         # Two runs at a time could push to one tag in the wrong order.
         waiting = moves.pending(status, ProgressReason.QUEUED, "waiting for the previous run to stop", now)
         return Decision(waiting, stops, AGAIN_SECONDS)
+    if build.spec.platforms:
+        return decide_several(seen, build.spec, status, settings, now, _of_current)
     return _of_current(seen, build.spec, status, settings, now)
 
 
@@ -219,7 +222,7 @@ def _ended(
     lessons = worked(seen, run, ended)
     if isinstance(ended, BuildSucceeded):
         done = ending.succeeded(status, ended, spec.output.destinations, finished, now)
-        return Decision(done, lessons=lessons)
+        return Decision(done, lessons=lessons, result=ended)
     if (again := retried(run, ended, spec, status, settings, now, drops)) is not None:
         return again
     ended = with_last_words(ended, seen.build.status)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from strake_operator.isolation import PodForm
 
 if TYPE_CHECKING:
+    from strake_api.result import BuildSucceeded
     from strake_api.status import ImageBuildStatus
+    from strake_operator.parts import Part
     from strake_operator.reconcile.forms.bases import BaseLesson
     from strake_operator.reconcile.forms.experience import Lesson
 
@@ -31,6 +33,8 @@ class StartRun:
     """The base images that the pod mounts."""
     plain: str | None = None
     """Why it mounts none, where one that did could not start."""
+    part: Part | None = None
+    """What the Job does of a run that has parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +71,5 @@ class Decision:
     """Whether the status is written before the actions, since it says whose doing they are."""
     lessons: tuple[Lesson | BaseLesson, ...] = ()
     """What was learned about a node or a namespace, for the runs after this one."""
+    result: BuildSucceeded | None = None
+    """What the Job reported that ended well."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from strake_operator.isolation import PodForm
@@ -11,10 +11,12 @@ from strake_operator.reconcile.admission.admit import ADMITTED, Admission
 from strake_operator.reconcile.forms.experience import STRICTEST, Beginning
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from strake_api.imagebuild import ImageBuildSpec
     from strake_api.status import ImageBuildStatus
+    from strake_operator.parts import Part
     from strake_operator.reconcile.progress import Progress
 
 
@@ -179,6 +181,8 @@ class BuilderRun:
     uid: str | None = None
     request: str | None = None
     """The UID of its ConfigMap, where the Job tells it."""
+    part: str | None = None
+    """The label of the part that it is; None for a run that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,3 +207,7 @@ class Observation:
     """Whether a run may start now, as far as others go on or wait."""
     strays: tuple[BuilderRun, ...] = ()
     """Jobs with name and owner of a run of this number that the operator is not known to have made."""
+    part: Part | None = None
+    """The part of the run that it is about; None where a run has none, or about the whole of it."""
+    told: Mapping[str, Progress] = field(default_factory=dict)
+    """The progress that the log of each Job tells so far, by name."""

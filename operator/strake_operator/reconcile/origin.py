@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from strake_operator.parts import part_label
 from strake_operator.reconcile.runs import current, due
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def _is_on_status(run: BuilderRun, build: Build) -> bool:
     status, now = build.status, current(build.status)
     if now is None or now.number != run.number:
         return False
+    if run.part is not None:
+        parts = (each for each in status.parts or () if part_label(each.name) == run.part)
+        return any(each.created is not None and each.created.job == run.uid for each in parts)
     if status.created is not None:
         return status.created.job == run.uid
     # An operator from before UIDs were kept wrote the name alone.

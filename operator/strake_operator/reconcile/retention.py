@@ -68,6 +68,8 @@ def seconds_kept(
     now: datetime,
 ) -> float:
     """Return how much longer the objects of a run are kept whose result is on the status."""
+    if run.part is not None and not has_ended(run):
+        return 0.0  # a part that the end of its run came before
     end = datetime.fromisoformat(status.completion_time) if status.completion_time else run.created
     # Beside a builder that ended there may be the gateway, which has a log to push yet.
     kept = _seconds(status.phase or Phase.FAILED, spec, settings) if run.finished else SIDECAR_SECONDS
@@ -98,7 +100,7 @@ def without_kept(
     """
     spec, kept, again = seen.build.spec, set[str](), None
     for run in seen.runs:
-        if run.number == number_of(status) or run.deleting or not _has_ended(run):
+        if run.number == number_of(status) or run.deleting or not has_ended(run):
             continue
         left = _seconds_left_of_older(run, status, spec, settings, now)
         if left > 0:
@@ -118,7 +120,8 @@ def _seconds_left_of_older(
 ) -> float:
     """Return how long the Job of an earlier run is kept yet: 0 for one that the history does not know."""
     for entry in status.history or ():
-        is_its = run.uid is not None and (entry.number, entry.job_uid) == (run.number, run.uid)
+        uids = {entry.job_uid, *(part.job_uid for part in entry.parts or ())}
+        is_its = run.uid is not None and entry.number == run.number and run.uid in uids
         if is_its and entry.completion_time and _asked(retention_of(spec), _outcome(entry)):
             passed = (now - datetime.fromisoformat(entry.completion_time)).total_seconds()
             kept = _seconds(_outcome(entry), spec, settings)
@@ -126,6 +129,6 @@ def _seconds_left_of_older(
     return 0.0
 
 
-def _has_ended(run: BuilderRun) -> bool:
+def has_ended(run: BuilderRun) -> bool:
     """Return whether a run pushes nothing any more: its builder ended, if not yet its gateway."""
     return run.finished or (run.pod is not None and isinstance(run.pod.container, Terminated))

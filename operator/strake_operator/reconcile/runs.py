@@ -140,7 +140,14 @@ def cancel(build: Build, status: ImageBuildStatus, now: datetime) -> tuple[Image
 
 
 def ended(before: ImageBuildStatus, after: ImageBuildStatus) -> bool:
-    """Return whether a run ended between two statuses."""
+    """Return whether a run ended between two statuses, or a part of it."""
     one, other = current(before), current(after)
     same = one is not None and other is not None and one.number == other.number
-    return ending.is_over(after) and not (same and ending.is_over(before))
+    if ending.is_over(after):
+        return not (same and ending.is_over(before))
+    known = set(_ended_parts(before)) if same else set()
+    return any(each not in known for each in _ended_parts(after))
+
+
+def _ended_parts(status: ImageBuildStatus) -> tuple[str, ...]:
+    return tuple(each.name for each in status.parts or () if ending.is_end(each.phase))

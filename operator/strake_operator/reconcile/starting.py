@@ -11,6 +11,7 @@ from strake_api.result import BuildFailed
 from strake_api.status import ConditionType, IsolationStatus, Phase, QueueStatus
 from strake_api.values.duration import parse_duration
 from strake_operator.names import job_name
+from strake_operator.parts import label_of
 from strake_operator.reconcile.admission.admit import Waiting
 from strake_operator.reconcile.decision import AGAIN_SECONDS, Decision, DropPod, StartRun, StopRun
 from strake_operator.reconcile.limits import is_lost, seconds_since, soonest
@@ -146,7 +147,7 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
         return _queued(seen, status, now)
     form, why = seen.beginning.form, seen.beginning.why
     number = number_of(status)
-    name = job_name(build.name, build.uid, number, attempt, form)
+    name = job_name(build.name, build.uid, number, attempt, form, part=label_of(seen.part))
     isolation = IsolationStatus(kind=form.kind, reason=why)
     started = status.model_copy(
         update={
@@ -162,5 +163,5 @@ def start(seen: Observation, status: ImageBuildStatus, attempt: int, now: dateti
     message = again or "the builder pod is about to start"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
-        (StartRun(name, number, attempt, form, why, seen.bases),),
+        (StartRun(name, number, attempt, form, why, seen.bases, part=seen.part),),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strake_api.values.attestations import DEFAULT_GENERATOR
+from strake_api.values.platform import A_PLATFORM, FOR_LINUX, without_usual_variant
 from strake_api.values.quantity import parse_quantity
 from strake_api.values.size import parse_size
 from strake_oci.errors import OCIError
@@ -89,6 +90,8 @@ class Settings:
     """What of them is open again."""
     native_nodes_only: bool = False
     """Whether a build for a platform waits for a node of its architecture, also where others would do."""
+    emulated_platforms: tuple[str, ...] = ()
+    """Platforms of several in a spec that are built on any node: an emulator there runs their programs."""
     default_cache: RepositoryTemplate | None = None
     """Where builds that name no cache repository keep results of steps."""
     log_repository: RepositoryTemplate | None = None
@@ -149,6 +152,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         allowed_networks=read_allowed(environment),
         native_nodes_only=_choice(environment, "STRAKE_NATIVE_NODES", ("preferred", "required"))
         == "required",
+        emulated_platforms=_platforms(environment, "STRAKE_EMULATED_PLATFORMS"),
         default_cache=RepositoryTemplate.parse(cache, _CACHE) if cache else None,
         log_repository=RepositoryTemplate.parse(logs, _LOGS, _WHOSE_LOGS) if logs else None,
         isolation=_isolation(environment),
@@ -252,6 +256,17 @@ def _base_images(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
         found.append(f"{reference.repository}@{reference.digest}")
     if len(found) > MOST_VOLUMES:
         raise SettingsError(f"{name} lists {len(found)} images: a pod mounts {MOST_VOLUMES} at most")
+    return tuple(found)
+
+
+def _platforms(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Return the platforms that a variable lists, without variants that their architecture has anyway."""
+    found = []
+    for text in environment.get(name, "").replace(",", " ").split():
+        try:
+            found.append(without_usual_variant(A_PLATFORM.check(FOR_LINUX.check(text))))
+        except ValueError as error:
+            raise SettingsError(f"{name} lists {text!r}: {error}") from error
     return tuple(found)
 
 

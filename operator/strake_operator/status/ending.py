@@ -10,6 +10,7 @@ from strake_api.status import (
     ConditionType,
     Failure,
     IsolationStatus,
+    PartOfRun,
     Phase,
     PlatformImage,
     ResolvedImage,
@@ -22,10 +23,10 @@ from strake_operator.image_sizes import plausible
 from strake_operator.status.conditions import FAILED, SUCCEEDED, timestamp, with_truths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from strake_api.result import BuildFailed, BuildSucceeded
-    from strake_api.status import ImageBuildStatus
+    from strake_api.status import ImageBuildStatus, PartStatus
 
 LONGEST_HISTORY = 41
 """Entries: what a spec may ask to be kept at most, and one."""
@@ -34,7 +35,12 @@ _TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
 
 def is_over(status: ImageBuildStatus) -> bool:
     """Return whether the run of a status ended, in whichever way."""
-    return status.phase in _TERMINAL
+    return is_end(status.phase)
+
+
+def is_end(phase: Phase | None) -> bool:
+    """Return whether nothing comes after a phase."""
+    return phase in _TERMINAL
 
 
 def is_finished(status: ImageBuildStatus, generation: int) -> bool:
@@ -54,7 +60,7 @@ def succeeded(
     changed = status.model_copy(
         update={
             **_reported(status, result),
-            **_end(status, ended),
+            **end(status, ended),
             "phase": Phase.SUCCEEDED,
             # Instructions that only change the config are neither run nor cached, and done all the same.
             "steps": Steps(total=result.steps.total, done=result.steps.total, cached=result.steps.cached),
@@ -83,9 +89,47 @@ def failed(status: ImageBuildStatus, result: BuildFailed, ended: datetime, now: 
         log_tail="\n".join(result.log_tail) or None,
     )
     changed = status.model_copy(
-        update={**_reported(status, result), **_end(status, ended), "phase": Phase.FAILED, "failure": failure}
+        update={
+            **_reported(status, result),
+            **end(status, ended),
+            "phase": Phase.FAILED,
+            "failure": failure,
+            "sizes": None,
+            "parts": None if status.parts is None else closed(status.parts, "stopped: the run ended"),
+        }
     )
     return remembered(with_truths(changed, FAILED, result.reason, result.message, now))
+
+
+def failed_in(
+    status: ImageBuildStatus, part: str, of_part: ImageBuildStatus, ended: datetime, now: datetime
+) -> ImageBuildStatus:
+    """Return the status of a run that failed since a part of it did.
+
+    Args:
+        status: Of the run.
+        part: The part's name, which the message begins with.
+        of_part: Of the part, as if it were a run, with its failure.
+        ended: When it did.
+        now: The present.
+    """
+    untold = Failure(reason=FailureReason.INTERNAL_ERROR, message="it failed without a reason")
+    failure = of_part.failure or untold
+    failure = failure.model_copy(update={"message": f"{part}: {failure.message}"})
+    changed = status.model_copy(update={**end(status, ended), "phase": Phase.FAILED, "failure": failure})
+    return remembered(with_truths(changed, FAILED, failure.reason, failure.message, now))
+
+
+def closed(parts: Iterable[PartStatus], words: str) -> tuple[PartStatus, ...]:
+    """Return the parts of a run that ended: those that had not ended are stopped."""
+    stopped = {
+        "phase": Phase.FAILED,
+        "reason": FailureReason.CANCELLED,
+        "message": words,
+        "next_attempt_time": None,
+        "blocked_since": None,
+    }
+    return tuple(each if is_end(each.phase) else each.model_copy(update=stopped) for each in parts)
 
 
 def with_conditions(status: ImageBuildStatus, now: datetime) -> ImageBuildStatus:
@@ -128,7 +172,13 @@ def _summary(status: ImageBuildStatus) -> Run:
         completion_time=status.completion_time,
         job=status.job,
         job_uid=status.created.job if status.created and status.job else None,
+        parts=None if status.parts is None else tuple(map(_kept, status.parts)),
     )
+
+
+def _kept(part: PartStatus) -> PartOfRun:
+    uid = part.created.job if part.created and part.job else None
+    return PartOfRun(name=part.name, phase=part.phase, job=part.job, job_uid=uid, attempts=part.attempts)
 
 
 def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -> dict[str, object]:
@@ -165,7 +215,8 @@ def _isolation(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) -
     return IsolationStatus(kind=used.kind, own_proc=used.own_proc, reason=reason)
 
 
-def _end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
+def end(status: ImageBuildStatus, ended: datetime) -> dict[str, object]:
+    """Return what the end of a run, in whichever way, changes of its status."""
     duration = None
     if status.start_time is not None:
         started = datetime.fromisoformat(status.start_time)

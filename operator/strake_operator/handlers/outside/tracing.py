@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from strake_api.logs.lines import is_output, parse_log_line
 from strake_operator.errors import ClusterError
 from strake_operator.handlers.pace import Pace
+from strake_operator.parts import INDEX, SOURCE
 from strake_operator.reconcile.ends.untold import newly_ended
 from strake_operator.reconcile.runs import number_of
 from strake_operator.status.ending import is_over
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.handlers.queue import Key
-    from strake_operator.reconcile.observed import Build, Observation
+    from strake_operator.reconcile.observed import Build, BuilderRun, Observation
     from strake_operator.traces.spans import Span
 
 logger = logging.getLogger(__name__)
@@ -72,10 +73,8 @@ class Tracing:
             run = next(each for each in status.history or () if (each.number or each.generation) == number)
             uid, noted, moment = self._requested.get(key, (None, None, None))
             requested = moment if (uid, noted) == (build.uid, number) else None
-            pods = [each.pod.name for each in seen.runs if each.number == number and each.pod is not None]
-            self._trace(
-                Traced(build.namespace, build.name, build.uid, run, requested), pods[-1] if pods else None
-            )
+            traced = Traced(build.namespace, build.name, build.uid, run, requested)
+            self._trace(traced, _pod_to_read(each for each in seen.runs if each.number == number))
         if is_over(status):
             self._requested.pop(key, None)
         else:
@@ -138,6 +137,13 @@ class Tracing:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _pod_to_read(runs: Iterable[BuilderRun]) -> str | None:
+    """Return the pod whose log has the steps of a run: the latest, of several platforms that of one."""
+    runs = sorted((each for each in runs if each.pod is not None), key=lambda each: each.created)
+    with_steps = [each for each in runs if each.part not in {SOURCE, INDEX}] or runs
+    return with_steps[-1].pod.name if with_steps and with_steps[-1].pod is not None else None
 
 
 def _moment(stamp: bytes) -> datetime | None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from strake_api.values.platform import architecture
+from strake_api.values.platform import ARCHITECTURE_LABEL, architecture
+from strake_operator.manifests.parts import is_emulated
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
     from strake_operator.manifests.objects import Manifest
+    from strake_operator.parts import Part
     from strake_operator.settings.environment import Settings
 
-_ARCHITECTURE_LABEL = "kubernetes.io/arch"
 _ANY_NODE = {"kubernetes.io/os": "linux"}
 # Processors that run an architecture's programs besides its own.
 _RUN_BY = {"386": ("386", "amd64"), "arm": ("arm", "arm64")}
@@ -26,8 +27,14 @@ _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
 _CARRIED = ("topologySpreadConstraints",)
 
 
-def placement(spec: ImageBuildSpec, settings: Settings) -> Manifest:
-    """Return the fields of the pod's spec that say where it runs, and before whom."""
+def placement(spec: ImageBuildSpec, settings: Settings, part: Part | None = None) -> Manifest:
+    """Return the fields of the pod's spec that say where it runs, and before whom.
+
+    Args:
+        spec: Of the pod's part, where its run has parts.
+        settings: The platform's settings.
+        part: A platform of several is built on nodes of its own, unless the settings say that it is emulated.
+    """
     asked = spec.pod.to_dict() if spec.pod is not None else {}
     given = settings.placement
     nodes = {**asked.get("nodeSelector", {}), **given.node_selector, **_ANY_NODE}
@@ -39,20 +46,21 @@ def placement(spec: ImageBuildSpec, settings: Settings) -> Manifest:
         fields["priorityClassName"] = priority
     affinity: Manifest = asked.get("affinity", {})
     if spec.platform is not None:
-        nodes = _with_native_nodes(affinity.get("nodeAffinity", {}), spec.platform, settings)
+        is_required = settings.native_nodes_only if part is None else not is_emulated(part, settings)
+        nodes = _with_native_nodes(affinity.get("nodeAffinity", {}), spec.platform, is_required=is_required)
         affinity = {**affinity, "nodeAffinity": nodes}
     return {**fields, "affinity": affinity} if affinity else fields
 
 
-def _with_native_nodes(asked: Manifest, platform: str, settings: Settings) -> Manifest:
+def _with_native_nodes(asked: Manifest, platform: str, *, is_required: bool) -> Manifest:
     """Return the node affinity that a spec asks for, with the platform's nodes."""
     wanted = architecture(platform)
     native = {
-        "key": _ARCHITECTURE_LABEL,
+        "key": ARCHITECTURE_LABEL,
         "operator": "In",
         "values": list(_RUN_BY.get(wanted, (wanted,))),
     }
-    if not settings.native_nodes_only:
+    if not is_required:
         preferred = [{"weight": 100, "preference": {"matchExpressions": [native]}}]
         return {**asked, _PREFERRED: [*asked.get(_PREFERRED, ()), *preferred]}
     # One of the terms must hold, so each has to ask for such a node. An empty term holds for none.

@@ -14,7 +14,7 @@ from strake_operator.reconcile.runs import number_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from strake_api.status import ImageBuildStatus, Run
+    from strake_api.status import ImageBuildStatus, PartOfRun, Run
     from strake_operator.reconcile.observed import BuilderRun
 
 UNKNOWN: Final = "the gateway of its pod ended without a report"
@@ -28,26 +28,52 @@ def with_logs(status: ImageBuildStatus, runs: Iterable[BuilderRun]) -> ImageBuil
         runs: The Jobs that there are.
     """
     history = status.history or ()
-    if status.log_repository is None or all(each.log or each.log_failure for each in history):
+    if status.log_repository is None or all(map(_is_told, history)):
         return status
     runs = tuple(runs)
     told = tuple(_with_log(each, status, runs) for each in history)
     return status if told == history else status.model_copy(update={"history": told})
 
 
+def _is_told(entry: Run) -> bool:
+    if entry.parts is not None:
+        return all(part.log or part.log_failure for part in entry.parts)
+    return bool(entry.log or entry.log_failure)
+
+
 def _with_log(entry: Run, status: ImageBuildStatus, runs: tuple[BuilderRun, ...]) -> Run:
-    if entry.log or entry.log_failure:
+    if _is_told(entry):
         return entry
+    if entry.parts is not None:
+        parts = tuple(_with_log_of_part(part, entry, status, runs) for part in entry.parts)
+        return entry if parts == entry.parts else entry.model_copy(update={"parts": parts})
+    found = _reported((run for run in runs if _is_of(run, entry, status)), status)
+    return entry if found is None else entry.model_copy(update=found)
+
+
+def _with_log_of_part(
+    part: PartOfRun, entry: Run, status: ImageBuildStatus, runs: tuple[BuilderRun, ...]
+) -> PartOfRun:
+    """Return a part with its log. Its Job is known by its UID, also where it is the present run's."""
+    if part.log or part.log_failure or part.job_uid is None:
+        return part
+    own = (run for run in runs if run.number == entry.number and run.uid == part.job_uid)
+    found = _reported(own, status)
+    return part if found is None else part.model_copy(update=found)
+
+
+def _reported(runs: Iterable[BuilderRun], status: ImageBuildStatus) -> dict[str, str] | None:
+    """Return what the first gateway that tells anything says; None where none does yet."""
     for run in runs:
         report = run.pod.log_report if run.pod is not None else None
-        if report is None or not _is_of(run, entry, status):
+        if report is None:
             continue
         found = parse_log_report(report)
         if found is not None and found.digest is not None:
-            return entry.model_copy(update={"log": f"{status.log_repository}@{found.digest}"})
+            return {"log": f"{status.log_repository}@{found.digest}"}
         problem = found.problem if found is not None else ""
-        return entry.model_copy(update={"log_failure": problem or UNKNOWN})
-    return entry
+        return {"log_failure": problem or UNKNOWN}
+    return None
 
 
 def _is_of(run: BuilderRun, entry: Run, status: ImageBuildStatus) -> bool:

@@ -15,6 +15,7 @@ from strake_api.result import TERMINATION_MESSAGE_LIMIT, BuildFailed, BuildSucce
 from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_oci.errors import OCIError
 from strake_oci.spec.reference import Reference
+from strake_operator.parts import SOURCE
 from strake_operator.reconcile.ends.added import held_back
 from strake_operator.reconcile.ends.blocker import blocker, cannot_start
 from strake_operator.reconcile.ends.disruption import evicted, node_silent, taken_away
@@ -52,7 +53,7 @@ def outcome(run: BuilderRun, spec: ImageBuildSpec) -> BuildSucceeded | BuildFail
 def _of_container(
     run: BuilderRun, pod: Pod, ended: Terminated, spec: ImageBuildSpec
 ) -> BuildSucceeded | BuildFailed | None:
-    result = _result(ended.message) if pod.subject.is_own else None
+    result = _result(ended.message, run, spec) if pod.subject.is_own else None
     if isinstance(result, BuildSucceeded):
         foreign = _foreign_image(result, spec)
         return result if foreign is None else _invalid(foreign)
@@ -69,8 +70,8 @@ def _of_container(
     return _without_result(pod, ended) if result is None else result
 
 
-def _result(message: str) -> BuildSucceeded | BuildFailed | None:
-    """Return the result in a termination message; None for what is none.
+def _result(message: str, run: BuilderRun, spec: ImageBuildSpec) -> BuildSucceeded | BuildFailed | None:
+    """Return the result in a termination message; None for what is none of such a run.
 
     Where steps share a container with the builder, they can write the message, too.
     """
@@ -80,7 +81,13 @@ def _result(message: str) -> BuildSucceeded | BuildFailed | None:
         result = parse_result(message)
     except ValueError:
         return None
-    return None if isinstance(result, BuildSucceeded) and result.digest is None else result
+    if isinstance(result, BuildSucceeded):
+        # Of a run's parts the one that resolves the sources makes no image, and the others resolve nothing.
+        is_expected = (
+            len(result.sources) == 1 + len(spec.contexts) if run.part == SOURCE else result.digest is not None
+        )
+        return result if is_expected else None
+    return result
 
 
 def _foreign_image(result: BuildSucceeded, spec: ImageBuildSpec) -> str | None:

@@ -109,7 +109,8 @@ def _start(
     # What the cluster refused of the form after this one already is not asked again.
     form = max(after, seen.beginning.form, key=lambda each: each.rank)
     bases = () if run.plain else seen.bases
-    name = job_name(build.name, build.uid, run.number, run.attempt, form, plain=run.plain is not None)
+    plain, part = run.plain is not None, run.part
+    name = job_name(build.name, build.uid, run.number, run.attempt, form, plain=plain, part=part)
     started = status.model_copy(
         update={"job": name, "isolation": IsolationStatus(kind=form.kind, reason=why), "blocked_since": None}
     )
@@ -117,7 +118,7 @@ def _start(
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (
-            StartRun(name, run.number, run.attempt, form, why, bases, run.plain),
+            StartRun(name, run.number, run.attempt, form, why, bases, run.plain, seen.part),
             StopRun(run.job, run.uid, run.request),
         ),
         lessons=(Lesson(node, build.namespace, form, why, build.runtime_class),),
@@ -135,13 +136,13 @@ def _start_plain(
     build = seen.build
     reference, words = missing
     why = shown_reason(run.pod.node if run.pod is not None else None, words)
-    name = job_name(build.name, build.uid, run.number, run.attempt, run.form, plain=True)
+    name = job_name(build.name, build.uid, run.number, run.attempt, run.form, plain=True, part=run.part)
     started = status.model_copy(update={"job": name, "blocked_since": None})
     message = f"starting again without base images from the node: {why}"
     return Decision(
         moves.pending(started, ProgressReason.POD_PENDING, message, now),
         (
-            StartRun(name, run.number, run.attempt, run.form, run.why, (), why),
+            StartRun(name, run.number, run.attempt, run.form, run.why, (), why, seen.part),
             StopRun(run.job, run.uid, run.request),
         ),
         lessons=(BaseLesson(build.namespace, reference),),

@@ -8,6 +8,7 @@ import threading
 import pytest
 import yaml
 
+from strake_kubectl.commands import logs
 from tests.fixtures.servers.api_server import status
 from tests.unit.strake_kubectl.conftest import IMAGE, building, failed, imagebuild, pod, succeeded
 
@@ -95,6 +96,30 @@ def test_logs_of_a_run_whose_pod_is_there(strake, api):
     assert strake("logs", "api").out == "== building\n"
     assert strake("logs", "api", "--run", "2").out == "the run before\n"
     assert strake("logs", "imagebuild.strake.dev/api", "-f").out == "== building\n"
+
+
+def test_a_build_of_several_platforms_shows_its_parts(strake, api):
+    parts = [
+        {"name": "source", "phase": "Succeeded", "job": "api-s", "attempts": 1},
+        {"name": "linux/arm64", "phase": "Building", "job": "api-a-2", "attempts": 2},
+        {"name": "index"},
+    ]
+    api.put(building(parts=parts))
+    shown = strake("describe", "api").out
+    assert "source: Succeeded, Job api-s\n" in shown
+    assert "linux/arm64: Building, Job api-a-2, attempt 2\n" in shown
+    assert "index:" not in shown
+
+
+def test_the_kept_logs_of_parts_come_one_after_the_other(strake, api, monkeypatch):
+    parts = [
+        {"name": "linux/amd64", "log": "r.example/logs@sha256:1"},
+        {"name": "index", "log": "r.example/logs@sha256:2"},
+    ]
+    ended = {"number": 3, "generation": 2, "phase": "Succeeded", "reason": "Pushed", "parts": parts}
+    api.put(succeeded(history=[ended]))
+    monkeypatch.setattr(logs, "_kept", lambda _, reference: [f"{reference[-1]}\n"])
+    assert strake("logs", "api").out == "==> linux/amd64 <==\n1\n==> index <==\n2\n"
 
 
 def test_logs_of_attempts_and_parts_come_one_after_the_other(strake, api):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -16,22 +19,28 @@ from strake_operator.errors import (
     RefusedError,
     UndeletedError,
 )
-from strake_operator.handlers.reconciler import LOOK_SECONDS
+from strake_operator.handlers.follower import Follower
+from strake_operator.handlers.reconciler import LOOK_SECONDS, Reconciler
+from strake_operator.handlers.slots import Slots
 from strake_operator.kube import watched as known
 from strake_operator.kube.builds import KnownBuilds
 from strake_operator.kube.policies import Policies
+from strake_operator.reconcile.admission.admit import Limits, Waiting
 from strake_operator.reconcile.ends.refusal import QUOTA_SECONDS
 from tests.unit.strake_operator.builders import (
     FAILURE,
     NOW,
+    SETTINGS,
     SUCCESS,
     build,
     ended,
+    no_log,
     pod,
     run,
 )
 from tests.unit.strake_operator.handlers.recorded import (
     BUILD,
+    KEY,
     Cluster,
     looked_at,
     reconcile,
@@ -293,3 +302,15 @@ def test_a_run_that_waits_for_one_that_a_rule_keeps_says_why():
         reconcile(cluster)
     assert cluster.status.phase == "Pending"
     assert 'admission webhook "keep.example" denied the request: not yet' in cluster.status.progress
+
+
+def test_a_job_that_a_queue_of_others_suspends_takes_nobodys_turn():
+    async def test():
+        slots = Slots(lambda: Limits(cluster=1), set, lambda _: None)
+        cluster: Any = Cluster(BUILD, runs=[run(suspended=True, pod=None)])
+        reconciler = Reconciler(cluster, Follower(no_log), SETTINGS, print, lambda: NOW, slots=slots)
+        await reconciler.reconcile(KEY)
+        assert cluster.status.phase == "Queued"
+        return slots.admission(Waiting("team", "another", NOW + timedelta(hours=1)))
+
+    assert asyncio.run(test()).admitted

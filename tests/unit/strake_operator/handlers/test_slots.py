@@ -49,6 +49,22 @@ def test_a_place_is_reserved_before_its_job_is_there():
     of(scenario)
 
 
+def test_a_run_in_parts_has_its_place_also_between_two_jobs():
+    async def scenario():
+        scene = Scene()
+        assert scene.comes("first").admitted
+        scene.slots.holds(Key("team", "first"), held=True)
+        scene.slots.release(Key("team", "first"))
+        assert not scene.comes("second").admitted
+        assert scene.comes("first").admitted, "of the same run"
+        scene.slots.holds(Key("team", "first"), held=False)
+        scene.slots.release(Key("team", "first"))
+        await asyncio.sleep(2 * WAKE_SECONDS)  # in which those who may start are woken
+        assert scene.woken == [Key("team", "second")]
+
+    of(scenario)
+
+
 def test_the_next_one_is_woken_when_a_run_ends():
     async def scenario():
         scene = Scene()

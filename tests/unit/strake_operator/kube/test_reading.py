@@ -323,3 +323,21 @@ def test_what_the_gateway_reported_is_its_own_as_it_ended(sidecars, report):
     body = pod({"phase": "Succeeded", "initContainerStatuses": sidecars})
     assert read_pod(body).log_report == report
     assert read_pod(slim(body)).log_report == report
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "expected"),
+    [
+        ("linux-arm64", "linux-arm64", "linux-arm64"),
+        ("index", "index", "index"),
+        (None, None, None),
+        ("index", "source", "no run"),
+        ("index", None, "no run"),
+        (None, "index", "no run"),
+        ("evil", "evil", "no run"),
+    ],
+)
+def test_a_job_is_the_part_that_its_name_and_its_label_tell(name, label, expected):
+    labels = LABELS if label is None else {**LABELS, "strake.dev/part": label}
+    found = read_run(job(name=job_name("hello", "u", 2, 1, part=name), labels=labels), [], BUILD)
+    assert ("no run" if found is None else found.part) == expected

@@ -74,6 +74,14 @@ def test_the_platform_adds_networks_and_opens_some():
     assert settings.allowed_networks == ("10.96.5.1/32",)
 
 
+def test_platforms_that_any_node_builds_are_listed():
+    text = "linux/arm64/v8, linux/arm/v6\n"
+    assert read_settings({**IMAGE, "STRAKE_EMULATED_PLATFORMS": text}).emulated_platforms == (
+        "linux/arm64",
+        "linux/arm/v6",
+    )
+
+
 @pytest.mark.parametrize("text", ["", " "])
 def test_no_ceiling_of_its_own_is_an_empty_one(text):
     assert read_settings({**IMAGE, "STRAKE_MAX_UNPACKED_SIZE": text}).max_unpacked_size is None
@@ -93,6 +101,8 @@ def test_no_ceiling_of_its_own_is_an_empty_one(text):
         ),
         ({**IMAGE, "STRAKE_LOG_REPOSITORY": "R.example/../{namespace}"}, "STRAKE_LOG_REPOSITORY must"),
         ({**IMAGE, "STRAKE_NATIVE_NODES": "always"}, "STRAKE_NATIVE_NODES must be preferred or required"),
+        ({**IMAGE, "STRAKE_EMULATED_PLATFORMS": "arm64"}, "STRAKE_EMULATED_PLATFORMS lists 'arm64'"),
+        ({**IMAGE, "STRAKE_EMULATED_PLATFORMS": "windows/amd64"}, "only images for Linux"),
         (
             {**IMAGE, "STRAKE_ISOLATION": "privileged"},
             "STRAKE_ISOLATION must be auto, nested or chroot, not 'privileged'",

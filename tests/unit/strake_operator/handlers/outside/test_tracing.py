@@ -15,6 +15,7 @@ from strake_operator.handlers.outside.tracing import MOST_READS, MOST_WAITING, T
 from strake_operator.handlers.reconciler import Reconciler
 from strake_operator.reconcile.observed import Observation
 from strake_operator.traces.spans import Traced
+from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import (
     FAILURE,
     NOW,
@@ -27,6 +28,14 @@ from tests.unit.strake_operator.builders import (
     run,
 )
 from tests.unit.strake_operator.handlers.recorded import BUILD, KEY, Cluster
+from tests.unit.strake_operator.reconcile.parts.several import (
+    AMD64,
+    ARM64,
+    SEVERAL,
+    entry,
+    job,
+    status_with,
+)
 
 
 class Target:
@@ -77,6 +86,27 @@ def test_a_run_that_ended_is_traced_once(result):
     cluster = Cluster(BUILD, runs=[run(pod=pod(ended(result.to_json())))])
     (trace,) = reconciled(cluster, times=3)
     assert trace == ["run", "starting", "running", "step RUN"]
+
+
+def test_a_run_of_several_platforms_is_traced_with_the_steps_of_one():
+    read: list[str] = []
+
+    async def lines(_namespace, name):
+        read.append(name)
+        yield b"no time"
+
+    parts = [
+        entry("source", "Succeeded"),
+        entry(AMD64, "Succeeded"),
+        entry(ARM64, "Succeeded"),
+        entry("index"),
+    ]
+    jobs = [job(each.name, "ended well") for each in reversed(parts)]
+    jobs = [replace(each, pod=replace(present(each.pod), name=f"pod-{each.part}")) for each in jobs]
+    cluster = Cluster(build(status_with(*parts), spec=SEVERAL), runs=jobs)
+    (trace,) = reconciled(cluster, lines)
+    assert trace[0] == "run"
+    assert read == ["pod-linux-amd64"]
 
 
 def test_a_run_that_goes_on_is_not_traced():
