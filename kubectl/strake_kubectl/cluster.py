@@ -65,12 +65,14 @@ class Pod:
         name: Its name.
         part: The part of a run for several platforms that it carries out; empty where a run has no parts.
         has_log: Whether the builder runs, or has run.
+        is_running: Whether it runs, so that its log goes on.
         created: When it was made, RFC 3339.
     """
 
     name: str
     part: str
     has_log: bool
+    is_running: bool
     created: str
 
 
@@ -222,10 +224,11 @@ def _pod(found: Mapping[str, Any]) -> Pod:
     states = [
         each.get("state", {}) for each in status.get("containerStatuses", []) if each.get("name") == BUILDER
     ]
-    ended = any("terminated" in each for each in states)
+    running = any("running" in each for each in states)
     return Pod(
         name=metadata["name"],
         part=metadata.get("labels", {}).get(PART_LABEL, ""),
-        has_log=ended or any("running" in each for each in states),
+        has_log=running or any("terminated" in each for each in states),
+        is_running=running,
         created=metadata.get("creationTimestamp") or "",
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from strake_kubectl.cluster import Answer, Cluster
-from strake_kubectl.errors import CommandError
+from strake_kubectl.errors import BrokenConnectionError, CommandError
 
 _PIECE = 64 * 1024
 _NO_CONFIG = "set $KUBECONFIG, or write ~/.kube/config: `kubectl cluster-info` must work first"
@@ -117,7 +117,7 @@ class _Requests:
         try:
             yield _Response(raw)
         except HTTPError as error:
-            raise CommandError(
+            raise BrokenConnectionError(
                 f"the connection to {host} broke: {_cause(error)}", hint="try again"
             ) from error
         finally:

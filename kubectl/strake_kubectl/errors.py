@@ -32,3 +32,7 @@ class NotFoundError(CommandError):
 
 class ExistsError(CommandError):
     """There is an object of the name already."""
+
+
+class BrokenConnectionError(CommandError):
+    """A connection ended before the answer did: it may be asked for again."""

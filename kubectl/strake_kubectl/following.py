@@ -5,15 +5,18 @@ from __future__ import annotations
 import codecs
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from strake_api.text import visible
 from strake_kubectl.builds import Build
 from strake_kubectl.cluster import Cluster, Pod
-from strake_kubectl.errors import CommandError, NotFoundError
+from strake_kubectl.errors import BrokenConnectionError, CommandError, NotFoundError
 
 _WATCH: Final = 240
 """Seconds of one watch: what is between here and the API server ends silent connections."""
+_TRIES: Final = 5
+"""Connections that break one after another before more of a log has come."""
 _PAUSE: Final = 1.0
 """Seconds before a build is read again that a watch has told nothing of."""
 
@@ -41,13 +44,14 @@ def await_state(
         left = _WATCH if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return None
-        for changed in cluster.changes(build, int(min(left, _WATCH)) or 1):
-            if changed.uid != build.uid:
-                break
-            if reached(changed):
-                return changed
-            if deadline is not None and time.monotonic() > deadline:
-                return None
+        with suppress(BrokenConnectionError):  # reading the build tells whether the cluster is there
+            for changed in cluster.changes(build, int(min(left, _WATCH)) or 1):
+                if changed.uid != build.uid:
+                    break
+                if reached(changed):
+                    return changed
+                if deadline is not None and time.monotonic() > deadline:
+                    return None
         time.sleep(_PAUSE)  # the watch ended at once, as when its version is too old: no busy loop
 
 
@@ -66,9 +70,33 @@ def follow(cluster: Cluster, name: str, write: Write) -> Build:
         for pod in pods:
             _head(pod, write, alone=not shown)
             shown.add(pod.name)
-            write_text(cluster.log(pod.name, follow=True), write)
+            write_text(_whole_log(cluster, build, pod), write)
         if build.is_finished and not pods:
             return build
+
+
+def _whole_log(cluster: Cluster, build: Build, pod: Pod) -> Iterator[bytes]:
+    """Yield the log of a pod until its builder has ended, though a proxy may end a connection that is silent.
+
+    The log is then asked for again, and as much of it as is known left out.
+    """
+    known, in_vain = 0, 0
+    while True:
+        left_out, before = known, known
+        try:
+            for piece in cluster.log(pod.name, follow=True):
+                fresh = piece[left_out:]
+                left_out -= len(piece) - len(fresh)
+                known += len(fresh)
+                if fresh:
+                    yield fresh
+        except BrokenConnectionError:
+            in_vain = 0 if known > before else in_vain + 1
+            if in_vain == _TRIES:
+                raise
+        if not any(each.name == pod.name and each.is_running for each in cluster.pods(build, build.run)):
+            return
+        time.sleep(_PAUSE)  # it was ended at once: no busy loop
 
 
 def _has_pod(cluster: Cluster, build: Build, shown: set[str]) -> bool:

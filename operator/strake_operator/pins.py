@@ -78,7 +78,7 @@ def _pinned(source: Source, resolved: ResolvedSource) -> Source:
     changes: dict[str, Any] = {}
     match chosen:
         case GitSource() if revision is not None:
-            changes = {"git": chosen.model_copy(update={"commit": revision})}
+            changes = {"git": chosen.model_copy(update={"commit": revision, "resolved": True})}
         case HTTPSource() if digest is not None:
             changes = {"http": chosen.model_copy(update={"checksum": digest})}
         case BucketSource() if digest is not None:

@@ -25,6 +25,7 @@ LOCKS = {
         *CLOUDS,
         *EXTRAS["sign"],
         *EXTRAS["operator"],
+        *EXTRAS["kubectl"],
         *EXTRAS["completion"],
         *GROUPS["dev"],
     ],

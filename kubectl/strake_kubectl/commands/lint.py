@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
-
-import yaml
 
 from strake_api.imagebuild import ImageBuild, ImageBuildSpec
 from strake_api.text import visible
@@ -17,6 +14,7 @@ from strake_builder.errors import BuildError, InvalidRequestError
 from strake_builder.frontend.lint import as_text, lint
 from strake_builder.frontend.parse import parse
 from strake_kubectl.errors import CommandError
+from strake_kubectl.making.files import documents
 
 _NOTES: Final = """\
 No cluster is asked. Of manifests in other files than ImageBuilds nothing is said.
@@ -28,8 +26,6 @@ examples:
 exit status: 0 nothing found, or warnings only; 1 warnings, with --error; 2 a manifest that the cluster
 would refuse; 3 a Dockerfile that cannot be built.
 """
-_MOST: Final = 16 << 20
-_STDIN: Final = "-"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +40,7 @@ def run_lint(arguments: argparse.Namespace) -> int:
     """Check the files; return the exit status."""
     worst, found = 0, 0
     for path in arguments.files:
-        for document in _documents(path):
+        for document in documents(path):
             if document.get("kind") != "ImageBuild":
                 continue
             found += 1
@@ -55,19 +51,6 @@ def run_lint(arguments: argparse.Namespace) -> int:
     if not found:
         raise CommandError("there is no ImageBuild in these files", exit_status=2)
     return worst
-
-
-def _documents(path: str) -> Iterator[Mapping[str, Any]]:
-    try:
-        with Path(path).open("rb") if path != _STDIN else sys.stdin.buffer as file:
-            content = file.read(_MOST + 1)
-        if len(content) > _MOST:
-            raise CommandError(f"{path} is larger than {_MOST >> 20} MiB", exit_status=2)
-        yield from (each for each in yaml.safe_load_all(content) if isinstance(each, Mapping))
-    except OSError as error:
-        raise CommandError(f"cannot read {path}: {error.strerror}", exit_status=2) from error
-    except (yaml.YAMLError, RecursionError) as error:
-        raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}", exit_status=2) from error
 
 
 def _checked(document: Mapping[str, Any]) -> tuple[int, str]:

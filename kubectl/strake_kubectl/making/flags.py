@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 
-def add_spec_flags(parser: argparse.ArgumentParser) -> None:
+def add_spec_flags(parser: argparse.ArgumentParser, *, destination_needed: bool = True) -> None:
     """Add what becomes fields of the spec, whatever the source."""
     group = parser.add_argument_group("what is built")
     group.add_argument(
@@ -16,7 +16,7 @@ def add_spec_flags(parser: argparse.ArgumentParser) -> None:
         dest="destinations",
         metavar="IMAGE",
         action="append",
-        required=True,
+        required=destination_needed,
         help="where the image goes; may be repeated",
     )
     group.add_argument(

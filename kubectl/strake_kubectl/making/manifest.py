@@ -15,13 +15,16 @@ from strake_kubectl.errors import CommandError
 Manifest = dict[str, Any]
 
 
-def manifest_of(arguments: argparse.Namespace, name: str, source: Mapping[str, Any]) -> Manifest:
+def manifest_of(
+    arguments: argparse.Namespace, name: str, source: Mapping[str, Any], base: Mapping[str, Any] | None = None
+) -> Manifest:
     """Return a manifest that the cluster's rules accept, as far as they are known here.
 
     Args:
         arguments: Of `add_spec_flags`.
         name: Of the ImageBuild.
         source: `spec.source`.
+        base: A spec, of which what flags say counts more.
 
     Raises:
         CommandError: A flag says something that no ImageBuild may have.
@@ -32,7 +35,7 @@ def manifest_of(arguments: argparse.Namespace, name: str, source: Mapping[str, A
     if arguments.labels:
         metadata["labels"] = dict(arguments.labels)
     manifest = {"apiVersion": API_VERSION, "kind": "ImageBuild", "metadata": metadata}
-    spec: Manifest = {"source": dict(source)}
+    spec: Manifest = {"source": dict(source), **{k: v for k, v in (base or {}).items() if k != "source"}}
     platforms = [each.strip() for each in (arguments.platform or "").split(",") if each.strip()]
     fields = {
         "dockerfile": arguments.dockerfile,
@@ -40,7 +43,7 @@ def manifest_of(arguments: argparse.Namespace, name: str, source: Mapping[str, A
         "args": [{"name": name, "value": value} for name, value in arguments.build_args],
         "platform": platforms[0] if len(platforms) == 1 else None,
         "platforms": platforms if len(platforms) > 1 else None,
-        "output": {"destinations": list(arguments.destinations)},
+        "output": {**spec.get("output", {}), **_destinations(arguments)},
         "cache": {"repository": arguments.cache_repository} if arguments.cache_repository else None,
         "pushSecret": _named(arguments.push_secret),
         "pullSecret": _named(arguments.pull_secret),
@@ -55,6 +58,10 @@ def manifest_of(arguments: argparse.Namespace, name: str, source: Mapping[str, A
     except InvalidRequestError as error:
         raise CommandError(error.message, hint=error.hint, exit_status=2) from error
     return manifest
+
+
+def _destinations(arguments: argparse.Namespace) -> Manifest:
+    return {"destinations": list(arguments.destinations)} if arguments.destinations else {}
 
 
 def _named(secret: str | None) -> Manifest | None:

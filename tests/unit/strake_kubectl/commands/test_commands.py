@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 
 import pytest
 import yaml
 
+from strake_builder.cli.main import main
 from strake_kubectl.commands import logs
 from tests.fixtures.servers.api_server import status
 from tests.unit.strake_kubectl.conftest import IMAGE, building, failed, imagebuild, pod, succeeded
@@ -274,3 +276,34 @@ def test_what_is_no_json(strake, api, tmp_path):
         1,
         "error: cannot get ImageBuild api: the API server's answer is no object\n",
     )
+
+
+def test_without_the_library_it_says_what_to_install(strake, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    done = strake("get")
+    assert done.status == 1
+    assert "pip install 'strake[kubectl]'" in done.err
+    made = strake("create", "api", "--oci", "r.example/c:1", "-t", "r.example/a:1", "--dry-run=client")
+    assert made.status == 0, "what asks no cluster needs none"
+
+
+def test_strake_ib_is_the_same_program(api, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("KUBECONFIG", str(api.kubeconfig(tmp_path / "kubeconfig")))
+    api.put(succeeded())
+    with pytest.raises(SystemExit) as ended:
+        main(["ib", "get", "-o", "name"])
+    assert (ended.value.code, capsys.readouterr().out) == (0, "imagebuild.strake.dev/api\n")
+    with pytest.raises(SystemExit):
+        main(["ib", "logs", "--help"])
+    assert "usage: strake ib logs" in capsys.readouterr().out
+
+
+def test_a_log_that_a_proxy_ends_goes_on_where_it_ended(strake, api):
+    api.put(building())
+    api.pods.append(pod("api-1", state="running"))
+    api.cut["api-1"] = [b"one\ntw", b"one\ntwo\nthr", b"one\ntwo\nthree\n"]
+    timer = threading.Timer(0.5, api.put, [succeeded()])
+    timer.start()
+    done = strake("logs", "-f", "api")
+    timer.join()
+    assert (done.status, done.out) == (0, "one\ntwo\nthree\n")

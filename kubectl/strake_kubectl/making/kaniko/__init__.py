@@ -1,0 +1,1 @@
+"""From a pod or a CI job that runs kaniko's executor to an ImageBuild that does the same."""
