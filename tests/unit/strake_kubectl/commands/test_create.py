@@ -42,6 +42,11 @@ def test_a_manifest_has_what_was_asked_for_and_nothing_else(strake):
     }
 
 
+def test_several_platforms_are_one_imagebuild(strake):
+    done = strake("create", "api", "--configmap", "c", *TO, "--platform", "linux/amd64, linux/arm64", *DRY)
+    assert yaml.safe_load(done.out)["spec"]["platforms"] == ["linux/amd64", "linux/arm64"]
+
+
 def test_a_dry_run_of_the_client_asks_no_cluster(strake, api):
     assert strake("create", "api", "--configmap", "c", *TO, "--dry-run=client").out.endswith(
         "created (dry run)\n"
