@@ -58,6 +58,7 @@ COPY --from=userland /strake /strake
 COPY --from=userland /outside /
 ENV PATH=/strake:/strake/root/opt/strake/bin:/strake/root/usr/local/bin:/strake/root/usr/bin:/strake/root/bin:/strake/root/usr/sbin:/strake/root/sbin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/kaniko \
     HOME=/root \
+    DOCKER_CONFIG=/kaniko/.docker \
     TMPDIR=/strake/tmp \
     STRAKE_WORK_DIR=/strake/work \
     SSL_CERT_FILE=/strake/root/etc/ssl/certs/ca-certificates.crt \

@@ -94,7 +94,7 @@ class OutputLine(_Event):
 
 
 class ContextProgress(_Event):
-    """Bytes of a context that have been downloaded so far: an archive, a file, an object, an artifact."""
+    """Bytes that have been downloaded so far of a context, or of what an ADD names by its URL."""
 
     type: Literal["ContextProgress"] = "ContextProgress"
     source: ShownText

@@ -5,14 +5,23 @@ Each succeeds against a builder that follows links as they are (`trusting.py`, l
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from strake_builder.cache.entry import ARTIFACT_TYPE
+from strake_builder.cache.keys import key_of
+from strake_builder.cache.layout import LayoutCache
+from strake_builder.cache.step_cache import CachedStep
+from strake_oci.spec.manifest import Index
+from strake_oci.stores.layout import Layout
+from strake_oci.stores.layout_index import REF_NAME, blob_path
 from tests.attack.test_secrets import TRUSTING
 from tests.fixtures.content.hostile_images import HostileImages, layer
 from tests.fixtures.content.tar_members import LNK, SYM, member
@@ -108,3 +117,24 @@ def test_nothing_outside_is_touched(builder, tmp_path, name):
 @pytest.mark.parametrize("name", TRAPS)
 def test_it_is_where_links_are_followed_as_they_are(builder, tmp_path, name):
     assert succeeds(builder, tmp_path, TRAPS[name], without="links")
+
+
+@pytest.mark.parametrize("link", ["blobs", "blobs/sha256"])
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_a_cache_whose_blobs_are_somebody_elses(tmp_path, monkeypatch, link, is_guarded):
+    """Who writes to a shared cache has old entries removed, and with them blobs of another layout."""
+    victim, cache = tmp_path / "victim", tmp_path / "cache"
+    blob = Layout(victim, create=True).push_manifest(b"of a victim", "application/x")
+    Layout(cache, create=True)
+    shutil.rmtree(cache / link)
+    (cache / link).symlink_to(victim / link)
+    created = {"org.opencontainers.image.created": "2001-01-01T00:00:00Z"}
+    old = replace(blob, artifact_type=ARTIFACT_TYPE, annotations={**created, REF_NAME: "0" * 64})
+    (cache / "index.json").write_bytes(Index((old,)).serialize())
+    if not is_guarded:
+        monkeypatch.setattr("strake_builder.cache.layout._refuse_links", lambda path: None)
+    warnings: list[str] = []
+    caching = LayoutCache(str(cache), timedelta(days=1), warnings.append)
+    caching.store((key_of("x"),), CachedStep(None, datetime.now(UTC)))
+    assert (victim / blob_path(blob.digest)).exists() == is_guarded
+    assert ["is a link" in warning for warning in warnings] == [True] * is_guarded

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from strake_builder.cache.keys import key_of
+from strake_builder.cache.layout import LayoutCache
 from strake_builder.cache.local import LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import CachedStep
@@ -37,12 +38,14 @@ class CacheOfOneKind:
         if self.kind == "directory":
             usage = self.scope.enter_context(Usage(str(self.directory / "usage")))
             return LocalCache(str(self.directory), usage, self.warnings.append)
+        if self.kind == "layout":
+            return LayoutCache(str(self.directory), timedelta(days=1), self.warnings.append)
         client = self.scope.enter_context(self.registry.client())
         repository = self.registry.repository(f"cache/{self.directory.parent.name}".lower())
         return RegistryCache(client, repository, timedelta(days=1), self.warnings.append)
 
 
-@pytest.fixture(params=["directory", "repository"])
+@pytest.fixture(params=["directory", "layout", "repository"])
 def cached(request, tmp_path, registry):
     with contextlib.ExitStack() as scope:
         yield CacheOfOneKind(request.param, tmp_path, registry, scope)

@@ -16,17 +16,18 @@ from tests.images.own import ROOT, OwnImageError, own_layout, sources_key
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ROOT", "OwnImageError", "own_images"]
+__all__ = ["ROOT", "OwnImageError", "own_image", "own_images"]
 TARGETS = ("builder", "operator")
 
 
 def own_images(say: Callable[[str], None]) -> dict[str, str]:
     """Return `repository@digest` of the builder's and the operator's image, built where they are not kept."""
     with ThreadPoolExecutor(len(TARGETS)) as pool:
-        return dict(zip(TARGETS, pool.map(lambda target: _own_image(target, say), TARGETS), strict=True))
+        return dict(zip(TARGETS, pool.map(lambda target: own_image(target, say), TARGETS), strict=True))
 
 
-def _own_image(target: str, say: Callable[[str], None]) -> str:
+def own_image(target: str, say: Callable[[str], None]) -> str:
+    """Return `repository@digest` of one image, a stage of the Dockerfile."""
     reference = Reference.parse(f"{REGISTRY}/strake/{target}:{sources_key()}")
     layout = Layout(own_layout(target, say))
     with RegistryClient(ClientSettings.insecure(REGISTRY)) as client:

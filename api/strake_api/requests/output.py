@@ -8,8 +8,8 @@ from pydantic import Field
 
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm
+from strake_api.models.generator import GeneratorImage
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
-from strake_api.values.generator import GeneratorImage
 from strake_api.values.signatures import SignatureForm
 
 

@@ -9,11 +9,11 @@ from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
 from strake_api.models.form import FORM_RULES, ImageForm
+from strake_api.models.generator import GeneratorImage
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
-from strake_api.values.generator import GeneratorImage
 from strake_api.values.signatures import SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(

@@ -20,6 +20,7 @@ _LIMIT: Final = 4 << 20
 """Bytes of a file with certificates."""
 _HELP: Final = frozenset({"-h", "--help", "help"})
 _OTHERS: Final = {"version": ["--version"], "--version": ["--version"]}
+_SAME: Final = frozenset({"login", "completion"})
 _SWITCHES: Final = frozenset(
     {
         "--insecure",
@@ -50,7 +51,7 @@ def words(name: str, given: Sequence[str]) -> list[str]:
         raise SystemExit(0)
     if first in _OTHERS:
         return _OTHERS[first]
-    if first == "login":
+    if first in _SAME:
         return list(given)
     if first == "push":
         return ["push", *(word for given_word in given[1:] for word in _switch(given_word))]
@@ -65,16 +66,29 @@ def _switch(word: str) -> tuple[str, ...]:
     return (name,) if value.lower() in {"true", "t", "1"} else ()
 
 
-def enter(environment: MutableMapping[str, str]) -> None:
-    """Have what kaniko's image has: its working directory, and Docker's config where pods mount it.
+def enter() -> None:
+    """Have the working directory of kaniko's image, where a pod names none."""
+    if os.getcwd() == "/" and os.path.isdir(_CONTEXT):
+        os.chdir(_CONTEXT)
+
+
+def find_docker_config(environment: MutableMapping[str, str], directory: str = _DOCKER_CONFIG) -> None:
+    """Have Docker's config where pods for kaniko mount it, or else where Docker itself has it.
+
+    The image sets `$DOCKER_CONFIG` to kaniko's directory, which scripts write to. What a pod sets counts.
 
     Args:
         environment: this process's variables.
+        directory: kaniko's. Its link is out of the way while a step runs, so what it leads to is named.
     """
-    if os.getcwd() == "/" and os.path.isdir(_CONTEXT):
-        os.chdir(_CONTEXT)
-    if not environment.get("DOCKER_CONFIG") and os.path.isfile(f"{_DOCKER_CONFIG}/config.json"):
-        environment["DOCKER_CONFIG"] = os.path.realpath(_DOCKER_CONFIG)
+    given = environment.get("DOCKER_CONFIG", "").rstrip("/")
+    if given not in {"", directory}:
+        return
+    usual = os.path.join(environment.get("HOME") or "/root", ".docker/config.json")
+    if os.path.isfile(f"{directory}/config.json") or (given and not os.path.isfile(usual)):
+        environment["DOCKER_CONFIG"] = os.path.realpath(directory)
+    else:
+        environment.pop("DOCKER_CONFIG", None)
 
 
 def trust_mounted(environment: MutableMapping[str, str], directory: str = _CERTIFICATES) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from strake_api.requests.build import BuildRequest
 from strake_builder.cli.flags.building import read_secrets, read_ssh
-from strake_builder.cli.flags.cache import read_cache_limit
+from strake_builder.cli.flags.cache import cache_layout, read_cache_limit
 from strake_builder.cli.flags.registry import read_pulling, read_registries
 from strake_builder.cli.flags.signing import read_signing
 from strake_builder.cli.flags.values.sizes import read_max_unpacked
@@ -66,6 +66,7 @@ def local_inputs(
         cache=CacheDirectory(
             path=os.path.abspath(arguments.cache_dir) if arguments.cache_dir else None,
             limit=read_cache_limit(arguments),
+            layout=cache_layout(arguments),
         ),
         max_unpacked=read_max_unpacked(arguments),
         jobs=arguments.jobs,

@@ -6,9 +6,9 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 _COMMANDS: Final = {
     "build": ("build", "build an image from a directory and push it"),
@@ -72,6 +72,33 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Begins with the shortest form that is of use: what a command needs, and that it has flags."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = None,
+    ) -> None:
+        """Add a line in which flags that nobody must give are one word."""
+        if prefix == "":  # of a command's name, which argparse takes from here
+            super().add_usage(usage, actions, groups, prefix)
+            return
+        flags = argparse.Action([], "flags", nargs="?", metavar="FLAG…")
+        needed = [each for each in actions if each.required or not each.option_strings]
+        super().add_usage(usage, [flags, *needed], (), prefix)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says where a command's flags are explained, in place of naming all of them."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with what is wrong."""
+        self.exit(2, f"{self.prog}: error: {message}\n  try: {self.prog} --help\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its status."""
     # What importing allocates stays, and is looked through for garbage again and again: 80 of 400 ms.
@@ -88,22 +115,28 @@ def _run(words: list[str]) -> int:
     """Parse the command line, run the command, and return its status."""
     name = os.path.basename(sys.argv[0])
     flags_alone = bool(words) and words[0].startswith("-") and words[0] not in _OWN_FLAGS
-    if flags_alone and name not in _KANIKO and os.path.lexists(_EXECUTOR):
-        name = os.path.basename(
-            _EXECUTOR
-        )  # Skaffold and Tekton's tasks name no command: the entry point is meant
-    if name in _KANIKO:
+    is_image = os.path.lexists(_EXECUTOR)
+    if flags_alone and name not in _KANIKO and is_image:
+        # Skaffold and Tekton's tasks name no command: the entry point is meant.
+        name = os.path.basename(_EXECUTOR)
+    if is_image or name in _KANIKO:
         from strake_builder.cli import kaniko
 
+        kaniko.find_docker_config(os.environ)
+    if name in _KANIKO:
         words = kaniko.words(name, words)
-        kaniko.enter(os.environ)
+        kaniko.enter()
     elif flags_alone:
         words = ["build", *words]  # as kaniko's executor, which has no commands, is called
     if words[:1] and words[0] in _ABOVE:
         above: int = import_module(_ABOVE[words[0]][0]).run(words[1:], f"strake {words[0]}")
         return above
     chosen = next((word for word in words if not word.startswith("-")), "")
-    parsed = _parser([chosen]).parse_args(words)
+    parser = _parser([chosen])
+    parsed, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.prog = f"{parser.prog} {parsed.command}"
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     parsed.executor = name in _KANIKO
     parsed.whole = lambda: _parser(_COMMANDS)
     status: int = parsed.handler(parsed)
@@ -112,11 +145,11 @@ def _run(words: list[str]) -> int:
 
 def _parser(chosen: Collection[str]) -> argparse.ArgumentParser:
     """Return the parser, with the flags of some commands: each costs the imports of its own."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="strake",
         description="Builds container images, without a Docker daemon.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
@@ -126,7 +159,7 @@ def _parser(chosen: Collection[str]) -> argparse.ArgumentParser:
             command_name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,  # kaniko's --insecure would be taken for --insecure-registry
         )
         if command_name in chosen:

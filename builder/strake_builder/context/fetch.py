@@ -236,6 +236,7 @@ def prefetch_git(
     credentials: GitAccess | None,
     cancellation: Cancellation,
     networks: DeniedNetworks = NONE_DENIED,
+    watch: Watch = unwatched,
 ) -> str:
     """Check a commit out for a builder that has no credentials, and return its full hash.
 
@@ -245,6 +246,7 @@ def prefetch_git(
         credentials: for the URL's server.
         cancellation: ends it.
         networks: what must not be reached.
+        watch: hears of bytes as they come.
 
     Raises:
         SourceError: it cannot be fetched, with git's message.
@@ -252,7 +254,8 @@ def prefetch_git(
     tree = os.path.join(directory, _TREE)
     try:
         os.makedirs(tree, 0o755)
-        revision = check_out(_wanted(source, credentials, networks), tree, cancellation)
+        with received(os.path.join(tree, ".git"), redact_url(source.url), watch):
+            revision = check_out(_wanted(source, credentials, networks), tree, cancellation)
         _context_in(source, tree, revision)
         Path(directory, _REVISION).write_text(revision)
     except OSError as error:

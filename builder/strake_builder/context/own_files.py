@@ -17,7 +17,7 @@ WORKSPACE_PREFIX: Final = "strake-build-"
 _SPECIAL: Final = re.compile(r"[\\*?\[\]^!#]")
 
 
-def own_patterns(context: str, work_directory: str, cache_directory: str | None) -> tuple[str, ...]:
+def own_patterns(context: str, work_directory: str, caches: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the ignore patterns for what is Strake's own in a context.
 
     A work directory inside the context is left out as a whole. Where the context itself is the work
@@ -26,7 +26,7 @@ def own_patterns(context: str, work_directory: str, cache_directory: str | None)
     Args:
         context: the directory, without links in its path.
         work_directory: where workspaces are made.
-        cache_directory: what outlives a build, if anything does.
+        caches: directories that outlive a build.
 
     Raises:
         InvalidRequestError: the cache directory is the context itself, where its files cannot be
@@ -34,12 +34,14 @@ def own_patterns(context: str, work_directory: str, cache_directory: str | None)
     """
     work = _inside(context, work_directory)
     patterns = [] if work is None else [_escaped(work) if work else f"{WORKSPACE_PREFIX}*"]
-    if cache_directory is not None and (cache := _inside(context, cache_directory)) is not None:
-        if not cache:
+    for directory in caches:
+        cache = _inside(context, directory)
+        if cache == "":
             raise InvalidRequestError(
                 "the cache directory is the context itself", hint="name a directory in it, or outside"
             )
-        patterns.append(_escaped(cache))
+        if cache is not None:
+            patterns.append(_escaped(cache))
     return tuple(patterns)
 
 

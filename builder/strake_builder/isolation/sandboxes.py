@@ -63,6 +63,7 @@ def open_sandbox(
     roots: Snapshotter,
     in_use: Sequence[str],
     warn: Callable[[str], None],
+    in_sight: Sequence[str] = (),
 ) -> Sandbox:
     """Return what runs steps.
 
@@ -72,6 +73,7 @@ def open_sandbox(
         roots: makes the roots that steps run in.
         in_use: paths that the builder works with, which must not be moved away.
         warn: called with each warning.
+        in_sight: paths that others in the container use.
     """
     isolation, spawner = confinement.isolation, confinement.spawner
     match isolation.way:
@@ -91,7 +93,8 @@ def open_sandbox(
         case "chroot":
             if spawner is None:
                 raise ValueError("chroot needs a spawner")
-            return Chroot(directory, spawner, warn, roots.adopt, in_use if runs_in_place() else None)
+            used = in_use if runs_in_place() else None
+            return Chroot(directory, spawner, warn, roots.adopt, used, in_sight)
         case _:
             assert_never(isolation.way)
 

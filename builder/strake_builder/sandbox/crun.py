@@ -94,7 +94,8 @@ class Crun:
         if found is None:
             raise UnsupportedError(
                 f"the OCI runtime {program} is not installed",
-                hint="RUN needs it: install the package crun, or use Strake's builder image",
+                hint="RUN needs it: install the package crun, use Strake's builder image, or do without:"
+                " --isolation chroot",
             )
         self._program = found
         self._directory = directory

@@ -202,6 +202,7 @@ class Attempt:
             workspace.roots,
             self._paths_in_use(),
             parts.progress.reporter.warn,
+            (context.path,) if (context := parts.requested.request.source.directory) else (),
         )
         self._cancellation.on_cancel(lambda _: sandbox.stop())
         pusher = parts.registries.pusher if inputs.outputs.push else None
@@ -236,10 +237,8 @@ class Attempt:
         return MountMaker(workspace, inputs.run, inputs.cache.path, origins, aliases)
 
     def _paths_in_use(self) -> tuple[str, ...]:
-        requested = self._parts.requested
-        source = requested.request.source.directory
-        paths = (source.path if source else None, requested.inputs.cache.path)
-        return (*filter(None, paths), *requested.inputs.run.ssh_sockets.values())
+        inputs = self._parts.requested.inputs
+        return (*inputs.cache.directories, *inputs.run.ssh_sockets.values())
 
     def _sboms(self, runs: StageRuns) -> tuple[FoundSBOM, ...]:
         scan = self._parts.scan

@@ -32,11 +32,11 @@ from strake_builder.solve.caching.open import LAYERS
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
 from strake_builder.solve.image import ImageBuild, Made, Surroundings, clients_for, pusher_for
-from strake_builder.solve.index import make_index
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
+from strake_builder.solve.platforms.made import make_index
 from strake_builder.solve.policy.sources import permitted_contexts
 from strake_builder.solve.result import result_of
 from strake_builder.solve.signer import open_signer
@@ -84,9 +84,10 @@ class Build:
             scope.enter_context(deadline(self._request.timeout_seconds, self._cancellation))
             scope.enter_context(interrupt.interrupted_by(self._cancellation.check))
             signer = scope.enter_context(self._signer())
+            held = scope.enter_context(contextlib.ExitStack())
             workspace = scope.enter_context(self._workspace())
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-                fetcher = self._fetcher(workspace)
+                fetcher = self._fetcher(workspace, held)
                 context = fetcher.fetch(self._request.source)
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
             around = Surroundings(
@@ -151,7 +152,7 @@ class Build:
                 pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
         return Descriptor.of(index.media_type, content)
 
-    def _fetcher(self, workspace: Workspace) -> ContextFetcher:
+    def _fetcher(self, workspace: Workspace, held: contextlib.ExitStack) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs
         return ContextFetcher(
             self._requested.contexts,
@@ -164,7 +165,8 @@ class Build:
                 self._reporter.fetching,
             ),
             lambda: workspace.directory(workspace.new_name("context")),
-            lambda directory: own_patterns(directory, work, inputs.cache.path),
+            lambda directory: own_patterns(directory, work, inputs.cache.directories),
+            functools.partial(_held, held) if inputs.confinement.isolation.way == "chroot" else str,
         )
 
     def _pull(self, source: OCISource, directory: str) -> Digest:
@@ -200,3 +202,10 @@ class Build:
             if signer is not None:
                 signer.check(self._requested.destinations[0].repository)
             yield signer
+
+
+def _held(scope: contextlib.ExitStack, directory: str) -> str:
+    """Return a path that leads to a directory also while a step's tree is in the place of its parents."""
+    descriptor = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    scope.callback(os.close, descriptor)
+    return f"/proc/self/fd/{descriptor}"

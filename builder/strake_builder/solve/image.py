@@ -27,7 +27,7 @@ from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
-from strake_builder.solve.attesting.attest import stores_attestations
+from strake_builder.solve.attesting.attest import redaction_of, stores_attestations
 from strake_builder.solve.attesting.materials import materials_of
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
@@ -226,8 +226,13 @@ class ImageBuild:
             for right in rights:
                 right.result()
         warn, networks = self._reporter.warn, self._inputs.registries.networks
-        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks)
-        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks)
+        watch, redaction = self._reporter.fetching, redaction_of(self._requested)
+
+        def watched(source: str, done: int, total: int | None) -> None:
+            watch(redaction.text(source), done, total)  # an argument that is secret may be in a URL's path
+
+        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks, watched)
+        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks, watched)
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,
@@ -303,7 +308,8 @@ class ImageBuild:
                     self._reporter.warn(f"the cached layer {digest} is broken; its step runs again")
                     distrusted |= {digest}
                     if isinstance(layer, WrittenLayer):  # or it would stay, where the step makes it again
-                        Path(layer.path).unlink(missing_ok=True)
+                        with contextlib.suppress(OSError):  # a layout may be mounted read-only
+                            Path(layer.path).unlink(missing_ok=True)
 
 
 def _base_images(parts: BuildParts) -> tuple[BaseImage, ...]:

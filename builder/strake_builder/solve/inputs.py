@@ -55,10 +55,17 @@ class CacheDirectory:
     Attributes:
         path: the directory; None keeps them for the build only.
         limit: bytes of unpacked layers and results to keep there; None keeps all.
+        layout: an OCI image layout that keeps results of steps in place of a repository.
     """
 
     path: str | None = None
     limit: int | None = None
+    layout: str | None = None
+
+    @property
+    def directories(self) -> tuple[str, ...]:
+        """All that outlives the build."""
+        return tuple(each for each in (self.path, self.layout) if each is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,7 +193,9 @@ class StageExecutor:
             is_written = self._exported or self._tools.caching.keeps_layers
             last = position == self._last
             exporter = self._tools.exporter
-            blob = exporter.export(snapshot, push=self._exported, last=last) if is_written else None
+            blob = None
+            if is_written:
+                blob = exporter.export(snapshot, push=self._exported, last=last, location=_location(step))
         layer, created = StepLayer(snapshot.upper, blob), datetime.now(UTC)
         self._results.keep(self._stage, position, step, lowers, layer, created)
         key = self._results.definition_key(self._stage.index, position)
@@ -261,10 +263,13 @@ def _is_link(step: FileStep) -> bool:
 
 def _located(error: Exception, step: FileStep) -> Exception:
     """Say where an error happened, and turn what the file system says into words."""
-    origin = step.origin
-    location = Location(origin.file, origin.span.first, redact(origin.text))
     if isinstance(error, OSError):
         error = from_os_error(error, "the instruction cannot be executed", StepError)
     if isinstance(error, BuildError) and error.location is None:
-        error.location = location
+        error.location = _location(step)
     return error
+
+
+def _location(step: FileStep) -> Location:
+    origin = step.origin
+    return Location(origin.file, origin.span.first, redact(origin.text))

@@ -71,6 +71,11 @@ def get(helper: str, registry: str, configured_in: str, time_limit: float = TIME
     return Credential(source, answer.username, answer.secret)
 
 
+def is_installed(helper: str) -> bool:
+    """Tell whether there is a helper's program."""
+    return bool(_NAME.fullmatch(helper)) and shutil.which(f"docker-credential-{helper}") is not None
+
+
 def store(helper: str, registry: str, username: str, secret: str, configured_in: str) -> None:
     """Have a helper keep a credential.
 

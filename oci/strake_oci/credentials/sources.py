@@ -17,7 +17,7 @@ from strake_oci.credentials.aws import ECRCredentials
 from strake_oci.credentials.azure import ACRCredentials
 from strake_oci.credentials.docker_config import DockerConfig, find
 from strake_oci.credentials.gcp import GoogleCredentials
-from strake_oci.credentials.helper import HelperCache
+from strake_oci.credentials.helper import HelperCache, is_installed
 from strake_oci.credentials.variables import GitLabVariables, KanikoVariables
 
 if TYPE_CHECKING:
@@ -27,10 +27,22 @@ if TYPE_CHECKING:
     from strake_oci.spec.reference import Repository
 
 _CONFIG_FILE: Final = "config.json"
+_CLOUDS: Final[Mapping[str, Callable[[], CredentialSource]]] = MappingProxyType(
+    {
+        "ecr-login": ECRCredentials,
+        "gcr": GoogleCredentials,
+        "gcloud": GoogleCredentials,
+        "acr-env": ACRCredentials,
+    }
+)
+"""By the names of the clouds' helper programs."""
 
 
 class DockerConfigSource:
     """The credentials of Docker configs as one, helper programs included. Thread-safe.
+
+    Configs name the clouds' helper programs, which kaniko's image has. One that is not installed here needs
+    not be: the cloud's own library is asked in its place, with the same identity.
 
     Args:
         *configs: The parsed files. Of all of them the most specific key wins, as in Kubernetes.
@@ -40,15 +52,21 @@ class DockerConfigSource:
     def __init__(self, *configs: DockerConfig, helpers: HelperCache | None = None) -> None:
         self._configs = configs
         self._helpers = helpers or HelperCache()
+        self._clouds = {name: make() for name, make in _CLOUDS.items()}
 
     def lookup(self, repository: Repository) -> Credential | None:
         """Return the credential for a repository: a helper's if one is named for it, else the files'."""
         for config in self._configs:
             helper = config.helper(repository.registry)
-            found = self._helpers.get(helper, repository.registry, config.name) if helper else None
+            found = self._asked(helper, repository, config) if helper else None
             if found is not None:
                 return found
         return find(self._configs, repository)
+
+    def _asked(self, helper: str, repository: Repository, config: DockerConfig) -> Credential | None:
+        if helper in self._clouds and not is_installed(helper):
+            return self._clouds[helper].lookup(repository)
+        return self._helpers.get(helper, repository.registry, config.name)
 
     def describe(self) -> str:
         """Return the files' names."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from strake_oci.errors import LayoutError
 from strake_oci.spec.manifest import Index
-from strake_oci.spec.wire import WireModel, decode, encode
+from strake_oci.spec.wire import MAX_MANIFEST, WireModel, decode, encode
 from strake_oci.stores import layout_index
 from strake_oci.stores.file_upload import FileUpload
 from strake_oci.stores.image_writer import StoreWriter
@@ -94,22 +94,39 @@ class Layout(LayoutReader, StoreWriter):
 
     def _list(self, descriptor: Descriptor, data: bytes, tag: str) -> None:
         del data  # the index tells all
-        with _explained(self.path), self._locked():
-            index = layout_index.named(self.index(), descriptor, tag)
-            _replace(self.path / "index.json", index.serialize())
+        self.update(lambda index: layout_index.named(index, descriptor, tag))
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self.path / MARKER).open("rb") as marker:
-            fcntl.flock(marker, fcntl.LOCK_EX)
-            yield
+    def update(self, change: Callable[[Index], Index]) -> None:
+        """Replace `index.json` by what a function makes of it; no other process changes it meanwhile.
+
+        Raises:
+            LayoutError: The layout cannot be written, or its index would be too long to be read again.
+            InvalidDocumentError: What is there is no index.
+        """
+        with _explained(self.path), _lock(self.path / MARKER):
+            data = change(self.index()).serialize()
+            if len(data) > MAX_MANIFEST:
+                raise LayoutError(f"{self._title}: index.json would be longer than {MAX_MANIFEST} bytes")
+            _replace(self.path / "index.json", data)
 
     def _make(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
         (self.path / "blobs" / "sha256").mkdir(parents=True, exist_ok=True)
-        if not (self.path / "index.json").exists():
-            _replace(self.path / "index.json", Index(()).serialize())
-        _replace(self.path / MARKER, encode({"imageLayoutVersion": VERSION}))
+        with _lock(self.path):  # another process that makes it may have listed an image already
+            if not (self.path / "index.json").exists():
+                _replace(self.path / "index.json", Index(()).serialize())
+            if not (self.path / MARKER).exists():
+                _replace(self.path / MARKER, encode({"imageLayoutVersion": VERSION}))
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Have the lock of a file or directory, which ends with the process at the latest."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _open_regular(path: Path) -> BinaryIO:

@@ -23,6 +23,9 @@ CONTAINERD_NAME: Final = "io.containerd.image.name"
 MARKER: Final = "oci-layout"
 """The file that makes a directory a layout."""
 
+_SHOWN: Final = 10
+"""Names in an error: a layout that is a cache has thousands."""
+
 VERSION: Final = "1.0.0"
 """Of the layout, as the marker tells it."""
 
@@ -50,7 +53,8 @@ def find(index: Index, name: str, where: str) -> Descriptor | Digest:
     if len({entry.digest for entry in found}) == 1:
         return _without_name(found[-1])
     there = sorted({known for entry in entries for known in names(entry)[:1]})
-    hint = f"there is {', '.join(there)}" if there else "no image in it has a name"
+    more = f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else ""
+    hint = f"there is {', '.join(there[:_SHOWN])}{more}" if there else "no image in it has a name"
     problem = f"no image {name!r}" if name else "several images; name one" if entries else "no image"
     raise LayoutError(f"{where}: {problem}", hint=hint)
 

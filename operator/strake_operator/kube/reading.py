@@ -159,6 +159,7 @@ def read_pod(pod: Object) -> Pod:
         disruption=disruption,
         subject=_subject(spec, name),
         awaited=_awaited(spec, status) if isinstance(container, Waiting) else None,
+        fetching=isinstance(container, Waiting) and _is_fetching(status),
         unschedulable=scheduled.get("message") if scheduled.get("reason") == "Unschedulable" else None,
         deleting="deletionTimestamp" in pod["metadata"],
         node=spec.get("nodeName"),
@@ -208,6 +209,13 @@ def _awaited(spec: Object, status: Object) -> Awaited | None:
         if each.get("started") is False:
             return Awaited(name, "start")
     return None
+
+
+def _is_fetching(status: Object) -> bool:
+    return any(
+        each.get("name") == SOURCE_CONTAINER and "running" in (each.get("state") or {})
+        for each in status.get("initContainerStatuses", [])
+    )
 
 
 def _log_report(status: Object) -> str | None:

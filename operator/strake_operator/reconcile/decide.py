@@ -273,6 +273,8 @@ def _going_on(
 def _starting(run: BuilderRun) -> str:
     """Return what is to be seen of a pod that starts: what it waits for, where somebody tells."""
     told = ["the builder pod starts"]
+    if run.pod is not None and run.pod.fetching:
+        told = ["the builder pod fetches the source"]  # in an init container, whose log has the bytes
     if run.pod is not None and (awaited := run.pod.awaited) is not None:
         told.append(f"it waits for container {awaited.name}, which {ADDED}, to {awaited.until}")
         if awaited.until == "end":

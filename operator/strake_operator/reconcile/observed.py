@@ -120,6 +120,8 @@ class Pod:
     """The container whose state `container` is."""
     awaited: Awaited | None = None
     """What somebody added to the pod and the builder waits for."""
+    fetching: bool = False
+    """Whether its init container fetches the source at the moment."""
     unschedulable: str | None = None
     """The scheduler's words, where no node fits."""
     deleting: bool = False

@@ -6,7 +6,11 @@ point taken away. Context and credentials are mounted read-only where kaniko's u
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import gzip
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -15,9 +19,13 @@ from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
 from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.settings import REGISTRY
+from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.own_images import own_images
 from tests.e2e.conftest import BASELINE, TINY
+from tests.fixtures.content.artifacts import archive
+from tests.fixtures.servers.certificates import make_certificates
+from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.s3 import running_s3
 
 IMAGE = f"{REGISTRY}/kaniko"
 INSECURE = "--insecure --insecure-pull"
@@ -42,8 +50,40 @@ RUN test ! -e /kaniko/executor && test -s /file && mkdir /made && rm /file
 RUN test -d /made && touch /made/last
 """
 
+FROM_ELSEWHERE = f"FROM {TINY}\nCOPY file /file\nRUN test -s /file\n"
+PACKED = gzip.compress(archive({"app/Dockerfile": FROM_ELSEWHERE, "app/file": "from an archive"}))
+FLAGS = f"--dockerfile=Dockerfile --insecure --insecure-pull --destination={IMAGE}"
+IN_APP = "--context-sub-path=app"
 
-def context() -> dict:
+
+@pytest.fixture(scope="module")
+def contexts(platform, tmp_path_factory):
+    """The words for a context of each kind, by name; what a pod needs for them: a CA and variables."""
+    served = tmp_path_factory.mktemp("served")
+    made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}")
+    make_repository(served / "app", Dockerfile=FROM_ELSEWHERE, file="from a commit")
+    (served / "context.tar.gz").write_bytes(PACKED)
+    with contextlib.ExitStack() as scope:
+        web = scope.enter_context(running_web_server(served, made, NODE_IP))
+        s3 = scope.enter_context(running_s3({"context.tar.gz": PACKED}, NODE_IP))
+        words = {
+            "tar": f"--context=tar:///workspace/packed {IN_APP}",
+            "stdin": f"--context=tar://stdin {IN_APP} < /workspace/packed",
+            "git": f"--context=git://{web.url.removeprefix('https://')}/app/.git#refs/heads/main",
+            "git over https": f"--context={web.url}/app/.git --git branch=main",
+            "archive": f"--context={web.url}/context.tar.gz {IN_APP}",
+            "bucket": f"--context=s3://box/context.tar.gz {IN_APP}",
+        }
+        variables = {"S3_ENDPOINT": s3.url, "S3_FORCE_PATH_STYLE": "true", "AWS_REGION": "us-east-1"}
+        yield words, made.ca.read_text(), variables | s3.reader
+
+
+def context(words: dict[str, str], ca: str, variables: dict[str, str]) -> dict:
+    exported = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+    elsewhere = "".join(
+        f"echo '== {name}'\n/kaniko/executor {FLAGS}:{name.replace(' ', '-')} {each} 2>&1\necho status $?\n"
+        for name, each in words.items()
+    )
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
@@ -53,7 +93,10 @@ def context() -> dict:
             "Failing": f"FROM {TINY}\nRUN exit 3\n",
             "file": "x",
             "config.json": "{}",
-            "script": "".join(
+            "additional-ca-cert-bundle.crt": ca,
+            "script": exported
+            + elsewhere
+            + "".join(
                 f"echo '== {name}'\n/kaniko/executor {words} 2>&1\necho status $?\n"
                 for name, words in INVOCATIONS.items()
             )
@@ -61,6 +104,7 @@ def context() -> dict:
             "for each in digest name tag; do echo == $each; cat /out/$each; echo; done\n"
             "echo == left; ls /out /out/layout /cache/layers /\ntrue\n",
         },
+        "binaryData": {"packed": base64.b64encode(PACKED).decode()},
     }
 
 
@@ -70,6 +114,7 @@ def pod(image: str) -> dict:
         {"name": "docker", "mountPath": "/kaniko/.docker", "readOnly": True},
         {"name": "out", "mountPath": "/out"},
         {"name": "cache", "mountPath": "/cache"},
+        {"name": "ca", "mountPath": "/kaniko/ssl/certs", "readOnly": True},
     ]
     return {
         "apiVersion": "v1",
@@ -89,18 +134,18 @@ def pod(image: str) -> dict:
             ],
             "volumes": [
                 {"name": "context", "configMap": {"name": "context"}},
-                {
-                    "name": "docker",
-                    "configMap": {
-                        "name": "context",
-                        "items": [{"key": "config.json", "path": "config.json"}],
-                    },
-                },
+                part("docker", "config.json"),
+                part("ca", "additional-ca-cert-bundle.crt"),
                 {"name": "out", "emptyDir": {}},
                 {"name": "cache", "emptyDir": {}},
             ],
         },
     }
+
+
+def part(name: str, key: str) -> dict:
+    """Return a volume with one file of the ConfigMap."""
+    return {"name": name, "configMap": {"name": "context", "items": [{"key": key, "path": key}]}}
 
 
 def parts(log: str) -> Iterator[tuple[str, str]]:
@@ -109,10 +154,10 @@ def parts(log: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def results(platform, namespace) -> dict[str, str]:
+def results(contexts, namespace) -> dict[str, str]:
     """What each invocation wrote, by its name."""
     kubectl("label", "namespace", namespace, *BASELINE, "--overwrite")
-    apply([context(), pod(own_images(print)["builder"])], namespace)
+    apply([context(*contexts), pod(own_images(print)["builder"])], namespace)
     ended = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("wait", "pod/kaniko", ended, "-n", namespace, "--timeout=240s", timeout=260)
     return dict(parts(kubectl("logs", "kaniko", "-n", namespace)))
@@ -127,11 +172,15 @@ def manifest(tag: str) -> tuple[str, Manifest]:
     return str(descriptor.digest), found
 
 
-def test_the_invocations_of_kanikos_users(results):
+def test_the_invocations_of_kanikos_users(results, contexts):
+    kinds = contexts[0]
     statuses = {
         name: text.rpartition("status ")[2].strip() for name, text in results.items() if "status " in text
     }
-    assert statuses == dict.fromkeys((*INVOCATIONS, "warmed"), "0") | {"failing": "7", "wrong": "2"}, results
+    good = dict.fromkeys((*kinds, *INVOCATIONS, "warmed"), "0")
+    assert statuses == good | {"failing": "7", "wrong": "2"}, results
+    layers = {kind: len(manifest(kind.replace(" ", "-"))[1].layers) for kind in kinds}
+    assert layers == dict.fromkeys(kinds, layers["tar"]), "the same image, whatever its context came by"
     digest, pushed = manifest("1")
     assert results["digest"].strip() == digest
     assert results["name"].strip() == f"{IMAGE}@{digest}"

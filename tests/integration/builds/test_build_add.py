@@ -152,3 +152,25 @@ def test_a_git_url_cannot_command_git(builder, context):
     done = builder.run("--context", context, timeout=180)
     assert done.returncode in {2, 4}, done.stderr
     assert not os.path.exists("/tmp/hacked")
+
+
+def test_what_add_fetches_is_told_as_it_comes(builder, web, repository, tmp_path):
+    """In no other form than contexts are; what is secret in a URL's path is not shown."""
+    repository.commit(**{f"more-{number}": str(number) for number in range(150)})  # git packs no few objects
+    (tmp_path / "token").write_text("hunter2-of-mine\n")
+    builder.context(
+        f"FROM TINY\nARG TOKEN\nADD {web.replace('://', '://me:pass@')}/file.txt?sig=word /1\n"
+        f"ADD {web}/$TOKEN/file /2\nADD {repository.url}#main /3/\n"
+    )
+    secrets = ["--secret", f"id=token,src={tmp_path}/token", "--build-arg", "TOKEN=hunter2-of-mine"]
+    done = builder.run("--log-format", "json", *secrets)
+    assert done.returncode == 0, done.stdout
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    told = {e["source"]: (e["done"], e["total"]) for e in events if e["type"] == "ContextProgress"}
+    assert told[f"{web}/file.txt"] == told[f"{web}/xxxxx/file"] == (len(CONTENT), len(CONTENT))
+    received, total = told[repository.url]
+    assert received == total > 150
+    assert len(told) == 3
+    lines = builder.run("--progress", "plain", *secrets).stderr
+    assert f"   {web}/file.txt: fetched 11.0 kB\n" in lines
+    assert "hunter2-of-mine" not in lines

@@ -33,6 +33,8 @@ def test_a_file_named_like_a_whiteout_is_refused(builder, kind, step):
     assert done.returncode != 0
     assert "/.wh." in done.stderr
     assert "would delete a file instead" in done.stderr
+    marked = "^" * len(step.partition(" ")[0])
+    assert f"\n     2 | {step}\n       | {marked}\nerror: Dockerfile:2: /" in done.stderr
     assert builder.tags() == []
 
 

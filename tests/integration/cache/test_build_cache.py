@@ -11,7 +11,7 @@ from tests.fixtures.building.builds import Builder
 from tests.fixtures.building.cached_builds import Cached, flags_of, holds, outcome
 
 
-@pytest.fixture(params=["directory", "repository", "image"])
+@pytest.fixture(params=["directory", "layout", "repository", "image"])
 def cached(request, builder, tmp_path):
     return Cached(builder, flags_of(request.param, builder, tmp_path))
 
@@ -239,6 +239,30 @@ def test_a_cache_that_cannot_be_reached_costs_a_warning(builder):
     assert holds(builder, "/1", "1\n")
 
 
+def test_a_layout_in_the_context_is_no_part_of_it(builder, tmp_path):
+    """As where a CI system keeps nothing from job to job but what is in the checkout."""
+    context = builder.context("FROM TINY\nCOPY . /all")
+    cached = Cached(builder, ["--cache-repo", f"oci:{context}/cache"])
+    first, second = cached.build(), cached.build()
+    assert (len(first.ran), second.ran, second.digest) == (1, [], first.digest)
+    assert [path for path in builder.built().paths if "cache" in path] == []
+
+
+@pytest.mark.parametrize(
+    ("repository", "problem"),
+    [
+        ("oci:", "names no directory"),
+        ("oci://registry.example/cache", "names no directory"),
+        ("oci:/etc", "it is no OCI image layout, and not empty"),
+        ("oci:/etc/passwd", "Not a directory"),
+    ],
+)
+def test_what_can_be_no_layout_is_refused(builder, repository, problem):
+    builder.context("FROM TINY\nRUN true")
+    done = builder.run("--cache-repo", repository)
+    assert (done.returncode, problem in done.stderr) == (2, True), done.stderr
+
+
 def test_a_directory_does_not_grow_beyond_its_limit(builder, tmp_path):
     cached = Cached(builder, flags_of("directory", builder, tmp_path))
     for number in range(4):
@@ -249,9 +273,10 @@ def test_a_directory_does_not_grow_beyond_its_limit(builder, tmp_path):
     assert cached.build("--cache-max-size", "9MB").ran == []  # the last one is still there
 
 
-def test_builds_share_a_directory(builder, tmp_path):
+@pytest.mark.parametrize("kind", ["directory", "layout"])
+def test_builds_share_a_directory(builder, tmp_path, kind):
     builder.context("FROM TINY\nRUN echo 1 > /1\nRUN echo 2 > /2")
-    flags = flags_of("directory", builder, tmp_path)
+    flags = flags_of(kind, builder, tmp_path)
     together = [builder.start(*flags) for _ in range(3)]
     for each in together:
         _, log = each.communicate(timeout=240)

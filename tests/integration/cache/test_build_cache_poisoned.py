@@ -135,6 +135,32 @@ def test_a_directory_that_cannot_be_one_is_refused(builder, tmp_path):
     assert "--cache-dir" in done.stderr
 
 
+@pytest.mark.parametrize("index", [b"", b"{", b'{"schemaVersion": 2, "manifests": []}'])
+def test_a_layout_whose_index_is_lost_costs_the_cache(builder, tmp_path, index):
+    cached = Cached(builder, flags_of("layout", builder, tmp_path))
+    builder.context(TEXT)
+    cached.build()
+    (tmp_path / "layout/index.json").write_bytes(index)
+    again = cached.build()
+    assert (again.status, len(again.ran)) == (0, 2)
+    assert is_right(builder)
+
+
+def test_a_blob_of_a_layout_that_rotted_is_found_out(builder, tmp_path):
+    cached = Cached(builder, flags_of("layout", builder, tmp_path))
+    builder.context(TEXT)
+    cached.build()
+    for blob in (tmp_path / "layout/blobs/sha256").iterdir():
+        if blob.read_bytes()[:2] == b"\x1f\x8b":
+            rot(blob)
+    again = elsewhere(cached)
+    assert again.status == 0, again
+    assert [w for w in again.warnings if "is broken; its step runs again" in w]
+    assert is_right(Builder(builder.registry, tmp_path, f"{builder.name}/else"))
+    third = Cached(Builder(builder.registry, tmp_path, f"{builder.name}/third"), cached.flags).build()
+    assert (third.ran, third.warnings) == ([], [])
+
+
 def tags(cached: Cached) -> list[str]:
     with cached.builder.registry.client() as client:
         return list(client.tags(cached.builder.registry.repository(f"{cached.builder.name}/cache")))

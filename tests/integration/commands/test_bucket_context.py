@@ -12,6 +12,7 @@ import pytest
 
 from strake_api.requests.build import BuildRequest
 from strake_builder.context.fetch import Means, fetch_context
+from strake_builder.progress.transfer_lines import size_text
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.narrow import present
@@ -132,6 +133,11 @@ def fetched(s3, directory, secret, bucket="{url}/box", *, named=False):
 def test_a_secret_opens_the_bucket_in_the_init_container(s3, tmp_path, named):
     done, document, source = fetched(s3, tmp_path, s3.reader, named=named)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "== fetching s3://box/ci/a b/context.tar",
+        f"   s3://box/ci/a b/context.tar: fetched {size_text(len(FILES))}",
+        f"fetched sha256:{hashlib.sha256(FILES).hexdigest()}",
+    ]
     assert (source / "archive").read_bytes() == FILES
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import ssl
 import subprocess
 
 import pytest
@@ -11,6 +13,7 @@ from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.proxy import serving
 
 
 @pytest.fixture
@@ -102,3 +105,65 @@ class TestCertificates:
             assert "certificate" in done.stderr
             without = build("-c", repository, "--git=insecure-skip-tls=true,recurse-submodules=false")
             assert without.returncode == 0, without.stderr
+
+
+class TestDigests:
+    """kaniko sends them to URLs that a bucket signed, so that a pod needs no volume."""
+
+    @pytest.fixture
+    def bucket(self, certificates):
+        taken: dict[str, tuple[str, str]] = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                is_signed = self.path.endswith("?sig=hidden")
+                if is_signed:
+                    taken[self.path.partition("?")[0]] = (self.headers["Content-Type"], body)
+                self.send_response(200 if is_signed else 403)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificates.server, certificates.server_key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        with serving(server):
+            yield f"https://localhost:{server.server_address[1]}", taken
+
+    def test_go_to_a_url(self, build, bucket, certificates, tmp_path):
+        url, taken = bucket
+        (tmp_path / "context/Dockerfile").write_text("FROM scratch\nCOPY file /\n")
+        name = "r.example/app:1"
+        flags = ["-d", name, "--no-push", f"--image-name-tag-with-digest-file={url}/name?sig=hidden"]
+        done = build(
+            *("-c", tmp_path / "context", f"--digest-file={url}/digest?sig=hidden", *flags),
+            SSL_CERT_FILE=str(certificates.ca),
+        )
+        assert done.returncode == 0, done.stderr
+        digest = taken["/digest"][1]
+        assert taken == {
+            "/digest": ("text/plain", digest),
+            "/name": ("text/plain", f"{name}@{digest}\n"),
+        }
+        assert digest.startswith("sha256:")
+
+    @pytest.mark.parametrize(
+        ("flags", "words"),
+        [(["--deny-network=127.0.0.0/8", "--deny-network=::1/128"], "may not reach"), ([], "status 403")],
+    )
+    def test_that_are_not_taken(self, build, bucket, certificates, tmp_path, flags, words):
+        url, taken = bucket
+        (tmp_path / "context/Dockerfile").write_text("FROM scratch\nCOPY file /\n")
+        signed = f"{url}/digest?sig={'hidden' if flags else 'stale'}"
+        done = build(
+            *("-c", tmp_path / "context", f"--digest-file={signed}", *flags),
+            SSL_CERT_FILE=str(certificates.ca),
+        )
+        assert done.returncode != 0
+        assert words in done.stderr
+        assert "sig=" not in done.stderr
+        assert taken == {}

@@ -127,6 +127,44 @@ def test_what_it_says_helps(executor):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("at", ["$DOCKER_CONFIG", "/kaniko/.docker", "/root/.docker"])
+@pytest.mark.parametrize("program", ["/kaniko/executor", "strake build"])
+def test_scripts_write_the_credentials_where_they_do_for_kaniko(locked, tmp_path, at, program):
+    """Whatever the script calls afterwards; Docker's own directory counts where kaniko's has nothing."""
+    registry, auth = locked
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /file\n")
+    script = f"mkdir -p {at}; echo '{json.dumps(auth)}' > {at}/config.json\n"
+    script += f"{program} -c /context -d {registry.host}/scripted:1 --insecure-registry {registry.host}"
+    script += f" --insecure-credentials {registry.host}"
+    done = Container(Kind("default"), image="debug").run(
+        ["/busybox/sh", "-ec", script], {"/context": tmp_path}
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_context_inside_a_directory_of_the_image(executor):
+    """As in pods of Jenkins, whose agent is at /home/jenkins/agent: an image has users in /home as well."""
+    (executor.workspace / "file").write_text("from the context")
+    done = executor(
+        "FROM TINY AS one\nRUN mkdir -p /home/app && echo x > /home/app/x\nCOPY file /home/app/file\n"
+        "WORKDIR /home/app\nRUN --mount=type=bind,target=/seen test -s file && test -s /seen/file && touch y\n"
+        "FROM TINY\nRUN sleep 1\nCOPY file /other\nCOPY --from=one /home /home\nRUN test -e /home/app/y\n",
+        context="/home/jenkins/agent/workspace/app",
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in executor.workspace.iterdir()) == ["Dockerfile", "file"]
+    auth = json.dumps(json.loads((executor.directory / "docker/config.json").read_text()))
+    credentials = default_credentials({"DOCKER_AUTH_CONFIG": auth, "HOME": "/nonexistent"})
+    with executor.registry.client(credentials=credentials) as client:
+        found = flatten(client, executor.registry.repository("app"), "1").paths
+    assert [path for path in found if path.startswith("/home/")] == [
+        "/home/app",
+        "/home/app/file",
+        "/home/app/x",
+        "/home/app/y",
+    ]
+
+
 @pytest.mark.parametrize("step", ["true", "cat /workspace/Dockerfile | wc -l"])
 def test_an_empty_directory_of_the_same_name_is_in_nobodys_way(executor, step):
     done = executor(

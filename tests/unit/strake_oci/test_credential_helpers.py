@@ -1,5 +1,6 @@
 """Credential helper programs, and logging in and out, which may be left to them."""
 
+import base64
 import contextlib
 import json
 import os
@@ -7,6 +8,7 @@ import signal
 import stat
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,12 @@ from strake_oci.credentials.login import forget_login, save_login
 from strake_oci.errors import CredentialError
 from strake_oci.spec.reference import Repository
 from tests.fixtures.narrow import present
+
+ECR = "123456789012.dkr.ecr.eu-central-1.amazonaws.com"
+TOKEN = {
+    "authorizationToken": base64.b64encode(b"AWS:of the role").decode(),
+    "expiresAt": datetime.now(UTC) + timedelta(hours=12),
+}
 
 
 @pytest.fixture
@@ -65,6 +73,28 @@ class TestHelpers:
             present(Credentials.from_files([("file", path)]).lookup(Repository.parse("a.io/x"))).username
             == "u"
         )
+
+    @pytest.mark.parametrize(
+        "config", ['{"credsStore":"ecr-login"}', json.dumps({"credHelpers": {ECR: "ecr-login"}})]
+    )
+    def test_a_clouds_program_need_not_be_installed(self, config, tmp_path, monkeypatch):
+        """Configs for kaniko name those that its image has."""
+        monkeypatch.setattr(
+            "strake_oci.credentials.aws._ask", lambda *_, **__: {"authorizationData": [TOKEN]}
+        )
+        path = tmp_path / "config.json"
+        path.write_text(config)
+        credentials = Credentials.from_files([("file", path)])
+        found = present(credentials.lookup(Repository.parse(f"{ECR}/app")))
+        assert (found.username, found.password) == ("AWS", "of the role")
+        assert credentials.lookup(Repository.parse("quay.io/app")) is None, "it is of no cloud"
+
+    def test_a_clouds_program_that_is_installed_is_asked(self, helper, tmp_path):
+        helper("ecr-login", 'echo \'{"Username":"u","Secret":"of the program"}\'')
+        path = tmp_path / "config.json"
+        path.write_text('{"credsStore":"ecr-login"}')
+        found = Credentials.from_files([("file", path)]).lookup(Repository.parse(f"{ECR}/app"))
+        assert present(found).password == "of the program"
 
     @pytest.mark.parametrize(
         ("script", "words"),

@@ -64,7 +64,8 @@ def test_named_contexts_count_too_but_for_images(context, expected):
 
 def test_each_kind_of_source_is_tied_to_what_it_resolved_to():
     git = requested(spec_of(GIT), ResolvedSource(revision=COMMIT)).source.git
-    assert (git.ref, git.commit) == ("main", COMMIT)
+    # The ref stays, since source policies go by it; one that moves meanwhile fails no platform.
+    assert (git.ref, git.commit, git.resolved) == ("main", COMMIT, True)
     digest = ResolvedSource(digest=SUM)
     assert requested(spec_of(HTTP), digest).source.http.checksum == SUM
     assert requested(spec_of(BUCKET), digest).source.bucket.checksum == SUM

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.contexts.named import add_named_context_flag, read_named_contexts
+from strake_builder.cli.contexts.policies import add_source_flags, read_policies
 from strake_builder.cli.contexts.remote_dockerfile import remote_dockerfile
 from strake_builder.cli.contexts.sources import context_of
 from strake_builder.cli.flags.build_arguments import HELP, build_arguments
@@ -24,7 +25,6 @@ from strake_builder.cli.flags.output import (
     read_outputs,
     takes_standard_output,
 )
-from strake_builder.cli.flags.sources import add_source_flags, read_policies
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
@@ -51,6 +51,7 @@ Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.jso
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
+    parser.usage = "%(prog)s [--context DIR] --destination IMAGE [FLAG…]"
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "--context",
@@ -173,7 +174,7 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
         plan=_print if arguments.dryrun else None,
     )
     if arguments.lock is not None:
-        from strake_builder.cli.lock_file import lock_writer
+        from strake_builder.cli.contexts.lock_file import lock_writer
 
         inputs = replace(inputs, observer=lock_writer(arguments.lock, request.source_policies, mask))
     return _warned(request, arguments), inputs

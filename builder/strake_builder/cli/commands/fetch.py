@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def fetch(arguments: argparse.Namespace) -> int:
     """Fetch what the request's git sources and buckets name; return the exit status."""
     from strake_api.requests.index import IndexRequest
+    from strake_api.text import visible
     from strake_builder.cli.building import report_unstarted
     from strake_builder.cli.registries.registry_access import requested_networks
     from strake_builder.cli.request_file import read_request
@@ -41,9 +42,15 @@ def fetch(arguments: argparse.Namespace) -> int:
     from strake_builder.context.git.secret import mounted_git_access
     from strake_builder.context.git.ssh import ssh_server
     from strake_builder.errors import BuildError, InvalidRequestError
+    from strake_builder.progress.transfer_lines import TransferLines
     from strake_oci.cancellation import Cancellation
 
-    cancellation = Cancellation()
+    lines, cancellation = TransferLines(), Cancellation()
+
+    def watch(source: str, done: int, total: int | None) -> None:
+        if line := lines.fetching(visible(source), done, total):
+            _say(line)
+
     cancel_on_signal(cancellation)
     try:
         request = read_request(arguments)
@@ -55,10 +62,8 @@ def fetch(arguments: argparse.Namespace) -> int:
                 continue
             mounted = bucket.credentials
             secret = mounted_bucket_secret(mounted, bucket) if mounted is not None else None
-            sys.stdout.write(f"== fetching {bucket.url}\n")
-            sys.stdout.flush()
-            digest = prefetch_object(bucket, bucket.fetched, secret, cancellation, networks)
-            sys.stdout.write(f"fetched {digest}\n")
+            _say(f"== fetching {bucket.url}")
+            _say(f"fetched {prefetch_object(bucket, bucket.fetched, secret, cancellation, networks, watch)}")
         for git in request.repositories:
             if git.fetched is None:
                 continue
@@ -66,13 +71,16 @@ def fetch(arguments: argparse.Namespace) -> int:
                 _have_entry()
             mounted = git.credentials
             credentials = mounted_git_access(mounted, git.url) if mounted is not None else None
-            sys.stdout.write(f"== fetching {git.url} at {git.ref}\n")
-            sys.stdout.flush()
-            revision = prefetch_git(git, git.fetched, credentials, cancellation, networks)
-            sys.stdout.write(f"fetched {revision}\n")
+            _say(f"== fetching {git.url} at {git.ref}")
+            _say(f"fetched {prefetch_git(git, git.fetched, credentials, cancellation, networks, watch)}")
     except BuildError as error:
         return report_unstarted(error, arguments.result)
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # people follow the log of the container
 
 
 def _have_entry(accounts: Path = _ACCOUNTS) -> None:

@@ -85,6 +85,7 @@ def _prepare(arguments: argparse.Namespace, *, notes: bool) -> tuple[BuildReques
     from strake_api.models.source import DirectorySource, Source
     from strake_api.requests.build import BuildArg, BuildRequest, Cache
     from strake_api.requests.output import Output
+    from strake_builder.cache.directories import make_directory
     from strake_builder.cli.kaniko import trust_mounted
     from strake_builder.cli.local_inputs import local_inputs
     from strake_builder.solve.inputs import ImageOutputs
@@ -97,7 +98,7 @@ def _prepare(arguments: argparse.Namespace, *, notes: bool) -> tuple[BuildReques
     text, stages = _dockerfile(arguments)
     context = os.path.join(arguments.cache_dir, _EMPTY)
     try:
-        os.makedirs(context, exist_ok=True)
+        make_directory(context)
     except OSError as error:
         raise InvalidRequestError(f"cannot make {arguments.cache_dir}: {error.strerror}") from error
     arguments_given = build_arguments(arguments.build_arg)

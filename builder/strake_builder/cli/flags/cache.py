@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _DEFAULT_TTL: Final = "336h"
 _DEFAULT_SIZE: Final = "20GiB"
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+LAYOUT_SCHEME: Final = "oci:"
+"""Before the directory of an image layout that is a cache repository, as kaniko has it."""
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?[dhms])+")
 
 
@@ -38,8 +41,9 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--cache-repo",
-        metavar="REPOSITORY",
-        help="keep results of steps in this repository (with --cache=true alone: DESTINATION/cache)",
+        metavar="REPOSITORY|oci:DIR",
+        help="keep results of steps in this repository, or in an OCI image layout in a directory (with "
+        "--cache=true alone: DESTINATION/cache)",
     )
     group.add_argument(
         "--cache-ttl",
@@ -90,8 +94,10 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
     Raises:
         InvalidRequestError: a flag is malformed, or two contradict each other.
     """
+    layout = cache_layout(arguments)
+    beside = _beside_destination(arguments, destinations, base)
     given = {
-        "repository": arguments.cache_repo or _beside_destination(arguments, destinations, base),
+        "repository": None if layout else arguments.cache_repo or beside,
         "ttl_seconds": _seconds(arguments.cache_ttl) if arguments.cache_ttl is not None else None,
         "images": tuple(arguments.cache_from),
         "inline": arguments.cache_inline,
@@ -102,11 +108,14 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         "reads": arguments.no_cache,
         "writes": arguments.no_push_cache,
     }
-    if arguments.cache is False and (given["repository"] or given["images"] or given["inline"]):
+    elsewhere = layout or given["repository"] or given["images"] or given["inline"]
+    if arguments.cache is False and elsewhere:
         raise InvalidRequestError("--cache=false contradicts --cache-repo, --cache-from and --cache-inline")
     changes: dict[str, object] = {field: value for field, value in given.items() if value}
+    if layout:
+        changes["repository"] = None  # a layout is in place of what a manifest names
     changes.update((field, False) for field, off in switched_off.items() if off)
-    if arguments.cache or arguments.cache_dir or given["repository"] or given["images"] or given["inline"]:
+    if arguments.cache or arguments.cache_dir or elsewhere:
         changes["enabled"] = arguments.cache is not False  # the manifest may say otherwise
     return base.model_copy(update=changes)
 
@@ -115,14 +124,39 @@ def _beside_destination(
     arguments: argparse.Namespace, destinations: tuple[str, ...], base: Cache
 ) -> str | None:
     """Return where kaniko's `--cache=true` alone keeps results, None where something else says where."""
-    elsewhere = base.repository or arguments.cache_dir or arguments.cache_from or arguments.cache_inline
-    if not arguments.cache or elsewhere:
+    flags = arguments.cache_repo, arguments.cache_dir, arguments.cache_from, arguments.cache_inline
+    if not arguments.cache or base.repository or any(flags):
         return None
     if not destinations:
         raise InvalidRequestError(
             "--cache=true has nowhere to keep results", hint="give --cache-repo or --cache-dir"
         )
     return repository_beside(destinations[0])
+
+
+def cache_layout(arguments: argparse.Namespace) -> str | None:
+    """Return the directory of the OCI image layout that `--cache-repo` names, None where it names none.
+
+    Raises:
+        InvalidRequestError: it can be no cache.
+    """
+    scheme, colon, path = (arguments.cache_repo or "").partition(":")
+    if f"{scheme}{colon}" != LAYOUT_SCHEME:
+        return None
+    from strake_builder.cache.layout import unusable
+
+    if not path or re.match("//[^/]", path):
+        raise InvalidRequestError(
+            f"--cache-repo {arguments.cache_repo!r} names no directory",
+            hint="oci:DIR is an OCI image layout; a registry's repository has no scheme",
+        )
+    directory = os.path.abspath(re.sub("^/+", "/", path))
+    if problem := unusable(directory):
+        raise InvalidRequestError(
+            f"--cache-repo cannot be oci:{directory}: {problem}",
+            hint="name a directory that is new, empty or an OCI image layout",
+        )
+    return directory
 
 
 def read_cache_limit(arguments: argparse.Namespace) -> int:

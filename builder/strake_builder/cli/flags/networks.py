@@ -35,7 +35,7 @@ def read_networks(arguments: argparse.Namespace) -> DeniedNetworks:
     from strake_oci.errors import InvalidValueError
     from strake_oci.http.denied_networks import DeniedNetworks
 
-    texts, name = arguments.deny_network, "--deny-network"
+    texts, name = getattr(arguments, "deny_network", []), "--deny-network"
     if not texts:
         texts, name = os.environ.get(_VARIABLE, "").replace(",", " ").split(), _VARIABLE
     try:

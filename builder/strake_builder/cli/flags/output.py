@@ -160,6 +160,7 @@ def read_outputs(arguments: argparse.Namespace) -> Outputs:
     )
     files = tuple(_files(arguments, options))
     _refuse_nowhere(arguments, destinations, files)
+    _refuse_missing(files)
     form = _merged([_flags_form(arguments), *(option.form for option in options)])
     skip = arguments.skip_push_permission_check
     push = bool(destinations) and not arguments.no_push
@@ -180,6 +181,17 @@ def _files(arguments: argparse.Namespace, options: list[OutputOption]) -> Iterat
     for option in options:
         if option.file is not None:
             yield option.file
+
+
+def _refuse_missing(files: tuple[FileTarget, ...]) -> None:
+    """Refuse, before a long build, an archive in a directory that is not there."""
+    for target in files:
+        if isinstance(target, ArchiveTarget | TreeArchiveTarget) and target.path != STANDARD_OUTPUT:
+            directory = os.path.dirname(target.path)
+            if not os.path.isdir(directory):
+                raise InvalidRequestError(
+                    f"cannot write {target.path}: there is no directory {directory}", hint="make it first"
+                )
 
 
 def _refuse_nowhere(

@@ -68,6 +68,7 @@ def prefetch_object(
     secret: Mapping[str, str] | None,
     cancellation: Cancellation | None = None,
     networks: DeniedNetworks = NONE_DENIED,
+    watch: Watch = unwatched,
 ) -> str:
     """Download an object for a builder that has no credentials, and return its digest, "sha256:hex".
 
@@ -79,13 +80,15 @@ def prefetch_object(
         secret: keys of a Secret.
         cancellation: ends it.
         networks: what must not be reached.
+        watch: hears of bytes as they come.
 
     Raises:
         SourceError: it cannot be had, or has another checksum.
     """
     try:
         os.makedirs(directory, 0o755, exist_ok=True)
-        digest = download_object(source, os.path.join(directory, _ARCHIVE), secret, cancellation, networks)
+        path = os.path.join(directory, _ARCHIVE)
+        digest = download_object(source, path, secret, cancellation, networks, watch)
         Path(directory, _DIGEST).write_text(digest)
     except OSError as error:
         raise SourceError(f"cannot write the source to {directory}: {error.strerror}") from error

@@ -21,7 +21,7 @@ from typing import Final, assert_never
 
 from strake_builder.errors import StepError, UnsupportedError
 from strake_builder.isolation.chroot.hidden import elsewhere
-from strake_builder.isolation.chroot.renamed import Renamed
+from strake_builder.isolation.chroot.renamed import Renamed, same_times
 from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry
@@ -68,7 +68,7 @@ def _placed(
     target = root.resolve(mount.target.encode(errors="surrogateescape"))
     with root.at(target, follow=False, create=NewDirectory()) as location:
         parent = location.directory
-        with _same_times(location.directory):
+        with same_times(location.directory):
             if location.stat is not None:
                 _put_aside(location, old)
                 renamed.away(location.path, parent, old)
@@ -76,7 +76,7 @@ def _placed(
         try:
             yield
         finally:
-            with _same_times(location.directory):
+            with same_times(location.directory):
                 if is_renamed and isinstance(mount, Bind):
                     _bring_back(location, mount)
                 remove_entry(parent, location.name)
@@ -144,14 +144,3 @@ def _bring_back(location: ResolvedPath, mount: Bind) -> None:
     except FileNotFoundError:
         if not mount.is_file:
             os.mkdir(mount.source)
-
-
-@contextlib.contextmanager
-def _same_times(directory: int) -> Iterator[None]:
-    """Keep the times of an open directory in which something is renamed."""
-    path = f"/proc/self/fd/{directory}"
-    found = os.stat(path)
-    try:
-        yield
-    finally:
-        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))

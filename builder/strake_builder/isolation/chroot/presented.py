@@ -24,6 +24,7 @@ from typing import Final
 from strake_builder.errors import StepError, UnsupportedError
 from strake_builder.isolation.chroot.container_root import HOME, KEPT
 from strake_builder.isolation.chroot.hidden import hidden, unwritten
+from strake_builder.isolation.chroot.in_sight import kept_in_sight
 from strake_builder.isolation.chroot.renamed import Renamed
 from strake_builder.rootfs.files.remove import remove_tree
 
@@ -44,6 +45,7 @@ def presented(
     warn: Callable[[str], None],
     root: str = "/",
     works_in: str = "/",
+    in_sight: Sequence[str] = (),
 ) -> Iterator[str]:
     """Show a tree at the container's root for the time of the context; one at a time in a container.
 
@@ -54,6 +56,7 @@ def presented(
         warn: called with a message about the volumes that the step sees.
         root: the container's root.
         works_in: the step's working directory.
+        in_sight: absolute paths that others in the container use; see `kept_in_sight`.
 
     Raises:
         StepError: a volume, or what the builder works with, would hide something of the tree, or of what the
@@ -68,7 +71,8 @@ def presented(
             moved = [name for name in os.listdir(os.fsencode(root)) if name not in KEPT]
             for name in moved:
                 renamed.away(name, None, os.path.join(os.fsencode(root), name))
-            with unwritten(os.fsencode(tree), os.fsencode(root), covered):
+            top, container = os.fsencode(root), os.path.join(os.fsencode(aside), _MOVED.encode())
+            with unwritten(os.fsencode(tree), top, covered), kept_in_sight(top, container, in_sight):
                 yield root
             for name in set(moved).intersection(os.listdir(os.fsencode(root))):
                 renamed.back(name, None, os.path.join(os.fsencode(root), name))

@@ -6,7 +6,9 @@ it was renamed to where the step sees it and just before it is renamed back was 
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 
 class Renamed:
@@ -32,6 +34,17 @@ class Renamed:
     def untouched(self) -> list[bytes]:
         """Return the paths that are again what they were."""
         return sorted(self._untouched)
+
+
+@contextlib.contextmanager
+def same_times(directory: int) -> Iterator[None]:
+    """Keep the times of an open directory in which something is renamed, made or removed."""
+    path = f"/proc/self/fd/{directory}"
+    found = os.stat(path)
+    try:
+        yield
+    finally:
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def _state(directory: int | None, name: bytes) -> tuple[int, int]:

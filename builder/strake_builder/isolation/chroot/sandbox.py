@@ -41,6 +41,7 @@ class Chroot:
         in_use: paths that the builder works with; None where roots stay where they are. Else a root is
             moved to the container's own for the time of a step, which then has that to itself: one step at
             a time.
+        in_sight: paths that others in the container use, where roots are moved.
     """
 
     mounts_devices: Final = False
@@ -52,12 +53,14 @@ class Chroot:
         warn: Callable[[str], None],
         adopt: Callable[[str, Sequence[bytes]], None],
         in_use: Sequence[str] | None,
+        in_sight: Sequence[str] = (),
     ) -> None:
         self._directory = directory
         self._spawner = spawner
         self._warn = warn
         self._adopt = adopt
         self._in_use = in_use
+        self._in_sight = in_sight
         self._in_place = in_use is not None
         self._root = threading.Lock()
         self._touched: dict[str, set[bytes]] = {}
@@ -124,7 +127,8 @@ class Chroot:
         if self._in_use is None:
             yield root
             return
-        with self._root, presented(root, self._in_use, renamed, self._warn, works_in=works_in) as path:
+        shown = presented(root, self._in_use, renamed, self._warn, works_in=works_in, in_sight=self._in_sight)
+        with self._root, shown as path:
             yield path
 
     def _run(self, command: Command, lines: OutputLines) -> Outcome:

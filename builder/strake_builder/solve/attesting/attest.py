@@ -69,7 +69,7 @@ def attest(
     statements = [(each.predicate_type, _statement_of(subject, each)) for each in sboms]
     if asked.provenance != "none":
         facts = replace(_facts(parts, asked, started), steps=steps_taken(parts.written, result))
-        predicate = provenance(facts, _mode(asked.provenance), _redaction(requested))
+        predicate = provenance(facts, _mode(asked.provenance), redaction_of(requested))
         statements.insert(0, (PROVENANCE, statement(subject, PROVENANCE, predicate)))
     if not statements:
         return image
@@ -104,7 +104,7 @@ def _mode(mode: Literal["none", "min", "max"]) -> Literal["min", "max"]:
     return "max" if mode == "max" else "min"
 
 
-def _redaction(requested: Requested) -> Redaction:
+def redaction_of(requested: Requested) -> Redaction:
     """Return what knows the values that the build was given as secrets."""
     names, run = requested.inputs.secret_arguments, requested.inputs.run
     arguments = [each.value for each in requested.request.args if each.name in names]

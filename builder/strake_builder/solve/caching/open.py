@@ -1,4 +1,4 @@
-"""Opens the step caches that a build is given: a directory, a repository, images."""
+"""Opens the step caches that a build is given: a directory, a repository or a layout, images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from datetime import timedelta
 from typing import Final
 
 from strake_api.requests.build import BuildRequest
+from strake_builder.cache.directories import make_directory
 from strake_builder.cache.inline import InlineCache, InlineSource
+from strake_builder.cache.layout import LayoutCache
 from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads, remove_download
 from strake_builder.errors import BaseImageError, InvalidRequestError
 from strake_builder.frontend.model.planned import BuildPlan
@@ -44,9 +47,9 @@ def cache_usage(cache: CacheDirectory, scope: contextlib.ExitStack) -> Usage | N
     if directory is None:
         return None
     try:
-        os.makedirs(directory, mode=0o755, exist_ok=True)
+        make_directory(directory)
         for name in (LAYERS, BLOBS, STEPS, USAGE):
-            os.makedirs(os.path.join(directory, name), mode=0o700, exist_ok=True)  # the process has no umask
+            make_directory(os.path.join(directory, name), 0o700)
         remove_abandoned(os.path.join(directory, LAYERS))
     except OSError as error:
         raise InvalidRequestError(
@@ -71,7 +74,7 @@ def open_caches(
 
     Args:
         request: names repository and images.
-        inputs: names the directory.
+        inputs: names the directory, and the layout.
         usage: of the directory.
         clients: writes to the repository; reads images.
         plan: its stages may have to run anew.
@@ -98,6 +101,9 @@ def open_caches(
                 siblings=siblings if inputs.outputs.push else (),
             )
         )
+    if inputs.cache.layout is not None:
+        ttl = timedelta(seconds=asked.ttl_seconds)
+        caches.append(LayoutCache(inputs.cache.layout, ttl, warn, writes=asked.writes))
     for text in asked.images:
         _reference(text)
         caches.append(InlineCache(text, _loader(images, text, plan.platform), warn))
@@ -108,12 +114,16 @@ def open_caches(
 
 
 def open_downloads(
-    cache: CacheDirectory, usage: Usage | None, cancellation: Cancellation, networks: DeniedNetworks
+    cache: CacheDirectory,
+    usage: Usage | None,
+    cancellation: Cancellation,
+    networks: DeniedNetworks,
+    watch: Watch = unwatched,
 ) -> Downloads:
     """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
     if cache.path is None or usage is None:
-        return Downloads(cancellation=cancellation, networks=networks)
-    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks)
+        return Downloads(cancellation=cancellation, networks=networks, watch=watch)
+    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks, watch)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:

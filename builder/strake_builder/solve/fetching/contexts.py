@@ -5,7 +5,9 @@ The Dockerfile decides which named contexts are used. Those that no needed stage
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 
 from strake_api.models.source import DirectorySource, Source
@@ -25,6 +27,7 @@ class ContextFetcher:
         means: what fetching needs.
         new_directory: makes an empty directory.
         own: returns the patterns of what Strake itself keeps in a directory, which is part of no context.
+        lasting: returns a path that leads to a directory wherever it is moved.
 
     Attributes:
         fetched: how named contexts came, by name.
@@ -36,7 +39,9 @@ class ContextFetcher:
         means: Means,
         new_directory: Callable[[], str],
         own: Callable[[str], tuple[str, ...]],
+        lasting: Callable[[str], str] = str,
     ) -> None:
+        self._lasting = lasting
         self._contexts = contexts
         self._means = means
         self._new_directory = new_directory
@@ -50,11 +55,14 @@ class ContextFetcher:
         Raises:
             SourceError: it cannot be fetched.
         """
-        return fetch_context(source, self._new_directory(), self._means)
+        fetched = fetch_context(source, self._new_directory(), self._means)
+        if isinstance(source.chosen, DirectorySource):
+            return replace(fetched, directory=self._lasting(fetched.directory))
+        return fetched
 
     def visible(self, files: ContextFiles) -> ContextFiles:
         """Return a context without what Strake itself keeps in it."""
-        return files.without(self._own(files.directory))
+        return files.without(self._own(os.path.realpath(files.directory)))
 
     def named(self, used: frozenset[str]) -> Mapping[str, ContextFiles]:
         """Return the files of those that are used and have files, fetched once, one after the other.

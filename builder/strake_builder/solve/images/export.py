@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 
 from strake_api.requests.build import BuildRequest
 from strake_builder import interrupt
-from strake_builder.errors import BuildError, OutputError
+from strake_builder.errors import BuildError, Location, OutputError, StepError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
@@ -80,7 +80,7 @@ class LayerExporter:
         self.form = form or LayerFormat()
 
     def export(
-        self, snapshot: Snapshot, *, push: bool = True, last: bool = False
+        self, snapshot: Snapshot, *, push: bool = True, last: bool = False, location: Location | None = None
     ) -> Future[WrittenLayer | None]:
         """Begin to write what a snapshot changed; the result is None where that is nothing.
 
@@ -88,13 +88,16 @@ class LayerExporter:
             snapshot: no longer mounted.
             push: whether the layer is part of the image, and so goes to its destinations.
             last: whether no step is executed over the layer, and none copies from it.
+            location: of the instruction that made the changes, for what a layer cannot hold.
         """
         discarded = Discarded() if last and self._discards else None
         if discarded is not None:
             self._workspace.until_closed(discarded.close)
         with self._lock:
             self._unfinished += 1
-        future = self._pool.submit(self._guarded, lambda: self._export(snapshot, discarded, push=push))
+        future = self._pool.submit(
+            self._guarded, lambda: self._export(snapshot, discarded, push=push), location
+        )
         future.add_done_callback(self._finished)
         return future
 
@@ -112,11 +115,15 @@ class LayerExporter:
             discarded.add_lowers(path for path in snapshot.unread() if path.startswith(own))
         return snapshot.changes(self.form.clamp, discarded.add, self.form.left_out)
 
-    def _guarded(self, work: Callable[[], WrittenLayer | None]) -> WrittenLayer | None:
+    def _guarded(
+        self, work: Callable[[], WrittenLayer | None], location: Location | None
+    ) -> WrittenLayer | None:
         try:
             with interrupt.interrupted_by(self._until.check):
                 return work()
         except BuildError as error:
+            if isinstance(error, StepError) and error.location is None:
+                error.location = location
             self._cancellation.cancel(error)
             raise
         except OSError as error:

@@ -14,8 +14,10 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 
 from strake_builder import interrupt
+from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git.fetch import GitCommit, check_out, resolve_ref
+from strake_builder.context.git.fetch import GitCommit, check_out, redact_url, resolve_ref
+from strake_builder.context.git.received import received
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
@@ -59,6 +61,7 @@ class RemoteSources:
         pool: where this happens.
         cancellation: ends what is under way, downloads included.
         networks: what git must not reach.
+        watch: hears of what git receives; `downloads` has its own.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class RemoteSources:
         pool: Executor,
         cancellation: Cancellation,
         networks: DeniedNetworks = NONE_DENIED,
+        watch: Watch = unwatched,
     ) -> None:
+        self._watch = watch
         self._workspace = workspace
         self._downloads = downloads
         self._pool = pool
@@ -111,7 +116,8 @@ class RemoteSources:
         Raises:
             SourceError: it cannot be fetched.
         """
-        return check_out(replace(wanted, networks=self._networks), directory, self._cancellation)
+        with received(os.path.join(directory, ".git"), redact_url(wanted.url), self._watch):
+            return check_out(replace(wanted, networks=self._networks), directory, self._cancellation)
 
     def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""

@@ -33,6 +33,9 @@ def test_every_command_explains_itself(command):
     done = strake(command, "--help")
     assert done.returncode == 0
     assert "usage: strake " + command in done.stdout
+    assert len(done.stdout.partition("\n\n")[0].splitlines()) <= 2, (
+        "the shortest form that is of use is first"
+    )
 
 
 def test_the_exit_statuses_are_in_the_help_and_in_the_docs():
@@ -50,7 +53,11 @@ def test_the_exit_statuses_are_in_the_help_and_in_the_docs():
 def test_wrong_words_are_status_2(words):
     done = strake(*words)
     assert done.returncode == 2
-    assert "usage:" in done.stderr
+    assert (
+        f"  try: strake{' ' + words[0] if words and words[0] in {'build', 'run', 'copy'} else ''} --help\n"
+        in done.stderr
+    )
+    assert len(done.stderr.splitlines()) == 2
 
 
 def test_flags_without_a_command_are_those_of_build(tmp_path):

@@ -19,6 +19,7 @@ def test_words_of_the_executor_and_of_the_warmer():
     assert kaniko.words("executor", []) == ["build", "--context=/workspace"]
     assert kaniko.words("executor", ["version"]) == ["--version"]
     assert kaniko.words("executor", ["login", "r.example"]) == ["login", "r.example"]
+    assert kaniko.words("executor", ["completion", "bash"]) == ["completion", "bash"]
     assert kaniko.words("warmer", ["-i", "a"]) == ["warm", "-i", "a"]
 
 
@@ -69,7 +70,7 @@ def test_which_programs_trust_the_mounted_certificates(program, trusts, tmp_path
         return 0
 
     monkeypatch.setattr(kaniko, "trust_mounted", trust)
-    monkeypatch.setattr(kaniko, "enter", lambda environment: None)
+    monkeypatch.setattr(kaniko, "enter", lambda: None)
     monkeypatch.setattr(session, "run_build", prepare_alone)
     monkeypatch.setattr(sys, "argv", [program])
     flags = [f"--cache-dir={tmp_path}/cache", f"--work-dir={tmp_path}/work"]
@@ -78,6 +79,33 @@ def test_which_programs_trust_the_mounted_certificates(program, trusts, tmp_path
         main([*words[program], *flags])
     assert ended.value.code == 0
     assert bool(reasons) == trusts
+
+
+@pytest.mark.parametrize(
+    ("given", "mounted", "found"),
+    [
+        ("KANIKO", "kaniko", "kaniko"),
+        ("KANIKO/", "kaniko", "kaniko"),
+        ("", "kaniko", "kaniko"),
+        ("KANIKO", "home", ""),
+        ("KANIKO", "kaniko home", "kaniko"),
+        ("KANIKO", "", "kaniko"),
+        ("", "home", ""),
+        ("", "", ""),
+        ("/elsewhere", "kaniko home", "/elsewhere"),
+    ],
+)
+def test_where_dockers_config_is(given, mounted, found, tmp_path):
+    directory = tmp_path / "kaniko"
+    (tmp_path / "strake").mkdir()
+    directory.symlink_to(tmp_path / "strake")
+    (tmp_path / "home/.docker").mkdir(parents=True)
+    for name in mounted.split():
+        (tmp_path / name / (".docker/config.json" if name == "home" else "config.json")).touch()
+    environment = {"DOCKER_CONFIG": given.replace("KANIKO", str(directory)), "HOME": str(tmp_path / "home")}
+    kaniko.find_docker_config(environment, str(directory))
+    expected = str(tmp_path / "strake") if found == "kaniko" else found
+    assert environment.get("DOCKER_CONFIG", "") == expected
 
 
 @pytest.mark.parametrize(

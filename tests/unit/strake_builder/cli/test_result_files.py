@@ -11,7 +11,7 @@ import pytest
 
 from strake_api.result import BuildSucceeded
 from strake_builder.cli.result_files import add_result_flags, write_result_files
-from strake_builder.errors import OutputError
+from strake_builder.errors import InvalidRequestError, OutputError
 
 DIGEST = "sha256:" + "a" * 64
 RESULT = BuildSucceeded.model_validate(
@@ -65,6 +65,22 @@ def test_a_pipe_is_written_to(tmp_path):
         os.close(reader)
 
 
-def test_a_path_that_is_not_there_is_reported(tmp_path):
-    with pytest.raises(OutputError, match="no/such/file: No such file"):
-        write("--digest-file", str(tmp_path / "no/such/file"))
+def test_a_directory_that_is_missing_is_made_for_its_owner_alone(tmp_path):
+    """As kaniko makes it: its image has no /tmp, where pipelines have the digest written to."""
+    write("--digest-file", str(tmp_path / "no/such/file"))
+    assert (tmp_path / "no/such/file").read_text() == DIGEST
+    assert stat.S_IMODE((tmp_path / "no/such").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "no").stat().st_mode) & 0o022 == 0
+
+
+def test_what_cannot_be_written_is_reported(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file/digest: "):
+        write("--digest-file", str(tmp_path / "file/digest"))
+
+
+@pytest.mark.parametrize("url", ["http://r.example/digest?sig=hidden", "https:///digest", "https://"])
+def test_a_url_that_takes_no_digest_is_refused(url):
+    with pytest.raises(InvalidRequestError, match="cannot send a digest") as refused:
+        write("--digest-file", url)
+    assert "hidden" not in refused.value.message

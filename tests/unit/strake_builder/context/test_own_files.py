@@ -13,7 +13,9 @@ from strake_builder.errors import InvalidRequestError
 
 def seen(context, work, cache=None, patterns=()) -> set[str]:
     root = str(context)
-    files = ContextFiles(root, tuple(patterns)).without(own_patterns(root, str(work), cache and str(cache)))
+    files = ContextFiles(root, tuple(patterns)).without(
+        own_patterns(root, str(work), (str(cache),) if cache else ())
+    )
     ours = files.filter()
     found = {
         os.path.relpath(f"{at}/{name}", root) for at, dirs, names in os.walk(root) for name in (*dirs, *names)
@@ -66,4 +68,4 @@ def test_a_cache_directory_in_the_context(tmp_path):
     (tmp_path / "file").touch()
     assert seen(tmp_path, "/elsewhere", tmp_path / "cache") == {"file"}
     with pytest.raises(InvalidRequestError, match="cache directory is the context"):
-        own_patterns(str(tmp_path), "/elsewhere", str(tmp_path))
+        own_patterns(str(tmp_path), "/elsewhere", (str(tmp_path),))

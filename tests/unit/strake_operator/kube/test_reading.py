@@ -231,6 +231,7 @@ def test_a_container_that_was_added_and_goes_on_is_what_the_builder_waits_for(st
     body = {**pod({**container(**own), "initContainerStatuses": before}), "spec": SPEC}
     assert read_pod(body).awaited == expected
     assert read_pod(slim(body)).awaited == expected
+    assert read_pod(slim(body)).fetching == ("source" in states)
 
 
 def test_no_node_fits():

@@ -81,7 +81,8 @@ def test_sources_are_resolved_as_a_build_would_fetch_them():
         instance(request_of(SourcePart()), SourceRequest),
         instance(request_of(ARM64), BuildRequest),
     )
-    assert present(request.source.git).model_copy(update={"commit": COMMIT}) == build.source.git
+    pin = {"commit": COMMIT, "resolved": True}
+    assert present(request.source.git).model_copy(update=pin) == build.source.git
     assert request.registries.gateway == build.registries.gateway
 
 

@@ -99,6 +99,11 @@ def test_a_job_that_stays_suspended_fails_after_queue_timeout():
     assert [each.job for each in late.actions if isinstance(each, StopRun)] == ["held"]
 
 
+def test_a_source_that_an_init_container_fetches_is_shown():
+    fetches = run(pod=pod(Waiting("PodInitializing", ""), fetching=True))
+    assert decided(fetches, status=started()).status.progress == "the builder pod fetches the source"
+
+
 def test_a_container_that_was_added_and_does_not_end_is_named():
     waiting = run(pod=pod(Waiting("PodInitializing", ""), awaited=Awaited("rules", "end")))
     progress = present(decided(waiting, status=started()).status.progress)

@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="push an index of images",
         description="Pushes an index of images, each for another platform.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=parser.formatter_class,
         allow_abbrev=False,
     )
     create.add_argument("destination", metavar="DESTINATION", help="the name that the index gets")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
-from strake_builder.cli.flags.cache import repository_beside
+from strake_builder.cli.flags.cache import LAYOUT_SCHEME, repository_beside
 from strake_builder.cli.flags.kaniko.table import Does, Flag, Kind, flags, variables
 from strake_builder.cli.flags.values.switches import add_switch, boolean
 from strake_builder.errors import InvalidRequestError
@@ -178,7 +178,8 @@ def _pushed_to(arguments: argparse.Namespace) -> list[str]:
     from strake_oci.errors import OCIError
     from strake_oci.spec.reference import Reference
 
-    names = [*(arguments.destination or ()), *([arguments.cache_repo] if arguments.cache_repo else ())]
+    cache = arguments.cache_repo or LAYOUT_SCHEME
+    names = [*(arguments.destination or ()), *(() if cache.startswith(LAYOUT_SCHEME) else (cache,))]
     try:
         return list(dict.fromkeys(Reference.parse(name).repository.registry for name in names))
     except OCIError as error:

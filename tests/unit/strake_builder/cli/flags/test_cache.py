@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from strake_api.requests.build import Cache
-from strake_builder.cli.flags.cache import add_cache_flags, read_cache, read_cache_limit
+from strake_builder.cli.flags.cache import add_cache_flags, cache_layout, read_cache, read_cache_limit
 from strake_builder.errors import InvalidRequestError
 
 
@@ -34,6 +34,21 @@ def test_kanikos_cache_goes_beside_the_destination(flag):
 def test_kanikos_cache_goes_where_a_flag_says():
     assert read("--cache=true", "--cache-repo", "r.example/c").repository == "r.example/c"
     assert read("--cache=true", "--cache-dir", "/c").repository is None
+
+
+@pytest.mark.parametrize("path", ["/none/cache", "///none/cache", "none/cache", "/none/cache:1"])
+def test_a_layout_is_a_directory_in_place_of_a_repository(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    flags = ("--cache=true", f"--cache-repo=oci:{path}")
+    expected = f"{tmp_path}/none/cache" if path == "none/cache" else path.replace("///", "/")
+    assert cache_layout(parsed(*flags)) == expected
+    assert read(*flags, base=Cache(enabled=False, repository="r.example/c")) == Cache()
+
+
+@pytest.mark.parametrize("value", ["oci:", "oci://r.example/cache", "oci:/etc", "oci:/etc/passwd"])
+def test_what_can_be_no_layout_is_refused(value):
+    with pytest.raises(InvalidRequestError, match="--cache-repo"):
+        read("--cache-repo", value)
 
 
 @pytest.mark.parametrize(

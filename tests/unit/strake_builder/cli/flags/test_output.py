@@ -166,3 +166,15 @@ def test_every_flag_is_explained():
     assert len(flags) > 10
     for flag in flags:
         assert f"`{flag}" in page, flag
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--tar-path", "{}/no/a.tar"), ("-o", "type=oci,dest={}/no/a.tar"), ("-o", "type=tar,dest={}/no/a.tar")],
+)
+def test_an_archive_in_a_directory_that_is_missing_is_refused_before_the_build(words, tmp_path):
+    flags = [word.format(tmp_path) for word in words]
+    with pytest.raises(InvalidRequestError, match=f"there is no directory {tmp_path}/no"):
+        read_outputs(parsed(*flags, "-d", "r.example/a", "--no-push"))
+    (tmp_path / "no").mkdir()
+    assert read_outputs(parsed(*flags, "-d", "r.example/a", "--no-push")).files
