@@ -1,4 +1,4 @@
-"""What a person reads at the end of a build that succeeded: what was made, what was cached, and how long."""
+"""What a person reads at the end of a build that succeeded: what was made, how, and what to ask next."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
             f"{size_text(sizes.compressed)} in {_count(result.layers, 'layer')}, "
             f"{size_text(sizes.pushed)} pushed, {size_text(sizes.pulled)} pulled"
         )
+        if result.references:
+            lines.append(f"next: strake inspect {result.references[0]}")
         lines.append(result.digest)
     return lines
 

@@ -25,6 +25,8 @@ from tests.e2e.conftest import BASELINE, TINY
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.object_stores import BLOBS, KEY, running_azure, running_gcs
+from tests.fixtures.servers.proxy import running_proxy
 from tests.fixtures.servers.s3 import running_s3
 
 IMAGE = f"{REGISTRY}/kaniko"
@@ -60,12 +62,17 @@ IN_APP = "--context-sub-path=app"
 def contexts(platform, tmp_path_factory):
     """The words for a context of each kind, by name; what a pod needs for them: a CA and variables."""
     served = tmp_path_factory.mktemp("served")
-    made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}")
+    made = make_certificates(tmp_path_factory.mktemp("certificates"), f"IP:{NODE_IP}", f"DNS:{BLOBS}")
+    packed = {"context.tar.gz": PACKED}
     make_repository(served / "app", Dockerfile=FROM_ELSEWHERE, file="from a commit")
     (served / "context.tar.gz").write_bytes(PACKED)
     with contextlib.ExitStack() as scope:
         web = scope.enter_context(running_web_server(served, made, NODE_IP))
-        s3 = scope.enter_context(running_s3({"context.tar.gz": PACKED}, NODE_IP))
+        s3 = scope.enter_context(running_s3(packed, NODE_IP))
+        google = scope.enter_context(running_gcs(packed, NODE_IP))
+        azure = running_azure(packed, made, tmp_path_factory.mktemp("azurite"), NODE_IP)
+        proxy = scope.enter_context(running_proxy(NODE_IP))
+        proxy.ports = {BLOBS: scope.enter_context(azure)}
         words = {
             "tar": f"--context=tar:///workspace/packed {IN_APP}",
             "stdin": f"--context=tar://stdin {IN_APP} < /workspace/packed",
@@ -73,8 +80,13 @@ def contexts(platform, tmp_path_factory):
             "git over https": f"--context={web.url}/app/.git --git branch=main",
             "archive": f"--context={web.url}/context.tar.gz {IN_APP}",
             "bucket": f"--context=s3://box/context.tar.gz {IN_APP}",
+            "bucket of google": f"--context=gs://box/context.tar.gz {IN_APP}",
+            "bucket of azure": f"--context=https://{BLOBS}/box/context.tar.gz {IN_APP}",
         }
         variables = {"S3_ENDPOINT": s3.url, "S3_FORCE_PATH_STYLE": "true", "AWS_REGION": "us-east-1"}
+        variables |= {"STORAGE_EMULATOR_HOST": google, "AZURE_STORAGE_ACCESS_KEY": KEY}
+        # The name of the account leads to the server that stands for it.
+        variables |= {"HTTPS_PROXY": proxy.url, "NO_PROXY": NODE_IP}
         yield words, made.ca.read_text(), variables | s3.reader
 
 

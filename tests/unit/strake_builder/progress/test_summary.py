@@ -31,6 +31,11 @@ def test_an_image():
     ]
 
 
+def test_a_name_that_a_registry_has_can_be_inspected():
+    pushed = DONE.model_copy(update={"references": ("r.example/app:1", "r.example/app:2")})
+    assert summary_lines(pushed)[-2:] == ["next: strake inspect r.example/app:1", DIGEST]
+
+
 def test_files_alone_have_no_digest():
     files = BuildSucceeded(steps=StepCounts(total=1, run=1), durations=Durations(total=0.5))
     assert summary_lines(files) == ["done in 0.5 s", "1 step: 0 from the cache, 1 run"]
