@@ -41,12 +41,13 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.image import timestamp
 from strake_oci.spec.manifest import Index, parse
-from strake_oci.stores.layout import Layout
+from strake_oci.stores.layout import TEMPORARY, Layout
 from strake_oci.stores.layout_index import MARKER, REF_NAME, blob_path
 
 MAX_ENTRIES: Final = 8000
 """Keys in `index.json`, which has 4 MiB at most: the oldest go first."""
 _ALGORITHMS: Final = ("sha256", "sha512")
+_BEFORE_MARKER: Final = frozenset({"blobs", "index.json"})
 _ABSENT: Final = (0, 0, 0)
 
 
@@ -207,9 +208,13 @@ def _refuse_links(path: Path) -> None:
 
 
 def unusable(path: str) -> str:
-    """Return why a directory can be no cache, "" where it can: a layout, an empty directory, or none yet."""
+    """Return why a directory can be no cache, "" where it can: a layout, an empty directory, or none yet.
+
+    Another build may be making the layout: what it has before it has its marker is no reason.
+    """
     try:
-        if not os.path.exists(os.path.join(path, MARKER)) and set(os.listdir(path)) - {"blobs"}:
+        names = {name for name in os.listdir(path) if not name.startswith(TEMPORARY)}
+        if MARKER not in names and names - _BEFORE_MARKER:
             return "it is no OCI image layout, and not empty"
     except FileNotFoundError:
         return ""

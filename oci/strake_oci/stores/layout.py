@@ -14,7 +14,7 @@ import stat
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from strake_oci.errors import LayoutError
 from strake_oci.spec.manifest import Index
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
+
+TEMPORARY: Final = ".new-"
+"""Beginning of the names of files that are not in place yet."""
 
 
 class _MarkerModel(WireModel):
@@ -138,7 +141,7 @@ def _open_regular(path: Path) -> BinaryIO:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=TEMPORARY, dir=path.parent)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(file.fileno(), 0o644)
         file.write(data)
