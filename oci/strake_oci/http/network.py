@@ -15,22 +15,21 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
 
 from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.last_words import allowed_seconds, end_wait_on_cancel
+from strake_oci.name_lookup import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strake_oci.cancellation import Cancellation
     from strake_oci.http.denied_networks import DeniedNetworks, Network
-
-_Found: TypeAlias = list[tuple[Any, Any, int, str, Any]]
-"""What `socket.getaddrinfo` returns."""
+    from strake_oci.name_lookup import Found
 
 READ: Final = 256 * 1024
 """Bytes taken from a socket at a time. Each piece costs some 30 µs of Python on its way through h11, and
@@ -159,25 +158,28 @@ class LimitedBackend(httpcore.NetworkBackend):
             undo.pop_all()
         return LimitedStream(SyncStream(sock), line)
 
-    def _look_up(self, host: str, port: int, timeout: float | None) -> _Found:
+    def _look_up(self, host: str, port: int, timeout: float | None) -> Found:
         """Return a host's addresses. The system's function cannot be interrupted, so it is left behind."""
-        found: Future[_Found] = Future()
+        found: Future[Found] = Future()
 
         def look_up() -> None:
             with contextlib.suppress(InvalidStateError):  # nobody waits any more
                 try:
-                    found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+                    found.set_result(NAMES.find(host, port))
                 except (OSError, UnicodeError) as error:
                     found.set_exception(error)
 
         threading.Thread(target=look_up, name="look-up", daemon=True).start()
         take_back = end_wait_on_cancel(self._cancellation, found.cancel)
         try:
-            return found.result(_allowed(self._cancellation, timeout))
+            while True:
+                try:
+                    return found.result(_allowed(self._cancellation, timeout))
+                except TimeoutError as error:
+                    if found.done() or not NAMES.waits:
+                        raise httpcore.ConnectTimeout(error) from error
         except CancelledError as error:
             raise httpcore.NetworkError(_STOPPED) from error
-        except TimeoutError as error:
-            raise httpcore.ConnectTimeout(error) from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(error) from error
         finally:

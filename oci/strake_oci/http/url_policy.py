@@ -9,12 +9,12 @@ there themselves.
 from __future__ import annotations
 
 import ipaddress
-import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from strake_oci.errors import ProtocolError
 from strake_oci.http.denied_networks import meanings
+from strake_oci.name_lookup import NAMES
 
 if TYPE_CHECKING:
     from strake_oci.errors import ErrorContext
@@ -108,7 +108,7 @@ def _is_inward(host: str) -> bool:
 
 def _addresses(host: str) -> list[Address]:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = NAMES.find(host)
     except (OSError, UnicodeError):
         return []
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]

@@ -116,7 +116,7 @@ def test_a_namespace_that_admits_no_builders(namespace):
         ({"dockerfile": "../Dockerfile"}, "cannot leave it"),
         ({"output": {"destinations": ["r.example/a@sha256:" + "0" * 64]}}, "cannot hold a digest"),
         ({"output": {"destinations": ["r.example/A"]}}, "registry/repository:tag"),
-        ({"platform": "linux/amd64,linux/arm64"}, "apply an ImageBuild for each"),
+        ({"platform": "linux/amd64,linux/arm64"}, "list several in platforms"),
         ({"platform": "windows/amd64"}, "only images for Linux"),
         ({"platform": "linux/x86_64"}, "written linux/ARCHITECTURE"),
         ({"serviceAccountName": "team/builder"}, "serviceAccountName"),

@@ -83,7 +83,7 @@ def test_a_localhost_that_is_elsewhere_is_a_name_as_any(tmp_path, monkeypatch, l
     entry = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", 0))
     lies = {"localhost": [entry]}
     monkeypatch.setattr(
-        "strake_oci.http.url_policy.socket.getaddrinfo",
+        "strake_oci.name_lookup.socket.getaddrinfo",
         lambda host, port, *words, **more: (
             lies[host] if host in lies and port is None else real(host, port, *words, **more)
         ),

@@ -20,6 +20,7 @@ from strake_builder.sandbox.children import GRACE_SECONDS, Children
 from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.output_lines import LineSink, OutputLines
 from strake_builder.sandbox.process import Bind, Network, Process, SandboxMount
+from strake_oci.name_lookup import NAMES
 
 
 def no_network_error() -> StepError:
@@ -128,7 +129,7 @@ class Chroot:
             yield root
             return
         shown = presented(root, self._in_use, renamed, self._warn, works_in=works_in, in_sight=self._in_sight)
-        with self._root, shown as path:
+        with self._root, NAMES.foreign_files(), shown as path:
             yield path
 
     def _run(self, command: Command, lines: OutputLines) -> Outcome:
