@@ -10,7 +10,7 @@ import pytest
 
 from tests.cluster.component import component
 from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import forget_connections
+from tests.cluster.objects import ReadError, forget_connections, read
 from tests.cluster.processes import READY_URL, answers
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import building, manifest, until
@@ -31,6 +31,16 @@ def test_an_api_server_that_is_killed(namespace):
         until(lambda: component("kube-apiserver") not in ([], [killed]), "another API server", lambda: "")
         until(lambda: answers(READY_URL) is None, "its answer", lambda: answers(READY_URL))
         forget_connections()
+        # Ready comes before it serves what CRDs define.
+        until(lambda: _shows_builds(namespace), "its ImageBuilds", lambda: "")
+
+
+def _shows_builds(namespace: str) -> bool:
+    try:
+        read("imagebuilds", namespace)
+    except ReadError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", STILL_SECONDS)
