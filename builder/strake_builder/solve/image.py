@@ -176,7 +176,8 @@ class ImageBuild:
         if self._is_done_without_steps(parts):
             return self._made(parts, StepCounts(), None)
         attempt, image = self._attempts(parts)
-        self._inputs.observer.used(materials_of(parts))
+        if self._inputs.observer.wants_materials:
+            self._inputs.observer.used(materials_of(parts))
         return self._made(parts, attempt.counts(), image)
 
     def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:

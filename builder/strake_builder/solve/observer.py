@@ -13,6 +13,9 @@ class BuildObserver:
     wants_sboms = False
     """Whether SBOMs are made wherever the image goes, and if it goes nowhere."""
 
+    wants_materials = False
+    """Whether it is told what images were made from."""
+
     def found(self, sboms: Sequence[FoundSBOM]) -> None:
         """Hear what is in the image."""
 

@@ -25,6 +25,8 @@ def lock_writer(path: str, policies: Sequence[SourcePolicy], mask: int) -> Build
 
 
 class _LockWriter(BuildObserver):
+    wants_materials = True
+
     def __init__(self, path: str, lock: SourcePolicy | None, mask: int) -> None:
         self._path = path
         self._lock = lock

@@ -42,15 +42,11 @@ def read_policies(arguments: argparse.Namespace) -> tuple[SourcePolicy, ...]:
     Raises:
         InvalidRequestError: a file cannot be read, or is none.
     """
-    named = arguments.source_policy or [os.environ[_VARIABLE]] if _is_set(arguments) else []
+    named = arguments.source_policy or list(filter(None, [os.environ.get(_VARIABLE)]))
     policies = [read_policy(path) for path in named]
     if arguments.lock is not None and os.path.lexists(arguments.lock):
         policies.append(read_policy(arguments.lock))
     return tuple(policies)
-
-
-def _is_set(arguments: argparse.Namespace) -> bool:
-    return bool(arguments.source_policy or os.environ.get(_VARIABLE))
 
 
 def read_policy(path: str) -> SourcePolicy:
