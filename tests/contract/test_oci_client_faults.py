@@ -12,6 +12,7 @@ from strake_oci.errors import (
     ManifestUnknownError,
     ProtocolError,
     RateLimitedError,
+    RejectedError,
     ServerError,
     SizeExceededError,
 )
@@ -245,3 +246,28 @@ class TestManifests:
         words = r"Docker Hub's pull limit is used up \(no credentials for docker.io.*name a mirror"
         with client, pytest.raises(RateLimitedError, match=words):
             client.manifest(Repository.parse("alpine"), "latest")
+
+
+class TestPushedManifest:
+    """A manifest whose blobs the registry has acknowledged, and then does not find."""
+
+    DATA = b'{"schemaVersion":2,"config":{},"layers":[]}'
+
+    @pytest.mark.parametrize("code", [400, 404])
+    def test_is_pushed_again(self, registry, code):
+        registry.add(faults.status(code, "MANIFEST_BLOB_UNKNOWN", method="PUT", path="/manifests/", times=2))
+        with registry.client() as client:
+            pushed = client.push_manifest(registry.repository().tag("1"), self.DATA, mediatype.OCI_MANIFEST)
+            assert client.resolve(registry.repository().tag("1")) == pushed
+
+    def test_of_a_blob_that_stays_away_is_refused_with_what_to_do(self, registry):
+        registry.add(faults.status(400, "MANIFEST_BLOB_UNKNOWN", method="PUT", path="/manifests/", times=99))
+        client = registry.client(retry=RetryPolicy(attempts=3, base=0.001))
+        words = r"does not find a blob that the manifest refers to.*tried 3 times.*build again"
+        with client, pytest.raises(RejectedError, match=words):
+            client.push_manifest(registry.repository().tag("1"), self.DATA, mediatype.OCI_MANIFEST)
+
+    def test_that_is_wrong_is_pushed_once(self, registry):
+        registry.add(faults.status(400, "MANIFEST_INVALID", method="PUT", path="/manifests/"))
+        with registry.client() as client, pytest.raises(RejectedError, match="MANIFEST_INVALID"):
+            client.push_manifest(registry.repository().tag("1"), self.DATA, mediatype.OCI_MANIFEST)

@@ -27,7 +27,7 @@ from strake_oci.errors import (
     UploadInvalidError,
 )
 from strake_oci.http.url_policy import redacted
-from strake_oci.registry.retry import parse_retry_after
+from strake_oci.registry.retry import MANIFEST_BLOB_UNKNOWN, parse_retry_after
 from strake_oci.spec.reference import DEFAULT_REGISTRY
 from strake_oci.spec.wire import Text, WireModel, decode
 
@@ -73,6 +73,12 @@ def refusal(answer: Answer, context: ErrorContext, *, credential: str) -> Regist
     )
     who, hint = _who(context, credential), _hint(context, credential)
     match answer.status:
+        case 400 | 404 if MANIFEST_BLOB_UNKNOWN in codes:
+            return RejectedError(
+                context,
+                "the registry does not find a blob that the manifest refers to",
+                hint="its garbage collection may have removed what was just pushed: push or build again",
+            )
         case 401:
             return UnauthorizedError(context, f"authentication failed ({who})", hint=hint)
         case 403:

@@ -21,6 +21,13 @@ _WORTH_IT: Final = frozenset({408, 429})
 _SERVER_ERRORS: Final = range(500, 600)
 _STAYING: Final = frozenset({501, 505, 511})
 """Of the server's errors those that say what it will never do."""
+MANIFEST_BLOB_UNKNOWN: Final = "MANIFEST_BLOB_UNKNOWN"
+"""Code of a manifest that refers to a blob which the registry does not find (distribution-spec, code-5).
+
+Blobs are pushed before their manifest, so a registry that says so has lost sight of one for a moment:
+distribution 2.8 while another client pushes the same blob to the same repository, others until their storage
+is consistent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ def is_temporary(error: RegistryError) -> bool:
         return False
     status = error.context.status
     passing = status in _WORTH_IT or (status in _SERVER_ERRORS and status not in _STAYING)
+    passing = passing or MANIFEST_BLOB_UNKNOWN in error.context.codes
     return isinstance(error, ConnectionFailedError) or passing
 
 

@@ -14,6 +14,7 @@ from strake_oci.errors import (
     ManifestUnknownError,
     OCIError,
     RateLimitedError,
+    RejectedError,
     ServerError,
     TLSError,
 )
@@ -36,6 +37,8 @@ def raised(error: BuildError, cause: Exception | None) -> BuildError:
         (BaseImageError("cannot pull"), registry(DNSError), True),
         (SourceError("cannot fetch"), registry(ServerError, 502), True),
         (BaseImageError("cannot pull"), registry(DNSError, codes=("NXDOMAIN",)), False),
+        (OutputError("cannot push"), registry(RejectedError, 400, ("MANIFEST_BLOB_UNKNOWN",)), True),
+        (OutputError("cannot push"), registry(RejectedError, 400, ("MANIFEST_INVALID",)), False),
         (OutputError("cannot push"), registry(ServerError, 501), False),
         (OutputError("cannot push"), registry(DeniedError, 403), False),
         (OutputError("cannot push"), registry(TLSError), False),
