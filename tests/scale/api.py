@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -19,6 +21,8 @@ _LONGEST_LINE = 1 << 22
 _METADATA_ONLY = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _MERGE = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
+_LATER = frozenset({429, 500, 503, 504})
+"""What an API server answers while a cache of its is not filled yet, or its etcd is slow."""
 
 
 class ApiError(Exception):
@@ -71,12 +75,24 @@ class Api:
         return await self._ask("DELETE", path, json=body or {})
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> Object:
-        async with self._session.request(method, f"/{path}", **arguments) as answer:
-            text = await answer.text()
-            if not answer.ok:
-                raise ApiError(answer.status, text)
-            found: Object = json.loads(text)
+        async with self._request(method, path, **arguments) as answer:
+            found: Object = json.loads(await answer.text())
             return found
+
+    @contextlib.asynccontextmanager
+    async def _request(
+        self, method: str, path: str, **arguments: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Make a request, again after Retry-After where the answer has one, as client-go does."""
+        while True:
+            async with self._session.request(method, f"/{path}", **arguments) as answer:
+                if answer.ok:
+                    yield answer
+                    return
+                text, wait = await answer.text(), answer.headers.get("Retry-After")
+            if wait is None or answer.status not in _LATER:
+                raise ApiError(answer.status, text)
+            await asyncio.sleep(float(wait))
 
     async def watch(
         self, path: str, *, metadata_only: bool = False, **query: str
@@ -84,9 +100,7 @@ class Api:
         """Yield what is there and each change, as type and object, until the server ends the watch."""
         headers = {"Accept": _METADATA_ONLY} if metadata_only else {}
         query = {"watch": "true", "resourceVersion": "0", **query}
-        async with self._session.get(f"/{path}", params=query, headers=headers) as answer:
-            if not answer.ok:
-                raise ApiError(answer.status, await answer.text())
+        async with self._request("GET", path, params=query, headers=headers) as answer:
             try:
                 async for line in answer.content:
                     event = json.loads(line)

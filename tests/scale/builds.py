@@ -99,14 +99,12 @@ class Builds:
 
     @contextlib.asynccontextmanager
     async def watched(self):
-        """Watch ImageBuilds and Jobs for as long as the context lasts."""
-        tasks = [asyncio.create_task(self._watch_builds()), asyncio.create_task(self._watch_jobs())]
-        try:
+        """Watch ImageBuilds and Jobs for as long as the context lasts; a watch that fails ends it."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._watch_builds()), group.create_task(self._watch_jobs())]
             yield self
-        finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch_builds(self) -> None:
         while True:
