@@ -20,6 +20,7 @@ from strake_api.result import BaseImage, StepCounts
 from strake_builder import interrupt
 from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import ContextFiles
+from strake_builder.context.remote_secrets import RemoteSecrets
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
@@ -233,7 +234,10 @@ class ImageBuild:
             watch(redaction.text(source), done, total)  # an argument that is secret may be in a URL's path
 
         downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks, watched)
-        remote = RemoteSources(workspace, downloads, pools.pull, self._around.sources, networks, watched)
+        secrets = RemoteSecrets(self._inputs.run.secrets, warn)
+        remote = RemoteSources(
+            workspace, downloads, pools.pull, self._around.sources, networks, watched, secrets
+        )
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,

@@ -60,7 +60,8 @@ def add_building_flags(parser: argparse.ArgumentParser) -> None:
         metavar="id=ID[,src=FILE|,env=NAME]",
         action="append",
         default=[],
-        help="a secret for RUN --mount=type=secret; never stored (default: the variable ID, else the file)",
+        help="a secret for RUN --mount=type=secret, or for ADD: HTTP_AUTH_TOKEN_HOST, GIT_AUTH_TOKEN.HOST; "
+        "never stored (default: the variable ID, else the file)",
     )
     secrets.add_argument(
         "--ssh",

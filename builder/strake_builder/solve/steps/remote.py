@@ -18,13 +18,17 @@ from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
 from strake_builder.context.git.fetch import GitCommit, check_out, redact_url, resolve_ref
 from strake_builder.context.git.received import received
+from strake_builder.context.remote_secrets import RemoteSecrets, remote_secret_hint
+from strake_builder.errors import SourceError
 from strake_builder.frontend.model.steps import AddStep, GitSource, Step, UrlSource
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
+from strake_oci.errors import RegistryError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 
 _FULL_COMMIT = 40
 """Hex digits from which on a checksum names one commit."""
+_LOCKED = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class RemoteSources:
         cancellation: ends what is under way, downloads included.
         networks: what git must not reach.
         watch: hears of what git receives; `downloads` has its own.
+        secrets: open servers of URLs and of git.
     """
 
     def __init__(
@@ -72,8 +77,10 @@ class RemoteSources:
         cancellation: Cancellation,
         networks: DeniedNetworks = NONE_DENIED,
         watch: Watch = unwatched,
+        secrets: RemoteSecrets | None = None,
     ) -> None:
         self._watch = watch
+        self._secrets = secrets or RemoteSecrets()
         self._workspace = workspace
         self._downloads = downloads
         self._pool = pool
@@ -117,7 +124,7 @@ class RemoteSources:
             SourceError: it cannot be fetched.
         """
         with received(os.path.join(directory, ".git"), redact_url(wanted.url), self._watch):
-            return check_out(replace(wanted, networks=self._networks), directory, self._cancellation)
+            return check_out(self._opened(wanted), directory, self._cancellation)
 
     def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""
@@ -160,7 +167,13 @@ class RemoteSources:
     def _fetch(self, source: UrlSource) -> RemoteFile:
         directory = self._workspace.directory(self._workspace.new_name("download"))
         path = os.path.join(directory, "content")
-        got = self._downloads.fetch(source.url, path, source.checksum)
+        headers = self._secrets.headers(source.url)
+        try:
+            got = self._downloads.fetch(source.url, path, source.checksum, headers=headers)
+        except SourceError as error:
+            if headers or not _is_locked(error):
+                raise
+            raise SourceError(error.message, hint=remote_secret_hint(source.url)) from error.__cause__
         modified = got.modified or 0
         os.utime(path, ns=(modified, modified))
         return RemoteFile(directory, "content", modified, got.sha256)
@@ -169,9 +182,19 @@ class RemoteSources:
         key = (source.remote, source.ref)
         with self._lock:
             if key not in self._commits:
-                wanted = GitCommit(source.remote, source.ref, networks=self._networks)
-                self._commits[key] = self._pool.submit(resolve_ref, wanted, self._cancellation)
+                self._commits[key] = self._pool.submit(self._resolve, source)
             return self._commits[key]
+
+    def _resolve(self, source: GitSource) -> str:
+        return resolve_ref(self._opened(GitCommit(source.remote, source.ref)), self._cancellation)
+
+    def _opened(self, wanted: GitCommit) -> GitCommit:
+        return replace(wanted, networks=self._networks, credentials=self._secrets.git(wanted.url))
+
+
+def _is_locked(error: SourceError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, RegistryError) and cause.context.status in _LOCKED
 
 
 def is_pinned(source: UrlSource | GitSource) -> bool:
