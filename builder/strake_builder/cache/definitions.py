@@ -19,6 +19,7 @@ from strake_builder.frontend.model.file_origins import (
     FromStage,
 )
 from strake_builder.frontend.model.steps import (
+    DEFAULT_HOSTNAME,
     AddStep,
     BindMount,
     CacheMount,
@@ -52,6 +53,7 @@ def definition_of(step: FileStep) -> Value:
                 step.environment,
                 step.user,
                 step.working_dir,
+                *((step.hostname,) if step.hostname != DEFAULT_HOSTNAME else ()),
             )
         case CopyStep():
             paths = tuple(map(_path, step.sources))

@@ -22,7 +22,7 @@ examples:
   strake lint services/api/Dockerfile
   strake lint -f deploy/Dockerfile --format sarif > lint.sarif
 
-exit status: 0 nothing found, or warnings only; 1 warnings, with --error or `# check=error=true`;
+exit status: 0 nothing found, or warnings only; 1 warnings, with --error or `check=error=true`;
 3 the Dockerfile cannot be built at all.
 """
 
@@ -63,18 +63,21 @@ def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool
     from strake_builder.frontend.lint import fails_on_warnings, lint
     from strake_builder.frontend.parse import parse
     from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+    from strake_builder.frontend.planning.builder_arguments import refuse_wrong
 
     path = arguments.file or arguments.dockerfile or os.path.join(arguments.context, "Dockerfile")
     dockerfile = parse(read_dockerfile(path), path)
     ignore_files = (f"{path}.dockerignore", os.path.join(arguments.context, ".dockerignore"))
     patterns = read_ignore_patterns((name, read_local) for name in ignore_files)
+    build_args = build_arguments(arguments.build_arg)
+    refuse_wrong(build_args)
     warnings = lint(
         dockerfile,
         target=arguments.target,
-        build_args=build_arguments(arguments.build_arg),
+        build_args=build_args,
         ignore=IgnoreMatcher(patterns) if patterns else None,
     )
-    return warnings, fails_on_warnings(dockerfile)
+    return warnings, fails_on_warnings(dockerfile, build_args)
 
 
 def _print(warnings: Sequence[LintWarning], refused: DockerfileRefusedError | None, form: str) -> None:

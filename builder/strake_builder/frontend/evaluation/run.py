@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError
@@ -24,6 +25,7 @@ from strake_builder.frontend.model.steps import (
     TmpfsMount,
 )
 from strake_builder.frontend.model.syntax import ExecForm, Run, ShellForm
+from strake_builder.frontend.planning import builder_arguments
 from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
 from strake_builder.frontend.reading.mounts import MountSpec, mount_from, parse_mount
 
@@ -49,6 +51,7 @@ def run(state: StageState, instruction: Run, origin: Origin) -> RunStep:
         proxy_environment=state.scope.proxy,
         user=state.config.user,
         working_dir=paths.clean(state.config.working_dir or "/"),
+        hostname=builder_arguments.hostname(state.scope.build_args),
     )
 
 
@@ -99,7 +102,10 @@ def _mounts(state: StageState, instruction: Run) -> tuple[Mount, ...]:
         from_ = mount_from(text)
         source = state.names.mount_origin(from_) if from_ or spec.type == "bind" else FromScratch()
         sockets = sum(isinstance(mount, SshMount) for mount in mounts)
-        mounts.append(_mount(spec, source, state.config.working_dir, sockets))
+        mount = _mount(spec, source, state.config.working_dir, sockets)
+        if isinstance(mount, CacheMount):
+            mount = replace(mount, id=builder_arguments.cache_mount_id(mount.id, state.scope.build_args))
+        mounts.append(mount)
     return tuple(mounts)
 
 

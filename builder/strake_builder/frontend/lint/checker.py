@@ -11,6 +11,7 @@ from strake_builder.frontend.lint.from_checks import from_findings
 from strake_builder.frontend.lint.rules import RULES, Rule
 from strake_builder.frontend.lint.syntax_checks import syntax_findings
 from strake_builder.frontend.model.planned import ContextBase, ImageBase, ScratchBase, StageBase
+from strake_builder.frontend.planning.builder_arguments import CHECK
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.frontend.text.printable import printable
 from strake_oci.spec.image import RuntimeConfig
@@ -105,20 +106,21 @@ def lint_plan(
         evaluated, found = evaluate_noting(planned, stage, base, base_is_known=known, ignore=ignore)
         done[stage.index] = evaluated, known
         findings += found
-    return _warnings(planned.dockerfile, findings)
+    return _warnings(planned, findings)
 
 
-def fails_on_warnings(dockerfile: Dockerfile) -> bool:
+def fails_on_warnings(dockerfile: Dockerfile, build_args: Mapping[str, str] | None = None) -> bool:
     """Tell whether the file asks for warnings to fail the build (`# check=error=true`)."""
-    return _options(dockerfile).error
+    return _options(dockerfile, build_args or {}).error
 
 
-def _options(dockerfile: Dockerfile) -> CheckOptions:
-    return parse_check_options(dockerfile.directive("check") or "")
+def _options(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> CheckOptions:
+    return parse_check_options(build_args.get(CHECK) or dockerfile.directive("check") or "")
 
 
-def _warnings(dockerfile: Dockerfile, findings: Iterable[Finding]) -> tuple[LintWarning, ...]:
-    options = _options(dockerfile)
+def _warnings(planned: BuildPlan, findings: Iterable[Finding]) -> tuple[LintWarning, ...]:
+    options = _options(planned.dockerfile, planned.scope.build_args)
+    dockerfile = planned.dockerfile
     source = dockerfile.source
     kept = dict.fromkeys(
         LintWarning(

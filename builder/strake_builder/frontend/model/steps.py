@@ -11,7 +11,7 @@ caller decoded the file so; encode with `errors="surrogateescape"` to get the by
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from strake_builder.frontend.model.file_origins import (
     FileOrigin,
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 
 NetworkMode: TypeAlias = Literal["default", "none", "host"]
 SecurityMode: TypeAlias = Literal["sandbox", "insecure"]
+
+
+DEFAULT_HOSTNAME: Final = "buildkitsandbox"
+"""As with BuildKit, since packages write it down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,7 @@ class RunStep:
             `environment`, never stored, never part of a cache key.
         user: `USER` in force, "" for root.
         working_dir: Absolute directory to start in.
+        hostname: Name of the host, as far as the isolation can give it one.
     """
 
     origin: Origin
@@ -125,6 +130,7 @@ class RunStep:
     proxy_environment: tuple[str, ...]
     user: str
     working_dir: str
+    hostname: str = DEFAULT_HOSTNAME
 
 
 # --- COPY and ADD ---

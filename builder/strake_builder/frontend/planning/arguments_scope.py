@@ -78,19 +78,23 @@ def scope(build_args: Mapping[str, str], global_args: Mapping[str, str]) -> Argu
     return ArgumentScope(dict(build_args), dict(global_args), proxy_environment(build_args))
 
 
-def unused(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the build arguments that nothing in the file declares, sorted."""
-    declared = {d.name for line in dockerfile.global_args for d in line.definitions}
+def declared(dockerfile: Dockerfile) -> set[str]:
+    """Return the names that an ARG of the file declares."""
+    found = {d.name for line in dockerfile.global_args for d in line.definitions}
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
             if isinstance(instruction, Arg):
-                declared.update(d.name for d in instruction.definitions)
+                found.update(d.name for d in instruction.definitions)
+    return found
+
+
+def unused(dockerfile: Dockerfile, build_args: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the build arguments that nothing in the file declares, sorted."""
     return tuple(
         sorted(
             name
-            for name in build_args
-            if name not in declared
-            and name not in _PLATFORM_ARGS
+            for name in build_args.keys() - declared(dockerfile)
+            if name not in _PLATFORM_ARGS
             and name.upper() not in _PROXIES
             and not name.startswith(_FOR_THE_BUILDER)
         )

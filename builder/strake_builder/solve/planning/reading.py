@@ -17,6 +17,8 @@ from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.model.planned import BuildPlan, ImageBase
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
+from strake_builder.frontend.planning.arguments_scope import declared
+from strake_builder.frontend.planning.builder_arguments import refuse_wrong, without_effect
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.errors import PathError
@@ -39,6 +41,7 @@ def read_plan(
 
     Raises:
         DockerfileError: there is none, or it is refused.
+        InvalidRequestError: a build argument for the builder has a value that it cannot have.
         SourceError: a file cannot be read.
     """
     request, named = requested.request, requested.inputs.dockerfile_path
@@ -51,17 +54,21 @@ def read_plan(
         written = None if named else request.dockerfile_inline
         text = read_dockerfile(path, read) if written is None else written
         patterns = read_ignore_patterns(((f"{path}.dockerignore", read), (".dockerignore", inside)))
+    build_args = {argument.name: argument.value for argument in request.args}
+    refuse_wrong(build_args)
     planned = plan(
         parse(text, request.dockerfile),
         target=request.target,
         also=requested.inputs.also,
-        build_args={argument.name: argument.value for argument in request.args},
+        build_args=build_args,
         platform=requested.platform,
         build_platform=host_platform(),
         contexts=contexts,
     )
     for name in planned.unused_build_args:
         reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)
+    for text in without_effect(planned.scope.build_args, declared(planned.dockerfile)):
+        reporter.warn(text)
     return planned, ContextFiles(context.directory, patterns)
 
 
@@ -94,11 +101,11 @@ def report_lint(evaluated: EvaluatedBuild, files: ContextFiles, reporter: Report
     for warning in warnings:
         reporter.warn(f"{warning.message} [{warning.rule.name}]", warning.file, warning.span.first)
     _report_other_platforms(evaluated, reporter)
-    if warnings and fails_on_warnings(planned.dockerfile):
+    if warnings and fails_on_warnings(planned.dockerfile, planned.scope.build_args):
         first = warnings[0]
         raise DockerfileError(
             f"{first.message} [{first.rule.name}]",
-            hint="the Dockerfile asks for warnings to be errors (# check=error=true)",
+            hint="the Dockerfile or BUILDKIT_DOCKERFILE_CHECK wants warnings to be errors (check=error=true)",
             location=Location(first.file, first.span.first, first.source_lines[0]),
         )
 

@@ -37,7 +37,6 @@ from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.platform import Platform
 
 _HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-HOSTNAME = "buildkitsandbox"
 
 
 class MountMaker:
@@ -92,7 +91,7 @@ class MountMaker:
                     assert_never(mount)
         return prepared
 
-    def network_files(self, prepared: Prepared) -> None:
+    def network_files(self, prepared: Prepared, hostname: str) -> None:
         """Add copies of the files by which a process finds names; what a step writes there is lost."""
         directory = self._workspace.directory(self._workspace.new_name("etc"))
         resolv = ""
@@ -103,8 +102,8 @@ class MountMaker:
             resolv = file.read()
         files = {
             "resolv.conf": resolv,
-            "hosts": f"{_HOSTS}127.0.1.1\t{HOSTNAME}\n{self._aliases}",
-            "hostname": f"{HOSTNAME}\n",
+            "hosts": f"{_HOSTS}127.0.1.1\t{hostname}\n{self._aliases}",
+            "hostname": f"{hostname}\n",
         }
         for name, content in files.items():
             path = os.path.join(directory, name)

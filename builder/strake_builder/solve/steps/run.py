@@ -18,7 +18,7 @@ from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Identity, Network, Process
 from strake_builder.sandbox.run_failure import Surroundings, run_failure
 from strake_builder.sandbox.spec import RUNTIME_TARGETS
-from strake_builder.solve.steps.mounts import HOSTNAME, MountMaker, Prepared
+from strake_builder.solve.steps.mounts import MountMaker, Prepared
 from strake_builder.solve.workspace.disk_room import DiskRoom
 from strake_oci.spec.platform import Platform
 
@@ -57,7 +57,7 @@ def execute_run(
         raise StepError("RUN --security=insecure is not available: it would need a privileged pod")
     with Root(root_path) as root, contextlib.ExitStack() as scope:
         prepared = mounts.prepare(step.mounts, platform, scope)
-        mounts.network_files(prepared)
+        mounts.network_files(prepared, step.hostname)
         mounts.scripts(step.files, prepared)
         if sandbox.mounts_devices:
             mounts.devices(prepared, scope)
@@ -91,7 +91,7 @@ def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer:
         identity=Identity(account.uid, account.gid, account.groups),
         network=Network.NONE if step.network == "none" else Network.BUILDER,
         mounts=tuple(prepared.mounts),
-        hostname=HOSTNAME,
+        hostname=step.hostname,
         makes_sockets_by_pointer=by_pointer,
     )
 
