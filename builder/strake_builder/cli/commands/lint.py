@@ -60,10 +60,10 @@ def run_lint(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> tuple[tuple[LintWarning, ...], bool]:
     from strake_builder.context.filtered import read_dockerfile, read_ignore_patterns, read_local
+    from strake_builder.frontend.builder_arguments import refuse_wrong
     from strake_builder.frontend.lint import fails_on_warnings, lint
     from strake_builder.frontend.parse import parse
     from strake_builder.frontend.patterns.ignore import IgnoreMatcher
-    from strake_builder.frontend.planning.builder_arguments import refuse_wrong
 
     path = arguments.file or arguments.dockerfile or os.path.join(arguments.context, "Dockerfile")
     dockerfile = parse(read_dockerfile(path), path)

@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from strake_builder.frontend import builder_arguments
 from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.evaluation import paths
 from strake_builder.frontend.model.steps import (
@@ -25,7 +26,6 @@ from strake_builder.frontend.model.steps import (
     TmpfsMount,
 )
 from strake_builder.frontend.model.syntax import ExecForm, Run, ShellForm
-from strake_builder.frontend.planning import builder_arguments
 from strake_builder.frontend.reading.heredoc import heredoc_word_or_none, strip_leading_tabs
 from strake_builder.frontend.reading.mounts import MountSpec, mount_from, parse_mount
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from strake_builder.frontend.builder_arguments import CHECK
 from strake_builder.frontend.check_options import CheckOptions, parse_check_options
 from strake_builder.frontend.evaluate import BaseImage, KnownBase, evaluate_noting
 from strake_builder.frontend.lint.from_checks import from_findings
 from strake_builder.frontend.lint.rules import RULES, Rule
 from strake_builder.frontend.lint.syntax_checks import syntax_findings
 from strake_builder.frontend.model.planned import ContextBase, ImageBase, ScratchBase, StageBase
-from strake_builder.frontend.planning.builder_arguments import CHECK
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.frontend.text.printable import printable
 from strake_oci.spec.image import RuntimeConfig

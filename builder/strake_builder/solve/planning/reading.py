@@ -12,13 +12,13 @@ from strake_builder.context.filtered import (
     read_local,
 )
 from strake_builder.errors import DockerfileError, Location, SourceError
+from strake_builder.frontend.builder_arguments import refuse_wrong, without_effect
 from strake_builder.frontend.lint import fails_on_warnings, lint_plan
 from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.model.planned import BuildPlan, ImageBase
 from strake_builder.frontend.parse import parse
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher
 from strake_builder.frontend.planning.arguments_scope import declared
-from strake_builder.frontend.planning.builder_arguments import refuse_wrong, without_effect
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.errors import PathError

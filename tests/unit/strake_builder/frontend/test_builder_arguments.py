@@ -6,8 +6,8 @@ import pytest
 
 from strake_builder.errors import InvalidRequestError
 from strake_builder.frontend import BaseImage, evaluate, parse, plan
+from strake_builder.frontend.builder_arguments import refuse_wrong, without_effect
 from strake_builder.frontend.lint import fails_on_warnings, lint
-from strake_builder.frontend.planning.builder_arguments import refuse_wrong, without_effect
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import Platform
 
