@@ -20,6 +20,8 @@ _ZSTD_MIN = 1
 
 Compression = Literal["gzip", "zstd", "none"]
 MediaTypes = Literal["oci", "docker"]
+Compatibility = Literal[1]
+"""Versions of how images are written: layers, config and manifest, for the same files and steps."""
 Note = Annotated[str, Field(max_length=4096)]
 
 
@@ -79,6 +81,8 @@ class ImageForm(Document):
     """The same inputs give the same digest: times are fixed, at 1970 if nothing else says which."""
     source_date_epoch: Annotated[int, Field(ge=0, le=EPOCH_LIMIT)] | None = None
     """Seconds since 1970: the time of the image and its history, and the latest of files in new layers."""
+    compatibility: Compatibility = 1
+    """The version of how images are written. What would change digests comes with a new one."""
 
     @model_validator(mode="after")
     def _form_rules(self) -> Self:

@@ -132,6 +132,14 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
         "the same inputs give the same digest: all times are those of --source-date-epoch, or 1970",
     )
     form.add_argument(
+        "--compatibility",
+        type=int,
+        choices=(1,),
+        metavar="VERSION",
+        help="how the image is written; what would change digests comes with a new version "
+        "(default, and the only one: 1)",
+    )
+    form.add_argument(
         "--source-date-epoch",
         metavar="SECONDS",
         help="since 1970: the time of the image and its history, and the latest of files in new layers "
@@ -225,6 +233,7 @@ def _flags_form(arguments: argparse.Namespace) -> dict[str, Any]:
         "annotations": _pairs("--annotation", arguments.annotation),
         "reproducible": arguments.reproducible or None,
         "source_date_epoch": _epoch(arguments.source_date_epoch),
+        "compatibility": arguments.compatibility,
     }
     return {name: value for name, value in given.items() if value is not None and value != {}}
 
