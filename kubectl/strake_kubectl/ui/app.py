@@ -30,6 +30,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from strake_builder.errors import BuildError
+from strake_builder.unforeseen import internal_error
 from strake_kubectl.builds import CANCEL, RERUN, Build
 from strake_kubectl.cluster import Cluster
 from strake_kubectl.errors import CommandError, ForbiddenError, NotFoundError
@@ -82,7 +83,7 @@ def application(sources: Sources, access: Access) -> ASGIApp:
         Route(f"{build}/runs/{{run:int}}/events", pages.lines),
         Route(f"{build}/{{action}}", pages.act, methods=["POST"]),
     ]
-    handlers = {CommandError: _failed, BuildError: _failed, HTTPException: _missing}
+    handlers = {CommandError: _failed, BuildError: _failed, HTTPException: _missing, Exception: _unforeseen}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
 
 
@@ -202,11 +203,14 @@ class _Pages:
     async def lines(self, request: Request) -> Response:
         """Send the lines of the log of a run that goes on, after those that the page has."""
         build = await run_in_threadpool(self._build, request)
-        if build.is_finished or request.path_params["run"] != build.run:
-            raise HTTPException(404)
+        run, logs = request.path_params["run"], self._sources.logs
+        collected = logs.followed(build, run)
+        if collected is None and (build.is_finished or run != build.run):
+            return self._stream(_ended())
+        if collected is None:
+            collected = await run_in_threadpool(logs.follow, build)
         after = request.headers.get("last-event-id") or request.query_params.get("after", "0")
         words = request.query_params.get("q", "")[:_LONGEST_SEARCH]
-        collected = await run_in_threadpool(self._sources.logs.follow, build)
         return self._stream(_new_lines(collected, _number(after, least=0), words))
 
     def _stream(self, events: AsyncIterator[str]) -> Response:
@@ -226,6 +230,10 @@ class _Pages:
     def _build(self, request: Request) -> Build:
         parts = request.path_params
         return self._sources.cluster.within(parts["namespace"]).get(parts["name"])
+
+
+async def _ended() -> AsyncIterator[str]:
+    yield f"event: end\ndata: {json.dumps('The run has ended: reload the page for all of its log.')}\n\n"
 
 
 async def _new_lines(collected: Collected, after: int, words: str) -> AsyncIterator[str]:
@@ -259,6 +267,11 @@ def _missing(request: Request, error: Exception) -> Response:  # noqa: ARG001 - 
     assert isinstance(error, HTTPException)  # noqa: S101 - that it is registered for
     told: Mapping[int, str] = {404: "There is no such page.", 405: "This page cannot be asked so."}
     return _problem(error.status_code, told.get(error.status_code, error.detail), "")
+
+
+def _unforeseen(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    told = internal_error(error)
+    return _problem(500, told.message, told.hint or "")
 
 
 def _problem(status: int, message: str, hint: str) -> Response:

@@ -142,6 +142,11 @@ class Logs:
             collected.end()
         return collected.view()
 
+    def followed(self, build: Build, run: int) -> Collected | None:
+        """Return the log of a run that is followed, or was until now."""
+        with self._lock:
+            return self._followed.get((build.uid, run))
+
     def follow(self, build: Build) -> Collected:
         """Return the log of the run that goes on, which grows. A second reader gets the same one."""
         key = (build.uid, build.run)

@@ -47,7 +47,7 @@ def serve(sources: Sources, address: Address, port: int, *, browser: bool) -> No
             webbrowser.open(url + access.once())
         config = uvicorn.Config(
             application(sources, access),
-            log_level="error",
+            log_level="critical",  # a page tells what failed, in a sentence
             access_log=False,  # it would show the token
             lifespan="off",
             ws="none",
