@@ -102,7 +102,7 @@ def test_every_answer_forbids_other_scripts_frames_and_copies(ui, path):
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert not re.search(r"<script>|<script [^>]*>[^<]|\son\w+=|\sstyle=", answer.text)
 
