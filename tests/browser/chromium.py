@@ -97,7 +97,11 @@ def running_chromium(directory: Path) -> Iterator[Chromium]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver:
         try:
             assert driver.stdout is not None
-            port = next(found[1] for line in driver.stdout if (found := re.search(r"successfully on port (\d+)", line)))
+            port = next(
+                found[1]
+                for line in driver.stdout
+                if (found := re.search(r"successfully on port (\d+)", line))
+            )
             url = f"http://127.0.0.1:{port}/session"
             options = {
                 "binary": "/usr/bin/chromium",

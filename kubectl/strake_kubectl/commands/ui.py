@@ -92,7 +92,10 @@ def _serve(arguments: argparse.Namespace, cluster: Cluster) -> int:
         cluster, board, Logs(cluster, partial(kept_lines, arguments)), partial(_image, arguments)
     )
     address = arguments.address or ipaddress.IPv4Address("127.0.0.1")
-    serve(sources, address, arguments.port or 0, browser=not arguments.no_browser)
+    try:
+        serve(sources, address, arguments.port or 0, browser=not arguments.no_browser)
+    finally:
+        board.close()
     return 0
 
 

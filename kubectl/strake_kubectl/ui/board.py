@@ -62,12 +62,17 @@ class Board:
         self._unreadable: set[Key] = set()
         self._is_full = False
         self._trouble = ""
+        self._closed = threading.Event()
         self.everywhere = everywhere
         self._resource_version = self._first_list()
 
     def start(self) -> None:
         """Begin to watch, in a thread that ends with the program."""
         threading.Thread(target=self._watch, name="board", daemon=True).start()
+
+    def close(self) -> None:
+        """Watch no more, from the end of the present watch on."""
+        self._closed.set()
 
     @property
     def builds(self) -> list[Build]:
@@ -129,7 +134,7 @@ class Board:
         return page.version
 
     def _watch(self) -> None:
-        while True:
+        while not self._closed.is_set():
             try:
                 if not self._resource_version:
                     self._resource_version = self._list()
@@ -137,7 +142,7 @@ class Board:
                 self._follow()
             except CommandError as error:
                 self._tell(error.message)
-                threading.Event().wait(_PAUSE)
+                self._closed.wait(_PAUSE)
             self._resource_version = ""
 
     def _follow(self) -> None:

@@ -70,7 +70,17 @@ def ui(api: ApiServer, browser: Chromium, tmp_path: Path) -> Iterator[str]:
             browser.until("return document.title === 'Builds · Strake'")
             yield entrance.partition("/?")[0]
         finally:
+            browser.open("about:blank")  # no page's event stream delays the server's end
             server.terminate()
+
+
+def test_what_hinders_people_is_found(browser):
+    browser.open("data:text/html,<title>x</title><img src=x><p style='color:silver'>faint</p>")
+    assert {each.partition(":")[0] for each in browser.hindrances()} >= {
+        "image-alt",
+        "html-has-lang",
+        "color-contrast",
+    }
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

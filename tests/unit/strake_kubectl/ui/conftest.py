@@ -58,7 +58,7 @@ def images() -> dict[str, ImageFacts]:
 
 
 @pytest.fixture
-def open_ui(cluster, images) -> Callable[[], Ui]:
+def open_ui(cluster, images) -> Iterator[Callable[[], Ui]]:
     """Start the server with what the cluster has by then."""
 
     def read_image(name: str) -> ImageFacts:
@@ -69,9 +69,12 @@ def open_ui(cluster, images) -> Callable[[], Ui]:
     def kept(reference: str) -> Iterator[str]:
         yield f"== steps: 1\nkept as {reference}\n"
 
+    boards: list[Board] = []
+
     def opened() -> Ui:
         board = Board(cluster, everywhere=True)
         board.start()
+        boards.append(board)
         access = Access(frozenset({HOST, "localhost:8090"}), 8090)
         pages = application(Sources(cluster, board, Logs(cluster, kept), read_image), access)
 
@@ -82,4 +85,6 @@ def open_ui(cluster, images) -> Callable[[], Ui]:
         assert browser.get("/", params={"token": access.token}).status_code == 200
         return Ui(browser, access, board, stranger)
 
-    return opened
+    yield opened
+    for board in boards:
+        board.close()

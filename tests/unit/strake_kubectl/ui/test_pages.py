@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 
 import pytest
 
 from strake_kubectl.ui.image import ImageFacts, Statement
+from strake_kubectl.ui.pages import ROWS
 from tests.fixtures.servers.api_server import status
 from tests.unit.strake_kubectl.conftest import DIGEST, IMAGE, building, failed, imagebuild, pod, succeeded
 
@@ -20,9 +22,9 @@ LOG = b"""== steps: 3
 """
 
 
-def text_of(html: str) -> str:
+def text_of(page: str) -> str:
     """Return what a page says, its markup left out."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html.partition("<main")[2]))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page.partition("<main")[2]))
 
 
 def until(reached, what: str):
@@ -219,3 +221,16 @@ def test_pages_bring_all_that_they_need(open_ui, path):
     answer = open_ui().browser.get(path)
     assert answer.status_code == 200
     assert "http" not in answer.text
+
+
+def test_a_long_list_has_pages_that_keep_what_was_searched(api, open_ui):
+    for number in range(ROWS + 1):
+        api.put(succeeded(f"build-{number}"))
+    browser = open_ui().browser
+    first = browser.get("/?q=build&phase=Succeeded").text
+    older = re.search(r'<a href="([^"]+)">Older</a>', first)
+    assert older
+    second = browser.get(html.unescape(older[1])).text
+    assert "page 2 of 2" in second
+    assert second.count('<th scope="row">') == 1
+    assert 'value="build"' in second
