@@ -1,1 +1,1 @@
-"""Contents of cache mounts that outlive the machine: documents, decisions and the repository that has them."""
+"""Cache mounts that outlive the machine: documents, decisions and the repository that has them."""

@@ -1,7 +1,7 @@
 """What a kept cache mount holds: every path with its metadata, and the pack that has a file's content.
 
-A *pack* is a blob with the content of some files, a tar stream packed with zstd. The listing is apart from the
-packs, so that a build that adds one file writes one small pack and a new listing, and nothing else moves.
+A *pack* is a blob with the content of some files, a tar stream packed with zstd. The listing is apart from
+the packs, so that a build that adds one file writes one small pack and a new listing, and nothing else moves.
 
 Only what makes sense on another machine is listed: directories, files, symbolic and hard links. Set-user-ID,
 set-group-ID of files and extended attributes are not.
@@ -188,7 +188,9 @@ def read_listing(data: bytes) -> Listing:
     for text, kind, mode, uid, gid, size, mtime_ns, target, at in wire.entries:
         try:
             path, link = text.encode("latin-1"), target.encode("latin-1")
-            found = Listed(Kind(kind), mode, uid, gid, size, mtime_ns, link, packs[at].digest if at >= 0 else None)
+            found = Listed(
+                Kind(kind), mode, uid, gid, size, mtime_ns, link, packs[at].digest if at >= 0 else None
+            )
         except (ValueError, IndexError) as error:
             raise UnsoundListingError(f"an entry of its listing is none: {error}") from error
         _check(path, found, entries)
@@ -226,4 +228,6 @@ def _check_links(entries: Entries) -> None:
         if each.kind is Kind.HARD_LINK:
             target = entries.get(each.target)
             if target is None or target.kind is not Kind.FILE:
-                raise UnsoundListingError(f"the hard link {repr(path[:200])[1:]} of its listing leads to no file")
+                raise UnsoundListingError(
+                    f"the hard link {repr(path[:200])[1:]} of its listing leads to no file"
+                )

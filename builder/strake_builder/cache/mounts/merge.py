@@ -1,7 +1,7 @@
-"""Decides what becomes of a cache mount that several builds change, and which content is written anew. No I/O.
+"""Decides what becomes of a cache mount that several builds change, and which content is written. No I/O.
 
-A build knows three states: what it restored (*base*), what its steps left (*mine*), and what the repository has
-when it writes (*theirs*). What only one side changed is taken from that side. Where both changed a path, the
+A build knows three states: what it restored (*base*), what its steps left (*mine*), and what the repository
+has when it writes (*theirs*). What only one side changed is taken from that side. Where both changed a path, the
 build that writes last wins: one of two results of the same cache.
 """
 
@@ -53,7 +53,9 @@ def _consistent(chosen: Entries, sides: tuple[Entries, ...]) -> dict[bytes, List
     for path in sorted(chosen):
         if path not in made and _with_parents(path, chosen, sides, made):
             made[path] = chosen[path]
-    return {path: each for path, each in made.items() if each.kind is not Kind.HARD_LINK or _is_file(made, each)}
+    return {
+        path: each for path, each in made.items() if each.kind is not Kind.HARD_LINK or _is_file(made, each)
+    }
 
 
 def _is_file(entries: Entries, link: Listed) -> bool:
@@ -61,7 +63,9 @@ def _is_file(entries: Entries, link: Listed) -> bool:
     return target is not None and target.kind is Kind.FILE
 
 
-def _with_parents(path: bytes, chosen: Entries, sides: tuple[Entries, ...], made: dict[bytes, Listed]) -> bool:
+def _with_parents(
+    path: bytes, chosen: Entries, sides: tuple[Entries, ...], made: dict[bytes, Listed]
+) -> bool:
     """Add the directories that a path is in; say whether all of them are directories.
 
     One that a side removed comes back, where the other put something into it.

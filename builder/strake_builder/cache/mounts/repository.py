@@ -135,13 +135,17 @@ class MountRepository:
                 found = read_listing(_unpacked(blob.read()))
         except NotFoundError as error:
             raise UnsoundListingError("its listing is gone") from error
-        if [(each.digest, each.size) for each in others] != [(each.digest, each.size) for each in found.packs]:
+        if [(each.digest, each.size) for each in others] != [
+            (each.digest, each.size) for each in found.packs
+        ]:
             raise UnsoundListingError("its layers are not the packs of its listing")
         return found
 
     def open_pack(self, pack: Pack, on_bytes: Callable[[int], None] | None = None) -> BlobReader:
         """Open a pack for reading, as a context; digest and size are checked at its end."""
-        return self._client.open_blob(self._repository, Descriptor(PACK_TYPE, pack.digest, pack.size), on_bytes)
+        return self._client.open_blob(
+            self._repository, Descriptor(PACK_TYPE, pack.digest, pack.size), on_bytes
+        )
 
     def write_pack(self, stream: Iterable[bytes], on_bytes: Callable[[int], None] | None = None) -> Pack:
         """Push a tar stream as a pack, while it is made.

@@ -1,14 +1,15 @@
-"""The cache mounts of one build: each is restored when the first step needs it, and kept when the build succeeded.
+"""The cache mounts of one build: restored when the first step needs one, kept when the build succeeded.
 
 All of it is best effort. What cannot be restored is a warning and an empty mount, what cannot be kept a
 warning: the build's image is at its destination by then.
 
-A build that failed keeps nothing: a step that was stopped in the middle may have left half a file, which every
-later build would restore. Mounts in a directory of the machine stay as they are, as with BuildKit.
+A build that failed keeps nothing: a step that was stopped in the middle may have left half a file, which
+every later build would restore. Mounts in a directory of the machine stay as they are, as with BuildKit.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from strake_builder.cache.mounts.repository import Change, MountRepository, TooL
 from strake_builder.errors import BuildError
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
+from strake_builder.progress.transfer_lines import mount_name
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.solve.cache_mounts.packing import pack_stream
@@ -32,7 +34,17 @@ from strake_oci.verify import despite_mirrors
 
 _SPARE: Final = 1 << 30
 """Bytes that packs may have besides four times what a mount may hold: what nobody needs of them any more."""
-_TROUBLE: Final = (OCIError, OSError, BuildError, UnsoundListingError, UnkeepableMountError, TooLargeMountError)
+_TOO_LARGE: Final = (
+    "remove what is old in it, or allow more (--cache-mounts-max-size, spec.cache.mounts.maxSize)"
+)
+_TROUBLE: Final = (
+    OCIError,
+    OSError,
+    BuildError,
+    UnsoundListingError,
+    UnkeepableMountError,
+    TooLargeMountError,
+)
 
 
 @dataclass(slots=True)
@@ -56,7 +68,7 @@ class KeptMounts:
     """Brings cache mounts from the cache's repository and back. Thread-safe; one for all attempts at a build.
 
     Args:
-        repository: has them; None where they do not outlive the build.
+        repository: opens the repository that has them, once a mount needs it.
         workspace: where they are unpacked.
         reporter: hears of what is restored and kept, and of what cannot be.
         limit: bytes that a mount may hold.
@@ -65,7 +77,7 @@ class KeptMounts:
 
     def __init__(
         self,
-        repository: Callable[[], MountRepository] | None,
+        repository: Callable[[], MountRepository],
         workspace: Workspace,
         reporter: Reporter,
         *,
@@ -82,15 +94,15 @@ class KeptMounts:
         self._used: dict[str, _Used] = {}
 
     @property
-    def _repository(self) -> MountRepository | None:
+    def _repository(self) -> MountRepository:
         """The repository, opened with the first mount: few builds have one."""
         with self._lock:
-            if self._opened is None and self._open is not None:
+            if self._opened is None:
                 self._opened = self._open()
             return self._opened
 
     def restore(self, key: str, target: str, directory: str, *, merges: bool) -> str | None:
-        """Return a new directory with what is kept of a mount; None where nothing is, or none of it can be had.
+        """Return a new directory with what is kept of a mount, None where nothing is or can be had.
 
         Args:
             key: names the mount in the repository.
@@ -99,8 +111,6 @@ class KeptMounts:
             merges: whether several builds may have it at once, and what each adds is kept.
         """
         repository = self._repository
-        if repository is None:
-            return None
         used = _Used(target, directory, merges=merges)
         with self._lock:
             self._used[key] = used
@@ -112,22 +122,25 @@ class KeptMounts:
             if stored.listing is None:
                 raise UnsoundListingError(stored.why)
             self._refuse_large(stored.listing)
-            path, pulled = despite_mirrors(lambda: self._unpack(repository, stored.listing or Listing(), made))
+            path, pulled = despite_mirrors(lambda: self._unpack(stored.listing or Listing(), target, made))
         except _TROUBLE as error:
             for each in made:
                 remove_tree(each)
+            interrupt.check()  # a build that is stopped tells why itself
             self._warn("restored; the step has an empty one", target, error)
             return None
         used.base = stored.listing
         self._reporter.cache_mount("restored", target, stored.listing.size, stored.listing.files, pulled)
         return path
 
-    def _unpack(self, repository: MountRepository, listing: Listing, made: list[str]) -> tuple[str, int]:
+    def _unpack(self, listing: Listing, target: str, made: list[str]) -> tuple[str, int]:
         """Unpack what is kept into a new directory; return it, and the bytes that came."""
         path = self._workspace.directory(self._workspace.new_name("mount"))
         made.append(path)
-        restore(listing, path, repository.open_pack)
-        return path, sum(pack.size for pack in listing.packs)
+        total = sum(pack.size for pack in listing.packs)
+        came = Transfer(lambda done: self._reporter.pulled(mount_name(target), min(done, total - 1), total))
+        restore(listing, path, lambda pack: self._repository.open_pack(pack, came))
+        return path, total
 
     def _refuse_large(self, listing: Listing) -> None:
         if listing.size > self._limit or sum(pack.plain for pack in listing.packs) > 4 * self._limit + _SPARE:
@@ -150,30 +163,37 @@ class KeptMounts:
                 self._warn("kept", used.target, error)
 
     def _keep(self, key: str, used: _Used) -> None:
-        repository = self._repository
-        assert repository is not None  # noqa: S101 - else nothing is used
         entries = with_packs(scan(used.directory, self._limit), used.base)
         if entries.keys() == used.base.entries.keys() and all(
             each.is_as(used.base.entries[path]) for path, each in entries.items()
         ):
             return
-        sent = Transfer(lambda done: self._reporter.pushing(f"cache mount {used.target}", None, done, None))
+        sent = Transfer(lambda done: self._reporter.pushing(mount_name(used.target), None, done, None))
         new: list[Pack] = []
         with Root(used.directory) as root:
             for paths in to_write(entries, used.base):
-                pack = repository.write_pack(pack_stream(root, paths, entries), sent)
+                pack = self._repository.write_pack(pack_stream(root, paths, entries), sent)
                 new.append(pack)
                 entries |= {path: _in_pack(entries[path], pack) for path in paths}
-        kept = repository.put(key, Change(used.base, entries, tuple(new), used.merges, self._limit))
+        kept = self._repository.put(key, Change(used.base, entries, tuple(new), used.merges, self._limit))
         pushed = sum(pack.size for pack in new)
         self._reporter.cache_mount("kept", used.target, kept.size, kept.files, pushed)
 
     def _warn(self, what: str, target: str, error: Exception) -> None:
-        interrupt.check()  # a build that is stopped tells why itself
         reason = error.message if isinstance(error, OCIError | BuildError) else str(error)
         if isinstance(error, OSError):
             reason = error.strerror or "the disk refused"
+        if isinstance(error, TooLargeMountError):
+            reason = f"{reason}; {_TOO_LARGE}"
         self._reporter.warn(f"the cache mount {target} cannot be {what}: {reason}")
+
+
+def mount_tag(name: bytes) -> str:
+    """Return the tag of a mount in its repository, by what tells it from others.
+
+    It has the form of a cache key, which is what a build may write to its cache's repository, and is none.
+    """
+    return hashlib.sha256(b"strake cache mount v1\0" + name).hexdigest()
 
 
 def _in_pack(file: Listed, pack: Pack) -> Listed:

@@ -1,8 +1,8 @@
 """Puts a kept cache mount on disk. Listing and packs are somebody else's: nothing leaves the directory.
 
-The listing decides what there is, and of a pack only the content of files that the listing has in it is taken:
-a member that is a link, a device or of another size is no such content. Directories come first and links last,
-so that no content is ever written through a link.
+The listing decides what there is, and of a pack only the content of files that the listing has in it is
+taken: a member that is a link, a device or of another size is no such content. Directories come first and
+links last, so that no content is ever written through a link.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def _unpack(root: Root, pack: Pack, wanted: dict[bytes, Listed], packed: Readabl
             if each is None:
                 continue
             if member.type is not EntryType.FILE or content.extents is not None or member.size != each.size:
-                raise UnsoundListingError(f"a pack has {repr(member.path[:200])[1:]} otherwise than its listing")
+                raise UnsoundListingError(
+                    f"a pack has {repr(member.path[:200])[1:]} otherwise than its listing"
+                )
             _write(parents.at(member.path), member, each, content)
         while stream.read(1 << 20):  # the digest is known at the very end
             pass
@@ -78,8 +80,12 @@ def _unpack(root: Root, pack: Pack, wanted: dict[bytes, Listed], packed: Readabl
 def _write(location: ResolvedPath, member: Entry, each: Listed, content: Content) -> None:
     if location.stat is not None:
         raise UnsoundListingError("a pack has a file where something else is")
-    make_file(location, member._replace(mode=each.mode, uid=each.uid, gid=each.gid, xattrs={}, mtime=0), content)
-    os.utime(location.name, ns=(each.mtime_ns, each.mtime_ns), dir_fd=location.directory, follow_symlinks=False)
+    make_file(
+        location, member._replace(mode=each.mode, uid=each.uid, gid=each.gid, xattrs={}, mtime=0), content
+    )
+    os.utime(
+        location.name, ns=(each.mtime_ns, each.mtime_ns), dir_fd=location.directory, follow_symlinks=False
+    )
 
 
 def _link(root: Root, entries: Entries) -> None:
@@ -111,7 +117,7 @@ def _finish(root: Root, path: bytes, each: Listed) -> None:
 
 
 class _Parents:
-    """Finds files, the directory of the last one kept open: a pack has its files in the order of their paths."""
+    """Finds files, the last directory kept open: a pack has its files in the order of their paths."""
 
     def __init__(self, root: Root) -> None:
         self._root = root

@@ -7,13 +7,15 @@ import stat
 from dataclasses import dataclass, field
 from typing import Final
 
-from strake_builder import interrupt
 from strake_builder.cache.mounts.listing import MAX_ENTRIES, Kind, Listed
+from strake_builder.cache.mounts.repository import TooLargeMountError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.spill.disk_map import identity
+from strake_builder.rootfs.spill.names import sorted_names
 
 _FILE_MODE: Final = 0o777
 _DIRECTORY_MODE: Final = 0o3777
+_PATH_MAX: Final = 4096
 
 
 class UnkeepableMountError(Exception):
@@ -40,12 +42,13 @@ class _Scan:
         """Take in an entry.
 
         Raises:
-            UnkeepableMountError: there are too many, or too large ones.
+            TooLargeMountError: they are too large.
+            UnkeepableMountError: there are too many.
         """
         self.entries[path] = found
         self.size += found.size
         if self.size > self.limit:
-            raise UnkeepableMountError(f"it holds more than {self.limit:,} bytes")
+            raise TooLargeMountError(f"it holds more than {self.limit:,} bytes")
         if len(self.entries) > MAX_ENTRIES:
             raise UnkeepableMountError(f"it holds more than {MAX_ENTRIES:,} entries")
 
@@ -58,7 +61,8 @@ def scan(directory: str, limit: int) -> dict[bytes, Listed]:
         limit: bytes that its files may have.
 
     Raises:
-        UnkeepableMountError: it holds too much, or a path is too long.
+        TooLargeMountError: it holds too many bytes.
+        UnkeepableMountError: it holds too many entries, or a path is too long.
         OSError: it cannot be read.
     """
     found = _Scan(limit)
@@ -69,12 +73,9 @@ def scan(directory: str, limit: int) -> dict[bytes, Listed]:
         while waiting:
             path = waiting.pop()
             with root.directory(path) as fd:
-                # an O_PATH descriptor is not read from itself
-                names = sorted(os.fsencode(name) for name in os.listdir(f"/proc/self/fd/{fd}"))
-                for name in names:
-                    interrupt.check()
+                for name in sorted_names(fd, root.beside):
                     inside = path + b"/" + name if path else name
-                    if len(inside) >= os.pathconf("/", "PC_PATH_MAX"):
+                    if len(inside) >= _PATH_MAX:
                         raise UnkeepableMountError("a path in it is longer than 4,095 bytes")
                     if _add(found, inside, name, fd):
                         waiting.append(inside)
