@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from strake_builder.cache.mounts.repository import ARTIFACT_TYPE
+from strake_builder.cache.mounts.repository import MountRepository
+from strake_builder.solve.cache_mounts.kept import mount_tag
+from strake_oci.spec.reference import Repository
 from tests.fixtures.building.builds import Builder
 
 
@@ -139,10 +140,8 @@ def test_mounts_that_are_too_large_are_not_kept(machine):
     assert small.moved["kept"]["bytes"] == 6
     large = machine("b").build("head -c 3000000 /dev/zero > /c/g", "--cache-mounts-max-size", "2MB")
     assert large.status == 0
-    assert large.warnings == [
-        "the cache mount /c cannot be kept: it holds more than 2,000,000 bytes; remove what is old in it, or"
-        " allow more (--cache-mounts-max-size, spec.cache.mounts.maxSize)"
-    ]
+    (warning,) = large.warnings
+    assert "cannot be kept: it holds more than 2,000,000 bytes; remove what is old in it, or allow" in warning
     assert machine("c").build("ls /c").output == "f"
 
 
@@ -150,7 +149,7 @@ def test_switches(machine):
     machine("a").build("touch /c/f")
     without = machine("b").build("ls /c; touch /c/g", "--no-cache-mounts")
     assert (without.output, without.moved) == ("", {})
-    reading = machine("c").build("ls /c; touch /c/g", "--no-push-cache")
+    reading = machine("c").build("ls /c; touch /c/h", "--no-push-cache")
     assert (reading.output, list(reading.moved)) == ("f", ["restored"])
     failing = machine("d").build("ls /c; touch /c/g; exit 3")
     assert failing.status
@@ -172,24 +171,23 @@ def test_identity_is_what_buildkit_tells_caches_apart_by(machine):
     assert machine("d").build("ls /c", mount="id=x,target=/c,uid=5").output == ""
 
 
-def test_a_registry_that_lost_a_pack_costs_a_warning(machine, builder):
+def test_a_pack_that_rotted_costs_a_warning(machine, builder):
     machine("a").build("head -c 100000 /dev/urandom > /c/f")
     for blob in _packs(builder):
-        shutil.rmtree(blob)
+        size = (blob / "data").stat().st_size
+        (blob / "data").write_bytes(bytes(size))
     found = machine("b").build("ls /c; touch /c/g")
     assert (found.status, found.output) == (0, "")
     assert len(found.warnings) == 1
     assert "the cache mount /c cannot be restored; the step has an empty one" in found.warnings[0]
 
 
-def _packs(builder: Builder) -> list[Path]:
-    """Return the blobs of packs, as a registry has them on disk."""
-    root = builder.registry.root / "docker/registry/v2"
-    manifests = [json.loads(path.read_text()) for path in _small(root) if ARTIFACT_TYPE in path.read_text()]
-    packs = [layer["digest"].split(":")[1] for each in manifests for layer in each["layers"][1:]]
-    return [root / "blobs/sha256" / digest[:2] / digest for digest in packs]
-
-
-def _small(root: Path) -> list[Path]:
-    paths = (root / "blobs").rglob("data")
-    return [path for path in paths if path.stat().st_size < 10_000 and path.read_bytes()[:1] == b"{"]
+def _packs(builder: Builder) -> set[Path]:
+    """Return the blobs of the packs of the mount /c, as the registry has them on disk."""
+    repository = Repository.parse(f"{builder.registry.host}/{builder.name}/cache")
+    with builder.registry.client() as client:
+        stored = MountRepository(client, repository).fetch(mount_tag(b"/c\0"))
+    assert stored is not None
+    assert stored.listing is not None
+    root = builder.registry.root / "docker/registry/v2/blobs/sha256"
+    return {root / pack.digest.encoded[:2] / pack.digest.encoded for pack in stored.listing.packs}

@@ -1,7 +1,7 @@
 """Decides what becomes of a cache mount that several builds change, and which content is written. No I/O.
 
 A build knows three states: what it restored (*base*), what its steps left (*mine*), and what the repository
-has when it writes (*theirs*). What only one side changed is taken from that side. Where both changed a path, the
+has when it writes (*theirs*). What only one side changed is taken from it. Where both changed a path, the
 build that writes last wins: one of two results of the same cache.
 """
 
