@@ -67,7 +67,7 @@ def registry():
 
 @pytest.fixture
 def mounts(registry):
-    return MountRepository(registry, REPOSITORY)  # type: ignore[arg-type] # what it uses of a client
+    return MountRepository(registry, REPOSITORY)
 
 
 def kept(mounts: MountRepository) -> set[bytes]:
