@@ -121,7 +121,7 @@ class Listing:
 
 
 class _Wire(BaseModel):
-    """The JSON document. Paths are bytes, so each character stands for one (ISO 8859-1)."""
+    """The JSON document. Paths are bytes, and each is one character (ISO 8859-1)."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 

@@ -79,6 +79,7 @@ class Change:
         new: the packs that it wrote.
         merges: whether additions of other builds are kept; else this state replaces theirs.
         limit: bytes that the mount may hold.
+        broken: a manifest whose content turned out damaged: nothing of it is merged.
     """
 
     base: Listing
@@ -86,6 +87,7 @@ class Change:
     new: tuple[Pack, ...]
     merges: bool
     limit: int
+    broken: Digest | None = None
 
 
 class MountRepository:
@@ -202,7 +204,8 @@ class MountRepository:
 
 def _result(change: Change, theirs: Stored | None) -> Listing:
     packs = {each.digest: each for each in (*change.base.packs, *change.new)}
-    if theirs is None or theirs.listing is None or not change.merges:
+    is_used = change.merges and theirs is not None and theirs.digest != change.broken
+    if theirs is None or theirs.listing is None or not is_used:
         return listing_of(change.mine, packs)
     packs |= {each.digest: each for each in theirs.listing.packs}
     return listing_of(merged(change.base.entries, change.mine, theirs.listing.entries), packs)

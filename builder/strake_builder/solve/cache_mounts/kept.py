@@ -9,6 +9,7 @@ every later build would restore. Mounts in a directory of the machine stay as th
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -16,10 +17,16 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.cache.mounts.listing import Listed, Listing, Pack, UnsoundListingError
+from strake_builder.cache.mounts.listing import Entries, Listed, Listing, Pack, UnsoundListingError
 from strake_builder.cache.mounts.merge import to_write, with_packs
-from strake_builder.cache.mounts.repository import Change, MountRepository, TooLargeMountError
+from strake_builder.cache.mounts.repository import (
+    Change,
+    MountRepository,
+    Stored,
+    TooLargeMountError,
+)
 from strake_builder.errors import BuildError
+from strake_builder.layers.errors import LayerError
 from strake_builder.progress.reporter import Reporter
 from strake_builder.progress.transfer import Transfer
 from strake_builder.progress.transfer_lines import mount_name
@@ -29,7 +36,14 @@ from strake_builder.solve.cache_mounts.packing import pack_stream
 from strake_builder.solve.cache_mounts.restore import restore
 from strake_builder.solve.cache_mounts.scan import UnkeepableMountError, scan
 from strake_builder.solve.workspace.workspace import Workspace
-from strake_oci.errors import OCIError
+from strake_oci.errors import (
+    DigestMismatchError,
+    NotFoundError,
+    OCIError,
+    SizeExceededError,
+    SizeMismatchError,
+)
+from strake_oci.spec.digest import Digest
 from strake_oci.verify import despite_mirrors
 
 _SPARE: Final = 1 << 30
@@ -37,6 +51,15 @@ _SPARE: Final = 1 << 30
 _TOO_LARGE: Final = (
     "remove what is old in it, or allow more (--cache-mounts-max-size, spec.cache.mounts.maxSize)"
 )
+_DAMAGE: Final = (
+    UnsoundListingError,
+    LayerError,
+    NotFoundError,
+    DigestMismatchError,
+    SizeMismatchError,
+    SizeExceededError,
+)
+"""What is wrong with what is kept; all else is wrong with a registry, a disk or a limit."""
 _TROUBLE: Final = (
     OCIError,
     OSError,
@@ -56,12 +79,16 @@ class _Used:
         directory: of its content.
         base: what was restored.
         merges: whether what other builds add meanwhile is kept.
+        broken: the manifest that is damaged, so that this build's state replaces it.
+        stays: what is kept could not be had now, and is not to be replaced by less.
     """
 
     target: str
     directory: str
     base: Listing = field(default_factory=Listing)
     merges: bool = True
+    broken: Digest | None = None
+    stays: bool = False
 
 
 class KeptMounts:
@@ -115,6 +142,7 @@ class KeptMounts:
         with self._lock:
             self._used[key] = used
         made: list[str] = []
+        stored: Stored | None = None
         try:
             stored = repository.fetch(key)
             if stored is None:
@@ -125,8 +153,13 @@ class KeptMounts:
             path, pulled = despite_mirrors(lambda: self._unpack(stored.listing or Listing(), target, made))
         except _TROUBLE as error:
             for each in made:
-                remove_tree(each)
+                with contextlib.suppress(OSError):  # the work directory ends with the build
+                    remove_tree(each)
             interrupt.check()  # a build that is stopped tells why itself
+            if isinstance(error, _DAMAGE):
+                used.broken = stored.digest if stored else None
+            else:
+                used.stays = not merges
             self._warn("restored; the step has an empty one", target, error)
             return None
         used.base = stored.listing
@@ -157,6 +190,8 @@ class KeptMounts:
         if not self._writes:
             return
         for key, used in self._used.items():
+            if used.stays:
+                continue
             try:
                 self._keep(key, used)
             except _TROUBLE as error:
@@ -164,10 +199,8 @@ class KeptMounts:
 
     def _keep(self, key: str, used: _Used) -> None:
         entries = with_packs(scan(used.directory, self._limit), used.base)
-        if entries.keys() == used.base.entries.keys() and all(
-            each.is_as(used.base.entries[path]) for path, each in entries.items()
-        ):
-            return
+        if _is_as(entries, used.base.entries) or (len(entries) == 1 and not used.base.entries):
+            return  # nothing changed, or nothing is in it
         sent = Transfer(lambda done: self._reporter.pushing(mount_name(used.target), None, done, None))
         new: list[Pack] = []
         with Root(used.directory) as root:
@@ -175,7 +208,9 @@ class KeptMounts:
                 pack = self._repository.write_pack(pack_stream(root, paths, entries), sent)
                 new.append(pack)
                 entries |= {path: _in_pack(entries[path], pack) for path in paths}
-        kept = self._repository.put(key, Change(used.base, entries, tuple(new), used.merges, self._limit))
+        kept = self._repository.put(
+            key, Change(used.base, entries, tuple(new), used.merges, self._limit, used.broken)
+        )
         pushed = sum(pack.size for pack in new)
         self._reporter.cache_mount("kept", used.target, kept.size, kept.files, pushed)
 
@@ -194,6 +229,11 @@ def mount_tag(name: bytes) -> str:
     It has the form of a cache key, which is what a build may write to its cache's repository, and is none.
     """
     return hashlib.sha256(b"strake cache mount v1\0" + name).hexdigest()
+
+
+def _is_as(entries: Entries, before: Entries) -> bool:
+    same = (each.is_as(before.get(path)) for path, each in entries.items())
+    return entries.keys() == before.keys() and all(same)
 
 
 def _in_pack(file: Listed, pack: Pack) -> Listed:

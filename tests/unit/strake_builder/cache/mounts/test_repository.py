@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -119,6 +119,15 @@ def test_what_is_unsound_is_replaced(mounts, registry):
     registry.tags[KEY] = (Descriptor.of("application/vnd.oci.image.manifest.v1+json", b"{}"), b"{}")
     mounts.put(KEY, change("a"))
     assert kept(mounts) == {b"a"}
+
+
+def test_what_turned_out_damaged_is_replaced_and_what_came_meanwhile_is_not(mounts, registry):
+    mounts.put(KEY, change("a"))
+    broken = mounts.fetch(KEY).digest
+    mounts.put(KEY, replace(change("b"), broken=broken))
+    assert kept(mounts) == {b"b"}
+    mounts.put(KEY, replace(change("c"), broken=broken))
+    assert kept(mounts) == {b"b", b"c"}
 
 
 def test_two_that_fit_alone_and_not_together(mounts):
