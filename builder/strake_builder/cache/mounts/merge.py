@@ -100,7 +100,7 @@ def to_write(mine: Entries, base: Listing) -> list[list[bytes]]:
     """Return the paths of the files whose content goes into new packs, by pack, in the order of their paths.
 
     Besides what no pack has, what is left of packs of which most is not needed any more, and of the smallest
-    ones where there are many. So a repository holds at most twice what a mount has.
+    ones where there are many. So packs hold about twice what a mount has, at the most.
 
     Args:
         mine: what steps left, with packs.
