@@ -22,6 +22,7 @@ from strake_api.requests.output import SBOM, Attestations, Output, Signature
 from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
+from strake_api.values.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -253,5 +254,7 @@ def _cache(cache: BuildCache, default: str | None) -> Cache:
         inline=cache.inline,
         reads=not cache.no_cache,
         writes=not cache.read_only,
+        mounts=cache.mounts.enabled,
+        mount_limit=int(parse_quantity(cache.mounts.max_size)),
         fresh_stages=cache.no_cache_filter,
     )

@@ -74,6 +74,10 @@ class Cache(Document):
     """Whether results are looked for; results are kept either way."""
     writes: bool = True
     """Whether results are put into the repository."""
+    mounts: bool = True
+    """Whether the content of `RUN --mount=type=cache` is kept in the repository, too."""
+    mount_limit: Annotated[int, Field(gt=0)] = 2 << 30
+    """Bytes that the files of one such mount may have; what holds more is not kept."""
     fresh_stages: tuple[str, ...] = ()
     """Names or numbers of stages whose steps run though there is a result."""
 

@@ -30,6 +30,7 @@ from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.attesting.attest import redaction_of, stores_attestations
 from strake_builder.solve.attesting.materials import materials_of
+from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
@@ -91,6 +92,7 @@ class Surroundings:
         signer: of what is pushed; None where that is not signed.
         progress: hears of everything.
         started: when the build began.
+        kept_mounts: brings cache mounts from the cache's repository; None where they do not travel.
         cancellation: stops the build.
         sources: stops what the build fetches; no attempt does.
     """
@@ -102,6 +104,7 @@ class Surroundings:
     signer: Signer | None
     progress: Progress
     started: datetime
+    kept_mounts: KeptMounts | None
     cancellation: Cancellation
     sources: Cancellation
 
@@ -260,6 +263,7 @@ class ImageBuild:
             ),
             pools=pools,
             progress=self._around.progress,
+            kept_mounts=self._around.kept_mounts,
             scan=scan,
         )
 

@@ -12,6 +12,7 @@ from strake_builder.context.filtered import ContextFiles
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.images.base import BaseImages
@@ -104,6 +105,7 @@ class BuildParts:
         caches: the step caches.
         pools: threads.
         progress: hears of everything.
+        kept_mounts: brings cache mounts from the cache's repository; None where they do not travel.
         scan: makes the SBOM; None where none is wanted.
     """
 
@@ -116,6 +118,7 @@ class BuildParts:
     caches: CacheUse
     pools: Pools
     progress: Progress
+    kept_mounts: KeptMounts | None = None
     scan: Scan | None = None
 
     @property

@@ -94,7 +94,7 @@ def open_caches(
         caches.append(
             RegistryCache(
                 pushing,
-                _repository(asked.repository),
+                cache_repository(asked.repository),
                 timedelta(seconds=asked.ttl_seconds),
                 warn,
                 writes=asked.writes,
@@ -138,7 +138,12 @@ def _stage(plan: BuildPlan, name: str) -> int:
     return stage.index
 
 
-def _repository(text: str) -> Repository:
+def cache_repository(text: str) -> Repository:
+    """Return the repository that a request names for its cache.
+
+    Raises:
+        InvalidRequestError: it is none, or has a tag or a digest.
+    """
     reference = _reference(text)
     if reference.tag is not None or reference.digest is not None:
         raise InvalidRequestError(
