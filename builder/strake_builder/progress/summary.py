@@ -28,6 +28,7 @@ def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
             f"{size_text(sizes.compressed)} in {_count(result.layers, 'layer')}, "
             f"{size_text(sizes.pushed)} pushed, {size_text(sizes.pulled)} pulled"
         )
+        lines += [f"{each.outcome.lower()}: {each.kind} {each.name}" for each in result.verification]
         if result.references:
             lines.append(f"next: strake inspect {result.references[0]}")
         lines.append(result.digest)

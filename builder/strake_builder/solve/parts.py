@@ -24,6 +24,7 @@ from strake_builder.solve.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from strake_builder.solve.planning.scan import Scan
+    from strake_builder.solve.verifying.check_steps import PreparedCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class BuildParts:
         pools: threads.
         progress: hears of everything.
         scan: makes the SBOM; None where none is wanted.
+        checks: what the image must pass before its tags move.
     """
 
     requested: Requested
@@ -117,6 +119,7 @@ class BuildParts:
     pools: Pools
     progress: Progress
     scan: Scan | None = None
+    checks: tuple[PreparedCheck, ...] = ()
 
     @property
     def written(self) -> EvaluatedBuild:
