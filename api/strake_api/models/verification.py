@@ -156,6 +156,8 @@ class FindingCounts(TolerantDocument):
 class CheckResult(TolerantDocument):
     """How a check of the image ended."""
 
+    platform: Annotated[ShownText, Field(max_length=128)] | None = None
+    """Of the image, where it is one of several."""
     name: Annotated[ShownText, Field(max_length=128)]
     kind: CheckKind
     outcome: Outcome

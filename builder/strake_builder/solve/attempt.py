@@ -291,6 +291,7 @@ class Attempt:
             digest=image.descriptor.digest if image is not None else None,
             pushed=pushed,
             sboms=sboms,
+            is_one_of_several=requested.by_digest,
         )
         try:
             self.checks = Verification(parts.checks, tools, verified, len(evaluated.steps) + 1).run()

@@ -133,7 +133,7 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("script, words", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("script", "words"), HOSTILE.values(), ids=HOSTILE)
 def test_a_scanner_that_does_not_do_its_part_passes_nothing(builder, script, words):
     secret = Path("/etc/shadow").read_text().splitlines()[0]
     done = build(builder, scan(builder, script), steps="FROM TINY\nCOPY app /v\n")
@@ -188,7 +188,7 @@ def test_nothing_is_built_for_a_check_that_cannot_be_made(builder):
 
 
 @pytest.mark.parametrize(
-    "flag, words",
+    ("flag", "words"),
     [
         ("type=scan", "needs the scanner's image"),
         ("type=test", "needs a command"),

@@ -186,6 +186,8 @@ def _text(parent: dict[str, Any], name: str) -> str:
 
 
 def _short(text: str) -> str:
+    """Return a text that any document can hold: JSON may have half of a surrogate pair."""
+    text = text.encode(errors="replace").decode()
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 

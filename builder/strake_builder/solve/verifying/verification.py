@@ -59,6 +59,7 @@ class Verified:
         digest: None where no image is made.
         pushed: `repository@digest`, where it is pushed.
         sboms: of it, if one is made.
+        is_one_of_several: whether it is for an index.
     """
 
     plan: BuildPlan
@@ -68,6 +69,7 @@ class Verified:
     digest: Digest | None
     pushed: tuple[str, ...]
     sboms: tuple[FoundSBOM, ...]
+    is_one_of_several: bool
 
 
 class Verification:
@@ -145,6 +147,7 @@ class Verification:
             self._tools.cancellation.check()  # one that was killed with the build is not the culprit
         failed = "Warned" if check.warn_only else "Failed"
         result = CheckResult(
+            platform=str(self._image.platform) if self._image.is_one_of_several else None,
             name=check.name,
             kind=check.kind,
             outcome="Passed" if error is None else failed,
