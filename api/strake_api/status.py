@@ -22,6 +22,32 @@ from strake_api.models.run_outcome import (
 )
 from strake_api.models.verification import CheckResult
 
+__all__ = [
+    "MOST_RUNS",
+    "Condition",
+    "ConditionType",
+    "CreatedObjects",
+    "CurrentRun",
+    "Failure",
+    "HandledRequests",
+    "ImageBuildStatus",
+    "ImageSizes",
+    "IsolationStatus",
+    "PartOfRun",
+    "PartSource",
+    "PartStatus",
+    "Phase",
+    "PlatformImage",
+    "QueueStatus",
+    "ResolvedImage",
+    "Retry",
+    "Run",
+    "SourceStatus",
+    "Steps",
+    "Timestamp",
+    "Trigger",
+]
+
 MOST_RUNS = 2_000_000_000
 """The highest number of a run, which is a label of its Job."""
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]

@@ -55,8 +55,8 @@ from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
-    from strake_builder.solve.verifying.check_steps import PreparedCheck
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
 """Threads for each kind of background work."""
@@ -287,7 +287,7 @@ class ImageBuild:
         """Resolve the images of checks, so that what cannot be had ends the build before work begins."""
         if not self._request.verify:
             return ()
-        from strake_builder.solve.verifying.preparing import prepared_checks
+        from strake_builder.solve.planning.check_images import prepared_checks
 
         return prepared_checks(self._request.verify, tools, self._inputs.confinement.isolation)
 

@@ -23,8 +23,8 @@ from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
-    from strake_builder.solve.verifying.check_steps import PreparedCheck
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,9 @@ from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.images.layers import ImageLayer
 from strake_builder.solve.images.stage_result import StageResult
+from strake_builder.solve.planning import checks as check_steps
+from strake_builder.solve.planning.checks import PreparedCheck
 from strake_builder.solve.stage import StageTools
-from strake_builder.solve.verifying import check_steps
-from strake_builder.solve.verifying.check_steps import PreparedCheck
 from strake_builder.solve.verifying.findings import MAX_FINDINGS, read_findings, refused
 from strake_builder.solve.verifying.judging import judge
 from strake_builder.unforeseen import from_os_error

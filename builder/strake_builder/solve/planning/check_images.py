@@ -8,7 +8,7 @@ from strake_api.models.verification import Check
 from strake_builder.errors import VerificationError
 from strake_builder.isolation.ways import Isolation
 from strake_builder.solve.images.base import BaseImages
-from strake_builder.solve.verifying.check_steps import PreparedCheck, require_command
+from strake_builder.solve.planning.checks import PreparedCheck, require_command
 from strake_oci.spec.platform import host as host_platform
 
 
