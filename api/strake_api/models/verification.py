@@ -10,7 +10,7 @@ import re
 from datetime import date
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document, ShownText, TolerantDocument
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
@@ -47,6 +47,11 @@ def _real_date(text: str) -> str:
     return text
 
 
+def _written_date(value: object) -> object:
+    """Return a date as its text: a YAML parser makes a date of what has no quotes."""
+    return value.isoformat() if type(value) is date else value
+
+
 def _no_null(text: str) -> str:
     if "\0" in text:
         raise ValueError("it contains a null character, which no program can be given")
@@ -74,7 +79,16 @@ class IgnoredFinding(Document):
 
     id: Annotated[str, Field(min_length=1, max_length=128)]
     """As the scanner calls it: CVE-2026-1234, GHSA-…"""
-    expires: Annotated[str, Field(max_length=10), *checked(A_DATE), AfterValidator(_real_date)] | None = None
+    expires: (
+        Annotated[
+            str,
+            Field(max_length=10),
+            *checked(A_DATE),
+            AfterValidator(_real_date),
+            BeforeValidator(_written_date),
+        ]
+        | None
+    ) = None
     """The last day, in UTC, on which it is ignored, as 2027-01-31; ever where it is not given."""
     reason: Annotated[str, Field(max_length=1024)] | None = None
     """Why; for people."""
