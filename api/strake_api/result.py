@@ -218,25 +218,20 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
     for kept in range(len(result.warnings) - 1, -1, -1):
         result = result.model_copy(update={"warnings": result.warnings[:kept]})
         yield result
+    # The failure's own message has the first of them.
+    untold = tuple(each.model_copy(update={"message": None}) for each in result.verification)
+    result = result.model_copy(update={"verification": untold})
     if isinstance(result, BuildFailed):
         for form in _shorter_failures(result):
             yield form
             result = form
     else:
-        nameless = tuple(each.model_copy(update={"name": ""}) for each in result.sources)
-        result = result.model_copy(update={"sources": nameless})
-        while result.platforms:
-            result = result.model_copy(update={"platforms": result.platforms[:-1]})
-            yield result
-        while result.references:
-            result = result.model_copy(update={"references": result.references[:-1]})
-            yield result
-        while result.images:
-            result = result.model_copy(update={"images": result.images[:-1]})
-            yield result
-    for brief in _shorter_checks(result):
-        yield brief
-        result = brief
+        for brief in _shorter_successes(result):
+            yield brief
+            result = brief
+    while result.verification:
+        result = result.model_copy(update={"verification": result.verification[:-1]})
+        yield result
     while result.base_images:
         result = result.model_copy(update={"base_images": result.base_images[:-1]})
         yield result
@@ -246,14 +241,19 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
     yield result.model_copy(update={"source_revision": None, "source_digest": None, "platform": None})
 
 
-def _shorter_checks(
-    result: BuildSucceeded | BuildFailed,
-) -> Iterator[BuildSucceeded | BuildFailed]:
-    brief = tuple(each.model_copy(update={"message": None}) for each in result.verification)
-    if brief != result.verification:
-        yield result.model_copy(update={"verification": brief})
-    for kept in range(len(brief) - 1, -1, -1):
-        yield result.model_copy(update={"verification": brief[:kept]})
+def _shorter_successes(result: BuildSucceeded) -> Iterator[BuildSucceeded]:
+    nameless = tuple(each.model_copy(update={"name": ""}) for each in result.sources)
+    result = result.model_copy(update={"sources": nameless})
+    while result.platforms:
+        result = result.model_copy(update={"platforms": result.platforms[:-1]})
+        yield result
+    while result.references:
+        result = result.model_copy(update={"references": result.references[:-1]})
+        yield result
+    while result.images:
+        result = result.model_copy(update={"images": result.images[:-1]})
+        yield result
+    yield result
 
 
 def _shorter_failures(failure: BuildFailed) -> Iterator[BuildFailed]:
