@@ -9,6 +9,7 @@ size and number, and only a few short texts of it are used. Sources of the forms
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Never
@@ -35,6 +36,9 @@ _OF_SCORES: Final[tuple[tuple[float, Severity], ...]] = (
 """Source: CVSS v3.1 specification, "Qualitative Severity Rating Scale"."""
 _OF_LEVELS: Final[dict[str, Severity]] = {"error": "high", "warning": "medium", "note": "low"}
 """For SARIF without a score; trivy writes its severities so."""
+_DEFAULT_LEVEL: Final = "warning"
+"""Source: SARIF 2.1.0, section 3.27.10."""
+_HIGHEST_SCORE: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def _of(document: object) -> Iterator[Finding]:
 
 
 def _of_grype(document: dict[str, Any]) -> Iterator[Finding]:
-    for match in _objects(document, "matches"):
+    for match in _objects(document, "matches", required=True):
         vulnerability, artifact = _object(match, "vulnerability"), _object(match, "artifact")
         fix = _object(vulnerability, "fix", optional=True)
         related = _objects(match, "relatedVulnerabilities")
@@ -136,21 +140,27 @@ def _of_trivy(document: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _of_sarif(document: dict[str, Any]) -> Iterator[Finding]:
-    for run in _objects(document, "runs"):
+    runs = _objects(document, "runs", required=True)
+    if not runs:
+        raise _FormError("runs is empty")
+    for run in runs:
         driver = _object(_object(run, "tool"), "driver")
         rules = {_text(rule, "id"): rule for rule in _objects(driver, "rules")}
-        for result in _objects(run, "results"):
+        # Without results a run did not analyse anything (SARIF 2.1.0, section 3.14.23).
+        for result in _objects(run, "results", required=True):
             identifier = _identifier(result, "ruleId")
             rule = rules.get(identifier, {})
-            # grype's rules are a vulnerability in a package: CVE-2026-1234-openssl.
-            names = {word for word in (_text(rule, "name"), *_tags(rule)) if word}
-            yield Finding(identifier, _sarif_severity(rule, result), also=frozenset(names))
+            yield Finding(identifier, _sarif_severity(rule, result), also=_vulnerability(identifier, rule))
 
 
-def _tags(rule: dict[str, Any]) -> Iterator[str]:
-    short = _object(rule, "shortDescription", optional=True)
-    for word in _text(short, "text").split()[:8]:
-        yield word.strip(".,:;")
+def _vulnerability(identifier: str, rule: dict[str, Any]) -> frozenset[str]:
+    """Return the vulnerability that a rule of grype is of: CVE-2026-1234 of CVE-2026-1234-openssl.
+
+    Only the beginning of the rule's ID counts: a description may name other vulnerabilities, which an ignore
+    list must not take for this one.
+    """
+    words = _text(_object(rule, "shortDescription", optional=True), "text").split(maxsplit=1)
+    return frozenset(word for word in words[:1] if identifier.startswith(f"{word}-"))
 
 
 def _sarif_severity(rule: dict[str, Any], result: dict[str, Any]) -> Severity:
@@ -158,10 +168,12 @@ def _sarif_severity(rule: dict[str, Any], result: dict[str, Any]) -> Severity:
     try:
         number = float(score)  # type: ignore[arg-type] # whatever is no number is refused by it
     except (TypeError, ValueError, OverflowError):
-        configuration = _object(rule, "defaultConfiguration", optional=True)
-        level = _text(result, "level") or _text(configuration, "level")
-        return _OF_LEVELS.get(level, "unknown")
-    return next((name for least, name in _OF_SCORES if number >= least), "unknown")
+        number = math.nan
+    if 0 <= number <= _HIGHEST_SCORE:
+        return next((name for least, name in _OF_SCORES if number >= least), "unknown")
+    configuration = _object(rule, "defaultConfiguration", optional=True)
+    level = _text(result, "level") or _text(configuration, "level") or _DEFAULT_LEVEL
+    return _OF_LEVELS.get(level, "unknown")
 
 
 def _severity(text: str) -> Severity:
@@ -200,17 +212,17 @@ def _object(parent: dict[str, Any], name: str, *, optional: bool = False) -> dic
     return value
 
 
-def _list(parent: dict[str, Any], name: str) -> list[Any]:
+def _list(parent: dict[str, Any], name: str, *, required: bool = False) -> list[Any]:
     value = parent.get(name)
-    if value is None:
+    if value is None and not required:
         return []
     if not isinstance(value, list):
         raise _FormError(f"{name} is no list")
     return value
 
 
-def _objects(parent: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    values = _list(parent, name)
+def _objects(parent: dict[str, Any], name: str, *, required: bool = False) -> list[dict[str, Any]]:
+    values = _list(parent, name, required=required)
     if not all(isinstance(each, dict) for each in values):
         raise _FormError(f"{name} has something else than objects")
     return values

@@ -91,7 +91,16 @@ def test_sarif_has_scores_or_levels():
         ("CVE-2026-2", "low"),
         ("CVE-2026-3", "medium"),
     ]
-    assert "CVE-2026-1" in found[0].also
+    assert [each.also for each in found] == [{"CVE-2026-1"}, set(), set()]
+
+
+@pytest.mark.parametrize(
+    "title", ["CVE-2020-9999: the fix is incomplete", "openssl: incomplete fix for CVE-2020-9999"]
+)
+def test_a_vulnerability_that_a_description_names_is_not_the_one_found(title):
+    rule = {"id": "CVE-2026-1", "shortDescription": {"text": title}, "properties": {"security-severity": "9"}}
+    run = {"tool": {"driver": {"rules": [rule]}}, "results": [{"ruleId": "CVE-2026-1"}]}
+    assert read({"runs": [run]}) == (Finding("CVE-2026-1", "critical"),)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +111,9 @@ def test_sarif_has_scores_or_levels():
         (4, "medium"),
         ("0.1", "low"),
         ("0", "unknown"),
-        ("nan", "unknown"),
+        ("nan", "medium"),
+        ("-1", "medium"),
+        ("11", "medium"),
     ],
 )
 def test_scores_are_severities_as_cvss_has_them(score, severity):
@@ -127,6 +138,11 @@ def test_a_severity_of_another_scanner_is_unknown():
         "matches",
         {},
         {"matches": {}},
+        {"matches": None},
+        {"runs": None},
+        {"runs": []},
+        {"runs": [{"tool": {"driver": {}}}]},
+        {"runs": [{"tool": {"driver": {}}, "results": None}]},
         {"matches": [1]},
         {"matches": [{"artifact": {}}]},
         {"matches": [{"vulnerability": {"severity": "High"}, "artifact": {}}]},
