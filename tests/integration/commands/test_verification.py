@@ -12,8 +12,11 @@ import pytest
 
 from tests.fixtures.building.builds import Builder
 
-STEPS = "FROM TINY\nCOPY app /app\nRUN echo 7 > /v\nENV MODE=good\n"
-GOOD = "type=test,name=smoke,command=sh -c 'test $(cat /v) = 7 && test $MODE = good && echo x > /v'"
+STEPS = "FROM TINY\nCOPY app /app\nRUN echo 7 > /v && echo kept > /tmp/kept\nENV MODE=good\n"
+GOOD = (
+    "type=test,name=smoke,command=sh -c "
+    "'test $(cat /v) = 7 && test -e /tmp/kept && test $MODE = good && echo x > /v'"
+)
 BAD = "type=test,name=smoke,command=sh -c 'echo the port is taken; exit 3'"
 
 

@@ -78,14 +78,16 @@ def run_step(
     for name, value in told.items():
         config = config.with_env(name, value)
     origin = origin_of(prepared, plan)
-    mounts = (BindMount(FromStage(plan.target), "/", ROOT),) if tool else ()
+    # In the image that was built nothing is mounted: a test sees all that the image has, in /tmp, too.
+    temporary = TmpfsMount("/tmp")  # noqa: S108 - the tool's own
+    mounts = (temporary, BindMount(FromStage(plan.target), "/", ROOT)) if tool else ()
     return RunStep(
         origin=origin,
         created_by=origin.text,
         config=config,
         command=ExecCommand(_command(check, config)),
         files=(),
-        mounts=(TmpfsMount("/tmp"), *mounts),  # noqa: S108 - the check's own
+        mounts=mounts,
         network=check.network,
         security="sandbox",
         environment=config.env,
