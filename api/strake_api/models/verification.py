@@ -137,6 +137,13 @@ class Check(Document):
         return obeying(self, SCANNER_NAMED, COMMAND_NAMED, FINDINGS_OF_SCANS)
 
 
+class RequiredCheck(Check):
+    """A check that the platform demands of the builds of a namespace."""
+
+    policy: Annotated[str, Field(max_length=253)]
+    """The BuildPolicy that does."""
+
+
 def _distinct(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     names = [each.name for each in checks]
     if len(set(names)) < len(names):
@@ -173,6 +180,8 @@ class CheckResult(TolerantDocument):
     platform: Annotated[ShownText, Field(max_length=128)] | None = None
     """Of the image, where it is one of several."""
     name: Annotated[ShownText, Field(max_length=128)]
+    policy: Annotated[ShownText, Field(max_length=253)] | None = None
+    """The BuildPolicy that demands it, where the spec does not."""
     kind: CheckKind
     outcome: Outcome
     """Passed, Failed, or Warned: it failed, and only warns."""

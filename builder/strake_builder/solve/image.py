@@ -228,7 +228,7 @@ class ImageBuild:
             # Apart from the images of the Dockerfile: what is built on is reported, and attested.
             tools = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
             evaluated, scan = self._with_scan(evaluated, tools)
-            checks = self._checks(tools)
+            checks = self._checks(tools, clients, pools)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
@@ -283,13 +283,14 @@ class ImageBuild:
         platform = host_platform()
         return with_scan(evaluated, tools.get(asked.sbom.generator, platform), platform)
 
-    def _checks(self, tools: BaseImages) -> tuple[PreparedCheck, ...]:
+    def _checks(self, tools: BaseImages, clients: RegistryClients, pools: Pools) -> tuple[PreparedCheck, ...]:
         """Resolve the images of checks, so that what cannot be had ends the build before work begins."""
-        if not self._request.verify:
+        if not (self._request.verify or self._request.required_checks):
             return ()
         from strake_builder.solve.planning.check_images import prepared_checks
 
-        return prepared_checks(self._request.verify, tools, self._inputs.confinement.isolation)
+        required = BaseImages(clients.pulling, pools.pull, lambda _: "")
+        return prepared_checks(self._request, tools, required, self._inputs.confinement.isolation)
 
     def _permitted(self, reference: Reference) -> Reference:
         return permitted_image(reference, self._request.source_policies, self._request.image_rules)

@@ -115,8 +115,9 @@ def _why(build: Build) -> Iterator[str]:
         for line in (failure.log_tail or "").splitlines()[-_LOG_LINES:]:
             yield f"  | {without_colours(coloured(line))}"
     for check in build.status.verification or ():
-        of = f" of {check.platform}" if check.platform else ""
-        yield f"{check.kind} {check.name}{of}: {check.outcome.lower()}{_counted(check.findings)}"
+        demanded = f" of BuildPolicy {check.policy}" if check.policy else ""
+        image = f" for {check.platform}" if check.platform else ""
+        yield f"{check.kind} {check.name}{demanded}{image}: {check.outcome.lower()}{_counted(check.findings)}"
     for retry in build.status.retries or ():
         yield f"attempt {retry.attempt} ended: {retry.reason}: {retry.message}"
     for warning in (build.status.warnings or ())[:_WARNINGS]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from strake_api.models.verification import Check
+from strake_api.models.verification import Check, RequiredCheck
 from strake_builder.errors import VerificationError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.frontend.model.steps import (
@@ -119,7 +119,8 @@ def origin_of(prepared: PreparedCheck, plan: BuildPlan) -> Origin:
     """Return what progress calls a check, at the FROM of the stage that is checked."""
     check, tool = prepared.check, prepared.tool
     where = "in the image" if tool is None else f"with {tool.reference}"
-    text = f"{check.kind} {check.name} {where}"
+    of = f" of the BuildPolicy {check.policy}" if isinstance(check, RequiredCheck) else ""
+    text = f"{check.kind} {check.name}{of} {where}"
     return Origin(plan.dockerfile.source.filename, plan.target_stage.from_.position.span, text)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from strake_api.models.verification import Check, CheckResult, FindingCounts
+from strake_api.models.verification import Check, CheckResult, FindingCounts, RequiredCheck
 from strake_api.result import shorten
 from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.errors import (
@@ -149,6 +149,7 @@ class Verification:
         result = CheckResult(
             platform=str(self._image.platform) if self._image.is_one_of_several else None,
             name=check.name,
+            policy=check.policy if isinstance(check, RequiredCheck) else None,
             kind=check.kind,
             outcome="Passed" if error is None else failed,
             message=None if error is None else shorten(error.message, _MESSAGE),

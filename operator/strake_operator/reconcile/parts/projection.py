@@ -140,8 +140,12 @@ def _checks(
     known: tuple[CheckResult, ...] | None, made: tuple[CheckResult, ...] | None
 ) -> tuple[CheckResult, ...] | None:
     """Return the checks of all platforms; of one that was tried again those of the last attempt."""
-    anew = {(each.platform, each.name) for each in made or ()}
-    return (*(each for each in known or () if (each.platform, each.name) not in anew), *(made or ())) or None
+    anew = {_identity(each) for each in made or ()}
+    return (*(each for each in known or () if _identity(each) not in anew), *(made or ())) or None
+
+
+def _identity(check: CheckResult) -> tuple[str | None, str | None, str]:
+    return check.platform, check.policy, check.name
 
 
 def _entry(part: Part, decision: Decision) -> PartStatus:
