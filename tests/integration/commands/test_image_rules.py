@@ -69,7 +69,7 @@ def test_a_check_of_the_platform_has_an_image_that_builds_may_not_name(execute, 
     assert refused["reason"] == "PolicyDenied"
     result = execute("FROM scratch\nCOPY Dockerfile /\n", rule, requiredChecks=[demanded])
     assert result["reason"] == "ImageTestFailed"
-    assert "test cves" in result["message"]
+    assert "the test cves of the BuildPolicy scanned failed" in result["message"]
     assert result["verification"][0]["policy"] == "scanned"
     assert result["digest"] in result["message"]
     assert builder.tags() == []

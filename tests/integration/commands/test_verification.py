@@ -83,6 +83,25 @@ def test_a_failure_that_only_warns_lets_the_tag_move(builder):
     assert builder.tags() == ["1"]
 
 
+NOTHING = "echo '{\"matches\": []}' > $STRAKE_VERIFY_RESULT"
+
+
+def test_no_index_is_made_if_the_image_of_one_platform_is_refused(builder, tmp_path):
+    refuses = "test $STRAKE_VERIFY_PLATFORM = linux/amd64; " + NOTHING
+    platforms = "--platform=linux/amd64,linux/arm64"
+    done = build(builder, platforms, scan(builder, refuses), steps="FROM scratch\nCOPY Dockerfile /v\n")
+    assert done.returncode == 16, done.stderr
+    assert "linux/arm64: the check cves could not be made" in done.stderr
+    assert builder.tags() == []
+    passes, metadata = scan(builder, NOTHING), tmp_path / "metadata"
+    done = build(
+        builder, platforms, passes, f"--metadata-file={metadata}", steps="FROM scratch\nCOPY Dockerfile /v\n"
+    )
+    assert done.returncode == 0, done.stderr
+    told = [(each["platform"], each["outcome"]) for each in json.loads(metadata.read_text())["verification"]]
+    assert told == [("linux/amd64", "Passed"), ("linux/arm64", "Passed")]
+
+
 def test_steps_of_a_refused_image_stay_in_the_cache(builder, tmp_path):
     cache = f"--cache-dir={tmp_path / 'cache'}"
     assert build(builder, cache, f"--verify={BAD}").returncode == 17

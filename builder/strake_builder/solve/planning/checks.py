@@ -45,6 +45,12 @@ class PreparedCheck:
     check: Check
     tool: PulledImage | None
 
+    @property
+    def name(self) -> str:
+        """What messages call it: one that a BuildPolicy demands may have the name of another."""
+        of = f" of the BuildPolicy {self.check.policy}" if isinstance(self.check, RequiredCheck) else ""
+        return f"{self.check.name}{of}"
+
 
 def require_command(prepared: PreparedCheck) -> None:
     """Refuse a check whose image has nothing to run.
@@ -55,7 +61,7 @@ def require_command(prepared: PreparedCheck) -> None:
     check, tool = prepared.check, prepared.tool
     if tool is not None and not _command(check, tool.config.config):
         raise VerificationError(
-            f"the check {check.name} has no command, and neither has its image {tool.reference}",
+            f"the check {prepared.name} has no command, and neither has its image {tool.reference}",
             hint="give it a command",
         )
 
@@ -119,8 +125,7 @@ def origin_of(prepared: PreparedCheck, plan: BuildPlan) -> Origin:
     """Return what progress calls a check, at the FROM of the stage that is checked."""
     check, tool = prepared.check, prepared.tool
     where = "in the image" if tool is None else f"with {tool.reference}"
-    of = f" of the BuildPolicy {check.policy}" if isinstance(check, RequiredCheck) else ""
-    text = f"{check.kind} {check.name}{of} {where}"
+    text = f"{check.kind} {prepared.name} {where}"
     return Origin(plan.dockerfile.source.filename, plan.target_stage.from_.position.span, text)
 
 

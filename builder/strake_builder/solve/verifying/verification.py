@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from strake_api.models.verification import Check, CheckResult, FindingCounts, RequiredCheck
+from strake_api.models.verification import CheckResult, FindingCounts, RequiredCheck
 from strake_api.result import shorten
 from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.errors import (
@@ -138,7 +138,7 @@ class Verification:
         except BuildError as failure:
             reporter.step_failed(number, time.monotonic() - started, failure.exit_code)
             self._tools.cancellation.check()
-            failure.message = f"the check {check.name}: {failure.message}"
+            failure.message = f"the check {prepared.name}: {failure.message}"
             raise
         if error is None:
             reporter.step_finished(number, time.monotonic() - started)
@@ -173,13 +173,13 @@ class Verification:
             with workspace.roots.mounted(store.directories(layers), name) as snapshot:
                 failure = self._execute(number, prepared, step, platform, snapshot.root)
                 if prepared.check.kind == "scan":
-                    return self._findings(prepared.check, snapshot.root, failure)
+                    return self._findings(prepared, snapshot.root, failure)
         except OSError as error:
-            what = f"the check {prepared.check.name} cannot be made"
+            what = f"the check {prepared.name} cannot be made"
             raise from_os_error(error, what, VerificationError) from error
         if failure is not None:
             raise ImageTestError(
-                f"the test {prepared.check.name} failed: {failure.message}",
+                f"the test {prepared.name} failed: {failure.message}",
                 hint=failure.hint,
                 exit_code=failure.exit_code,
                 log_tail=failure.log_tail,
@@ -201,7 +201,7 @@ class Verification:
             return error
         return None
 
-    def _findings(self, check: Check, root: str, failure: RunStepError | None) -> FindingCounts:
+    def _findings(self, prepared: PreparedCheck, root: str, failure: RunStepError | None) -> FindingCounts:
         """Return what a scanner wrote, if it may pass.
 
         A scanner that is told to fail on findings does so. One that failed and found nothing did not scan.
@@ -211,22 +211,22 @@ class Verification:
                 content = inside.read_file(os.fsencode(check_steps.RESULT), MAX_FINDINGS)
         except PathError as error:
             limit = f"the scanner wrote more than {MAX_FINDINGS >> 20} MiB"
-            raise refused(check.name, limit) from error
-        found = () if content is None else read_findings(content, check.name)
+            raise refused(prepared.name, limit) from error
+        found = () if content is None else read_findings(content, prepared.name)
         if failure is not None and not found:
             raise VerificationError(
-                f"the check {check.name} could not be made: {failure.message}",
+                f"the check {prepared.name} could not be made: {failure.message}",
                 hint=failure.hint or "its output tells why: is its database there, and a network to get one?",
                 exit_code=failure.exit_code,
                 log_tail=failure.log_tail,
             ) from failure
         if content is None:
-            raise refused(check.name, f"the scanner wrote no file {check_steps.RESULT}")
-        verdict = judge(check, found, datetime.now(UTC).date())
+            raise refused(prepared.name, f"the scanner wrote no file {check_steps.RESULT}")
+        verdict = judge(prepared.check, found, datetime.now(UTC).date())
         for warning in verdict.warnings:
             self._tools.reporter.warn(warning)
         if verdict.problem:
-            raise _FoundError(check.name, verdict.problem, verdict.counts)
+            raise _FoundError(prepared.name, verdict.problem, verdict.counts)
         return verdict.counts
 
     def _sbom(self) -> str | None:
