@@ -97,6 +97,7 @@ def build_request(
         platform=",".join(spec.platforms) or spec.platform,
         output=_output(spec, mounted.signing, generation, sbom_generator),
         registries=registries,
+        verify=spec.verify,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from strake_api.models.verification import CheckResult
 from strake_api.reasons import ProgressReason
 from strake_api.result import BaseImage, StepCounts
 from strake_builder import interrupt
@@ -55,6 +56,7 @@ from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -70,6 +72,7 @@ class Made:
         base_images: those that it was built on.
         steps: how its steps ended.
         image: None where none was wanted.
+        checks: how its checks ended.
         sent: bytes that went to registries.
     """
 
@@ -78,6 +81,7 @@ class Made:
     steps: StepCounts
     image: FinishedImage | None
     sent: int
+    checks: tuple[CheckResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +180,13 @@ class ImageBuild:
         Raises:
             BuildError: there is no image; with the reason.
         """
-        self._reporter.planned(len(parts.evaluated.steps))
+        self._reporter.planned(len(parts.evaluated.steps) + len(parts.checks))
         if self._is_done_without_steps(parts):
             return self._made(parts, StepCounts(), None)
         attempt, image = self._attempts(parts)
         if self._inputs.observer.wants_materials:
             self._inputs.observer.used(materials_of(parts))
-        return self._made(parts, attempt.counts(), image)
+        return replace(self._made(parts, attempt.counts(), image), checks=attempt.checks)
 
     def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:
         return Made(self._requested, _base_images(parts), steps, image, parts.registries.pusher.sent)
@@ -224,7 +228,10 @@ class ImageBuild:
             evaluated = permitted_steps(evaluated, self._request.source_policies)
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)
-            evaluated, scan = self._with_scan(evaluated, clients, pools)
+            # Apart from the images of the Dockerfile: what is built on is reported, and attested.
+            tools = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
+            evaluated, scan = self._with_scan(evaluated, tools)
+            checks = self._checks(tools, clients, pools)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
@@ -265,11 +272,10 @@ class ImageBuild:
             progress=self._around.progress,
             kept_mounts=self._around.kept_mounts,
             scan=scan,
+            checks=checks,
         )
 
-    def _with_scan(
-        self, evaluated: EvaluatedBuild, clients: RegistryClients, pools: Pools
-    ) -> tuple[EvaluatedBuild, Scan | None]:
+    def _with_scan(self, evaluated: EvaluatedBuild, tools: BaseImages) -> tuple[EvaluatedBuild, Scan | None]:
         """Add the stage that makes an SBOM, where one is wanted and can be stored."""
         asked = self._request.output.attestations
         if asked is None or asked.sbom is None:
@@ -278,10 +284,17 @@ class ImageBuild:
             return evaluated, None
         from strake_builder.solve.planning.scan import with_scan
 
-        # Apart from the images of the Dockerfile: what is built on is reported, and attested.
-        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
         platform = host_platform()
-        return with_scan(evaluated, scanners.get(asked.sbom.generator, platform), platform)
+        return with_scan(evaluated, tools.get(asked.sbom.generator, platform), platform)
+
+    def _checks(self, tools: BaseImages, clients: RegistryClients, pools: Pools) -> tuple[PreparedCheck, ...]:
+        """Resolve the images of checks, so that what cannot be had ends the build before work begins."""
+        if not (self._request.verify or self._request.required_checks):
+            return ()
+        from strake_builder.solve.planning.check_images import prepared_checks
+
+        required = BaseImages(clients.pulling, pools.pull, lambda _: "")
+        return prepared_checks(self._request, tools, required, self._inputs.confinement.isolation)
 
     def _permitted(self, reference: Reference) -> Reference:
         return permitted_image(reference, self._request.source_policies, self._request.image_rules)

@@ -24,6 +24,7 @@ from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
 
 
@@ -107,6 +108,7 @@ class BuildParts:
         progress: hears of everything.
         kept_mounts: brings cache mounts from the cache's repository; None where they do not travel.
         scan: makes the SBOM; None where none is wanted.
+        checks: what the image must pass before its tags move.
     """
 
     requested: Requested
@@ -120,6 +122,7 @@ class BuildParts:
     progress: Progress
     kept_mounts: KeptMounts | None = None
     scan: Scan | None = None
+    checks: tuple[PreparedCheck, ...] = ()
 
     @property
     def written(self) -> EvaluatedBuild:
