@@ -32,9 +32,9 @@ from strake_builder.solve.cache_mounts.open import open_kept_mounts
 from strake_builder.solve.caching.open import LAYERS
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
-from strake_builder.solve.image import ImageBuild, Made, Surroundings, clients_for, pusher_for
+from strake_builder.solve.image import ImageBuild, Made, clients_for, pusher_for
 from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.parts import BuildParts, Progress
+from strake_builder.solve.parts import BuildParts, Progress, Surroundings
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.platforms.made import make_index
