@@ -21,6 +21,7 @@ MARKERS = {
 }
 """Marker → its line in `pytest --markers`."""
 BY_PATH = {
+    "attack/test_cache_mounts.py": ("root",),
     "attack/test_indexes.py": ("registry",),
     "attack/test_networks.py": ("registry",),
     "attack/test_paths.py": ("root", "registry"),

@@ -16,6 +16,7 @@ from strake_api.cache import A_REPOSITORY
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, checked
 from strake_api.models.source_policy import SourcePolicy
+from strake_api.models.verification import Checks
 from strake_api.spec.named import LocalReference
 from strake_api.spec.pod.placement import Labels, Toleration, label_keys
 from strake_api.spec.pod.pod import LINUX_NODES
@@ -165,6 +166,8 @@ class BuildPolicySpec(Document):
     """What images may be built on. The builder checks it when it has read the Dockerfile."""
     source_policy: SourcePolicy | None = None
     """BuildKit's rules for images, ADD and contexts: deny some, or have others stand for them."""
+    verify: Checks = ()
+    """Checks that every image must pass before its tags move, besides those that its build asks for."""
     secrets: Patterns | None = None
     """Names of Secrets that builds may name, anywhere in their spec."""
     service_accounts: Patterns | None = None

@@ -10,9 +10,11 @@ from pydantic import ConfigDict, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.values.duration import DurationText, parse_duration
+from strake_api.values.quantity import is_quantity, parse_quantity
 
 _REPOSITORY = r"^([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*$"
 _MAX_TTL_DAYS = 365
+_MAX_MOUNT = 64 << 30
 
 A_REPOSITORY: Rule[str] = Rule(
     f"self.matches('{_REPOSITORY}')",
@@ -32,6 +34,23 @@ NOT_OFF_AND_SOMEWHERE: Rule[BuildCache] = Rule(
 )
 
 RepositoryText = Annotated[str, Field(max_length=512), *checked(A_REPOSITORY)]
+
+
+SOME_SIZE: Rule[str] = Rule(
+    "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))"
+    " && quantity(self).compareTo(quantity('64Gi')) <= 0",
+    "cache.mounts.maxSize is a size such as 500Mi or 4Gi, at most 64Gi",
+    lambda text: is_quantity(text) and 0 < parse_quantity(text) <= _MAX_MOUNT,
+)
+
+
+class CacheMounts(Document):
+    """What becomes of the content of `RUN --mount=type=cache` where the build has a cache repository."""
+
+    enabled: bool = True
+    """Keep it in the cache repository from build to build; false: every pod begins with empty mounts."""
+    max_size: Annotated[str, Field(max_length=32), *checked(SOME_SIZE)] = "2Gi"
+    """What the files of one mount may take; what holds more is not kept. At most 64Gi."""
 
 
 class BuildCache(Document):
@@ -55,6 +74,8 @@ class BuildCache(Document):
     """Note in the image which steps its layers are, so that a later build can name it in `images`."""
     no_cache: bool = False
     """Run every step anew; the results are kept."""
+    mounts: CacheMounts = CacheMounts()
+    """The content of `RUN --mount=type=cache`."""
     no_cache_filter: Annotated[
         tuple[Annotated[str, Field(min_length=1, max_length=256)], ...], Field(max_length=64)
     ] = ()

@@ -22,6 +22,7 @@ from strake_api.requests.output import SBOM, Attestations, Output, Signature
 from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
+from strake_api.values.quantity import parse_quantity
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -96,6 +97,7 @@ def build_request(
         platform=",".join(spec.platforms) or spec.platform,
         output=_output(spec, mounted.signing, generation, sbom_generator),
         registries=registries,
+        verify=spec.verify,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
         work_directory=work_directory,
         timeout_seconds=parse_duration(spec.timeout),
@@ -253,5 +255,7 @@ def _cache(cache: BuildCache, default: str | None) -> Cache:
         inline=cache.inline,
         reads=not cache.no_cache,
         writes=not cache.read_only,
+        mounts=cache.mounts.enabled,
+        mount_limit=int(parse_quantity(cache.mounts.max_size)),
         fresh_stages=cache.no_cache_filter,
     )

@@ -145,6 +145,20 @@ class ImageSigned(_Event):
     digest: DigestText
 
 
+class CacheMountMoved(_Event):
+    """The content of a `RUN --mount=type=cache` came from the cache's repository, or is kept there now."""
+
+    type: Literal["CacheMountMoved"] = "CacheMountMoved"
+    action: Literal["restored", "kept"]
+    target: ShownText
+    """Where the step has it."""
+    bytes: int
+    """Of its files."""
+    files: int
+    transferred: int
+    """Bytes that came or went, compressed."""
+
+
 class Warned(_Event):
     """Something that does not stop the build and deserves a look."""
 
@@ -175,6 +189,7 @@ Event = (
     | PushProgress
     | LayerPushed
     | ImageSigned
+    | CacheMountMoved
     | Warned
     | Finished
 )

@@ -16,6 +16,7 @@ from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
 from strake_api.models.form import EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
+from strake_api.models.verification import Checks
 from strake_api.spec.arguments import Arguments
 from strake_api.spec.contexts import NamedContexts
 from strake_api.spec.named import LocalReference
@@ -153,6 +154,8 @@ class ImageBuildSpec(Document):
     platforms: Platforms = ()
     """Several platforms instead: each is built by a Job on its own nodes, and the image is an index."""
     output: ImageOutput
+    verify: Checks = ()
+    """Programs that check the image when it is pushed by digest; its tags move if all passed."""
     cache: BuildCache | None = None
     push_secret: LocalReference | None = None
     """A Secret of type kubernetes.io/dockerconfigjson, used for pushing."""

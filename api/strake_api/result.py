@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from strake_api.models.document import Document, ShownText
+from strake_api.models.verification import CheckResult
 from strake_api.reasons import FailureReason
 from strake_api.values.digest import DigestText
 
@@ -108,6 +109,8 @@ class _Outcome(Document):
     steps: StepCounts = StepCounts()
     durations: Durations = Durations()
     warnings: tuple[BuildWarning, ...] = ()
+    verification: tuple[CheckResult, ...] = ()
+    """The checks of the image; of several platforms those of each."""
     truncated: bool = False
     """Something was cut to fit the termination message; the log has it all."""
 
@@ -161,6 +164,8 @@ class BuildFailed(_Outcome):
     outcome: Literal["Failed"] = "Failed"
     reason: FailureReason
     message: ShownText
+    digest: DigestText | None = None
+    """Of an image that a check refused: it is in the destinations' repositories, without a tag."""
     temporary: bool = False
     """A server failed or did not answer, however often it was asked: the same build may succeed later."""
     file: ShownText | None = None
@@ -213,22 +218,20 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
     for kept in range(len(result.warnings) - 1, -1, -1):
         result = result.model_copy(update={"warnings": result.warnings[:kept]})
         yield result
+    # The failure's own message has the first of them.
+    untold = tuple(each.model_copy(update={"message": None}) for each in result.verification)
+    result = result.model_copy(update={"verification": untold})
     if isinstance(result, BuildFailed):
         for form in _shorter_failures(result):
             yield form
             result = form
     else:
-        nameless = tuple(each.model_copy(update={"name": ""}) for each in result.sources)
-        result = result.model_copy(update={"sources": nameless})
-        while result.platforms:
-            result = result.model_copy(update={"platforms": result.platforms[:-1]})
-            yield result
-        while result.references:
-            result = result.model_copy(update={"references": result.references[:-1]})
-            yield result
-        while result.images:
-            result = result.model_copy(update={"images": result.images[:-1]})
-            yield result
+        for brief in _shorter_successes(result):
+            yield brief
+            result = brief
+    while result.verification:
+        result = result.model_copy(update={"verification": result.verification[:-1]})
+        yield result
     while result.base_images:
         result = result.model_copy(update={"base_images": result.base_images[:-1]})
         yield result
@@ -236,6 +239,21 @@ def _shorter_forms(result: BuildSucceeded | BuildFailed) -> Iterator[BuildSuccee
         short = result.isolation.model_copy(update={"reason": None})
         result = result.model_copy(update={"isolation": short})
     yield result.model_copy(update={"source_revision": None, "source_digest": None, "platform": None})
+
+
+def _shorter_successes(result: BuildSucceeded) -> Iterator[BuildSucceeded]:
+    nameless = tuple(each.model_copy(update={"name": ""}) for each in result.sources)
+    result = result.model_copy(update={"sources": nameless})
+    while result.platforms:
+        result = result.model_copy(update={"platforms": result.platforms[:-1]})
+        yield result
+    while result.references:
+        result = result.model_copy(update={"references": result.references[:-1]})
+        yield result
+    while result.images:
+        result = result.model_copy(update={"images": result.images[:-1]})
+        yield result
+    yield result
 
 
 def _shorter_failures(failure: BuildFailed) -> Iterator[BuildFailed]:

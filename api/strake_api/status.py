@@ -12,6 +12,41 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from strake_api.models.document import TolerantDocument
+from strake_api.models.run_outcome import (
+    Failure,
+    ImageSizes,
+    IsolationStatus,
+    PlatformImage,
+    ResolvedImage,
+    SourceStatus,
+)
+from strake_api.models.verification import CheckResult
+
+__all__ = [
+    "MOST_RUNS",
+    "Condition",
+    "ConditionType",
+    "CreatedObjects",
+    "CurrentRun",
+    "Failure",
+    "HandledRequests",
+    "ImageBuildStatus",
+    "ImageSizes",
+    "IsolationStatus",
+    "PartOfRun",
+    "PartSource",
+    "PartStatus",
+    "Phase",
+    "PlatformImage",
+    "QueueStatus",
+    "ResolvedImage",
+    "Retry",
+    "Run",
+    "SourceStatus",
+    "Steps",
+    "Timestamp",
+    "Trigger",
+]
 
 MOST_RUNS = 2_000_000_000
 """The highest number of a run, which is a label of its Job."""
@@ -65,47 +100,6 @@ class Condition(TolerantDocument):
     """The generation of the spec that it speaks of."""
 
 
-class PlatformImage(TolerantDocument):
-    """The image of one platform."""
-
-    platform: str
-    digest: str
-
-
-class ResolvedImage(TolerantDocument):
-    """A base image and what its reference resolved to."""
-
-    reference: str
-    digest: str
-    manifest: str | None = None
-    """Of the build's platform: what a later run mounts as a volume, where it can take it from its node."""
-
-
-class SourceStatus(TolerantDocument):
-    """What the source resolved to."""
-
-    revision: str | None = None
-    """The full commit hash."""
-    digest: str | None = None
-    """Of the archive or the artifact, sha256:…, as it was fetched."""
-
-    @classmethod
-    def resolved(cls, revision: str | None, digest: str | None) -> SourceStatus | None:
-        """Return what a source resolved to; None for one that does not change."""
-        return cls(revision=revision, digest=digest) if revision or digest else None
-
-
-class IsolationStatus(TolerantDocument):
-    """How the run's steps are kept apart from the node."""
-
-    kind: str
-    """root, nested or chroot: see docs/operator.md."""
-    own_proc: bool | None = None
-    """Whether steps have a /proc and process IDs of their own; absent before the builder tells."""
-    reason: str | None = None
-    """Why no stricter way was to be had."""
-
-
 class CreatedObjects(TolerantDocument):
     """UIDs of what the operator created for the run: no other object of the names counts."""
 
@@ -121,32 +115,6 @@ class Steps(TolerantDocument):
     done: int = 0
     """Steps that ran or were taken from the cache."""
     cached: int = 0
-
-
-class ImageSizes(TolerantDocument):
-    """Bytes of the image, and of what it took to build it."""
-
-    compressed: int = 0
-    """All layers of the image, as they are in the registry."""
-    pushed: int = 0
-    """What went to the destinations: less where blobs were there already."""
-    pulled: int = 0
-    """Layers that the builder read from registries. Those that the node brought are not among them."""
-
-
-class Failure(TolerantDocument):
-    """Why the run failed."""
-
-    reason: str
-    """From the closed list in docs/imagebuild.md."""
-    message: str
-    file: str | None = None
-    line: int | None = None
-    """The line of the Dockerfile, from 1."""
-    instruction: str | None = None
-    exit_code: int | None = None
-    log_tail: str | None = None
-    """The last lines that the failing command wrote."""
 
 
 @unique
@@ -338,6 +306,8 @@ class ImageBuildStatus(TolerantDocument):
     duration: str | None = None
     """From start to completion."""
     failure: Failure | None = None
+    verification: tuple[CheckResult, ...] | None = None
+    """How the checks of spec.verify ended: of the run that the rest speaks of."""
     warnings: tuple[str, ...] | None = None
     history: tuple[Run, ...] | None = None
     """The last runs that ended, newest first; the current one among them once it ended."""

@@ -13,6 +13,9 @@
     ├── OutputError              PushFailed            8   the image cannot be written or pushed
     │   ├── PushUnauthorizedError PushUnauthorized     9   … because of its credentials
     │   └── SigningError         SigningFailed        14   it cannot be signed, or has no signature of a key
+    ├── VerificationError        VerificationFailed   16   a check of the image could not be made
+    │   ├── ImageTestError       ImageTestFailed      17   a test of the image failed
+    │   └── VulnerabilitiesError VulnerabilitiesFound 18   a scan found what it must not
     ├── BuildTimeoutError        TimedOut             10   the build's time limit passed
     ├── OutOfDiskError           OutOfDisk            11   the work directory is full
     ├── OutOfMemoryError         OutOfMemory          12   the kernel killed a step at the memory limit
@@ -29,10 +32,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from strake_api.reasons import FailureReason
 from strake_api.text import coloured, visible
+
+if TYPE_CHECKING:
+    from strake_api.models.verification import CheckResult
 
 _INSTRUCTION_SHOWN: Final = 160
 _TAIL_SHOWN: Final = 20
@@ -71,6 +77,8 @@ class BuildError(Exception):
 
     Attributes:
         platform: for which the image could not be built; empty where it was the only one.
+        digest: of the image that was pushed all the same, without a tag; empty where none was.
+        verification: the checks of the image that ended.
     """
 
     reason: ClassVar[FailureReason] = FailureReason.INTERNAL_ERROR
@@ -92,6 +100,8 @@ class BuildError(Exception):
         self.exit_code = exit_code
         self.log_tail = log_tail
         self.platform = ""
+        self.digest = ""
+        self.verification: tuple[CheckResult, ...] = ()
 
     def __str__(self) -> str:
         return f"{self._shown} ({self.hint})" if self.hint else self._shown
@@ -203,6 +213,27 @@ class SigningError(OutputError):
 
     reason = FailureReason.SIGNING_FAILED
     exit_status = 14
+
+
+class VerificationError(BuildError):
+    """A check of the image could not be made."""
+
+    reason = FailureReason.VERIFICATION_FAILED
+    exit_status = 16
+
+
+class ImageTestError(VerificationError):
+    """A test of the image failed."""
+
+    reason = FailureReason.IMAGE_TEST_FAILED
+    exit_status = 17
+
+
+class VulnerabilitiesError(VerificationError):
+    """A scan of the image found what it must not."""
+
+    reason = FailureReason.VULNERABILITIES_FOUND
+    exit_status = 18
 
 
 class BuildTimeoutError(BuildError):

@@ -34,6 +34,7 @@ SPDX: Final = "https://spdx.dev/Document"
 """The predicate type of an SBOM in SPDX."""
 CYCLONEDX: Final = "https://cyclonedx.org/bom"
 """The predicate type of an SBOM in CycloneDX."""
+_NAMED: Final = {"provenance": frozenset({PROVENANCE}), "sbom": frozenset({SPDX, CYCLONEDX})}
 PREDICATE_NOTE: Final = "in-toto.io/predicate-type"
 """The annotation of a layer that tells what its statement says."""
 MAX_STATEMENT: Final = 40 << 20
@@ -46,6 +47,11 @@ _ATTESTATIONS: Final = "attestation-manifest"
 _NOWHERE: Final = Platform("unknown", "unknown")
 _MOST: Final = 256
 """Manifests that are looked into: what refers to an image anybody may have put there who can push."""
+
+
+def predicate_types(name: str) -> frozenset[str]:
+    """Return the predicate types of `provenance` and of `sbom`; of another name itself."""
+    return _NAMED.get(name, frozenset({name}))
 
 
 @unique

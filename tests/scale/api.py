@@ -92,7 +92,7 @@ class Api:
                 text, wait = await answer.text(), answer.headers.get("Retry-After")
             if wait is None or answer.status not in _LATER:
                 raise ApiError(answer.status, text)
-            await asyncio.sleep(float(wait))
+            await asyncio.sleep(float(wait))  # as the API server asks
 
     async def watch(
         self, path: str, *, metadata_only: bool = False, **query: str

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import parse_epoch
 from strake_api.models.host_alias import HostAlias
+from strake_api.models.verification import Checks, RequiredCheck
 from strake_api.requests.output import Output
 from strake_api.requests.sources import FromSources
 from strake_api.values.digest import DigestText
@@ -74,6 +75,10 @@ class Cache(Document):
     """Whether results are looked for; results are kept either way."""
     writes: bool = True
     """Whether results are put into the repository."""
+    mounts: bool = True
+    """Whether the content of `RUN --mount=type=cache` is kept in the repository, too."""
+    mount_limit: Annotated[int, Field(gt=0)] = 2 << 30
+    """Bytes that the files of one such mount may have; what holds more is not kept."""
     fresh_stages: tuple[str, ...] = ()
     """Names or numbers of stages whose steps run though there is a result."""
 
@@ -123,6 +128,11 @@ class BuildRequest(FromSources):
     """Which images may be built on; all rules must allow one."""
     host_aliases: tuple[HostAlias, ...] = ()
     """Addresses of names, which RUN finds in /etc/hosts. No part of cache keys, as all of the network."""
+
+    verify: Checks = ()
+    """Checks of the image, which is pushed by digest then; its tags move if all passed."""
+    required_checks: tuple[RequiredCheck, ...] = ()
+    """Further ones. A matter of the platform: `image_rules` are not for their images."""
 
     @property
     def paths(self) -> dict[str, str | None]:

@@ -168,6 +168,8 @@ def failed(error: BuildError, warnings: tuple[BuildWarning, ...]) -> BuildFailed
     return BuildFailed(
         reason=_reason(error),
         message=str(error),
+        digest=error.digest or None,
+        verification=error.verification,
         temporary=_is_temporary(error),
         file=location.file if location else None,
         line=location.line if location else None,

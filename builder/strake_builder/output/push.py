@@ -167,6 +167,15 @@ class Pusher:
         with self._lock:
             self._there.add(descriptor.digest)
 
+    def push_by_digest(self, image: Descriptor, manifest: bytes) -> None:
+        """Push the manifest to every repository, without a tag; every blob must be there.
+
+        Raises:
+            OutputError: a registry refused or failed.
+        """
+        for repository, _ in self._plan:
+            self._push_by_digest(repository, image, manifest)
+
     def push_manifest(self, manifest: bytes, media_type: str, attestation: Attached | None = None) -> bool:
         """Push the manifest, which makes the image appear; every blob must be there.
 

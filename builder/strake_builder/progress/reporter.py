@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 from strake_api.events import (
+    CacheMountMoved,
     ContextProgress,
     Event,
     ImageSigned,
@@ -127,6 +128,16 @@ class Reporter:
     def signed(self, repository: str, digest: str) -> None:
         """An image is signed in a repository."""
         self.emit(ImageSigned(time=_now(), repository=repository, digest=digest))
+
+    def cache_mount(
+        self, action: Literal["restored", "kept"], target: str, size: int, files: int, transferred: int
+    ) -> None:
+        """A cache mount came from the cache's repository, or is kept there; sizes in bytes."""
+        self.emit(
+            CacheMountMoved(
+                time=_now(), action=action, target=target, bytes=size, files=files, transferred=transferred
+            )
+        )
 
     def warn(self, message: str, file: str | None = None, line: int | None = None) -> None:
         """Report once what deserves a look and does not stop the build, also if a step is made again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from strake_api.models.verification import CheckResult
 from strake_api.result import BuildFailed, BuildSucceeded
 from strake_builder.progress.transfer_lines import size_text
 
@@ -28,10 +29,17 @@ def summary_lines(result: BuildSucceeded | BuildFailed) -> list[str]:
             f"{size_text(sizes.compressed)} in {_count(result.layers, 'layer')}, "
             f"{size_text(sizes.pushed)} pushed, {size_text(sizes.pulled)} pulled"
         )
+        lines += [
+            f"{each.outcome.lower()}: {each.kind} {each.name}{_for(each)}" for each in result.verification
+        ]
         if result.references:
             lines.append(f"next: strake inspect {result.references[0]}")
         lines.append(result.digest)
     return lines
+
+
+def _for(check: CheckResult) -> str:
+    return f" for {check.platform}" if check.platform else ""
 
 
 def _count(number: int, noun: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TextIO, assert_never
 
 from strake_api.events import (
+    CacheMountMoved,
     ContextProgress,
     Event,
     Finished,
@@ -30,7 +31,7 @@ from strake_api.result import BuildFailed, BuildSucceeded, Isolation
 from strake_api.text import without_colours
 from strake_builder.progress.style import LogStyle
 from strake_builder.progress.summary import summary_lines
-from strake_builder.progress.transfer_lines import TransferLines
+from strake_builder.progress.transfer_lines import TransferLines, mount_line
 
 _LONG: Final = 1.0
 """Seconds that a step took."""
@@ -113,6 +114,8 @@ class TextSink:
                 )
             case ImageSigned():
                 return self._transfers.signed(event.repository, event.digest)
+            case CacheMountMoved():
+                return mount_line(event.action, event.target, event.bytes, event.files, event.transferred)
             case Warned():
                 where = f"{event.file}:{event.line}: " if event.file and event.line else ""
                 return f"warning: {where}{event.message}"

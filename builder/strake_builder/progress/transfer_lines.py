@@ -69,6 +69,18 @@ class TransferLines:
         return f"   {repository}@{digest[:19]}… signed"
 
 
+def mount_name(target: str) -> str:
+    """Return what transfers of a cache mount are called."""
+    return f"cache mount {target}"
+
+
+def mount_line(action: str, target: str, size: int, files: int, transferred: int) -> str:
+    """Return the line for a cache mount that was restored or kept; sizes in bytes."""
+    moved = "pulled" if action == "restored" else "pushed"
+    count = "1 file" if files == 1 else f"{files:,} files"
+    return f"   {mount_name(target)} {action}: {size_text(size)} in {count}, {size_text(transferred)} {moved}"
+
+
 def size_text(count: int) -> str:
     """Return a number of bytes as people read it."""
     value = float(count)

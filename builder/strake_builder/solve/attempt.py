@@ -10,11 +10,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from strake_api.models.verification import CheckResult
 from strake_api.reasons import ProgressReason
 from strake_api.result import StepCounts
 from strake_builder.attestations.facts import FoundSBOM
 from strake_builder.cache.keys import Value
-from strake_builder.errors import BaseImageError, BuildError, OutputError
+from strake_builder.errors import BaseImageError, BuildError, OutputError, VerificationError
 from strake_builder.frontend.model.steps import ConfigStep
 from strake_builder.isolation.sandboxes import open_sandbox
 from strake_builder.layers.blobs import StoredLayer
@@ -60,12 +61,16 @@ class Attempt:
         whole: stops the build.
         distrusted: digests of cached layers that are broken.
         started: when the build began.
+
+    Attributes:
+        checks: how the checks of the image ended.
     """
 
     def __init__(
         self, parts: BuildParts, whole: Cancellation, distrusted: frozenset[Digest], started: datetime
     ) -> None:
         self._started = started
+        self.checks: tuple[CheckResult, ...] = ()
         self._parts = parts
         self._whole = whole
         self._cancellation = Cancellation(whole)
@@ -121,6 +126,8 @@ class Attempt:
             sboms = self._sboms(runs)
         with phases.entered(ProgressReason.PUSHING, "push"):
             image = self._finish(sboms) if self._makes_image else None
+            if parts.checks:
+                self._verify(tools, image, sboms)
             self._write_files(image)
             if image is not None and inputs.outputs.push:
                 taken = self._push.finish(image, image.attestation)
@@ -158,7 +165,8 @@ class Attempt:
     def _is_target_read(self) -> bool:
         """Return whether the files of the image itself are an output."""
         files = self._parts.requested.inputs.outputs.files
-        return any(isinstance(file, TreeTarget | TreeArchiveTarget) for file in files)
+        is_checked = bool(self._parts.checks)
+        return is_checked or any(isinstance(file, TreeTarget | TreeArchiveTarget) for file in files)
 
     def _is_read_once(self) -> bool:
         """Return whether nothing but its layer is made of what the target's last step leaves.
@@ -234,7 +242,7 @@ class Attempt:
     def _mounts(self, origins: FileOrigins) -> MountMaker:
         requested, workspace = self._parts.requested, self._parts.workspace
         inputs, aliases = requested.inputs, requested.request.host_aliases
-        return MountMaker(workspace, inputs.run, inputs.cache.path, origins, aliases)
+        return MountMaker(workspace, inputs.run, inputs.cache.path, origins, self._parts.kept_mounts, aliases)
 
     def _paths_in_use(self) -> tuple[str, ...]:
         inputs = self._parts.requested.inputs
@@ -264,6 +272,32 @@ class Attempt:
             image_notes(self._parts.requested.request),
         )
         return attest(image, self._parts, self._stage_result, self._started, sboms)
+
+    def _verify(self, tools: StageTools, image: FinishedImage | None, sboms: tuple[FoundSBOM, ...]) -> None:
+        """Have the checks run on the image, which is at its destinations without a tag then."""
+        from strake_builder.solve.verifying.verification import Verification, Verified
+
+        parts, requested, evaluated = self._parts, self._parts.requested, self._parts.evaluated
+        pushed: tuple[str, ...] = ()
+        if image is not None and requested.inputs.outputs.push:
+            self._push.by_digest(image)
+            repositories = dict.fromkeys(each.repository for each in requested.pushed_to)
+            pushed = tuple(f"{each}@{image.descriptor.digest}" for each in repositories)
+        verified = Verified(
+            plan=evaluated.plan,
+            result=self._stage_result,
+            config=evaluated.stages[evaluated.plan.target].config,
+            platform=requested.platform,
+            digest=image.descriptor.digest if image is not None else None,
+            pushed=pushed,
+            sboms=sboms,
+            is_one_of_several=requested.by_digest,
+        )
+        try:
+            self.checks = Verification(parts.checks, tools, verified, len(evaluated.steps) + 1).run()
+        except VerificationError:
+            self._caching.finish()  # the steps are good: the next build has them
+            raise
 
     def _write_files(self, image: FinishedImage | None) -> None:
         parts, requested = self._parts, self._parts.requested

@@ -28,12 +28,13 @@ from strake_builder.context.own_files import own_patterns
 from strake_builder.errors import BuildError
 from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
+from strake_builder.solve.cache_mounts.open import open_kept_mounts
 from strake_builder.solve.caching.open import LAYERS
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
-from strake_builder.solve.image import ImageBuild, Made, Surroundings, clients_for, pusher_for
+from strake_builder.solve.image import ImageBuild, Made, clients_for, pusher_for
 from strake_builder.solve.inputs import BuildInputs
-from strake_builder.solve.parts import BuildParts, Progress
+from strake_builder.solve.parts import BuildParts, Progress, Surroundings
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.platforms.made import make_index
@@ -98,12 +99,17 @@ class Build:
                 signer=signer,
                 progress=Progress(self._reporter, self._phases),
                 started=self._started,
+                kept_mounts=open_kept_mounts(
+                    self._request, self._inputs, workspace, self._reporter, self._cancellation, scope
+                ),
                 cancellation=self._cancellation,
                 sources=self._sources,
             )
             prepared = [self._prepared(each, around, scope) for each in self._requested.for_each()]
             made = [self._made(*each) for each in prepared]
             index = self._index(made, around) if len(made) > 1 else None
+            if around.kept_mounts is not None:
+                around.kept_mounts.keep()
             return result_of(
                 self._requested,
                 made,

@@ -8,36 +8,33 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from strake_api.models.verification import CheckResult
 from strake_api.reasons import ProgressReason
 from strake_api.result import BaseImage, StepCounts
 from strake_builder import interrupt
-from strake_builder.context.fetch import FetchedContext
+from strake_builder.cache.usage import Usage
 from strake_builder.context.filtered import ContextFiles
-from strake_builder.context.remote_secrets import RemoteSecrets
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
-from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.attesting.attest import redaction_of, stores_attestations
 from strake_builder.solve.attesting.materials import materials_of
-from strake_builder.solve.caching.open import cache_usage, open_caches, open_downloads
+from strake_builder.solve.caching.open import cache_usage, open_caches, open_remote_sources
 from strake_builder.solve.clients import RegistryClients
-from strake_builder.solve.fetching.contexts import ContextFetcher
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.images.volumes import BaseVolumes
-from strake_builder.solve.parts import BuildParts, Pools, Progress, Registries, StepSources
+from strake_builder.solve.parts import BuildParts, Pools, Registries, StepSources, Surroundings
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.bases import resolve_bases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_all
@@ -47,13 +44,12 @@ from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.policy.sources import permitted_image, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.remote import RemoteSources
-from strake_builder.solve.workspace.workspace import Workspace
-from strake_oci.cancellation import Cancellation
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
 
 _POOLS: Final[Mapping[str, int]] = MappingProxyType({"pull": 4, "cache": 2, "export": 2, "push": 4})
@@ -69,6 +65,7 @@ class Made:
         base_images: those that it was built on.
         steps: how its steps ended.
         image: None where none was wanted.
+        checks: how its checks ended.
         sent: bytes that went to registries.
     """
 
@@ -77,33 +74,7 @@ class Made:
     steps: StepCounts
     image: FinishedImage | None
     sent: int
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all images of a build share.
-
-    Attributes:
-        workspace: where everything is made.
-        layers: the directory that layers are unpacked into.
-        context: the build context.
-        fetcher: of named contexts.
-        signer: of what is pushed; None where that is not signed.
-        progress: hears of everything.
-        started: when the build began.
-        cancellation: stops the build.
-        sources: stops what the build fetches; no attempt does.
-    """
-
-    workspace: Workspace
-    layers: str
-    context: FetchedContext
-    fetcher: ContextFetcher
-    signer: Signer | None
-    progress: Progress
-    started: datetime
-    cancellation: Cancellation
-    sources: Cancellation
+    checks: tuple[CheckResult, ...] = ()
 
 
 def clients_for(requested: Requested, around: Surroundings) -> RegistryClients:
@@ -173,13 +144,13 @@ class ImageBuild:
         Raises:
             BuildError: there is no image; with the reason.
         """
-        self._reporter.planned(len(parts.evaluated.steps))
+        self._reporter.planned(len(parts.evaluated.steps) + len(parts.checks))
         if self._is_done_without_steps(parts):
             return self._made(parts, StepCounts(), None)
         attempt, image = self._attempts(parts)
         if self._inputs.observer.wants_materials:
             self._inputs.observer.used(materials_of(parts))
-        return self._made(parts, attempt.counts(), image)
+        return replace(self._made(parts, attempt.counts(), image), checks=attempt.checks)
 
     def _made(self, parts: BuildParts, steps: StepCounts, image: FinishedImage | None) -> Made:
         return Made(self._requested, _base_images(parts), steps, image, parts.registries.pusher.sent)
@@ -197,6 +168,28 @@ class ImageBuild:
             for image in images:
                 parts.store.directories(image.layers)
         return self._inputs.unpack_only
+
+    def _store(
+        self, clients: RegistryClients, pools: Pools, usage: Usage | None, images: BaseImages
+    ) -> LayerStore:
+        return LayerStore(
+            self._around.layers,
+            clients.pulling,
+            pools.pull,
+            self._reporter,
+            usage,
+            self._inputs.max_unpacked,
+            BaseVolumes(self._inputs.volumes, images.resolved),
+        )
+
+    def _remote(self, usage: Usage | None, pool: Executor) -> RemoteSources:
+        around, reporter, redaction = self._around, self._reporter, redaction_of(self._requested)
+
+        def watched(source: str, done: int, total: int | None) -> None:
+            reporter.fetching(redaction.text(source), done, total)  # a secret argument may be in a URL's path
+
+        opened = (around.workspace, usage, pool, around.sources)
+        return open_remote_sources(self._inputs, *opened, watched, reporter.warn)
 
     def _parts(
         self,
@@ -221,51 +214,33 @@ class ImageBuild:
             evaluated = permitted_steps(evaluated, self._request.source_policies)
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more
             self._tell_unused(evaluated.plan.used_contexts)
-            evaluated, scan = self._with_scan(evaluated, clients, pools)
+            # Apart from the images of the Dockerfile: what is built on is reported, and attested.
+            tools = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
+            evaluated, scan = self._with_scan(evaluated, tools)
+            checks = self._checks(tools, clients, pools)
             base = evaluated.base_of(evaluated.plan.target)
             is_docker = self._request.output.media_types == "docker"
             refuse_unnamed_layers(base.layers if base else (), docker=is_docker)
             for right in rights:
                 right.result()
-        warn, networks = self._reporter.warn, self._inputs.registries.networks
-        watch, redaction = self._reporter.fetching, redaction_of(self._requested)
-
-        def watched(source: str, done: int, total: int | None) -> None:
-            watch(redaction.text(source), done, total)  # an argument that is secret may be in a URL's path
-
-        downloads = open_downloads(self._inputs.cache, usage, self._around.sources, networks, watched)
-        secrets = RemoteSecrets(self._inputs.run.secrets, warn)
-        remote = RemoteSources(
-            workspace, downloads, pools.pull, self._around.sources, networks, watched, secrets
-        )
+        caches = (self._request, self._inputs, usage, (clients.caching, images), evaluated.plan)
+        remote, fetched = self._remote(usage, pools.pull), {"": self._around.context, **fetcher.fetched}
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,
             workspace=workspace,
-            store=LayerStore(
-                self._around.layers,
-                clients.pulling,
-                pools.pull,
-                self._reporter,
-                usage,
-                self._inputs.max_unpacked,
-                BaseVolumes(self._inputs.volumes, images.resolved),
-            ),
-            sources=StepSources(
-                files, named, images, remote, digests, {"": self._around.context, **fetcher.fetched}
-            ),
+            store=self._store(clients, pools, usage, images),
+            sources=StepSources(files, named, images, remote, digests, fetched),
             registries=Registries(clients, pusher),
-            caches=open_caches(
-                self._requested.request, self._inputs, usage, (clients.caching, images), evaluated.plan, warn
-            ),
+            caches=open_caches(*caches, self._reporter.warn),
             pools=pools,
             progress=self._around.progress,
+            kept_mounts=self._around.kept_mounts,
             scan=scan,
+            checks=checks,
         )
 
-    def _with_scan(
-        self, evaluated: EvaluatedBuild, clients: RegistryClients, pools: Pools
-    ) -> tuple[EvaluatedBuild, Scan | None]:
+    def _with_scan(self, evaluated: EvaluatedBuild, tools: BaseImages) -> tuple[EvaluatedBuild, Scan | None]:
         """Add the stage that makes an SBOM, where one is wanted and can be stored."""
         asked = self._request.output.attestations
         if asked is None or asked.sbom is None:
@@ -274,10 +249,17 @@ class ImageBuild:
             return evaluated, None
         from strake_builder.solve.planning.scan import with_scan
 
-        # Apart from the images of the Dockerfile: what is built on is reported, and attested.
-        scanners = BaseImages(clients.pulling, pools.pull, lambda _: "", self._permitted)
         platform = host_platform()
-        return with_scan(evaluated, scanners.get(asked.sbom.generator, platform), platform)
+        return with_scan(evaluated, tools.get(asked.sbom.generator, platform), platform)
+
+    def _checks(self, tools: BaseImages, clients: RegistryClients, pools: Pools) -> tuple[PreparedCheck, ...]:
+        """Resolve the images of checks, so that what cannot be had ends the build before work begins."""
+        if not (self._request.verify or self._request.required_checks):
+            return ()
+        from strake_builder.solve.planning.check_images import prepared_checks
+
+        required = BaseImages(clients.pulling, pools.pull, lambda _: "")
+        return prepared_checks(self._request, tools, required, self._inputs.confinement.isolation)
 
     def _permitted(self, reference: Reference) -> Reference:
         return permitted_image(reference, self._request.source_policies, self._request.image_rules)

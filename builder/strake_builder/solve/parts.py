@@ -1,19 +1,23 @@
-"""What every attempt at a build works with, by what it is for."""
+"""What the images of a build share, and what every attempt at one works with, by what it is for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.output.push import Pusher
+from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.clients import RegistryClients
+from strake_builder.solve.fetching.contexts import ContextFetcher
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.phases import Phases
@@ -21,8 +25,10 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.cancellation import Cancellation
 
 if TYPE_CHECKING:
+    from strake_builder.solve.planning.checks import PreparedCheck
     from strake_builder.solve.planning.scan import Scan
 
 
@@ -104,7 +110,9 @@ class BuildParts:
         caches: the step caches.
         pools: threads.
         progress: hears of everything.
+        kept_mounts: brings cache mounts from the cache's repository; None where they do not travel.
         scan: makes the SBOM; None where none is wanted.
+        checks: what the image must pass before its tags move.
     """
 
     requested: Requested
@@ -116,9 +124,40 @@ class BuildParts:
     caches: CacheUse
     pools: Pools
     progress: Progress
+    kept_mounts: KeptMounts | None = None
     scan: Scan | None = None
+    checks: tuple[PreparedCheck, ...] = ()
 
     @property
     def written(self) -> EvaluatedBuild:
         """The stages that the Dockerfile has."""
         return self.evaluated if self.scan is None else self.scan.scanned
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all images of a build share.
+
+    Attributes:
+        workspace: where everything is made.
+        layers: the directory that layers are unpacked into.
+        context: the build context.
+        fetcher: of named contexts.
+        signer: of what is pushed; None where that is not signed.
+        progress: hears of everything.
+        started: when the build began.
+        kept_mounts: brings cache mounts from the cache's repository; None where they do not travel.
+        cancellation: stops the build.
+        sources: stops what the build fetches; no attempt does.
+    """
+
+    workspace: Workspace
+    layers: str
+    context: FetchedContext
+    fetcher: ContextFetcher
+    signer: Signer | None
+    progress: Progress
+    started: datetime
+    kept_mounts: KeptMounts | None
+    cancellation: Cancellation
+    sources: Cancellation

@@ -44,6 +44,7 @@ def result_of(
         steps=_sum(each.steps for each in made),
         durations=durations,
         warnings=tuple(reporter.warnings),
+        verification=tuple(check for each in made for check in each.checks),
         sizes=Sizes(pushed=sum(each.sent for each in made), pulled=reporter.arrived_bytes),
     )
     images = [each.image for each in made if each.image is not None]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
+from strake_api.models.verification import FindingCounts
 from strake_api.status import Phase
 from strake_api.text import coloured, visible, without_colours
 from strake_kubectl.builds import Build, moment
@@ -113,10 +114,22 @@ def _why(build: Build) -> Iterator[str]:
         yield failure.message
         for line in (failure.log_tail or "").splitlines()[-_LOG_LINES:]:
             yield f"  | {without_colours(coloured(line))}"
+    for check in build.status.verification or ():
+        demanded = f" of BuildPolicy {check.policy}" if check.policy else ""
+        image = f" for {check.platform}" if check.platform else ""
+        yield f"{check.kind} {check.name}{demanded}{image}: {check.outcome.lower()}{_counted(check.findings)}"
     for retry in build.status.retries or ():
         yield f"attempt {retry.attempt} ended: {retry.reason}: {retry.message}"
     for warning in (build.status.warnings or ())[:_WARNINGS]:
         yield f"warning: {warning}"
+
+
+def _counted(findings: FindingCounts | None) -> str:
+    """Return what a scan found, the worst first; nothing for a test."""
+    if findings is None:
+        return ""
+    numbers = findings.model_dump()
+    return ": " + (", ".join(f"{count} {name}" for name, count in numbers.items() if count) or "no findings")
 
 
 def _next(build: Build) -> Iterator[str]:

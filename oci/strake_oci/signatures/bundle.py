@@ -31,6 +31,8 @@ PREDICATE_NOTE: Final = "dev.sigstore.bundle.predicateType"
 """The annotation by which a list of referrers tells signatures from attestations."""
 _PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 _STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+_STATEMENT_TYPES: Final = frozenset({_STATEMENT_TYPE, "https://in-toto.io/Statement/v0.1"})
+"""What is read: `cosign attest` writes the older one."""
 
 
 def notes(created: str, predicate_type: str = PREDICATE_TYPE) -> dict[str, str]:
@@ -77,21 +79,60 @@ def bundled(envelope: Mapping[str, Any], key: SigningKey) -> bytes:
 
 def is_signed(content: bytes, digest: Digest, key: VerificationKey) -> bool:
     """Tell whether a bundle is a key's signature of a manifest, and not an attestation about it."""
+    found = signed_statement(content, digest, key)
+    return found is not None and found[0] == PREDICATE_TYPE and _type_of(found[1]) == _STATEMENT_TYPE
+
+
+def signed_statement(
+    content: bytes, digest: Digest, key: VerificationKey, *, limit: int = MAX_BUNDLE
+) -> tuple[str, bytes] | None:
+    """Return predicate type and bytes of a bundle's statement about a manifest, None without the signature.
+
+    Args:
+        content: The bundle.
+        digest: What the statement must be about.
+        key: What must have signed it.
+        limit: Bytes that it may have.
+    """
     try:
-        envelope = decode(_Bundle, content, what="bundle", limit=MAX_BUNDLE).envelope
+        envelope = decode(_Bundle, content, what="bundle", limit=limit).envelope
+    except OCIError:
+        return None
+    return _opened(envelope, digest, key, limit)
+
+
+def enveloped_statement(
+    content: bytes, digest: Digest, key: VerificationKey, *, limit: int = MAX_BUNDLE
+) -> tuple[str, bytes] | None:
+    """Return the same of a DSSE envelope without a bundle around it."""
+    try:
+        envelope = decode(_Envelope, content, what="envelope", limit=limit)
+    except OCIError:
+        return None
+    return _opened(envelope, digest, key, limit)
+
+
+def _opened(
+    envelope: _Envelope, digest: Digest, key: VerificationKey, limit: int
+) -> tuple[str, bytes] | None:
+    try:
         payload = base64.b64decode(envelope.payload, validate=True)
         signatures = [base64.b64decode(each.sig, validate=True) for each in envelope.signatures]
-    except (OCIError, binascii.Error):
-        return False
+    except binascii.Error:
+        return None
     data = _encoded(payload)
     if envelope.payload_type != _PAYLOAD_TYPE or not any(key.verifies(each, data) for each in signatures):
-        return False
+        return None
     try:
-        statement = decode(_Statement, payload, what="statement", limit=MAX_BUNDLE)
+        statement = decode(_Statement, payload, what="statement", limit=limit)
     except OCIError:
-        return False
+        return None
     is_ours = any(each.digest.get(digest.algorithm) == digest.encoded for each in statement.subject)
-    return is_ours and (statement.type, statement.predicate_type) == (_STATEMENT_TYPE, PREDICATE_TYPE)
+    return (statement.predicate_type, payload) if is_ours and statement.type in _STATEMENT_TYPES else None
+
+
+def _type_of(statement: bytes) -> str:
+    return decode(_Statement, statement, what="statement", limit=MAX_BUNDLE).type
 
 
 def _encoded(payload: bytes) -> bytes:

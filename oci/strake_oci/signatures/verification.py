@@ -110,7 +110,7 @@ class SignatureReader:
         """
         tag = tag or simple_signing.signature_tag(self._digest)
         try:
-            document = self._manifest(tag)
+            document = self.manifest(tag)
         except NotFoundError:
             return None
         if isinstance(document, Index):
@@ -132,7 +132,7 @@ class SignatureReader:
             if layer.digest not in contents:
                 if len(contents) == _MOST:
                     continue
-                contents[layer.digest] = self._read(layer, simple_signing.MAX_PAYLOAD)
+                contents[layer.digest] = self.read(layer, simple_signing.MAX_PAYLOAD)
             content = contents[layer.digest]
             is_ours = simple_signing.is_signed(layer, content, self._key)
             if is_ours and simple_signing.is_about(content, self._digest):
@@ -144,13 +144,18 @@ class SignatureReader:
         found = self._client.referrers(self._repository, self._digest)
         return tuple(each for each in found if _may_sign(each))
 
+    def attestation_bundles(self) -> tuple[Descriptor, ...]:
+        """Return the bundles that refer to the image and may be attestations."""
+        found = self._client.referrers(self._repository, self._digest)
+        return tuple(each for each in found if _may_attest(each))
+
     def is_bundled(self, referrers: tuple[Descriptor, ...]) -> bool:
         """Tell whether the key made one of some bundles."""
         return any(self._is_signature(each) for each in referrers[-_MOST:])
 
     def _is_signature(self, referrer: Descriptor) -> bool:
         try:
-            document = self._manifest(referrer.digest)
+            document = self.manifest(referrer.digest)
         except NotFoundError:
             return False
         except RegistryError:
@@ -160,15 +165,16 @@ class SignatureReader:
         layers = document.layers if isinstance(document, Manifest) else ()
         for layer in layers:
             if layer.media_type.startswith(bundle.FAMILY):
-                content = self._read(layer, bundle.MAX_BUNDLE)
+                content = self.read(layer, bundle.MAX_BUNDLE)
                 return bundle.is_signed(content, self._digest, self._key)
         return False
 
-    def _manifest(self, identifier: Digest | str) -> Manifest | Index:
+    def manifest(self, identifier: Digest | str) -> Manifest | Index:
+        """Return a manifest or index of the repository."""
         descriptor, data = self._client.manifest(self._repository, identifier)
         return parse(data, descriptor.media_type)
 
-    def _read(self, blob: Descriptor, limit: int) -> bytes:
+    def read(self, blob: Descriptor, limit: int) -> bytes:
         """Return a blob, checked; b"" for one that is too long, is not there, or is not what it should be."""
         if blob.size > limit:
             return b""
@@ -192,7 +198,17 @@ def _may_sign(referrer: Descriptor) -> bool:
     Not every registry, and not every client that keeps the fallback tag, tells what it lists: some give the
     media type of the config for the artifact's, and some leave annotations out.
     """
-    kind = referrer.artifact_type
-    is_bundle = kind in {"", mediatype.OCI_EMPTY} or kind.startswith(bundle.FAMILY)
     predicate = referrer.annotations.get(bundle.PREDICATE_NOTE, bundle.PREDICATE_TYPE)
-    return is_bundle and predicate == bundle.PREDICATE_TYPE
+    return _may_be_bundle(referrer) and predicate == bundle.PREDICATE_TYPE
+
+
+def _may_attest(referrer: Descriptor) -> bool:
+    """Tell the same of attestations."""
+    return (
+        _may_be_bundle(referrer) and referrer.annotations.get(bundle.PREDICATE_NOTE) != bundle.PREDICATE_TYPE
+    )
+
+
+def _may_be_bundle(referrer: Descriptor) -> bool:
+    kind = referrer.artifact_type
+    return kind in {"", mediatype.OCI_EMPTY} or kind.startswith(bundle.FAMILY)

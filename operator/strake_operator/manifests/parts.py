@@ -50,7 +50,14 @@ def _unfetched(source: Source) -> Source:
     return source.model_copy(update={"git": source.git.model_copy(update={"secret": None})})
 
 
-_WITHOUT_STEPS: dict[str, Any] = {"args": (), "secrets": (), "ssh": (), "platform": None, "platforms": ()}
+_WITHOUT_STEPS: dict[str, Any] = {
+    "args": (),
+    "secrets": (),
+    "ssh": (),
+    "platform": None,
+    "platforms": (),
+    "verify": (),
+}
 
 
 def is_emulated(part: Part | None, settings: Settings) -> bool:

@@ -76,6 +76,7 @@ def request_for(
             "networks": Networks(denied=settings.denied_networks, allowed=settings.allowed_networks),
             "image_rules": tuple(_filled(each, namespace) for each in settings.image_rules),
             "source_policies": settings.source_policies,
+            "required_checks": settings.required_checks,
             "base_volumes": requested_volumes(bases),
             "warnings": (*request.warnings, *unused_workspace(spec, form)),
         }

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from strake_api.events import (
+    CacheMountMoved,
     ContextProgress,
     Finished,
     ImageSigned,
@@ -78,6 +79,7 @@ class Progress:
                 | OutputLine()
                 | LayerPushed()
                 | ImageSigned()
+                | CacheMountMoved()
                 | Warned()
                 | Finished()
             ):

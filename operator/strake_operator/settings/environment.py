@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from strake_api.models.source_policy import SourcePolicy
+    from strake_api.models.verification import RequiredCheck
     from strake_api.requests.build import ImageRule
 
 DEADLINE_MARGIN_SECONDS: Final = 60
@@ -116,6 +117,8 @@ class Settings:
     """Which images a namespace's builds may name, of its policies."""
     source_policies: tuple[SourcePolicy, ...] = ()
     """What may be built from, and what stands for it, of a namespace's policies."""
+    required_checks: tuple[RequiredCheck, ...] = ()
+    """What images must pass before their tags move, of a namespace's policies."""
     resources: DefaultResources = field(default_factory=DefaultResources)
     """What builds get that ask for nothing."""
     ceilings: tuple[Ceiling, ...] = ()

@@ -203,6 +203,7 @@ def _reported(status: ImageBuildStatus, result: BuildSucceeded | BuildFailed) ->
         "steps": steps if steps.total else None,
         "isolation": _isolation(status, result),
         "warnings": warnings or None,
+        "verification": result.verification or None,
     }
 
 

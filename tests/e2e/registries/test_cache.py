@@ -36,3 +36,27 @@ def test_other_sources_are_copied_by_a_new_pod_that_pulls_no_layer(namespace):
     assert ": pulled " not in log
     assert second["digest"] != first["digest"]
     assert run_image(namespace, second["image"], "cat", "/src/main") == "two\n"
+
+
+def test_a_new_pod_has_what_another_pod_left_in_a_cache_mount(namespace):
+    """Each pod has a work directory of its own, so what the second one finds came from the repository."""
+    repository = f"{REGISTRY}/e2e/{namespace}-cache"
+
+    def built(name: str, command: str, **mounts: object) -> tuple[dict, str]:
+        cache = {"repository": repository, "mounts": mounts}
+        text = f"FROM TINY\nRUN --mount=type=cache,target=/wheels {command}\n"
+        apply(manifest(text, name=name, cache=cache), namespace)
+        status = finished(namespace, name=name)
+        assert status["phase"] == "Succeeded", status
+        return status, kubectl("logs", f"job/{status['job']}", "-n", namespace)
+
+    _, log = built("fills", "head -c 3000000 /dev/urandom > /wheels/one; chown 5:6 /wheels/one")
+    assert "cache mount /wheels kept: 3.0 MB in 1 file, 3.0 MB pushed" in log
+    status, log = built("finds", "stat -c '%n %s %u:%g' /wheels/*; echo two > /wheels/two", maxSize="10Mi")
+    assert "/wheels/one 3000000 5:6" in log
+    assert "cache mount /wheels restored: 3.0 MB in 1 file" in log
+    assert "cache mount /wheels kept: 3.0 MB in 2 files" in log
+    assert "warnings" not in status
+    _, log = built("without", "ls -A /wheels | wc -l", enabled=False)
+    assert "#1 | 0" in log
+    assert "cache mount /wheels restored" not in log

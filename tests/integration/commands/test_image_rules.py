@@ -14,7 +14,7 @@ from tests.fixtures.building.preloaded import run_strake
 def execute(builder, tmp_path):
     """Execute a request about a Dockerfile; return its result."""
 
-    def executed(dockerfile: str, *rules: dict) -> dict:
+    def executed(dockerfile: str, *rules: dict, **more: object) -> dict:
         context = builder.context(dockerfile)
         request = {
             "source": {"directory": {"path": str(context)}},
@@ -22,6 +22,7 @@ def execute(builder, tmp_path):
             "registries": {"hosts": {builder.registry.host: {"insecure": True}}},
             "workDirectory": str(builder.work),
             "imageRules": rules,
+            **more,
         }
         (tmp_path / "request.json").write_text(json.dumps(request))
         words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
@@ -58,3 +59,17 @@ def test_what_is_allowed_is_built(execute, builder):
     assert execute(stages, *rules)["outcome"] == "Succeeded"
     refused = execute(stages, *rules, {"policy": "pinned", "requireDigest": True})
     assert "it has no digest" in refused["message"]
+
+
+def test_a_check_of_the_platform_has_an_image_that_builds_may_not_name(execute, builder):
+    rule = {"policy": "golden", "names": [f"{builder.registry.host}/library/debian"]}
+    own = {"name": "cves", "kind": "test", "image": builder.names["TINY"], "command": ["/bin/true"]}
+    demanded = {**own, "command": ["/bin/sh", "-c", "exit 4"], "policy": "scanned"}
+    refused = execute("FROM scratch\nCOPY Dockerfile /\n", rule, verify=[own])
+    assert refused["reason"] == "PolicyDenied"
+    result = execute("FROM scratch\nCOPY Dockerfile /\n", rule, requiredChecks=[demanded])
+    assert result["reason"] == "ImageTestFailed"
+    assert "the test cves of the BuildPolicy scanned failed" in result["message"]
+    assert result["verification"][0]["policy"] == "scanned"
+    assert result["digest"] in result["message"]
+    assert builder.tags() == []

@@ -177,3 +177,43 @@ def test_signatures_are_added_to_what_the_registry_has_and_not_to_what_a_mirror_
         assert build(builder, *reproducible, str(keys / "second.key"), *flags).returncode == 0
     found = verify(builder, builder.destination, keys / "cosign.pub")
     assert found.returncode == 0, found.stderr
+
+
+def test_attestations_are_asked_for_by_type(builder, keys):
+    done = build(builder, "--sign-key", str(keys / "cosign.key"), "--provenance=min", **WITH_PASSWORD)
+    assert done.returncode == 0, done.stderr
+    image, public = done.stdout.strip(), keys / "cosign.pub"
+    found = verify(builder, builder.destination, public, "--attestation", "provenance")
+    assert found.returncode == 0, found.stderr
+    first, *forms = found.stdout.splitlines()
+    assert first == image
+    assert [line.rpartition(", ")[2] for line in forms] == ["legacy", "bundle"]
+    printed = verify(builder, image, public, "--attestation", "provenance", "--print")
+    statement = json.loads(printed.stdout)
+    assert statement["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert statement["subject"][0]["digest"]["sha256"] == image.rpartition(":")[2]
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "status", "words"),
+    [
+        (
+            ("--attestation", "provenance"),
+            "other.pub",
+            14,
+            "no attestation of https://slsa.dev/provenance/v1",
+        ),
+        (
+            ("--attestation", "provenance", "--attestation", "sbom"),
+            "cosign.pub",
+            14,
+            "https://spdx.dev/Document",
+        ),
+        (("--print",), "cosign.pub", 2, "add --attestation provenance"),
+    ],
+)
+def test_without_each_of_them_it_fails(builder, keys, flags, key, status, words):
+    done = build(builder, "--sign-key", str(keys / "cosign.key"), "--provenance=min", **WITH_PASSWORD)
+    refused = verify(builder, done.stdout.strip(), keys / key, *flags)
+    assert (refused.returncode, refused.stdout) == (status, "")
+    assert words in refused.stderr

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from strake_builder.solve.cache_mounts.kept import mount_tag
 from tests.faults.registry import Exchange, FaultyRegistry
 from tests.fixtures.servers.gateway import Connection, RunningGateway, running_gateway
 from tests.integration.gateway.conftest import ACCOUNT, PASSWORD, Pod
@@ -24,7 +25,8 @@ RUN cat /copied > /two
 
 
 def test_a_build_pulls_caches_and_pushes_without_a_credential_of_its_own(pod):
-    pod.write(STEPS, cache={"repository": f"{pod.repository}/cache"})
+    steps = STEPS.replace("RUN cat", "RUN --mount=type=cache,target=/c touch /c/f; cat")
+    pod.write(steps, cache={"repository": f"{pod.repository}/cache"})
     with running_gateway(pod.path, pod.directory) as gateway:
         first = pod.execute()
         assert first["outcome"] == "Succeeded", first
@@ -34,6 +36,7 @@ def test_a_build_pulls_caches_and_pushes_without_a_credential_of_its_own(pod):
         assert second["steps"]["cached"] == 3
     log = gateway.log.read_text()
     assert f"PUT {pod.repository} manifests/1 201" in log
+    assert f"PUT {pod.repository}/cache manifests/{mount_tag(b'/c' + bytes(1))} 201" in log
     assert PASSWORD not in log
 
 

@@ -18,10 +18,12 @@ from strake_oci.attestations import (
 )
 from strake_oci.errors import InvalidDocumentError, UnverifiedError
 from strake_oci.registry.images import RegistryImages
-from strake_oci.signatures import BOTH, SignatureForm
+from strake_oci.signatures import BOTH, SignatureForm, bundle
 from strake_oci.signatures.attesting import MAX_SIGNED, AttestationSigner
 from strake_oci.signatures.keys import SigningKey, VerificationKey
+from strake_oci.signatures.statements import SignedStatement, verify_statements
 from strake_oci.signatures.verification import verify_image
+from strake_oci.signatures.writing import ImageSigner, push_bundle
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor
@@ -31,6 +33,7 @@ from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
 from tests.fixtures.servers.signing import (
     PASSWORD,
+    cosign_attest,
     cosign_verify_attestation,
     make_key_pair,
     running_referrers_registry,
@@ -133,6 +136,57 @@ def test_a_statement_that_is_changed_after_it_was_signed_is_not_verified(atteste
     forged = Manifest(document.config, (changed,)).serialize()
     attested.images.push_manifest(forged, mediatype.OCI_MANIFEST, tag)
     assert attested.verified(0, bundle=False).returncode != 0
+
+
+def statements(attested, pair: int = 0, kind: str = PROVENANCE):
+    public = VerificationKey.load(attested.pairs[pair].public.read_bytes())
+    return verify_statements(attested.client, attested.repository, attested.image.digest, public, {kind})
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_what_a_key_signed_is_found_by_it_and_by_no_other(attested, form):
+    content = attested.statement()
+    attested.signer((form,)).sign(attested.repository, attested.push(content))
+    assert statements(attested) == (SignedStatement(attested.image.digest, PROVENANCE, form, content),)
+    with pytest.raises(UnverifiedError):
+        statements(attested, pair=1)
+    with pytest.raises(UnverifiedError, match=SPDX):
+        statements(attested, kind=SPDX)
+
+
+@pytest.mark.parametrize("about", ["another image", "changed"])
+def test_a_statement_that_was_moved_or_changed_does_not_count(attested, about):
+    other = Descriptor.of(mediatype.OCI_MANIFEST, b"another")
+    content = attested.statement(subject=[{"name": "a", "digest": {"sha256": other.digest.encoded}}])
+    signed = bundle.signed_envelope(
+        content, SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode())
+    )
+    if about == "changed":
+        signed["payload"] = base64.b64encode(attested.statement()).decode()
+    bundled = bundle.bundled(signed, SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode()))
+    push_bundle(attested.client, attested.repository, attested.image, bundled, PROVENANCE)
+    with pytest.raises(UnverifiedError):
+        statements(attested)
+
+
+def test_a_signature_of_the_image_is_no_attestation(attested):
+    key = SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode())
+    ImageSigner(attested.client, key).sign(attested.repository, attested.image)
+    with pytest.raises(UnverifiedError):
+        statements(attested)
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_what_cosign_attests_is_found(attested, form, tmp_path):
+    predicate = tmp_path / "predicate.json"
+    predicate.write_text('{"buildDefinition":{"buildType":"x"},"runDetails":{"builder":{"id":"y"}}}')
+    name = f"{attested.repository}@{attested.image.digest}"
+    cosign_attest(name, attested.pairs[0].key, predicate, kind="slsaprovenance1", bundle=form is BUNDLE)
+    [found] = statements(attested)
+    assert (found.form, json.loads(found.content)["predicate"]["buildDefinition"]) == (
+        form,
+        {"buildType": "x"},
+    )
 
 
 def test_a_signed_attestation_is_no_signature_of_the_image(attested):

@@ -83,6 +83,26 @@ def test_every_kind_builds_the_same_image(builder, strake, name, expected_digest
     assert result["digest"] == expected_digest
 
 
+def test_cache_mounts_go_from_one_kind_to_the_next(builder, strake):
+    """What steps leave is kept by a builder of one kind, and restored with its owners by that of another."""
+    found = ""
+    for name in ("no profile", "mounts refused", "no profile, own users"):
+        kind, way, _ = KINDS[name]
+        command = f"chown 7:8 /c; touch /c/{way}-{len(found)}; stat -c %u:%g /c; ls /c"
+        builder.context(f"FROM TINY\nRUN --mount=type=cache,target=/c {command}\n")
+        cache = ("--cache-repo", f"{builder.registry.host}/{builder.name}/cache")
+        done, _ = strake(kind, *cache, volume=way == "nested")
+        assert done.returncode == 0, (name, done.stderr)
+        assert "warning" not in done.stderr + done.stdout
+        before, found = found, done.stdout + done.stderr
+        kept = {line for line in _output(before) if line != "7:8"}
+        assert {"7:8", *kept} < set(_output(found)), name
+
+
+def _output(log: str) -> list[str]:
+    return [line.partition("| ")[2] for line in log.splitlines() if line.startswith("#1 | ")]
+
+
 REPRODUCIBLE = ("--source-date-epoch", "1700000000", "--secret", "id=key,env=KEY")
 
 

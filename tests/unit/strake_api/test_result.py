@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from strake_api.models.verification import CheckResult
 from strake_api.reasons import FailureReason
 from strake_api.result import (
     TERMINATION_MESSAGE_LIMIT,
@@ -75,6 +76,18 @@ def test_every_failure_fits(message, log, instruction, warning):
     assert len(encoded) <= TERMINATION_MESSAGE_LIMIT
     assert instance(parse_result(encoded), BuildFailed).reason is FailureReason.RUN_STEP_FAILED
     assert parse_result(encoded).base_images[0].digest == DIGEST
+
+
+def test_of_many_checks_the_outcomes_stay_longer_than_the_words():
+    checks = tuple(
+        CheckResult(name=f"check-{n}", kind="scan", outcome="Failed", message="m" * 1000) for n in range(8)
+    )
+    failure = BuildFailed(
+        reason=FailureReason.VULNERABILITIES_FOUND, message="m", digest=DIGEST, verification=checks
+    )
+    cut = instance(parse_result(fit_result(failure)), BuildFailed)
+    assert [each.name for each in cut.verification] == [f"check-{n}" for n in range(8)]
+    assert (cut.digest, cut.message) == (DIGEST, "m")
 
 
 def test_sources_lose_their_names_and_nothing_else():

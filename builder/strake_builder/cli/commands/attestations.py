@@ -89,9 +89,9 @@ def _listed(found: tuple[Attestation, ...]) -> Iterator[str]:
 def _printed(
     client: RegistryClient, repository: Repository, found: tuple[Attestation, ...], wanted: str
 ) -> Iterator[str]:
-    from strake_oci.attestations import CYCLONEDX, PROVENANCE, SPDX, read_statement
+    from strake_oci.attestations import predicate_types, read_statement
 
-    kinds = {"provenance": {PROVENANCE}, "sbom": {SPDX, CYCLONEDX}}.get(wanted, {wanted})
+    kinds = predicate_types(wanted)
     for each in found:
         if each.predicate_type not in kinds:
             continue

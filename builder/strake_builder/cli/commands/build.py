@@ -25,6 +25,7 @@ from strake_builder.cli.flags.output import (
     read_outputs,
     takes_standard_output,
 )
+from strake_builder.cli.flags.verification.checks import add_verification_flags, read_checks
 from strake_builder.cli.result_files import add_result_flags, result_files, write_result_files
 from strake_builder.cli.validation import validated
 from strake_builder.errors import InvalidRequestError
@@ -92,6 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_output_flags(parser)
     add_result_flags(parser)
     add_source_flags(parser)
+    add_verification_flags(parser)
     add_building_flags(parser)
     add_kaniko_flags(parser)
     parser.set_defaults(handler=build, executor=False)
@@ -151,6 +153,7 @@ def _prepare(arguments: argparse.Namespace, mask: int, style: LogStyle) -> tuple
             work_directory=os.path.abspath(arguments.work_dir),
             timeout_seconds=arguments.timeout,
             source_policies=read_policies(arguments),
+            verify=read_checks(arguments),
         )
     if arguments.sign_key is not None and not (outputs.push and outputs.request.destinations):
         raise InvalidRequestError(

@@ -1,32 +1,37 @@
-"""`strake verify`: whether an image has a signature that a key made."""
+"""`strake verify`: whether an image has a signature, or a signed attestation, that a key made."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.registries.command import read_reference, run_command
-from strake_builder.errors import BaseImageError, SigningError
+from strake_builder.errors import BaseImageError, InvalidRequestError, SigningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strake_oci.cancellation import Cancellation
-    from strake_oci.signatures.verification import Signatures
+    from strake_oci.registry.client import RegistryClient
+    from strake_oci.signatures.keys import VerificationKey
+    from strake_oci.spec.digest import Digest
+    from strake_oci.spec.reference import Repository
 
 _NOTES: Final = """\
 Signatures in both of cosign's forms count: under the tag sha256-DIGEST.sig, and as Sigstore bundles that
 refer to the image. A tag is resolved once; the digest that was verified is printed first. Of an index for
-several platforms its own signature counts, not those of its images. Certificates and transparency logs are
-not looked at.
+several platforms its own signature counts, not those of its images; with --attestation each of its images
+needs one. Certificates and transparency logs are not looked at.
 
 examples:
   strake verify registry.example/app:1.2 --key cosign.pub
   strake verify registry.example/app@sha256:… --key cosign.pub
+  strake verify registry.example/app:1.2 --key cosign.pub --attestation provenance --print > provenance.json
 
-exit status: 0 with a signature of the key, 14 without.
+exit status: 0 with a signature of the key, or an attestation of each type, 14 without.
 Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
 """
 
@@ -37,6 +42,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", help="a tag or digest in a registry")
     parser.add_argument(
         "--key", required=True, metavar="FILE", help="the public key (PEM), as cosign's cosign.pub"
+    )
+    parser.add_argument(
+        "--attestation",
+        metavar="TYPE",
+        action="append",
+        default=[],
+        help="ask for an attestation of this type that the key signed, in place of a signature: provenance, "
+        "sbom, or a predicate type; may be given more than once",
+    )
+    parser.add_argument(
+        "--print", action="store_true", help="print the statements that were verified, one JSON a line"
     )
     parser.add_argument("--insecure", action="store_true", help="speak plain HTTP to the image's registry")
     add_registry_flags(parser, words_follow=True)
@@ -58,26 +74,62 @@ def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iter
     from strake_builder.cli.registries.signing import read_public_key
     from strake_oci.errors import OCIError, UnverifiedError
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.verification import verify_image
 
+    if arguments.print and not arguments.attestation:
+        raise InvalidRequestError(
+            "--print prints attestations, and none is asked for", hint="add --attestation provenance"
+        )
     key = read_public_key(arguments.key)
     image = read_reference(arguments.image)
     settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
     try:
         with RegistryClient(settings, user_credentials(), cancellation=cancellation) as client:
             digest = image.digest or client.resolve(image).digest
-            found = verify_image(client, image.repository, digest, key)
+            check = _attested if arguments.attestation else _signed
+            yield from check(arguments, client, image.repository, digest, key)
     except UnverifiedError as error:
         raise SigningError(error.message, hint=error.hint) from error
     except OCIError as error:
         raise BaseImageError(f"cannot verify {image}: {error.message}", hint=error.hint) from error
-    yield f"{image.repository}@{digest}"
-    yield from _told(found)
 
 
-def _told(found: Signatures) -> Iterator[str]:
+def _signed(
+    _: argparse.Namespace,
+    client: RegistryClient,
+    repository: Repository,
+    digest: Digest,
+    key: VerificationKey,
+) -> Iterator[str]:
+    from strake_oci.signatures.verification import verify_image
+
+    found = verify_image(client, repository, digest, key)
+    yield f"{repository}@{digest}"
     for form, count in found.seen:
         if form in found.verified:
             yield f"{form.value}: signed with this key"
         else:
             yield f"{form.value}: {f'{count} of other keys' if count else 'no signature'}"
+
+
+def _attested(
+    arguments: argparse.Namespace,
+    client: RegistryClient,
+    repository: Repository,
+    digest: Digest,
+    key: VerificationKey,
+) -> Iterator[str]:
+    from strake_oci.attestations import predicate_types
+    from strake_oci.signatures.statements import verify_statements
+
+    found = [
+        statement
+        for wanted in arguments.attestation
+        for statement in verify_statements(client, repository, digest, key, predicate_types(wanted))
+    ]
+    if arguments.print:
+        # The same statement may lie there in both forms.
+        for content in dict.fromkeys(each.content for each in found):
+            yield json.dumps(json.loads(content), separators=(",", ":"))
+        return
+    yield f"{repository}@{digest}"
+    yield from dict.fromkeys(f"{each.image}: {each.predicate_type}, {each.form.value}" for each in found)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_TTL: Final = "336h"
 _DEFAULT_SIZE: Final = "20GiB"
+_DEFAULT_MOUNT_SIZE: Final = "2GiB"
 _UNITS: Final = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 LAYOUT_SCHEME: Final = "oci:"
 """Before the directory of an image layout that is a cache repository, as kaniko has it."""
@@ -49,6 +50,17 @@ def add_cache_flags(parser: argparse.ArgumentParser) -> None:
         "--cache-ttl",
         metavar="DURATION",
         help=f"results in the repository older than this are not used, such as 14d (default: {_DEFAULT_TTL})",
+    )
+    add_switch(
+        group,
+        "--no-cache-mounts",
+        "do not restore the content of RUN --mount=type=cache from --cache-repo, nor keep it there",
+    )
+    group.add_argument(
+        "--cache-mounts-max-size",
+        metavar="SIZE",
+        help="what the files of one such mount may take to be kept in --cache-repo "
+        f"(default: {_DEFAULT_MOUNT_SIZE})",
     )
     add_switch(group, "--no-push-cache", "use --cache-repo, but put nothing into it")
     group.add_argument(
@@ -99,6 +111,7 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
     given = {
         "repository": None if layout else arguments.cache_repo or beside,
         "ttl_seconds": _seconds(arguments.cache_ttl) if arguments.cache_ttl is not None else None,
+        "mount_limit": _mount_limit(arguments.cache_mounts_max_size),
         "images": tuple(arguments.cache_from),
         "inline": arguments.cache_inline,
         "fresh_stages": tuple(name for text in arguments.no_cache_filter for name in text.split(",") if name),
@@ -107,6 +120,7 @@ def read_cache(arguments: argparse.Namespace, destinations: tuple[str, ...], bas
         "enabled": arguments.cache is False,
         "reads": arguments.no_cache,
         "writes": arguments.no_push_cache,
+        "mounts": arguments.no_cache_mounts,
     }
     elsewhere = layout or given["repository"] or given["images"] or given["inline"]
     if arguments.cache is False and elsewhere:
@@ -166,6 +180,17 @@ def read_cache_limit(arguments: argparse.Namespace) -> int:
         InvalidRequestError: it is no size.
     """
     return read_size(arguments.cache_max_size, "--cache-max-size")
+
+
+def _mount_limit(text: str | None) -> int | None:
+    if text is None:
+        return None
+    size = read_size(text, "--cache-mounts-max-size")
+    if not size:
+        raise InvalidRequestError(
+            f"--cache-mounts-max-size {text!r} leaves no room", hint="--no-cache-mounts keeps none"
+        )
+    return size
 
 
 def _seconds(text: str) -> int:

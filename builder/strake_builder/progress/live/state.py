@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from strake_api.events import (
+    CacheMountMoved,
     ContextProgress,
     Event,
     Finished,
@@ -29,6 +30,7 @@ from strake_api.events import (
 )
 from strake_api.logs.lines import PHASES
 from strake_api.text import visible, without_colours
+from strake_builder.progress.transfer_lines import mount_name
 
 TAIL: Final = 6
 """Lines of a step's output that are kept."""
@@ -105,14 +107,16 @@ class BuildState:
             case StepFinished() | StepFailed():
                 self.running.pop(event.step, None)
                 self.ended += 1
-            case ContextProgress() | PullProgress() | PushProgress() | LayerPushed():
+            case ContextProgress() | PullProgress() | PushProgress() | LayerPushed() | CacheMountMoved():
                 self._move(event)
             case IsolationChosen() | ImageSigned() | Warned() | Finished():
                 pass
             case _:
                 assert_never(event)
 
-    def _move(self, event: ContextProgress | PullProgress | PushProgress | LayerPushed) -> None:
+    def _move(
+        self, event: ContextProgress | PullProgress | PushProgress | LayerPushed | CacheMountMoved
+    ) -> None:
         match event:
             case ContextProgress():
                 self._moved(("fetch", event.source), event.source, event.done, event.total)
@@ -127,6 +131,9 @@ class BuildState:
                 # A blob has a digest from when it is made; until then it was pushed without one.
                 self.moving.pop(("push", event.repository, event.digest), None)
                 self.moving.pop(("push", event.repository, None), None)
+            case CacheMountMoved():
+                name = mount_name(event.target)
+                self.moving = {key: each for key, each in self.moving.items() if key[1] != name}
             case _:
                 assert_never(event)
 

@@ -1,10 +1,11 @@
-"""Opens the step caches that a build is given: a directory, a repository or a layout, images."""
+"""Opens what a build keeps and finds again: caches of steps, and what ADD downloads."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import timedelta
 from typing import Final
 
@@ -16,17 +17,19 @@ from strake_builder.cache.local import BLOBS, STEPS, LocalCache
 from strake_builder.cache.registry import RegistryCache
 from strake_builder.cache.step_cache import StepCache
 from strake_builder.cache.usage import Usage, prune
-from strake_builder.context.download import Watch, unwatched
+from strake_builder.context.download import Watch
 from strake_builder.context.downloads import Downloads, remove_download
+from strake_builder.context.remote_secrets import RemoteSecrets
 from strake_builder.errors import BaseImageError, InvalidRequestError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.inputs import BuildInputs, CacheDirectory
+from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
+from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import InvalidValueError
-from strake_oci.http.denied_networks import DeniedNetworks
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.reference import Reference, Repository
@@ -94,7 +97,7 @@ def open_caches(
         caches.append(
             RegistryCache(
                 pushing,
-                _repository(asked.repository),
+                cache_repository(asked.repository),
                 timedelta(seconds=asked.ttl_seconds),
                 warn,
                 writes=asked.writes,
@@ -113,17 +116,33 @@ def open_caches(
     return CacheUse(tuple(caches), reads=asked.reads, fresh_stages=fresh)
 
 
-def open_downloads(
-    cache: CacheDirectory,
+def open_remote_sources(
+    inputs: BuildInputs,
+    workspace: Workspace,
     usage: Usage | None,
+    pool: Executor,
     cancellation: Cancellation,
-    networks: DeniedNetworks,
-    watch: Watch = unwatched,
-) -> Downloads:
-    """Return what fetches URLs for ADD, and keeps them in the cache directory if there is one."""
-    if cache.path is None or usage is None:
-        return Downloads(cancellation=cancellation, networks=networks, watch=watch)
-    return Downloads(os.path.join(cache.path, DOWNLOADS), usage.hold, cancellation, networks, watch)
+    watch: Watch,
+    warn: Warn,
+) -> RemoteSources:
+    """Return what fetches for ADD, and keeps what URLs have in the cache directory if there is one.
+
+    Args:
+        inputs: name the directory, the secrets and the networks that are not reached.
+        workspace: where what is fetched lies.
+        usage: of the cache directory.
+        pool: where it is fetched.
+        cancellation: ends it.
+        watch: hears of bytes as they come.
+        warn: hears of secrets that are not sent.
+    """
+    networks, kept = inputs.registries.networks, inputs.cache.path
+    if kept is None or usage is None:
+        downloads = Downloads(cancellation=cancellation, networks=networks, watch=watch)
+    else:
+        downloads = Downloads(os.path.join(kept, DOWNLOADS), usage.hold, cancellation, networks, watch)
+    secrets = RemoteSecrets(inputs.run.secrets, warn)
+    return RemoteSources(workspace, downloads, pool, cancellation, networks, watch, secrets)
 
 
 def _stage(plan: BuildPlan, name: str) -> int:
@@ -138,7 +157,12 @@ def _stage(plan: BuildPlan, name: str) -> int:
     return stage.index
 
 
-def _repository(text: str) -> Repository:
+def cache_repository(text: str) -> Repository:
+    """Return the repository that a request names for its cache.
+
+    Raises:
+        InvalidRequestError: it is none, or has a tag or a digest.
+    """
     reference = _reference(text)
     if reference.tag is not None or reference.digest is not None:
         raise InvalidRequestError(

@@ -38,6 +38,20 @@ class ImagePush:
         """Begin to bring layers to the destinations; nothing is waited for."""
         self._begun += [self._pool.submit(self._bring, layer) for layer in layers]
 
+    def by_digest(self, image: FinishedImage) -> None:
+        """Bring the image without a name, a signature or an attestation: what it must pass is to come.
+
+        Raises:
+            BuildError: a destination refused something, or the build was stopped.
+        """
+        self._await()
+        self.begin(image.layers)
+        config = from_bytes(image.config)
+        self._begun.append(self._pool.submit(self._pusher.push_blob, image.config_descriptor, config))
+        self._await()
+        self._cancellation.check()
+        self._pusher.push_by_digest(image.descriptor, image.manifest)
+
     def finish(self, image: FinishedImage, attestation: Attached | None = None) -> bool:
         """Bring what is not there, and then the image under its names.
 

@@ -17,7 +17,6 @@ from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import (
     BindMount,
     CacheMount,
-    FileOrigin,
     FromScratch,
     HeredocFile,
     Mount,
@@ -30,6 +29,7 @@ from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
+from strake_builder.solve.cache_mounts.kept import KeptMounts, mount_tag
 from strake_builder.solve.inputs import RunInputs
 from strake_builder.solve.steps.agents import SSHAgents
 from strake_builder.solve.steps.file_origins import FileOrigins
@@ -47,6 +47,7 @@ class MountMaker:
         inputs: secrets, SSH keys and sockets of agents.
         cache_directory: where cache mounts outlive the build; None keeps them in the workspace.
         origins: opens stages, images and the context.
+        kept: brings cache mounts from another machine; None where they stay on this one.
         aliases: what steps find in /etc/hosts besides their own name.
     """
 
@@ -56,12 +57,14 @@ class MountMaker:
         inputs: RunInputs,
         cache_directory: str | None,
         origins: FileOrigins,
+        kept: KeptMounts | None = None,
         aliases: Iterable[HostAlias] = (),
     ) -> None:
         self._workspace = workspace
         self._inputs = inputs
         self._agents = SSHAgents(workspace, inputs)
         self._origins = origins
+        self._kept = kept
         self._aliases = "".join(f"{each.ip}\t{' '.join(each.hostnames)}\n" for each in aliases)
         self._caches = os.path.join(cache_directory or workspace.path, "mounts")
         os.makedirs(self._caches, mode=0o700, exist_ok=True)
@@ -165,9 +168,8 @@ class MountMaker:
         origin = f"{mount.source!r}{mount.path}" if mount.source != FromScratch() else ""
         # as in BuildKit, a cache of one id that is to belong to another, or to be open to others, is another
         owned = f"\0{(mount.uid, mount.gid, mount.mode)}" if mount.owned else ""
-        name = f"{mount.id}\0{origin}{owned}"
-        key = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:32]
-        directory = os.path.join(self._caches, key)
+        name = f"{mount.id}\0{origin}{owned}".encode(errors="surrogateescape")
+        own = directory = os.path.join(self._caches, hashlib.sha256(name).hexdigest()[:32])
         match mount.sharing:
             case "shared":
                 pass
@@ -175,31 +177,46 @@ class MountMaker:
                 scope.enter_context(self._locked(directory))
             case "private":
                 directory = self._private(directory, scope)
-        with self._guard:
+        # variants of a private cache, which steps have at the same time, end with the build
+        kept = self._kept if directory == own else None
+        with self._lock_of(f"{directory}.new"):
             if not os.path.isdir(directory):
-                self._new_cache(mount, mount.source, platform, directory)
+                self._new_cache(mount, name, platform, directory, kept)
+            elif kept is not None:
+                kept.share(mount_tag(name), merges=mount.sharing == "shared")
         prepared.add(Bind(directory, mount.target, mount.read_only), is_directory=True)
 
-    def _new_cache(self, mount: CacheMount, source: FileOrigin, platform: Platform, directory: str) -> None:
+    def _new_cache(
+        self, mount: CacheMount, name: bytes, platform: Platform, directory: str, kept: KeptMounts | None
+    ) -> None:
+        """Make the directory of a cache that this builder does not have: what is kept of it, or a new one."""
+        if kept is not None:
+            merges = mount.sharing == "shared"
+            restored = kept.restore(mount_tag(name), mount.target, directory, merges=merges)
+            if restored is not None:
+                os.rename(restored, directory)
+                return
         os.makedirs(directory)
-        if source != FromScratch():
+        if mount.source != FromScratch():
             path = mount.path.encode(errors="surrogateescape")
-            with Root(self._origins.open(source, platform).path) as root, Root(directory) as target:
+            with Root(self._origins.open(mount.source, platform).path) as root, Root(directory) as target:
                 copy_path(root, path, target, b"/", CopyOptions())
         os.chown(directory, mount.uid, mount.gid)
         os.chmod(directory, mount.mode)
 
     @contextlib.contextmanager
     def _locked(self, directory: str) -> Iterator[None]:
-        with self._guard:
-            lock = self._locks.setdefault(directory, threading.Lock())
-        with lock:
+        with self._lock_of(directory):
             fd = os.open(f"{directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX)
                 yield
             finally:
                 os.close(fd)
+
+    def _lock_of(self, name: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(name, threading.Lock())
 
     def _private(self, directory: str, scope: contextlib.ExitStack) -> str:
         """Return the first variant of a cache that nobody else uses now, and hold it."""

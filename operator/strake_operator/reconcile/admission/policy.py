@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from strake_api.models.verification import RequiredCheck
 from strake_api.requests.build import ImageRule
 from strake_api.values.duration import parse_duration
 from strake_api.values.pattern import filled, matches
@@ -249,6 +250,9 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
         settings = replace(settings, image_rules=(*settings.image_rules, rule))
     if spec.source_policy is not None:
         settings = replace(settings, source_policies=(*settings.source_policies, spec.source_policy))
+    if spec.verify:
+        checks = (RequiredCheck(**dict(each), policy=policy.name) for each in spec.verify)
+        settings = replace(settings, required_checks=(*settings.required_checks, *checks))
     if spec.max_resources is not None:
         ceilings = (*settings.ceilings, *_ceilings(policy.name, spec.max_resources))
         lowered = _lowered(settings.resources, policy)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from strake_api.models.verification import CheckResult
     from strake_api.status import ImageBuildStatus
     from strake_operator.parts import Part
     from strake_operator.reconcile.decision import Decision
@@ -102,6 +103,7 @@ def _of_part(status: ImageBuildStatus, part: PartStatus, now: datetime) -> Image
             "base_images": None,
             "source": None,
             "sizes": None,
+            "verification": None,
             "history": None,
             "parts": None,
         }
@@ -124,6 +126,7 @@ def folded(status: ImageBuildStatus, part: Part, decision: Decision) -> ImageBui
         "queue": None if has_started(status) else sub.queue,
         "retries": retries[-REMEMBERED:] or None,
         "warnings": tuple(warnings) or None,
+        "verification": _checks(status.verification, sub.verification),
         "source": status.source or _source(made) or sub.source,
     }
     if not has_started(status):
@@ -131,6 +134,18 @@ def folded(status: ImageBuildStatus, part: Part, decision: Decision) -> ImageBui
     if made.phase is Phase.SUCCEEDED:
         changes |= {"sizes": _added(status.sizes, sub.sizes), "base_images": _bases(status, sub)}
     return status.model_copy(update=changes)
+
+
+def _checks(
+    known: tuple[CheckResult, ...] | None, made: tuple[CheckResult, ...] | None
+) -> tuple[CheckResult, ...] | None:
+    """Return the checks of all platforms; of one that was tried again those of the last attempt."""
+    anew = {_identity(each) for each in made or ()}
+    return (*(each for each in known or () if _identity(each) not in anew), *(made or ())) or None
+
+
+def _identity(check: CheckResult) -> tuple[str | None, str | None, str]:
+    return check.platform, check.policy, check.name
 
 
 def _entry(part: Part, decision: Decision) -> PartStatus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from strake_api.cache import BuildCache
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.models.source import DirectorySource, GitSource, InlineSource
@@ -96,6 +97,33 @@ def test_a_cache_that_is_only_read_is_not_written(read_only):
     )
     made = build_request(spec, mounted=MountedPaths("/c"), work_directory="/w", registries=Registries())
     assert made.cache.writes is not read_only
+
+
+@pytest.mark.parametrize(
+    ("mounts", "kept", "limit"),
+    [
+        (None, True, 2 << 30),
+        ({"enabled": False}, False, 2 << 30),
+        ({"maxSize": "500Mi"}, True, 500 << 20),
+        ({"maxSize": "64Gi"}, True, 64 << 30),
+    ],
+)
+def test_what_becomes_of_cache_mounts(mounts, kept, limit):
+    spec = ImageBuildSpec.model_validate(
+        {
+            "source": {"inline": {"Dockerfile": "x"}},
+            "output": {"destinations": ["r.example/a"]},
+            "cache": {"repository": "r.example/cache"} | ({"mounts": mounts} if mounts else {}),
+        }
+    )
+    made = build_request(spec, mounted=MountedPaths("/c"), work_directory="/w", registries=Registries())
+    assert (made.cache.mounts, made.cache.mount_limit) == (kept, limit)
+
+
+@pytest.mark.parametrize("size", ["0", "-1Gi", "much", "65Gi", ""])
+def test_a_size_of_cache_mounts_that_is_none_is_refused(size):
+    with pytest.raises(ValidationError, match=r"cache\.mounts\.maxSize is a size such as 500Mi"):
+        BuildCache.model_validate({"mounts": {"maxSize": size}})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from strake_api.events import ContextProgress, Event, ImageSigned, LayerPushed, PullProgress, PushProgress
+from strake_api.events import (
+    CacheMountMoved,
+    ContextProgress,
+    Event,
+    ImageSigned,
+    LayerPushed,
+    PullProgress,
+    PushProgress,
+)
 from strake_builder.progress.text import TextSink
 from strake_builder.progress.transfer import Transfer
 
@@ -45,6 +53,15 @@ def test_a_push_of_less_than_a_second_is_told_by_its_end_alone(shown):
 def test_a_signature_is_told(shown):
     assert shown((1.0, ImageSigned(time=NOW, repository="r.example/app", digest=DIGEST))) == [
         "   r.example/app@sha256:abababababab… signed"
+    ]
+
+
+def test_a_cache_mount_is_told_when_it_moved(shown):
+    kept = CacheMountMoved(time=NOW, action="kept", target="/c", bytes=1_200_000, files=1, transferred=3000)
+    restored = kept.model_copy(update={"action": "restored", "files": 1234})
+    assert shown((1.0, restored), (2.0, kept)) == [
+        "   cache mount /c restored: 1.2 MB in 1,234 files, 3.0 kB pulled",
+        "   cache mount /c kept: 1.2 MB in 1 file, 3.0 kB pushed",
     ]
 
 

@@ -82,6 +82,20 @@ def test_describe_tells_what_where_why_and_what_next(strake, api):
     assert len(shown.splitlines()) < 25
 
 
+def test_describe_tells_how_each_check_ended(strake, api):
+    counts = {"critical": 1, "high": 2, "ignored": 3}
+    checks = [
+        {"name": "smoke", "kind": "test", "outcome": "Passed", "platform": "linux/arm64"},
+        {"name": "cves", "kind": "scan", "outcome": "Warned", "findings": counts, "policy": "scanned"},
+        {"name": "more", "kind": "scan", "outcome": "Passed", "findings": {}},
+    ]
+    api.put(succeeded(verification=checks))
+    shown = strake("describe", "api").out
+    assert "test smoke for linux/arm64: passed\n" in shown
+    assert "scan cves of BuildPolicy scanned: warned: 1 critical, 2 high, 3 ignored\n" in shown
+    assert "scan more: passed: no findings\n" in shown
+
+
 def test_describe_of_a_build_that_no_operator_has_seen(strake, api):
     unseen = imagebuild()
     unseen["status"] = {}

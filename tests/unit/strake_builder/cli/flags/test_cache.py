@@ -98,6 +98,20 @@ def test_a_limit_that_is_none_is_refused(text):
         read_cache_limit(parsed(f"--cache-max-size={text}"))
 
 
+def test_what_becomes_of_cache_mounts():
+    assert (read().mounts, read().mount_limit) == (True, 2 << 30)
+    assert read("--no-cache-mounts").mounts is False
+    assert read("--cache-mounts-max-size", "500MB").mount_limit == 500_000_000
+    base = Cache(mounts=False, mount_limit=5)
+    assert read(base=base) == base
+
+
+@pytest.mark.parametrize(("text", "words"), [("much", "is no size"), ("0", "leaves no room")])
+def test_a_limit_of_mounts_that_is_none_is_refused(text, words):
+    with pytest.raises(InvalidRequestError, match=words):
+        read("--cache-mounts-max-size", text)
+
+
 def test_flags_that_contradict_each_other_are_refused():
     with pytest.raises(InvalidRequestError, match="contradicts"):
         read("--cache=false", "--cache-repo", "r.example/c")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from strake_api.events import (
+    CacheMountMoved,
     ContextProgress,
     Finished,
     LayerPushed,
@@ -201,3 +202,12 @@ def test_the_steps_of_one_platform_after_the_other_are_counted_apart(view):
         BUILDING, Planned(time=NOW, steps=1), started(1), done, Planned(time=NOW, steps=1), started(1)
     )
     assert any("0 of 1 steps" in spaced(line) for line in lines), lines
+
+
+def test_a_cache_mount_on_its_way_is_shown_until_it_is_there(view):
+    moving = PullProgress(time=NOW, image="cache mount /c", done=1000, total=8000)
+    assert any("cache mount /c" in line for line in view.show(BUILDING, moving))
+    there = CacheMountMoved(time=NOW, action="restored", target="/c", bytes=9000, files=2, transferred=8000)
+    lines = view.show(there)
+    assert "   cache mount /c restored: 9.0 kB in 2 files, 8.0 kB pulled" in lines
+    assert not any("of 8.0 kB" in line for line in lines[1:])

@@ -150,6 +150,18 @@ def test_source_policies_are_the_builders():
     assert denied == ["docker-image://a.example/*", "docker-image://b.example/*"]
 
 
+def test_checks_of_policies_stay_beside_a_check_of_the_build_with_their_name():
+    check = {"name": "cves", "kind": "scan", "image": "r.example/grype:1"}
+    own = {"name": "cves", "kind": "test", "command": ["/bin/true"], "warnOnly": True}
+    policies = [policy("first", verify=[check]), policy("second", verify=[{**check, "failOn": "low"}])]
+    request = request_for(spec(verify=[own]), "team", effective(SETTINGS, policies))
+    assert [(each.policy, each.name, each.fail_on) for each in request.required_checks] == [
+        ("first", "cves", None),
+        ("second", "cves", "low"),
+    ]
+    assert [each.kind for each in request.verify] == ["test"]
+
+
 def test_a_forbidden_build_fails_before_it_has_a_job():
     refused = decide(replace(seen(), denial="BuildPolicy strict forbids x"), SETTINGS, NOW)
     assert (refused.actions, reason(refused.status)) == ((), "PolicyDenied")

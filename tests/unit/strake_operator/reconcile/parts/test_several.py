@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from strake_api.models.verification import CheckResult
 from strake_api.status import PartStatus, Phase
 from strake_operator.isolation import PodForm
 from strake_operator.parts import IndexPart, PlatformPart
@@ -16,7 +17,17 @@ from strake_operator.reconcile.observed import Observation
 from strake_operator.reconcile.parts.several import instead, is_in_parts
 from strake_operator.reconcile.progress import Progress
 from tests.fixtures.narrow import instance, present
-from tests.unit.strake_operator.builders import NOW, SETTINGS, build, problem, reason, truths
+from tests.unit.strake_operator.builders import (
+    FAILURE,
+    NOW,
+    SETTINGS,
+    build,
+    ended,
+    pod,
+    problem,
+    reason,
+    truths,
+)
 from tests.unit.strake_operator.reconcile.decisions import FAILED, SUCCEEDED, UNDER_WAY
 from tests.unit.strake_operator.reconcile.parts.several import (
     AMD64,
@@ -58,6 +69,18 @@ PUSHED = (entry("source", DONE), entry(AMD64, DONE), entry(ARM64, DONE))
 def test_a_part_starts_when_those_before_it_ended_one_at_a_time(spec, parts, expected):
     going = [job(each.name) for each in parts if each.phase != DONE]
     assert starts(decided(*going, status=status_with(*parts, spec=spec), spec=spec)) == expected
+
+
+def test_the_checks_of_all_platforms_are_on_the_status_of_the_run():
+    def checked(platform: str, outcome: str) -> CheckResult:
+        return CheckResult(platform=platform, name="smoke", kind="test", outcome=outcome)
+
+    failure = FAILURE.model_copy(update={"verification": (checked(ARM64, "Failed"),)})
+    refused_pod = pod(ended(failure.to_json()))
+    known = status_with(entry("source", DONE), entry(AMD64, DONE), entry(ARM64))
+    known = known.model_copy(update={"verification": (checked(AMD64, "Passed"), checked(ARM64, "Warned"))})
+    status = decided(job(ARM64, "failed", pod=refused_pod), status=known).status
+    assert status.verification == (checked(AMD64, "Passed"), checked(ARM64, "Failed"))
 
 
 @pytest.mark.parametrize("part", ["source", AMD64, "index"])

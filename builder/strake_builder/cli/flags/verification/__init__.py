@@ -1,0 +1,1 @@
+"""Flags of the checks that an image must pass before its tags move."""

@@ -1,0 +1,1 @@
+"""Checks of the finished image, before its tags move."""
