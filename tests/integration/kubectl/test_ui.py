@@ -60,7 +60,7 @@ def api() -> Iterator[ApiServer]:
 def ui(api: ApiServer, browser: Chromium, tmp_path: Path) -> Iterator[str]:
     """Start the program and let the browser in; return the server's URL."""
     variables = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig")), "PATH": "/usr/bin:/bin"}
-    command = [STRAKE, "ib", "ui", "--no-browser"]
+    command = [str(STRAKE), "ib", "ui", "--no-browser"]
     with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -98,6 +98,29 @@ def test_pages_hinder_nobody(ui, browser, scheme):
         assert browser.hindrances() == [], path
     told = [each for each in browser.complaints() if "/nothing" not in each and "favicon" not in each]
     assert told == []
+
+
+def test_a_report_hinders_nobody_and_asks_for_nothing(browser, api, tmp_path):
+    variables = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig")), "PATH": "/usr/bin:/bin"}
+    page = tmp_path / "web.html"
+    api.pods.append(
+        pod("web-3")
+        | {
+            "metadata": {
+                **pod("web-3")["metadata"],
+                "labels": {"strake.dev/uid": "uid-web", "strake.dev/run": "3"},
+            }
+        }
+    )
+    api.logs["web-3"] = LOG
+    subprocess.run(
+        [STRAKE, "ib", "ui", "--report", page, "web"], env=variables, check=True, capture_output=True
+    )
+    browser.open(page.as_uri())
+    assert "RUN make test" in browser.text()
+    assert browser.run("return getComputedStyle(document.querySelector('.state')).fontWeight") == "600"
+    assert browser.hindrances() == []
+    assert [each for each in browser.complaints() if "favicon" not in each] == []
 
 
 def test_a_page_follows_what_happens_in_the_cluster(ui, browser, api):
