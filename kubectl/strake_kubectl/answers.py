@@ -9,7 +9,7 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from strake_kubectl.errors import CommandError, ExistsError, NotFoundError
+from strake_kubectl.errors import CommandError, ExistsError, ForbiddenError, NotFoundError
 
 _SHOWN = 2000
 
@@ -33,7 +33,7 @@ def refusal(status: int, body: bytes, doing: str) -> CommandError:
                 hint="log in again, then see `kubectl auth whoami`",
             )
         case HTTPStatus.FORBIDDEN:
-            return CommandError(
+            return ForbiddenError(
                 f"cannot {doing}: {message}",
                 hint="ask who runs the cluster for that right in this namespace (docs/kubectl.md, Rights)",
             )

@@ -76,6 +76,21 @@ class Pod:
     created: str
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the builds.
+
+    Attributes:
+        documents: A build each.
+        version: The resourceVersion that they were read at.
+        proceed: Asks for the next page; empty after the last.
+    """
+
+    documents: tuple[Mapping[str, Any], ...]
+    version: str
+    proceed: str
+
+
 class Cluster:
     """The cluster, with the rights of the caller.
 
@@ -91,9 +106,51 @@ class Cluster:
     def all(self, *, everywhere: bool = False, selector: str = "") -> list[Build]:
         """Return the builds of the namespace, or of all namespaces, by name."""
         query = {"labelSelector": selector} if selector else {}
-        path = f"/apis/{GROUP}/{VERSION}/imagebuilds" if everywhere else self._path()
-        found = self._ask("GET", path, "list ImageBuilds", query)
+        found = self._ask("GET", self._path(everywhere=everywhere), "list ImageBuilds", query)
         return [build_of({**_TYPE, **each}) for each in found.get("items", [])]
+
+    def within(self, namespace: str) -> Cluster:
+        """Return the same cluster, with another namespace for what is named without one."""
+        return Cluster(self._transport, namespace)
+
+    def page(self, *, everywhere: bool, limit: int, proceed: str = "") -> Page:
+        """Return some of the builds of the namespace, or of all, and what asks for more.
+
+        Args:
+            everywhere: Whether those of all namespaces.
+            limit: The most to return; an API server may return more.
+            proceed: Of the page before.
+
+        Raises:
+            ForbiddenError: The caller may not list them.
+            CommandError: They cannot be read.
+        """
+        query = {"limit": str(limit)} | ({"continue": proceed} if proceed else {})
+        found = self._ask("GET", self._path(everywhere=everywhere), "list ImageBuilds", query)
+        metadata = found.get("metadata") or {}
+        return Page(
+            documents=tuple({**_TYPE, **each} for each in found.get("items", [])),
+            version=str(metadata.get("resourceVersion", "")),
+            proceed=str(metadata.get("continue") or ""),
+        )
+
+    def events(
+        self, version: str, seconds: int, *, everywhere: bool
+    ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield changes of the namespace's builds, or of all, as (event type, document), for as long at most.
+
+        It ends early where the version is too old to watch from: the caller lists them again.
+
+        Raises:
+            CommandError: The cluster refuses.
+        """
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        doing = "watch ImageBuilds"
+        for line in self._lines(self._path(everywhere=everywhere), query, doing):
+            event = _object(line, doing)
+            if event.get("type") not in {"ADDED", "MODIFIED", "DELETED"}:
+                return
+            yield event["type"], event["object"]
 
     def get(self, name: str) -> Build:
         """Return a build.
@@ -194,7 +251,9 @@ class Cluster:
             raise refusal(answer.status, content, doing)
         return _object(content, doing)
 
-    def _path(self, name: str = "") -> str:
+    def _path(self, name: str = "", *, everywhere: bool = False) -> str:
+        if everywhere:
+            return f"/apis/{GROUP}/{VERSION}/imagebuilds"
         tail = f"/{quote(name, safe='')}" if name else ""
         return f"/apis/{GROUP}/{VERSION}/namespaces/{quote(self.namespace, safe='')}/imagebuilds{tail}"
 

@@ -30,6 +30,10 @@ class NotFoundError(CommandError):
     """There is no such object."""
 
 
+class ForbiddenError(CommandError):
+    """The caller has no right to do this."""
+
+
 class ExistsError(CommandError):
     """There is an object of the name already."""
 

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "create": ("create", "make an ImageBuild from flags"),
     "lint": ("lint", "check ImageBuilds in files, without a cluster"),
     "top": ("top", "list what runs and what waits, in the order of the queue"),
+    "ui": ("ui", "show builds in a browser, or write one as a page"),
     "wait": ("wait", "wait until a build has ended"),
 }
 """Name → module, summary."""

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 TOOLS = {
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "crun": "crun",
     "docker-registry": "docker-registry",
     "fish": "fish",
@@ -39,6 +41,8 @@ TOOLS = {
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {
+    "chromedriver": "chromium-driver",
+    "chromium": "chromium",
     "buildah": "buildah",
     "mkfs.ext4": "e2fsprogs",
     "runc": "runc",

@@ -43,7 +43,7 @@ def logs(arguments: argparse.Namespace) -> int:
         follow(cluster, arguments.name, write)
     else:
         run = build.run if arguments.run is None else arguments.run
-        print_log(cluster, build, run, partial(_kept, arguments), write)
+        print_log(cluster, build, run, partial(kept_lines, arguments), write)
     return 0
 
 
@@ -53,7 +53,12 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _kept(arguments: argparse.Namespace, reference: str) -> Iterator[str]:
+def kept_lines(arguments: argparse.Namespace, reference: str) -> Iterator[str]:
+    """Yield the log that a registry keeps, reached as the flags say.
+
+    Raises:
+        CommandError: It cannot be read.
+    """
     from strake_builder.cli.registries.kept_logs import kept_log
     from strake_builder.cli.registries.registry_credentials import user_credentials
     from strake_builder.errors import BuildError

@@ -134,7 +134,7 @@ def test_the_kept_logs_of_parts_come_one_after_the_other(strake, api, monkeypatc
     ]
     ended = {"number": 3, "generation": 2, "phase": "Succeeded", "reason": "Pushed", "parts": parts}
     api.put(succeeded(history=[ended]))
-    monkeypatch.setattr(logs, "_kept", lambda _, reference: [f"{reference[-1]}\n"])
+    monkeypatch.setattr(logs, "kept_lines", lambda _, reference: [f"{reference[-1]}\n"])
     assert strake("logs", "api").out == "==> linux/amd64 <==\n1\n==> index <==\n2\n"
 
 
