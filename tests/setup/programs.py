@@ -41,8 +41,6 @@ TOOLS = {
 }
 """Program → package, for demo and tests."""
 BENCHMARK_TOOLS = {
-    "chromedriver": "chromium-driver",
-    "chromium": "chromium",
     "buildah": "buildah",
     "mkfs.ext4": "e2fsprogs",
     "runc": "runc",
