@@ -1,5 +1,5 @@
 """What others do with the server of `kubectl strake ui`: other sites in the person's browser, other users of the
-machine, and whoever writes what a page shows.
+machine, and authors of what a page shows.
 
 The server acts with the person's rights in the cluster. Each test shows beside the attack that the same request
 without it succeeds.

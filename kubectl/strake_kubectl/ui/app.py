@@ -41,7 +41,7 @@ from strake_kubectl.ui.logs import Collected, Logs
 from strake_kubectl.ui.pages import ROWS, asset, matching, path_of, queued, reasons, render, state_of
 
 _TICK: Final = 0.5
-"""Seconds between looks for news of a stream: a browser gets what came meanwhile in one piece."""
+"""Seconds between two reads of what is new for a stream: a browser gets what came meanwhile in one piece."""
 _SILENCE: Final = 30
 """Ticks after which a comment is sent, which tells a browser that went away."""
 _MOST_STREAMS: Final = 64
