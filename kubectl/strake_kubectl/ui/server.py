@@ -65,6 +65,7 @@ def _listening(address: Address, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((str(address), port))
+        listener.listen()  # a browser that is started before uvicorn serves must wait, and not be refused
     except OSError as error:
         listener.close()
         raise CommandError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import socket
 import stat
 from importlib.resources import files
 
@@ -73,6 +74,18 @@ def test_values_that_are_none_are_refused(strake, capsys, words, told):
     with pytest.raises(SystemExit) as ended:
         strake("ui", *words)
     assert (ended.value.code, told in capsys.readouterr().err) == (2, True)
+
+
+def test_the_url_that_is_printed_takes_connections_at_once(api, strake, monkeypatch):
+    def served(server, sockets):
+        with socket.create_connection(sockets[0].getsockname(), timeout=180):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("uvicorn.Server.run", served)
+    api.put(failed())
+    done = strake("ui", "--no-browser")
+    assert (done.status, done.out.startswith("http://127.0.0.1:")) == (0, True)
+    assert "?token=" in done.out
 
 
 def test_an_address_that_is_taken_is_told(api, strake):
