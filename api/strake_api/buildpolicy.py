@@ -17,6 +17,7 @@ from strake_api.models.document import Document
 from strake_api.models.rule import Rule, checked
 from strake_api.models.source_policy import SourcePolicy
 from strake_api.models.verification import Checks
+from strake_api.requests.build import PublicKeys
 from strake_api.spec.named import LocalReference
 from strake_api.spec.pod.placement import Labels, Toleration, label_keys
 from strake_api.spec.pod.pod import LINUX_NODES
@@ -143,6 +144,8 @@ class AllowedImages(Document):
     """Repositories, and references if they have a tag or digest: registry.example/golden/*."""
     require_digest: bool = False
     """Whether images must be named by their digest."""
+    signed_by: PublicKeys | None = None
+    """Public keys, as cosign's cosign.pub, one of which must have signed an image or its index."""
 
 
 class ResourceCeilings(Document):

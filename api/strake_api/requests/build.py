@@ -92,6 +92,21 @@ class BaseVolume(Document):
     """An absolute path: its files, read-only."""
 
 
+PublicKeys = Annotated[
+    tuple[
+        Annotated[
+            str,
+            Field(
+                max_length=4096,
+                pattern=r"^\s*-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*$",
+            ),
+        ],
+        ...,
+    ],
+    Field(min_length=1, max_length=8),
+]
+
+
 class ImageRule(Document):
     """Which images FROM, COPY --from and RUN --mount=from may name. A matter of the platform."""
 
@@ -101,6 +116,8 @@ class ImageRule(Document):
     """Patterns, of which one must fit; None where all may be named."""
     require_digest: bool = False
     """Whether an image must be named by its digest."""
+    signed_by: PublicKeys | None = None
+    """Public keys (PEM), one of which must have signed an image; None where none need have."""
 
 
 class BuildRequest(FromSources):

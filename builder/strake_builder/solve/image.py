@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,7 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild, evaluate_al
 from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.planning.shown import plan_lines
+from strake_builder.solve.policy.signed import check_signed
 from strake_builder.solve.policy.sources import permitted_image, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.remote import RemoteSources
@@ -209,7 +211,9 @@ class ImageBuild:
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
             rights = pusher.check_rights(pools.push) if is_checked else []
             layouts = self._requested.contexts.layouts
-            images = BaseImages(clients.pulling, pools.pull, planned.meant_stage, self._permitted, layouts)
+            trusted = partial(check_signed, clients.pulling, self._request.image_rules)
+            meant = planned.meant_stage
+            images = BaseImages(clients.pulling, pools.pull, meant, self._permitted, trusted, layouts)
             evaluated = evaluate_all(*resolve_bases(planned, images))
             evaluated = permitted_steps(evaluated, self._request.source_policies)
             named = fetcher.named(evaluated.plan.used_contexts)  # triggers of base images may use more

@@ -27,6 +27,8 @@ from strake_oci.stores.layout import Layout
 from strake_oci.stores.layout_index import blob_path
 from strake_oci.verify import despite_mirrors
 
+Trusted = Callable[[str, Repository, tuple[Digest, ...]], None]
+
 
 @dataclass(frozen=True, slots=True)
 class PulledImage:
@@ -58,6 +60,8 @@ class BaseImages:
         meant: returns a hint for a reference that looks like a slip in a stage's name, or nothing.
         permitted: returns what is pulled for a reference, and raises BuildError for one that may not be
             named; called before a registry is asked.
+        trusted: raises BuildError for an image that may not be used; called with its name, its repository,
+            and the digests of what the name resolved to and of the platform's manifest.
         layouts: images in image layouts, by what stands for a reference.
     """
 
@@ -67,10 +71,12 @@ class BaseImages:
         pool: Executor,
         meant: Callable[[str], str],
         permitted: Callable[[Reference], Reference] = lambda reference: reference,
+        trusted: Trusted = lambda _name, _repository, _digests: None,
         layouts: Mapping[str, LayoutImage] = MappingProxyType({}),
     ) -> None:
         self._client = client
         self._permitted = permitted
+        self._trusted = trusted
         self._pool = pool
         self._meant = meant
         self._layouts = layouts
@@ -130,6 +136,7 @@ class BaseImages:
             top, data = self._client.manifest(repository, name)
             found = self._select(repository, _parsed(top, data), platform)
             manifest = found.image
+            self._trusted(text, repository, (top.digest, found.descriptor.digest))
             config = despite_mirrors(lambda: self._config(repository, manifest.config))
         except OCIError as error:
             raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error

@@ -246,7 +246,12 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
         settings = replace(settings, isolation=spec.isolation)
     if spec.base_images is not None:
         asked = spec.base_images
-        rule = ImageRule(policy=policy.name, names=asked.names, require_digest=asked.require_digest)
+        rule = ImageRule(
+            policy=policy.name,
+            names=asked.names,
+            require_digest=asked.require_digest,
+            signed_by=asked.signed_by,
+        )
         settings = replace(settings, image_rules=(*settings.image_rules, rule))
     if spec.source_policy is not None:
         settings = replace(settings, source_policies=(*settings.source_policies, spec.source_policy))

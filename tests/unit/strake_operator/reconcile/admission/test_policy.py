@@ -127,14 +127,17 @@ def test_settings_of_a_namespace():
 
 
 def test_rules_about_base_images_are_the_builders():
+    key = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n"
     policies = [
         policy("golden", baseImages={"names": ["r.example/{namespace}/*"]}),
         policy("pinned", baseImages={"requireDigest": True}),
+        policy("signed", baseImages={"signedBy": [key]}),
     ]
     request = request_for(spec(), "team", effective(SETTINGS, policies))
     assert request.image_rules == (
         ImageRule(policy="golden", names=("r.example/team/*",)),
         ImageRule(policy="pinned", require_digest=True),
+        ImageRule(policy="signed", signed_by=(key,)),
     )
     assert denial(spec(), "team", policies) is None
 
