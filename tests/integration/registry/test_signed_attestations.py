@@ -29,11 +29,13 @@ from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Manifest, parse
+from tests.fixtures.building.go_tools import cosign_2
 from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
 from tests.fixtures.servers.signing import (
     PASSWORD,
     cosign_attest,
+    cosign_verify,
     cosign_verify_attestation,
     make_key_pair,
     running_referrers_registry,
@@ -83,9 +85,12 @@ class Attested:
         self.images.push_manifest(manifest, mediatype.OCI_MANIFEST)
         return Descriptor.of(mediatype.OCI_MANIFEST, manifest).digest
 
+    @property
+    def key(self) -> SigningKey:
+        return SigningKey.load(self.pairs[0].key.read_bytes(), PASSWORD.encode())
+
     def signer(self, forms=BOTH) -> AttestationSigner:
-        key = SigningKey.load(self.pairs[0].key.read_bytes(), PASSWORD.encode())
-        return AttestationSigner(self.client, key, forms)
+        return AttestationSigner(self.client, self.key, forms)
 
     def verified(self, pair: int, *, bundle: bool, kind: str = "slsaprovenance1"):
         name = f"{self.repository}@{self.image.digest}"
@@ -107,6 +112,18 @@ def test_cosign_verifies_provenance_with_the_key_that_signed_it(attested, form):
     assert base64.b64decode(json.loads(done.stdout.splitlines()[0])["payload"]) == content
     assert attested.verified(1, bundle=form is BUNDLE).returncode != 0
     assert attested.verified(0, bundle=form is BUNDLE, kind="spdx").returncode != 0
+
+
+def test_cosign_2_verifies_image_and_provenance(attested):
+    """Many admission controllers are made with its libraries. It reads `legacy` unless it is told otherwise."""
+    ImageSigner(attested.client, attested.key, (LEGACY,)).sign(attested.repository, attested.image)
+    attested.signer((LEGACY,)).sign(attested.repository, attested.push(attested.statement()))
+    name, program = f"{attested.repository}@{attested.image.digest}", cosign_2()
+    for pair, is_verified in ((0, True), (1, False)):
+        public = attested.pairs[pair].public
+        for verify in (cosign_verify, cosign_verify_attestation):
+            done = verify(name, public, bundle=False, program=program)
+            assert (done.returncode == 0) is is_verified, done.stderr
 
 
 @pytest.mark.parametrize("form", BOTH)
@@ -158,20 +175,17 @@ def test_what_a_key_signed_is_found_by_it_and_by_no_other(attested, form):
 def test_a_statement_that_was_moved_or_changed_does_not_count(attested, about):
     other = Descriptor.of(mediatype.OCI_MANIFEST, b"another")
     content = attested.statement(subject=[{"name": "a", "digest": {"sha256": other.digest.encoded}}])
-    signed = bundle.signed_envelope(
-        content, SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode())
-    )
+    signed = bundle.signed_envelope(content, attested.key)
     if about == "changed":
         signed["payload"] = base64.b64encode(attested.statement()).decode()
-    bundled = bundle.bundled(signed, SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode()))
+    bundled = bundle.bundled(signed, attested.key)
     push_bundle(attested.client, attested.repository, attested.image, bundled, PROVENANCE)
     with pytest.raises(UnverifiedError):
         statements(attested)
 
 
 def test_a_signature_of_the_image_is_no_attestation(attested):
-    key = SigningKey.load(attested.pairs[0].key.read_bytes(), PASSWORD.encode())
-    ImageSigner(attested.client, key).sign(attested.repository, attested.image)
+    ImageSigner(attested.client, attested.key).sign(attested.repository, attested.image)
     with pytest.raises(UnverifiedError):
         statements(attested)
 
