@@ -19,6 +19,8 @@ from tests.scale.operator import Operator, operator, requests
 SECONDS = 240
 """For all of it, on a busy machine."""
 MANY = 24
+UNDER_WAY = 2
+"""Requests that an operator may have begun when it is stopped; one that went on acting would make dozens."""
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,9 @@ def test_one_that_was_stopped_and_goes_on_does_nothing_more(plane):
             or "lost Lease" in first.log.read_text()
         )
         changes = [each for each in requests(plane) if each.changes and each.moment > went_on[0]]
-    assert {each.by for each in changes} == {"second"}
+    # One that was stopped between its last look at the Lease and the socket still sends what it had begun.
+    assert sum(each.by == "first" for each in changes) <= UNDER_WAY
+    assert any(each.by == "second" for each in changes)
     check(plane, builds, names)
 
 
