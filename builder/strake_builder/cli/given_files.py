@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from strake_api.requests.build import ARGUMENT_LIMIT, BuildArg, BuildRequest
-from strake_builder.cli.validation import validated
+from strake_builder.cli.validation import read_bounded, validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -57,11 +56,4 @@ def read_run_inputs(request: BuildRequest) -> RunInputs:
 
 
 def _read(what: str, path: str) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise InvalidRequestError(f"cannot read {what}: {error.strerror}") from error
-    if len(content) > _LIMIT:
-        raise InvalidRequestError(f"{what} is larger than {_LIMIT >> 20} MiB")
-    return content
+    return read_bounded(what, path, _LIMIT)

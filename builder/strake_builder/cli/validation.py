@@ -1,9 +1,10 @@
-"""Says what a document's validation found, as a sentence and not as pydantic's report."""
+"""Reads the files that a command is given, and says what is wrong with them in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.errors import InvalidRequestError
@@ -13,6 +14,27 @@ if TYPE_CHECKING:
 
 _SHOWN: Final = 5
 _RULE: Final = "Value error, "
+
+
+def read_bounded(what: str, path: str, limit: int) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        what: names it in errors.
+        path: where it is.
+        limit: bytes at most, whole MiB.
+
+    Raises:
+        InvalidRequestError: it cannot be read, or is larger.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise InvalidRequestError(f"cannot read {what}: {error.strerror}") from error
+    if len(content) > limit:
+        raise InvalidRequestError(f"{what} is larger than {limit >> 20} MiB")
+    return content
 
 
 @contextmanager

@@ -189,7 +189,7 @@ class _Pages:
             yield "retry: 2000\n\n"
             quiet = 0
             while True:
-                await asyncio.sleep(_TICK)
+                await asyncio.sleep(_TICK)  # the board notes changes in a thread, and wakes no task
                 version = board.version(key)
                 quiet += 1
                 if version != known:
@@ -250,7 +250,7 @@ async def _new_lines(collected: Collected, after: int, words: str) -> AsyncItera
         if not view.is_live:
             yield f"event: end\ndata: {json.dumps(view.trouble)}\n\n"
             return
-        await asyncio.sleep(_TICK)
+        await asyncio.sleep(_TICK)  # a log is read in a thread, too
 
 
 def _number(text: str, *, least: int = 1) -> int:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.validation import validated
-from strake_builder.errors import InvalidRequestError
+from strake_builder.cli.validation import read_bounded, validated
 
 if TYPE_CHECKING:
     from strake_api.models.source_policy import SourcePolicy
@@ -57,12 +55,7 @@ def read_policy(path: str) -> SourcePolicy:
     """
     from strake_api.models.source_policy import SourcePolicy
 
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise InvalidRequestError(f"cannot read the source policy {path}: {error.strerror}") from error
-    if len(content) > _LIMIT:
-        raise InvalidRequestError(f"the source policy {path} is larger than {_LIMIT >> 20} MiB")
-    with validated(f"the source policy {path}"):
+    what = f"the source policy {path}"
+    content = read_bounded(what, path, _LIMIT)
+    with validated(what):
         return SourcePolicy.model_validate_json(content)

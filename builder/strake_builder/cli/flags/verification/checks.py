@@ -6,10 +6,9 @@ import argparse
 import csv
 import shlex
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from strake_builder.cli.validation import validated
+from strake_builder.cli.validation import read_bounded, validated
 from strake_builder.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -122,13 +121,7 @@ def _words(text: str, value: str) -> list[str]:
 def _read_file(path: str) -> Iterator[object]:
     import yaml
 
-    try:
-        with Path(path).open("rb") as file:
-            content = file.read(_LIMIT + 1)
-    except OSError as error:
-        raise InvalidRequestError(f"cannot read the checks {path}: {error.strerror}") from error
-    if len(content) > _LIMIT:
-        raise InvalidRequestError(f"the checks {path} are larger than {_LIMIT >> 20} MiB")
+    content = read_bounded(f"the file of checks {path}", path, _LIMIT)
     try:
         document = yaml.safe_load(content)
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
