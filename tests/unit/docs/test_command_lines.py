@@ -11,7 +11,7 @@ import pytest
 
 from strake_builder.cli import main as strake
 from strake_kubectl import main as kubectl
-from tests.unit.docs.pages import blocks
+from tests.pages.blocks import blocks
 
 _WORDS = re.compile(r"^(?:sudo )?(?P<program>strake ib|strake|kubectl strake|kubectl-strake) (?P<rest>.*)$")
 _ENDS = {"&&", "|", ">", ">>", "<", ";", "||", "&", "2>"}

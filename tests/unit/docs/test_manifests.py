@@ -10,7 +10,7 @@ import yaml
 
 from strake_api.buildpolicy import BuildPolicySpec
 from strake_api.imagebuild import ImageBuild
-from tests.unit.docs.pages import blocks
+from tests.pages.blocks import blocks
 
 KINDS = ("ImageBuild", "BuildPolicy")
 

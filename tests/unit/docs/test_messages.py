@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 
 from strake_api.reasons import FailureReason, ProgressReason
-from tests.unit.docs.pages import ROOT
+from tests.pages.blocks import ROOT
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 ROWS = [row for row in re.findall(r"^\| (.*?) \|", PAGE, re.MULTILINE) if row not in {"you see", "---"}]

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.unit.docs.pages import ROOT
+from tests.pages.blocks import ROOT
 
 _LOADED = re.compile(
     r"<(?:script|img|link|iframe|source)\b[^>]*?(?:src|href)=\"?(?P<url>(?:https?:)?//[^\"\s>]+)"
