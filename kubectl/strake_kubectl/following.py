@@ -55,22 +55,28 @@ def await_state(
         time.sleep(_PAUSE)  # the watch ended at once, as when its version is too old: no busy loop
 
 
-def follow(cluster: Cluster, name: str, write: Write) -> Build:
+def follow(cluster: Cluster, name: str, write: Write, *, raw: bool = False) -> Build:
     """Write the log of the run that was asked for last as it comes; return the build when it has ended.
+
+    Args:
+        cluster: Has the pods.
+        name: Of the build.
+        write: Gets the text.
+        raw: Leave in it what a terminal would obey.
 
     Raises:
         CommandError: It is gone, or cannot be read.
     """
-    shown: set[str] = set()
+    seen: set[str] = set()
     while True:
-        build = await_state(cluster, name, lambda found: found.is_finished or _has_pod(cluster, found, shown))
+        build = await_state(cluster, name, lambda found: found.is_finished or _has_pod(cluster, found, seen))
         if build is None:
             raise CommandError(f"{name} cannot be followed")
-        pods = [pod for pod in cluster.pods(build, build.run) if pod.has_log and pod.name not in shown]
+        pods = [pod for pod in cluster.pods(build, build.run) if pod.has_log and pod.name not in seen]
         for pod in pods:
-            _head(pod, write, alone=not shown)
-            shown.add(pod.name)
-            write_text(_whole_log(cluster, build, pod), write)
+            _head(pod, write, alone=not seen)
+            seen.add(pod.name)
+            write_text(_whole_log(cluster, build, pod), write, raw=raw)
         if build.is_finished and not pods:
             return build
 
@@ -99,14 +105,20 @@ def _whole_log(cluster: Cluster, build: Build, pod: Pod) -> Iterator[bytes]:
         time.sleep(_PAUSE)  # it was ended at once: no busy loop
 
 
-def _has_pod(cluster: Cluster, build: Build, shown: set[str]) -> bool:
+def _has_pod(cluster: Cluster, build: Build, seen: set[str]) -> bool:
     if not build.is_current or not build.run:
         return False
-    return any(pod.has_log and pod.name not in shown for pod in cluster.pods(build, build.run))
+    return any(pod.has_log and pod.name not in seen for pod in cluster.pods(build, build.run))
 
 
 def print_log(
-    cluster: Cluster, build: Build, run: int, kept: Callable[[str], Iterable[str]], write: Write
+    cluster: Cluster,
+    build: Build,
+    run: int,
+    kept: Callable[[str], Iterable[str]],
+    write: Write,
+    *,
+    raw: bool = False,
 ) -> None:
     """Write the log of a run, as far as it is: of its pods, or where they are gone the one that was kept.
 
@@ -114,8 +126,9 @@ def print_log(
         cluster: Has the pods.
         build: Whose run.
         run: Its number.
-        kept: Reads a log of a registry.
+        kept: Reads a log of a registry, as it may be shown.
         write: Gets the text.
+        raw: Leave in it what a terminal would obey.
 
     Raises:
         CommandError: There is no such run, or its log is gone.
@@ -123,7 +136,7 @@ def print_log(
     pods = [pod for pod in cluster.pods(build, run) if pod.has_log]
     for pod in pods:
         _head(pod, write, alone=len(pods) == 1)
-        write_text(cluster.log(pod.name, follow=False), write)
+        write_text(cluster.log(pod.name, follow=False), write, raw=raw)
     if pods:
         return
     ended = build.ended_run(run)
@@ -153,10 +166,10 @@ def print_log(
         write(text)
 
 
-def write_text(pieces: Iterable[bytes], write: Write) -> None:
-    """Write what comes as text, in which what a terminal would obey is shown."""
+def write_text(pieces: Iterable[bytes], write: Write, *, raw: bool) -> None:
+    """Write what comes as text, in which what a terminal would obey is shown unless it is to be raw."""
     for text in _decoded(pieces):
-        write(visible(text))
+        write(text if raw else visible(text))
 
 
 def _decoded(pieces: Iterable[bytes]) -> Iterator[str]:

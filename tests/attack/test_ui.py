@@ -182,6 +182,35 @@ def test_it_is_where_nothing_is_escaped(written, monkeypatch):
         compiled.clear()
 
 
+COLOURS = (
+    "\x1b[30;40mhidden",
+    "\x1b[8mhidden",
+    "\x1b[38;5;16;48;5;16mhidden",
+    '\x1b[31"><script>alert(1)</script>mhidden',
+    "\x1b[31;1mhidden\x1b[1A\x1b[2K",
+    "\x1b]8;;javascript:alert(1)\x07hidden\x1b]8;;\x07",
+    "\x1b[0;" + "9" * 900 + "mhidden",
+)
+STYLES = re.compile(r'<span class="((?:(?:fg|on)[0-7]|bold|faint|italic|underlined| )+)">')
+
+
+@pytest.mark.parametrize("text", COLOURS)
+def test_colours_of_a_step_are_colours_alone(written, text):
+    """Nothing but a class of the style sheet comes of a sequence; the end of a failed step's output has colours, too."""
+    pages = [page for page in written(text) if "hidden" in page]
+    assert len(pages) > 3
+    for page in pages:
+        classes = {*re.findall(r'<span class="([^"]*)">', page)} - {"line", "reason"}
+        plain = STYLES.sub("", page)
+        assert all(
+            re.fullmatch("state .*|((fg|on)[0-7]|bold|faint|italic|underlined| )+", each) for each in classes
+        )
+        assert not {"\x1b", "\x07"} & set(page)
+        assert "hidden" in plain
+        assert "<script>" not in plain
+        assert 'href="javascript' not in plain
+
+
 def test_text_of_others_neither_hides_nor_reorders(written):
     for page in written(HIDDEN):
         assert not {"\u202e", "\x1b", "\x00"} & set(page)

@@ -53,8 +53,13 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def kept_lines(arguments: argparse.Namespace, reference: str) -> Iterator[str]:
+def kept_lines(arguments: argparse.Namespace, reference: str, *, raw: bool = False) -> Iterator[str]:
     """Yield the log that a registry keeps, reached as the flags say.
+
+    Args:
+        arguments: The flags.
+        reference: Of the log.
+        raw: Leave in it what a terminal would obey.
 
     Raises:
         CommandError: It cannot be read.
@@ -65,6 +70,8 @@ def kept_lines(arguments: argparse.Namespace, reference: str) -> Iterator[str]:
     from strake_oci.cancellation import Cancellation
 
     try:
-        yield from kept_log(reference, read_registries(arguments), user_credentials(), Cancellation())
+        yield from kept_log(
+            reference, read_registries(arguments), user_credentials(), Cancellation(), raw=raw
+        )
     except BuildError as error:
         raise CommandError(error.message, hint=error.hint or f"strake logs {reference} --help") from error

@@ -89,7 +89,10 @@ def _serve(arguments: argparse.Namespace, cluster: Cluster) -> int:
     board = Board(cluster, everywhere=arguments.namespace is None)
     board.start()
     sources = Sources(
-        cluster, board, Logs(cluster, partial(kept_lines, arguments)), partial(_image, arguments)
+        cluster,
+        board,
+        Logs(cluster, partial(kept_lines, arguments, raw=True)),
+        partial(_image, arguments),
     )
     address = arguments.address or ipaddress.IPv4Address("127.0.0.1")
     try:
@@ -104,7 +107,7 @@ def _report(arguments: argparse.Namespace, cluster: Cluster) -> int:
     from strake_kubectl.ui.report import report
 
     build = cluster.get(arguments.name)
-    page = report(build, Logs(cluster, partial(kept_lines, arguments)), partial(_image, arguments))
+    page = report(build, Logs(cluster, partial(kept_lines, arguments, raw=True)), partial(_image, arguments))
     try:
         # A log may have what others of the machine must not read.
         descriptor = os.open(arguments.report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -16,7 +16,8 @@ from strake_kubectl.builds import Build
 from strake_kubectl.cluster import Cluster
 from strake_kubectl.errors import CommandError
 from strake_kubectl.following import follow, print_log
-from strake_kubectl.ui.timeline import Step, Timeline
+from strake_kubectl.ui.colours import Piece, pieces, plain
+from strake_kubectl.ui.timeline import Section, Timeline
 
 MOST_LINES: Final = 5000
 """Lines of a log that are kept and shown."""
@@ -25,10 +26,10 @@ _LONGEST: Final = 16 * 1024
 _MOST_FOLLOWED: Final = 8
 """Logs that are followed at the same time, each by a thread and a connection."""
 
-Line = tuple[int, str]
-"""Its number in the log, from 1, and its text."""
+Line = tuple[int, tuple[Piece, ...]]
+"""Its number in the log, from 1, and its text in pieces of one style each."""
 Kept = Callable[[str], Iterable[str]]
-"""Reads a log that a registry keeps, by `repository@digest`."""
+"""Reads a log that a registry keeps, by `repository@digest`, as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +39,14 @@ class LogView:
     Attributes:
         lines: The last ones, of those that have the searched words.
         total: How many lines the log has so far.
-        steps: With their times.
-        seconds: Of work of all steps.
+        sections: Of the run, with the times of their steps.
         is_live: Whether more may come.
         trouble: Why there is no more; empty where nothing is wrong.
     """
 
     lines: tuple[Line, ...]
     total: int
-    steps: tuple[Step, ...]
-    seconds: float
+    sections: tuple[Section, ...]
     is_live: bool
     trouble: str
 
@@ -88,9 +87,11 @@ class Collected:
 
     def _add(self, line: str) -> None:
         self._total += 1
-        self._timeline.add(line)
-        if not self._search or self._search in line.casefold():
-            self._lines.append((self._total, line))
+        found = pieces(line)
+        text = plain(found)
+        self._timeline.add(text)
+        if not self._search or self._search in text.casefold():
+            self._lines.append((self._total, found))
 
     @property
     def has_ended(self) -> bool:
@@ -103,12 +104,11 @@ class Collected:
         words = search.casefold()
         with self._lock:
             lines = tuple(
-                each for each in self._lines if each[0] > after and (not words or words in each[1].casefold())
+                each
+                for each in self._lines
+                if each[0] > after and (not words or words in plain(each[1]).casefold())
             )
-            timeline = self._timeline
-            return LogView(
-                lines, self._total, timeline.steps, timeline.seconds, not self._ended, self._trouble
-            )
+            return LogView(lines, self._total, self._timeline.sections, not self._ended, self._trouble)
 
 
 class Logs:
@@ -135,7 +135,9 @@ class Logs:
         """Return the log of a run as it is now, and follow nothing."""
         collected = Collected(search)
         try:
-            print_log(self._cluster.within(build.namespace), build, run, self._kept, collected.write)
+            print_log(
+                self._cluster.within(build.namespace), build, run, self._kept, collected.write, raw=True
+            )
         except (CommandError, BuildError) as error:
             collected.end(_sentence(error))
         else:
@@ -170,7 +172,7 @@ class Logs:
 
 def _follow(cluster: Cluster, name: str, collected: Collected) -> None:
     try:
-        follow(cluster, name, collected.write)
+        follow(cluster, name, collected.write, raw=True)
     except (CommandError, BuildError) as error:
         collected.end(_sentence(error))
     except BaseException:

@@ -20,6 +20,7 @@ from strake_api.status import Phase
 from strake_api.text import visible
 from strake_builder.progress.transfer_lines import size_text
 from strake_kubectl.builds import Build, moment
+from strake_kubectl.ui.colours import pieces
 from strake_kubectl.ui.timeline import Step
 from strake_kubectl.view.advice import advice
 from strake_kubectl.view.description import source_text
@@ -151,6 +152,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(path_of=path_of, state_of=state_of, bars=bars, facts=facts, advice=advice)
+    environment.globals.update(pieces_of=pieces)
     environment.filters.update(age=_age, size=size_text)
     return environment
 

@@ -6,6 +6,7 @@ how many seconds each took, so times count the work of steps alone: what passed 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -14,7 +15,8 @@ from strake_api.events import StepCached, StepFinished, StepStarted
 from strake_api.logs.lines import parse_log_line
 
 _MOST: Final = 2000
-"""Steps of a run. A Dockerfile has fewer; a log is another's text."""
+"""Steps of a run, in all its sections. A Dockerfile has fewer; a log is another's text."""
+_TITLE: Final = re.compile("==> (.{1,300}) <==")
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -46,22 +48,40 @@ class Step:
         return "open" if self.seconds is None else "done"
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The steps of one pod: a part of a run for several platforms, or an attempt.
+
+    Attributes:
+        title: The part, or the pod; empty where a run has one.
+        steps: In their order.
+        seconds: Of their work.
+    """
+
+    title: str
+    steps: tuple[Step, ...]
+    seconds: float
+
+
 class Timeline:
     """Collects the steps of a run, a line at a time.
 
-    A second attempt begins again with its first step; that of another part of the run has another title.
+    A line `==> TITLE <==` begins another section. One with the title of an earlier one, a second attempt,
+    takes its place.
     """
 
     def __init__(self) -> None:
+        self._title = ""
+        self._ended: dict[str, Section] = {}
         self._steps: dict[int, Step] = {}
         self._clock = 0.0
+        self._count = 0
 
     def add(self, line: str) -> None:
         """Read one line, without its end."""
         if not line.startswith("#"):
-            if line.startswith("==> "):
-                self._steps.clear()
-                self._clock = 0.0
+            if found := _TITLE.fullmatch(line):
+                self._open(found[1])
             return
         match parse_log_line(_NEVER, line):
             case StepCached(step=number, stage=stage, instruction=instruction):
@@ -79,16 +99,24 @@ class Timeline:
             case _:
                 pass
 
+    def _open(self, title: str) -> None:
+        if self._steps:
+            self._ended[self._title] = self._section()
+        self._count -= len(self._ended.pop(title).steps) if title in self._ended else 0
+        self._title, self._steps, self._clock = title, {}, 0.0
+
     def _begin(self, step: Step) -> None:
-        if step.number in self._steps or len(self._steps) < _MOST:
-            self._steps[step.number] = step
+        if step.number not in self._steps:
+            if self._count == _MOST:
+                return
+            self._count += 1
+        self._steps[step.number] = step
+
+    def _section(self) -> Section:
+        return Section(self._title, tuple(self._steps[number] for number in sorted(self._steps)), self._clock)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """The steps so far, in their order."""
-        return tuple(self._steps[number] for number in sorted(self._steps))
-
-    @property
-    def seconds(self) -> float:
-        """Of work so far."""
-        return self._clock
+    def sections(self) -> tuple[Section, ...]:
+        """Those that have steps so far, in the order of the log."""
+        ended = tuple(self._ended.values())
+        return (*ended, self._section()) if self._steps else ended

@@ -34,6 +34,19 @@ FAILURE = {
 }
 
 
+COLOURED = LOG + b"".join(
+    b"#3 | \x1b[%smcolour %s\x1b[0m\n" % (style, style)
+    for style in (
+        *(b"%d" % number for tens in (30, 40) for number in range(tens, tens + 8)),
+        b"1",
+        b"2",
+        b"4",
+        b"7",
+    )
+)
+"""With every colour that a page can have."""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory) -> Iterator[Chromium]:
     with running_chromium(tmp_path_factory.mktemp("chromium")) as running:
@@ -51,6 +64,11 @@ def api() -> Iterator[ApiServer]:
             failed("web", failure=FAILURE, history=HISTORY, baseImages=base, warnings=["an old syntax"])
         )
         running.put(succeeded("db"))
+        for number, part in enumerate(("linux-amd64", "linux-arm64")):
+            made = pod(f"db-{part}", created=f"2026-11-29T10:0{number}:00Z", part=part)
+            made["metadata"]["labels"]["strake.dev/uid"] = "uid-db"
+            running.pods.append(made)
+            running.logs[f"db-{part}"] = COLOURED
         queue = {"position": 1, "since": "2026-11-29T10:00:00Z", "reason": "ClusterLimit"}
         running.put(imagebuild("later", phase="Queued", queue=queue))
         yield running
@@ -92,6 +110,7 @@ def test_pages_hinder_nobody(ui, browser, scheme):
         "/builds/team/web",
         "/builds/team/api",
         "/builds/team/api/runs/3",
+        "/builds/team/db/runs/3",
         "/nothing",
     ):
         browser.open(ui + path)

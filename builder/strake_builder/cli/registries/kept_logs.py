@@ -26,7 +26,12 @@ _PIECE: Final = 64 * 1024
 
 
 def kept_log(
-    name: str, settings: ClientSettings, credentials: CredentialSource, cancellation: Cancellation
+    name: str,
+    settings: ClientSettings,
+    credentials: CredentialSource,
+    cancellation: Cancellation,
+    *,
+    raw: bool = False,
 ) -> Iterator[str]:
     """Yield the text of a log, in which what a terminal would obey is shown.
 
@@ -35,6 +40,7 @@ def kept_log(
         settings: how registries are reached.
         credentials: open them.
         cancellation: ends it.
+        raw: leave in it what a terminal would obey, for what is none.
 
     Raises:
         InvalidRequestError: the name is no reference.
@@ -51,7 +57,8 @@ def kept_log(
             layer = _layer(reference, client)
             with client.open_blob(reference.repository, layer) as blob:
                 for piece in _unpacked(blob, reference):
-                    yield visible(decoder.decode(piece))
+                    text = decoder.decode(piece)
+                    yield text if raw else visible(text)
     except OCIError as error:
         raise BaseImageError(f"cannot read the log {reference}: {error.message}", hint=error.hint) from error
 

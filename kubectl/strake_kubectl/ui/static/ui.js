@@ -57,17 +57,25 @@ function watch(path) {
   events.addEventListener("change", refresh);
 }
 
+function shown([style, text]) {
+  if (!style) return text;
+  const part = document.createElement("span");
+  part.className = style;
+  part.textContent = text;
+  return part;
+}
+
 function follow(path) {
   const log = document.getElementById("log");
   const events = new EventSource(path);
   events.addEventListener("lines", (event) => {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
-    for (const [number, text] of JSON.parse(event.data)) {
+    for (const [number, pieces] of JSON.parse(event.data)) {
       const line = document.createElement("div");
       const label = document.createElement("span");
       label.className = "line";
       label.textContent = number;
-      line.append(label, ` ${text}`);
+      line.append(label, " ", ...pieces.map(shown));
       log.append(line);
     }
     while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();

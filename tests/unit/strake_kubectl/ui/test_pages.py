@@ -156,6 +156,29 @@ def test_a_run_that_nobody_knows_is_told(api, open_ui):
     assert "api has no run 9" in open_ui().browser.get("/builds/team/api/runs/9").text
 
 
+def test_each_part_of_a_run_for_several_platforms_has_its_steps(api, open_ui):
+    api.put(succeeded())
+    for number, part in enumerate(("source", "linux-amd64", "linux-arm64", "index")):
+        name = f"api-{part}"
+        api.pods.append(pod(name, created=f"2026-11-29T10:0{number}:00Z", part=part))
+        api.logs[name] = LOG.replace(b"make", part.encode()) if "linux" in part else b"== pushing\n"
+    shown = text_of(open_ui().browser.get("/builds/team/api/runs/3").text).partition("Lines that have")[0]
+    order = ("linux-amd64 Steps", "RUN linux-amd64 test", "linux-arm64 Steps", "RUN linux-arm64 test")
+    assert sorted(order, key=shown.index) == list(order)
+    assert shown.count("Time between steps") == 2
+
+
+def test_colours_of_a_step_are_in_the_log_and_in_the_end_of_its_output(api, open_ui):
+    failure = {"reason": "RunStepFailed", "message": "m", "logTail": "\x1b[1;31merror\x1b[0m: no"}
+    api.put(failed(failure=failure))
+    api.pods.append(pod("api-1"))
+    api.logs["api-1"] = b"#1/1 [a] RUN make\n#1 | \x1b[32mok\x1b[0m\n"
+    ui = open_ui()
+    log = ui.browser.get("/builds/team/api/runs/3").text
+    assert '<span class="line">2</span> #1 | <span class="fg2">ok</span></div>' in log
+    assert '<span class="fg1 bold">error</span>: no\n' in ui.browser.get("/builds/team/api").text
+
+
 def test_the_log_of_a_run_that_goes_on_comes_as_events(api, open_ui):
     api.put(building())
     api.pods.append(pod("api-1", state="running"))
@@ -170,7 +193,7 @@ def test_the_log_of_a_run_that_goes_on_comes_as_events(api, open_ui):
     api.pods.clear()
     api.put(failed())
     events = ui.browser.get("/builds/team/api/runs/3/events?after=4").text
-    assert '[5, "#2 done in 4.2 s"], [6, "#3/3 [build] RUN make test"]' in events
+    assert '[5, [["", "#2 done in 4.2 s"]]], [6, [["", "#3/3 [build] RUN make test"]]]' in events
     assert "gcc" not in events
     assert events.endswith('event: end\ndata: ""\n\n')
 
