@@ -30,9 +30,9 @@ NOT_RUN: Final = {
     ("README.md", "pip install ."): _INDEX,
     ("docs/cli.md", "oras push registry.example/app-context:1.2 ."): "another project's program",
     ("docs/cli.md", "flux push artifact oci://registry.example/app-context:1.2"): "another project's program",
-    ("docs/kubectl.md", "pip install 'strake[kubectl]'"): _INDEX,
-    ("docs/start/developer.md", "pip install 'strake[kubectl]'"): _INDEX,
-    ("docs/ui.md", "pip install 'strake[ui]'"): _INDEX,
+    ("docs/kubectl.md", "pip install '.[kubectl]'"): _INDEX,
+    ("docs/start/developer.md", "pip install '.[kubectl]'"): _INDEX,
+    ("docs/ui.md", "pip install '.[ui]'"): _INDEX,
     ("docs/ui.md", "kubectl strake ui\n"): _SERVED,
 }
 """Page and beginning of a command that nothing runs → why."""

@@ -73,17 +73,17 @@ class Checkout:
             text = text.replace(name, value)
         return text
 
-    def type(self, page: str, *numbers: int, where: str = "") -> str:
+    def type(self, page: str, *having: str, where: str = "") -> str:
         """Type blocks of a page; return what they wrote to both outputs.
 
         Args:
             page: Its name.
-            *numbers: Of its blocks; all of them in their order where none is named.
+            *having: Of its blocks those with one of these texts; all of them in their order where none is given.
             where: The directory, from that of the checkout.
         """
         written = ""
         for block in (each for each in commands() if each.page == page and each.in_cluster):
-            if not numbers or block.number in numbers:
+            if not having or any(each in block.text for each in having):
                 written += self._block(block, where)
                 self.done.add((page, block.number))
         return written
@@ -212,13 +212,13 @@ def somebody_in_a_hurry(checkout: Checkout, namespace: str) -> None:
     shown = checkout.type("README.md").splitlines()[-1].split()
     assert shown[:2] == ["hello", "Succeeded"]
     kubectl("delete", "imagebuild", "hello", "-n", namespace)
-    checkout.type(INSTALL, 3)  # the next page begins without Strake
+    checkout.type(INSTALL, "helm uninstall")  # the next page begins without Strake
 
 
 def a_platform_team(checkout: Checkout) -> None:
-    written = checkout.type("docs/start/platform.md", 0)
+    written = checkout.type("docs/start/platform.md", "helm install")
     assert re.search("(?m)^Phase: +Succeeded$", written), "helm test shows how it ended"
-    written = checkout.type("docs/start/platform.md", 1)
+    written = checkout.type("docs/start/platform.md", "kubectl create namespace team")
     shown = written.splitlines()[-1].split()
     assert shown[:2] == ["hello", "Succeeded"]
     policy = yaml.safe_load(of_page("docs/start/platform.md"))
@@ -232,12 +232,12 @@ def a_developer(checkout: Checkout, top: Path) -> None:
     (app / "Dockerfile").write_text(f"FROM {TINY}\nCOPY motd /\nRUN cat /motd\n")
     (app / "motd").write_text("hello\n")
     page = "docs/start/developer.md"
-    assert "No ImageBuilds found" in checkout.type(page, 0)
-    checkout.type(page, 1)
-    image = checkout.type(page, 2, where="../app").splitlines()[-1]
+    assert "No ImageBuilds found" in checkout.type(page, "kubectl strake get")
+    checkout.type(page, "kubectl create secret")
+    image = checkout.type(page, "kubectl strake build", where="../app").splitlines()[-1]
     assert re.fullmatch(checkout.here("registry.example/team/app@sha256:[0-9a-f]{64}"), image)
-    checkout.type(page, 3)
-    assert "Succeeded" in checkout.type(page, 4)
+    checkout.type(page, "kubectl strake create")
+    assert "Succeeded" in checkout.type(page, "kubectl strake rerun")
 
 
 def a_gitops_repository(checkout: Checkout, commit: str) -> None:
@@ -278,18 +278,18 @@ def from_a_terminal(checkout: Checkout) -> None:
 
 def the_life_of_an_installation(checkout: Checkout) -> None:
     """Sections of the page in the order in which a platform needs them; what was released is there."""
-    checkout.type(INSTALL, 1)
+    checkout.type(INSTALL, "--set-json")
     assert kubectl("get", "buildpolicies", "-o=name") == "buildpolicy.strake.dev/teams\n"
-    checkout.type(INSTALL, 2)
+    checkout.type(INSTALL, "strake-system --values values.yaml\n")
     kubectl("-n", "strake-system", "rollout", "status", "deployment/strake-operator", "--timeout=200s")
-    assert "kind: CustomResourceDefinition" in checkout.type(INSTALL, 6)
-    checkout.type(INSTALL, 5)
-    checkout.type(INSTALL, 3)
+    assert "kind: CustomResourceDefinition" in checkout.type(INSTALL, "helm template")
+    checkout.type(INSTALL, "seccompProfile.enabled")
+    checkout.type(INSTALL, "helm uninstall")
     assert "imagebuild.strake.dev/app-main" in kubectl("get", "imagebuilds", "-A", "-o=name")
-    checkout.type(INSTALL, 0)
-    checkout.type(INSTALL, 3, 4, 7)
+    checkout.type(INSTALL, "helm test")
+    checkout.type(INSTALL, "helm uninstall", "delete crd", "apply -k")
     kubectl("-n", "strake-system", "rollout", "status", "deployment/strake-operator", "--timeout=200s")
-    checkout.type(INSTALL, 8)
+    checkout.type(INSTALL, "deploy/operator.yaml")
     assert kubectl("get", "deployments", "-n=strake-system", "-o=name") == ""
     assert "imagebuilds.strake.dev" in kubectl("get", "crds", "-o=name")
-    checkout.type(INSTALL, 9)
+    checkout.type(INSTALL, "--take-ownership")

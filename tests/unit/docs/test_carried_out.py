@@ -28,7 +28,7 @@ def test_commands_of_a_cluster_are_not_run_without_one():
 
 
 def test_a_block_is_its_commands():
-    block = Block("docs/ui.md", 0, "a \\\n  b\npip install 'strake[ui]'\nkubectl strake ui\n")
-    assert block.commands == ("a \\\n  b\n", "pip install 'strake[ui]'\n", "kubectl strake ui\n")
+    block = Block("docs/ui.md", 0, "a \\\n  b\npip install '.[ui]'\nkubectl strake ui\n")
+    assert block.commands == ("a \\\n  b\n", "pip install '.[ui]'\n", "kubectl strake ui\n")
     assert block.script == "a \\\n  b\n"
     assert not block.in_cluster
