@@ -9,7 +9,7 @@ TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 # Where a container sets it, every worker compiles every test module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs site fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs site fuzz corpus setup lock screenshots
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ image: $(VENV)/.ready ## Build Strake's own images with Strake: make image REGIS
 
 site: $(VENV)/.ready ## Make the documentation's site in build/site; every link is checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+screenshots: setup $(VENV)/.ready ## Take the pictures of docs/ui.md anew, in Chromium
+	$(BIN)/python -m tests.browser.screenshots
 
 docs: $(VENV)/.ready ## Write what is generated anew: the CRD, the seccomp profile, the chart's copies, tables of pages
 	$(BIN)/python docs/generate.py

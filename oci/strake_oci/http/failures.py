@@ -53,7 +53,7 @@ def connection_error(error: Exception, context: ErrorContext) -> ConnectionFaile
                 return DNSError(
                     replace(context, codes=("NXDOMAIN",) if known else ()),
                     "the host name does not resolve",
-                    hint="check its spelling and the cluster's DNS",
+                    hint="check its spelling, and DNS",
                 )
             case _:
                 cause = cause.__cause__ or cause.__context__

@@ -9,42 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import ENTER, TAB, Chromium, running_chromium
+from tests.browser.screenshots import IMAGES, PICTURES, take
+from tests.browser.shown import LOG, fill, running_ui
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.servers.api_server import ApiServer, running_api_server
-from tests.unit.strake_kubectl.conftest import DIGEST, building, failed, imagebuild, pod, succeeded
+from tests.unit.strake_kubectl.conftest import failed, pod
 
-LOG = b"""== steps: 3
-#1/3 [build] FROM base  CACHED
-#2/3 [build] RUN make
-#2 | gcc -c main.c
-#2 done in 4.2 s
-#3/3 [build] RUN make test
-"""
-HISTORY = [
-    {"number": 3, "generation": 2, "phase": "Failed", "reason": "RunStepFailed"},
-    {"number": 2, "generation": 2, "phase": "Succeeded", "reason": "Pushed", "digest": DIGEST},
-]
-FAILURE = {
-    "reason": "RunStepFailed",
-    "message": "the command ended with 2",
-    "file": "Dockerfile",
-    "line": 7,
-    "instruction": "RUN make",
-    "logTail": "no rule to make target",
-}
-
-
-COLOURED = LOG + b"".join(
-    b"#3 | \x1b[%smcolour %s\x1b[0m\n" % (style, style)
-    for style in (
-        *(b"%d" % number for tens in (30, 40) for number in range(tens, tens + 8)),
-        b"1",
-        b"2",
-        b"4",
-        b"7",
-    )
-)
-"""With every colour that a page can have."""
+LINES = LOG.count(b"\n")
 
 
 @pytest.fixture(scope="module")
@@ -56,40 +27,15 @@ def browser(tmp_path_factory) -> Iterator[Chromium]:
 @pytest.fixture
 def api() -> Iterator[ApiServer]:
     with running_api_server() as running:
-        running.put(building("api", startTime="2026-11-29T10:00:00Z"))
-        running.pods.append(pod("api-1", state="running"))
-        running.logs["api-1"] = LOG
-        base = [{"reference": "debian:12", "digest": DIGEST}]
-        running.put(
-            failed("web", failure=FAILURE, history=HISTORY, baseImages=base, warnings=["an old syntax"])
-        )
-        running.put(succeeded("db"))
-        for number, part in enumerate(("linux-amd64", "linux-arm64")):
-            made = pod(f"db-{part}", created=f"2026-11-29T10:0{number}:00Z", part=part)
-            made["metadata"]["labels"]["strake.dev/uid"] = "uid-db"
-            running.pods.append(made)
-            running.logs[f"db-{part}"] = COLOURED
-        queue = {"position": 1, "since": "2026-11-29T10:00:00Z", "reason": "ClusterLimit"}
-        running.put(imagebuild("later", phase="Queued", queue=queue))
+        fill(running)
         yield running
 
 
 @pytest.fixture
 def ui(api: ApiServer, browser: Chromium, tmp_path: Path) -> Iterator[str]:
     """Start the program and let the browser in; return the server's URL."""
-    variables = {"KUBECONFIG": str(api.kubeconfig(tmp_path / "kubeconfig")), "PATH": "/usr/bin:/bin"}
-    command = [str(STRAKE), "ib", "ui", "--no-browser"]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            entrance = server.stdout.readline().strip()
-            assert entrance.startswith("http://127.0.0.1:")
-            browser.open(entrance)
-            browser.until("return document.title === 'Builds · Strake'")
-            yield entrance.partition("/?")[0]
-        finally:
-            browser.open("about:blank")  # no page's event stream delays the server's end
-            server.terminate()
+    with running_ui(api, browser, tmp_path) as url:
+        yield url
 
 
 def test_what_hinders_people_is_found(browser):
@@ -136,7 +82,7 @@ def test_a_report_hinders_nobody_and_asks_for_nothing(browser, api, tmp_path):
         [STRAKE, "ib", "ui", "--report", page, "web"], env=variables, check=True, capture_output=True
     )
     browser.open(page.as_uri())
-    assert "RUN make test" in browser.text()
+    assert "RUN /api selftest" in browser.text()
     assert browser.run("return getComputedStyle(document.querySelector('.state')).fontWeight") == "600"
     assert browser.hindrances() == []
     assert [each for each in browser.complaints() if "favicon" not in each] == []
@@ -154,11 +100,13 @@ def test_a_page_follows_what_happens_in_the_cluster(ui, browser, api):
 
 def test_a_log_grows_while_it_is_read(ui, browser, api):
     browser.open(f"{ui}/builds/team/api/runs/3")
-    browser.until("return document.querySelectorAll('#log div').length === 6")
+    browser.until("return document.querySelectorAll('#log div').length === arguments[0]", LINES)
     browser.run("window.same = true")
-    api.logs["api-1"] = LOG + b"#3 | <b>passed</b>\n"
-    browser.until("return document.querySelectorAll('#log div').length === 7")
-    assert "7 #3 | <b>passed</b>" in browser.text()
+    api.logs["api-1"] = LOG + b"#9 | <b>passed</b> \x1b[32mall\x1b[0m\n"
+    browser.until("return document.querySelectorAll('#log div').length === arguments[0]", LINES + 1)
+    assert f"{LINES + 1} #9 | <b>passed</b> all" in browser.text()
+    last = "return document.querySelector('#log div:last-child .fg2').innerText"
+    assert browser.run(last) == "all"
     api.pods.clear()
     api.put(failed("api"))
     browser.until("return document.getElementById('log-state').innerText === 'The run has ended.'")
@@ -174,3 +122,12 @@ def test_a_build_is_run_again_by_keyboard(ui, browser, api):
     browser.press(ENTER)
     browser.until("return document.body.innerText.includes('A rerun was asked for.')")
     assert "strake.dev/rerun" in api.builds["team", "web"]["metadata"]["annotations"]
+
+
+def test_the_pictures_of_the_documentation_can_be_made(ui, browser, tmp_path):
+    (tmp_path / "images").mkdir()
+    take(browser, ui, tmp_path / "images")
+    made = {each.stem for each in (tmp_path / "images").iterdir()}
+    assert made == set(PICTURES) == {each.stem for each in IMAGES.iterdir()}
+    page = (IMAGES.parent / "ui.md").read_text()
+    assert all(f"images/{name}.png" in page for name in PICTURES)
