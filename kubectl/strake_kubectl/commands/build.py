@@ -146,7 +146,8 @@ def _push(arguments: argparse.Namespace, repository: Repository) -> str:
             client.check_push(repository)
             archive = str(Path(scratch, "context.tar.gz"))
             packed = pack(arguments.directory, arguments.dockerfile or DOCKERFILE, archive, _say)
-            _say(f"pushing {packed.files} files, {packed.layer.size:,} bytes, to {repository}")
+            files = "1 file" if packed.files == 1 else f"{packed.files} files"
+            _say(f"pushing {files}, {packed.layer.size:,} bytes, to {repository}")
             return f"{repository}@{push(client, repository, packed)}"
     except OCIError as error:
         message, hint = f"cannot push the context to {repository}: {error.message}", error.hint

@@ -46,14 +46,14 @@ def _what(build: Build) -> Iterator[str]:
         why = "a rerun that was asked for" + by if run.trigger == "Rerun" else "the spec"
         yield f"run {run.number} of generation {run.generation}, for {why}"
     found = status.source
-    resolved = (
-        f", {(found.revision or found.digest or '')}" if found and (found.revision or found.digest) else ""
-    )
-    yield f"from {source_text(build.spec)}{resolved}"
+    source = source_text(build.spec)
+    resolved = (found.revision or found.digest or "") if found else ""
+    yield f"from {source}" + (f", {resolved}" if resolved and resolved not in source else "")
     for destination in build.spec.get("output", {}).get("destinations", []):
         yield f"to {destination}"
     if status.image:
-        yield f"image {status.image}"
+        earlier = "" if status.phase is Phase.SUCCEEDED else ", of an earlier run"
+        yield f"image {status.image}{earlier}"
     for each in status.platforms or ():
         yield f"  {each.platform} {each.digest}"
 

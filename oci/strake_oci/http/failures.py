@@ -44,7 +44,7 @@ def connection_error(error: Exception, context: ErrorContext) -> ConnectionFaile
                 return PlainServerError(
                     context,
                     "the registry does not speak TLS",
-                    hint="name it as an insecure registry if that is right",
+                    hint="for plain HTTP: --insecure-registry, or the operator's STRAKE_INSECURE_REGISTRIES",
                 )
             case ssl.SSLError():
                 return TLSError(context, f"TLS failed: {cause.reason or cause}")

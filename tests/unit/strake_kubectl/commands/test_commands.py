@@ -12,7 +12,7 @@ import yaml
 from strake_builder.cli.main import main
 from strake_kubectl.commands import logs
 from tests.fixtures.servers.api_server import status
-from tests.unit.strake_kubectl.conftest import IMAGE, building, failed, imagebuild, pod, succeeded
+from tests.unit.strake_kubectl.conftest import DIGEST, IMAGE, building, failed, imagebuild, pod, succeeded
 
 
 def test_get_is_a_table_like_kubectls(strake, api):
@@ -80,6 +80,17 @@ def test_describe_tells_what_where_why_and_what_next(strake, api):
     assert "kubectl strake rerun api -n team" in shown
     assert "History  3  Failed  RunStepFailed" in shown
     assert len(shown.splitlines()) < 25
+
+
+def test_describe_tells_whose_image_it_is_and_a_digest_once(strake, api):
+    build = failed(image=IMAGE, source={"digest": DIGEST})
+    build["spec"]["source"] = {"oci": {"reference": f"r.example/team/context@{DIGEST}"}}
+    api.put(build)
+    shown = strake("describe", "api").out
+    assert f"from the artifact r.example/team/context@{DIGEST}\n" in shown
+    assert f"image {IMAGE}, of an earlier run\n" in shown
+    api.put(succeeded())
+    assert f"image {IMAGE}\n" in strake("describe", "api").out
 
 
 def test_describe_tells_how_each_check_ended(strake, api):
