@@ -221,6 +221,7 @@ def a_platform_team(checkout: Checkout) -> None:
     written = checkout.type("docs/start/platform.md", "kubectl create namespace team")
     shown = written.splitlines()[-1].split()
     assert shown[:2] == ["hello", "Succeeded"]
+    assert {"nested", "chroot"} & set(shown), "the column ISOLATION"
     policy = yaml.safe_load(of_page("docs/start/platform.md"))
     apply(policy)
     kubectl("delete", "buildpolicy", policy["metadata"]["name"])

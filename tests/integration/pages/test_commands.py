@@ -49,6 +49,10 @@ TAGS = {
     "docs/verify.md": {"1.2"},
 }
 """Page → the tags of registry.example/app after it."""
+SHOWN = {
+    "docs/cli.md": ("next: strake inspect registry.example/app:1.2\n", "1 step: 0 from the cache, 1 run\n")
+}
+"""Page → what its commands write, where the page shows such a line."""
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,7 @@ def test_they_do_what_they_say(page, internet, tmp_path):
         assert done.returncode == 0, f"{block.text}\n{done.stdout}\n{done.stderr}"
         written += done.stdout + done.stderr
     assert internet.tags("app") == TAGS[page]
+    assert [line for line in SHOWN.get(page, ()) if line not in written] == []
     assert "Traceback" not in written
     assert [line for line in written.splitlines() if line.startswith("warning:")] == []
 

@@ -9,7 +9,9 @@ import time
 import pytest
 
 from strake_kubectl.ui.image import ImageFacts, Statement
+from strake_kubectl.ui.logs import Logs
 from strake_kubectl.ui.pages import ROWS
+from strake_kubectl.ui.report import report
 from tests.fixtures.servers.api_server import status
 from tests.unit.strake_kubectl.conftest import DIGEST, IMAGE, building, failed, imagebuild, pod, succeeded
 
@@ -156,16 +158,19 @@ def test_a_run_that_nobody_knows_is_told(api, open_ui):
     assert "api has no run 9" in open_ui().browser.get("/builds/team/api/runs/9").text
 
 
-def test_each_part_of_a_run_for_several_platforms_has_its_steps(api, open_ui):
+def test_each_part_of_a_run_for_several_platforms_has_its_steps(api, open_ui, cluster, images):
     api.put(succeeded())
     for number, part in enumerate(("source", "linux-amd64", "linux-arm64", "index")):
         name = f"api-{part}"
         api.pods.append(pod(name, created=f"2026-11-29T10:0{number}:00Z", part=part))
         api.logs[name] = LOG.replace(b"make", part.encode()) if "linux" in part else b"== pushing\n"
-    shown = text_of(open_ui().browser.get("/builds/team/api/runs/3").text).partition("Lines that have")[0]
-    order = ("linux-amd64 Steps", "RUN linux-amd64 test", "linux-arm64 Steps", "RUN linux-arm64 test")
-    assert sorted(order, key=shown.index) == list(order)
-    assert shown.count("Time between steps") == 2
+    images[IMAGE] = ImageFacts({"images": []}, ())
+    static = report(cluster.get("api"), Logs(cluster, lambda name: [name]), images.__getitem__)
+    for page in (open_ui().browser.get("/builds/team/api/runs/3").text, static):
+        shown = text_of(page)
+        order = ("linux-amd64 Steps", "RUN linux-amd64 test", "linux-arm64 Steps", "RUN linux-arm64 test")
+        assert sorted(order, key=shown.index) == list(order)
+        assert shown.count("Time between steps") == 2
 
 
 def test_colours_of_a_step_are_in_the_log_and_in_the_end_of_its_output(api, open_ui):
