@@ -294,3 +294,4 @@ def the_life_of_an_installation(checkout: Checkout) -> None:
     assert kubectl("get", "deployments", "-n=strake-system", "-o=name") == ""
     assert "imagebuilds.strake.dev" in kubectl("get", "crds", "-o=name")
     checkout.type(INSTALL, "--take-ownership")
+    checkout.type(INSTALL, "helm uninstall")

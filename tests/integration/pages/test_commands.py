@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from strake_oci.copying import copy_image
+from strake_oci.registry.images import RegistryImages
 from tests.fixtures.building.go_tools import cosign
-from tests.fixtures.servers.signing import make_key_pair
+from tests.fixtures.servers.signing import KeyPair, make_key_pair
 from tests.pages.blocks import PAGES, ROOT, Block, blocks, commands
 from tests.pages.internet import Internet, running_internet
 
@@ -24,20 +27,17 @@ FILES = {
 }
 """Page → what its directory has beside the usual, or in place of it."""
 SCANNER = """#!/bin/sh
-printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":[],\
+if test -n "${BUILDKIT_SCAN_DESTINATION-}"; then
+  printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":[],\
 "predicate":{"spdxVersion":"SPDX-2.3","name":"app"}}' > "$BUILDKIT_SCAN_DESTINATION/app.spdx.json"
-"""
-GRYPE = """#!/bin/sh
-cat > /run/verify/out/findings.json <<'END'
+else
+  cat > /run/verify/out/findings.json <<'END'
 {"matches": [{"vulnerability": {"id": "CVE-2026-1234", "severity": "High"}, "artifact": {"name": "a", "version": "1"}}]}
 END
+fi
 """
-OTHERS = {
-    "docker/buildkit-syft-scanner:stable-1": SCANNER,
-    "scanner:1": SCANNER,
-    "scanners/grype:v0.121.2": GRYPE,
-}
-"""Images of other projects in the registry: each a script under the name of the program."""
+SCANNERS = ("docker/buildkit-syft-scanner:stable-1", "scanner:1", "scanners/grype:v0.121.2")
+"""Images of other projects that pages name: a script stands in for their programs."""
 TAGS = {
     "README.md": {"1.2"},
     "docs/attestations.md": {"1.2"},
@@ -64,15 +64,23 @@ def internet(tmp_path_factory) -> Iterator[Internet]:
         (base / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
         both = "strake build --platform linux/amd64,linux/arm64 -d docker.io/library/alpine:3.20"
         assert running.run(both, base).returncode == 0
-        for name, script in OTHERS.items():
-            context = directory / name.replace("/", "-")
-            context.mkdir()
-            (context / "grype").write_text(script)
-            (context / "Dockerfile").write_text(
-                'FROM busybox:1\nCOPY --chmod=755 grype /grype\nENTRYPOINT ["/grype"]\n'
-            )
-            assert running.run(f"strake build -d registry.example/{name}", context).returncode == 0
+        scanner = directory / "scanner-context"
+        scanner.mkdir()
+        (scanner / "grype").write_text(SCANNER)
+        (scanner / "Dockerfile").write_text(
+            'FROM busybox:1\nCOPY --chmod=755 grype /grype\nENTRYPOINT ["/grype"]\n'
+        )
+        assert running.run("strake build -d registry.example/scanner:1", scanner).returncode == 0
+        with running.registry.client() as client:
+            made = RegistryImages(client, running.registry.repository("scanner"))
+            for name, _, tag in (each.partition(":") for each in SCANNERS):
+                copy_image(made, "1", RegistryImages(client, running.registry.repository(name)), tag)
         yield running
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> KeyPair:
+    return make_key_pair(tmp_path_factory.mktemp("keys"))
 
 
 def directory_of(page: str, top: Path) -> Path:
@@ -103,12 +111,12 @@ def filled(block: Block, internet: Internet) -> str:
 
 
 @pytest.mark.parametrize("page", dict.fromkeys(each.page for each in HERE))
-def test_they_do_what_they_say(page, internet, tmp_path):
+def test_they_do_what_they_say(page, internet, pair, tmp_path):
     internet.forget("app")
     directory = directory_of(page, tmp_path)
-    pair = make_key_pair(directory)
+    shutil.copy(pair.public, directory)
     (tmp_path / "home").mkdir()
-    pair.key.rename(tmp_path / "home/cosign.key")
+    shutil.copy(pair.key, tmp_path / "home")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/cosign").symlink_to(cosign())
     written = ""
