@@ -89,8 +89,10 @@ class Checkout:
         return written
 
     def _block(self, block: Block, where: str) -> str:
+        script = self.directory.parent / "script"
+        script.write_text(self.here(block.script))
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self.here(block.script)],
+            ["bash", "-euo", "pipefail", str(script)],
             cwd=self.directory / where,
             env=self.variables,
             stdout=subprocess.PIPE,
@@ -138,7 +140,7 @@ def checkout(namespace, tmp_path) -> Checkout:
         **environment(),
         "KUBECONFIG": str(config),
         "HOME": str(tmp_path),
-        "PATH": os.pathsep.join([str(programs), str(STRAKE.parent), os.environ["PATH"]]),
+        "PATH": os.pathsep.join([str(programs), str(STRAKE.parent), environment()["PATH"]]),
         "BUILD_FLAGS": " ".join([*flags, f"--cache-dir={cache_directory().parent}/steps"]),
         "TOKEN": "a-token",
     }
