@@ -67,7 +67,7 @@ def open_ui(cluster, images) -> Iterator[Callable[[], Ui]]:
         return images[name]
 
     def kept(reference: str) -> Iterator[str]:
-        yield f"== steps: 1\nkept as {reference}\n"
+        yield f"== steps: 1\nkept as \x1b[32m{reference}\x1b[0m\x1b[2J\n"
 
     boards: list[Board] = []
 

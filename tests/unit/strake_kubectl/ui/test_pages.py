@@ -150,7 +150,7 @@ def test_the_log_of_a_run_whose_pod_is_gone_is_the_one_that_was_kept(api, open_u
     ended = {"number": 2, "generation": 1, "phase": "Failed", "reason": "X", "log": "r.example/logs@sha256:1"}
     api.put(failed(history=[ended]))
     page = open_ui().browser.get("/builds/team/api/runs/2").text
-    assert "kept as r.example/logs@sha256:1" in page
+    assert 'kept as <span class="fg2">r.example/logs@sha256:1</span>\\x1b[2J' in page
 
 
 def test_a_run_that_nobody_knows_is_told(api, open_ui):
