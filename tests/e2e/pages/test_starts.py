@@ -204,7 +204,7 @@ def test_what_the_pages_tell_people_to_type(alone, removed, checkout, repositori
     a_developer(checkout, tmp_path)
     a_gitops_repository(checkout, repositories)
     without_the_operator(checkout, namespace)
-    from_a_terminal(checkout)
+    from_a_terminal(checkout, namespace)
     the_life_of_an_installation(checkout)
     in_cluster = {(each.page, each.number) for each in commands() if each.in_cluster and each.script.strip()}
     assert in_cluster - checkout.done == set(), "each block is typed"
@@ -265,7 +265,7 @@ def without_the_operator(checkout: Checkout, namespace: str) -> None:
     kubectl("wait", "pod/build", *ended, "-n", namespace)
 
 
-def from_a_terminal(checkout: Checkout) -> None:
+def from_a_terminal(checkout: Checkout, namespace: str) -> None:
     (gitlab,) = [text for page, text in blocks("yaml") if page == "docs/from-kaniko.md" and "GitLab" in text]
     app = checkout.directory.parent / "app"
     (app / ".gitlab-ci.yml").write_text(checkout.here(gitlab))
@@ -275,6 +275,8 @@ def from_a_terminal(checkout: Checkout) -> None:
         "name": "context"
     }
     assert written.count("kind: ImageBuild") == 2
+    ended = ["--for=condition=Finished", "--timeout=200s", f"-n={namespace}"]
+    kubectl("wait", "imagebuild/api", *ended)  # a report of a build that goes on has no image
     checkout.type("docs/ui.md", where="../app")
     assert "https://slsa.dev/provenance/v1" in (app / "build.html").read_text()
 
