@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.fixtures.building.go_tools import built
+from tests.fixtures.building.go_tools import built, kustomize
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/strake"
@@ -30,22 +30,23 @@ def helm(*words: str, kubeconfig: Path | None = None) -> subprocess.CompletedPro
         return subprocess.run([str(program), *words], env=environment, capture_output=True, text=True)
 
 
-def template(*words: str, namespace: str = "strake-system") -> subprocess.CompletedProcess[str]:
-    """Render the chart; what helm writes may be a refusal."""
-    return helm("template", "strake", str(CHART), f"--kube-version={KUBERNETES}", f"-n={namespace}", *words)
+def template(
+    *words: str, namespace: str = "strake-system", chart: Path = CHART
+) -> subprocess.CompletedProcess[str]:
+    """Render a chart; what helm writes may be a refusal."""
+    return helm("template", "strake", str(chart), f"--kube-version={KUBERNETES}", f"-n={namespace}", *words)
 
 
-def rendered(*words: str, namespace: str = "strake-system") -> dict[Key, Object]:
-    """Return the objects that the chart makes of values."""
-    done = template(*words, namespace=namespace)
+def rendered(*words: str, namespace: str = "strake-system", chart: Path = CHART) -> dict[Key, Object]:
+    """Return the objects that a chart makes of values."""
+    done = template(*words, namespace=namespace, chart=chart)
     assert done.returncode == 0, done.stderr
     return by_key(yaml.safe_load_all(done.stdout))
 
 
 def kustomized(directory: Path) -> dict[Key, Object]:
     """Return the objects that kustomize makes of a directory."""
-    program = built("tests/helm", "sigs.k8s.io/kustomize/kustomize/v5")
-    done = subprocess.run([str(program), "build", str(directory)], capture_output=True, text=True, check=True)
+    done = subprocess.run([kustomize(), "build", str(directory)], capture_output=True, text=True, check=True)
     return by_key(yaml.safe_load_all(done.stdout))
 
 

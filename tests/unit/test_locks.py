@@ -19,6 +19,7 @@ CLOUDS = [*EXTRAS["aws"], *EXTRAS["gcp"], *EXTRAS["azure"]]
 LOCKS = {
     "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"], *EXTRAS["completion"]],
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
+    "kubectl.txt": [*NEEDED, *EXTRAS["kubectl"], *EXTRAS["ui"]],
     "build.txt": GROUPS["build"],
     "dev.txt": [
         *NEEDED,
