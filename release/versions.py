@@ -25,7 +25,7 @@ _LINES: Final = {
     ),
 }
 """File → what has the version as its second group, once each."""
-_IMAGE: Final = re.compile(r"(strake/(?:builder|operator):)(\d[\w.]*)()")
+_IMAGE: Final = re.compile(r"(strake/(?:builder|operator):|charts/strake --version )(\d[\w.]*)()")
 """In pages and examples."""
 
 
