@@ -1,0 +1,58 @@
+"""The chart that an upgrade starts from: the last release's, or the first chart that there was.
+
+A repository without tags, or a clone without its history, has the first: it is kept beside this file, so that there is always
+something to upgrade. It is charts/strake of the commit that added the chart, and is never changed.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FIRST = Path(__file__).with_name("first") / "strake.tgz"
+
+
+def earlier_chart(directory: Path, root: Path = ROOT) -> tuple[str, Path]:
+    """Unpack the chart to upgrade from; return what it is of, and its directory.
+
+    Args:
+        directory: Where to.
+        root: Of the repository.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    tag = last_release(root)
+    if tag is None:
+        with tarfile.open(FIRST) as archive:
+            archive.extractall(directory, filter="data")
+        return "the first chart", directory / "strake"
+    packed = directory / "charts.tar"
+    command = ["git", "archive", "--format=tar", f"--output={packed}", tag, "charts/strake"]
+    subprocess.run(command, cwd=root, check=True)
+    with tarfile.open(packed) as archive:
+        archive.extractall(directory, filter="data")
+    return tag, directory / "charts/strake"
+
+
+def last_release(root: Path) -> str | None:
+    """Return the newest tag of a version before this commit; None where there is none.
+
+    A commit that is tagged itself is compared with the release before it.
+    """
+    command = ["git", "tag", "--merged", "HEAD^", "--sort=-version:refname", "--list", "v[0-9]*"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+    # Without a parent commit, as in a shallow clone, git ends with an error: there is no history to read.
+    tags = done.stdout.split() if done.returncode == 0 else []
+    return tags[0] if tags else None
+
+
+def spec_schema(chart: Path) -> dict[str, Any]:
+    """Return the schema of an ImageBuild's spec in a chart's CRD."""
+    definition = yaml.load((chart / "files/crds/imagebuilds.yaml").read_text(), yaml.CSafeLoader)
+    (version,) = definition["spec"]["versions"]
+    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
