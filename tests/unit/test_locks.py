@@ -21,6 +21,7 @@ LOCKS = {
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
     "kubectl.txt": [*NEEDED, *EXTRAS["kubectl"], *EXTRAS["ui"]],
     "build.txt": GROUPS["build"],
+    "checkov.txt": GROUPS["checkov"],
     "dev.txt": [
         *NEEDED,
         *CLOUDS,
