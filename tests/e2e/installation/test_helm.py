@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubectl import get, kubectl
+from tests.cluster.kubectl import apply, get, kubectl
 from tests.cluster.settings import KUBECONFIG, LOCKED_REGISTRY, REGISTRY
 from tests.demo.installation import NAMESPACE
-from tests.e2e.builds import build, registry_secret
+from tests.e2e.builds import build, finished, manifest, registry_secret
 from tests.helm.charts import CHART, helm
 
 WAIT = "--timeout=300s"
@@ -68,5 +68,5 @@ def test_a_release_takes_over_builds_and_leaves(platform, changing, namespace, v
         ]
         assert get("crd", "imagebuilds.strake.dev")["metadata"]["uid"] == kept
         assert get("imagebuild", "app", "-n", namespace)["status"]["phase"] == "Succeeded"
-    again = build(namespace, "FROM TINY\nRUN echo again >/motd\n", name="app")
-    assert again["phase"] == "Succeeded", "kustomize's operator is back"
+    apply(manifest("FROM TINY\nRUN echo again >/motd\n", name="again"), namespace)
+    assert finished(namespace, name="again")["phase"] == "Succeeded", "kustomize's operator is back"
