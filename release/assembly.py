@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from release.files import ROOT, ReleaseError, commit_time, run, sha256
+from release.files import ROOT, ReleaseError, commit_time, run, sha256, uncommitted
 from release.notes import notes
 from release.objects import write_chart, write_objects
 from release.plugin import Contents, write_manifest, write_plugin
@@ -48,11 +48,13 @@ def build(plan: Plan) -> list[Path]:
     They appear together: a release that fails leaves what was there before.
 
     Raises:
-        ReleaseError: The tree is not that of one version, a program is missing or fails, or the directory has
-            something else in it.
+        ReleaseError: The tree is not that of one version or one commit, a program is missing or fails, or the
+            directory has something else in it.
     """
     current = version(ROOT)
     repeated(ROOT, current)
+    if not plan.is_draft and (changed := uncommitted(ROOT)):
+        raise ReleaseError(f"no commit has {', '.join(changed[:5])} as it is: commit it, or make a --draft")
     if plan.out.exists() and any(plan.out.iterdir()) and not (plan.out / SUMS).exists():
         raise ReleaseError(
             f"{plan.out} has files that no release made: remove them, or name another with --out"

@@ -67,6 +67,13 @@ def commit_time(root: Path) -> int:
     return max(int(given), _EARLIEST)
 
 
+def uncommitted(root: Path) -> list[str]:
+    """Return the files of a checkout that no commit has as they are; none where it is no checkout."""
+    command = ["git", "status", "--porcelain", "--untracked-files=normal"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    return [line[3:] for line in done.stdout.splitlines()] if done.returncode == 0 else []
+
+
 def run(command: list[str], what: str, cwd: Path, **environment: str) -> str:
     """Run a program; return its standard output.
 

@@ -70,6 +70,7 @@ def notes(root: Path, version: str, registry: str, *, is_draft: bool = False) ->
     base = f"{source}/blob/{'main' if is_draft else f'v{version}'}"
     title = f"# Strake {version}" + (" (draft)" if is_draft else "")
     helm = f"helm upgrade --install strake oci://{registry}/charts/strake --version {version}"
+    wheel = f"strake-{version}-py3-none-any.whl"
     install = f"""\
 ## Install
 
@@ -78,8 +79,8 @@ def notes(root: Path, version: str, registry: str, *, is_draft: bool = False) ->
 | helm | `{helm} --namespace strake-system --create-namespace` |
 | kustomize | `kubectl apply -f install.yaml` |
 | images | `{registry}/operator:{version}`, `{registry}/builder:{version}` |
-| command line | `pip install strake=={version}` |
-| plugin | `kubectl krew install --manifest=strake.yaml`, or `pip install 'strake[kubectl,ui]=={version}'` |
+| command line | `pip install ./{wheel}` |
+| plugin | `kubectl krew install --manifest=strake.yaml`, or `pip install './{wheel}[kubectl,ui]'` |
 
 `sha256sum --check SHA256SUMS` checks what you downloaded. Both ways of installation upgrade the CRDs.
 """

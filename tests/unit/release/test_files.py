@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import tarfile
 
 import pytest
 
-from release.files import ReleaseError, commit_time, run, write_archive
+from release.files import ReleaseError, commit_time, run, uncommitted, write_archive
 
 MOMENT = 1_700_000_000
 
@@ -35,6 +36,15 @@ def test_a_tree_without_a_commit_needs_a_time(tmp_path, monkeypatch):
     assert commit_time(tmp_path) == MOMENT
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     assert commit_time(tmp_path) == 315532800, "a zip knows no earlier one"
+
+
+def test_what_no_commit_has_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert uncommitted(tmp_path) == [], "no checkout"
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    assert uncommitted(tmp_path) == []
+    (tmp_path / "new file").write_text("")
+    assert uncommitted(tmp_path) == ['"new file"']
 
 
 def test_a_program_that_is_missing_or_fails_is_told(tmp_path):
