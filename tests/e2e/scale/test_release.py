@@ -18,7 +18,8 @@ import yaml
 
 from tests.cluster.binaries import binaries
 from tests.fixtures.building.go_tools import krew, krew_validator, kustomize
-from tests.helm.charts import CHART, ROOT, by_key, helm, kustomized, rendered
+from tests.fixtures.servers.registry import running_registry
+from tests.helm.charts import CHART, MAJORS, ROOT, by_key, helm, kustomized, rendered
 
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 REGISTRY = "registry.test/team"
@@ -81,8 +82,7 @@ def test_kubectl_runs_the_plugin_that_krew_installed(plugins):
     assert shown.stdout.startswith("usage: kubectl strake ")
     checked = kubectl(plugins, "strake", "lint", str(ROOT / "examples/hello/imagebuild.yaml"))
     assert (checked.returncode, "hello: no findings" in checked.stdout) == (0, True), checked.stderr
-    for command in ("ui", "build"):  # with all that pages and contexts are made by
-        assert kubectl(plugins, "strake", command, "--help").returncode == 0
+    assert kubectl(plugins, "strake", "ui", "--help").returncode == 0, "with all that pages are made by"
     alone = kubectl(plugins, "strake", "get")
     assert (alone.returncode, "there is no cluster to speak to" in alone.stderr) == (1, True), alone.stderr
 
@@ -97,6 +97,18 @@ def test_the_chart_has_the_files_that_helm_would_pack_and_renders_as_the_directo
     assert yaml.safe_load(shown.stdout)["appVersion"] == VERSION
     images = [f"image.repository={REGISTRY}/operator", f"builderImage.repository={REGISTRY}/builder"]
     assert rendered(chart=archive) == rendered(*(f"--set={each}" for each in images))
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_the_chart_comes_from_a_registry(made, tmp_path, major):
+    with running_registry() as registry:
+        repository = f"oci://{registry.host}/team/charts"
+        pushed = helm("push", str(made / f"strake-{VERSION}.tgz"), repository, "--plain-http", major=major)
+        assert pushed.returncode == 0, pushed.stderr
+        where = [f"{repository}/strake", f"--version={VERSION}", "--plain-http"]
+        pulled = helm("pull", *where, f"--destination={tmp_path}", major=major)
+    assert pulled.returncode == 0, pulled.stderr
+    assert (tmp_path / f"strake-{VERSION}.tgz").read_bytes() == (made / f"strake-{VERSION}.tgz").read_bytes()
 
 
 def test_one_file_has_all_that_kustomize_installs(made):
