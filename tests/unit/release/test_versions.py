@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -29,8 +28,7 @@ def tree(tmp_path):
         (tmp_path / folder).mkdir()
     (tmp_path / "docs/page.md").write_text(f"`registry.example/strake/builder:{CURRENT}` and app:{CURRENT}\n")
     (tmp_path / "examples/pod.yaml").write_text("image: registry.example/app:1\n")
-    text = (tmp_path / "CHANGELOG.md").read_text()
-    (tmp_path / "CHANGELOG.md").write_text(re.sub(r"## Unreleased\n", "## Unreleased\n\n- News.\n", text))
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n\n- News.\n")
     return tmp_path
 
 
