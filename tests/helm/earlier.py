@@ -50,9 +50,9 @@ def last_release(root: Path) -> str | None:
     return tags[0] if tags else None
 
 
-def spec_schema(chart: Path) -> dict[str, Any]:
-    """Return the schema of an ImageBuild's spec in a chart's CRD."""
-    definition = yaml.load((chart / "files/crds/imagebuilds.yaml").read_text(), yaml.CSafeLoader)
+def schema(chart: Path, resource: str = "imagebuilds", part: str = "spec") -> dict[str, Any]:
+    """Return the schema of a part of a resource, from a chart's CRD."""
+    definition = yaml.load((chart / f"files/crds/{resource}.yaml").read_text(), yaml.CSafeLoader)
     (version,) = definition["spec"]["versions"]
-    schema: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    return schema
+    found: dict[str, Any] = version["schema"]["openAPIV3Schema"]["properties"][part]
+    return found

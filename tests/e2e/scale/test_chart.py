@@ -21,7 +21,7 @@ import yaml
 
 from tests.fixtures.building.go_tools import built
 from tests.helm.charts import CHART, MAJORS, Object, helm, rendered
-from tests.helm.earlier import earlier_chart, spec_schema
+from tests.helm.earlier import earlier_chart, schema
 from tests.helm.schemas import LOCATION, write_schemas
 from tests.scale.api import Api
 from tests.scale.builds import Builds
@@ -167,7 +167,7 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, tmp
     notes = succeeds(release(plane, "install", str(earlier), "--create-namespace"))
     assert f"kubectl -n {NAMESPACE} rollout status deployment/strake-operator" in notes
     assert "settings.denyNetworks closes" in notes
-    assert fields(plane) == set(spec_schema(earlier)["properties"])
+    assert fields(plane) == set(schema(earlier)["properties"])
     plane.kubectl("wait", "crd/imagebuilds.strake.dev", "--for=condition=Established", "--timeout=200s")
 
     absent = installed_test(plane, SECONDS="0")
@@ -195,12 +195,16 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, tmp
         acts = installed_test(plane)
         assert acts.returncode == 0, acts.stderr
         assert acts.stdout.endswith(" acts\n")
-    assert fields(plane) == set(spec_schema(CHART)["properties"]), "helm upgrade upgrades CRDs"
+    assert fields(plane) == set(schema(CHART)["properties"]), "helm upgrade upgrades CRDs"
     assert names(plane, "buildpolicies") == ["buildpolicy.strake.dev/teams"]
     settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
     assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "7"
 
-    for objects in (kept, GOLDEN):  # as they were stored before, and all that was ever accepted
+    for objects in (
+        kept,
+        GOLDEN,
+        GOLDEN.with_name("buildpolicies.yaml"),
+    ):  # as they were stored before, and all that was ever accepted
         checked = tried(plane, objects)
         assert checked.returncode == 0, checked.stderr
         assert len(checked.stdout.split()) == len(list(yaml.safe_load_all(objects.read_text())))
@@ -238,11 +242,11 @@ def test_helm_4_does_the_same(plane, tmp_path):
     assert "rollout status deployment/strake-operator" in notes
     plane.kubectl("wait", "crd/imagebuilds.strake.dev", "--for=condition=Established", "--timeout=200s")
     builds = names(plane, "imagebuilds")
-    assert fields(plane) == set(spec_schema(earlier)["properties"])
+    assert fields(plane) == set(schema(earlier)["properties"])
     succeeds(
         release(plane, "upgrade", str(CHART), "--set=settings.maxRuns=9", f"--set-json={POLICY}", major=4)
     )
-    assert fields(plane) == set(spec_schema(CHART)["properties"])
+    assert fields(plane) == set(schema(CHART)["properties"])
     settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
     assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "9"
     succeeds(release(plane, "uninstall", major=4))

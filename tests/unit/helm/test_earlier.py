@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.helm.earlier import FIRST, earlier_chart, last_release, spec_schema
+from tests.helm.earlier import FIRST, earlier_chart, last_release, schema
 
 
 def git(directory, *words: str) -> None:
@@ -35,7 +35,7 @@ def test_without_a_release_it_is_the_first_chart(repository, tmp_path):
     git(repository, "tag", "not-a-version")
     what, chart = earlier_chart(tmp_path / "chart", repository)
     assert what == "the first chart"
-    assert "platforms" not in spec_schema(chart)["properties"], "it came later"
+    assert "platforms" not in schema(chart)["properties"], "it came later"
 
 
 def test_the_last_release_counts_and_not_one_elsewhere(repository, tmp_path):

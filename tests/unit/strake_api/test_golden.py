@@ -13,14 +13,16 @@ from typing import Any
 import pytest
 import yaml
 
-from strake_api.crd.definition import image_build_definition
+from strake_api.buildpolicy import BuildPolicySpec
 from strake_api.imagebuild import ImageBuild
-from tests.helm.earlier import earlier_chart, spec_schema
+from tests.helm.earlier import earlier_chart, schema
 
-GOLDEN = Path(__file__).parents[2] / "golden/imagebuilds.yaml"
-BUILDS = list(yaml.safe_load_all(GOLDEN.read_text()))
-(_VERSION,) = image_build_definition()["spec"]["versions"]
-SCHEMA: dict[str, Any] = _VERSION["schema"]["openAPIV3Schema"]["properties"]["spec"]
+CHART = Path(__file__).parents[3] / "charts/strake"
+GOLDEN = Path(__file__).parents[2] / "golden"
+BUILDS = list(yaml.safe_load_all((GOLDEN / "imagebuilds.yaml").read_text()))
+POLICIES = list(yaml.safe_load_all((GOLDEN / "buildpolicies.yaml").read_text()))
+PARTS = [("imagebuilds", "spec"), ("imagebuilds", "status"), ("buildpolicies", "spec")]
+"""What is stored: resource, part."""
 OF_KUBERNETES = ".pod.affinity."
 """Fields that are Kubernetes' own, of which one stands for all."""
 OF_LATER_FIELDS = {
@@ -97,30 +99,42 @@ def rules(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("document", BUILDS, ids=[each["metadata"]["name"] for each in BUILDS])
-def test_it_is_valid_and_nothing_of_it_is_lost(document):
+def test_a_build_is_valid_and_nothing_of_it_is_lost(document):
     read = ImageBuild.model_validate(document)
     again = read.model_dump(mode="json", by_alias=True, exclude_unset=True)
     assert ImageBuild.model_validate(again) == read
     assert set(written(again["spec"])) == set(written(document["spec"]))
 
 
-def test_every_field_is_in_one_of_them():
-    found = {path for document in BUILDS for path in written(document["spec"])}
-    wanted = {path for path in leaves(SCHEMA) if not path.startswith(OF_KUBERNETES)}
-    assert wanted - found == set(), "add an ImageBuild with these fields"
-    assert len(wanted) > 140
+@pytest.mark.parametrize("document", POLICIES, ids=[each["metadata"]["name"] for each in POLICIES])
+def test_a_policy_is_valid_and_nothing_of_it_is_lost(document):
+    read = BuildPolicySpec.model_validate(document["spec"])
+    again = read.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert BuildPolicySpec.model_validate(again) == read
+    assert set(written(again)) == set(written(document["spec"]))
 
 
-def test_the_schema_allows_what_the_last_release_allowed(tmp_path):
+@pytest.mark.parametrize(("resource", "documents"), [("imagebuilds", BUILDS), ("buildpolicies", POLICIES)])
+def test_every_field_is_in_one_of_them(resource, documents):
+    found = {path for document in documents for path in written(document["spec"])}
+    wanted = {path for path in leaves(schema(CHART, resource)) if not path.startswith(OF_KUBERNETES)}
+    assert wanted - found == set(), f"add an object with these fields to tests/golden/{resource}.yaml"
+    assert len(wanted) > 50
+
+
+@pytest.mark.parametrize(("resource", "part"), PARTS)
+def test_the_schema_allows_what_the_last_release_allowed(tmp_path, resource, part):
     what, chart = earlier_chart(tmp_path)
-    assert list(stricter(spec_schema(chart), SCHEMA)) == [], f"against {what}"
+    found = stricter(schema(chart, resource, part), schema(CHART, resource, part), part)
+    assert list(found) == [], f"against {what}"
 
 
-def test_the_schema_allows_what_the_first_one_allowed(tmp_path):
+@pytest.mark.parametrize(("resource", "part"), PARTS)
+def test_the_schema_allows_what_the_first_one_allowed(tmp_path, resource, part):
     _, chart = earlier_chart(tmp_path, root=tmp_path)
-    old = spec_schema(chart)
-    assert len(list(leaves(old))) > 150
-    assert list(stricter(old, SCHEMA)) == []
+    old = schema(chart, resource, part)
+    assert len(list(leaves(old))) > 30
+    assert list(stricter(old, schema(CHART, resource, part), part)) == []
 
 
 @pytest.mark.parametrize(
