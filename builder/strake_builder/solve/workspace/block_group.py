@@ -28,6 +28,9 @@ _SET_FLAGS: Final = 0x40086602 if _IS_64_BIT else 0x40046602
 """FS_IOC_GETFLAGS and FS_IOC_SETFLAGS of linux/fs.h, whose size is that of a C long."""
 _TOP_DIRECTORY: Final = 0x20000
 """FS_TOPDIR_FL."""
+_JOURNALS: Final = "/proc/fs/jbd2"
+"""Has an entry `DEVICE-INODE` for each journal."""
+_BLOCK_DEVICES: Final = "/sys/dev/block"
 _CANDIDATES: Final = 8
 _FILES: Final = 16
 _QUICK: Final = 60e-6
@@ -38,12 +41,12 @@ def quick_directory(parent: str) -> str:
     """Return a directory in which files are made quickly: a new one in `parent`, or `parent` itself.
 
     Args:
-        parent: an empty directory of the caller's; it keeps the flag, where the file system has it.
+        parent: an empty directory of the caller's; on ext4 without a journal it gets the flag.
 
     Raises:
         OSError: the file system is full, or fails.
     """
-    if not _spread(parent):
+    if _has_journal(parent) or not _spread(parent):
         return parent
     found: list[tuple[float, str]] = []
     while len(found) < _CANDIDATES and not (found and min(found)[0] < _QUICK):
@@ -51,6 +54,20 @@ def quick_directory(parent: str) -> str:
         os.mkdir(path, 0o700)
         found.append((_seconds_for_a_file(path), path))
     return min(found)[1]
+
+
+def _has_journal(directory: str) -> bool:
+    """Return whether a directory's file system has a journal of ext4's kind, or nobody can tell."""
+    device = os.stat(directory).st_dev
+    try:
+        link = os.readlink(f"{_BLOCK_DEVICES}/{os.major(device)}:{os.minor(device)}")
+    except OSError:  # no device of its own, as of overlay and tmpfs, or no /sys
+        return True
+    try:
+        journals = os.listdir(_JOURNALS)
+    except FileNotFoundError:
+        return False
+    return os.path.basename(link) in {name.rpartition("-")[0] for name in journals}
 
 
 def _spread(directory: str) -> bool:

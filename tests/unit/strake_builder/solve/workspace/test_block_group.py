@@ -15,8 +15,9 @@ from strake_builder.solve.workspace.workspace import Workspace
 
 @pytest.fixture
 def spread(monkeypatch):
-    """A file system that has the flag."""
+    """A file system that has the flag, and no journal."""
     monkeypatch.setattr(block_group, "_spread", lambda _: True)
+    monkeypatch.setattr(block_group, "_has_journal", lambda _: False)
 
 
 @pytest.fixture
@@ -53,9 +54,29 @@ def test_a_file_system_without_the_flag_stays_as_it_is(tmp_path, monkeypatch):
     def refuse(*_: object) -> bytes:
         raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
 
-    monkeypatch.setattr(block_group.fcntl, "ioctl", refuse)
+    monkeypatch.setattr(block_group, "_has_journal", lambda _: False)
+    monkeypatch.setattr("fcntl.ioctl", refuse)
     assert quick_directory(str(tmp_path)) == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("journals", "has_one"), [(["disk-8"], True), (["disk2-8", "loop0-8"], False), ([], False)]
+)
+def test_a_journal_is_known_by_the_name_of_its_device(tmp_path, monkeypatch, journals, has_one):
+    devices, device = tmp_path / "devices", tmp_path.stat().st_dev
+    devices.mkdir()
+    (devices / f"{os.major(device)}:{os.minor(device)}").symlink_to("../../devices/virtual/block/disk")
+    monkeypatch.setattr(block_group, "_BLOCK_DEVICES", str(devices))
+    monkeypatch.setattr(block_group, "_JOURNALS", str(tmp_path / "journals"))
+    for name in journals:
+        (tmp_path / "journals" / name).mkdir(parents=True)
+    assert block_group._has_journal(str(tmp_path)) is has_one
+
+
+def test_without_sys_nobody_can_tell(tmp_path, monkeypatch):
+    monkeypatch.setattr(block_group, "_BLOCK_DEVICES", str(tmp_path / "missing"))
+    assert quick_directory(str(tmp_path)) == str(tmp_path)
 
 
 def test_names_differ_from_build_to_build(tmp_path, spread, seconds):
