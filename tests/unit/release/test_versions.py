@@ -38,6 +38,8 @@ def texts(tree: Path) -> dict[Path, str]:
 
 def test_this_tree_is_of_one_version():
     repeated(ROOT, CURRENT)
+    with pytest.raises(ReleaseError, match=rf"has the version {CURRENT}, and pyproject\.toml 9\.9\.9"):
+        repeated(ROOT, "9.9.9")
 
 
 def test_a_version_is_written_wherever_it_is(tree):
