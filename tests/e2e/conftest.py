@@ -94,7 +94,7 @@ class Platform:
 
     @contextlib.contextmanager
     def replaced(self) -> Iterator[None]:
-        """Have another installation in place of this one, and no other worker's test meanwhile; this one is back then."""
+        """Have another installation instead of this one, and no other worker's test meanwhile; this one is back then."""
         with self.alone():
             (self._run.directory / _INSTALLED).unlink(missing_ok=True)
             try:

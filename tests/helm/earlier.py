@@ -1,13 +1,15 @@
-"""The chart that an upgrade starts from: the last release's, or the first chart that there was.
+"""What an upgrade starts from: chart and operator of the last release, or the first chart that there was.
 
 A repository without tags, or a clone without its history, has the first: it is kept beside this file, so that there is always
-something to upgrade. It is charts/strake of the commit that added the chart, and is never changed.
+something to upgrade. It is charts/strake of the commit that added the chart, and is never changed; the operator is the
+tree's then.
 """
 
 from __future__ import annotations
 
 import subprocess
 import tarfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,23 @@ ROOT = Path(__file__).resolve().parents[2]
 FIRST = Path(__file__).with_name("first") / "strake.tgz"
 
 
-def earlier_chart(directory: Path, root: Path = ROOT) -> tuple[str, Path]:
-    """Unpack the chart to upgrade from; return what it is of, and its directory.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an upgrade starts from.
+
+    Attributes:
+        what: It is of.
+        chart: The chart's directory.
+        sources: The root of the tree that has its operator; None where only the chart is kept.
+    """
+
+    what: str
+    chart: Path
+    sources: Path | None
+
+
+def earlier(directory: Path, root: Path = ROOT) -> Earlier:
+    """Unpack what to upgrade from.
 
     Args:
         directory: Where to.
@@ -29,13 +46,13 @@ def earlier_chart(directory: Path, root: Path = ROOT) -> tuple[str, Path]:
     if tag is None:
         with tarfile.open(FIRST) as archive:
             archive.extractall(directory, filter="data")
-        return "the first chart", directory / "strake"
-    packed = directory / "charts.tar"
-    command = ["git", "archive", "--format=tar", f"--output={packed}", tag, "charts/strake"]
+        return Earlier("the first chart", directory / "strake", None)
+    packed = directory / "sources.tar"
+    command = ["git", "archive", "--format=tar", f"--output={packed}", tag]
     subprocess.run(command, cwd=root, check=True)
     with tarfile.open(packed) as archive:
         archive.extractall(directory, filter="data")
-    return tag, directory / "charts/strake"
+    return Earlier(tag, directory / "charts/strake", directory)
 
 
 def last_release(root: Path) -> str | None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.helm.earlier import FIRST, earlier_chart, last_release, schema
+from tests.helm.earlier import FIRST, earlier, last_release, schema
 
 
 def git(directory, *words: str) -> None:
@@ -33,9 +33,9 @@ def repository(tmp_path):
 def test_without_a_release_it_is_the_first_chart(repository, tmp_path):
     commit(repository, "two")
     git(repository, "tag", "not-a-version")
-    what, chart = earlier_chart(tmp_path / "chart", repository)
-    assert what == "the first chart"
-    assert "platforms" not in schema(chart)["properties"], "it came later"
+    found = earlier(tmp_path / "chart", repository)
+    assert (found.what, found.sources) == ("the first chart", None)
+    assert "platforms" not in schema(found.chart)["properties"], "it came later"
 
 
 def test_the_last_release_counts_and_not_one_elsewhere(repository, tmp_path):
@@ -47,9 +47,9 @@ def test_the_last_release_counts_and_not_one_elsewhere(repository, tmp_path):
     git(repository, "tag", "v2.0.0")
     git(repository, "checkout", "--quiet", "-")
     commit(repository, "now")
-    what, chart = earlier_chart(tmp_path / "chart", repository)
-    assert what == "v0.10.0"
-    assert (chart / "Chart.yaml").read_text() == "v0.9.0", "what the tag had"
+    found = earlier(tmp_path / "tree", repository)
+    assert (found.what, found.sources) == ("v0.10.0", tmp_path / "tree")
+    assert (found.chart / "Chart.yaml").read_text() == "v0.9.0", "what the tag had"
 
 
 def test_a_release_is_compared_with_the_one_before_it(repository):

@@ -20,7 +20,7 @@ HERE = ".".join(map(str, sys.version_info[:2]))
 
 @pytest.fixture
 def packages(monkeypatch):
-    """What wheels bring for each Python, in place of a download."""
+    """What wheels bring for each Python, instead of a download."""
     brought = {
         "3.98": {"strake_kubectl/main.py": "def main(): print('ran')\n", "strake_kubectl/__init__.py": ""}
     }

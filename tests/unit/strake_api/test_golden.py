@@ -15,7 +15,7 @@ import yaml
 
 from strake_api.buildpolicy import BuildPolicySpec
 from strake_api.imagebuild import ImageBuild
-from tests.helm.earlier import earlier_chart, schema
+from tests.helm.earlier import earlier, schema
 
 CHART = Path(__file__).parents[3] / "charts/strake"
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -124,15 +124,14 @@ def test_every_field_is_in_one_of_them(resource, documents):
 
 @pytest.mark.parametrize(("resource", "part"), PARTS)
 def test_the_schema_allows_what_the_last_release_allowed(tmp_path, resource, part):
-    what, chart = earlier_chart(tmp_path)
-    found = stricter(schema(chart, resource, part), schema(CHART, resource, part), part)
-    assert list(found) == [], f"against {what}"
+    before = earlier(tmp_path)
+    found = stricter(schema(before.chart, resource, part), schema(CHART, resource, part), part)
+    assert list(found) == [], f"against {before.what}"
 
 
 @pytest.mark.parametrize(("resource", "part"), PARTS)
 def test_the_schema_allows_what_the_first_one_allowed(tmp_path, resource, part):
-    _, chart = earlier_chart(tmp_path, root=tmp_path)
-    old = schema(chart, resource, part)
+    old = schema(earlier(tmp_path, root=tmp_path).chart, resource, part)
     assert len(list(leaves(old))) > 30
     assert list(stricter(old, schema(CHART, resource, part), part)) == []
 
