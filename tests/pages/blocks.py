@@ -20,6 +20,7 @@ _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE |
 _SERVED: Final = (
     "serves until Ctrl-C; tests/e2e/pages/test_ui.py and tests/integration/kubectl/test_ui.py start it"
 )
+_RELEASE: Final = "needs a published release; tests/e2e/scale/test_release.py makes one, and installs chart and plugin of it"
 _INDEX: Final = "takes packages from an index; the images of tests/images/own.py are made by the same"
 NOT_RUN: Final = {
     (
@@ -30,6 +31,9 @@ NOT_RUN: Final = {
     ("README.md", "pip install ."): _INDEX,
     ("docs/cli.md", "oras push registry.example/app-context:1.2 ."): "another project's program",
     ("docs/cli.md", "flux push artifact oci://registry.example/app-context:1.2"): "another project's program",
+    ("docs/install.md", "helm upgrade --install strake oci://registry.example/strake/charts"): _RELEASE,
+    ("docs/kubectl.md", "kubectl krew install"): _RELEASE,
+    ("docs/releasing.md", "kubectl krew install"): _RELEASE,
     ("docs/kubectl.md", "pip install '.[kubectl]'"): _INDEX,
     ("docs/start/developer.md", "pip install '.[kubectl]'"): _INDEX,
     ("docs/ui.md", "pip install '.[ui]'"): _INDEX,
