@@ -46,7 +46,7 @@ import sys
 if not {low} <= sys.version_info[:2] <= {high}:
     sys.exit(
         "error: kubectl strake runs with Python {first} to {last}, and python3 is %d.%d (%s)\\n"
-        "  put a newer one first in $PATH, or install the plugin with pip: pip install 'strake[kubectl,ui]'"
+        "  put a newer one first in $PATH, or install the release's wheel with pip"
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 sys.path[0] = os.path.join(os.path.dirname(os.path.realpath(__file__)), "lib")

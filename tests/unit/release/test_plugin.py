@@ -54,7 +54,7 @@ def test_another_python_is_told_which_it_runs_with(tmp_path, packages):
     ran = subprocess.run([sys.executable, str(program)], capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert f"error: kubectl strake runs with Python 3.98 to 3.99, and python3 is {HERE}" in ran.stderr
-    assert "pip install 'strake[kubectl,ui]'" in ran.stderr
+    assert "install the release's wheel with pip" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 
