@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from strake_api.models.document import Document
 from strake_api.models.form import ImageForm
@@ -13,14 +13,39 @@ from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.signatures import SignatureForm
 
 
-class Signature(Document):
-    """With which key the image is signed before its tags move."""
+class VaultLogin(Document):
+    """Where the platform's Vault is, and how a pod logs in."""
 
-    key: str
+    address: Annotated[str, Field(max_length=512)]
+    """https://HOST:PORT."""
+    role: Annotated[str, Field(max_length=128)]
+    """Vault's role for builder pods."""
+    mount: Annotated[str, Field(max_length=128)] = "kubernetes"
+    """Path of Vault's auth method."""
+    engine: Annotated[str, Field(max_length=128)] = "transit"
+    """Path of the transit engine."""
+    token: str
+    """Path of the mounted token of the pod's ServiceAccount."""
+
+
+class Signature(Document):
+    """With which key the image is signed before its tags move: a mounted one, or one in a KMS."""
+
+    key: str | None = None
     """Path of the mounted private key, in cosign's form or in PKCS #8."""
+    kms: Annotated[str, Field(max_length=512)] | None = None
+    """A key in a KMS, as cosign's URI, in place of `key`."""
+    vault: VaultLogin | None = None
+    """For a key of Vault's; without it cosign's variables tell where Vault is."""
     password: str | None = None
     """Path of the file with its password; where there is no such file, it has none."""
     form: SignatureForm = "both"
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if (self.key is None) == (self.kms is None):
+            raise ValueError("output.sign names one key: key or kms")
+        return self
 
 
 class SBOM(Document):
@@ -60,6 +85,7 @@ class Named(Document):
         return {
             "output.sign.key": self.sign.key if self.sign else None,
             "output.sign.password": self.sign.password if self.sign else None,
+            "output.sign.vault.token": self.sign.vault.token if self.sign and self.sign.vault else None,
         }
 
 

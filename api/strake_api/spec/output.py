@@ -14,6 +14,7 @@ from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
+from strake_api.values.kms import A_KMS_KEY
 from strake_api.values.signatures import SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(
@@ -54,13 +55,28 @@ NO_SLASH_IN_TAG: Rule[str] = Rule(
 )
 
 
+ONE_KEY: Rule[ImageSignature] = Rule(
+    "has(self.secretRef) != has(self.kms)",
+    "sign with one key: name a Secret (secretRef) or a key in a KMS (kms), and not both",
+    lambda sign: (sign.secret_ref is None) != (sign.kms is None),
+)
+
+
 class ImageSignature(Document):
     """With which key the image is signed, as cosign does; no tag moves to an image that is not."""
 
-    secret_ref: LocalReference
+    model_config = ConfigDict(json_schema_extra=cel_rules(ONE_KEY))
+
+    secret_ref: LocalReference | None = None
     """A Secret with cosign's keys: cosign.key, and cosign.password where it is encrypted."""
+    kms: Annotated[str, Field(max_length=512), *checked(A_KMS_KEY)] | None = None
+    """A key in a KMS, as cosign's URI, which the identity of serviceAccountName may sign with."""
     form: SignatureForm = "both"
     """How the signature lies beside the image: legacy (a .sig tag), bundle (a referrer), or both."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        return obeying(self, ONE_KEY)
 
 
 class ImageSBOM(Document):

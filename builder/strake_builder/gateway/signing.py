@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.gateway.errors import ForbiddenError, SigningKeyUnusableError, UnknownImageError
 from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_oci.errors import SigningKeyError
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -19,6 +20,7 @@ from strake_oci.spec.reference import Repository
 
 if TYPE_CHECKING:
     from strake_oci.signatures.attesting import AttestationSigner
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.signatures.writing import ImageSigner
 
 _REMEMBERED: Final = 1024
@@ -34,6 +36,7 @@ class GatewaySigning:
         signer: signs; None where the build does not ask for it.
         problem: why the key cannot be used, "" where it can.
         attesting: signs attestations; None likewise.
+        key: that of both signers, tried when the executor asks whether there is one.
     """
 
     def __init__(
@@ -43,11 +46,13 @@ class GatewaySigning:
         problem: str = "",
         *,
         attesting: AttestationSigner | None = None,
+        key: PrivateKey | None = None,
     ) -> None:
         self._policy = policy
         self._signer = signer
         self._problem = problem
         self._attesting = attesting
+        self._key = key
         self._pushed: dict[tuple[Repository, Digest], Descriptor] = {}
         self._lock = threading.Lock()
 
@@ -82,6 +87,7 @@ class GatewaySigning:
         if self._signer is None:
             raise ForbiddenError("this build signs nothing")
         if not asked.name:
+            self._check()
             return
         descriptor = self.pushed(asked.repository, Digest.parse(asked.name))
         if descriptor is None:
@@ -92,6 +98,16 @@ class GatewaySigning:
             raise ForbiddenError("this build signs no attestations")
         else:
             self._attest(self._attesting, asked.repository, descriptor.digest)
+
+    def _check(self) -> None:
+        """Try the key: of one in a KMS nothing is known before."""
+        if self._key is None:
+            return
+        try:
+            self._key.check()
+        except SigningKeyError as error:
+            words = f"the key cannot sign: {error.message}; {error.hint}".rstrip("; ")
+            raise SigningKeyUnusableError(words) from error
 
     def _attest(self, signer: AttestationSigner, repository: Repository, attestation: Digest) -> None:
         """Sign an attestation, of an image that was pushed through this gateway, too."""

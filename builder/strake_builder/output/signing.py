@@ -1,4 +1,4 @@
-"""Signing what is pushed: with a key at hand, or by a process that has it."""
+"""Signing what is pushed: with a key that this process may use, or by a process that may."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from strake_builder.errors import PushUnauthorizedError, SigningError
-from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
+from strake_oci.errors import CredentialError, DeniedError, OCIError, SigningKeyError, UnauthorizedError
 from strake_oci.signatures import BOTH, SignatureForm
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.signatures.writing import ImageSigner
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
@@ -32,7 +32,7 @@ class Signing:
     """
 
     forms: tuple[SignatureForm, ...] = BOTH
-    key: SigningKey | None = field(default=None, repr=False)
+    key: PrivateKey | None = field(default=None, repr=False)
 
 
 UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
@@ -78,21 +78,27 @@ class Signer(Protocol):
 
 
 class LocalSigner:
-    """Signs with a key at hand. Thread-safe; a `Signer`.
+    """Signs with a key that this process may use. Thread-safe; a `Signer`.
 
     Args:
         client: reads and writes the repositories; closed with this.
+        key: that of the others.
         signer: signs images by it.
         attesting: signs attestations by it.
     """
 
-    def __init__(self, client: RegistryClient, signer: ImageSigner, attesting: AttestationSigner) -> None:
+    def __init__(
+        self, client: RegistryClient, key: PrivateKey, signer: ImageSigner, attesting: AttestationSigner
+    ) -> None:
         self._client = client
+        self._key = key
         self._signer = signer
         self._attesting = attesting
 
     def check(self, repository: Repository) -> None:
-        """Do nothing: the key was read."""
+        """Make sure that the key can be used."""
+        with _explained(repository):
+            self._key.check()
 
     def sign(self, repository: Repository, image: Descriptor) -> None:
         """Sign an image."""
@@ -117,5 +123,7 @@ def _explained(repository: Repository) -> Iterator[None]:
         raise PushUnauthorizedError(
             f"cannot sign in {repository}: {error.message}", hint=error.hint
         ) from error
+    except SigningKeyError as error:
+        raise SigningError(f"the key cannot sign: {error.message}", hint=error.hint) from error
     except OCIError as error:
         raise SigningError(f"cannot sign in {repository}: {error.message}", hint=error.hint) from error

@@ -36,7 +36,7 @@ from strake_oci.spec.wire import encode
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
 
@@ -92,7 +92,7 @@ class AttestationSigner:
     """
 
     def __init__(
-        self, client: RegistryClient, key: SigningKey, forms: tuple[SignatureForm, ...] = BOTH
+        self, client: RegistryClient, key: PrivateKey, forms: tuple[SignatureForm, ...] = BOTH
     ) -> None:
         self._client = client
         self._key = key

@@ -18,7 +18,7 @@ from strake_oci.spec.wire import Text, WireModel, decode, encode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from strake_oci.signatures.keys import SigningKey, VerificationKey
+    from strake_oci.signatures.keys import PrivateKey, VerificationKey
     from strake_oci.spec.digest import Digest
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -44,7 +44,7 @@ def notes(created: str, predicate_type: str = PREDICATE_TYPE) -> dict[str, str]:
     }
 
 
-def signed_bundle(digest: Digest, key: SigningKey) -> bytes:
+def signed_bundle(digest: Digest, key: PrivateKey) -> bytes:
     """Return a bundle in which a key says that it signs a manifest."""
     statement = encode(
         {
@@ -57,7 +57,7 @@ def signed_bundle(digest: Digest, key: SigningKey) -> bytes:
     return bundled(signed_envelope(statement, key), key)
 
 
-def signed_envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
+def signed_envelope(statement: bytes, key: PrivateKey) -> dict[str, Any]:
     """Return a DSSE envelope in which a key signs an in-toto statement."""
     return {
         "payload": base64.b64encode(statement).decode(),
@@ -66,7 +66,7 @@ def signed_envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
     }
 
 
-def bundled(envelope: Mapping[str, Any], key: SigningKey) -> bytes:
+def bundled(envelope: Mapping[str, Any], key: PrivateKey) -> bytes:
     """Return the bundle of an envelope that a key signed."""
     return encode(
         {

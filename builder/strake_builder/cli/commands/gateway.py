@@ -125,9 +125,12 @@ def _keep_log(
 
 
 def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
-    """Return what signs for the build, with the key read: one that cannot be used the executor is told of."""
+    """Return what signs for the build, with the key read: one that cannot be used the executor is told of.
+
+    A key in a KMS is asked for when the executor asks: the executor waits for a gateway to start.
+    """
     from strake_api.requests.sources import SourceRequest
-    from strake_builder.cli.registries.signing import mounted_signing_key, signature_forms
+    from strake_builder.cli.registries.signing import requested_key, signature_forms
     from strake_builder.errors import BuildError
     from strake_builder.gateway.signing import GatewaySigning
 
@@ -135,7 +138,7 @@ def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> Gat
     if sign is None:
         return GatewaySigning(policy)
     try:
-        key = mounted_signing_key(sign.key, sign.password)
+        key = requested_key(sign)
     except BuildError as error:
         return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
     from strake_oci.signatures.attesting import AttestationSigner
@@ -143,7 +146,7 @@ def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> Gat
 
     forms = signature_forms(sign.form)
     attesting = AttestationSigner(client, key, forms)
-    return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting)
+    return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting, key=key)
 
 
 def _log_credentials(path: str) -> CredentialSource:

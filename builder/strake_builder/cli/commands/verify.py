@@ -41,7 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _NOTES
     parser.add_argument("image", metavar="IMAGE", help="a tag or digest in a registry")
     parser.add_argument(
-        "--key", required=True, metavar="FILE", help="the public key (PEM), as cosign's cosign.pub"
+        "--key",
+        required=True,
+        metavar="FILE|URI",
+        help="the public key (PEM), as cosign's cosign.pub, or a key in a KMS, which is asked for it",
     )
     parser.add_argument(
         "--attestation",

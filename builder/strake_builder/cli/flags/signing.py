@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from strake_builder.cli.registries.signing import (
     PASSWORD_VARIABLE,
+    kms_key,
     loaded_signing_key,
     signature_forms,
     signing_key_file,
@@ -23,9 +24,10 @@ def add_signing_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("signatures")
     group.add_argument(
         "--sign-key",
-        metavar="FILE",
+        metavar="FILE|URI",
         help="sign the image with a private key before a tag moves: cosign.key, whose password is in "
-        f"${PASSWORD_VARIABLE}, or a key in PKCS #8",
+        f"${PASSWORD_VARIABLE}, a key in PKCS #8, or one in a KMS (awskms://, gcpkms://, azurekms://, "
+        "hashivault://)",
     )
     group.add_argument(
         "--sign-form",
@@ -39,7 +41,7 @@ def read_signing(arguments: argparse.Namespace) -> Signing | None:
     """Return what the flags ask for.
 
     Raises:
-        InvalidRequestError: there is a form without a key, or no such file.
+        InvalidRequestError: there is a form without a key, no such file, or the URI of no key.
         SigningError: the key cannot be used.
     """
     if arguments.sign_key is None:
@@ -47,8 +49,12 @@ def read_signing(arguments: argparse.Namespace) -> Signing | None:
             raise InvalidRequestError("--sign-form: there is no key", hint="name one with --sign-key")
         return None
     from strake_builder.output.signing import Signing
+    from strake_oci.signatures.kms.uri import is_key_uri
 
+    forms = signature_forms(arguments.sign_form or "both")
+    if is_key_uri(arguments.sign_key):
+        return Signing(forms, kms_key(arguments.sign_key))
     password = os.environ.get(PASSWORD_VARIABLE, "")
     hint = "" if password else f"its password is taken from ${PASSWORD_VARIABLE}"
     key = loaded_signing_key(signing_key_file(arguments.sign_key), os.fsencode(password), hint)
-    return Signing(signature_forms(arguments.sign_form or "both"), key)
+    return Signing(forms, key)

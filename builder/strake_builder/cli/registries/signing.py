@@ -13,24 +13,32 @@ from strake_builder.errors import InvalidRequestError, SigningError, Unsupported
 if TYPE_CHECKING:
     from strake_api.requests.build import BuildRequest
     from strake_api.requests.index import IndexRequest
+    from strake_api.requests.output import Signature, VaultLogin
     from strake_builder.output.signing import Signing
     from strake_oci.signatures import SignatureForm
-    from strake_oci.signatures.keys import SigningKey, VerificationKey
+    from strake_oci.signatures.keys import PrivateKey, SigningKey, VerificationKey
 
 PASSWORD_VARIABLE: Final = "COSIGN_PASSWORD"  # noqa: S105 - its name
 """Where cosign looks for a key's password, too."""
 
 
 def read_public_key(path: str) -> VerificationKey:
-    """Return the public key in a file.
+    """Return the public key in a file, or of a key in a KMS.
 
     Raises:
         InvalidRequestError: there is none that is known.
+        SigningError: the KMS does not give it.
         UnsupportedError: the libraries that verify are not installed.
     """
     with _libraries():
         from strake_oci.errors import SigningKeyError
         from strake_oci.signatures.keys import VerificationKey
+        from strake_oci.signatures.kms.uri import is_key_uri
+    if is_key_uri(path):
+        try:
+            return kms_key(path).public
+        except SigningKeyError as error:
+            raise SigningError(f"the public key cannot be had: {error.message}", hint=error.hint) from error
     try:
         return VerificationKey.load(_content(path, "--key"))
     except SigningKeyError as error:
@@ -67,7 +75,43 @@ def requested_signing(request: BuildRequest | IndexRequest) -> Signing | None:
     forms = signature_forms(sign.form)
     if request.registries.gateway is not None:
         return Signing(forms)
-    return Signing(forms, mounted_signing_key(sign.key, sign.password))
+    return Signing(forms, requested_key(sign))
+
+
+def requested_key(sign: Signature) -> PrivateKey:
+    """Return the key that a request names; one in a KMS is not asked for yet.
+
+    Raises:
+        SigningError, InvalidRequestError, UnsupportedError: as of `kms_key` and `mounted_signing_key`.
+    """
+    if sign.key is not None:
+        return mounted_signing_key(sign.key, sign.password)
+    return kms_key(sign.kms or "", sign.vault)
+
+
+def kms_key(uri: str, login: VaultLogin | None = None) -> PrivateKey:
+    """Return a key in a KMS. The service is not asked for it yet.
+
+    Args:
+        uri: as cosign has it.
+        login: how a pod logs in at Vault; None reads cosign's variables.
+
+    Raises:
+        InvalidRequestError: the URI is none, or nothing tells where Vault is.
+        UnsupportedError: the libraries that sign are not installed.
+    """
+    with _libraries():
+        from strake_oci.errors import SigningKeyError
+        from strake_oci.signatures.kms.opening import open_kms_key
+        from strake_oci.signatures.kms.vault import KubernetesLogin, VaultAccess
+    vault = None
+    if login is not None:
+        opened_by = KubernetesLogin(login.role, login.token, login.mount)
+        vault = VaultAccess(login.address, opened_by, login.engine)
+    try:
+        return open_kms_key(uri, vault)
+    except SigningKeyError as error:
+        raise InvalidRequestError(f"the key that signs: {error.message}", hint=error.hint) from error
 
 
 def mounted_signing_key(key: str, password: str | None) -> SigningKey:
