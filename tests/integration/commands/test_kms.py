@@ -60,7 +60,7 @@ def test_what_a_kms_signed_cosign_verifies(builder, tmp_path, service, uri, name
 def test_a_key_that_cannot_be_used_ends_the_build_before_it_begins(builder: Builder, uri, status, words):
     builder.context(DOCKERFILE)
     with running_cloud(VaultKMS) as (host, _):
-        done = builder.run("--sign-key", uri, **identity(host, "hashivault"))
+        done = builder.run("--sign-key", uri, timeout=240, **identity(host, "hashivault"))
     assert done.returncode == status, done.stderr
     assert words in done.stderr
     assert "vault-token" not in done.stderr
