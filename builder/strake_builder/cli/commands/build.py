@@ -200,9 +200,11 @@ def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildReques
     if request.source.git is not None and request.source.git.unverified:
         warning = "--git insecure-skip-tls: any server in between may send another context and read passwords"
         request = request.model_copy(update={"warnings": (*request.warnings, warning)})
+    if arguments.sign_key is None:
+        return request
     from strake_oci.signatures.kms.uri import is_key_uri
 
-    if arguments.sign_key is None or is_key_uri(arguments.sign_key):
+    if is_key_uri(arguments.sign_key):
         return request
     key = os.path.realpath(arguments.sign_key)
     sources = (request.source, *(each.source for each in request.contexts))

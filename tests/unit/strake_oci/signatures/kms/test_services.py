@@ -209,5 +209,31 @@ def test_an_answer_that_makes_no_sense_is_told(monkeypatch):
                 key.check()
 
 
+class Moved(VaultKMS):
+    """Sends who asks to another server, which remembers what it is shown."""
+
+    target = ""
+    shown: list[str | None]
+
+    def answer(self, path):
+        self.shown.append(self.headers["X-Vault-Token"])
+        return 307, ""
+
+    def send_header(self, keyword, value):
+        if keyword == "Content-Type" and self.target:
+            super().send_header("Location", self.target + self.path)
+        super().send_header(keyword, value)
+
+
+def test_a_redirect_takes_no_token_to_another_server(monkeypatch):
+    monkeypatch.setenv("VAULT_TOKEN", "vault-token")
+    here, elsewhere = [], []
+    with running_cloud(type("Elsewhere", (Moved,), {"shown": elsewhere})) as (other, _):
+        kind = type("Here", (Moved,), {"shown": here, "target": f"http://{other}"})
+        with running_cloud(kind) as (host, _), pytest.raises(SigningKeyError, match="status 307"):
+            _at_vault(f"http://{host}").check()
+    assert (here, elsewhere) == (["vault-token"], [None])
+
+
 def _at_vault(address: str, login: KubernetesLogin | None = None) -> KMSKey:
     return KMSKey(VaultService(VaultKey("app"), VaultAccess(address, login)))
