@@ -227,7 +227,8 @@ class Moved(VaultKMS):
 
 def test_a_redirect_takes_no_token_to_another_server(monkeypatch):
     monkeypatch.setenv("VAULT_TOKEN", "vault-token")
-    here, elsewhere = [], []
+    here: list[str | None] = []
+    elsewhere: list[str | None] = []
     with running_cloud(type("Elsewhere", (Moved,), {"shown": elsewhere})) as (other, _):
         kind = type("Here", (Moved,), {"shown": here, "target": f"http://{other}"})
         with running_cloud(kind) as (host, _), pytest.raises(SigningKeyError, match="status 307"):
