@@ -18,7 +18,7 @@ from strake_api.models.source import (
 )
 from strake_api.requests.base import Registries
 from strake_api.requests.build import BuildArg, BuildRequest, Cache, MountedFile
-from strake_api.requests.output import SBOM, Attestations, Output, Signature, VaultLogin
+from strake_api.requests.output import SBOM, Attestations, KeylessSignature, Output, Signature, VaultLogin
 from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
@@ -54,6 +54,7 @@ class MountedPaths:
             context is in `context_directory`.
         signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
         vault: How the pod logs in at the platform's Vault; None where there is none.
+        keyless: As whom the pod signs, for `output.sign.keyless`; None where that comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
             another way.
     """
@@ -64,6 +65,7 @@ class MountedPaths:
     fetched: str | None = None
     signing: str | None = None
     vault: VaultLogin | None = None
+    keyless: KeylessSignature | None = None
     given: str | None = None
 
 
@@ -195,6 +197,8 @@ def _output(spec: ImageBuildSpec, mounted: MountedPaths, generation: int | None,
     if sign is not None and sign.kms is not None:
         login = mounted.vault if sign.kms.startswith(VAULT_SCHEME) else None
         signature = Signature(kms=sign.kms, vault=login, form=sign.form)
+    elif sign is not None and sign.keyless is not None:
+        signature = Signature(keyless=mounted.keyless, form=sign.form) if mounted.keyless else None
     elif sign is not None and mounted.signing is not None:
         key, password = f"{mounted.signing}/{SIGNING_KEY}", f"{mounted.signing}/{SIGNING_PASSWORD}"
         signature = Signature(key=key, password=password, form=sign.form)

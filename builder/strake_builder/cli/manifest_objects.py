@@ -94,6 +94,11 @@ class ManifestObjects:
         forms = signature_forms(form or sign.form)
         if given is not None:
             return replace(given, forms=forms)
+        if sign.keyless is not None:
+            raise InvalidRequestError(
+                "spec.output.sign.keyless signs as the pod's ServiceAccount, and there is no pod",
+                hint="give --sign-identity-token and --sigstore-config, or --sign-key",
+            )
         if sign.secret_ref is None:
             return Signing(forms, kms_key(sign.kms or ""))
         name = sign.secret_ref.name

@@ -19,8 +19,9 @@ from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
 if TYPE_CHECKING:
+    from strake_builder.output.signing import Key
     from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.keys import PrivateKey
+    from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
     from strake_oci.signatures.writing import ImageSigner
 
 _REMEMBERED: Final = 1024
@@ -36,17 +37,17 @@ class GatewaySigning:
         signer: signs; None where the build does not ask for it.
         problem: why the key cannot be used, "" where it can.
         attesting: signs attestations; None likewise.
-        key: that of both signers, tried when the executor asks whether there is one.
+        key: that of both signers, or who signs without; tried when the executor asks whether there is one.
     """
 
     def __init__(
         self,
         policy: Policy,
-        signer: ImageSigner | None = None,
+        signer: ImageSigner | KeylessImageSigner | None = None,
         problem: str = "",
         *,
-        attesting: AttestationSigner | None = None,
-        key: PrivateKey | None = None,
+        attesting: AttestationSigner | KeylessAttestationSigner | None = None,
+        key: Key | None = None,
     ) -> None:
         self._policy = policy
         self._signer = signer
@@ -100,7 +101,7 @@ class GatewaySigning:
             self._attest(self._attesting, asked.repository, descriptor.digest)
 
     def _check(self) -> None:
-        """Try the key: of one in a KMS nothing is known before."""
+        """Try the key: of one in a KMS, and of an identity, nothing is known before."""
         if self._key is None:
             return
         try:
@@ -109,7 +110,12 @@ class GatewaySigning:
             words = f"the key cannot sign: {error.message}; {error.hint}".rstrip("; ")
             raise SigningKeyUnusableError(words) from error
 
-    def _attest(self, signer: AttestationSigner, repository: Repository, attestation: Digest) -> None:
+    def _attest(
+        self,
+        signer: AttestationSigner | KeylessAttestationSigner,
+        repository: Repository,
+        attestation: Digest,
+    ) -> None:
         """Sign an attestation, of an image that was pushed through this gateway, too."""
         image = signer.subject(repository, attestation).digest
         if self.pushed(repository, image) is None:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.attesting import AttestationSigner
+    from strake_oci.signatures.identity import KeylessIdentity
+    from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
     from strake_oci.signatures.keys import PrivateKey
     from strake_oci.signatures.writing import ImageSigner
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
+
+    Key = PrivateKey | KeylessIdentity
+    Signers = tuple[ImageSigner, AttestationSigner] | tuple[KeylessImageSigner, KeylessAttestationSigner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,32 @@ class Signing:
     """That a build's image is signed.
 
     Attributes:
-        forms: in which forms.
-        key: signs; None where the gateway has it.
+        forms: in which forms; an identity signs in one alone.
+        key: signs, or who does without one; None where the gateway has it.
     """
 
     forms: tuple[SignatureForm, ...] = BOTH
-    key: PrivateKey | None = field(default=None, repr=False)
+    key: Key | None = field(default=None, repr=False)
+
+
+def signers(client: RegistryClient, key: Key, forms: tuple[SignatureForm, ...]) -> Signers:
+    """Return what signs images, and what signs attestations.
+
+    Args:
+        client: reads and writes the repositories.
+        key: signs, or who does without one.
+        forms: in which forms a key signs.
+    """
+    from strake_oci.signatures.identity import KeylessIdentity
+
+    if isinstance(key, KeylessIdentity):
+        from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
+
+        return KeylessImageSigner(client, key), KeylessAttestationSigner(client, key)
+    from strake_oci.signatures.attesting import AttestationSigner
+    from strake_oci.signatures.writing import ImageSigner
+
+    return ImageSigner(client, key, forms), AttestationSigner(client, key, forms)
 
 
 UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
@@ -82,18 +107,16 @@ class LocalSigner:
 
     Args:
         client: reads and writes the repositories; closed with this.
-        key: that of the others.
-        signer: signs images by it.
-        attesting: signs attestations by it.
+        key: signs, or who does without one.
+        forms: in which forms a key signs.
     """
 
-    def __init__(
-        self, client: RegistryClient, key: PrivateKey, signer: ImageSigner, attesting: AttestationSigner
-    ) -> None:
+    def __init__(self, client: RegistryClient, key: Key, forms: tuple[SignatureForm, ...]) -> None:
         self._client = client
         self._key = key
-        self._signer = signer
-        self._attesting = attesting
+        self._signer: ImageSigner | KeylessImageSigner
+        self._attesting: AttestationSigner | KeylessAttestationSigner
+        self._signer, self._attesting = signers(client, key, forms)
 
     def check(self, repository: Repository) -> None:
         """Make sure that the key can be used."""

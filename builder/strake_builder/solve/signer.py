@@ -33,16 +33,12 @@ def open_signer(inputs: BuildInputs, cancellation: Cancellation) -> Iterator[Sig
             yield remote
         return
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.writing import ImageSigner
 
     # A mirror may have an older list of signatures, and that one would be written back.
     client = RegistryClient(settings.without_mirrors(), inputs.credentials.push, cancellation=cancellation)
-    signer = ImageSigner(client, signing.key, signing.forms)
-    attesting = AttestationSigner(client, signing.key, signing.forms)
     go_on = cancellation.on_cancel(signing.key.stop)
     try:
-        with closing(LocalSigner(client, signing.key, signer, attesting)) as local:
+        with closing(LocalSigner(client, signing.key, signing.forms)) as local:
             yield local
     finally:
         go_on()

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _USER: Final = 65532
 _SOCKETS: Final = "gateway"
-_AUDIENCE: Final = "vault"
-"""Of the token that Vault is shown: no other server takes it."""
 _TOKEN_SECONDS: Final = 3600
 """A kubelet renews it; less than an hour some API servers raise to that."""
 _LOG: Final = "log"
@@ -139,16 +137,23 @@ def _secrets(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manifest], 
 
 
 def _signing(spec: ImageBuildSpec, settings: Settings) -> list[Manifest]:
-    """Return what is mounted to sign with: a key's Secret, or what Vault knows the pod by."""
+    """Return what is mounted to sign with: a key's Secret, or what Vault or Fulcio knows the pod by."""
     sign = spec.output.sign
     if sign is None:
         return []
     if sign.secret_ref is not None:
         return _key(sign.secret_ref.name)
+    if sign.keyless is not None:
+        return [_token("sigstore")] if settings.sigstore else []
     if settings.vault is None or not (sign.kms or "").startswith(VAULT_SCHEME):
         return []  # the clouds' webhooks bring what their services know the pod by
-    token = {"audience": _AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": paths.VAULT_TOKEN}
-    return [{"serviceAccountToken": token}]
+    return [_token("vault")]
+
+
+def _token(audience: str) -> Manifest:
+    """Return a token of the ServiceAccount that no other server takes."""
+    asked = {"audience": audience, "expirationSeconds": _TOKEN_SECONDS, "path": paths.SIGNING_TOKEN}
+    return {"serviceAccountToken": asked}
 
 
 def _key(secret: str) -> list[Manifest]:

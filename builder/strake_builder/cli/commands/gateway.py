@@ -133,6 +133,7 @@ def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> Gat
     from strake_builder.cli.registries.signing import requested_key, signature_forms
     from strake_builder.errors import BuildError
     from strake_builder.gateway.signing import GatewaySigning
+    from strake_builder.output.signing import signers
 
     sign = None if isinstance(request, SourceRequest) else request.output.sign
     if sign is None:
@@ -141,12 +142,8 @@ def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> Gat
         key = requested_key(sign)
     except BuildError as error:
         return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
-    from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.writing import ImageSigner
-
-    forms = signature_forms(sign.form)
-    attesting = AttestationSigner(client, key, forms)
-    return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting, key=key)
+    images, attestations = signers(client, key, signature_forms(sign.form))
+    return GatewaySigning(policy, images, attesting=attestations, key=key)
 
 
 def _log_credentials(path: str) -> CredentialSource:

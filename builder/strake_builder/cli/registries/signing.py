@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from strake_api.requests.build import BuildRequest
     from strake_api.requests.index import IndexRequest
     from strake_api.requests.output import Signature, VaultLogin
-    from strake_builder.output.signing import Signing
+    from strake_builder.output.signing import Key, Signing
     from strake_oci.signatures import SignatureForm
+    from strake_oci.signatures.certificate import CertificateIdentity
+    from strake_oci.signatures.identity import KeylessIdentity
     from strake_oci.signatures.keys import PrivateKey, SigningKey, VerificationKey
 
 PASSWORD_VARIABLE: Final = "COSIGN_PASSWORD"  # noqa: S105 - its name
@@ -52,6 +54,18 @@ def signature_forms(form: str) -> tuple[SignatureForm, ...]:
     return BOTH if form == "both" else (SignatureForm(form),)
 
 
+def read_config(path: str) -> str:
+    """Return the text of the file that `--sigstore-config` names.
+
+    Raises:
+        InvalidRequestError: it cannot be read.
+    """
+    try:
+        return _content(path, "--sigstore-config").decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"--sigstore-config: {path} is no text") from error
+
+
 def signing_key_file(path: str) -> bytes:
     """Return the file that `--sign-key` names.
 
@@ -78,12 +92,19 @@ def requested_signing(request: BuildRequest | IndexRequest) -> Signing | None:
     return Signing(forms, requested_key(sign))
 
 
-def requested_key(sign: Signature) -> PrivateKey:
-    """Return the key that a request names; one in a KMS is not asked for yet.
+def requested_key(sign: Signature) -> Key:
+    """Return the key that a request names, or who signs without one. No service is asked for either yet.
 
     Raises:
         SigningError, InvalidRequestError, UnsupportedError: as of `kms_key` and `mounted_signing_key`.
     """
+    if sign.keyless is not None:
+        if not sign.keyless.config:
+            raise InvalidRequestError(
+                "keyless signatures need a Sigstore instance, and the platform names none",
+                hint="the operator's STRAKE_SIGSTORE_CONFIG has one",
+            )
+        return keyless_identity(sign.keyless.config, sign.keyless.token)
     if sign.key is not None:
         return mounted_signing_key(sign.key, sign.password)
     return kms_key(sign.kms or "", sign.vault)
@@ -112,6 +133,57 @@ def kms_key(uri: str, login: VaultLogin | None = None) -> PrivateKey:
         return open_kms_key(uri, vault)
     except SigningKeyError as error:
         raise InvalidRequestError(f"the key that signs: {error.message}", hint=error.hint) from error
+
+
+def keyless_identity(config: str, token: str) -> KeylessIdentity:
+    """Return who signs without a key of their own.
+
+    Args:
+        config: the Sigstore instance, `ClientTrustConfig` in JSON.
+        token: path of the token that says who; read for each certificate, since a kubelet renews it.
+
+    Raises:
+        InvalidRequestError: the configuration is none.
+    """
+    from strake_oci.errors import SigningKeyError
+    from strake_oci.signatures.identity import KeylessIdentity
+
+    def read() -> str:
+        try:
+            return Path(token).read_text()
+        except (OSError, ValueError) as error:
+            words = getattr(error, "strerror", None) or "it is no text"
+            raise SigningKeyError(f"the token of the identity cannot be read: {token}: {words}") from error
+
+    try:
+        return KeylessIdentity(config, read)
+    except SigningKeyError as error:
+        raise InvalidRequestError(error.message, hint=error.hint) from error
+
+
+def read_certificate_identity(identity: str, issuer: str, root: str) -> CertificateIdentity:
+    """Return whose certificates verify.
+
+    Args:
+        identity: the subject of certificates.
+        issuer: who vouches for it.
+        root: path of the trusted root.
+
+    Raises:
+        InvalidRequestError: there is no trusted root there.
+        UnsupportedError: the library that verifies is not installed.
+    """
+    from strake_oci.errors import SigningKeyError
+    from strake_oci.signatures.certificate import CertificateIdentity
+
+    try:
+        text = _content(root, "--trusted-root").decode()
+        with _libraries("keyless"):
+            return CertificateIdentity(identity, issuer, text)
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"--trusted-root: {root} is no text") from error
+    except SigningKeyError as error:
+        raise InvalidRequestError(f"--trusted-root: {error.message}", hint=error.hint) from error
 
 
 def mounted_signing_key(key: str, password: str | None) -> SigningKey:
@@ -159,13 +231,13 @@ def loaded_signing_key(pem: bytes, password: bytes, hint: str = "") -> SigningKe
 
 
 @contextmanager
-def _libraries() -> Iterator[None]:
+def _libraries(extra: str = "sign") -> Iterator[None]:
     try:
         yield
     except ImportError as error:
         raise UnsupportedError(
             f"signatures need a library that is not installed: {error.name}",
-            hint="pip install 'strake[sign]'",
+            hint=f"pip install 'strake[{extra}]'",
         ) from error
 
 
