@@ -8,7 +8,7 @@ from strake_api.conversion import MountedPaths, build_request
 from strake_api.imagebuild import ImageBuildSpec
 from strake_api.requests.base import Registries
 from strake_api.requests.build import BuildRequest
-from strake_api.requests.output import Signature, VaultLogin
+from strake_api.requests.output import KeylessSignature, Signature, VaultLogin
 from tests.unit.strake_api.specs import refusal, spec
 
 
@@ -45,14 +45,17 @@ def test_where_the_key_comes_in_another_way_the_request_names_none():
 @pytest.mark.parametrize(
     ("sign", "words"),
     [
-        ({}, "name a Secret (secretRef) or a key in a KMS (kms)"),
-        ({"secretRef": {"name": "key"}, "kms": "hashivault://key"}, "and not both"),
+        ({}, "sign in one way: with a Secret (secretRef)"),
+        ({"secretRef": {"name": "key"}, "kms": "hashivault://key"}, "sign in one way"),
+        ({"keyless": {}, "kms": "hashivault://key"}, "sign in one way"),
+        ({"keyless": {}, "form": "legacy"}, "keyless signatures are bundles"),
         ({"kms": "cosign.key"}, "kms is a key as cosign writes it"),
         ({"kms": "azurekms://vault.example/key"}, "kms is a key as cosign writes it"),
         ({"secretRef": {}}, "name"),
         ({"secretRef": {"name": "Key"}}, "pattern"),
         ({"secretRef": {"name": "key"}, "form": "sigstore"}, "'legacy', 'bundle' or 'both'"),
-        ({"secretRef": {"name": "key"}, "keyless": True}, "Extra inputs are not permitted"),
+        ({"secretRef": {"name": "key"}, "keyless": True}, "keyless"),
+        ({"secretRef": {"name": "key"}, "fulcio": True}, "Extra inputs are not permitted"),
     ],
 )
 def test_a_mistake_is_refused(sign, words):
@@ -69,8 +72,9 @@ def test_the_request_names_a_key_in_a_kms_and_how_a_pod_logs_in_where_that_is_fo
 
 
 def test_a_request_names_one_key():
-    for given in ({}, {"key": "/key", "kms": "hashivault://key"}):
-        with pytest.raises(ValueError, match=r"output\.sign names one key: key or kms"):
+    keyless = KeylessSignature(config="{}", token="/token")
+    for given in ({}, {"key": "/key", "kms": "hashivault://key"}, {"key": "/key", "keyless": keyless}):
+        with pytest.raises(ValueError, match=r"output\.sign names one of key, kms and keyless"):
             Signature(**given)
 
 

@@ -1,4 +1,4 @@
-"""The gateway signs with a key in a KMS: the executor has neither the identity nor the way to it."""
+"""The gateway signs with a key in a KMS, or as the pod: the executor has neither the identity nor the way to it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import os
 
 import pytest
 
-from strake_oci.signatures import BOTH
+from strake_oci.attestations import PROVENANCE
+from strake_oci.signatures import BOTH, SignatureForm
+from strake_oci.signatures.certificate import CertificateIdentity
 from strake_oci.signatures.keys import VerificationKey
+from strake_oci.signatures.statements import verify_statements
 from strake_oci.signatures.verification import verify_image
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 from tests.fixtures.servers.clouds import running_cloud
 from tests.fixtures.servers.gateway import running_gateway
 from tests.fixtures.servers.kms import AWSKMS, VaultKMS, public_pem
+from tests.fixtures.servers.sigstore import IDENTITY, ISSUER, running_sigstore
+from tests.fixtures.servers.sigstore import token as pod_token
 from tests.integration.gateway.conftest import ACCOUNT, Pod
 
 STEPS = "FROM {base}\nRUN echo signed > /signed\n"
@@ -85,3 +90,44 @@ def test_a_platform_without_a_vault_tells_what_names_one(pod):
         result = pod.execute()
     assert result["reason"] == "SigningFailed", result
     assert "STRAKE_VAULT_ADDR" in result["message"]
+
+
+def test_the_image_and_its_provenance_are_signed_as_the_pod(pod):
+    token = pod.directory / "token"
+    token.write_text(pod_token())
+    with running_sigstore() as sigstore:
+        keyless = {"config": sigstore.config, "token": str(token)}
+        wanted = {"destinations": [f"{pod.repository}:1"], "attestations": {"provenance": "min"}}
+        pod.write(STEPS, output={**wanted, "sign": {"keyless": keyless}})
+        with running_gateway(pod.path, pod.directory) as gateway:
+            assert not sigstore.asked, "the start of the gateway waits for Fulcio"
+            result = pod.execute()
+        assert result["outcome"] == "Succeeded", result.get("message")
+        repository, digest = Repository.parse(pod.repository), Digest.parse(result["digest"])
+        identity = CertificateIdentity(IDENTITY, ISSUER, sigstore.root)
+        with pod.registry.client(credentials=ACCOUNT) as client:
+            assert verify_image(client, repository, digest, identity).verified == (SignatureForm.BUNDLE,)
+            (found,) = verify_statements(client, repository, digest, identity, {PROVENANCE})
+    assert found.image == digest
+    # The certificate is asked for once; the log has the image's signature and the attestation's, and no other.
+    assert sigstore.asked.count("POST /api/v2/signingCert") == 1
+    assert sigstore.asked.count("POST /api/v1/log/entries") == 2
+    assert token.read_text() not in gateway.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [("", "the operator's STRAKE_SIGSTORE_CONFIG has one"), (None, "there is no certificate of Fulcio")],
+)
+def test_a_pod_that_gets_no_certificate_fails_before_it_begins(pod, config, words):
+    token = pod.directory / "token"
+    token.write_text(pod_token(issuer="https://unknown.example"))
+    with running_sigstore() as sigstore:
+        keyless = {"config": sigstore.config if config is None else config, "token": str(token)}
+        pod.write(STEPS, output={"destinations": [f"{pod.repository}:1"], "sign": {"keyless": keyless}})
+        before = len(pod.registry.requests())
+        with running_gateway(pod.path, pod.directory):
+            result = pod.execute()
+    assert result["reason"] == "SigningFailed", result
+    assert words in result["message"]
+    assert len(pod.registry.requests()) == before
