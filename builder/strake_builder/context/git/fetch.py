@@ -107,6 +107,23 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     return revision
 
 
+def commit_time(directory: str, cancellation: Cancellation) -> int:
+    """Return when a commit that was checked out was committed, in seconds since 1970.
+
+    Args:
+        directory: in its tree.
+        cancellation: ends it.
+
+    Raises:
+        SourceError: git does not tell.
+    """
+    text = _git(cancellation, directory, None, "log", "-1", "--format=%ct", "HEAD").strip()
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SourceError("git tells no time of the commit") from error
+
+
 def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
     """Return the variables with a password for the URL's server, where there is one."""
     return wanted.credentials.variables(url) if isinstance(wanted.credentials, GitCredentials) else {}
