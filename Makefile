@@ -95,7 +95,7 @@ corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit 
 	$(BIN)/python -m tests.oracles.directory $(DIR)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign --extra keyless --extra completion -o requirements/builder.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign --extra keyless --extra completion -o requirements/builder.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
