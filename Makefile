@@ -99,4 +99,4 @@ lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
-	$(BIN)/python requirements/bare.py requirements/*.txt
+	$(BIN)/python -m tests.setup.bare_pins requirements/*.txt

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git.credentials import GitAccess, GitCredentials
 from strake_builder.context.git.proxy import GitProxy, explained
-from strake_builder.context.git.ssh import SSH, SSHKey, ssh_server
+from strake_builder.context.git.ssh import SSH, SSHAgent, SSHKey, ssh_server
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -180,7 +180,7 @@ class _Ways:
     """
 
     def __init__(self, wanted: GitCommit, cancellation: Cancellation, directory: str | None = None) -> None:
-        self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey) else None
+        self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey | SSHAgent) else None
         self._url = wanted.url
         self._directory = directory
         parts = urlsplit(wanted.url)
