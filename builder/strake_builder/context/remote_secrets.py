@@ -6,8 +6,8 @@ files from a URL"), `GIT_AUTH_TOKEN.HOST` and `GIT_AUTH_HEADER.HOST` (docs/build
 authentication for remote contexts").
 
 By ssh git goes with the key or the agent that RUN has as `default`, as with BuildKit. BuildKit takes any key
-that the server shows; here the secret `SSH_KNOWN_HOSTS` says which servers there are, and so for which the key
-is.
+that the server shows; here the secret `SSH_KNOWN_HOSTS` says which servers there are, and so for which the
+key is.
 """
 
 from __future__ import annotations
