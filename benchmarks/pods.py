@@ -33,7 +33,7 @@ from tests.demo.installation import install
 from tests.demo.own_images import own_images
 from tests.images.push import push_image
 
-_NAMESPACE = "bench"
+NAMESPACE = "bench"
 _BASE = f"{REGISTRY}/bench/debian"
 _LIMIT = 300.0
 _HEADING = """\
@@ -53,14 +53,21 @@ class Took:
     Attributes:
         step: to the first line about a step.
         digest: to the ImageBuild's condition Finished.
+        log: the builder's, each line with its time.
     """
 
     step: float
     digest: float
+    log: str
 
 
-def build(dockerfile: str, number: int) -> Took:
+def build(dockerfile: str, number: int, **spec: object) -> Took:
     """Apply an ImageBuild, wait for its image, and delete it.
+
+    Args:
+        dockerfile: what is built.
+        number: of the build, for its name and tag.
+        spec: more fields of the ImageBuild.
 
     Raises:
         RuntimeError: it failed, or took too long; with the status.
@@ -69,28 +76,30 @@ def build(dockerfile: str, number: int) -> Took:
     manifest = {
         "apiVersion": "strake.dev/v1alpha1",
         "kind": "ImageBuild",
-        "metadata": {"name": name, "namespace": _NAMESPACE},
+        "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "source": {"inline": {"Dockerfile": dockerfile}},
             "output": {"destinations": [f"{REGISTRY}/bench/out:{number}"]},
+            **spec,
         },
     }
     began, clock = datetime.now(UTC), time.monotonic()
-    apply(manifest, _NAMESPACE)
+    apply(manifest, NAMESPACE)
     status = _finished(name)
     digest = time.monotonic() - clock
     if status.get("phase") != "Succeeded":
         raise RuntimeError(f"{name} failed: {status}")
-    step = _first_step(status["job"]) - began
-    kubectl("delete", "imagebuild", name, "-n", _NAMESPACE)
+    log = kubectl("logs", f"job/{status['job']}", "-n", NAMESPACE, "--timestamps")
+    step = _first_step(log) - began
+    kubectl("delete", "imagebuild", name, "-n", NAMESPACE)
     _gone(status["job"])
-    return Took(step.total_seconds(), digest)
+    return Took(step.total_seconds(), digest, log)
 
 
 def _finished(name: str) -> dict[str, str]:
     deadline = time.monotonic() + _LIMIT
     while time.monotonic() < deadline:
-        status = read("imagebuilds", _NAMESPACE, name).get("status", {})
+        status = read("imagebuilds", NAMESPACE, name).get("status", {})
         finished = [each for each in status.get("conditions", []) if each["type"] == "Finished"]
         if finished and finished[0]["status"] == "True":
             return status  # type: ignore[no-any-return] # JSON of the API server
@@ -98,17 +107,17 @@ def _finished(name: str) -> dict[str, str]:
     raise RuntimeError(f"{name} did not end within {_LIMIT:.0f} s")
 
 
-def _first_step(job: str) -> datetime:
-    for line in kubectl("logs", f"job/{job}", "-n", _NAMESPACE, "--timestamps").splitlines():
+def _first_step(log: str) -> datetime:
+    for line in log.splitlines():
         moment, _, text = line.partition(" ")
         if text.startswith("#1/"):
             return datetime.fromisoformat(f"{moment[:26].rstrip('Z')}+00:00")
-    raise RuntimeError(f"the log of {job} tells of no step")
+    raise RuntimeError(f"the log tells of no step: {log}")
 
 
 def _gone(job: str) -> None:
     """Wait until no pod of a build is left: the next build has the node for itself."""
-    while read("pods", _NAMESPACE, labels=f"job-name={job}")["items"]:
+    while read("pods", NAMESPACE, labels=f"job-name={job}")["items"]:
         time.sleep(0.05)  # between two looks
 
 
@@ -142,7 +151,7 @@ def main() -> None:
         images = own_images(lambda _: None)
         digest = push_image("base", f"{_BASE}:12")
         with contextlib.suppress(ReadError):
-            kubectl("create", "namespace", _NAMESPACE)
+            kubectl("create", "namespace", NAMESPACE)
         print(_HEADING)
         number = 0
         for base, listed in (("pulled", ""), ("on the node", f"{_BASE}@{digest}")):
@@ -155,7 +164,7 @@ def main() -> None:
                     word = f"{time.time_ns()}"
                     took.append(build(f"FROM {_BASE}:12\n{steps.format(word=word)}", number))
                 print(_row(title, base, took, time.monotonic() - began), flush=True)
-        kubectl("delete", "namespace", _NAMESPACE, "--wait=false")
+        kubectl("delete", "namespace", NAMESPACE, "--wait=false")
 
 
 def _row(title: str, base: str, took: list[Took], whole: float) -> str:

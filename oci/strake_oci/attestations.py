@@ -18,6 +18,7 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.platform import Platform
+from strake_oci.verify import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,11 +166,7 @@ def read_statement(client: RegistryClient, repository: Repository, statement: De
         raise InvalidDocumentError(
             f"the statement {statement.digest} is longer than {MAX_STATEMENT >> 20} MiB"
         )
-    data = bytearray()
-    with client.open_blob(repository, statement) as content:
-        while piece := content.read(1 << 20):
-            data += piece
-    return bytes(data)
+    return read_whole(lambda: client.open_blob(repository, statement))
 
 
 def _read_entry(client: RegistryClient, repository: Repository, entry: Descriptor) -> Iterator[Attestation]:

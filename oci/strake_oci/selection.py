@@ -17,6 +17,7 @@ from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.platform import Platform, choose
 from strake_oci.spec.wire import MAX_CONFIG
+from strake_oci.verify import despite_mirrors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,8 +161,12 @@ def read_image_config(source: ImageReader, descriptor: Descriptor) -> ImageConfi
     Raises:
         OCIError: It is not there, not what its descriptor says, or no image config.
     """
-    with source.open_blob(descriptor) as blob:
-        return read_config(blob)
+
+    def read() -> ImageConfig:
+        with source.open_blob(descriptor) as blob:
+            return read_config(blob)
+
+    return despite_mirrors(read)
 
 
 def find_manifest(source: ImageReader, name: str, platform: Platform | None = None) -> FoundManifest:

@@ -10,6 +10,7 @@ from strake_oci.errors import DigestMismatchError, MirrorError, SizeExceededErro
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from strake_oci.images import Readable
     from strake_oci.spec.descriptor import Descriptor
@@ -176,6 +177,23 @@ class CountedOnce:
                     self._on_bytes(fresh)
 
         return count
+
+
+def read_whole(open_blob: Callable[[], AbstractContextManager[Readable]]) -> bytes:
+    """Return a blob that is known to be small, checked; it is read anew when a mirror was to blame.
+
+    Args:
+        open_blob: opens it, as `RegistryClient.open_blob` does.
+
+    Raises:
+        OCIError: It is not there, or not what it should be.
+    """
+
+    def read() -> bytes:
+        with open_blob() as content:
+            return b"".join(iter(lambda: content.read(PIECE), b""))
+
+    return despite_mirrors(read)
 
 
 def despite_mirrors(action: Callable[[], T]) -> T:

@@ -14,6 +14,10 @@ from strake_oci.errors import DigestMismatchError, MirrorError
 from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.registry.mirrors import UNREACHED, MirrorRecord
+from strake_oci.signatures import SignatureForm
+from strake_oci.signatures.keys import SigningKey, VerificationKey
+from strake_oci.signatures.verification import verify_image
+from strake_oci.signatures.writing import ImageSigner
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -28,6 +32,7 @@ from tests.faults.registry import FAST, FaultyRegistry
 from tests.fixtures.content.images import make_image
 from tests.fixtures.narrow import pipe_into
 from tests.fixtures.servers.registry import free_port, running_registry
+from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 MANIFEST = b'{"schemaVersion":2}'
 PLAIN = RegistrySettings(plain_http=True)
@@ -209,6 +214,21 @@ class TestLies:
         digest = Digest.sha256(MANIFEST if lie == "a manifest" else LARGE)
         assert str(digest) in warning
         assert warning.endswith("repair it, or take it out of the settings")
+
+    def test_a_signature_is_found_where_it_is_right(self, registry, mirror):
+        """An image would count as unsigned, or an attestation be missing, because of a mirror."""
+        key = SigningKey.load(KEY, PASSWORD)
+        registry.put_manifest(MANIFEST, mediatype.OCI_MANIFEST, "1")
+        image = Descriptor.of(mediatype.OCI_MANIFEST, MANIFEST)
+        with RegistryClient(ClientSettings({registry.host: PLAIN}), retry=FAST) as client:
+            ImageSigner(client, key, (SignatureForm.LEGACY,)).sign(registry.repository(), image)
+        mirror.store.manifests.update(registry.store.manifests)
+        mirror.store.blobs.update({name: wrong(data) for name, data in registry.store.blobs.items()})
+        warnings: list[str] = []
+        with mirrored(registry.host, mirror.host, warn=warnings.append) as client:
+            found = verify_image(client, registry.repository(), image.digest, VerificationKey.load(PUBLIC))
+        assert found.verified == (SignatureForm.LEGACY,)
+        assert f"the mirror {mirror.host}/team/app does not serve what it should" in warnings[0]
 
     def test_nothing_is_told_of_mirrors_that_are_only_away(self, registry, mirror):
         registry.put_blob(LARGE)

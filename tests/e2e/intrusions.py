@@ -78,15 +78,13 @@ def injected(namespace, name, expression, *, sign, way="JSONPatch"):
         yield
 
 
-@contextmanager
-def ghost_node(namespace):
-    """Have a node without a kubelet that the namespace's pods go to: tests say what it would."""
-    name = f"ghost-{namespace}"
+def _node_without_kubelet(name, **labels):
+    """Return a node for nobody but the pods that tolerate it."""
     room = {"cpu": "8", "memory": "16Gi", "pods": "20", "ephemeral-storage": "100Gi"}
-    node = {
+    return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "ghost": name}},
+        "metadata": {"name": name, "labels": {"kubernetes.io/os": "linux", "ghost": name, **labels}},
         "spec": {"taints": [{"key": "ghost", "value": name, "effect": "NoSchedule"}]},
         "status": {
             "capacity": room,
@@ -94,12 +92,26 @@ def ghost_node(namespace):
             "conditions": [{"type": "Ready", "status": "True"}],
         },
     }
+
+
+@contextmanager
+def node_of(architecture, namespace):
+    """Have a node of another architecture, without a kubelet, for pods that tolerate `ghost`; yield its name."""
+    name = f"{architecture}-{namespace}"
+    with cluster_wide(_node_without_kubelet(name, **{"kubernetes.io/arch": architecture})):
+        yield name
+
+
+@contextmanager
+def ghost_node(namespace):
+    """Have a node without a kubelet that the namespace's pods go to: tests say what it would."""
+    name = f"ghost-{namespace}"
     expression = (
         f'[JSONPatch{{op: "add", path: "/spec/nodeSelector/ghost", value: "{name}"}},'
         ' JSONPatch{op: "add", path: "/spec/tolerations/-",'
         ' value: Object.spec.tolerations{operator: "Exists"}}]'
     )
-    with cluster_wide(node), injected(namespace, name, expression, sign=name):
+    with cluster_wide(_node_without_kubelet(name)), injected(namespace, name, expression, sign=name):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Writes an image to files: an OCI image layout, as a directory or in a tar, that `docker load` may read."""
+"""Writes an image, or an index, to an OCI image layout: a directory, or a tar that `docker load` may read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from typing import assert_never
 
 from strake_builder.output.attached import Attached
 from strake_builder.output.new_file import explained, new_file
@@ -39,11 +40,28 @@ class LocalImage:
     attestation: Attached | None = None
 
 
-def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...], *, mask: int) -> None:
+@dataclass(frozen=True, slots=True)
+class LocalIndex:
+    """Images for several platforms to be written under one name.
+
+    Attributes:
+        images: in any order.
+        index: lists them, and the attestations that lie in an index, as bytes.
+        media_type: of the index.
+    """
+
+    images: tuple[LocalImage, ...]
+    index: bytes
+    media_type: str
+
+
+def write_layout(
+    image: LocalImage | LocalIndex, directory: str, names: tuple[Reference, ...], *, mask: int
+) -> None:
     """Add an image to an OCI image layout, which is made where there is none.
 
     Args:
-        image: the image.
+        image: the image, or the index of several.
         directory: the layout.
         names: each becomes a name of the image in `index.json`: its tag.
         mask: permission bits that nothing made gets.
@@ -57,12 +75,12 @@ def write_layout(image: LocalImage, directory: str, names: tuple[Reference, ...]
 
 
 def write_archive(
-    image: LocalImage, path: str, names: tuple[Reference, ...], *, docker: bool, mask: int
+    image: LocalImage | LocalIndex, path: str, names: tuple[Reference, ...], *, docker: bool, mask: int
 ) -> None:
     """Write an image to an archive; it appears when it is whole.
 
     Args:
-        image: the image.
+        image: the image, or the index of several, which `docker load` cannot read.
         path: the file, or `STANDARD_OUTPUT`.
         names: what the image is called when it is loaded.
         docker: `docker load` can read it, too; else it is an OCI image layout in a tar.
@@ -91,18 +109,32 @@ def _masked(mask: int) -> Iterator[None]:
         os.umask(before)
 
 
-def _write(image: LocalImage, writer: ImageWriter, names: tuple[str, ...]) -> None:
+def _write(image: LocalImage | LocalIndex, writer: ImageWriter, names: tuple[str, ...]) -> None:
+    match image:
+        case LocalImage():
+            content, media_type = _write_image(image, writer)
+        case LocalIndex(images, content, media_type):
+            for each in images:
+                _write_image(each, writer)
+                writer.push_manifest(each.manifest, each.media_type)
+        case _:
+            assert_never(image)
+    for name in names:
+        writer.push_manifest(content, media_type, name)
+
+
+def _write_image(image: LocalImage, writer: ImageWriter) -> tuple[bytes, str]:
+    """Write an image but for what its names point to, and return that."""
     for descriptor, open_source in image.blobs:
         writer.push_blob(descriptor, open_source, lambda _: image.check())
-    manifest, media_type = image.manifest, image.media_type
-    if image.attestation is not None and image.attestation.index is not None:
-        for descriptor, content in image.attestation.blobs:
-            writer.push_blob(descriptor, from_bytes(content))
-        writer.push_manifest(manifest, media_type)
-        writer.push_manifest(image.attestation.manifest, image.attestation.descriptor.media_type)
-        manifest, media_type = image.attestation.index, mediatype.OCI_INDEX
-    for name in names:
-        writer.push_manifest(manifest, media_type, name)
+    attestation = image.attestation
+    if attestation is None or attestation.index is None:
+        return image.manifest, image.media_type
+    for descriptor, content in attestation.blobs:
+        writer.push_blob(descriptor, from_bytes(content))
+    writer.push_manifest(image.manifest, image.media_type)
+    writer.push_manifest(attestation.manifest, attestation.descriptor.media_type)
+    return attestation.index, mediatype.OCI_INDEX
 
 
 def from_bytes(data: bytes) -> Open:

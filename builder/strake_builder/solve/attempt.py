@@ -129,8 +129,8 @@ class Attempt:
             if parts.checks:
                 self._verify(tools, image, sboms)
             self._write_files(image)
-            if image is not None and inputs.outputs.push:
-                taken = self._push.finish(image, image.attestation)
+            if image is not None:
+                taken = not inputs.outputs.push or self._push.finish(image, image.attestation)
                 image = replace(image, attested=taken)
         self._caching.finish()
         return image
@@ -311,7 +311,7 @@ class Attempt:
             self._cancellation.check,
             requested.request.epoch,
         )
-        outputs.write(requested.inputs.outputs.files, image, self._stage_result.layers)
+        outputs.write(requested.own_files, image, self._stage_result.layers)
 
     def _known_layers(self) -> Iterable[StoredLayer]:
         """Yield the layers of the image that are known before any step runs."""

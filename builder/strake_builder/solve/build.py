@@ -27,6 +27,7 @@ from strake_builder.context.fetch import FetchedContext, Means
 from strake_builder.context.own_files import own_patterns
 from strake_builder.context.times import context_time
 from strake_builder.errors import BuildError
+from strake_builder.output.local import LocalIndex
 from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
 from strake_builder.solve.cache_mounts.open import open_kept_mounts
@@ -34,6 +35,7 @@ from strake_builder.solve.caching.open import LAYERS
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
 from strake_builder.solve.image import ImageBuild, Made, clients_for, pusher_for
+from strake_builder.solve.images.outputs import local_image, write_file
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress, Surroundings
 from strake_builder.solve.phases import Phases, deadline
@@ -148,16 +150,20 @@ class Build:
             raise
 
     def _index(self, made: list[Made], around: Surroundings) -> Descriptor | None:
-        """Push the index of images that are at every destination; the tags move with it."""
+        """Write and push the index of images that are at every destination; the tags move with it."""
         index = make_index(made)
         if index is None:
             return None
-        content = index.serialize()
-        if self._inputs.outputs.push:
-            with (
-                self._phases.entered(ProgressReason.PUSHING, "push"),
-                clients_for(self._requested, around) as clients,
-            ):
+        content, check = index.serialize(), self._cancellation.check
+        with (
+            self._phases.entered(ProgressReason.PUSHING, "push"),
+            clients_for(self._requested, around) as clients,
+        ):
+            images = [local_image(each.image, clients.pulling, check) for each in made if each.image]
+            local = LocalIndex(tuple(images), content, index.media_type)
+            for target in self._requested.index_files:
+                write_file(target, local, self._requested.destinations, mask=self._inputs.outputs.file_mask)
+            if self._inputs.outputs.push:
                 pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
         return Descriptor.of(index.media_type, content)
 

@@ -20,6 +20,7 @@ from strake_oci.signatures import SignatureForm, bundle, simple_signing
 from strake_oci.signatures.certificate import CertificateIdentity
 from strake_oci.spec import mediatype
 from strake_oci.spec.manifest import Index, Manifest, parse
+from strake_oci.verify import read_whole
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
@@ -184,18 +185,14 @@ class SignatureReader:
         """Return a blob, checked; b"" for one that is too long, is not there, or is not what it should be."""
         if blob.size > limit:
             return b""
-        data = bytearray()
         try:
-            with self._client.open_blob(self._repository, blob) as content:
-                while piece := content.read(limit):
-                    data += piece
+            return read_whole(lambda: self._client.open_blob(self._repository, blob))
         except NotFoundError:
             return b""
         except RegistryError:
             raise
         except OCIError:
             return b""
-        return bytes(data)
 
 
 def _may_sign(referrer: Descriptor) -> bool:

@@ -15,6 +15,8 @@ from tests.cluster.kubectl import KubectlError, apply, kubectl
 from tests.cluster.objects import read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, finished, jobs, manifest, status_of, until
+from tests.e2e.conftest import TINY
+from tests.e2e.intrusions import node_of
 from tests.e2e.operators import kill_operator
 from tests.fixtures.servers.signing import PASSWORD, cosign_verify, make_key_pair
 
@@ -59,6 +61,23 @@ def index_of(namespace: str) -> dict:
         descriptor = client.resolve(reference)
         _, data = client.manifest(reference.repository, descriptor.digest)
     return json.loads(data)
+
+
+def pulled(namespace: str, image: str) -> str:
+    """Return what the node's own containerd pulls of an index: the file that tells the platform."""
+    mounted = {"name": "built", "image": {"reference": image, "pullPolicy": "Always"}}
+    container = {
+        "name": "reader",
+        "image": TINY,
+        "command": ["cat", "/built/which"],
+        "volumeMounts": [{"name": "built", "mountPath": "/built"}],
+    }
+    spec = {"restartPolicy": "Never", "containers": [container], "volumes": [mounted]}
+    apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "reader"}, "spec": spec}, namespace)
+    kubectl(
+        "wait", "pod/reader", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=200s", "-n", namespace
+    )
+    return kubectl("logs", "reader", "-n", namespace)
 
 
 FILES = {"Dockerfile": CONTENT, host().architecture: "native", OTHER.removeprefix("linux/"): "other"}
@@ -118,6 +137,7 @@ def test_an_index_is_signed_and_lists_attestations_where_steps_share_the_contain
     parts = [each for each in status["parts"] if "attestation" in each]
     assert {*digests} == {each[what] for each in parts for what in ("digest", "attestation")}
     assert len(digests) == 2 * len(BOTH)
+    assert pulled(namespace, status["image"]).strip() == "native"
 
 
 def test_a_platform_that_fails_is_named_and_no_tag_moves(changing, namespace, platform):
@@ -154,12 +174,29 @@ def test_kubectl_refuses_what_makes_no_index(namespace, changes, words):
         kubectl(*create, manifest=made)
 
 
-def test_a_platform_without_nodes_waits_for_one_and_says_so(namespace):
-    apply(several(namespace, FILES), namespace)
+def test_a_platform_without_nodes_waits_for_one_says_so_and_goes_there(namespace):
+    tolerant = {"tolerations": [{"key": "ghost", "operator": "Exists"}]}
+    apply(several(namespace, FILES, pod=tolerant), namespace)
+
+    def phases() -> dict[str, str]:
+        return {each["name"]: each.get("phase", "") for each in status_of(namespace).get("parts", [])}
+
+    def nodes() -> dict[str, str | None]:
+        items = read("pods", namespace, labels=UID)["items"]
+        return {each["metadata"]["labels"][PART_LABEL]: each["spec"].get("nodeName") for each in items}
+
     words = f"{OTHER}: no node fits the builder pod"
     until(lambda: words in status_of(namespace).get("progress", ""), words, lambda: status_of(namespace))
-    kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
-    status = finished(namespace)
-    assert status["failure"]["reason"] == "Cancelled"
+    until(lambda: phases().get(NATIVE) == "Succeeded", f"the image of {NATIVE}", phases)
+    part = OTHER.replace("/", "-")
+    assert nodes()[part] is None
+    # Not before: the pods of the other Jobs tolerate it, too, and no kubelet runs any there.
+    with node_of(OTHER.removeprefix("linux/"), namespace) as other:
+        until(lambda: nodes()[part], f"a node for the pod of {OTHER}", nodes)
+        assert nodes()[part] == other
+        assert tagged(namespace) is None
+        kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
+        assert finished(namespace)["failure"]["reason"] == "Cancelled"
+        kubectl("delete", "pods", "--all", "-n", namespace, "--force", "--grace-period=0")
+        until(lambda: not jobs(namespace), "the end of all Jobs", lambda: jobs(namespace))
     assert tagged(namespace) is None
-    until(lambda: not jobs(namespace), "the end of all Jobs", lambda: jobs(namespace))

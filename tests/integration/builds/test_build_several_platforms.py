@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import tarfile
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ from strake_oci.spec import mediatype
 from strake_oci.spec.manifest import Index, parse
 from strake_oci.spec.platform import host
 from strake_oci.spec.reference import Reference
+from strake_oci.stores.layout import Layout
 from tests.conformance.flatten import flatten
 from tests.fixtures.building.builds import STRAKE, Builder
 from tests.fixtures.building.preloaded import run_strake
@@ -174,8 +176,8 @@ def test_steps_that_do_not_differ_are_cached_for_both(builder):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--output=type=oci,dest=out.tar"], "goes to registries alone"),
-        (["--tar-path=out.tar"], "strake copy IMAGE oci-archive:FILE"),
+        (["--tar-path=out.tar"], "write --output type=oci,dest=FILE"),
+        (["--output=type=tar,dest=out.tar"], "holds those of one platform"),
     ],
 )
 def test_what_has_room_for_one_image_is_refused(builder, flags, words):
@@ -183,6 +185,58 @@ def test_what_has_room_for_one_image_is_refused(builder, flags, words):
     done = builder.run(BOTH, *flags)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_a_layout_and_an_archive_hold_the_index_that_is_pushed(builder, tmp_path):
+    builder.context(CROSS)
+    metadata = tmp_path / "metadata.json"
+    done = builder.run(
+        BOTH,
+        "--provenance=min",
+        "--attestation-form=index",
+        f"--output=type=oci,tar=false,dest={tmp_path}/layout",
+        f"--output=type=oci,dest={tmp_path}/archive.tar",
+        f"--output=type=local,dest={tmp_path}/files",
+        f"--metadata-file={metadata}",
+    )
+    assert done.returncode == 0, done.stderr
+    pushed = json.loads(metadata.read_text())["digest"]
+    assert str(Layout(tmp_path / "layout").resolve("1").digest) == pushed
+    for name in (f"oci:{tmp_path}/layout:1", f"oci-archive:{tmp_path}/archive.tar:1"):
+        copy = f"{builder.destination}-copy"
+        copied = run_strake([STRAKE, "copy", "--insecure", name, copy], builder.environment())
+        assert (copied.returncode, copied.stdout.strip()) == (0, pushed), copied.stderr
+    inspected = subprocess.run(
+        ["skopeo", "inspect", "--override-arch", OTHER, f"oci-archive:{tmp_path}/archive.tar:1"],
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(inspected.stdout)["Architecture"] == OTHER, inspected.stderr
+    texts = {each: (tmp_path / f"files/linux_{each}/arch").read_text() for each in (HERE, OTHER)}
+    assert texts == {HERE: f"{HERE}\n", OTHER: f"{OTHER}\n"}
+
+
+def test_files_alone_need_no_registry(builder, tmp_path):
+    builder.context(CROSS)
+    done = builder.run(
+        BOTH, "--no-push", f"--output=type=oci,dest={tmp_path}/archive.tar", "--provenance=min",
+        "--attestation-form=index",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert builder.tags() == []
+    listed = run_strake([STRAKE, "inspect", f"{tmp_path}/archive.tar", "--raw"])
+    platforms = [each["platform"]["architecture"] for each in json.loads(listed.stdout)["manifests"]]
+    assert sorted(platforms) == sorted([HERE, OTHER, "unknown", "unknown"])
+
+
+def test_an_archive_that_cannot_be_written_keeps_the_tag_where_it_is(builder, tmp_path):
+    builder.context(CROSS)
+    (tmp_path / "layout").write_text("a file")
+    done = builder.run(BOTH, f"--output=type=oci,tar=false,dest={tmp_path}/layout")
+    assert done.returncode == 8, done.stderr
+    assert f"{tmp_path}/layout" in done.stderr
+    assert builder.tags() == []
+    assert builder.left_behind() == []
 
 
 def test_without_a_push_all_are_built(builder):

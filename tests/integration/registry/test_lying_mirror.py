@@ -50,6 +50,22 @@ def test_a_copy_succeeds_and_says_so(base_registry, mirror, flags, tmp_path):
     assert str(Layout(tmp_path / "layout").resolve("1").digest) == done.stdout.strip()
 
 
+def test_provenance_is_printed_and_it_is_said(builder, mirror, flags):
+    builder.context("FROM TINY\nLABEL a=b")
+    made = builder.run("--provenance=min", "--attestation-form=index")
+    assert made.returncode == 0, made.stderr
+    name = f"{mirror.host}/{builder.name}"
+    insecure = ["--insecure-registry", mirror.host, "--insecure-registry", builder.registry.host]
+    copied = run_strake([STRAKE, "copy", *insecure, builder.destination, f"{name}:1"])
+    assert copied.returncode == 0, copied.stderr
+    for digest, data in mirror.store.blobs.items():
+        mirror.store.blobs[digest] = data[:-1] + bytes([data[-1] ^ 2])
+    done = run_strake([STRAKE, "attestations", *flags, builder.destination, "--print", "provenance"])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert done.stderr.startswith(f"warning: the mirror {name} does not serve what it should")
+
+
 def test_a_copy_to_a_file_takes_back_what_was_wrong(base_registry, mirror, flags, tmp_path):
     name, archive = f"{base_registry.host}/library/busybox:1", tmp_path / "image.tar"
     words = ["copy", *flags, name, f"docker-archive:{archive}:busybox:1"]

@@ -39,6 +39,7 @@ from strake_oci.spec.image import timestamp
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.mediatype import Compression, layer_type
 from strake_oci.spec.reference import Reference, Repository
+from strake_oci.verify import read_whole
 
 ARTIFACT_TYPE: Final = "application/vnd.strake.cache-mount.v1"
 LISTING_TYPE: Final = "application/vnd.strake.cache-mount.listing.v1+json+zstd"
@@ -133,8 +134,8 @@ class MountRepository:
         if first.media_type != LISTING_TYPE or not 0 < first.size <= _MAX_LISTING:
             raise UnsoundListingError("its first layer is no listing")
         try:
-            with self._client.open_blob(self._repository, first) as blob:
-                found = read_listing(_unpacked(blob.read()))
+            packed = read_whole(lambda: self._client.open_blob(self._repository, first))
+            found = read_listing(_unpacked(packed))
         except NotFoundError as error:
             raise UnsoundListingError("its listing is gone") from error
         if [(each.digest, each.size) for each in others] != [

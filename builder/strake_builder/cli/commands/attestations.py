@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NOTES: Final = """\
 Listed are in-toto statements in both forms: manifests that refer to the image, and BuildKit's, in an index
 with it. Each line has what is attested, of which manifest, in which form and under which digest. Who wrote a
-statement is not checked: whoever can push can put one beside an image.
+statement is not checked: anybody who can push can put one beside an image.
 
 examples:
   strake attestations registry.example/app:1.2
@@ -54,15 +54,14 @@ def attestations(arguments: argparse.Namespace) -> int:
 
 
 def _attestations(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
-    from strake_builder.cli.registries.registry_credentials import user_credentials
+    from strake_builder.cli.registries.user_client import user_client
     from strake_oci.attestations import find_attestations
     from strake_oci.errors import OCIError
-    from strake_oci.registry.client import RegistryClient
 
     image = read_reference(arguments.image)
     settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
     try:
-        with RegistryClient(settings, user_credentials(), cancellation=cancellation) as client:
+        with user_client(settings, cancellation) as client:
             digest = image.digest or client.resolve(image).digest
             found = find_attestations(client, image.repository, digest)
             if arguments.wanted is None:

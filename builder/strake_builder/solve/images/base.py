@@ -137,7 +137,7 @@ class BaseImages:
             found = self._select(repository, _parsed(top, data), platform)
             manifest = found.image
             self._trusted(text, repository, (top.digest, found.descriptor.digest))
-            config = despite_mirrors(lambda: self._config(repository, manifest.config))
+            config = self._config(repository, manifest.config)
         except OCIError as error:
             raise BaseImageError(f"cannot pull the image {text}: {error.account}", hint=error.hint) from error
         _check(text, manifest, config)
@@ -173,8 +173,11 @@ class BaseImages:
         )
 
     def _config(self, repository: Repository, descriptor: Descriptor) -> ImageConfig:
-        with self._client.open_blob(repository, descriptor) as reader:
-            return read_config(reader)
+        def read() -> ImageConfig:
+            with self._client.open_blob(repository, descriptor) as reader:
+                return read_config(reader)
+
+        return despite_mirrors(read)
 
     def _select(self, repository: Repository, top: FoundManifest, platform: Platform) -> FoundManifest:
         def fetch(entry: Descriptor) -> FoundManifest:

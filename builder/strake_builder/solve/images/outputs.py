@@ -1,4 +1,4 @@
-"""Writes a finished image to everywhere that is no registry."""
+"""Writes a finished image, or the index of several, to everywhere that is no registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
-from strake_builder.output.local import LocalImage, from_bytes, write_archive, write_layout
+from strake_builder.output.local import LocalImage, LocalIndex, from_bytes, write_archive, write_layout
 from strake_builder.output.targets import (
     ArchiveTarget,
     FileTarget,
@@ -64,11 +64,10 @@ class FileOutputs:
         for target in targets:
             self.check()
             match target:
-                case LayoutTarget(path, names):
-                    write_layout(self._local(image), path, names or self.destinations, mask=self.mask)
-                case ArchiveTarget(path, docker, names):
-                    named = names or self.destinations
-                    write_archive(self._local(image), path, named, docker=docker, mask=self.mask)
+                case LayoutTarget() | ArchiveTarget():
+                    assert image is not None, "its manifest is wanted"  # noqa: S101 - narrows the type
+                    local = local_image(image, self.client, self.check)
+                    write_file(target, local, self.destinations, mask=self.mask)
                 case TreeTarget(path):
                     left_out = write_tree(
                         self._root(layers), path, self.check, mask=self.mask, epoch=self.epoch
@@ -80,18 +79,53 @@ class FileOutputs:
                 case _:
                     assert_never(target)
 
-    def _local(self, image: FinishedImage | None) -> LocalImage:
-        assert image is not None, "a layout or an archive wants the image"  # noqa: S101 - narrows the type
-        return LocalImage(
-            (
-                (image.config_descriptor, from_bytes(image.config)),
-                *((layer.descriptor, opener(layer, self.client)) for layer in image.layers),
-            ),
-            image.manifest,
-            image.media_type,
-            self.check,
-            image.attestation,
-        )
-
     def _root(self, layers: tuple[ImageLayer, ...]) -> str:
         return self.workspace.view(self.store.directories(layers))
+
+
+def local_image(image: FinishedImage, client: RegistryClient, check: Callable[[], None]) -> LocalImage:
+    """Return an image as it is written to a layout or an archive.
+
+    Args:
+        image: the image.
+        client: reads layers of base images.
+        check: raises when the build was stopped; called again and again.
+    """
+    return LocalImage(
+        (
+            (image.config_descriptor, from_bytes(image.config)),
+            *((layer.descriptor, opener(layer, client)) for layer in image.layers),
+        ),
+        image.manifest,
+        image.media_type,
+        check,
+        image.attestation,
+    )
+
+
+def write_file(
+    target: LayoutTarget | ArchiveTarget,
+    image: LocalImage | LocalIndex,
+    destinations: tuple[Reference, ...],
+    *,
+    mask: int,
+) -> None:
+    """Write an image, or an index, to a layout or an archive.
+
+    Args:
+        target: where to.
+        image: what is written.
+        destinations: what it is called where the target does not say.
+        mask: permission bits that nothing made for the user gets.
+
+    Raises:
+        BuildError: it cannot be written; what was there before is there still.
+    """
+    names = target.names or destinations
+    match target:
+        case LayoutTarget(path):
+            write_layout(image, path, names, mask=mask)
+        case ArchiveTarget(path, docker):
+            write_archive(image, path, names, docker=docker, mask=mask)
+        case _:
+            assert_never(target)

@@ -8,6 +8,13 @@ from typing import Self
 
 from strake_api.requests.build import BuildRequest
 from strake_builder.errors import InvalidRequestError
+from strake_builder.output.targets import (
+    ArchiveTarget,
+    FileTarget,
+    LayoutTarget,
+    TreeArchiveTarget,
+    TreeTarget,
+)
 from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.planning.contexts import RequestedContexts
 from strake_builder.solve.planning.destinations import filled_destinations, parse_destinations
@@ -88,22 +95,50 @@ class Requested:
         return self.destinations if self.inputs.outputs.push else ()
 
     @property
+    def own_files(self) -> tuple[FileTarget, ...]:
+        """The files that are made of one image; of one of several, what the index has no part in.
+
+        Each platform has its own directory then, with the name that BuildKit's `local` exporter gives it.
+        """
+        files = self.inputs.outputs.files
+        if not self.in_index:
+            return files
+        own = str(self.platform).replace("/", "_")
+        return tuple(TreeTarget(f"{file.path}/{own}") for file in files if isinstance(file, TreeTarget))
+
+    @property
+    def index_files(self) -> tuple[LayoutTarget | ArchiveTarget, ...]:
+        """The files that the index of several images goes to."""
+        return tuple(
+            file for file in self.inputs.outputs.files if isinstance(file, LayoutTarget | ArchiveTarget)
+        )
+
+    @property
     def by_digest(self) -> bool:
         """Whether the image gets no name: it is one of several, made here or elsewhere."""
         return self.in_index or self.request.output.by_digest
 
 
 def _check_index(inputs: BuildInputs) -> None:
-    """Refuse what is made of one image where several are built.
+    """Refuse what has room for one image where several are built.
 
     Raises:
         InvalidRequestError: with what to do instead.
     """
-    if inputs.outputs.files:
-        raise InvalidRequestError(
-            "an image for several platforms goes to registries alone",
-            hint="push it, then `strake copy IMAGE oci-archive:FILE`, or build one platform",
-        )
+    for target in inputs.outputs.files:
+        match target:
+            case ArchiveTarget(docker=True):
+                raise InvalidRequestError(
+                    f"{target.path}: an archive for docker load holds the image of one platform",
+                    hint="write --output type=oci,dest=FILE, or build one platform",
+                )
+            case TreeArchiveTarget():
+                raise InvalidRequestError(
+                    f"{target.path}: an archive of files holds those of one platform",
+                    hint="write --output type=local,dest=DIR, or build one platform",
+                )
+            case _:
+                pass
 
 
 def _platforms_of(request: BuildRequest) -> tuple[Platform, ...]:

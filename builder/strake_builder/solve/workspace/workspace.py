@@ -24,6 +24,7 @@ from strake_builder.rootfs.mounts.memory_directory import (
     make_shared_memory,
     mount_memory,
 )
+from strake_builder.solve.workspace.block_group import quick_directory
 from strake_builder.solve.workspace.disk_room import DiskRoom
 from strake_builder.solve.workspace.scratch import make_scratch, remove_abandoned
 from strake_builder.solve.workspace.work_directory import prepare_work_directory
@@ -62,12 +63,12 @@ class Workspace:
             parent = prepare_work_directory(parent)
             remove_abandoned(parent, WORKSPACE_PREFIX, _remove_shared_memory)
             self._scratch = make_scratch(parent, WORKSPACE_PREFIX)
+            self.path = quick_directory(self._scratch.path)
         except OSError as error:
             raise InvalidRequestError(
                 f"cannot make a work directory in {parent}: {error.strerror}",
                 hint="choose another with --work-dir",
             ) from error
-        self.path = self._scratch.path
         self._warn = warn
         self._may_mount = may_mount
         try:
@@ -105,7 +106,7 @@ class Workspace:
             return self._memory
 
     def _new_memory_directory(self) -> str:
-        path = os.path.join(self.path, _MEMORY)
+        path = os.path.join(self._scratch.path, _MEMORY)
         if not self.roots.makes_mounts:
             shared = make_shared_memory(SECRETS_PREFIX)
             os.symlink(shared, path)

@@ -7,7 +7,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.commands.images.transfer import ImageSource, say
+from strake_builder.cli.commands.images.transfer import ImageSource
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.image_locations import (
     DOCKER,
@@ -63,8 +63,7 @@ def run_copy(arguments: argparse.Namespace) -> int:
 
 def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     """Copy, and print the digest."""
-    from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_oci.registry.client import RegistryClient
+    from strake_builder.cli.registries.user_client import user_client
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
     gc.enable()
@@ -73,9 +72,7 @@ def _copy(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     platform = _platform(arguments.platform, destination)
     insecure = {source.registry, destination.registry} - {""} if arguments.insecure else set()
     settings = read_registries(arguments, *insecure)
-    with RegistryClient(
-        settings, user_credentials(), warn=lambda text: say(f"warning: {text}"), cancellation=cancellation
-    ) as client:
+    with user_client(settings, cancellation) as client:
         copied = ImageSource(source, client, cancellation).copy_to(destination, platform)
     stream = sys.stderr if destination.path == STANDARD_OUTPUT else sys.stdout
     stream.write(f"{copied.digest}\n")

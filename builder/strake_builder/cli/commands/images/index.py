@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.commands.images.transfer import ProgressWriter, explained, say
+from strake_builder.cli.commands.images.transfer import ProgressWriter, explained
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.image_locations import (
     DOCKER,
@@ -78,8 +78,7 @@ def run_create(arguments: argparse.Namespace) -> int:
 
 
 def _create(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
-    from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_oci.registry.client import RegistryClient
+    from strake_builder.cli.registries.user_client import user_client
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
     gc.enable()
@@ -87,12 +86,7 @@ def _create(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     sources = [parse_location(text) for text in arguments.images]
     annotations = dict(map(_annotation, arguments.annotation))
     insecure = {each.registry for each in (destination, *sources)} - {""} if arguments.insecure else set()
-    with RegistryClient(
-        read_registries(arguments, *insecure),
-        user_credentials(),
-        warn=lambda text: say(f"warning: {text}"),
-        cancellation=cancellation,
-    ) as client:
+    with user_client(read_registries(arguments, *insecure), cancellation) as client:
         images = [_Image(source, destination, client) for source in sources]
         index = _join(images, destination, annotations)
         if arguments.dry_run:

@@ -7,7 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.commands.images.transfer import say
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.image_locations import (
     ImageLocation,
@@ -59,19 +58,16 @@ def inspect(arguments: argparse.Namespace) -> int:
 
 def _inspect(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     from strake_builder.cli.commands.images.shown import as_text
-    from strake_builder.cli.registries.registry_credentials import user_credentials
+    from strake_builder.cli.registries.user_client import user_client
     from strake_oci.description import describe
     from strake_oci.errors import OCIError
-    from strake_oci.registry.client import RegistryClient
     from strake_oci.selection import find_manifest
 
     location = _location(arguments.image)
     platform = read_platform(arguments.platform) if arguments.platform is not None else None
     settings = read_registries(arguments, *[location.registry] if arguments.insecure else [])
     try:
-        with RegistryClient(
-            settings, user_credentials(), warn=lambda text: say(f"warning: {text}"), cancellation=cancellation
-        ) as client:
+        with user_client(settings, cancellation) as client:
             reader, name = open_source(location, client)
             found = find_manifest(reader, name, platform)
             if arguments.raw:

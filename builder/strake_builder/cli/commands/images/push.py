@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from strake_builder.cli.commands.images.transfer import ImageSource, say
+from strake_builder.cli.commands.images.transfer import ImageSource
 from strake_builder.cli.flags.registry import add_registry_flags, read_registries
 from strake_builder.cli.image_locations import (
     ImageLocation,
@@ -78,8 +78,7 @@ def push(arguments: argparse.Namespace) -> int:
 
 def _push(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     from strake_api.result import BuildSucceeded
-    from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_oci.registry.client import RegistryClient
+    from strake_builder.cli.registries.user_client import user_client
 
     gc.freeze()  # what was imported stays: looking for garbage passes over it
     gc.enable()
@@ -94,12 +93,7 @@ def _push(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
     helpers = arguments.credential_helpers
     if arguments.executor and helpers is None:
         helpers = ["env", "google", "ecr", "acr", "gitlab"]
-    with RegistryClient(
-        read_registries(arguments),
-        user_credentials(helpers),
-        warn=lambda text: say(f"warning: {text}"),
-        cancellation=cancellation,
-    ) as client:
+    with user_client(read_registries(arguments), cancellation, helpers) as client:
         image = ImageSource(
             source, client, cancellation, immutable_tags_stay=arguments.push_ignore_immutable_tag_errors
         )

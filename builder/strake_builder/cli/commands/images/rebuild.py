@@ -152,14 +152,13 @@ def _attested(arguments: argparse.Namespace) -> bytes:
     """Return the provenance of an image; of an index with several images there is none of one build."""
     from strake_builder.cli.flags.registry import read_registries
     from strake_builder.cli.registries.command import read_reference
-    from strake_builder.cli.registries.registry_credentials import user_credentials
+    from strake_builder.cli.registries.user_client import user_client
     from strake_oci.attestations import PROVENANCE, find_attestations, read_statement
     from strake_oci.errors import OCIError
-    from strake_oci.registry.client import RegistryClient
 
     image = read_reference(arguments.provenance)
     try:
-        with RegistryClient(read_registries(arguments), user_credentials()) as client:
+        with user_client(read_registries(arguments)) as client:
             digest = image.digest or client.resolve(image).digest
             found = find_attestations(client, image.repository, digest)
             wanted = [each for each in found if each.predicate_type == PROVENANCE]
