@@ -19,4 +19,6 @@ def test_what_a_check_names_must_be_given():
 
 
 def test_a_check_of_the_platform_goes_without():
-    require_secrets(PreparedCheck(RequiredCheck.model_validate(CHECK | {"policy": "all"}), None), ())
+    prepared = PreparedCheck(RequiredCheck.model_validate(CHECK | {"policy": "all"}), None)
+    require_secrets(prepared, ())
+    assert prepared.name == "smoke of the BuildPolicy all"
