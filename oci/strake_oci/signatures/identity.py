@@ -131,7 +131,7 @@ def checked_config(text: str) -> str:
     if not isinstance(document, dict) or document.get("mediaType") != _CONFIG_TYPE:
         raise SigningKeyError(
             "the configuration of Sigstore is none",
-            hint=f"its mediaType is {_CONFIG_TYPE}: see docs/keyless.md",
+            hint=f"its mediaType is {_CONFIG_TYPE}: see Keyless in docs/imagebuild.md",
         )
     return json.dumps(document, separators=(",", ":"))
 
