@@ -9,7 +9,7 @@ TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 # Where a container sets it, every worker compiles every test module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs site fuzz corpus setup lock
+.PHONY: help demo demo-down test conformance faults unit test-changed coverage lint format cluster-up cluster-down bench bench-operator image docs site fuzz corpus setup lock release
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,9 +94,14 @@ corpus: setup $(VENV)/.ready ## Read the Dockerfiles of a directory as BuildKit 
 	@test -n "$(DIR)" || { echo "name a directory: make corpus DIR=~/checkouts"; exit 2; }
 	$(BIN)/python -m tests.oracles.directory $(DIR)
 
+release: $(VENV)/.ready ## Make everything that a release consists of, in dist/: make release REGISTRY=registry.example/strake
+	$(BIN)/python -m release build $(if $(REGISTRY),--registry $(REGISTRY)) $(ARGS)
+
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign --extra keyless --extra completion -o requirements/builder.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra kubectl --extra ui -o requirements/kubectl.txt pyproject.toml
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group checkov -o requirements/checkov.txt
 	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
 	$(BIN)/python -m tests.setup.bare_pins requirements/*.txt

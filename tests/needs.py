@@ -52,6 +52,7 @@ IMPORTS = {
     "tests.fixtures.servers.object_stores": "go",
     "tests.fixtures.servers.signing": "go",
     "tests.helm.charts": "go",
+    "tests.helm.findings": "go",
     "tests.oracles.go_oracle": "go",
 }
 """Module → what tests need that use something of it."""

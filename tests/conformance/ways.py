@@ -50,7 +50,9 @@ OTHERWISE: Mapping[tuple[str, str], Mapping[str, bytes | None]] = MappingProxyTy
 """What a way does otherwise, by its nature: (way, case) → path → content; None where nothing is there."""
 
 
-OTHER_LAYERS = frozenset({"delete_then_recreate_dir", "hardlinks_across_layers"})
+OTHER_LAYERS = frozenset(
+    {"delete_then_recreate_dir", "add_archive_over_merged_usr", "hardlinks_across_layers"}
+)
 """Cases whose layers `overlay` and `scan` write differently: a directory made anew is opaque in one, and the other
 names what it lost; a file under two names is one or two (`test_images.OTHERWISE`)."""
 

@@ -61,6 +61,11 @@ class Platform:
         installed.write_text(self._wanted)
 
     @property
+    def images(self) -> dict[str, str]:
+        """`repository@digest` of "builder" and "operator"."""
+        return dict(self._images)
+
+    @property
     def _wanted(self) -> str:
         return json.dumps([self._registries and dict(self._registries), self._settings], sort_keys=True)
 
@@ -86,6 +91,16 @@ class Platform:
                 yield
             finally:
                 self._registries, self._settings = before
+
+    @contextlib.contextmanager
+    def replaced(self) -> Iterator[None]:
+        """Have another installation instead of this one, and no other worker's test meanwhile; this one is back then."""
+        with self.alone():
+            (self._run.directory / _INSTALLED).unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self.install()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

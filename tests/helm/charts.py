@@ -11,41 +11,53 @@ from typing import Any
 
 import yaml
 
-from tests.fixtures.building.go_tools import built
+from tests.fixtures.building.go_tools import built, kustomize
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/strake"
 KUBERNETES = "1.35.0"
 """What the objects are rendered for: helm knows no cluster then."""
+MAJORS = (3, 4)
+"""Versions of helm that people have."""
 Object = dict[str, Any]
 Key = tuple[str, str, str]
 """Kind, namespace ("" of what has none) and name."""
 
 
-def helm(*words: str, kubeconfig: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run helm, which leaves nothing in the user's home; its answer may be a refusal."""
-    program = built("tests/helm", "helm.sh/helm/v3/cmd/helm")
+def helm(*words: str, kubeconfig: Path | None = None, major: int = 3) -> subprocess.CompletedProcess[str]:
+    """Run helm, which leaves nothing in the user's home; its answer may be a refusal.
+
+    Args:
+        *words: The command line.
+        kubeconfig: Of a cluster; None for none.
+        major: The version of helm, of MAJORS.
+    """
+    program = built("tests/helm", f"helm.sh/helm/v{major}/cmd/helm", f"helm{major}")
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "HOME": home, "KUBECONFIG": str(kubeconfig or "/dev/null")}
         return subprocess.run([str(program), *words], env=environment, capture_output=True, text=True)
 
 
-def template(*words: str, namespace: str = "strake-system") -> subprocess.CompletedProcess[str]:
-    """Render the chart; what helm writes may be a refusal."""
-    return helm("template", "strake", str(CHART), f"--kube-version={KUBERNETES}", f"-n={namespace}", *words)
+def template(
+    *words: str, namespace: str = "strake-system", chart: Path = CHART, major: int = 3
+) -> subprocess.CompletedProcess[str]:
+    """Render a chart; what helm writes may be a refusal."""
+    where = ["strake", str(chart), f"--kube-version={KUBERNETES}", f"-n={namespace}"]
+    return helm("template", *where, *words, major=major)
 
 
-def rendered(*words: str, namespace: str = "strake-system") -> dict[Key, Object]:
-    """Return the objects that the chart makes of values."""
-    done = template(*words, namespace=namespace)
+def rendered(
+    *words: str, namespace: str = "strake-system", chart: Path = CHART, major: int = 3
+) -> dict[Key, Object]:
+    """Return the objects that a chart makes of values."""
+    done = template(*words, namespace=namespace, chart=chart, major=major)
     assert done.returncode == 0, done.stderr
     return by_key(yaml.safe_load_all(done.stdout))
 
 
 def kustomized(directory: Path) -> dict[Key, Object]:
     """Return the objects that kustomize makes of a directory."""
-    program = built("tests/helm", "sigs.k8s.io/kustomize/kustomize/v5")
-    done = subprocess.run([str(program), "build", str(directory)], capture_output=True, text=True, check=True)
+    done = subprocess.run([kustomize(), "build", str(directory)], capture_output=True, text=True, check=True)
     return by_key(yaml.safe_load_all(done.stdout))
 
 

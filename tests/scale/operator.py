@@ -69,7 +69,12 @@ class Operator:
 
 @contextlib.contextmanager
 def operator(
-    plane: ControlPlane, *, name: str = "operator", number: int = 0, **settings: str
+    plane: ControlPlane,
+    *,
+    name: str = "operator",
+    number: int = 0,
+    sources: Path | None = None,
+    **settings: str,
 ) -> Iterator[Operator]:
     """Run an operator, which is ready; its log is in the control plane's directory.
 
@@ -77,6 +82,7 @@ def operator(
         plane: What it works for.
         name: Of its log.
         number: Which of those that run at a time.
+        sources: The root of the tree whose operator it is; None for this one.
         **settings: Of its environment.
 
     Raises:
@@ -93,6 +99,10 @@ def operator(
         "STRAKE_LIVENESS": f"http://127.0.0.1:{free_port()}/healthz",
         **settings,
     }
+    if sources is not None:
+        environment["PYTHONPATH"] = os.pathsep.join(
+            str(sources / each) for each in ("api", "oci", "operator")
+        )
     begun = time.monotonic()
     log = plane.directory / f"{name}.log"
     with running([sys.executable, "-m", "strake_operator.main"], log, environment) as process:

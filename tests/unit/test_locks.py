@@ -19,7 +19,9 @@ CLOUDS = [*EXTRAS["aws"], *EXTRAS["gcp"], *EXTRAS["azure"]]
 LOCKS = {
     "builder.txt": [*NEEDED, *CLOUDS, *EXTRAS["sign"], *EXTRAS["completion"]],
     "operator.txt": [*NEEDED, *EXTRAS["operator"]],
+    "kubectl.txt": [*NEEDED, *EXTRAS["kubectl"], *EXTRAS["ui"]],
     "build.txt": GROUPS["build"],
+    "checkov.txt": GROUPS["checkov"],
     "dev.txt": [
         *NEEDED,
         *CLOUDS,

@@ -39,12 +39,13 @@ def test_the_chart_that_is_released_with_them():
 
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+_TAG = r"(?:strake/(?:builder|operator):|charts/strake --version )(\d[\w.]*)"
 EXAMPLES = sorted(path for path in (ROOT / "examples").rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("page", [*PAGES, *EXAMPLES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_names_no_other_version_of_the_images(page):
-    for tag in re.findall(r"strake/(?:builder|operator):(\d[\w.]*)", page.read_text()):
+    for tag in re.findall(_TAG, page.read_text()):
         assert tag == VERSION
 
 

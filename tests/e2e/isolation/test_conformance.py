@@ -9,6 +9,8 @@ a way (`tests/conformance/ways.py`).
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
 import io
 import json
 import secrets
@@ -251,11 +253,22 @@ def test_every_way_gives_the_same_digest(results, bases, name):
 
 
 def layers(digests, name, bases):
-    """Return what the images of the ways are made of, to find the difference in."""
+    """Return what the images of the ways are made of, and what is in layers that not all of them have."""
     found = {}
     with bases.registry.client() as client:
         for way, digest in digests.items():
             reference = Reference.parse(destination(way, name))
             manifest = json.loads(client.manifest(reference.repository, reference.tag)[1])
             found[way] = {"digest": digest, "layers": [each["digest"] for each in manifest["layers"]]}
-    return json.dumps(found, indent=1)
+    in_all = set.intersection(*({*each["layers"]} for each in found.values()))
+    others = {digest for each in found.values() for digest in each["layers"]} - in_all
+    return json.dumps(found | {digest: members(digest) for digest in others}, indent=1)
+
+
+def members(digest):
+    """Return the fields of a layer's members, and the digest of its tar."""
+    where = next(DIR.glob(f"registry/**/blobs/sha256/{digest[7:9]}/{digest[7:]}/data"))
+    plain = gzip.decompress(where.read_bytes())
+    with tarfile.open(fileobj=io.BytesIO(plain)) as layer:
+        fields = [{**each.get_info(), "type": repr(each.type)} for each in layer]
+    return {"diff ID": hashlib.sha256(plain).hexdigest(), "members": fields}

@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from tests.fixtures.building.go_tools import built
-from tests.helm.charts import CHART, Object, helm, rendered
+from tests.helm.charts import CHART, MAJORS, Object, helm, rendered
+from tests.helm.earlier import earlier, schema
 from tests.helm.schemas import LOCATION, write_schemas
 from tests.scale.api import Api
 from tests.scale.builds import Builds
@@ -29,7 +30,8 @@ from tests.scale.operator import operator
 
 NAMESPACE = "strake-system"
 EVERYTHING = Path(__file__).parents[2] / "integration/chart/everything.yaml"
-SECONDS = 120
+GOLDEN = Path(__file__).parents[2] / "golden/imagebuilds.yaml"
+SECONDS = 200
 """For all of it, on a busy machine."""
 APP = {
     "apiVersion": "strake.dev/v1alpha1",
@@ -51,14 +53,9 @@ def plane():
         yield made
 
 
-@pytest.fixture
-def release(plane):
+def release(plane, command: str, *words: str, major: int = 3) -> subprocess.CompletedProcess[str]:
     """Run a command of helm about the release."""
-
-    def run(command: str, *words: str) -> subprocess.CompletedProcess[str]:
-        return helm(command, "strake", *words, f"--namespace={NAMESPACE}", kubeconfig=plane.admin)
-
-    return run
+    return helm(command, "strake", *words, f"--namespace={NAMESPACE}", kubeconfig=plane.admin, major=major)
 
 
 def succeeds(done: subprocess.CompletedProcess[str]) -> str:
@@ -66,25 +63,41 @@ def succeeds(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout
 
 
-def older_chart(directory: Path) -> Path:
-    """Return the chart of a version that had less: its ImageBuilds have no retention, and its operator another image."""
-    older = directory / "strake"
-    shutil.copytree(CHART, older)
-    about = older / "Chart.yaml"
-    about.write_text(re.sub(r"(?m)^(version|appVersion): .*$", r'\1: "0.0.9"', about.read_text()))
-    file = older / "files/crds/imagebuilds.yaml"
-    definition = yaml.safe_load(file.read_text())
-    (version,) = definition["spec"]["versions"]
-    del version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["retention"]
-    file.write_text(yaml.safe_dump(definition))
-    return older
-
-
 def fields(plane) -> set[str]:
     """Return the fields of an ImageBuild's spec that the API server knows."""
     definition = json.loads(plane.kubectl("get", "crd", "imagebuilds.strake.dev", "-o=json"))
     (version,) = definition["spec"]["versions"]
     return set(version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"])
+
+
+def tried(plane, file: Path) -> subprocess.CompletedProcess[str]:
+    """Have the API server check objects strictly, and keep none; what it refuses ends the list of none of the others."""
+    words = [
+        "create",
+        "--namespace=team",
+        "--dry-run=server",
+        "--validate=strict",
+        f"--filename={file}",
+        "-o=name",
+    ]
+    command = [str(plane.programs / "kubectl"), f"--kubeconfig={plane.admin}", *words]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def stored(plane, names: list[str], directory: Path) -> Path:
+    """Have ImageBuilds stored and read back, with the defaults of the day; return their file. None is left."""
+    wanted = {name.rpartition("/")[2] for name in names}
+    file = directory / "stored.yaml"
+    builds = [each for each in yaml.safe_load_all(GOLDEN.read_text()) if each["metadata"]["name"] in wanted]
+    file.write_text(yaml.safe_dump_all(builds))
+    plane.kubectl("create", "--namespace=team", f"--filename={file}")
+    read = json.loads(plane.kubectl("get", "imagebuilds", "--namespace=team", "-o=json"))["items"]
+    assert len(read) == len(builds)
+    for each in read:
+        each["metadata"] = {"name": each["metadata"]["name"]}
+    file.write_text(yaml.safe_dump_all(read))
+    plane.kubectl("delete", "imagebuilds", "--all", "--namespace=team")
+    return file
 
 
 def kubeconform(schemas: Path, objects: list[Object]) -> subprocess.CompletedProcess[str]:
@@ -101,6 +114,17 @@ def names(plane, kinds: str) -> list[str]:
 async def namespace_of_builds(plane, name: str) -> None:
     async with Api(plane.url, plane.token) as api:
         await Builds(api).namespaces([name])
+
+
+def started(plane) -> str:
+    """Return the Job that the operator made, when there is one."""
+    deadline = time.monotonic() + SECONDS
+    while not (found := names(plane, "jobs")):
+        log = (plane.directory / "earlier.log").read_text()[-3000:]
+        assert time.monotonic() < deadline, f"no Job after {SECONDS} s: {log}"
+        time.sleep(0.2)  # between two questions
+    (job,) = found
+    return job
 
 
 def ended(plane, namespace: str, name: str) -> str:
@@ -138,8 +162,9 @@ def installed_test(plane, **more: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
 
 
-def test_policies_before_their_definition_are_refused_with_what_to_do(plane, release):
-    refused = release("install", str(CHART), "--create-namespace", f"--set-json={POLICY}")
+@pytest.mark.parametrize("major", MAJORS)
+def test_policies_before_their_definition_are_refused_with_what_to_do(plane, major):
+    refused = release(plane, "install", str(CHART), "--create-namespace", f"--set-json={POLICY}", major=major)
     assert refused.returncode == 1
     assert "install the chart without buildPolicies, then run helm upgrade with them" in refused.stderr
     assert names(plane, "crd,clusterroles") == [
@@ -147,11 +172,13 @@ def test_policies_before_their_definition_are_refused_with_what_to_do(plane, rel
     ]
 
 
-def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, release, tmp_path):
-    notes = succeeds(release("install", str(older_chart(tmp_path)), "--create-namespace"))
+def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, tmp_path):
+    old = earlier(tmp_path / "earlier")
+    print(f"upgrades from {old.what}")
+    notes = succeeds(release(plane, "install", str(old.chart), "--create-namespace"))
     assert f"kubectl -n {NAMESPACE} rollout status deployment/strake-operator" in notes
     assert "settings.denyNetworks closes" in notes
-    assert "retention" not in fields(plane)
+    assert fields(plane) == set(schema(old.chart)["properties"])
     plane.kubectl("wait", "crd/imagebuilds.strake.dev", "--for=condition=Established", "--timeout=200s")
 
     absent = installed_test(plane, SECONDS="0")
@@ -162,24 +189,38 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, rel
         return plane.kubectl("get", "imagebuild", "app", "-n=team", "-o=jsonpath={.metadata.uid}")
 
     asyncio.run(namespace_of_builds(plane, "team"))
+    accepted = tried(plane, GOLDEN).stdout.split()
+    assert len(accepted) >= 7, "of the first chart's fields"
+    kept = stored(plane, accepted, tmp_path)
     file = tmp_path / "app.json"
     file.write_text(json.dumps(APP))
-    with stub_kubelet(plane, seconds=3), operator(plane):
+    with operator(plane, name="earlier", sources=old.sources):
         plane.kubectl("create", "-n=team", f"--filename={file}")
         before = uid()
-        succeeds(release("upgrade", str(CHART), "--set=settings.maxRuns=7", f"--set-json={POLICY}"))
+        job = started(plane)
+        succeeds(release(plane, "upgrade", str(CHART), "--set=settings.maxRuns=7", f"--set-json={POLICY}"))
+    with stub_kubelet(plane, seconds=1), operator(plane):  # the pod runs when the later operator does
         assert uid() == before
         assert ended(plane, "team", "app") == "Succeeded", plane.kubectl(
             "get", "ib", "app", "-n=team", "-o=yaml"
         )
-        assert len(names(plane, "jobs")) == 1
+        assert names(plane, "jobs") == [job]
         acts = installed_test(plane)
         assert acts.returncode == 0, acts.stderr
         assert acts.stdout.endswith(" acts\n")
-    assert "retention" in fields(plane), "helm upgrade upgrades CRDs"
+    assert fields(plane) == set(schema(CHART)["properties"]), "helm upgrade upgrades CRDs"
     assert names(plane, "buildpolicies") == ["buildpolicy.strake.dev/teams"]
     settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
     assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "7"
+
+    for objects in (
+        kept,
+        GOLDEN,
+        GOLDEN.with_name("buildpolicies.yaml"),
+    ):  # as they were stored before, and all that was ever accepted
+        checked = tried(plane, objects)
+        assert checked.returncode == 0, checked.stderr
+        assert len(checked.stdout.split()) == len(list(yaml.safe_load_all(objects.read_text())))
 
     (manifest,) = re.findall(r"<<'EOF'\n(.*?)EOF", notes, re.DOTALL)
     file = tmp_path / "hello.yaml"
@@ -190,30 +231,53 @@ def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, rel
     assert second.returncode == 1
     assert 'must equal "another": current value is "strake"' in second.stderr
 
-    succeeds(release("uninstall"))
+    succeeds(release(plane, "uninstall"))
+    assert_uninstalled(plane, builds=["imagebuild.strake.dev/app", "imagebuild.strake.dev/hello"])
+
+
+def assert_uninstalled(plane, builds: list[str]) -> None:
+    """Check that an uninstall left CRDs and ImageBuilds, and nothing else."""
     assert names(plane, "crd") == [
         "customresourcedefinition.apiextensions.k8s.io/buildpolicies.strake.dev",
         "customresourcedefinition.apiextensions.k8s.io/imagebuilds.strake.dev",
     ]
-    assert names(plane, "imagebuilds") == ["imagebuild.strake.dev/app", "imagebuild.strake.dev/hello"]
+    assert names(plane, "imagebuilds") == builds
     rest = (
         "deployments,clusterroles,validatingadmissionpolicies,validatingadmissionpolicybindings,buildpolicies"
     )
     assert [each for each in names(plane, rest) if "strake" in each] == []
 
-    succeeds(release("install", str(CHART)))  # the CRDs that stayed are its own
-    succeeds(release("uninstall"))
+
+def test_helm_4_does_the_same(plane, tmp_path):
+    """CRDs that an uninstall left are the release's own; it goes back to the earlier ones, and forth."""
+    old = earlier(tmp_path)
+    notes = succeeds(release(plane, "install", str(old.chart), "--create-namespace", major=4))
+    assert "rollout status deployment/strake-operator" in notes
+    plane.kubectl("wait", "crd/imagebuilds.strake.dev", "--for=condition=Established", "--timeout=200s")
+    builds = names(plane, "imagebuilds")
+    assert fields(plane) == set(schema(old.chart)["properties"])
+    succeeds(
+        release(plane, "upgrade", str(CHART), "--set=settings.maxRuns=9", f"--set-json={POLICY}", major=4)
+    )
+    assert fields(plane) == set(schema(CHART)["properties"])
+    settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
+    assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "9"
+    succeeds(release(plane, "uninstall", major=4))
+    assert_uninstalled(plane, builds)
 
 
-def test_what_kustomize_installed_becomes_a_release(plane, release):
+def test_what_kustomize_installed_becomes_a_release_which_helm_4_goes_on_with(plane):
     install(plane)
-    refused = release("install", str(CHART))
+    refused = release(plane, "install", str(CHART))
     assert refused.returncode == 1
     assert "invalid ownership metadata" in refused.stderr
-    succeeds(release("install", str(CHART), "--take-ownership"))
+    succeeds(release(plane, "install", str(CHART), "--take-ownership"))
     owner = plane.kubectl("get", "clusterrole", "strake-operator", "-o=jsonpath={.metadata.annotations}")
     assert json.loads(owner)["meta.helm.sh/release-name"] == "strake"
-    succeeds(release("uninstall"))
+    succeeds(release(plane, "upgrade", str(CHART), "--set=settings.maxRuns=8", major=4))
+    settings = plane.kubectl("get", "configmap", "strake-operator", f"-n={NAMESPACE}", "-o=json")
+    assert json.loads(settings)["data"]["STRAKE_MAX_RUNS"] == "8"
+    succeeds(release(plane, "uninstall", major=4))
 
 
 @pytest.mark.parametrize("words", [[], [f"--values={EVERYTHING}"]], ids=["defaults", "everything"])

@@ -10,7 +10,7 @@ import yaml
 from strake_api.buildpolicy import BuildPolicySpec
 from strake_operator.registries.document import PlatformRegistries
 from strake_operator.settings.environment import read_settings
-from tests.helm.charts import CHART, KUBERNETES, helm, rendered, template
+from tests.helm.charts import CHART, KUBERNETES, MAJORS, helm, rendered, template
 
 pytestmark = pytest.mark.timeout(900)  # helm is compiled when it is not in the cache
 
@@ -27,11 +27,22 @@ def pod(objects):
     return objects["Deployment", "platform", "strake-operator"]["spec"]["template"]
 
 
+@pytest.mark.parametrize("major", MAJORS)
 @pytest.mark.parametrize("words", [[], [f"--values={EVERYTHING}"]], ids=["defaults", "everything"])
-def test_helm_finds_nothing_wrong(words):
-    done = helm("lint", "--strict", f"--kube-version={KUBERNETES}", *words, str(CHART))
+def test_helm_finds_nothing_wrong(words, major):
+    done = helm("lint", "--strict", f"--kube-version={KUBERNETES}", *words, str(CHART), major=major)
     assert done.returncode == 0, done.stdout
     assert "[WARNING]" not in done.stdout
+
+
+def test_every_helm_renders_the_same(everything):
+    assert rendered(f"--values={EVERYTHING}", namespace="platform", major=4) == everything
+
+
+def test_every_helm_refuses_a_mistake_in_values():
+    done = template("--set=settings.maxrun=3", major=4)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "at '/settings': additional properties 'maxrun' not allowed" in done.stderr
 
 
 def test_the_defaults_are_settings_of_the_operator():
