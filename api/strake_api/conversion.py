@@ -22,8 +22,8 @@ from strake_api.requests.output import SBOM, Attestations, KeylessSignature, Out
 from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
-from strake_api.values.kms import VAULT_SCHEME
 from strake_api.values.quantity import parse_quantity
+from strake_api.values.signatures import VAULT_SCHEME
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec

@@ -14,8 +14,7 @@ from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
-from strake_api.values.kms import A_KMS_KEY
-from strake_api.values.signatures import SignatureForm
+from strake_api.values.signatures import A_KMS_KEY, SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(
     "!self.contains('@')",

@@ -21,7 +21,7 @@ from strake_oci.spec.reference import Repository
 if TYPE_CHECKING:
     from strake_builder.output.signing import Key
     from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
+    from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
     from strake_oci.signatures.writing import ImageSigner
 
 _REMEMBERED: Final = 1024

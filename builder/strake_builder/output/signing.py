@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.identity import KeylessIdentity
-    from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
     from strake_oci.signatures.keys import PrivateKey
     from strake_oci.signatures.writing import ImageSigner
     from strake_oci.spec.descriptor import Descriptor
@@ -48,10 +48,10 @@ def signers(client: RegistryClient, key: Key, forms: tuple[SignatureForm, ...]) 
         key: signs, or who does without one.
         forms: in which forms a key signs.
     """
-    from strake_oci.signatures.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
 
     if isinstance(key, KeylessIdentity):
-        from strake_oci.signatures.keyless import KeylessAttestationSigner, KeylessImageSigner
+        from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
 
         return KeylessImageSigner(client, key), KeylessAttestationSigner(client, key)
     from strake_oci.signatures.attesting import AttestationSigner

@@ -5,12 +5,10 @@
 | `key_file` | cosign's file of an encrypted private key |
 | `keys` | what signs, and what verifies |
 | `kms` | keys that stay in a KMS |
-| `identity` | who signs without a key of their own: with a certificate of Fulcio's |
-| `certificate` | whose certificate verifies |
 | `simple_signing` | the form `legacy`: a payload under the tag `sha256-….sig` |
 | `bundle` | the form `bundle`: a Sigstore bundle that refers to the image |
 | `attesting` | `AttestationSigner` signs statements about an image, in both forms |
-| `keyless` | the same of images and statements by an identity, as bundles |
+| `keyless` | signatures by identity, with certificates of Fulcio's |
 | `writing` | `ImageSigner` puts signatures into a repository |
 | `verification` | `verify_image` looks for one that a key made |
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from strake_oci.errors import OCIError
-from strake_oci.signatures.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.spec.wire import Text, WireModel, decode, encode
 
 if TYPE_CHECKING:

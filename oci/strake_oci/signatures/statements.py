@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from strake_oci.errors import InvalidDocumentError, OCIError, RegistryError, UnverifiedError
 from strake_oci.signatures import SignatureForm, bundle
 from strake_oci.signatures.attesting import ENVELOPE_TYPE, MAX_SIGNED, attestation_tag
-from strake_oci.signatures.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.signatures.verification import SignatureReader
 from strake_oci.spec.manifest import Index, Manifest, parse
 

@@ -17,7 +17,7 @@ from strake_oci.errors import (
     UnverifiedError,
 )
 from strake_oci.signatures import SignatureForm, bundle, simple_signing
-from strake_oci.signatures.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.spec import mediatype
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.verify import read_whole

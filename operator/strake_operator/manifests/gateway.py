@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
-from strake_api.values.kms import VAULT_SCHEME
+from strake_api.values.signatures import VAULT_SCHEME
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.names import CONTAINER, DEFAULT_PULL_VOLUME, GATEWAY

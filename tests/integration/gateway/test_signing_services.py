@@ -8,7 +8,7 @@ import pytest
 
 from strake_oci.attestations import PROVENANCE
 from strake_oci.signatures import BOTH, SignatureForm
-from strake_oci.signatures.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.signatures.keys import VerificationKey
 from strake_oci.signatures.statements import verify_statements
 from strake_oci.signatures.verification import verify_image

@@ -135,7 +135,7 @@ def _signed(
     digest: Digest,
     key: Verifier,
 ) -> Iterator[str]:
-    from strake_oci.signatures.certificate import CertificateIdentity
+    from strake_oci.signatures.keyless.certificate import CertificateIdentity
     from strake_oci.signatures.verification import verify_image
 
     found = verify_image(client, repository, digest, key)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from strake_api.requests.output import Signature, VaultLogin
     from strake_builder.output.signing import Key, Signing
     from strake_oci.signatures import SignatureForm
-    from strake_oci.signatures.certificate import CertificateIdentity
-    from strake_oci.signatures.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.certificate import CertificateIdentity
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
     from strake_oci.signatures.keys import PrivateKey, SigningKey, VerificationKey
 
 PASSWORD_VARIABLE: Final = "COSIGN_PASSWORD"  # noqa: S105 - its name
@@ -146,7 +146,7 @@ def keyless_identity(config: str, token: str) -> KeylessIdentity:
         InvalidRequestError: the configuration is none.
     """
     from strake_oci.errors import SigningKeyError
-    from strake_oci.signatures.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
 
     def read() -> str:
         try:
@@ -174,7 +174,7 @@ def read_certificate_identity(identity: str, issuer: str, root: str) -> Certific
         UnsupportedError: the library that verifies is not installed.
     """
     from strake_oci.errors import SigningKeyError
-    from strake_oci.signatures.certificate import CertificateIdentity
+    from strake_oci.signatures.keyless.certificate import CertificateIdentity
 
     try:
         text = _content(root, "--trusted-root").decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from strake_api.values.kms import A_KMS_KEY
+from strake_api.values.signatures import A_KMS_KEY
 from strake_oci.errors import InvalidValueError
 from strake_oci.signatures.kms.uri import AWSKey, AzureKey, GoogleKey, VaultKey, is_key_uri, parse_key_uri
 

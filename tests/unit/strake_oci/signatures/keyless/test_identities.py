@@ -11,8 +11,8 @@ import pytest
 
 from strake_oci.errors import SigningKeyError
 from strake_oci.signatures import bundle
-from strake_oci.signatures.certificate import CertificateIdentity
-from strake_oci.signatures.identity import KeylessIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.identity import KeylessIdentity
 from strake_oci.spec.digest import Digest
 from tests.fixtures.servers.clouds import Cloud, running_cloud
 from tests.fixtures.servers.sigstore import IDENTITY, ISSUER, running_sigstore, token

@@ -14,7 +14,7 @@ from strake_oci.signatures.writing import push_bundle
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
