@@ -21,12 +21,12 @@ RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels 
 
 FROM python AS builder-environment
 COPY requirements/builder.txt /tmp/requirements.txt
-# botocore describes every service of AWS, in 28 MB: four of them are asked.
+# botocore describes every service of AWS, in 28 MB: five of them are asked.
 RUN python3 -m venv /opt/strake && /opt/strake/bin/pip install --require-hashes -r /tmp/requirements.txt \
     && find /opt/strake/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d \
-         ! -name ecr ! -name ecr-public ! -name s3 ! -name sts -exec rm -r {} + \
+         ! -name ecr ! -name ecr-public ! -name kms ! -name s3 ! -name sts -exec rm -r {} + \
     && /opt/strake/bin/python -c "from botocore.session import get_session; \
-         [get_session().create_client(name, region_name='us-east-1') for name in ('ecr', 'ecr-public', 's3', 'sts')]"
+         [get_session().create_client(name, region_name='us-east-1') for name in ('ecr', 'ecr-public', 'kms', 's3', 'sts')]"
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     /opt/strake/bin/pip install --no-deps --no-index /wheels/*.whl \
     && /opt/strake/bin/python -m compileall -q /opt/strake/lib

@@ -101,9 +101,10 @@ release: $(VENV)/.ready ## Make everything that a release consists of, in dist/:
 	$(BIN)/python -m release build $(if $(REGISTRY),--registry $(REGISTRY)) $(ARGS)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign --extra completion -o requirements/builder.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra kubectl --extra ui -o requirements/kubectl.txt pyproject.toml
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group checkov -o requirements/checkov.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra aws --extra gcp --extra azure --extra sign --extra keyless --extra completion -o requirements/builder.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra operator --extra traces -o requirements/operator.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --extra kubectl --extra ui -o requirements/kubectl.txt pyproject.toml
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group build -o requirements/build.txt
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group checkov -o requirements/checkov.txt
+	$(BIN)/uv pip compile -q --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --all-extras --group dev -o requirements/dev.txt pyproject.toml
+	$(BIN)/python -m tests.setup.bare_pins requirements/*.txt

@@ -18,11 +18,12 @@ from strake_api.models.source import (
 )
 from strake_api.requests.base import Registries
 from strake_api.requests.build import BuildArg, BuildRequest, Cache, MountedFile
-from strake_api.requests.output import SBOM, Attestations, Output, Signature
+from strake_api.requests.output import SBOM, Attestations, KeylessSignature, Output, Signature, VaultLogin
 from strake_api.values.attestations import DEFAULT_GENERATOR
 from strake_api.values.destinations import branch_value, filled
 from strake_api.values.duration import parse_duration
 from strake_api.values.quantity import parse_quantity
+from strake_api.values.signatures import VAULT_SCHEME
 
 if TYPE_CHECKING:
     from strake_api.imagebuild import ImageBuildSpec
@@ -52,6 +53,8 @@ class MountedPaths:
         fetched: Where `strake fetch` puts a source that is fetched apart; None where it does not. A named
             context is in `context_directory`.
         signing: The Secret `output.sign.secretRef`; None where the key comes in another way.
+        vault: How the pod logs in at the platform's Vault; None where there is none.
+        keyless: As whom the pod signs, for `output.sign.keyless`; None where that comes in another way.
         given: What `args`, `secrets` and `ssh` take from Secrets and ConfigMaps; None where that comes in
             another way.
     """
@@ -61,6 +64,8 @@ class MountedPaths:
     bucket: str | None = None
     fetched: str | None = None
     signing: str | None = None
+    vault: VaultLogin | None = None
+    keyless: KeylessSignature | None = None
     given: str | None = None
 
 
@@ -95,7 +100,7 @@ def build_request(
         secrets=_files([each.id for each in spec.secrets], mounted.given, SECRETS),
         ssh=_files([each.id for each in spec.ssh], mounted.given, KEYS),
         platform=",".join(spec.platforms) or spec.platform,
-        output=_output(spec, mounted.signing, generation, sbom_generator),
+        output=_output(spec, mounted, generation, sbom_generator),
         registries=registries,
         verify=spec.verify,
         cache=_cache(spec.cache or BuildCache(), cache_repository),
@@ -186,11 +191,16 @@ def _bucket(found: BucketObject, secret: str | None, fetched: str | None) -> Buc
     )
 
 
-def _output(spec: ImageBuildSpec, signing: str | None, generation: int | None, generator: str) -> Output:
+def _output(spec: ImageBuildSpec, mounted: MountedPaths, generation: int | None, generator: str) -> Output:
     sign = spec.output.sign
     signature = None
-    if sign is not None and signing is not None:
-        key, password = f"{signing}/{SIGNING_KEY}", f"{signing}/{SIGNING_PASSWORD}"
+    if sign is not None and sign.kms is not None:
+        login = mounted.vault if sign.kms.startswith(VAULT_SCHEME) else None
+        signature = Signature(kms=sign.kms, vault=login, form=sign.form)
+    elif sign is not None and sign.keyless is not None:
+        signature = Signature(keyless=mounted.keyless, form=sign.form) if mounted.keyless else None
+    elif sign is not None and mounted.signing is not None:
+        key, password = f"{mounted.signing}/{SIGNING_KEY}", f"{mounted.signing}/{SIGNING_PASSWORD}"
         signature = Signature(key=key, password=password, form=sign.form)
     destinations = _destinations(spec, generation)
     changed = {

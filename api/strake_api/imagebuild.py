@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
-from strake_api.models.form import EPOCH_PATTERN
+from strake_api.models.form import EPOCH_OF_CONTEXT, EPOCH_PATTERN
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.models.verification import Checks
 from strake_api.spec.arguments import Arguments
@@ -56,10 +56,12 @@ WHOLE_SIZE: Rule[ImageBuildSpec] = Rule(
 )
 EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
     "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || !has(arg.value)"
-    f" || arg.value == '' || arg.value.matches('{EPOCH_PATTERN}'))",
-    "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970",
+    f" || arg.value in ['', '{EPOCH_OF_CONTEXT}'] || arg.value.matches('{EPOCH_PATTERN}'))",
+    "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970, or the word context",
     lambda spec: all(
-        arg.name != "SOURCE_DATE_EPOCH" or not arg.value or re.fullmatch(EPOCH_PATTERN, arg.value, re.ASCII)
+        arg.name != "SOURCE_DATE_EPOCH"
+        or arg.value in {None, "", EPOCH_OF_CONTEXT}
+        or re.fullmatch(EPOCH_PATTERN, arg.value or "", re.ASCII)
         for arg in spec.args
     ),
 )

@@ -90,6 +90,8 @@ class ImageForm(Document):
 
 
 EPOCH_PATTERN = r"^[0-9]{1,11}$"
+EPOCH_OF_CONTEXT = "context"
+"""The build argument SOURCE_DATE_EPOCH that stands for the time of the build context, as with BuildKit."""
 
 
 def parse_epoch(text: str) -> int:
@@ -99,5 +101,8 @@ def parse_epoch(text: str) -> int:
         ValueError: It is not a whole number of seconds since 1970, of at most eleven digits.
     """
     if re.fullmatch(EPOCH_PATTERN, text, re.ASCII) is None:
-        raise ValueError(f"SOURCE_DATE_EPOCH is a whole number of seconds since 1970, not {text[:40]!r}")
+        raise ValueError(
+            "SOURCE_DATE_EPOCH is a whole number of seconds since 1970, or the word context, "
+            f"not {text[:40]!r}"
+        )
     return int(text)

@@ -24,6 +24,7 @@ Outcome = Literal["Passed", "Failed", "Warned"]
 
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+_SECRET_NAME = r"^[A-Za-z0-9_]([-A-Za-z0-9_.]*[A-Za-z0-9_])?$"  # noqa: S105 - a form of names
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SCANNER_NAMED: Rule[Check] = Rule(
     "self.kind != 'scan' || has(self.image)",
@@ -117,6 +118,11 @@ class Check(Document):
         ),
     ] = ()
     """Environment variables besides those of the image."""
+    secrets: Annotated[
+        tuple[Annotated[str, Field(pattern=_SECRET_NAME, max_length=253)], ...],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+    ] = ()
+    """Ids of spec.secrets that the check finds as /run/secrets/ID, which are in memory alone."""
     network: CheckNetwork = "none"
     """none, or default: the network that RUN has. In the isolation chroot none cannot be had."""
     fail_on: Severity | None = None

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.form import parse_epoch
+from strake_api.models.form import EPOCH_OF_CONTEXT, parse_epoch
 from strake_api.models.host_alias import HostAlias
 from strake_api.models.verification import Checks, RequiredCheck
 from strake_api.requests.output import Output
@@ -172,9 +172,23 @@ class BuildRequest(FromSources):
         if self.output.source_date_epoch is not None:
             return self.output.source_date_epoch
         for argument in self.args:
-            if argument.name == _EPOCH_ARGUMENT and argument.value:
+            if argument.name == _EPOCH_ARGUMENT and argument.value not in {"", EPOCH_OF_CONTEXT}:
                 return parse_epoch(argument.value)
         return 0 if self.output.reproducible else None
+
+    @property
+    def wants_time_of_context(self) -> bool:
+        """Whether the build argument SOURCE_DATE_EPOCH is to be the time of the context, once it is there."""
+        return any(each.name == _EPOCH_ARGUMENT and each.value == EPOCH_OF_CONTEXT for each in self.args)
+
+    def at_time_of_context(self, seconds: int | None) -> Self:
+        """Return the same with that argument filled; without a time it is empty, as with BuildKit."""
+        value = "" if seconds is None else str(seconds)
+        args = tuple(
+            each.model_copy(update={"value": value}) if each.name == _EPOCH_ARGUMENT else each
+            for each in self.args
+        )
+        return self.model_copy(update={"args": args})
 
     @model_validator(mode="after")
     def _inline_cache_fits(self) -> Self:

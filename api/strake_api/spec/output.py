@@ -14,7 +14,7 @@ from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
-from strake_api.values.signatures import SignatureForm
+from strake_api.values.signatures import A_KMS_KEY, SignatureForm
 
 NO_DIGEST: Rule[str] = Rule(
     "!self.contains('@')",
@@ -54,13 +54,40 @@ NO_SLASH_IN_TAG: Rule[str] = Rule(
 )
 
 
+_OTHERS = 2
+ONE_KEY: Rule[ImageSignature] = Rule(
+    "(has(self.secretRef) ? 1 : 0) + (has(self.kms) ? 1 : 0) + (has(self.keyless) ? 1 : 0) == 1",
+    "sign in one way: with a Secret (secretRef), a key in a KMS (kms), or the pod's identity (keyless)",
+    lambda sign: [sign.secret_ref, sign.kms, sign.keyless].count(None) == _OTHERS,
+)
+A_BUNDLE: Rule[ImageSignature] = Rule(
+    "!has(self.keyless) || self.form != 'legacy'",
+    "keyless signatures are bundles: drop form, or write bundle",
+    lambda sign: sign.keyless is None or sign.form != "legacy",
+)
+
+
+class Keyless(Document):
+    """Sign as the pod's ServiceAccount, with a certificate of the platform's Fulcio. Write {}."""
+
+
 class ImageSignature(Document):
     """With which key the image is signed, as cosign does; no tag moves to an image that is not."""
 
-    secret_ref: LocalReference
+    model_config = ConfigDict(json_schema_extra=cel_rules(ONE_KEY, A_BUNDLE))
+
+    secret_ref: LocalReference | None = None
     """A Secret with cosign's keys: cosign.key, and cosign.password where it is encrypted."""
+    kms: Annotated[str, Field(max_length=512), *checked(A_KMS_KEY)] | None = None
+    """A key in a KMS, as cosign's URI, which the identity of serviceAccountName may sign with."""
+    keyless: Keyless | None = None
+    """{} signs as the pod's ServiceAccount, with a certificate of the platform's Fulcio in place of a key."""
     form: SignatureForm = "both"
     """How the signature lies beside the image: legacy (a .sig tag), bundle (a referrer), or both."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        return obeying(self, ONE_KEY, A_BUNDLE)
 
 
 class ImageSBOM(Document):

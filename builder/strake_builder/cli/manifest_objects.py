@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
 from strake_api.requests.build import BuildArg
-from strake_builder.cli.registries.signing import loaded_signing_key, signature_forms
+from strake_builder.cli.registries.signing import kms_key, loaded_signing_key, signature_forms
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.signing import Signing
 
@@ -94,6 +94,13 @@ class ManifestObjects:
         forms = signature_forms(form or sign.form)
         if given is not None:
             return replace(given, forms=forms)
+        if sign.keyless is not None:
+            raise InvalidRequestError(
+                "spec.output.sign.keyless signs as the pod's ServiceAccount, and there is no pod",
+                hint="give --sign-identity-token and --sigstore-config, or --sign-key",
+            )
+        if sign.secret_ref is None:
+            return Signing(forms, kms_key(sign.kms or ""))
         name = sign.secret_ref.name
         key, password = self._secret(name, SIGNING_KEY, "--sign-key FILE"), b""
         found = self._find("Secret", name) or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Final, assert_never
@@ -53,12 +53,15 @@ class FetchedContext:
         patterns: ignore patterns of what is in the directory and no part of the context.
         digest: "algorithm:hex" of the archive, the file or the artifact that it was fetched as; None for
             other sources.
+        modified: when it was changed, in seconds since 1970, as the server of a download says; None where it
+            does not.
     """
 
     directory: str
     revision: str | None = None
     patterns: tuple[str, ...] = ()
     digest: str | None = None
+    modified: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +142,7 @@ def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloa
         os.utime(path, ns=(modified, modified))
     except OSError as error:
         raise SourceError(f"cannot keep {redact_url(source.url)}: {error.strerror}") from error
-    return FetchedContext(directory, digest=f"sha256:{got.sha256}")
+    return FetchedContext(directory, digest=f"sha256:{got.sha256}", modified=_seconds(got.modified))
 
 
 def _fetch_archive(
@@ -157,7 +160,12 @@ def _fetch_archive(
         raise SourceError(f"cannot unpack {shown}: {error.strerror}") from error
     finally:
         Path(packed).unlink(missing_ok=True)
-    return _inside_archive(directory, source.path, shown, f"sha256:{got.sha256}")
+    found = _inside_archive(directory, source.path, shown, f"sha256:{got.sha256}")
+    return replace(found, modified=_seconds(got.modified))
+
+
+def _seconds(nanoseconds: int | None) -> int | None:
+    return None if nanoseconds is None else nanoseconds // 1_000_000_000
 
 
 def _fetch_object(source: BucketSource, directory: str, means: Means) -> FetchedContext:

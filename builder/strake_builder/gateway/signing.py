@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Final
 
 from strake_builder.gateway.errors import ForbiddenError, SigningKeyUnusableError, UnknownImageError
 from strake_builder.gateway.policy import Asked, Kind, Policy
+from strake_oci.errors import SigningKeyError
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Repository
 
 if TYPE_CHECKING:
+    from strake_builder.output.signing import Key
     from strake_oci.signatures.attesting import AttestationSigner
+    from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
     from strake_oci.signatures.writing import ImageSigner
 
 _REMEMBERED: Final = 1024
@@ -34,20 +37,23 @@ class GatewaySigning:
         signer: signs; None where the build does not ask for it.
         problem: why the key cannot be used, "" where it can.
         attesting: signs attestations; None likewise.
+        key: that of both signers, or who signs without; tried when the executor asks whether there is one.
     """
 
     def __init__(
         self,
         policy: Policy,
-        signer: ImageSigner | None = None,
+        signer: ImageSigner | KeylessImageSigner | None = None,
         problem: str = "",
         *,
-        attesting: AttestationSigner | None = None,
+        attesting: AttestationSigner | KeylessAttestationSigner | None = None,
+        key: Key | None = None,
     ) -> None:
         self._policy = policy
         self._signer = signer
         self._problem = problem
         self._attesting = attesting
+        self._key = key
         self._pushed: dict[tuple[Repository, Digest], Descriptor] = {}
         self._lock = threading.Lock()
 
@@ -82,6 +88,7 @@ class GatewaySigning:
         if self._signer is None:
             raise ForbiddenError("this build signs nothing")
         if not asked.name:
+            self._check()
             return
         descriptor = self.pushed(asked.repository, Digest.parse(asked.name))
         if descriptor is None:
@@ -93,7 +100,22 @@ class GatewaySigning:
         else:
             self._attest(self._attesting, asked.repository, descriptor.digest)
 
-    def _attest(self, signer: AttestationSigner, repository: Repository, attestation: Digest) -> None:
+    def _check(self) -> None:
+        """Try the key: of one in a KMS, and of an identity, nothing is known before."""
+        if self._key is None:
+            return
+        try:
+            self._key.check()
+        except SigningKeyError as error:
+            words = f"the key cannot sign: {error.message}; {error.hint}".rstrip("; ")
+            raise SigningKeyUnusableError(words) from error
+
+    def _attest(
+        self,
+        signer: AttestationSigner | KeylessAttestationSigner,
+        repository: Repository,
+        attestation: Digest,
+    ) -> None:
         """Sign an attestation, of an image that was pushed through this gateway, too."""
         image = signer.subject(repository, attestation).digest
         if self.pushed(repository, image) is None:

@@ -1,4 +1,4 @@
-"""Signing what is pushed: with a key at hand, or by a process that has it."""
+"""Signing what is pushed: with a key that this process may use, or by a process that may."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from strake_builder.errors import PushUnauthorizedError, SigningError
-from strake_oci.errors import CredentialError, DeniedError, OCIError, UnauthorizedError
+from strake_oci.errors import CredentialError, DeniedError, OCIError, SigningKeyError, UnauthorizedError
 from strake_oci.signatures import BOTH, SignatureForm
 
 if TYPE_CHECKING:
@@ -15,11 +15,16 @@ if TYPE_CHECKING:
 
     from strake_oci.registry.client import RegistryClient
     from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
+    from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.signatures.writing import ImageSigner
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
+
+    Key = PrivateKey | KeylessIdentity
+    Signers = tuple[ImageSigner, AttestationSigner] | tuple[KeylessImageSigner, KeylessAttestationSigner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +32,32 @@ class Signing:
     """That a build's image is signed.
 
     Attributes:
-        forms: in which forms.
-        key: signs; None where the gateway has it.
+        forms: in which forms; an identity signs in one alone.
+        key: signs, or who does without one; None where the gateway has it.
     """
 
     forms: tuple[SignatureForm, ...] = BOTH
-    key: SigningKey | None = field(default=None, repr=False)
+    key: Key | None = field(default=None, repr=False)
+
+
+def signers(client: RegistryClient, key: Key, forms: tuple[SignatureForm, ...]) -> Signers:
+    """Return what signs images, and what signs attestations.
+
+    Args:
+        client: reads and writes the repositories.
+        key: signs, or who does without one.
+        forms: in which forms a key signs.
+    """
+    from strake_oci.signatures.keyless.identity import KeylessIdentity
+
+    if isinstance(key, KeylessIdentity):
+        from strake_oci.signatures.keyless.writing import KeylessAttestationSigner, KeylessImageSigner
+
+        return KeylessImageSigner(client, key), KeylessAttestationSigner(client, key)
+    from strake_oci.signatures.attesting import AttestationSigner
+    from strake_oci.signatures.writing import ImageSigner
+
+    return ImageSigner(client, key, forms), AttestationSigner(client, key, forms)
 
 
 UNKNOWN_IMAGE: Final = "UNKNOWN_IMAGE"
@@ -78,21 +103,25 @@ class Signer(Protocol):
 
 
 class LocalSigner:
-    """Signs with a key at hand. Thread-safe; a `Signer`.
+    """Signs with a key that this process may use. Thread-safe; a `Signer`.
 
     Args:
         client: reads and writes the repositories; closed with this.
-        signer: signs images by it.
-        attesting: signs attestations by it.
+        key: signs, or who does without one.
+        forms: in which forms a key signs.
     """
 
-    def __init__(self, client: RegistryClient, signer: ImageSigner, attesting: AttestationSigner) -> None:
+    def __init__(self, client: RegistryClient, key: Key, forms: tuple[SignatureForm, ...]) -> None:
         self._client = client
-        self._signer = signer
-        self._attesting = attesting
+        self._key = key
+        self._signer: ImageSigner | KeylessImageSigner
+        self._attesting: AttestationSigner | KeylessAttestationSigner
+        self._signer, self._attesting = signers(client, key, forms)
 
     def check(self, repository: Repository) -> None:
-        """Do nothing: the key was read."""
+        """Make sure that the key can be used."""
+        with _explained(repository):
+            self._key.check()
 
     def sign(self, repository: Repository, image: Descriptor) -> None:
         """Sign an image."""
@@ -117,5 +146,7 @@ def _explained(repository: Repository) -> Iterator[None]:
         raise PushUnauthorizedError(
             f"cannot sign in {repository}: {error.message}", hint=error.hint
         ) from error
+    except SigningKeyError as error:
+        raise SigningError(f"the key cannot sign: {error.message}", hint=error.hint) from error
     except OCIError as error:
         raise SigningError(f"cannot sign in {repository}: {error.message}", hint=error.hint) from error

@@ -23,8 +23,9 @@ from strake_api.result import BuildSucceeded
 from strake_api.values.destinations import run_values
 from strake_builder import interrupt
 from strake_builder.context.artifact import fetch_artifact
-from strake_builder.context.fetch import Means
+from strake_builder.context.fetch import FetchedContext, Means
 from strake_builder.context.own_files import own_patterns
+from strake_builder.context.times import context_time
 from strake_builder.errors import BuildError
 from strake_builder.output.local import LocalIndex
 from strake_builder.output.signing import Signer
@@ -92,6 +93,8 @@ class Build:
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 fetcher = self._fetcher(workspace, held)
                 context = fetcher.fetch(self._request.source)
+                if self._request.wants_time_of_context:
+                    self._requested = self._requested.at_time_of_context(self._time_of(context))
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
             around = Surroundings(
                 workspace=workspace,
@@ -163,6 +166,16 @@ class Build:
             if self._inputs.outputs.push:
                 pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
         return Descriptor.of(index.media_type, content)
+
+    def _time_of(self, context: FetchedContext) -> int | None:
+        """Return when the context was made, and tell where nothing says so."""
+        moment = context_time(self._request.source, context, self._cancellation)
+        if moment is None:
+            self._reporter.warn(
+                "SOURCE_DATE_EPOCH=context: this context has no time of its own, as a commit or a download "
+                "has, so it sets none"
+            )
+        return moment
 
     def _fetcher(self, workspace: Workspace, held: contextlib.ExitStack) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs

@@ -263,7 +263,8 @@ class ImageBuild:
         from strake_builder.solve.planning.check_images import prepared_checks
 
         required = BaseImages(clients.pulling, pools.pull, lambda _: "")
-        return prepared_checks(self._request, tools, required, self._inputs.confinement.isolation)
+        isolation, given = self._inputs.confinement.isolation, self._inputs.run.secrets
+        return prepared_checks(self._request, tools, required, isolation, given)
 
     def _permitted(self, reference: Reference) -> Reference:
         return permitted_image(reference, self._request.source_policies, self._request.image_rules)

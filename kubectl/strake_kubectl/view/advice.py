@@ -15,7 +15,7 @@ ADVICE: Final[Mapping[R, str]] = {
     R.RUN_STEP_FAILED: "see the end of the command's output, and the log",
     R.PUSH_UNAUTHORIZED: "set or mend spec.pushSecret; for a cloud's registry spec.serviceAccountName",
     R.PUSH_FAILED: "see the registry's words in the message",
-    R.SIGNING_FAILED: "check the Secret of spec.output.sign: cosign.password belongs to its cosign.key",
+    R.SIGNING_FAILED: "check spec.output.sign: a Secret's key and password, or who may sign with a KMS's key",
     R.IMAGE_TEST_FAILED: "see the end of the test's output; the image is there by its digest",
     R.VULNERABILITIES_FOUND: "update what has a fix, or ignore a finding in spec.verify, with a date",
     R.VERIFICATION_FAILED: "see the message: the check's image, its network and what it wrote",

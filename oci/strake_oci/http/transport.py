@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
 
 _MAX_REDIRECTS: Final = 5
-_SECRETS: Final = frozenset({"authorization", "x-amz-security-token"})
+_SECRETS: Final = frozenset({"authorization", "x-amz-security-token", "x-vault-token"})
 _DRAIN: Final = 64 * 1024
 
 READ_DEADLINE: Final = 60.0

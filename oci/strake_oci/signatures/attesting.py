@@ -36,7 +36,7 @@ from strake_oci.spec.wire import encode
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
 
@@ -82,21 +82,15 @@ def check_statement(content: bytes, image: Digest) -> str:
     return kind
 
 
-class AttestationSigner:
-    """Signs statements with one key. Thread-safe.
+class AttestationReader:
+    """Reads statements that are to be signed. Thread-safe.
 
     Args:
-        client: Reads and writes the repositories.
-        key: Signs.
-        forms: In which forms.
+        client: Reads the repositories.
     """
 
-    def __init__(
-        self, client: RegistryClient, key: SigningKey, forms: tuple[SignatureForm, ...] = BOTH
-    ) -> None:
+    def __init__(self, client: RegistryClient) -> None:
         self._client = client
-        self._key = key
-        self._forms = forms
 
     def subject(self, repository: Repository, manifest: Digest) -> Descriptor:
         """Return the image that an attestation in a repository refers to.
@@ -107,27 +101,18 @@ class AttestationSigner:
         """
         return _subject(self._manifest(repository, manifest), manifest)
 
-    def sign(self, repository: Repository, manifest: Digest) -> None:
-        """Sign the statements of an attestation that is in a repository.
-
-        Args:
-            repository: Where it is, and the signed statements go.
-            manifest: Its name.
+    def statements(
+        self, repository: Repository, manifest: Digest
+    ) -> tuple[Descriptor, list[tuple[str, bytes]]]:
+        """Return the image that an attestation is about, and its statements with their predicate types.
 
         Raises:
             InvalidDocumentError: It is no attestation, or one that must not be signed.
-            RegistryError: The registry refused or failed. What was written before stays.
+            RegistryError: The registry refused or failed.
         """
         document = self._manifest(repository, manifest)
         image = _subject(document, manifest)
-        checked = [self._checked(repository, layer, image.digest) for layer in document.layers]
-        for kind, content in checked:
-            envelope = bundle.signed_envelope(content, self._key)
-            if SignatureForm.LEGACY in self._forms:
-                self._tag(repository, image.digest, kind, encode(envelope))
-            if SignatureForm.BUNDLE in self._forms:
-                signed = bundle.bundled(envelope, self._key)
-                push_bundle(self._client, repository, image, signed, kind)
+        return image, [self._checked(repository, layer, image.digest) for layer in document.layers]
 
     def _manifest(self, repository: Repository, digest: Digest) -> Manifest:
         descriptor, data = self._client.manifest(repository, digest)
@@ -144,6 +129,43 @@ class AttestationSigner:
             )
         content = read_statement(self._client, repository, layer)
         return check_statement(content, image), content
+
+
+class AttestationSigner(AttestationReader):
+    """Signs statements with one key. Thread-safe.
+
+    Args:
+        client: Reads and writes the repositories.
+        key: Signs.
+        forms: In which forms.
+    """
+
+    def __init__(
+        self, client: RegistryClient, key: PrivateKey, forms: tuple[SignatureForm, ...] = BOTH
+    ) -> None:
+        super().__init__(client)
+        self._key = key
+        self._forms = forms
+
+    def sign(self, repository: Repository, manifest: Digest) -> None:
+        """Sign the statements of an attestation that is in a repository.
+
+        Args:
+            repository: Where it is, and the signed statements go.
+            manifest: Its name.
+
+        Raises:
+            InvalidDocumentError: It is no attestation, or one that must not be signed.
+            RegistryError: The registry refused or failed. What was written before stays.
+        """
+        image, statements = self.statements(repository, manifest)
+        for kind, content in statements:
+            envelope = bundle.signed_envelope(content, self._key)
+            if SignatureForm.LEGACY in self._forms:
+                self._tag(repository, image.digest, kind, encode(envelope))
+            if SignatureForm.BUNDLE in self._forms:
+                signed = bundle.bundled(envelope, self._key)
+                push_bundle(self._client, repository, image, signed, kind)
 
     def _tag(self, repository: Repository, image: Digest, kind: str, envelope: bytes) -> None:
         notes = {"dev.cosignproject.cosign/signature": "", "predicateType": kind}

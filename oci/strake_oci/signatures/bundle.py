@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from strake_oci.errors import OCIError
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.spec.wire import Text, WireModel, decode, encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from strake_oci.signatures.keys import SigningKey, VerificationKey
+    from strake_oci.signatures.keys import PrivateKey, VerificationKey
     from strake_oci.spec.digest import Digest
+
+    Verifier = VerificationKey | CertificateIdentity
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 FAMILY: Final = "application/vnd.dev.sigstore.bundle"
@@ -44,20 +47,25 @@ def notes(created: str, predicate_type: str = PREDICATE_TYPE) -> dict[str, str]:
     }
 
 
-def signed_bundle(digest: Digest, key: SigningKey) -> bytes:
-    """Return a bundle in which a key says that it signs a manifest."""
-    statement = encode(
+def image_statement(digest: Digest, name: str | None = None) -> bytes:
+    """Return the statement that is signed for a manifest; cosign names none, and nothing is known by it."""
+    named = {} if name is None else {"name": name}
+    return encode(
         {
             "_type": _STATEMENT_TYPE,
-            "subject": [{"digest": {digest.algorithm: digest.encoded}}],
+            "subject": [{**named, "digest": {digest.algorithm: digest.encoded}}],
             "predicateType": PREDICATE_TYPE,
             "predicate": {},
         }
     )
-    return bundled(signed_envelope(statement, key), key)
 
 
-def signed_envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
+def signed_bundle(digest: Digest, key: PrivateKey) -> bytes:
+    """Return a bundle in which a key says that it signs a manifest."""
+    return bundled(signed_envelope(image_statement(digest), key), key)
+
+
+def signed_envelope(statement: bytes, key: PrivateKey) -> dict[str, Any]:
     """Return a DSSE envelope in which a key signs an in-toto statement."""
     return {
         "payload": base64.b64encode(statement).decode(),
@@ -66,7 +74,7 @@ def signed_envelope(statement: bytes, key: SigningKey) -> dict[str, Any]:
     }
 
 
-def bundled(envelope: Mapping[str, Any], key: SigningKey) -> bytes:
+def bundled(envelope: Mapping[str, Any], key: PrivateKey) -> bytes:
     """Return the bundle of an envelope that a key signed."""
     return encode(
         {
@@ -77,14 +85,14 @@ def bundled(envelope: Mapping[str, Any], key: SigningKey) -> bytes:
     )
 
 
-def is_signed(content: bytes, digest: Digest, key: VerificationKey) -> bool:
-    """Tell whether a bundle is a key's signature of a manifest, and not an attestation about it."""
+def is_signed(content: bytes, digest: Digest, key: Verifier) -> bool:
+    """Tell whether a bundle is a signature of a manifest, and not an attestation about it."""
     found = signed_statement(content, digest, key)
     return found is not None and found[0] == PREDICATE_TYPE and _type_of(found[1]) == _STATEMENT_TYPE
 
 
 def signed_statement(
-    content: bytes, digest: Digest, key: VerificationKey, *, limit: int = MAX_BUNDLE
+    content: bytes, digest: Digest, key: Verifier, *, limit: int = MAX_BUNDLE
 ) -> tuple[str, bytes] | None:
     """Return predicate type and bytes of a bundle's statement about a manifest, None without the signature.
 
@@ -94,6 +102,9 @@ def signed_statement(
         key: What must have signed it.
         limit: Bytes that it may have.
     """
+    if isinstance(key, CertificateIdentity):
+        payload = key.payload(content) if len(content) <= limit else None
+        return None if payload is None else _about(payload, digest, limit)
     try:
         envelope = decode(_Bundle, content, what="bundle", limit=limit).envelope
     except OCIError:
@@ -123,6 +134,11 @@ def _opened(
     data = _encoded(payload)
     if envelope.payload_type != _PAYLOAD_TYPE or not any(key.verifies(each, data) for each in signatures):
         return None
+    return _about(payload, digest, limit)
+
+
+def _about(payload: bytes, digest: Digest, limit: int) -> tuple[str, bytes] | None:
+    """Return predicate type and bytes of a statement that is about a manifest, and None for another."""
     try:
         statement = decode(_Statement, payload, what="statement", limit=limit)
     except OCIError:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from typing import Final, Self
+from enum import Enum, unique
+from typing import Final, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -35,6 +36,15 @@ _SHA256: Final = hashes.SHA256()
 
 _Private = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _Public = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+
+@unique
+class KeyKind(Enum):
+    """Which algorithm a key is for; RSA is PKCS #1 v1.5, and it and ECDSA are over SHA-256."""
+
+    ECDSA = "ecdsa"
+    RSA = "rsa"
+    ED25519 = "ed25519"
 
 
 class VerificationKey:
@@ -66,6 +76,17 @@ class VerificationKey:
             raise SigningKeyError("the public key cannot be read", hint="give the file cosign.pub") from None
         return cls(_known_public(key))
 
+    @property
+    def kind(self) -> KeyKind:
+        """Which algorithm it is for."""
+        match self._key:
+            case ec.EllipticCurvePublicKey():
+                return KeyKind.ECDSA
+            case rsa.RSAPublicKey():
+                return KeyKind.RSA
+            case ed25519.Ed25519PublicKey():
+                return KeyKind.ED25519
+
     def verifies(self, signature: bytes, data: bytes) -> bool:
         """Tell whether the private key of this one signed some data."""
         try:
@@ -85,8 +106,41 @@ class VerificationKey:
         return self._key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
+class PrivateKey(Protocol):
+    """What signs: a key at hand (`SigningKey`), or one in a KMS. Thread-safe."""
+
+    @property
+    def public(self) -> VerificationKey:
+        """What verifies its signatures.
+
+        Raises:
+            SigningKeyError: It cannot be had.
+        """
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Return the signature of some data.
+
+        Raises:
+            SigningKeyError: The key cannot be used.
+        """
+        ...
+
+    def check(self) -> None:
+        """Make sure that it can be used.
+
+        Raises:
+            SigningKeyError: It cannot.
+        """
+        ...
+
+    def stop(self, reason: Exception) -> None:
+        """End what is under way, and let nothing more begin."""
+        ...
+
+
 class SigningKey:
-    """A private key. Nothing shows what is in it.
+    """A private key at hand, a `PrivateKey`. Nothing shows what is in it.
 
     Attributes:
         public: Verifies what it signs.
@@ -127,6 +181,12 @@ class SigningKey:
         if not isinstance(key, _Private):
             raise SigningKeyError("the signing key is of a kind that is not known", hint=_KINDS)
         return cls(key)
+
+    def check(self) -> None:
+        """Do nothing: it was read."""
+
+    def stop(self, reason: Exception) -> None:
+        """Do nothing: no signature takes long."""
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature of some data."""

@@ -21,7 +21,7 @@ from strake_oci.spec.reference import DEFAULT_REGISTRY
 from strake_oci.spec.wire import WireModel, decode, encode
 
 if TYPE_CHECKING:
-    from strake_oci.signatures.keys import SigningKey, VerificationKey
+    from strake_oci.signatures.keys import PrivateKey, VerificationKey
     from strake_oci.spec.reference import Repository
 
 MEDIA_TYPE: Final = "application/vnd.dev.cosign.simplesigning.v1+json"
@@ -64,7 +64,7 @@ def is_about(content: bytes, digest: Digest) -> bool:
     return critical.type in _TYPES and critical.image.digest == str(digest)
 
 
-def signed_layer(content: bytes, key: SigningKey) -> Descriptor:
+def signed_layer(content: bytes, key: PrivateKey) -> Descriptor:
     """Return the layer of a payload, with the signature beside it."""
     signature = base64.b64encode(key.sign(content)).decode()
     plain = Descriptor.of(MEDIA_TYPE, content)

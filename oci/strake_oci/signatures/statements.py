@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from strake_oci.errors import InvalidDocumentError, OCIError, RegistryError, UnverifiedError
 from strake_oci.signatures import SignatureForm, bundle
 from strake_oci.signatures.attesting import ENVELOPE_TYPE, MAX_SIGNED, attestation_tag
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.signatures.verification import SignatureReader
 from strake_oci.spec.manifest import Index, Manifest, parse
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import VerificationKey
+    from strake_oci.signatures.bundle import Verifier
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
@@ -52,7 +53,7 @@ def verify_statements(
     client: RegistryClient,
     repository: Repository,
     digest: Digest,
-    key: VerificationKey,
+    key: Verifier,
     kinds: Collection[str],
 ) -> tuple[SignedStatement, ...]:
     """Return the signed statements about an image; of an index, about each of its images.
@@ -75,11 +76,15 @@ def verify_statements(
         if not about:
             raise UnverifiedError(
                 f"{repository}@{image} has no attestation of {' or '.join(sorted(kinds))} "
-                "that was signed with this key",
+                f"that was signed {_by(key)}",
                 hint="`strake attestations IMAGE` lists what there is; a build signs with --sign-key",
             )
         found += about
     return tuple(found)
+
+
+def _by(key: Verifier) -> str:
+    return f"by {key.identity}" if isinstance(key, CertificateIdentity) else "with this key"
 
 
 def _images(client: RegistryClient, repository: Repository, digest: Digest) -> tuple[Digest, ...]:
@@ -95,16 +100,17 @@ def _images(client: RegistryClient, repository: Repository, digest: Digest) -> t
     return images
 
 
-def _signed(reader: SignatureReader, image: Digest, key: VerificationKey) -> Iterator[SignedStatement]:
-    for form, content in (*_tagged(reader, image), *_bundled(reader)):
-        read = bundle.signed_statement if form is SignatureForm.BUNDLE else bundle.enveloped_statement
-        statement = read(content, image, key, limit=_MAX_ENVELOPE)
-        if statement is not None:
-            kind, text = statement
-            yield SignedStatement(image, kind, form, text)
+def _signed(reader: SignatureReader, image: Digest, key: Verifier) -> Iterator[SignedStatement]:
+    if not isinstance(key, CertificateIdentity):  # its proofs are in bundles
+        for content in _tagged(reader, image):
+            if found := bundle.enveloped_statement(content, image, key, limit=_MAX_ENVELOPE):
+                yield SignedStatement(image, found[0], SignatureForm.LEGACY, found[1])
+    for content in _bundled(reader):
+        if found := bundle.signed_statement(content, image, key, limit=_MAX_ENVELOPE):
+            yield SignedStatement(image, found[0], SignatureForm.BUNDLE, found[1])
 
 
-def _tagged(reader: SignatureReader, image: Digest) -> Iterator[tuple[SignatureForm, bytes]]:
+def _tagged(reader: SignatureReader, image: Digest) -> Iterator[bytes]:
     try:
         manifest = reader.tagged(attestation_tag(image))
     except RegistryError:
@@ -113,13 +119,13 @@ def _tagged(reader: SignatureReader, image: Digest) -> Iterator[tuple[SignatureF
         return
     layers = [each for each in manifest.layers if each.media_type == ENVELOPE_TYPE] if manifest else []
     for layer in reversed(layers[-_MOST:]):
-        yield SignatureForm.LEGACY, reader.read(layer, _MAX_ENVELOPE)
+        yield reader.read(layer, _MAX_ENVELOPE)
 
 
-def _bundled(reader: SignatureReader) -> Iterator[tuple[SignatureForm, bytes]]:
+def _bundled(reader: SignatureReader) -> Iterator[bytes]:
     for referrer in reversed(reader.attestation_bundles()[-_MOST:]):
         if (layer := _envelope(reader, referrer)) is not None:
-            yield SignatureForm.BUNDLE, reader.read(layer, _MAX_ENVELOPE)
+            yield reader.read(layer, _MAX_ENVELOPE)
 
 
 def _envelope(reader: SignatureReader, referrer: Descriptor) -> Descriptor | None:

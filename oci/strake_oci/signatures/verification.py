@@ -17,13 +17,14 @@ from strake_oci.errors import (
     UnverifiedError,
 )
 from strake_oci.signatures import SignatureForm, bundle, simple_signing
+from strake_oci.signatures.keyless.certificate import CertificateIdentity
 from strake_oci.spec import mediatype
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.verify import read_whole
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import VerificationKey
+    from strake_oci.signatures.bundle import Verifier
     from strake_oci.spec.descriptor import Descriptor
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
@@ -45,9 +46,7 @@ class Signatures:
     seen: tuple[tuple[SignatureForm, int], ...]
 
 
-def verify_image(
-    client: RegistryClient, repository: Repository, digest: Digest, key: VerificationKey
-) -> Signatures:
+def verify_image(client: RegistryClient, repository: Repository, digest: Digest, key: Verifier) -> Signatures:
     """Look for signatures of a manifest or index, in both forms.
 
     Raises:
@@ -65,7 +64,7 @@ def verify_image(
     legacy, bundled = reader.is_tagged(tagged), reader.is_bundled(referrers)
     count = len(tagged.layers if tagged else ()) + len(referrers)
     if not legacy and not bundled:
-        raise _unverified(f"{repository}@{digest}", count)
+        raise _unverified(f"{repository}@{digest}", count, key)
     by_form = {SignatureForm.LEGACY: legacy, SignatureForm.BUNDLE: bundled}
     return Signatures(
         tuple(form for form, is_there in by_form.items() if is_there),
@@ -73,10 +72,16 @@ def verify_image(
     )
 
 
-def _unverified(image: str, count: int) -> UnverifiedError:
+def _unverified(image: str, count: int, key: Verifier) -> UnverifiedError:
     if not count:
         hint = "sign it when it is built: `strake build --sign-key`"
         return UnverifiedError(f"{image} has no signature", hint=hint)
+    if isinstance(key, CertificateIdentity):
+        who = f"{key.identity}, as {key.issuer} knows it"
+        return UnverifiedError(
+            f"{image} has no signature of {who}, that the trusted root vouches for",
+            hint="`cosign verify` tells of whom there are signatures",
+        )
     some = "the signature" if count == 1 else f"none of the {count} signatures"
     verb = "was not made with this key" if count == 1 else "was made with this key"
     hint = "give the public key of the pair that signed it"
@@ -95,9 +100,7 @@ class SignatureReader:
     Every method raises RegistryError where the registry refuses or fails.
     """
 
-    def __init__(
-        self, client: RegistryClient, repository: Repository, digest: Digest, key: VerificationKey
-    ) -> None:
+    def __init__(self, client: RegistryClient, repository: Repository, digest: Digest, key: Verifier) -> None:
         self._client = client
         self._repository = repository
         self._digest = digest
@@ -123,6 +126,9 @@ class SignatureReader:
 
     def is_tagged(self, manifest: Manifest | None) -> bool:
         """Tell whether the key made one of the signatures under the tag."""
+        key = self._key
+        if isinstance(key, CertificateIdentity):
+            return False  # its proofs are in bundles
         layers = [
             each
             for each in (manifest.layers if manifest else ())
@@ -135,7 +141,7 @@ class SignatureReader:
                     continue
                 contents[layer.digest] = self.read(layer, simple_signing.MAX_PAYLOAD)
             content = contents[layer.digest]
-            is_ours = simple_signing.is_signed(layer, content, self._key)
+            is_ours = simple_signing.is_signed(layer, content, key)
             if is_ours and simple_signing.is_about(content, self._digest):
                 return True
         return False

@@ -20,7 +20,7 @@ from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import SigningKey
+    from strake_oci.signatures.keys import PrivateKey
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
 
@@ -40,7 +40,7 @@ class ImageSigner:
     """
 
     def __init__(
-        self, client: RegistryClient, key: SigningKey, forms: tuple[SignatureForm, ...] = BOTH
+        self, client: RegistryClient, key: PrivateKey, forms: tuple[SignatureForm, ...] = BOTH
     ) -> None:
         self._client = client
         self._key = key

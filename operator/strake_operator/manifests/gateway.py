@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from strake_api.conversion import SIGNING_KEY, SIGNING_PASSWORD
+from strake_api.values.signatures import VAULT_SCHEME
 from strake_operator.manifests import paths
 from strake_operator.manifests.access import certificate_volumes, proxy_environment
 from strake_operator.names import CONTAINER, DEFAULT_PULL_VOLUME, GATEWAY
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _USER: Final = 65532
 _SOCKETS: Final = "gateway"
+_TOKEN_SECONDS: Final = 3600
+"""A kubelet renews it; less than an hour some API servers raise to that."""
 _LOG: Final = "log"
 _SKIPPED: Final = ("eks.amazonaws.com/skip-containers", "azure.workload.identity/skip-containers")
 """By these the clouds' webhooks leave out the builder. Source: the READMEs of both webhooks."""
@@ -127,10 +130,30 @@ def _secrets(spec: ImageBuildSpec, settings: Settings) -> tuple[list[Manifest], 
             optional = {"optional": True} if name == _LOG else {}
             volumes.append({"name": name, "secret": {"secretName": secret, "items": [item], **optional}})
             mounts.append({"name": name, "mountPath": directory, "readOnly": True})
-    if spec.output.sign is not None:
-        volumes.append({"name": "signing", "projected": {"sources": _key(spec.output.sign.secret_ref.name)}})
+    if sources := _signing(spec, settings):
+        volumes.append({"name": "signing", "projected": {"sources": sources}})
         mounts.append({"name": "signing", "mountPath": paths.SIGNING_DIRECTORY, "readOnly": True})
     return volumes, mounts
+
+
+def _signing(spec: ImageBuildSpec, settings: Settings) -> list[Manifest]:
+    """Return what is mounted to sign with: a key's Secret, or what Vault or Fulcio knows the pod by."""
+    sign = spec.output.sign
+    if sign is None:
+        return []
+    if sign.secret_ref is not None:
+        return _key(sign.secret_ref.name)
+    if sign.keyless is not None:
+        return [_token("sigstore")] if settings.sigstore else []
+    if settings.vault is None or not (sign.kms or "").startswith(VAULT_SCHEME):
+        return []  # the clouds' webhooks bring what their services know the pod by
+    return [_token("vault")]
+
+
+def _token(audience: str) -> Manifest:
+    """Return a token of the ServiceAccount that no other server takes."""
+    asked = {"audience": audience, "expirationSeconds": _TOKEN_SECONDS, "path": paths.SIGNING_TOKEN}
+    return {"serviceAccountToken": asked}
 
 
 def _key(secret: str) -> list[Manifest]:

@@ -11,6 +11,7 @@ PUSH_DIRECTORY: Final = "/strake/push"
 PULL_DIRECTORY: Final = "/strake/pull"
 LOG_ACCOUNT_DIRECTORY: Final = "/strake/log"
 SIGNING_DIRECTORY: Final = "/strake/signing"
+SIGNING_TOKEN: Final = "token"  # noqa: S105 - a file's name
 SOURCE_DIRECTORY: Final = "/strake/source"
 GIT_DIRECTORY: Final = "/strake/git"
 BUCKET_DIRECTORY: Final = "/strake/bucket"

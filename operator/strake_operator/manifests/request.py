@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from strake_api.conversion import MountedPaths, build_request
 from strake_api.logs.artifact import LogTarget
 from strake_api.requests.base import Networks, Registries
+from strake_api.requests.output import KeylessSignature, VaultLogin
 from strake_api.values.pattern import filled
 from strake_operator.isolation import PodForm
 from strake_operator.manifests import paths
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
     from strake_api.requests.kinds import AnyRequest
     from strake_operator.manifests.objects import Manifest, RunIdentity
     from strake_operator.settings.environment import Settings
+
+
+_TOKEN: Final = f"{paths.SIGNING_DIRECTORY}/{paths.SIGNING_TOKEN}"
+"""Of the pod's ServiceAccount, for the one server that signs."""
+
+
+def _vault(settings: Settings) -> VaultLogin | None:
+    """Return how a pod logs in at the platform's Vault."""
+    vault = settings.vault
+    if vault is None:
+        return None
+    return VaultLogin(
+        address=vault.address, role=vault.role, mount=vault.mount, engine=vault.engine, token=_TOKEN
+    )
 
 
 def request_for(
@@ -56,6 +71,8 @@ def request_for(
             fetched=paths.SOURCE_DIRECTORY,
             signing=paths.SIGNING_DIRECTORY,
             given=paths.GIVEN_DIRECTORY,
+            vault=_vault(settings),
+            keyless=KeylessSignature(config=settings.sigstore, token=_TOKEN),
         ),
         work_directory=paths.WORK_DIRECTORY,
         generation=generation,

@@ -21,6 +21,8 @@ from strake_operator.isolation import ISOLATION_VARIABLE, IsolationSetting
 from strake_operator.registries.document import PlatformRegistries
 from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.networks import ALWAYS_DENIED, read_allowed, read_denied
+from strake_operator.settings.sigstore import read_sigstore
+from strake_operator.settings.vault import Vault, read_vault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -135,6 +137,10 @@ class Settings:
     """How long Job, pod (with the log) and ConfigMap of a run that ended are kept."""
     sbom_generator: str = DEFAULT_GENERATOR
     """The scanner's image of builds that want an SBOM and name none."""
+    vault: Vault | None = None
+    """Whose keys builds may sign with."""
+    sigstore: str = ""
+    """Whose certificates builds may sign with: Sigstore's `ClientTrustConfig`, in JSON."""
     max_unpacked_size: str | None = None
     """What one layer or archive may take on disk, unpacked; the builder's default where None."""
 
@@ -170,6 +176,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         grace_seconds=_number(environment, "STRAKE_GRACE_SECONDS", 30, least=0),
         keep_seconds=_number(environment, "STRAKE_KEEP_SECONDS", 3600, least=0),
         sbom_generator=_image(environment, "STRAKE_SBOM_GENERATOR", DEFAULT_GENERATOR),
+        vault=read_vault(environment),
+        sigstore=read_sigstore(environment),
         max_unpacked_size=_size(environment, MAX_UNPACKED_VARIABLE),
     )
 

@@ -1,4 +1,4 @@
-"""The spans of a run: a pure function of the run, of when it was asked for, and of its builder's timeline.
+"""The spans of a run: a pure function of the run, of when it was asked for, and of its builders' timelines.
 
 IDs follow from the ImageBuild's UID and the run's number: a trace that is sent again is the same trace.
 """
@@ -58,16 +58,17 @@ class Traced:
         return self.run.number or self.run.generation
 
 
-def spans(traced: Traced, timeline: Timeline) -> tuple[Span, ...]:
-    """Return the spans of a run that ended, the root first.
+def spans(traced: Traced, *timelines: Timeline) -> tuple[Span, ...]:
+    """Return the spans of a run that ended, the root first; of several platforms each part has its own below.
 
     Times of Kubernetes have whole seconds and those of a log have not, so a span ends no sooner than its
     children.
     """
     started, over = _moment(traced.run.start_time), _moment(traced.run.completion_time)
-    known = [
-        each for each in (traced.requested, started, over, timeline.began, timeline.ended) if each is not None
-    ]
+    moments = [traced.requested, started, over]
+    for each in timelines:
+        moments += [each.began, each.ended]
+    known = [each for each in moments if each is not None]
     if not known:
         return ()
     began, ended = min(known), max(known)
@@ -76,11 +77,24 @@ def spans(traced: Traced, timeline: Timeline) -> tuple[Span, ...]:
     if traced.requested is not None:
         found.append(_child(root, "queued", traced.requested, started or ended))
     if started is not None:
-        found.append(_child(root, "starting", started, max(started, timeline.began or ended)))
-    if timeline.began is not None:
-        running = _child(root, "running", timeline.began, ended)
-        found += [running, *_phases(running, timeline), *_steps(running, timeline, failed=root.failed)]
+        first = min((each.began for each in timelines if each.began is not None), default=ended)
+        found.append(_child(root, "starting", started, max(started, first)))
+    for each in timelines:
+        found += _builder(root, each)
     return tuple(found)
+
+
+def _builder(root: Span, timeline: Timeline) -> Iterator[Span]:
+    """Yield what a builder did, which is the run or a part of it; a part ends before the run does."""
+    if timeline.began is None:
+        return
+    part = timeline.part[:LONGEST]
+    over = root.ended if not part else timeline.ended or root.ended
+    attributes = {"strake.run.part": part} if part else None
+    running = _child(root, "running", timeline.began, over, unique=part, attributes=attributes)
+    yield running
+    yield from _phases(running, timeline)
+    yield from _steps(running, timeline, failed=root.failed)
 
 
 def _root(traced: Traced, began: datetime, ended: datetime) -> Span:
@@ -108,7 +122,8 @@ def _root(traced: Traced, began: datetime, ended: datetime) -> Span:
 def _phases(running: Span, timeline: Timeline) -> Iterator[Span]:
     ends = [*timeline.phases, ("", running.ended)]
     for number, ((phase, began), (_, ended)) in enumerate(pairwise(ends)):
-        yield _child(running, f"phase {phase}", began, max(began, ended), unique=str(number))
+        unique = f"{timeline.part}{number}"
+        yield _child(running, f"phase {phase}", began, max(began, ended), unique=unique)
 
 
 def _steps(running: Span, timeline: Timeline, *, failed: str | None) -> Iterator[Span]:
@@ -128,7 +143,7 @@ def _steps(running: Span, timeline: Timeline, *, failed: str | None) -> Iterator
             name[:LONGEST],
             step.began,
             ended,
-            unique=str(step.number),
+            unique=f"{timeline.part}{step.number}",
             attributes=attributes,
             failed=unfinished,
         )

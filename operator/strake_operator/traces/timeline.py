@@ -33,6 +33,8 @@ class Step:
 class Timeline:
     """The phases and steps of a builder, in the order of its log."""
 
+    part: str = ""
+    """The label of the part of a run that it is; empty for a run of one platform."""
     phases: list[tuple[str, datetime]] = field(default_factory=list)
     """Each phase with its begin; it lasts until the next."""
     steps: dict[int, Step] = field(default_factory=dict)

@@ -180,6 +180,26 @@ def test_a_check_sees_no_credentials(builder):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("isolation", ["root", "nested"])
+def test_a_check_has_the_secrets_that_it_names_and_no_others(builder, tmp_path, isolation):
+    for name in ("database", "other"):
+        (tmp_path / name).write_text(f"{name}-canary")
+    given = [f"--secret=id={name},src={tmp_path / name}" for name in ("database", "other")]
+    look = "test $(cat /run/secrets/database) = database-canary && ! ls /run/secrets/other 2>/dev/null"
+    done = build(
+        builder,
+        f"--verify=type=test,command=sh -c '{look}',secret=database",
+        f"--isolation={isolation}",
+        *given,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "/run/secrets" not in builder.built().paths
+    assert "canary" not in done.stderr
+    reads = 'test "$(cat /run/secrets/database)" = database-canary; ' + writes({"matches": []})
+    done = build(builder, scan(builder, reads, secrets=["database"]), f"--isolation={isolation}", *given)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_scan_has_the_sbom_of_the_build(builder):
     script = (
         'cat > "$BUILDKIT_SCAN_DESTINATION/a.json" <<END\n'
@@ -203,6 +223,9 @@ def test_nothing_is_built_for_a_check_that_cannot_be_made(builder):
     done = build(builder, f"--verify=type=scan,image={missing}")
     assert done.returncode == 5
     assert missing in done.stderr
+    done = build(builder, f"--verify={GOOD},secret=database")
+    assert "wants the secret 'database', which the build was not given" in done.stderr
+    assert "echo 7" not in done.stderr
     done = build(builder, f"--verify={GOOD}", "--isolation=chroot")
     assert done.returncode == 16
     assert "network: default" in done.stderr
@@ -217,6 +240,7 @@ def test_nothing_is_built_for_a_check_that_cannot_be_made(builder):
         ("type=test,command=x,ignore=CVE-1", "a test has no findings"),
         ("type=probe,command=x", "type is test or scan"),
         ("type=test,command='x", "No closing quotation"),
+        ("type=test,command=x,secret=../x", "secrets"),
         ("type=test,command=x,user=1", "'user=1' is not understood"),
         ("type=test,command=x,network=host", "network"),
     ],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, datetime
 
 import pytest
 
 from strake_builder.context.git.fetch import GitCommit, check_out
 from strake_oci.spec.reference import Reference
+from tests.conformance.flatten import flatten
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.git_repository import Repository, repository
@@ -95,3 +97,38 @@ def test_the_commit_is_in_the_tag(history, tmp_path):
         assert result["references"] == [f"{registry.host}/app:main-{head[:7]}", f"{registry.host}/all:{head}"]
         with registry.client() as client:
             assert client.resolve(Reference.parse(result["references"][0])).digest
+
+
+DATED = "FROM scratch\nARG SOURCE_DATE_EPOCH\nLABEL at=$SOURCE_DATE_EPOCH\nCOPY readme /\n"
+
+
+def test_the_time_of_the_context_is_that_of_its_commit(repository, tmp_path):
+    repository.commit(Dockerfile=DATED)
+    with running_registry() as registry:
+        request = {
+            "source": {"git": {"url": repository.url, "ref": "main"}},
+            "args": [{"name": "SOURCE_DATE_EPOCH", "value": "context"}],
+            "output": {"destinations": [f"{registry.host}/app:1"]},
+            "registries": {"hosts": {registry.host: {"insecure": True}}},
+            "workDirectory": str(tmp_path / "work"),
+        }
+        (tmp_path / "request.json").write_text(json.dumps(request))
+        words = ["execute", "--request", tmp_path / "request.json", "--result", tmp_path / "result.json"]
+        done = run_strake([STRAKE, *words])
+        assert done.returncode == 0, done.stderr
+        with registry.client() as client:
+            built = flatten(client, registry.repository("app"), "1")
+    when = repository.git("log", "-1", "--format=%ct")
+    assert built.config.config.labels["at"] == when
+    assert built.config.created == datetime.fromtimestamp(int(when), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(
+    "way", [("--source-date-epoch", "context"), ("--build-arg", "SOURCE_DATE_EPOCH=context")]
+)
+def test_a_directory_has_no_time_which_is_told(builder, way):
+    builder.context(DATED, readme="text")
+    done = builder.run(*way)
+    assert done.returncode == 0, done.stderr
+    assert "this context has no time of its own" in done.stderr
+    assert builder.built().config.config.labels["at"] == ""

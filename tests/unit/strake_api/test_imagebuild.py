@@ -199,8 +199,13 @@ def test_a_cache_that_is_off_has_no_repository(setting):
     assert ImageBuildSpec.model_validate(spec(cache={"enabled": False, "images": [], "noCache": True}))
 
 
-@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1"])
-def test_an_epoch_in_an_argument_is_a_number(value):
+@pytest.mark.parametrize("value", ["", "7", "context"])
+def test_an_epoch_in_an_argument_is_a_number_or_that_of_the_context(value):
+    assert ImageBuildSpec.model_validate(spec(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}]))
+
+
+@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1", "Context"])
+def test_an_epoch_in_an_argument_is_nothing_else(value):
     assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])
 
 

@@ -202,6 +202,10 @@ def _warned(request: BuildRequest, arguments: argparse.Namespace) -> BuildReques
         request = request.model_copy(update={"warnings": (*request.warnings, warning)})
     if arguments.sign_key is None:
         return request
+    from strake_oci.signatures.kms.uri import is_key_uri
+
+    if is_key_uri(arguments.sign_key):
+        return request
     key = os.path.realpath(arguments.sign_key)
     sources = (request.source, *(each.source for each in request.contexts))
     places = [os.path.realpath(each.directory.path) for each in sources if each and each.directory]

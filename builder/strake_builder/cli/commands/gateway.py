@@ -125,25 +125,25 @@ def _keep_log(
 
 
 def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> GatewaySigning:
-    """Return what signs for the build, with the key read: one that cannot be used the executor is told of."""
+    """Return what signs for the build, with the key read: one that cannot be used the executor is told of.
+
+    A key in a KMS is asked for when the executor asks: the executor waits for a gateway to start.
+    """
     from strake_api.requests.sources import SourceRequest
-    from strake_builder.cli.registries.signing import mounted_signing_key, signature_forms
+    from strake_builder.cli.registries.signing import requested_key, signature_forms
     from strake_builder.errors import BuildError
     from strake_builder.gateway.signing import GatewaySigning
+    from strake_builder.output.signing import signers
 
     sign = None if isinstance(request, SourceRequest) else request.output.sign
     if sign is None:
         return GatewaySigning(policy)
     try:
-        key = mounted_signing_key(sign.key, sign.password)
+        key = requested_key(sign)
     except BuildError as error:
         return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
-    from strake_oci.signatures.attesting import AttestationSigner
-    from strake_oci.signatures.writing import ImageSigner
-
-    forms = signature_forms(sign.form)
-    attesting = AttestationSigner(client, key, forms)
-    return GatewaySigning(policy, ImageSigner(client, key, forms), attesting=attesting)
+    images, attestations = signers(client, key, signature_forms(sign.form))
+    return GatewaySigning(policy, images, attesting=attestations, key=key)
 
 
 def _log_credentials(path: str) -> CredentialSource:

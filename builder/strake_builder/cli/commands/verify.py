@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from strake_oci.cancellation import Cancellation
     from strake_oci.registry.client import RegistryClient
-    from strake_oci.signatures.keys import VerificationKey
+    from strake_oci.signatures.bundle import Verifier
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.reference import Repository
 
@@ -24,12 +24,17 @@ _NOTES: Final = """\
 Signatures in both of cosign's forms count: under the tag sha256-DIGEST.sig, and as Sigstore bundles that
 refer to the image. A tag is resolved once; the digest that was verified is printed first. Of an index for
 several platforms its own signature counts, not those of its images; with --attestation each of its images
-needs one. Certificates and transparency logs are not looked at.
+needs one. With --key certificates and transparency logs are not looked at; with --certificate-identity a
+bundle counts whose certificate, log entry and times the trusted root vouches for. No server but the registry
+is asked.
 
 examples:
   strake verify registry.example/app:1.2 --key cosign.pub
   strake verify registry.example/app@sha256:… --key cosign.pub
   strake verify registry.example/app:1.2 --key cosign.pub --attestation provenance --print > provenance.json
+  strake verify registry.example/app:1.2 --trusted-root trusted_root.json \\
+    --certificate-identity https://kubernetes.io/namespaces/team/serviceaccounts/builder \\
+    --certificate-oidc-issuer https://oidc.example/cluster
 
 exit status: 0 with a signature of the key, or an attestation of each type, 14 without.
 Credentials come from Docker's config file ($DOCKER_CONFIG, ~/.docker/config.json) or `strake login`.
@@ -41,7 +46,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _NOTES
     parser.add_argument("image", metavar="IMAGE", help="a tag or digest in a registry")
     parser.add_argument(
-        "--key", required=True, metavar="FILE", help="the public key (PEM), as cosign's cosign.pub"
+        "--key",
+        metavar="FILE|URI",
+        help="the public key (PEM), as cosign's cosign.pub, or a key in a KMS, which is asked for it",
+    )
+    parser.add_argument(
+        "--certificate-identity",
+        metavar="NAME",
+        help="in place of --key: the subject of the certificate that signed, an e-mail address or URI",
+    )
+    parser.add_argument(
+        "--certificate-oidc-issuer", metavar="URL", help="with it: who vouched for that subject to Fulcio"
+    )
+    parser.add_argument(
+        "--trusted-root",
+        metavar="FILE",
+        help="with it: trusted_root.json of the Sigstore instance, or its ClientTrustConfig",
     )
     parser.add_argument(
         "--attestation",
@@ -71,7 +91,6 @@ def _verify(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
 
 def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
     from strake_builder.cli.registries.registry_credentials import user_credentials
-    from strake_builder.cli.registries.signing import read_public_key
     from strake_oci.errors import OCIError, UnverifiedError
     from strake_oci.registry.client import RegistryClient
 
@@ -79,7 +98,7 @@ def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iter
         raise InvalidRequestError(
             "--print prints attestations, and none is asked for", hint="add --attestation provenance"
         )
-    key = read_public_key(arguments.key)
+    key = _verifier(arguments)
     image = read_reference(arguments.image)
     settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
     try:
@@ -93,17 +112,37 @@ def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iter
         raise BaseImageError(f"cannot verify {image}: {error.message}", hint=error.hint) from error
 
 
+def _verifier(arguments: argparse.Namespace) -> Verifier:
+    """Return whose signatures count."""
+    from strake_builder.cli.registries.signing import read_certificate_identity, read_public_key
+
+    names = ("certificate_identity", "certificate_oidc_issuer", "trusted_root")
+    given = [name for name in names if getattr(arguments, name) is not None]
+    if arguments.key is not None and not given:
+        return read_public_key(arguments.key)
+    if arguments.key is not None or len(given) < len(names):
+        raise InvalidRequestError(
+            "whose signatures count is not clear",
+            hint="give --key, or all of --certificate-identity, --certificate-oidc-issuer and --trusted-root",
+        )
+    return read_certificate_identity(*(getattr(arguments, name) for name in names))
+
+
 def _signed(
     _: argparse.Namespace,
     client: RegistryClient,
     repository: Repository,
     digest: Digest,
-    key: VerificationKey,
+    key: Verifier,
 ) -> Iterator[str]:
+    from strake_oci.signatures.keyless.certificate import CertificateIdentity
     from strake_oci.signatures.verification import verify_image
 
     found = verify_image(client, repository, digest, key)
     yield f"{repository}@{digest}"
+    if isinstance(key, CertificateIdentity):
+        yield f"bundle: signed by {key.identity}"
+        return
     for form, count in found.seen:
         if form in found.verified:
             yield f"{form.value}: signed with this key"
@@ -116,7 +155,7 @@ def _attested(
     client: RegistryClient,
     repository: Repository,
     digest: Digest,
-    key: VerificationKey,
+    key: Verifier,
 ) -> Iterator[str]:
     from strake_oci.attestations import predicate_types
     from strake_oci.signatures.statements import verify_statements

@@ -141,9 +141,9 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument(
         "--source-date-epoch",
-        metavar="SECONDS",
-        help="since 1970: the time of the image and its history, and the latest of files in new layers "
-        f"(default: the build argument {EPOCH_VARIABLE}, then the variable)",
+        metavar="SECONDS|context",
+        help="since 1970, or the time of the context: the time of the image and its history, and the latest "
+        f"of files in new layers (default: the build argument {EPOCH_VARIABLE}, then the variable)",
     )
 
 
@@ -269,10 +269,10 @@ def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
 
 
 def _epoch(text: str | None) -> int | None:
-    from strake_api.models.form import parse_epoch
+    from strake_api.models.form import EPOCH_OF_CONTEXT, parse_epoch
 
-    if text is None:
-        return None
+    if text is None or text == EPOCH_OF_CONTEXT:
+        return None  # the word is a build argument, which is filled when the context is there
     try:
         return parse_epoch(text)
     except ValueError as error:

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from strake_api.requests.build import BuildRequest
-from strake_builder.context.git.ssh import SSHKey
+from strake_builder.context.git.ssh import SSHAgent, SSHKey
 from strake_builder.errors import InvalidRequestError
 
 ANY_USER: Final = "x-access-token"
@@ -59,7 +59,7 @@ class GitCredentials:
         }
 
 
-GitAccess: TypeAlias = GitCredentials | SSHKey
+GitAccess: TypeAlias = GitCredentials | SSHKey | SSHAgent
 """What opens a git server."""
 
 

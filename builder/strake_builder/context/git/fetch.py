@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from strake_builder.context.git.credentials import GitAccess, GitCredentials
 from strake_builder.context.git.proxy import GitProxy, explained
-from strake_builder.context.git.ssh import SSH, SSHKey, ssh_server
+from strake_builder.context.git.ssh import SSH, SSHAgent, SSHKey, ssh_server
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
@@ -107,6 +107,23 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     return revision
 
 
+def commit_time(directory: str, cancellation: Cancellation) -> int:
+    """Return when a commit that was checked out was committed, in seconds since 1970.
+
+    Args:
+        directory: in its tree.
+        cancellation: ends it.
+
+    Raises:
+        SourceError: git does not tell.
+    """
+    text = _git(cancellation, directory, None, "log", "-1", "--format=%ct", "HEAD").strip()
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SourceError("git tells no time of the commit") from error
+
+
 def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
     """Return the variables with a password for the URL's server, where there is one."""
     return wanted.credentials.variables(url) if isinstance(wanted.credentials, GitCredentials) else {}
@@ -163,7 +180,7 @@ class _Ways:
     """
 
     def __init__(self, wanted: GitCommit, cancellation: Cancellation, directory: str | None = None) -> None:
-        self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey) else None
+        self._key = wanted.credentials if isinstance(wanted.credentials, SSHKey | SSHAgent) else None
         self._url = wanted.url
         self._directory = directory
         parts = urlsplit(wanted.url)

@@ -92,6 +92,19 @@ class SSHKey:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class SSHAgent:
+    """An agent that has keys, and the keys of the hosts that it may be asked for.
+
+    Attributes:
+        socket: where it is.
+        known_hosts: lines of a known_hosts file.
+    """
+
+    socket: str
+    known_hosts: bytes
+
+
 def _has_passphrase(key: bytes) -> bool:
     if _OPENSSH not in key:
         return b"ENCRYPTED" in key
@@ -107,7 +120,7 @@ class SSH:
 
     Args:
         url: what is fetched.
-        key: for the URL's server.
+        key: for the URL's server, or an agent that has one.
         proxy: a program that connects to a host and a port, the only way out; "" lets ssh connect.
         directory: where programs are put meanwhile; by default where temporary files are.
         environment: of the user who builds.
@@ -116,7 +129,7 @@ class SSH:
     def __init__(
         self,
         url: str,
-        key: SSHKey | None,
+        key: SSHKey | SSHAgent | None,
         proxy: str = "",
         directory: str | None = None,
         environment: Mapping[str, str] = os.environ,
@@ -136,7 +149,8 @@ class SSH:
             made = tempfile.TemporaryDirectory(prefix="strake-ssh-", dir=self._parent)
             self._directory = scope.enter_context(made)
             known = self._of_key(self._key, scope) if self._key is not None else _NOBODY
-            self._alone = self._program("alone", known, "")
+            agent = self._key.socket if isinstance(self._key, SSHAgent) else ""
+            self._alone = self._program("alone", known, agent)
             self._scope = scope.pop_all()
         return self
 
@@ -182,14 +196,18 @@ class SSH:
             if (directory / name).exists():
                 yield from _options(f"IdentityFile={directory / name}")
 
-    def _of_key(self, key: SSHKey, scope: contextlib.ExitStack) -> Iterable[str]:
+    def _of_key(self, key: SSHKey | SSHAgent, scope: contextlib.ExitStack) -> Iterable[str]:
         memory = _MEMORY if os.access(_MEMORY, os.W_OK) else self._directory
         directory = Path(scope.enter_context(tempfile.TemporaryDirectory(prefix="strake-ssh-", dir=memory)))
-        for name, content in (("key", key.private_key), ("known_hosts", key.known_hosts)):
+        private = key.private_key if isinstance(key, SSHKey) else b""
+        for name, content in (("key", private), ("known_hosts", key.known_hosts)):
             path = directory / name
             path.touch(0o600)
             path.write_bytes(content.replace(b"\r\n", b"\n").strip() + b"\n")
         hosts = f"UserKnownHostsFile={directory / 'known_hosts'}"
+        if isinstance(key, SSHAgent):  # of an option the first value counts
+            asked = _options("IdentityAgent=SSH_AUTH_SOCK", "IdentitiesOnly=no", "IdentityFile=none")
+            return (*asked, *_ALONE, *_options(hosts, "GlobalKnownHostsFile=/dev/null"))
         identity = f"IdentityFile={directory / 'key'}"
         return (*_ALONE, *_options(identity, hosts, "GlobalKnownHostsFile=/dev/null"))
 

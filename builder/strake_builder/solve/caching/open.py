@@ -141,7 +141,8 @@ def open_remote_sources(
         downloads = Downloads(cancellation=cancellation, networks=networks, watch=watch)
     else:
         downloads = Downloads(os.path.join(kept, DOWNLOADS), usage.hold, cancellation, networks, watch)
-    secrets = RemoteSecrets(inputs.run.secrets, warn)
+    given = inputs.run
+    secrets = RemoteSecrets(given.secrets, given.ssh_keys, given.ssh_sockets, warn)
     return RemoteSources(workspace, downloads, pool, cancellation, networks, watch, secrets)
 
 

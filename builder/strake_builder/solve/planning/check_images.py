@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from strake_api.models.verification import Check, RequiredCheck
 from strake_api.requests.build import BuildRequest
 from strake_builder.errors import VerificationError
 from strake_builder.isolation.ways import Isolation
 from strake_builder.solve.images.base import BaseImages
-from strake_builder.solve.planning.checks import PreparedCheck, require_command
+from strake_builder.solve.planning.checks import PreparedCheck, require_command, require_secrets
 from strake_oci.spec.platform import host as host_platform
 
 
 def prepared_checks(
-    request: BuildRequest, images: BaseImages, required: BaseImages, isolation: Isolation
+    request: BuildRequest,
+    images: BaseImages,
+    required: BaseImages,
+    isolation: Isolation,
+    secrets: Collection[str],
 ) -> tuple[PreparedCheck, ...]:
     """Return checks with their images.
 
@@ -21,6 +27,7 @@ def prepared_checks(
         images: resolves the images of those.
         required: resolves the images of checks that the platform demands.
         isolation: of steps, and of checks.
+        secrets: ids of those that the build was given.
 
     Raises:
         BaseImageError: an image cannot be had.
@@ -40,4 +47,5 @@ def prepared_checks(
         prepared.append(PreparedCheck(check, tool))
     for each in prepared:
         require_command(each)
+        require_secrets(each, secrets)
     return tuple(prepared)

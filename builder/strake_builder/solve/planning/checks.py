@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from strake_builder.frontend.model.steps import (
     HeredocFile,
     Origin,
     RunStep,
+    SecretMount,
     TmpfsMount,
     WorkdirStep,
 )
@@ -28,6 +29,7 @@ ROOT: Final = "/run/verify/root"
 """Where a tool's image has the files of the image, read-only."""
 SBOM: Final = "/run/verify/sbom.json"
 """Where it has the image's SBOM, if one is made."""
+SECRETS: Final = "/run/secrets"
 RESULTS: Final = "/run/verify/out"
 RESULT: Final = f"{RESULTS}/findings.json"
 """Where a scanner writes what it found."""
@@ -66,6 +68,22 @@ def require_command(prepared: PreparedCheck) -> None:
         )
 
 
+def require_secrets(prepared: PreparedCheck, given: Collection[str]) -> None:
+    """Refuse a check that wants secrets which the build was not given.
+
+    A check of the platform is for every build of a namespace: it goes without those that one has not.
+
+    Raises:
+        VerificationError: one is missing.
+    """
+    missing = [each for each in prepared.check.secrets if each not in given]
+    if missing and not isinstance(prepared.check, RequiredCheck):
+        raise VerificationError(
+            f"the check {prepared.name} wants the secret {missing[0]!r}, which the build was not given",
+            hint=f"pass --secret id={missing[0]},src=FILE, or name it in spec.secrets of the ImageBuild",
+        )
+
+
 def run_step(
     prepared: PreparedCheck, plan: BuildPlan, built: RuntimeConfig, told: Mapping[str, str]
 ) -> RunStep:
@@ -86,14 +104,16 @@ def run_step(
     origin = origin_of(prepared, plan)
     # In the image that was built nothing is mounted: a test sees all that the image has, in /tmp, too.
     temporary = TmpfsMount("/tmp")  # noqa: S108 - the tool's own
-    mounts = (temporary, BindMount(FromStage(plan.target), "/", ROOT)) if tool else ()
+    places = (temporary, BindMount(FromStage(plan.target), "/", ROOT)) if tool else ()
+    # Whatever user a check has reads them; nobody else is there.
+    secrets = (SecretMount(each, f"{SECRETS}/{each}", mode=0o444) for each in check.secrets)
     return RunStep(
         origin=origin,
         created_by=origin.text,
         config=config,
         command=ExecCommand(_command(check, config)),
         files=(),
-        mounts=mounts,
+        mounts=(*places, *secrets),
         network=check.network,
         security="sandbox",
         environment=config.env,

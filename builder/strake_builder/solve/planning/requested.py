@@ -85,6 +85,10 @@ class Requested:
         request = self.request.model_copy(update={"output": output})
         return replace(self, request=request, destinations=parse_destinations(filled_ones))
 
+    def at_time_of_context(self, seconds: int | None) -> Self:
+        """Return the same with the time of the context, which is None where it has none."""
+        return replace(self, request=self.request.at_time_of_context(seconds))
+
     @property
     def pushed_to(self) -> tuple[Reference, ...]:
         """The destinations that the image is pushed to."""

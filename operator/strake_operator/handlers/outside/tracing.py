@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from strake_api.logs.lines import is_output, parse_log_line
 from strake_operator.errors import ClusterError
 from strake_operator.handlers.pace import Pace
-from strake_operator.parts import INDEX, SOURCE
 from strake_operator.reconcile.ends.untold import newly_ended
 from strake_operator.reconcile.runs import number_of
 from strake_operator.status.ending import is_over
@@ -23,7 +22,7 @@ from strake_operator.traces.spans import Traced, spans
 from strake_operator.traces.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
     from strake_api.status import ImageBuildStatus
     from strake_operator.handlers.queue import Key
@@ -74,7 +73,7 @@ class Tracing:
             uid, noted, moment = self._requested.get(key, (None, None, None))
             requested = moment if (uid, noted) == (build.uid, number) else None
             traced = Traced(build.namespace, build.name, build.uid, run, requested)
-            self._trace(traced, _pod_to_read(each for each in seen.runs if each.number == number))
+            self._trace(traced, _pods_to_read(each for each in seen.runs if each.number == number))
         if is_over(status):
             self._requested.pop(key, None)
         else:
@@ -92,21 +91,21 @@ class Tracing:
         """Drop what is known of a build that is gone."""
         self._requested.pop(key, None)
 
-    def _trace(self, traced: Traced, pod: str | None) -> None:
-        task = asyncio.create_task(self._read_and_send(traced, pod, full=len(self._tasks) >= MOST_WAITING))
+    def _trace(self, traced: Traced, pods: Mapping[str, str]) -> None:
+        task = asyncio.create_task(self._read_and_send(traced, pods, full=len(self._tasks) >= MOST_WAITING))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _read_and_send(self, traced: Traced, pod: str | None, *, full: bool) -> None:
-        timeline = Timeline()
-        try:
-            if pod is not None and not full:
+    async def _read_and_send(self, traced: Traced, pods: Mapping[str, str], *, full: bool) -> None:
+        timelines = [Timeline(part=part) for part in pods]
+        for timeline in () if full else timelines:
+            try:
                 async with self._turn, asyncio.timeout(READ_SECONDS):
-                    await self._read(traced.namespace, pod, timeline)
-        except (ClusterError, TimeoutError) as error:
-            logger.debug("the trace of %s/%s has no steps: %s", traced.namespace, traced.name, error)
+                    await self._read(traced.namespace, pods[timeline.part], timeline)
+            except (ClusterError, TimeoutError) as error:
+                logger.debug("the trace of %s/%s lacks steps: %s", traced.namespace, traced.name, error)
         try:
-            self._target.send(spans(traced, timeline))
+            self._target.send(spans(traced, *timelines))
         except Exception:
             # A mistake with telemetry must not end what else there is.
             logger.exception("run %s of %s/%s is not traced", traced.number, traced.namespace, traced.name)
@@ -139,11 +138,13 @@ class Tracing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _pod_to_read(runs: Iterable[BuilderRun]) -> str | None:
-    """Return the pod whose log has the steps of a run: the latest, of several platforms that of one."""
-    runs = sorted((each for each in runs if each.pod is not None), key=lambda each: each.created)
-    with_steps = [each for each in runs if each.part not in {SOURCE, INDEX}] or runs
-    return with_steps[-1].pod.name if with_steps and with_steps[-1].pod is not None else None
+def _pods_to_read(runs: Iterable[BuilderRun]) -> dict[str, str]:
+    """Return the pods whose logs tell of a run, by the part that each is: of each the latest attempt's."""
+    found: dict[str, str] = {}
+    for each in sorted(runs, key=lambda each: each.created):
+        if each.pod is not None:
+            found[each.part or ""] = each.pod.name
+    return found
 
 
 def _moment(stamp: bytes) -> datetime | None:

@@ -132,6 +132,9 @@ def test_a_size_of_cache_mounts_that_is_none_is_refused(size):
         ({}, None, None),
         ({}, "", None),
         ({}, "7", 7),
+        ({}, "context", None),
+        ({"reproducible": True}, "context", 0),
+        ({"sourceDateEpoch": 9}, "context", 9),
         ({"reproducible": True}, None, 0),
         ({"reproducible": True}, "7", 7),
         ({"reproducible": True, "sourceDateEpoch": 9}, None, 9),
@@ -142,6 +145,16 @@ def test_which_time_counts(output, argument, epoch):
     args = [] if argument is None else [{"name": "SOURCE_DATE_EPOCH", "value": argument}]
     made = BuildRequest.model_validate(request(output={"destinations": [], **output}, args=args))
     assert made.epoch == epoch
+
+
+@pytest.mark.parametrize(("seconds", "epoch", "value"), [(7, 7, "7"), (0, 0, "0"), (None, None, "")])
+def test_the_time_of_the_context_counts_when_it_is_known(seconds, epoch, value):
+    args = [{"name": "A", "value": "context"}, {"name": "SOURCE_DATE_EPOCH", "value": "context"}]
+    made = BuildRequest.model_validate(request(args=args))
+    assert made.wants_time_of_context
+    filled = made.at_time_of_context(seconds)
+    assert not filled.wants_time_of_context
+    assert (filled.epoch, [each.value for each in filled.args]) == (epoch, ["context", value])
 
 
 def test_an_epoch_that_is_no_number_is_refused():

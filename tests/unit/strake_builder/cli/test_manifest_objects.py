@@ -14,6 +14,7 @@ from strake_builder.output.signing import Signing
 from strake_builder.solve.inputs import RunInputs
 from strake_oci.signatures import SignatureForm
 from strake_oci.signatures.keys import SigningKey
+from tests.fixtures.narrow import instance
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 FILE = ManifestObjects(
@@ -105,8 +106,7 @@ def test_a_key_to_sign_with_comes_from_a_secret_of_the_file():
     signing = found.signing(signed("bundle"), None, None)
     assert signing is not None
     assert signing.forms == (SignatureForm.BUNDLE,)
-    assert signing.key is not None
-    assert signing.key.public.pem() == PUBLIC
+    assert instance(signing.key, SigningKey).public.pem() == PUBLIC
 
 
 def test_or_from_a_flag_which_counts_before_the_form_of_the_manifest():

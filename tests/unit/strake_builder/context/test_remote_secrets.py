@@ -6,17 +6,18 @@ import base64
 
 import pytest
 
-from strake_builder.context.git.credentials import GitCredentials
+from strake_builder.context.git.credentials import GitAccess, GitCredentials
+from strake_builder.context.git.ssh import SSHAgent, SSHKey
 from strake_builder.context.remote_secrets import RemoteSecrets
 from strake_builder.errors import InvalidRequestError
 
 BASIC = b"Basic " + base64.b64encode(b"me:pass:word")
 
 
-def opened(url: str, **secrets: bytes) -> tuple[dict[str, str], GitCredentials | None, list[str]]:
+def opened(url: str, **secrets: bytes) -> tuple[dict[str, str], GitAccess | None, list[str]]:
     warnings: list[str] = []
     given = RemoteSecrets(
-        {name.replace("__", "."): value for name, value in secrets.items()}, warnings.append
+        {name.replace("__", "."): value for name, value in secrets.items()}, warn=warnings.append
     )
     return given.headers(url), given.git(url), warnings
 
@@ -66,7 +67,43 @@ def test_the_port_is_part_of_a_git_server():
 
 @pytest.mark.parametrize("url", ["git@example.com:app.git", "ssh://git@example.com/app.git"])
 def test_ssh_has_keys_of_its_own(url):
-    assert opened(url, GIT_AUTH_TOKEN=b"t", GIT_AUTH_TOKEN__example__com=b"t") == ({}, None, [])
+    headers, git, _ = opened(url, GIT_AUTH_TOKEN=b"t", GIT_AUTH_TOKEN__example__com=b"t")
+    assert (headers, git) == ({}, None)
+
+
+KEY = b"-----BEGIN PRIVATE KEY-----\n"
+HOSTS = {"SSH_KNOWN_HOSTS": b"example.com ssh-ed25519 AAAA\n"}
+BY_SSH = "git@example.com:app.git"
+
+
+def test_ssh_goes_with_the_key_or_the_agent_that_run_has_as_default():
+    key = RemoteSecrets(HOSTS, {"default": (KEY,), "other": (b"",)})
+    assert key.git(BY_SSH) == SSHKey(KEY, HOSTS["SSH_KNOWN_HOSTS"])
+    agent = RemoteSecrets(HOSTS, {}, {"default": "/run/agent"})
+    assert agent.git("ssh://git@example.com:2222/app.git") == SSHAgent("/run/agent", HOSTS["SSH_KNOWN_HOSTS"])
+    for url in ("https://example.com/app.git", "git://example.com/app.git"):
+        assert key.git(url) is None
+
+
+@pytest.mark.parametrize(
+    ("secrets", "keys", "words"),
+    [
+        (HOSTS, {}, "'default' of --ssh, or spec.ssh, is not given"),
+        ({}, {"default": (KEY,)}, "the secret SSH_KNOWN_HOSTS is not given"),
+        (HOSTS, {"other": (KEY,)}, "'default' of --ssh"),
+    ],
+)
+def test_without_both_ssh_goes_as_nobody_and_that_is_told(secrets, keys, words):
+    warnings: list[str] = []
+    assert RemoteSecrets(secrets, keys, warn=warnings.append).git("ssh://me:word@example.com/app.git") is None
+    (warning,) = warnings
+    assert words in warning
+    assert "word" not in warning.replace("password", "")
+
+
+def test_of_several_keys_none_is_chosen():
+    with pytest.raises(InvalidRequestError, match="goes with one key, and 'default' has 2"):
+        RemoteSecrets(HOSTS, {"default": (KEY, KEY)}).git(BY_SSH)
 
 
 def test_what_names_no_host_is_not_sent_and_told():

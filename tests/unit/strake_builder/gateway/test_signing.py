@@ -9,6 +9,7 @@ import pytest
 from strake_builder.gateway.errors import ForbiddenError, SigningKeyUnusableError, UnknownImageError
 from strake_builder.gateway.policy import Policy, parse_target
 from strake_builder.gateway.signing import GatewaySigning
+from strake_oci.errors import SigningKeyError
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 
@@ -105,3 +106,17 @@ def test_a_key_that_cannot_be_used_is_told_of_each_time():
     for name in (str(DIGEST), ""):
         with pytest.raises(SigningKeyUnusableError, match="the password is another one"):
             ask(signing, "r.example/app", name)
+
+
+class Refusing:
+    """A key in a KMS that the pod may not sign with."""
+
+    def check(self) -> None:
+        raise SigningKeyError("Vault, key transit/app: permission denied", hint="ask for a policy")
+
+
+def test_a_key_is_tried_when_the_executor_asks_for_it(signer):
+    signing = GatewaySigning(POLICY, cast("Any", signer), key=cast("Any", Refusing()))
+    with pytest.raises(SigningKeyUnusableError, match="transit/app: permission denied; ask for a policy"):
+        signing.answer(parse_target("GET", "/r.example/v2/app/_signatures/"))
+    assert not signer.asked

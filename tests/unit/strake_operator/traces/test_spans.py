@@ -139,3 +139,32 @@ def test_a_log_without_end_makes_a_bounded_trace():
 def test_a_name_is_of_a_closed_list_of_words():
     found = spans(traced(), timeline((1, "#1/1 [0] <script> RUN"), (1, "#2/2 [0] ")))
     assert [each.name for each in found if each.name.startswith("step")] == ["step"] * 2
+
+
+def of_part(part, shift):
+    made = timeline(*((seconds + shift, text) for seconds, text in LINES))
+    made.part = part
+    return made
+
+
+def test_each_part_of_a_run_of_several_platforms_has_a_branch_of_its_own():
+    found = spans(traced(), of_part("linux-amd64", 0), of_part("linux-arm64", 1), Timeline(part="index"))
+    running = [each for each in found if each.name == "running"]
+    assert [each.attributes["strake.run.part"] for each in running] == ["linux-amd64", "linux-arm64"]
+    assert [(each.ended - START).total_seconds() for each in running] == [7, 8]
+    assert len({each.id for each in found}) == len(found)
+    for each in running:
+        children = [child for child in found if child.parent == each.id]
+        assert [child.name for child in children if child.name.startswith("step")] == [
+            "step RUN",
+            "step COPY",
+        ]
+        assert all(each.began <= child.began <= child.ended <= each.ended for child in children)
+    (starting,) = [each for each in found if each.name == "starting"]
+    assert starting.ended == running[0].began
+
+
+def test_a_run_of_one_platform_keeps_the_ids_that_it_had():
+    one, again = (spans(traced(), timeline(*LINES)) for _ in range(2))
+    assert [each.id for each in one] == [each.id for each in again]
+    assert "strake.run.part" not in one[3].attributes

@@ -36,8 +36,8 @@ def add_verification_flags(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="run a test in the image, or a scanner's image over its files, before tags move: "
-        "name=, image=, command=, args=, env=NAME=VALUE, network=none|default, fail-on=SEVERITY, ignore=CVE, "
-        "warn-only; repeatable",
+        "name=, image=, command=, args=, env=NAME=VALUE, secret=ID, network=none|default, fail-on=SEVERITY, "
+        "ignore=CVE, warn-only; repeatable",
     )
     group.add_argument(
         "--verify-file",
@@ -74,7 +74,7 @@ def read_checks(arguments: argparse.Namespace) -> tuple[Check, ...]:
 
 def _of_flag(text: str, number: int) -> dict[str, Any]:
     fields: dict[str, Any] = {}
-    lists: dict[str, list[Any]] = {"env": [], "ignore": []}
+    lists: dict[str, list[Any]] = {"env": [], "ignore": [], "secrets": []}
     for part in _parts(text):
         name, equals, value = part.partition("=")
         name = name.strip()
@@ -90,6 +90,8 @@ def _of_flag(text: str, number: int) -> dict[str, Any]:
             lists["env"].append({"name": variable, "value": content})
         elif name == "ignore":
             lists["ignore"].append({"id": value})
+        elif name == "secret":
+            lists["secrets"].append(value)
         elif name == "warn-only" and value.lower() in _TRUE | _FALSE:
             fields["warnOnly"] = value.lower() in _TRUE
         else:

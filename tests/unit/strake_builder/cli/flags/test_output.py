@@ -138,6 +138,8 @@ def test_the_standard_output_is_for_one_thing():
         (["--build-arg", "SOURCE_DATE_EPOCH=6"], "5", 6, "6"),
         (["--build-arg", "SOURCE_DATE_EPOCH"], "5", 5, "5"),
         (["--source-date-epoch", "7"], "5", 7, "7"),
+        (["--source-date-epoch", "context"], "5", None, "context"),
+        ([], "context", None, "context"),
         (["--source-date-epoch", "7", "--build-arg", "SOURCE_DATE_EPOCH=6"], None, 7, "6"),
         (["--reproducible"], None, 0, None),
         (["--reproducible"], "5", 5, "5"),

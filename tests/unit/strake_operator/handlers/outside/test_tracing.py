@@ -88,12 +88,15 @@ def test_a_run_that_ended_is_traced_once(result):
     assert trace == ["run", "starting", "running", "step RUN"]
 
 
-def test_a_run_of_several_platforms_is_traced_with_the_steps_of_one():
+def test_a_run_of_several_platforms_is_traced_with_the_steps_of_each():
     read: list[str] = []
 
     async def lines(_namespace, name):
         read.append(name)
-        yield b"no time"
+        if name == "pod-linux-arm64":
+            raise ClusterError("no log")
+        for text in ("== steps: 1", "#1/1 [0] RUN make"):
+            yield f"{NOW.isoformat()} {text}".encode()
 
     parts = [
         entry("source", "Succeeded"),
@@ -105,8 +108,10 @@ def test_a_run_of_several_platforms_is_traced_with_the_steps_of_one():
     jobs = [replace(each, pod=replace(present(each.pod), name=f"pod-{each.part}")) for each in jobs]
     cluster = Cluster(build(status_with(*parts), spec=SEVERAL), runs=jobs)
     (trace,) = reconciled(cluster, lines)
+    assert sorted(read) == ["pod-index", "pod-linux-amd64", "pod-linux-arm64", "pod-source"]
     assert trace[0] == "run"
-    assert read == ["pod-linux-amd64"]
+    # Of the part without a log nothing is known; the others have their own.
+    assert [name for name in trace if name in {"running", "step RUN"}] == ["running", "step RUN"] * 3
 
 
 def test_a_run_that_goes_on_is_not_traced():
@@ -156,7 +161,7 @@ def test_logs_that_are_read_at_a_time_are_bounded():
         tracing = Tracing(read, target)
         for number in range(1, 300):
             one = Run(number=number, generation=1, phase=Phase.FAILED, reason="TimedOut")
-            tracing._trace(Traced("team", "app", "uid", one, NOW), "pod")
+            tracing._trace(Traced("team", "app", "uid", one, NOW), {"": "pod"})
         while tracing._tasks:
             await asyncio.gather(*tracing._tasks)
 

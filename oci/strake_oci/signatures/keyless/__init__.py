@@ -1,0 +1,8 @@
+"""Signatures by identity: a certificate of Fulcio's in place of a key, and an entry in a transparency log.
+
+| module | is about |
+|---|---|
+| `identity` | `KeylessIdentity` signs |
+| `certificate` | `CertificateIdentity` verifies |
+| `writing` | images and statements, signed by an identity |
+"""
