@@ -90,9 +90,8 @@ def _verify(arguments: argparse.Namespace, cancellation: Cancellation) -> None:
 
 
 def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iterator[str]:
-    from strake_builder.cli.registries.registry_credentials import user_credentials
+    from strake_builder.cli.registries.user_client import user_client
     from strake_oci.errors import OCIError, UnverifiedError
-    from strake_oci.registry.client import RegistryClient
 
     if arguments.print and not arguments.attestation:
         raise InvalidRequestError(
@@ -102,7 +101,7 @@ def _verified(arguments: argparse.Namespace, cancellation: Cancellation) -> Iter
     image = read_reference(arguments.image)
     settings = read_registries(arguments, *[image.repository.registry] if arguments.insecure else [])
     try:
-        with RegistryClient(settings, user_credentials(), cancellation=cancellation) as client:
+        with user_client(settings, cancellation) as client:
             digest = image.digest or client.resolve(image).digest
             check = _attested if arguments.attestation else _signed
             yield from check(arguments, client, image.repository, digest, key)
