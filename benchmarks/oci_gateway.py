@@ -100,7 +100,8 @@ def main() -> None:
         if options.share:
             host = scope.enter_context(paced(host, options.share * 1_000_000))
         names = [f"bench/{number}" for number in range(2 * options.rounds)]
-        settings = ClientSettings.insecure(host) if tls is None else registry.settings()
+        known = registry.settings().registries[registry.host]
+        settings = ClientSettings.insecure(host) if tls is None else ClientSettings({host: known})
         destinations = [f"{host}/{name}:1" for name in names]
         clients = scope.enter_context(_clients(settings, host, access, directory, destinations))
         block = bytes(range(256)) * 4096
