@@ -17,10 +17,16 @@ PAGES: Final = sorted(
     [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "docs/start").glob("*.md")]
 )
 _BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_COMMAND = re.compile(r"(?:.*\\\n)*(?:.*<<'?(?P<end>\w+)'?.*\n(?:.*\n)*?(?P=end)\n|.*\n)")
+"""A line with those that go on with it, and with what a here-document gives it."""
 _SERVED: Final = (
     "serves until Ctrl-C; tests/e2e/pages/test_ui.py and tests/integration/kubectl/test_ui.py start it"
 )
 _RELEASE: Final = "needs a published release; tests/e2e/scale/test_release.py makes one, and installs chart and plugin of it"
+_KMS: Final = "needs the service; tests/integration/commands/test_kms.py signs with a stand-in of each"
+_VAULT: Final = "settings of Vault, which is not to be had here"
+_SIGSTORE: Final = "needs a Sigstore instance; tests/integration/commands/test_keyless.py has one of its own"
+_SSH: Final = "needs a person's agent; tests/integration/git/test_add_ssh.py goes to a server with one"
 _INDEX: Final = "takes packages from an index; the images of tests/images/own.py are made by the same"
 NOT_RUN: Final = {
     (
@@ -31,6 +37,15 @@ NOT_RUN: Final = {
     ("README.md", "pip install ."): _INDEX,
     ("docs/cli.md", "oras push registry.example/app-context:1.2 ."): "another project's program",
     ("docs/cli.md", "flux push artifact oci://registry.example/app-context:1.2"): "another project's program",
+    ("docs/cli.md", "strake build --sign-key awskms:///alias/release"): _KMS,
+    ("docs/cli.md", "strake build --sign-identity-token token"): _SIGSTORE,
+    ("docs/cli.md", "strake verify registry.example/app:1.2 --trusted-root"): _SIGSTORE,
+    ("docs/dockerfile.md", "strake build --ssh default"): _SSH,
+    ("docs/imagebuild.md", "vault write auth"): _VAULT,
+    ("docs/imagebuild.md", "vault policy write"): _VAULT,
+    ("docs/imagebuild.md", "cosign verify registry.example/app:1.2"): _SIGSTORE,
+    ("docs/imagebuild.md", "strake verify registry.example/app:1.2"): _SIGSTORE,
+    ("docs/imagebuild.md", "jq -n"): "makes a file of two that a Sigstore instance has",
     ("docs/install.md", "helm upgrade --install strake oci://registry.example/strake/charts"): _RELEASE,
     ("docs/kubectl.md", "kubectl krew install"): _RELEASE,
     ("docs/releasing.md", "kubectl krew install"): _RELEASE,
@@ -77,7 +92,7 @@ class Block:
     @property
     def commands(self) -> tuple[str, ...]:
         """The commands of it, each with its end of line; a comment that has a line of its own is one."""
-        return tuple(re.findall(r"(?:.*\\\n)*.*\n", self.text))
+        return tuple(found[0] for found in _COMMAND.finditer(self.text))
 
     @property
     def script(self) -> str:

@@ -63,7 +63,7 @@ class TestTLS:
             assert client.resolve(secure.repository("a").tag("1")) == image.descriptor
 
     def test_plain_registry_is_never_spoken_to_unasked(self, plain):
-        with RegistryClient() as client, pytest.raises(TLSError, match="insecure registry"):
+        with RegistryClient() as client, pytest.raises(TLSError, match="for plain HTTP: --insecure-registry"):
             client.tags(plain.repository("a"))
 
     def test_client_certificate(self, certificates):

@@ -29,6 +29,8 @@ def test_commands_of_a_cluster_are_not_run_without_one():
 
 def test_a_block_is_its_commands():
     block = Block("docs/ui.md", 0, "a \\\n  b\npip install '.[ui]'\nkubectl strake ui\n")
+    here = Block("docs/ui.md", 0, "a\nb - <<'END'\nc\nd\nEND\ne\n")
+    assert here.commands == ("a\n", "b - <<'END'\nc\nd\nEND\n", "e\n")
     assert block.commands == ("a \\\n  b\n", "pip install '.[ui]'\n", "kubectl strake ui\n")
     assert block.script == "a \\\n  b\n"
     assert not block.in_cluster
