@@ -153,7 +153,7 @@ def _extended(numbers: Iterator[int]) -> int | None:
     (index,) = given
     if index < 16:  # noqa: PLR2004 - xterm's 256 colours: those of a terminal, a cube of 6 by 6 by 6, greys
         return index % 8
-    if index < 232:  # noqa: PLR2004
+    if index < 232:  # noqa: PLR2004 - where the greys begin
         cube = index - 16
         return _nearest(*(51 * level for level in (cube // 36, cube // 6 % 6, cube % 6)))
     return _nearest(*(8 + 10 * (min(index, 255) - 232),) * 3)

@@ -67,6 +67,8 @@ def _has_journal(directory: str) -> bool:
         journals = os.listdir(_JOURNALS)
     except FileNotFoundError:
         return False
+    except OSError:  # hidden from this container
+        return True
     return os.path.basename(link) in {name.rpartition("-")[0] for name in journals}
 
 

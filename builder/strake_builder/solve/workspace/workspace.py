@@ -1,6 +1,6 @@
 """The build's work directory: one that everything is made in and that is gone afterwards.
 
-What a builder leaves that was killed, or had no time (`solve.scratch`), the next build in the same place
+What a builder leaves that was killed, or had no time (`scratch`), the next build in the same place
 removes, with the directory in shared memory that it may have.
 """
 
@@ -63,7 +63,7 @@ class Workspace:
             parent = prepare_work_directory(parent)
             remove_abandoned(parent, WORKSPACE_PREFIX, _remove_shared_memory)
             self._scratch = make_scratch(parent, WORKSPACE_PREFIX)
-            self.path = quick_directory(self._scratch.path)
+            self.path = self._quick_directory()
         except OSError as error:
             raise InvalidRequestError(
                 f"cannot make a work directory in {parent}: {error.strerror}",
@@ -81,6 +81,13 @@ class Workspace:
         self._counter = 0
         self._guard = threading.Lock()
         self._open = contextlib.ExitStack()
+
+    def _quick_directory(self) -> str:
+        try:
+            return quick_directory(self._scratch.path)
+        except OSError:
+            self._scratch.remove()
+            raise
 
     def directory(self, name: str, mode: int = 0o755) -> str:
         """Make a directory of a name that is not used yet, and return its path."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.workspace import block_group
 from strake_builder.solve.workspace.block_group import quick_directory
 from strake_builder.solve.workspace.workspace import Workspace
@@ -77,6 +78,25 @@ def test_a_journal_is_known_by_the_name_of_its_device(tmp_path, monkeypatch, jou
 def test_without_sys_nobody_can_tell(tmp_path, monkeypatch):
     monkeypatch.setattr(block_group, "_BLOCK_DEVICES", str(tmp_path / "missing"))
     assert quick_directory(str(tmp_path)) == str(tmp_path)
+
+
+def test_journals_that_are_hidden_are_taken_for_one(tmp_path, monkeypatch):
+    def refuse(_: str) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("os.readlink", lambda _: "../block/disk")
+    monkeypatch.setattr("os.listdir", refuse)
+    assert quick_directory(str(tmp_path)) == str(tmp_path)
+
+
+def test_a_disk_that_is_full_leaves_nothing(tmp_path, monkeypatch, spread):
+    def full(_: str) -> float:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(block_group, "_seconds_for_a_file", full)
+    with pytest.raises(InvalidRequestError, match="No space left on device"):
+        Workspace(str(tmp_path), rootfs="scan")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_names_differ_from_build_to_build(tmp_path, spread, seconds):
