@@ -16,6 +16,7 @@ from strake_builder.progress.transfer_lines import size_text
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.narrow import present
+from tests.fixtures.servers.clouds import AWS, running_cloud
 from tests.fixtures.servers.s3 import running_s3
 
 FILES = archive({"app/Dockerfile": "FROM scratch\nCOPY motd /\n", "app/motd": "from a bucket\n"})
@@ -78,6 +79,22 @@ def test_others_are_told_what_to_check(build, s3, who):
     assert done.returncode == 4, done.stderr
     assert "cannot fetch s3://box/ci/a b/context.tar" in done.stderr
     assert "check the name, and that the identity may read it (s3:GetObject)" in done.stderr
+
+
+def test_a_role_that_the_pod_is_refused(build, tmp_path):
+    (tmp_path / "token").write_text("another")
+    with running_cloud(AWS) as (host, asked):
+        role = {
+            "AWS_ROLE_ARN": "arn:aws:iam::1:role/builder",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+            "AWS_ENDPOINT_URL_STS": f"http://{host}",
+        }
+        done = build("s3://box/ci/a b/context.tar", **role)
+    assert asked == ["POST /"]
+    assert done.returncode == 4, done.stderr
+    assert "cannot sign for s3://box/ci/a b/context.tar" in done.stderr
+    assert "InvalidIdentityToken" in done.stderr
+    assert "check $AWS_REGION, $S3_ENDPOINT and the identity" in done.stderr
 
 
 def test_what_names_no_object(build, s3):

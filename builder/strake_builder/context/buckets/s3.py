@@ -56,7 +56,7 @@ def s3_request(
         from botocore.awsrequest import AWSRequest
         from botocore.config import Config
         from botocore.credentials import Credentials
-        from botocore.exceptions import BotoCoreError
+        from botocore.exceptions import BotoCoreError, ClientError
         from botocore.session import get_session
     except ImportError as error:
         raise SourceError(
@@ -85,7 +85,7 @@ def s3_request(
             identity = Credentials(secret[_KEY_ID], secret[_SECRET_KEY], secret.get(_SESSION))
         if identity is not None:
             S3SigV4Auth(identity.get_frozen_credentials(), "s3", region).add_auth(request)
-    except (BotoCoreError, ValueError) as error:
+    except (BotoCoreError, ClientError, ValueError) as error:
         raise SourceError(
             f"cannot sign for {url}: {str(error).partition(chr(10))[0][:200]}",
             hint="check $AWS_REGION, $S3_ENDPOINT and the identity",
