@@ -14,6 +14,9 @@ each step there. Taken apart by what watches hear and by times in the pod's log,
     kubelet      to the end of the container on the pod's status
     operator     to Finished on the ImageBuild
 
+Last, what Kubernetes takes without a builder: a Job of the very pod of such a build, whose container is
+busybox and ends at once, from the start of kubectl to the end of the container on the pod's status.
+
 Needs what the test cluster needs (`python -m tests.setup`); the cluster is stopped at the end if it was not
 running. `--memory` has all files of the cluster in memory, so that a slow disk does not hide the rest.
 """
@@ -34,7 +37,7 @@ from kubernetes import client, config, watch
 from urllib3.exceptions import HTTPError
 
 from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import ReadError, read
+from tests.cluster.objects import ObjectError, read
 from tests.cluster.settings import KUBECONFIG, REGISTRY
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
@@ -56,6 +59,7 @@ PARTS: Final = (
     ("operator, to Finished", "ended", "finished"),
     ("in all", "began", "finished"),
 )
+BARE: Final = (("the same pod, whose container ends at once", "began", "ended"),)
 Moments = dict[str, datetime]
 
 
@@ -72,10 +76,10 @@ class Heard:
             self._moments.setdefault(build, {}).setdefault(what, datetime.now(UTC))
             self._news.notify_all()
 
-    def of(self, build: str) -> Moments:
-        """Wait until a build is finished, and its pod has ended; return its moments."""
+    def of(self, build: str, *awaited: str) -> Moments:
+        """Wait until all that is awaited of a build was heard of; return its moments."""
         with self._news:
-            is_over = {"ended", "finished"}
+            is_over = set(awaited)
             if not self._news.wait_for(lambda: is_over <= self._moments.get(build, {}).keys(), _LIMIT):
                 raise RuntimeError(f"{build} did not end within {_LIMIT:.0f} s: {self._moments.get(build)}")
             return dict(self._moments[build])
@@ -153,7 +157,7 @@ def build(heard: Heard, name: str) -> Moments:
         {"apiVersion": "/".join(_GROUP), "kind": "ImageBuild", "metadata": {"name": name}, "spec": spec},
         _NAMESPACE,
     )
-    moments = {**heard.of(name), "began": began}
+    moments = {**heard.of(name, "ended", "finished"), "began": began}
     status = read("imagebuilds", _NAMESPACE, name)["status"]
     steps = status.get("steps", {})
     if status["phase"] != "Succeeded" or (name != _FIRST and steps["cached"] != steps["total"]):
@@ -162,16 +166,37 @@ def build(heard: Heard, name: str) -> Moments:
     return moments | _ends(lines)
 
 
+def bare(heard: Heard, name: str) -> Moments:
+    """Run a Job of the first build's pod without its builder; return when what happened."""
+    made = read("jobs", _NAMESPACE, read("imagebuilds", _NAMESPACE, _FIRST)["status"]["job"])
+    pod = made["spec"]["template"]["spec"]
+    kept = ("name", "resources", "securityContext", "volumeMounts")
+    (container,) = ({key: each[key] for key in kept if key in each} for each in pod["containers"])
+    container |= {"image": f"{REGISTRY}/bench/tiny:1", "command": ["true"]}
+    metadata = {"name": name, "annotations": {"strake.dev/imagebuild": name}}
+    template = {
+        "metadata": {"annotations": metadata["annotations"]},
+        "spec": {**pod, "containers": [container]},
+    }
+    began = datetime.now(UTC)
+    spec = {"template": template, "backoffLimit": 0}
+    apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}, _NAMESPACE)
+    return {**heard.of(name, "ended"), "began": began}
+
+
 def _ends(log: str) -> Moments:
     times = [datetime.fromisoformat(f"{line[:26].rstrip('Z')}+00:00") for line in log.splitlines()]
     return {"first line": times[0], "last line": times[-1]}
 
 
-def table(measured: list[Moments]) -> str:
+def table(measured: list[Moments], bare: list[Moments]) -> str:
     """Return medians and the slowest, as rows of a table."""
     rows = ["| part | median, s | slowest, s |", "|---|---|---|"]
-    for title, begins, ends in PARTS:
-        seconds = [(each[ends] - each[begins]).total_seconds() for each in measured]
+    for (title, begins, ends), them in [
+        *((part, measured) for part in PARTS),
+        *((part, bare) for part in BARE),
+    ]:
+        seconds = [(each[ends] - each[begins]).total_seconds() for each in them]
         rows.append(f"| {title} | {statistics.median(seconds):.2f} | {max(seconds):.2f} |")
     return "\n".join(rows)
 
@@ -187,16 +212,17 @@ def main() -> None:
     with cluster(in_memory=options.memory):
         push_image("tiny", f"{REGISTRY}/bench/tiny:1")
         install(own_images(lambda _: None))
-        with contextlib.suppress(ReadError):
+        with contextlib.suppress(ObjectError):
             kubectl("create", "namespace", _NAMESPACE)
         heard = Heard()
         with watching(heard):
             build(heard, _FIRST)
-            measured = []
+            measured, without = [], []
             for number in range(options.builds):
                 measured.append(build(heard, f"b{number}"))
                 time.sleep(0.5)  # the operator writes its last words of the build before
-        print(table(measured), flush=True)
+                without.append(bare(heard, f"bare-{number}"))
+        print(table(measured, without), flush=True)
         kubectl("delete", "namespace", _NAMESPACE, "--wait=false")
 
 

@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 
 from tests.cluster.kubectl import apply, kubectl
 from tests.cluster.lifecycle import down, is_up, up
-from tests.cluster.objects import ReadError, read
+from tests.cluster.objects import ObjectError, read
 from tests.cluster.settings import DIR, REGISTRY
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
@@ -150,7 +150,7 @@ def main() -> None:
     with cluster(in_memory=options.memory):
         images = own_images(lambda _: None)
         digest = push_image("base", f"{_BASE}:12")
-        with contextlib.suppress(ReadError):
+        with contextlib.suppress(ObjectError):
             kubectl("create", "namespace", NAMESPACE)
         print(_HEADING)
         number = 0

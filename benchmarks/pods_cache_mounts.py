@@ -25,7 +25,7 @@ import time
 from benchmarks.pods import NAMESPACE, build, cluster
 
 from tests.cluster.kubectl import kubectl
-from tests.cluster.objects import ReadError
+from tests.cluster.objects import ObjectError
 from tests.cluster.settings import REGISTRY
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
@@ -57,7 +57,7 @@ def main() -> None:
         install(own_images(lambda _: None))
         base = f"{REGISTRY}/bench/tiny:1"
         push_image("tiny", base)
-        with contextlib.suppress(ReadError):
+        with contextlib.suppress(ObjectError):
             kubectl("create", "namespace", NAMESPACE)
         rows: dict[str, list[tuple[float, str]]] = {}
         for turn in range(options.rounds):

@@ -8,9 +8,10 @@ import subprocess
 from typing import Any
 
 from tests.cluster.lifecycle import environment
+from tests.cluster.objects import ObjectError
 
 
-class KubectlError(Exception):
+class KubectlError(ObjectError):
     """kubectl ended with a status other than zero; the message is its standard error."""
 
 

@@ -6,8 +6,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, read
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER, REGISTRY
 from tests.e2e.conftest import TINY
 from tests.images.push import push_image

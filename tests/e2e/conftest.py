@@ -11,18 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubectl import kubectl
 from tests.cluster.lifecycle import is_up, up
+from tests.cluster.objects import apply, delete
 from tests.cluster.settings import REGISTRY
+from tests.demo.example import BASELINE
 from tests.demo.installation import install
 from tests.demo.own_images import own_images
 from tests.fixtures.shared import CLUSTER, SharedRun
 from tests.images.push import push_image
 
-BASELINE = (
-    "pod-security.kubernetes.io/enforce=baseline",
-    "pod-security.kubernetes.io/enforce-version=latest",
-)
 TINY = f"{REGISTRY}/tiny:1"
 OPERATOR = "operator"
 _INSTALLED = "operator-settings.json"
@@ -154,14 +151,18 @@ def changing() -> None:
     """Ask for the operator alone, for a test that changes its settings before it builds anything."""
 
 
+def make_namespace(name: str) -> None:
+    """Make a namespace that enforces Pod Security baseline, as a platform team would."""
+    apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": BASELINE}})
+
+
 @pytest.fixture
 def namespace(platform, request) -> Iterator[str]:
-    """A namespace of the test's own, which enforces Pod Security baseline as a platform team would."""
+    """A namespace of the test's own."""
     name = f"e2e-{secrets.token_hex(4)}"
     is_changing = "changing" in request.fixturenames
     is_alone = "alone" in request.fixturenames
     with platform.alone() if is_changing else platform.used(alone=is_alone):
-        kubectl("create", "namespace", name)
-        kubectl("label", "namespace", name, *BASELINE)
+        make_namespace(name)
         yield name
-        kubectl("delete", "namespace", name, "--wait=false")
+        delete("namespace", name)

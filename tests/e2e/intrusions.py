@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 
-from tests.cluster.kubectl import KubectlError, apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, read, refusal_of
 from tests.e2e.builds import UID, pods, status_of, until
 from tests.e2e.conftest import TINY
 
@@ -145,7 +145,7 @@ def kept_builds(namespace):
     def is_refused() -> bool:
         try:
             kubectl("delete", "ib", "app", "-n", namespace, "--dry-run=server")
-        except KubectlError:
+        except ObjectError:
             return True
         return False
 
@@ -206,8 +206,4 @@ def refusal(namespace):
         "metadata": {"name": "probe"},
         "spec": {"hostUsers": False, "containers": [{"name": "c", "image": "c"}]},
     }
-    try:
-        kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=pod)
-    except KubectlError as error:
-        return str(error)
-    return ""
+    return refusal_of("pods", namespace, pod)

@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.kubectl import KubectlError, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError
 from tests.cluster.requirements import go_command
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import until
@@ -64,7 +65,7 @@ def _applied(queues: Path) -> bool:
     """Apply the queues; return whether Kueue was ready to admit them."""
     try:
         kubectl("apply", "-f", str(queues))
-    except KubectlError as error:
+    except ObjectError as error:
         if "webhook" not in str(error):
             raise
         return False

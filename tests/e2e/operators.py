@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from strake_operator.settings.lease import NAME as LEASE
-from tests.cluster.kubectl import get, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import get, read
 from tests.demo.installation import NAMESPACE
 
 OPERATOR = "app.kubernetes.io/name=strake-operator"

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from strake_operator.names import BUILD_ANNOTATION
-from tests.cluster.kubectl import apply
-from tests.cluster.objects import read
+from tests.cluster.objects import apply, read
 from tests.e2e.builds import UID, building, finished, gated, manifest, status_of, until
 
 QUICK = "FROM TINY\nRUN true\n"

@@ -20,7 +20,8 @@ SCRIPT = """
 import json, os, subprocess, sys
 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 from tests.cluster import lifecycle, network, settings
-from tests.cluster.kubectl import get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import get
 
 def traces():
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout

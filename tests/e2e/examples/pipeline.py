@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.e2e.builds import until
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"

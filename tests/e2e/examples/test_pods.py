@@ -16,7 +16,7 @@ from strake_oci.copying import copy_image
 from strake_oci.credentials import default_credentials
 from strake_oci.registry.images import RegistryImages
 from strake_oci.stores.layout import Layout
-from tests.cluster.kubectl import apply
+from tests.cluster.objects import apply
 from tests.cluster.settings import NODE_IP
 from tests.conformance.flatten import flatten
 from tests.demo.own_images import own_image

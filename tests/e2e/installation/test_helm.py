@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import KUBECONFIG, LOCKED_REGISTRY, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, finished, manifest, registry_secret

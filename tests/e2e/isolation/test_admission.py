@@ -15,8 +15,8 @@ from strake_operator.isolation import PodForm
 from strake_operator.manifests.job import builder_job
 from strake_operator.manifests.objects import RunIdentity
 from strake_operator.settings.environment import Settings
-from tests.cluster.kubectl import KubectlError, apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, read
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, pods
 
@@ -61,7 +61,7 @@ def admitted(namespace: str, made: dict, user: str | None = None) -> str:
     words = ["create", "--dry-run=server", "-f", "-", "-n", namespace, *([f"--as={user}"] if user else [])]
     try:
         kubectl(*words, manifest=made)
-    except KubectlError as error:
+    except ObjectError as error:
         return str(error)
     return ""
 
@@ -94,7 +94,7 @@ def test_only_the_operator_makes_what_has_its_labels(namespace, what):
 def test_nobody_puts_the_labels_on_what_is_there(namespace):
     apply({**CONFIG_MAP, "metadata": {"name": "mine"}}, namespace)
     kubectl("label", "configmap", "mine", "-n", namespace, "a=b")
-    with pytest.raises(KubectlError, match="only Strake's operator"):
+    with pytest.raises(ObjectError, match="only Strake's operator"):
         kubectl("label", "configmap", "mine", "-n", namespace, "strake.dev/uid=x")
 
 
@@ -102,9 +102,9 @@ def test_nor_changes_those_of_a_run(namespace):
     status = build(namespace, "FROM TINY\nRUN true\n")
     for kind, name in (("job", status["job"]), ("pod", pods(namespace)[0]), ("configmap", status["job"])):
         kubectl("annotate", kind, name, "-n", namespace, "a=b")
-        with pytest.raises(KubectlError, match="only Strake's operator"):
+        with pytest.raises(ObjectError, match="only Strake's operator"):
             kubectl("label", kind, name, "-n", namespace, "strake.dev/attempt=2", "--overwrite")
-        with pytest.raises(KubectlError, match="only Strake's operator"):
+        with pytest.raises(ObjectError, match="only Strake's operator"):
             kubectl("label", kind, name, "-n", namespace, "strake.dev/uid-")
     assert read("jobs", namespace, status["job"])["metadata"]["labels"]["strake.dev/attempt"] == "1"
 

@@ -25,8 +25,9 @@ import pytest
 
 from strake_oci.spec.reference import Reference
 from tests.cluster.binaries import binaries_directory
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
 from tests.cluster.lifecycle import environment
+from tests.cluster.objects import apply
 from tests.cluster.settings import DIR, REGISTRY
 from tests.conformance import in_pod, ways
 from tests.conformance.cases import CASES
@@ -34,7 +35,7 @@ from tests.conformance.contexts import write_context
 from tests.conformance.flatten import flatten
 from tests.conformance.test_images import Bases, check_image
 from tests.demo.own_images import own_images
-from tests.e2e.conftest import BASELINE
+from tests.e2e.conftest import make_namespace
 from tests.fixtures.servers.registry import LocalRegistry
 from tests.images.push import push_image
 
@@ -121,8 +122,7 @@ def results(platform, tmp_path_factory) -> Iterator[Results]:
     for word, name in (("BASE", "base"), ("TINY", "tiny")):
         push_image(name, NAMES[word])
     namespace = f"conformance-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", namespace)
-    kubectl("label", "namespace", namespace, *BASELINE)
+    make_namespace(namespace)
     found, readers = Results(), []
     try:
         for way in FORMS:

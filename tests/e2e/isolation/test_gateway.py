@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cluster.kubectl import get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import get
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY
 from tests.e2e.builds import UID, build, registry_secret
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import DIR
 from tests.demo.installation import NAMESPACE, overlay
 from tests.demo.own_images import ROOT, own_images

@@ -18,10 +18,11 @@ import pytest
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.own_images import own_images
-from tests.e2e.conftest import BASELINE, TINY
+from tests.e2e.conftest import TINY
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.certificates import make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server
@@ -168,7 +169,6 @@ def parts(log: str) -> Iterator[tuple[str, str]]:
 @pytest.fixture
 def results(contexts, namespace) -> dict[str, str]:
     """What each invocation wrote, by its name."""
-    kubectl("label", "namespace", namespace, *BASELINE, "--overwrite")
     apply([context(*contexts), pod(own_images(print)["builder"])], namespace)
     ended = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("wait", "pod/kaniko", ended, "-n", namespace, "--timeout=240s", timeout=260)

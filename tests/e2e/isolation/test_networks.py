@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import BRIDGE, NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, building, finished, manifest, pods, run_image, status_of, until

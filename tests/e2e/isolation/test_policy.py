@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, read, refusal_of
 from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import (
     UID,
@@ -75,7 +75,7 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
     assert conditions(status)["Stalled"] == "True"
 
     output = {"destinations": [f"{REGISTRY}/{namespace}/app:1"]}
-    with pytest.raises(KubectlError, match=r"spec.pushSecret: Secret 'any'"):
+    with pytest.raises(ObjectError, match=r"spec.pushSecret: Secret 'any'"):
         apply(manifest("FROM TINY\nRUN true\n", output=output, pushSecret={"name": "any"}), namespace)
     apply(manifest("FROM TINY\nRUN true\n", output=output), namespace)
     status = finished(namespace, generation=2)
@@ -177,11 +177,7 @@ def refused_with(namespace, words, **spec):
 
     def refusal() -> str:
         made = manifest("FROM TINY\nRUN true\n", name="probe", **spec)
-        try:
-            kubectl("create", "-n", namespace, "--dry-run=server", "-f", "-", manifest=made)
-        except KubectlError as error:
-            return str(error)
-        return ""
+        return refusal_of("imagebuilds", namespace, made)
 
     until(lambda: words in refusal(), f"a refusal with {words}", refusal)
 
@@ -199,5 +195,5 @@ def refused_with(namespace, words, **spec):
     ],
 )
 def test_a_policy_with_a_mistake_is_refused(namespace, spec, words):
-    with pytest.raises(KubectlError, match=words):
+    with pytest.raises(ObjectError, match=words):
         apply(policy(namespace, **spec), namespace)

@@ -6,8 +6,8 @@ import pytest
 
 from strake_api.buildpolicy import BuildPolicySpec
 from strake_operator.reconcile.admission.policy import Policy, denial
-from tests.cluster.kubectl import KubectlError, apply, kubectl
-from tests.cluster.objects import refusal_of
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, refusal_of
 from tests.e2e.builds import finished, manifest, until
 from tests.e2e.isolation.test_policy import policy
 from tests.unit.strake_operator.reconcile.admission.policy_cases import CASES, spec
@@ -88,6 +88,6 @@ def test_a_build_from_before_can_be_changed_but_for_its_spec(namespace, enforced
     finished(namespace)
     enforced(destinations=["registry.example/*"])
     kubectl("annotate", "ib", "app", "-n", namespace, "strake.dev/cancel=1")
-    with pytest.raises(KubectlError, match=f"BuildPolicy {namespace} forbids spec.output.destinations"):
+    with pytest.raises(ObjectError, match=f"BuildPolicy {namespace} forbids spec.output.destinations"):
         apply(manifest("FROM scratch\nCOPY Dockerfile /b\n"), namespace)
     kubectl("delete", "ib", "app", "-n", namespace)

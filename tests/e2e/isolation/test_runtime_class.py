@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get
+from tests.cluster.objects import ObjectError, apply, get
 from tests.e2e.builds import UID, build, finished, jobs, manifest, pods, until
 from tests.e2e.intrusions import cluster_wide
 
@@ -84,5 +84,5 @@ def test_the_specs_class_counts_and_not_the_platforms(platform, changing, namesp
 
 @pytest.mark.parametrize("pod", [{"runtimeClassName": "gVisor"}, {"runtimeClass": "gvisor"}])
 def test_mistakes_are_refused_at_apply(namespace, pod):
-    with pytest.raises(KubectlError, match=r"spec\.pod\.runtimeClass"):
+    with pytest.raises(ObjectError, match=r"spec\.pod\.runtimeClass"):
         apply(manifest(QUICK, pod=pod), namespace)

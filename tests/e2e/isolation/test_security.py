@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, manifest, run_image, status_of, until
 
@@ -28,7 +29,7 @@ def may(verb: str, what: str) -> bool:
             "--all-namespaces",
         )
         return answer.strip() == "yes"
-    except KubectlError:
+    except ObjectError:
         return False
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, build
 from tests.fixtures.servers.signing import PASSWORD, KeyPair, cosign_verify, make_key_pair

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get
+from tests.cluster.objects import ObjectError, apply, get
 from tests.e2e.builds import UID, build, manifest, run_image
 from tests.e2e.intrusions import cluster_wide
 
@@ -135,6 +135,6 @@ REFUSED = {
 
 def test_kubectl_apply_says_what_is_wrong(namespace):
     for what, (pod, words) in REFUSED.items():
-        with pytest.raises(KubectlError, match=words):
+        with pytest.raises(ObjectError, match=words):
             apply(manifest("FROM TINY\n", name=what.lower(), pod=pod), namespace)
     assert not get("ib", "-n", namespace)["items"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import NODE_IP
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import (

@@ -11,7 +11,8 @@ import secrets
 
 import pytest
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import NODE_IP
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, status_of, until

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError
 from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import build, conditions, manifest, pods, until
 
@@ -128,7 +129,7 @@ def test_a_namespace_that_admits_no_builders(namespace):
     ids=lambda value: str(value)[:40],
 )
 def test_mistakes_are_refused_at_apply(namespace, change, message):
-    with pytest.raises(KubectlError, match=message) as caught:
+    with pytest.raises(ObjectError, match=message) as caught:
         # As kubectl apply, which has a limit of its own for large objects.
         kubectl("create", "-n", namespace, "-f", "-", manifest=manifest("FROM TINY\n", **change))
     assert "index out of bounds" not in str(caught.value)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, LOCKED_USER
 from tests.e2e.builds import (
     building,

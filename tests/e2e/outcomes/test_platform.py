@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from strake_oci.spec.platform import host
-from tests.cluster.kubectl import apply, get
+from tests.cluster.objects import apply, get
 from tests.e2e.builds import build, finished, manifest, pods
 
 OTHER = "linux/arm64" if host().architecture == "amd64" else "linux/amd64"

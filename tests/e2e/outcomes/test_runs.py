@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get, read
 from tests.e2e.builds import (
     UID,
     building,

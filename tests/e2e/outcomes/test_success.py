@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.reference import Reference
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import LOCKED_PASSWORD, LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import (
     build,

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
 from tests.cluster.lifecycle import environment
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import overlay_directory
 from tests.e2e.conftest import TINY

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.browser.chromium import Chromium, running_chromium
-from tests.cluster.kubectl import apply
+from tests.cluster.objects import apply
 from tests.cluster.settings import KUBECONFIG, REGISTRY
 from tests.e2e.builds import finished, gated, manifest
 from tests.fixtures.building.builds import STRAKE

@@ -11,8 +11,8 @@ from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.spec.platform import host
 from strake_oci.spec.reference import Reference
 from strake_operator.names import PART_LABEL
-from tests.cluster.kubectl import KubectlError, apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, read
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import UID, finished, jobs, manifest, status_of, until
 from tests.e2e.conftest import TINY
@@ -170,7 +170,7 @@ def test_kubectl_refuses_what_makes_no_index(namespace, changes, words):
     create = ("create", "--dry-run=server", "-n", namespace, "-f", "-")
     kubectl(*create, manifest=made)
     made["spec"] |= changes
-    with pytest.raises(KubectlError, match=words):
+    with pytest.raises(ObjectError, match=words):
         kubectl(*create, manifest=made)
 
 

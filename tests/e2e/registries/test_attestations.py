@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.kubectl import apply
+from tests.cluster.objects import apply
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import build, finished, manifest
 from tests.fixtures.building.builds import STRAKE

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import DIR, LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import build, finished, manifest, registry_secret, run_image
 from tests.e2e.conftest import TINY

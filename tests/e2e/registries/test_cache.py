@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import finished, manifest, run_image
 

@@ -12,7 +12,8 @@ from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until

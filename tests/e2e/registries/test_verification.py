@@ -6,7 +6,7 @@ import json
 import subprocess
 from typing import Any
 
-from tests.cluster.kubectl import apply
+from tests.cluster.objects import apply
 from tests.cluster.settings import REGISTRY
 from tests.e2e.builds import build, finished, manifest
 from tests.fixtures.building.builds import STRAKE

@@ -9,7 +9,7 @@ import tarfile
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply
+from tests.cluster.objects import ObjectError, apply
 from tests.cluster.settings import NODE_IP
 from tests.e2e.builds import build, manifest, run_image
 from tests.e2e.conftest import TINY
@@ -53,5 +53,5 @@ def test_an_archive_is_a_context(platform, namespace, release):
 
 def test_without_tls_there_must_be_a_checksum(platform, namespace, release):
     url, _ = release
-    with pytest.raises(KubectlError, match=r"needs http\.checksum"):
+    with pytest.raises(ObjectError, match=r"needs http\.checksum"):
         apply(manifest("", source={"http": {"url": url}}), namespace)

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, get
 from tests.cluster.settings import NODE_IP
 from tests.e2e.builds import build, manifest, run_image
 from tests.e2e.conftest import TINY
@@ -111,5 +112,5 @@ def test_a_secret_of_another_application_goes_to_no_git_server(server, namespace
 
 def test_a_password_is_not_sent_unencrypted(platform, namespace):
     source = {"git": {"url": f"http://{NODE_IP}/app", "secret": {"name": SECRET}}}
-    with pytest.raises(KubectlError, match=r"git\.secret needs an https or ssh URL"):
+    with pytest.raises(ObjectError, match=r"git\.secret needs an https or ssh URL"):
         apply(manifest("", source=source), namespace)

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from tests.cluster.component import component
-from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import ReadError, forget_connections, read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, forget_connections, read
 from tests.cluster.processes import READY_URL, answers
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import building, manifest, until
@@ -38,7 +38,7 @@ def test_an_api_server_that_is_killed(namespace):
 def _shows_builds(namespace: str) -> bool:
     try:
         read("imagebuilds", namespace)
-    except ReadError:
+    except ObjectError:
         return False
     return True
 

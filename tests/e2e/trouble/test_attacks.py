@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cluster.kubectl import apply, get
-from tests.cluster.objects import read
+from tests.cluster.objects import apply, get, read
 from tests.e2e.builds import UID, finished, manifest, status_of, until
 from tests.e2e.isolation.test_security import owners_of
 

@@ -10,7 +10,8 @@ import os
 
 import pytest
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.e2e.builds import (
     building,
     finished,

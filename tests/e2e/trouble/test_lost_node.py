@@ -15,7 +15,8 @@ from strake_operator.kube.cluster import Cluster
 from strake_operator.kube.watched import Watched
 from strake_operator.reconcile.progress import Progress
 from strake_operator.settings.environment import Settings
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.cluster.settings import KUBECONFIG
 from tests.e2e.builds import building, finished, jobs, manifest, pods, status_of, until
 from tests.e2e.intrusions import bound_pod, builder, ghost_node, report

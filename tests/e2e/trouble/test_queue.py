@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cluster.kubectl import apply, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import finished, manifest, pods, ready, status_of, until
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import pytest
 from kubernetes import client, config
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.cluster.settings import KUBECONFIG
 from tests.e2e.builds import jobs, manifest, until
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import KubectlError, apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import ObjectError, apply, get
 from tests.e2e.builds import building, conditions, finished, jobs, manifest, ready, status_of, until
 from tests.e2e.intrusions import admission, cluster_wide, kept_builds
 from tests.fixtures.servers.certificates import certificates
@@ -118,7 +119,7 @@ def refused_deletion(namespace):
     apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "probe"}, "spec": spec}, namespace)
     try:
         kubectl("delete", "job", "probe", "-n", namespace)
-    except KubectlError as error:
+    except ObjectError as error:
         return str(error)
     return ""
 

@@ -9,7 +9,8 @@ import json
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get
 from tests.e2e.builds import building, finished, gated, jobs, manifest, pods, ready, status_of, until
 from tests.e2e.intrusions import admission, cluster_wide
 from tests.e2e.kueue import QUEUE, kueue

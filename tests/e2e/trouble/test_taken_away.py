@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.kubectl import apply, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, read
 from tests.e2e.builds import building, finished, manifest, status_of, until
 from tests.e2e.intrusions import bound_pod, builder, ghost_node, report
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.cluster.kubectl import apply, get, kubectl
-from tests.cluster.objects import read
+from tests.cluster.kubectl import kubectl
+from tests.cluster.objects import apply, get, read
 from tests.cluster.settings import PAUSE_IMAGE
 from tests.e2e.builds import (
     UID,
