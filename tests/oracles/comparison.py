@@ -135,6 +135,7 @@ def run_theirs(
             (entry["created_by"], entry.get("empty_layer", False)) for entry in result["history"] or []
         ],
         "author": result["author"],
+        "epoch": result["epoch"],
         "steps": step_comparison.theirs(result["steps"]),
         # The platform of a base image is known to the engine, which says so itself.
         "warnings": sorted(
@@ -170,6 +171,9 @@ STRICTER: dict[str, Callable[[Problem], bool]] = {
     "a malformed pattern is refused before the files are looked at": lambda p: p.code == "invalid-pattern",
     "what can be no commit fails before the fetch instead of after it": (
         lambda p: p.message.startswith("invalid commit")
+    ),
+    "a time is one of images: from 1970 on, of eleven digits at most": (
+        lambda p: p.message.startswith("SOURCE_DATE_EPOCH is a whole number")
     ),
     "a heredoc that becomes a file must be a file's name": lambda p: "cannot be the name of a" in p.message,
 }
@@ -229,6 +233,7 @@ def run_ours(
         "config": config_json(result.config),
         "history": history[planned.target],
         "author": result.author,
+        "epoch": planned.epoch,
         "warnings": sorted({(w.rule.name, w.span.first) for w in warnings}),
     }
 
