@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from strake_builder.errors import InvalidRequestError
 from strake_builder.frontend import BaseImage, DockerfileRefusedError, Problem, evaluate, parse, plan
 from strake_builder.frontend.lint import lint_plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
@@ -224,6 +225,8 @@ def run_ours(
         warnings = lint_plan(planned, all_stages=False, base_configs=images, ignore=None)
     except DockerfileRefusedError as refused:
         return refused
+    except InvalidRequestError as refused:
+        return str(refused)
     result = done[planned.target]
     chain = _chain(planned)
     steps = [step for index in chain for step in done[index].steps]

@@ -77,8 +77,8 @@ class EpochReader:
     global_args: Mapping[str, str]
     contexts: NamedContexts
 
-    def read(self, time_of: TimeOf) -> Epoch:
-        """Return what the argument is.
+    def read(self, time_of: TimeOf) -> Epoch | None:
+        """Return what the argument is; None where nobody gives it, an empty default included.
 
         Args:
             time_of: finds out the time of what is named.
@@ -90,7 +90,7 @@ class EpochReader:
         """
         value = self.build_args.get(EPOCH_ARGUMENT, self.global_args.get(EPOCH_ARGUMENT, ""))
         if not value:
-            return Epoch()
+            return Epoch() if EPOCH_ARGUMENT in self.build_args else None
         try:
             check_epoch(value)
         except ValueError as error:

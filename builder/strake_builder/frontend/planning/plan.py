@@ -137,11 +137,14 @@ class _Planner:
     def read_epoch(self, time_of: TimeOf) -> None:
         reader = EpochReader(self.dockerfile, self.lexer, self.build_args, self.global_args, self.contexts)
         try:
-            self.epoch = reader.read(time_of)
+            found = reader.read(time_of)
         except EpochError as error:
             self.report(error.fault, error.position.span, error.position.text)
-        self.build_args = with_epoch(self.build_args, self.epoch)
-        self.global_args = with_epoch(self.global_args, self.epoch)
+            return
+        if found is not None:
+            self.epoch = found
+            self.build_args = with_epoch(self.build_args, found)
+            self.global_args = with_epoch(self.global_args, found)
 
     def stages(self) -> list[StagePlan]:
         names = needs.stage_names(self.dockerfile, self.contexts)

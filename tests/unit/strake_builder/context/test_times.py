@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,9 +72,10 @@ def test_other_contexts_have_none(tmp_path):
     assert moment(FILE, FetchedContext(str(tmp_path))) is None
 
 
-def packed(path: Path, mode: str, **times: int) -> Path:
+def packed(path: Path, pack: Callable[[bytes], bytes] = bytes, **times: int) -> Path:
     """Write an archive with a file of ten bytes for each time, and a directory that is newer."""
-    with tarfile.open(path, mode) as archive:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w") as archive:
         for name, seconds in times.items():
             member = tarfile.TarInfo(name)
             member.mtime, member.size = seconds, 10
@@ -79,24 +83,25 @@ def packed(path: Path, mode: str, **times: int) -> Path:
         newer = tarfile.TarInfo("directory")
         newer.type, newer.mtime = tarfile.DIRTYPE, 9999
         archive.addfile(newer)
+    path.write_bytes(pack(plain.getvalue()))
     return path
 
 
-@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
-def test_a_file_that_is_an_archive_has_the_time_of_the_latest_file_in_it(tmp_path, mode):
-    packed(tmp_path / "context", mode, a=500, b=700, c=600)
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress])
+def test_a_file_that_is_an_archive_has_the_time_of_the_latest_file_in_it(tmp_path, pack):
+    packed(tmp_path / "context", pack, a=500, b=700, c=600)
     assert moment(FILE, FetchedContext(str(tmp_path))) == 700
     assert moment(FILE, FetchedContext(str(tmp_path), modified=5)) == 5
 
 
 def test_an_archive_that_ends_early_has_no_time(tmp_path):
-    whole = packed(tmp_path / "whole", "w", a=500).read_bytes()
+    whole = packed(tmp_path / "whole", a=500).read_bytes()
     (tmp_path / "cut").write_bytes(whole[:515])
     assert archive_time(str(tmp_path / "cut"), LIMIT) is None
-    assert archive_time(str(packed(tmp_path / "empty", "w")), LIMIT) is None
+    assert archive_time(str(packed(tmp_path / "empty")), LIMIT) is None
 
 
 def test_an_archive_is_not_read_without_end(tmp_path):
-    packed(tmp_path / "context", "w", **{f"f{number}": 5 for number in range(11)})
+    packed(tmp_path / "context", **{f"f{number}": 5 for number in range(11)})
     with pytest.raises(SourceError, match="more than 100 bytes"):
         moment(FILE, FetchedContext(str(tmp_path)))
