@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import EPOCH_ARGUMENT, check_epoch
 from strake_api.models.host_alias import HostAlias
+from strake_api.models.signers import SigningIdentities
 from strake_api.models.verification import Checks, RequiredCheck
 from strake_api.requests.output import Output
 from strake_api.requests.sources import FromSources
@@ -116,6 +117,10 @@ class ImageRule(Document):
     """Whether an image must be named by its digest."""
     signed_by: PublicKeys | None = None
     """Public keys (PEM), one of which must have signed an image; None where none need have."""
+    identities: SigningIdentities | None = None
+    """Identities, one of which may have signed it in place of a key."""
+    trusted_root: Annotated[str, Field(max_length=1 << 18)] | None = None
+    """Who vouches for the identities; without it none of them counts."""
 
 
 class BuildRequest(FromSources):
