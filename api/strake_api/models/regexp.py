@@ -15,7 +15,7 @@ MAX_PATTERN: Final = 256
 """Characters of an expression."""
 MAX_TEXT: Final = 1024
 """Characters of a text; a longer one never matches."""
-_MAX_WORK: Final = 2000
+_MAX_WORK: Final = 1000
 """Pieces of an expression, each as often as it is repeated."""
 _MAX_REPEAT: Final = 100
 """Also RE2 has a limit, of 1,000."""

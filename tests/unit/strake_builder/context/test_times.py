@@ -102,6 +102,6 @@ def test_an_archive_that_ends_early_has_no_time(tmp_path):
 
 
 def test_an_archive_is_not_read_without_end(tmp_path):
-    packed(tmp_path / "context", **{f"f{number}": 5 for number in range(11)})
+    packed(tmp_path / "context", bytes, **{f"f{number}": 5 for number in range(11)})
     with pytest.raises(SourceError, match="more than 100 bytes"):
         moment(FILE, FetchedContext(str(tmp_path)))
