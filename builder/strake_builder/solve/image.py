@@ -88,12 +88,14 @@ class _Means:
     Attributes:
         usage: of the cache directory; None without one.
         clients: talk to registries.
+        digests: remembers those of files that steps read.
         pools: threads.
         remote: fetches what ADD names.
     """
 
     usage: Usage | None
     clients: RegistryClients
+    digests: FileDigests
     pools: Pools
     remote: RemoteSources
 
@@ -152,7 +154,7 @@ class ImageBuild:
             self._request = self._requested.request
             files = fetcher.visible(files)
             fetcher.named(planned.used_contexts)
-        parts = self._parts(planned, files, means, scope)
+        parts = self._parts(planned, files, means)
         report_lint(parts.written, files, self._reporter)
         # With caches, it may be that nothing must run.
         if self._requested.in_index and not parts.caches.enabled:
@@ -219,21 +221,20 @@ class ImageBuild:
         """Open what fetches."""
         usage = cache_usage(self._inputs.cache, scope)
         clients = scope.enter_context(clients_for(self._requested, self._around))
+        digests = scope.enter_context(contextlib.closing(FileDigests(self._around.workspace.path)))
         pools = self._pools(scope)
         scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
-        return _Means(usage, clients, pools, self._remote(usage, pools.pull))
+        return _Means(usage, clients, digests, pools, self._remote(usage, pools.pull))
 
     def _parts(
         self,
         planned: BuildPlan,
         files: ContextFiles,
         means: _Means,
-        scope: contextlib.ExitStack,
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         workspace, fetcher = self._around.workspace, self._around.fetcher
         usage, clients, pools = means.usage, means.clients, means.pools
-        digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
         pusher = pusher_for(self._requested, self._around, clients)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
@@ -262,7 +263,7 @@ class ImageBuild:
             evaluated=evaluated,
             workspace=workspace,
             store=self._store(clients, pools, usage, images),
-            sources=StepSources(files, named, images, means.remote, digests, fetched),
+            sources=StepSources(files, named, images, means.remote, means.digests, fetched),
             registries=Registries(clients, pusher),
             caches=open_caches(*caches, self._reporter.warn),
             pools=pools,

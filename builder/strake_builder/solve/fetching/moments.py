@@ -18,6 +18,7 @@ from strake_builder.frontend.model.steps import GitSource, UrlSource
 from strake_builder.solve.fetching.contexts import ContextFetcher
 from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.planning.contexts import RequestedContexts
+from strake_builder.unforeseen import from_os_error
 from strake_oci.cancellation import Cancellation
 
 _NANOSECONDS: Final = 1_000_000_000
@@ -110,13 +111,16 @@ class Moments:
         Raises:
             SourceError: it cannot be fetched.
             ForbiddenSourceError: a policy denies it.
-            OSError: what is fetched cannot be kept.
+            BuildError: the disk is full, or cannot be written to.
         """
         match moment:
             case OfContext() | OfNamedContext():
                 found = self._contexts.find(moment)
             case OfRemote(source=source):
-                found = self._fetched(self._permitted(source))
+                try:
+                    found = self._fetched(self._permitted(source))
+                except OSError as error:
+                    raise from_os_error(error, "cannot keep what tells the time of the image") from error
             case _:
                 assert_never(moment)
         if found is None:
