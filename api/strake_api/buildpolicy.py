@@ -15,6 +15,7 @@ from pydantic import Field
 from strake_api.cache import A_REPOSITORY
 from strake_api.models.document import Document
 from strake_api.models.rule import Rule, checked
+from strake_api.models.signers import SigningIdentities, TrustedRoot
 from strake_api.models.source_policy import SourcePolicy
 from strake_api.models.verification import Checks
 from strake_api.requests.build import PublicKeys
@@ -146,6 +147,10 @@ class AllowedImages(Document):
     """Whether images must be named by their digest."""
     signed_by: PublicKeys | None = None
     """Public keys, as cosign's cosign.pub, one of which must have signed an image or its index."""
+    signed_by_identities: SigningIdentities | None = None
+    """Identities, one of which must have signed it, with a certificate, if no key of signedBy has."""
+    trusted_root: TrustedRoot | None = None
+    """Which Sigstore vouches for them: trusted_root.json. The platform's own where it is not given."""
 
 
 class ResourceCeilings(Document):

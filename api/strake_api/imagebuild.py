@@ -7,14 +7,13 @@ ConfigMaps, repositories); what they hold is looked at when the build starts. It
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.cache import BuildCache
 from strake_api.models.document import Document, TolerantDocument
-from strake_api.models.form import EPOCH_OF_CONTEXT, EPOCH_PATTERN
+from strake_api.models.form import EPOCH_NAME_PATTERN, EPOCH_PATTERN, is_epoch
 from strake_api.models.rule import Rule, cel_rules, checked, obeying
 from strake_api.models.verification import Checks
 from strake_api.spec.arguments import Arguments
@@ -56,13 +55,11 @@ WHOLE_SIZE: Rule[ImageBuildSpec] = Rule(
 )
 EPOCH_ARGUMENT: Rule[ImageBuildSpec] = Rule(
     "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || !has(arg.value)"
-    f" || arg.value in ['', '{EPOCH_OF_CONTEXT}'] || arg.value.matches('{EPOCH_PATTERN}'))",
-    "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970, or the word context",
+    f" || arg.value == '' || arg.value.matches('{EPOCH_PATTERN}|{EPOCH_NAME_PATTERN}'))",
+    "the argument SOURCE_DATE_EPOCH is a whole number of seconds since 1970, the word context, or the name "
+    "of a named context or a stage",
     lambda spec: all(
-        arg.name != "SOURCE_DATE_EPOCH"
-        or arg.value in {None, "", EPOCH_OF_CONTEXT}
-        or re.fullmatch(EPOCH_PATTERN, arg.value or "", re.ASCII)
-        for arg in spec.args
+        arg.name != "SOURCE_DATE_EPOCH" or not arg.value or is_epoch(arg.value) for arg in spec.args
     ),
 )
 INLINE_CACHE_IS_OCI: Rule[ImageBuildSpec] = Rule(

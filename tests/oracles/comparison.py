@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from strake_builder.errors import InvalidRequestError
 from strake_builder.frontend import BaseImage, DockerfileRefusedError, Problem, evaluate, parse, plan
 from strake_builder.frontend.lint import lint_plan
 from strake_builder.frontend.model.evaluated import EvaluatedStage
@@ -135,6 +136,7 @@ def run_theirs(
             (entry["created_by"], entry.get("empty_layer", False)) for entry in result["history"] or []
         ],
         "author": result["author"],
+        "epoch": result["epoch"],
         "steps": step_comparison.theirs(result["steps"]),
         # The platform of a base image is known to the engine, which says so itself.
         "warnings": sorted(
@@ -170,6 +172,9 @@ STRICTER: dict[str, Callable[[Problem], bool]] = {
     "a malformed pattern is refused before the files are looked at": lambda p: p.code == "invalid-pattern",
     "what can be no commit fails before the fetch instead of after it": (
         lambda p: p.message.startswith("invalid commit")
+    ),
+    "a time is one of images: from 1970 on, of eleven digits at most": (
+        lambda p: p.message.startswith("SOURCE_DATE_EPOCH is a whole number")
     ),
     "a heredoc that becomes a file must be a file's name": lambda p: "cannot be the name of a" in p.message,
 }
@@ -220,6 +225,8 @@ def run_ours(
         warnings = lint_plan(planned, all_stages=False, base_configs=images, ignore=None)
     except DockerfileRefusedError as refused:
         return refused
+    except InvalidRequestError as refused:
+        return str(refused)
     result = done[planned.target]
     chain = _chain(planned)
     steps = [step for index in chain for step in done[index].steps]
@@ -229,6 +236,7 @@ def run_ours(
         "config": config_json(result.config),
         "history": history[planned.target],
         "author": result.author,
+        "epoch": planned.epoch,
         "warnings": sorted({(w.rule.name, w.span.first) for w in warnings}),
     }
 

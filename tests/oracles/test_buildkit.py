@@ -13,7 +13,7 @@ from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
 from strake_builder.frontend.words.lexer import WordLexer
 from tests.oracles.comparison import compare, run_ours
 from tests.oracles.disagreements import DIFFERENT_FILES, DIFFERENT_PATTERNS, DIFFERENT_WORDS
-from tests.oracles.texts.corpus import CORPUS
+from tests.oracles.texts.corpus import CORPUS, EPOCHS
 from tests.oracles.texts.drawn_texts import ignore_patterns, modes, paths, substitutions
 from tests.oracles.texts.generator import dockerfiles
 
@@ -32,6 +32,12 @@ def test_written_files_are_read_alike_with_arguments_and_targets(buildkit, argum
     for text in CORPUS.values():
         for target in ("", "p", "a"):
             assert compare(buildkit, text, build_args=arguments, target=target) == []
+
+
+@pytest.mark.parametrize("given", ["", "5", "context", "src", "nothing"])
+def test_the_time_of_the_image_is_the_same_by_argument(buildkit, given):
+    for text in EPOCHS.values():
+        assert compare(buildkit, text, build_args={"SOURCE_DATE_EPOCH": given}) == [], text
 
 
 @pytest.mark.parametrize("first", range(0, 4000, 500))

@@ -89,20 +89,32 @@ class ImageForm(Document):
         return obeying(self, *FORM_RULES)
 
 
+EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 EPOCH_PATTERN = r"^[0-9]{1,11}$"
+EPOCH_NAME_PATTERN = r"^[0-9][0-9._/:@-]{0,99}[A-Za-z]|^[A-Za-z]"
+"""How a name begins, which has a letter somewhere: of a named context or a stage, or the word `context`."""
 EPOCH_OF_CONTEXT = "context"
 """The build argument SOURCE_DATE_EPOCH that stands for the time of the build context, as with BuildKit."""
 
 
-def parse_epoch(text: str) -> int:
-    """Return a SOURCE_DATE_EPOCH as a number.
+def epoch_number(text: str) -> int | None:
+    """Return a SOURCE_DATE_EPOCH as a number; None where it is a name, or empty."""
+    return int(text) if re.fullmatch(EPOCH_PATTERN, text, re.ASCII) else None
+
+
+def is_epoch(text: str) -> bool:
+    """Say whether a text could be a SOURCE_DATE_EPOCH: a number, or the name of a context or a stage."""
+    return epoch_number(text) is not None or re.match(EPOCH_NAME_PATTERN, text, re.ASCII) is not None
+
+
+def check_epoch(text: str) -> None:
+    """Check a SOURCE_DATE_EPOCH that is not empty.
 
     Raises:
-        ValueError: It is not a whole number of seconds since 1970, of at most eleven digits.
+        ValueError: It is neither a whole number of seconds since 1970, of at most eleven digits, nor a name.
     """
-    if re.fullmatch(EPOCH_PATTERN, text, re.ASCII) is None:
+    if not is_epoch(text):
         raise ValueError(
-            "SOURCE_DATE_EPOCH is a whole number of seconds since 1970, or the word context, "
-            f"not {text[:40]!r}"
+            "SOURCE_DATE_EPOCH is a whole number of seconds since 1970, the word context, or the name of "
+            f"a named context or a stage, not {text[:40]!r}"
         )
-    return int(text)

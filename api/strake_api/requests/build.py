@@ -13,14 +13,13 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.form import EPOCH_OF_CONTEXT, parse_epoch
+from strake_api.models.form import EPOCH_ARGUMENT, check_epoch
 from strake_api.models.host_alias import HostAlias
+from strake_api.models.signers import SigningIdentities
 from strake_api.models.verification import Checks, RequiredCheck
 from strake_api.requests.output import Output
 from strake_api.requests.sources import FromSources
 from strake_api.values.digest import DigestText
-
-_EPOCH_ARGUMENT = "SOURCE_DATE_EPOCH"
 
 
 def _no_null(value: str) -> str:
@@ -118,6 +117,10 @@ class ImageRule(Document):
     """Whether an image must be named by its digest."""
     signed_by: PublicKeys | None = None
     """Public keys (PEM), one of which must have signed an image; None where none need have."""
+    identities: SigningIdentities | None = None
+    """Identities, one of which may have signed it in place of a key."""
+    trusted_root: Annotated[str, Field(max_length=1 << 18)] | None = None
+    """Who vouches for the identities; without it none of them counts."""
 
 
 class BuildRequest(FromSources):
@@ -162,30 +165,24 @@ class BuildRequest(FromSources):
             f"baseVolumes[{at}].directory": each.directory for at, each in enumerate(self.base_volumes)
         }
 
-    @property
-    def epoch(self) -> int | None:
-        """The time of everything that the build makes, in seconds since 1970; None is the time of day.
+    def epoch(self, found: int | None) -> int | None:
+        """Return the time of everything that the build makes, in seconds since 1970; None is the time of day.
 
-        An explicit time counts before the build argument SOURCE_DATE_EPOCH, as with BuildKit's exporter
-        option, and either before `reproducible`, which only asks for some fixed time.
+        An explicit time counts before SOURCE_DATE_EPOCH, as with BuildKit's exporter option, and either
+        before `reproducible`, which only asks for some fixed time.
+
+        Args:
+            found: what the argument SOURCE_DATE_EPOCH is, the Dockerfile's default included.
         """
         if self.output.source_date_epoch is not None:
             return self.output.source_date_epoch
-        for argument in self.args:
-            if argument.name == _EPOCH_ARGUMENT and argument.value not in {"", EPOCH_OF_CONTEXT}:
-                return parse_epoch(argument.value)
-        return 0 if self.output.reproducible else None
+        return 0 if found is None and self.output.reproducible else found
 
-    @property
-    def wants_time_of_context(self) -> bool:
-        """Whether the build argument SOURCE_DATE_EPOCH is to be the time of the context, once it is there."""
-        return any(each.name == _EPOCH_ARGUMENT and each.value == EPOCH_OF_CONTEXT for each in self.args)
-
-    def at_time_of_context(self, seconds: int | None) -> Self:
-        """Return the same with that argument filled; without a time it is empty, as with BuildKit."""
+    def with_epoch_argument(self, seconds: int | None) -> Self:
+        """Return the same with the number that the build argument is; without a time it is empty."""
         value = "" if seconds is None else str(seconds)
         args = tuple(
-            each.model_copy(update={"value": value}) if each.name == _EPOCH_ARGUMENT else each
+            each.model_copy(update={"value": value}) if each.name == EPOCH_ARGUMENT else each
             for each in self.args
         )
         return self.model_copy(update={"args": args})
@@ -211,5 +208,7 @@ class BuildRequest(FromSources):
 
     @model_validator(mode="after")
     def _epoch_argument(self) -> Self:
-        assert self.epoch is None or self.epoch >= 0  # noqa: S101 - reading it is the check
+        for each in self.args:
+            if each.name == EPOCH_ARGUMENT and each.value:
+                check_epoch(each.value)
         return self

@@ -34,7 +34,7 @@ from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.images import Readable
 from strake_oci.spec.digest import Digest
 
-_FILE: Final = "context"
+FILE: Final = "context"
 """What BuildKit calls a file that is a named context."""
 _GIT_OWN: Final = ("**/.git",)
 _TREE: Final = "tree"
@@ -135,7 +135,7 @@ def _unpacked(source: ArchiveSource, scratch: str, means: Means) -> FetchedConte
 
 
 def _fetch_file(source: HTTPSource, directory: str, _: Means, downloads: Downloads) -> FetchedContext:
-    path = os.path.join(directory, _FILE)
+    path = os.path.join(directory, FILE)
     try:
         got = downloads.fetch(source.url, path, source.checksum)
         modified = got.modified or 0

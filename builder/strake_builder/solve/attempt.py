@@ -200,7 +200,7 @@ class Attempt:
 
     def _layer_format(self) -> LayerFormat:
         requested = self._parts.requested
-        return layer_format(requested.request, requested.inputs.outputs.left_out)
+        return layer_format(requested.request.output, requested.epoch, requested.inputs.outputs.left_out)
 
     def _tools(self, origins: FileOrigins) -> StageTools:
         parts, workspace, inputs = self._parts, self._parts.workspace, self._parts.requested.inputs
@@ -269,7 +269,7 @@ class Attempt:
             evaluated.stages[target],
             base.config if base else None,
             self._parts.requested.platform,
-            image_notes(self._parts.requested.request),
+            image_notes(self._parts.requested.request, self._parts.requested.epoch),
         )
         return attest(image, self._parts, self._stage_result, self._started, sboms)
 
@@ -309,7 +309,7 @@ class Attempt:
             requested.destinations,
             requested.inputs.outputs.file_mask,
             self._cancellation.check,
-            requested.request.epoch,
+            requested.epoch,
         )
         outputs.write(requested.own_files, image, self._stage_result.layers)
 

@@ -25,7 +25,6 @@ from strake_builder import interrupt
 from strake_builder.context.artifact import fetch_artifact
 from strake_builder.context.fetch import FetchedContext, Means
 from strake_builder.context.own_files import own_patterns
-from strake_builder.context.times import context_time
 from strake_builder.errors import BuildError
 from strake_builder.output.local import LocalIndex
 from strake_builder.output.signing import Signer
@@ -34,6 +33,7 @@ from strake_builder.solve.cache_mounts.open import open_kept_mounts
 from strake_builder.solve.caching.open import LAYERS
 from strake_builder.solve.fetching.archive import unpack_context
 from strake_builder.solve.fetching.contexts import ContextFetcher
+from strake_builder.solve.fetching.moments import ContextMoments
 from strake_builder.solve.image import ImageBuild, Made, clients_for, pusher_for
 from strake_builder.solve.images.outputs import local_image, write_file
 from strake_builder.solve.inputs import BuildInputs
@@ -93,14 +93,13 @@ class Build:
             with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
                 fetcher = self._fetcher(workspace, held)
                 context = fetcher.fetch(self._request.source)
-                if self._request.wants_time_of_context:
-                    self._requested = self._requested.at_time_of_context(self._time_of(context))
                 self._requested = self._requested.filled(run_values(context.revision, self._started))
             around = Surroundings(
                 workspace=workspace,
                 layers=self._layers_directory(workspace),
                 context=context,
                 fetcher=fetcher,
+                moments=self._moments(context, fetcher),
                 signer=signer,
                 progress=Progress(self._reporter, self._phases),
                 started=self._started,
@@ -167,15 +166,15 @@ class Build:
                 pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
         return Descriptor.of(index.media_type, content)
 
-    def _time_of(self, context: FetchedContext) -> int | None:
-        """Return when the context was made, and tell where nothing says so."""
-        moment = context_time(self._request.source, context, self._cancellation)
-        if moment is None:
-            self._reporter.warn(
-                "SOURCE_DATE_EPOCH=context: this context has no time of its own, as a commit or a download "
-                "has, so it sets none"
-            )
-        return moment
+    def _moments(self, context: FetchedContext, fetcher: ContextFetcher) -> ContextMoments:
+        return ContextMoments(
+            (self._request.source, context),
+            self._requested.contexts,
+            fetcher,
+            self._reporter.warn,
+            self._cancellation,
+            self._inputs.max_unpacked,
+        )
 
     def _fetcher(self, workspace: Workspace, held: contextlib.ExitStack) -> ContextFetcher:
         work, inputs = self._request.work_directory, self._inputs

@@ -22,6 +22,7 @@ from strake_builder import interrupt
 from strake_builder.cache.usage import Usage
 from strake_builder.context.filtered import ContextFiles
 from strake_builder.frontend.model.planned import BuildPlan
+from strake_builder.frontend.model.steps import GitSource, UrlSource
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
@@ -31,6 +32,8 @@ from strake_builder.solve.attesting.attest import redaction_of, stores_attestati
 from strake_builder.solve.attesting.materials import materials_of
 from strake_builder.solve.caching.open import cache_usage, open_caches, open_remote_sources
 from strake_builder.solve.clients import RegistryClients
+from strake_builder.solve.fetching.moments import Moments
+from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.images.assemble import FinishedImage, refuse_unnamed_layers
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
@@ -43,9 +46,8 @@ from strake_builder.solve.planning.reading import read_plan, report_lint
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.policy.signed import check_signed
-from strake_builder.solve.policy.sources import permitted_image, permitted_steps
+from strake_builder.solve.policy.sources import permitted_image, permitted_source, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
-from strake_builder.solve.steps.remote import RemoteSources
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference
@@ -77,6 +79,25 @@ class Made:
     image: FinishedImage | None
     sent: int
     checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
+    """What fetches: needed before the plan is made, since that may have to know the time of something.
+
+    Attributes:
+        usage: of the cache directory; None without one.
+        clients: talk to registries.
+        digests: remembers those of files that steps read.
+        pools: threads.
+        remote: fetches what ADD names.
+    """
+
+    usage: Usage | None
+    clients: RegistryClients
+    digests: FileDigests
+    pools: Pools
+    remote: RemoteSources
 
 
 def clients_for(requested: Requested, around: Surroundings) -> RegistryClients:
@@ -124,13 +145,16 @@ class ImageBuild:
         Raises:
             BuildError: there will be no image; with the reason.
         """
-        fetcher = self._around.fetcher
+        fetcher, means = self._around.fetcher, self._means(scope)
         with self._phases.entered(ProgressReason.FETCHING_SOURCE, "source"):
-            kinds = self._requested.contexts.kinds
-            planned, files = read_plan(self._requested, self._around.context, kinds, self._reporter)
+            kinds, context = self._requested.contexts.kinds, self._around.context
+            moments = Moments(self._around.moments, means.remote, self._permitted_source)
+            planned, files = read_plan(self._requested, context, kinds, moments.find, self._reporter)
+            self._requested = self._requested.dated(planned.epoch)
+            self._request = self._requested.request
             files = fetcher.visible(files)
             fetcher.named(planned.used_contexts)
-        parts = self._parts(planned, files, scope)
+        parts = self._parts(planned, files, means)
         report_lint(parts.written, files, self._reporter)
         # With caches, it may be that nothing must run.
         if self._requested.in_index and not parts.caches.enabled:
@@ -193,19 +217,24 @@ class ImageBuild:
         opened = (around.workspace, usage, pool, around.sources)
         return open_remote_sources(self._inputs, *opened, watched, reporter.warn)
 
+    def _means(self, scope: contextlib.ExitStack) -> _Means:
+        """Open what fetches."""
+        usage = cache_usage(self._inputs.cache, scope)
+        clients = scope.enter_context(clients_for(self._requested, self._around))
+        digests = scope.enter_context(contextlib.closing(FileDigests(self._around.workspace.path)))
+        pools = self._pools(scope)
+        scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
+        return _Means(usage, clients, digests, pools, self._remote(usage, pools.pull))
+
     def _parts(
         self,
         planned: BuildPlan,
         files: ContextFiles,
-        scope: contextlib.ExitStack,
+        means: _Means,
     ) -> BuildParts:
         """Resolve base images and make what every attempt needs."""
         workspace, fetcher = self._around.workspace, self._around.fetcher
-        usage = cache_usage(self._inputs.cache, scope)
-        clients = scope.enter_context(clients_for(self._requested, self._around))
-        digests = scope.enter_context(contextlib.closing(FileDigests(workspace.path)))
-        pools = self._pools(scope)
-        scope.enter_context(clients.abandoned_on_failure())  # before the threads are waited for
+        usage, clients, pools = means.usage, means.clients, means.pools
         pusher = pusher_for(self._requested, self._around, clients)
         is_checked = self._inputs.outputs.push and not self._request.output.skip_push_permission_check
         with self._phases.entered(ProgressReason.PULLING_BASE, "pull"):
@@ -228,13 +257,13 @@ class ImageBuild:
             for right in rights:
                 right.result()
         caches = (self._request, self._inputs, usage, (clients.caching, images), evaluated.plan)
-        remote, fetched = self._remote(usage, pools.pull), {"": self._around.context, **fetcher.fetched}
+        fetched = {"": self._around.context, **fetcher.fetched}
         return BuildParts(
             requested=self._requested,
             evaluated=evaluated,
             workspace=workspace,
             store=self._store(clients, pools, usage, images),
-            sources=StepSources(files, named, images, remote, digests, fetched),
+            sources=StepSources(files, named, images, means.remote, means.digests, fetched),
             registries=Registries(clients, pusher),
             caches=open_caches(*caches, self._reporter.warn),
             pools=pools,
@@ -265,6 +294,9 @@ class ImageBuild:
         required = BaseImages(clients.pulling, pools.pull, lambda _: "")
         isolation, given = self._inputs.confinement.isolation, self._inputs.run.secrets
         return prepared_checks(self._request, tools, required, isolation, given)
+
+    def _permitted_source(self, source: UrlSource | GitSource) -> UrlSource | GitSource:
+        return permitted_source(source, self._request.source_policies)
 
     def _permitted(self, reference: Reference) -> Reference:
         return permitted_image(reference, self._request.source_policies, self._request.image_rules)

@@ -18,12 +18,13 @@ from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.clients import RegistryClients
 from strake_builder.solve.fetching.contexts import ContextFetcher
+from strake_builder.solve.fetching.moments import ContextMoments
+from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.phases import Phases
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
-from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 
@@ -143,6 +144,7 @@ class Surroundings:
         layers: the directory that layers are unpacked into.
         context: the build context.
         fetcher: of named contexts.
+        moments: the times of contexts.
         signer: of what is pushed; None where that is not signed.
         progress: hears of everything.
         started: when the build began.
@@ -155,6 +157,7 @@ class Surroundings:
     layers: str
     context: FetchedContext
     fetcher: ContextFetcher
+    moments: ContextMoments
     signer: Signer | None
     progress: Progress
     started: datetime

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from strake_oci.errors import OCIError
-from strake_oci.signatures.keyless.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateSigners
 from strake_oci.spec.wire import Text, WireModel, decode, encode
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from strake_oci.signatures.keys import PrivateKey, VerificationKey
     from strake_oci.spec.digest import Digest
 
-    Verifier = VerificationKey | CertificateIdentity
+    Verifier = VerificationKey | CertificateSigners
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 FAMILY: Final = "application/vnd.dev.sigstore.bundle"
@@ -102,7 +102,7 @@ def signed_statement(
         key: What must have signed it.
         limit: Bytes that it may have.
     """
-    if isinstance(key, CertificateIdentity):
+    if isinstance(key, CertificateSigners):
         payload = key.payload(content) if len(content) <= limit else None
         return None if payload is None else _about(payload, digest, limit)
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from strake_oci.errors import InvalidDocumentError, OCIError, RegistryError, UnverifiedError
 from strake_oci.signatures import SignatureForm, bundle
 from strake_oci.signatures.attesting import ENVELOPE_TYPE, MAX_SIGNED, attestation_tag
-from strake_oci.signatures.keyless.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateSigners
 from strake_oci.signatures.verification import SignatureReader
 from strake_oci.spec.manifest import Index, Manifest, parse
 
@@ -84,7 +84,7 @@ def verify_statements(
 
 
 def _by(key: Verifier) -> str:
-    return f"by {key.identity}" if isinstance(key, CertificateIdentity) else "with this key"
+    return f"by {key.shown}" if isinstance(key, CertificateSigners) else "with this key"
 
 
 def _images(client: RegistryClient, repository: Repository, digest: Digest) -> tuple[Digest, ...]:
@@ -101,7 +101,7 @@ def _images(client: RegistryClient, repository: Repository, digest: Digest) -> t
 
 
 def _signed(reader: SignatureReader, image: Digest, key: Verifier) -> Iterator[SignedStatement]:
-    if not isinstance(key, CertificateIdentity):  # its proofs are in bundles
+    if not isinstance(key, CertificateSigners):  # its proofs are in bundles
         for content in _tagged(reader, image):
             if found := bundle.enveloped_statement(content, image, key, limit=_MAX_ENVELOPE):
                 yield SignedStatement(image, found[0], SignatureForm.LEGACY, found[1])

@@ -17,7 +17,7 @@ from strake_oci.errors import (
     UnverifiedError,
 )
 from strake_oci.signatures import SignatureForm, bundle, simple_signing
-from strake_oci.signatures.keyless.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateSigners
 from strake_oci.spec import mediatype
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.verify import read_whole
@@ -76,10 +76,9 @@ def _unverified(image: str, count: int, key: Verifier) -> UnverifiedError:
     if not count:
         hint = "sign it when it is built: `strake build --sign-key`"
         return UnverifiedError(f"{image} has no signature", hint=hint)
-    if isinstance(key, CertificateIdentity):
-        who = f"{key.identity}, as {key.issuer} knows it"
+    if isinstance(key, CertificateSigners):
         return UnverifiedError(
-            f"{image} has no signature of {who}, that the trusted root vouches for",
+            f"{image} has no signature of {key.shown}, that the trusted root vouches for",
             hint="`cosign verify` tells of whom there are signatures",
         )
     some = "the signature" if count == 1 else f"none of the {count} signatures"
@@ -127,7 +126,7 @@ class SignatureReader:
     def is_tagged(self, manifest: Manifest | None) -> bool:
         """Tell whether the key made one of the signatures under the tag."""
         key = self._key
-        if isinstance(key, CertificateIdentity):
+        if isinstance(key, CertificateSigners):
             return False  # its proofs are in bundles
         layers = [
             each

@@ -38,3 +38,8 @@ def read_sigstore(environment: Mapping[str, str]) -> str:
     if missing:
         raise SettingsError(f"{_NAME} must have trustedRoot and signingConfig, and has no {missing[0]}")
     return json.dumps(document, separators=(",", ":"))
+
+
+def trusted_root(config: str) -> str:
+    """Return the trusted root in what `read_sigstore` returned: whom to believe, without where to sign."""
+    return json.dumps(json.loads(config)["trustedRoot"], separators=(",", ":")) if config else ""

@@ -57,7 +57,12 @@ func convert(request Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	var epoch any
+	if result.Epoch != nil {
+		epoch = result.Epoch.Unix()
+	}
 	return map[string]any{
+		"epoch": epoch,
 		"steps": operations, "config": result.Image.Config, "history": result.Image.History, "author": result.Image.Author, "warnings": warnings,
 	}, nil
 }

@@ -254,6 +254,41 @@ LINT = {
     "shell_stops_recommendation": _stage('SHELL ["/bin/sh", "-c"]', "CMD a"),
 }
 
+_SOURCE = "FROM scratch AS src\n"
+_DATED = "FROM base\nARG SOURCE_DATE_EPOCH\nLABEL at=$SOURCE_DATE_EPOCH\n"
+
+# BuildKit finds out no time here, as nothing is fetched: only numbers give one.
+EPOCHS = {
+    "number": f"ARG SOURCE_DATE_EPOCH=5\n{_DATED}",
+    "zeros": f"ARG SOURCE_DATE_EPOCH=007\n{_DATED}",
+    "negative": f"ARG SOURCE_DATE_EPOCH=-7\n{_DATED}",
+    "empty": f"ARG SOURCE_DATE_EPOCH=\n{_DATED}",
+    "unset": f"ARG SOURCE_DATE_EPOCH\n{_DATED}",
+    "expanded": f"ARG A=x\nARG SOURCE_DATE_EPOCH=${{A:+9}}\n{_DATED}",
+    "later_default": f"ARG SOURCE_DATE_EPOCH=5\nARG SOURCE_DATE_EPOCH=6\n{_DATED}",
+    "of_a_stage": _stage("ARG SOURCE_DATE_EPOCH=5", "LABEL at=$SOURCE_DATE_EPOCH"),
+    "context": f"ARG SOURCE_DATE_EPOCH=context\n{_DATED}",
+    "unknown": f"ARG SOURCE_DATE_EPOCH=nothing\n{_DATED}",
+    "in_from": "ARG SOURCE_DATE_EPOCH=base\nFROM ${SOURCE_DATE_EPOCH:-plain}\nFROM base AS base\n",
+    "stage": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD https://a.example/x /\n{_DATED}",
+    "stage_case": f"ARG SOURCE_DATE_EPOCH=SRC\nfrom scratch as Src\nADD https://a.example/x /\n{_DATED}",
+    "stage_git": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD https://a.example/x.git#v1:s /\n{_DATED}",
+    "stage_query": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD https://a.example/x.git?tag=v1 /\n{_DATED}",
+    "stage_args": f"ARG H=a\nARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ARG N=$H\nADD https://$H/$N /\n{_DATED}",
+    "stage_base_variable": f"ARG B=scratch\nARG SOURCE_DATE_EPOCH=src\nFROM $B AS src\nADD http://a/x /\n{_DATED}",
+    "stage_of_image": "ARG SOURCE_DATE_EPOCH=src\nFROM base AS src\nADD https://a.example/x /\n",
+    "stage_last": f"ARG SOURCE_DATE_EPOCH=src\n{_DATED}{_SOURCE}ADD https://a.example/x /\n",
+    "stage_copy": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}COPY a /\n{_DATED}",
+    "stage_env": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ENV A=b\nADD https://a.example/x /\n{_DATED}",
+    "stage_path": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD a /\n{_DATED}",
+    "stage_heredoc": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD <<E /\na\nE\n{_DATED}",
+    "stage_two_sources": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD http://a/x http://a/y /d/\n{_DATED}",
+    "stage_two_adds": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD http://a/x /\nADD http://a/y /\n{_DATED}",
+    "stage_no_add": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}{_DATED}",
+    "stage_twice": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}ADD http://a/x /\n{_SOURCE}RUN x\n{_DATED}",
+    "stage_twice_wrong": f"ARG SOURCE_DATE_EPOCH=src\n{_SOURCE}RUN x\n{_SOURCE}ADD http://a/x /\n{_DATED}",
+}
+
 CORPUS = {
     f"{kind}-{name}": text
     for kind, group in (
@@ -261,6 +296,7 @@ CORPUS = {
         ("heredoc", HEREDOCS),
         ("instruction", INSTRUCTIONS),
         ("lint", LINT),
+        ("epoch", EPOCHS),
     )
     for name, text in group.items()
 }

@@ -34,7 +34,9 @@ OF_LATER_FIELDS = {
     "(has(self.secretRef) ? 1 : 0) + (has(self.kms) ? 1 : 0) + (has(self.keyless) ? 1 : 0) == 1": "sign.kms",
     "!has(self.keyless) || self.form != 'legacy'": "sign.keyless",
     "!has(self.args) || self.args.all(arg, arg.name != 'SOURCE_DATE_EPOCH' || !has(arg.value)"
-    " || arg.value in ['', 'context'] || arg.value.matches('^[0-9]{1,11}$'))": "the value context, which it allows",
+    " || arg.value == '' || arg.value.matches('^[0-9]{1,11}$|^[0-9][0-9._/:@-]{0,99}[A-Za-z]|^[A-Za-z]'))": (
+        "names as values, which it allows"
+    ),
 }
 """Rules that came with a field, each with that field, or that were written anew for it: no earlier ImageBuild has it."""
 _LEAST = ("minimum", "minLength", "minItems", "minProperties")

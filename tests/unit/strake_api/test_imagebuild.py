@@ -199,12 +199,14 @@ def test_a_cache_that_is_off_has_no_repository(setting):
     assert ImageBuildSpec.model_validate(spec(cache={"enabled": False, "images": [], "noCache": True}))
 
 
-@pytest.mark.parametrize("value", ["", "7", "context"])
-def test_an_epoch_in_an_argument_is_a_number_or_that_of_the_context(value):
+@pytest.mark.parametrize(
+    "value", ["", "7", "context", "stage", "Stage", "registry.example:5000/a:v1", "127.0.0.1:5000/a", "7zip"]
+)
+def test_an_epoch_in_an_argument_is_a_number_or_a_name(value):
     assert ImageBuildSpec.model_validate(spec(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}]))
 
 
-@pytest.mark.parametrize("value", ["yesterday", "-1", "1.5", "1" * 12, " 1", "Context"])
+@pytest.mark.parametrize("value", ["-1", "+1", "1.5", "1" * 12, " 1", "7\n", " stage", "--stage"])
 def test_an_epoch_in_an_argument_is_nothing_else(value):
     assert "SOURCE_DATE_EPOCH" in refusal(args=[{"name": "SOURCE_DATE_EPOCH", "value": value}])
 

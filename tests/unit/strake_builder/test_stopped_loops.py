@@ -19,8 +19,8 @@ from strake_builder.rootfs.files.file_content import copy_content
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.materialise import apply_layer
 from strake_builder.rootfs.unpack.archive import unpack_archive, unpack_layer
+from strake_builder.solve.fetching.remote import RemoteFile
 from strake_builder.solve.steps.file_origins import belongs_to_root
-from strake_builder.solve.steps.remote import RemoteFile
 from strake_oci.cancellation import Cancellation
 
 

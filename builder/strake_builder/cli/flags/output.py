@@ -141,9 +141,10 @@ def _add_form(parser: argparse.ArgumentParser) -> None:
     )
     form.add_argument(
         "--source-date-epoch",
-        metavar="SECONDS|context",
-        help="since 1970, or the time of the context: the time of the image and its history, and the latest "
-        f"of files in new layers (default: the build argument {EPOCH_VARIABLE}, then the variable)",
+        metavar="SECONDS|context|NAME",
+        help="since 1970, or the time of the context, a named context or what a stage fetches: the time "
+        "of the image and its history, and the latest of files in new layers "
+        f"(default: the build argument {EPOCH_VARIABLE}, then the variable, then the Dockerfile's ARG)",
     )
 
 
@@ -269,11 +270,13 @@ def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
 
 
 def _epoch(text: str | None) -> int | None:
-    from strake_api.models.form import EPOCH_OF_CONTEXT, parse_epoch
+    """Return a number; a name is a build argument, whose time is found when there is what it names."""
+    from strake_api.models.form import check_epoch, epoch_number
 
-    if text is None or text == EPOCH_OF_CONTEXT:
-        return None  # the word is a build argument, which is filled when the context is there
+    if text is None:
+        return None
     try:
-        return parse_epoch(text)
+        check_epoch(text)
     except ValueError as error:
         raise InvalidRequestError(f"--source-date-epoch: {error}") from error
+    return epoch_number(text)

@@ -87,17 +87,9 @@ def check_out(wanted: GitCommit, directory: str, cancellation: Cancellation | No
 
 
 def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str], directory: str) -> str:
-    url, ref = asked
-    access = _access(wanted, url)
-    ask = partial(git, shown=url, access=access, own_identity=wanted.own_identity)
+    url, access = asked[0], _access(wanted, asked[0])
     depth = [f"--depth={wanted.depth}"] if wanted.depth else []
-    try:
-        ask("fetch", "--quiet", *depth, "--no-tags" if depth else "--tags", url, ref)
-    except SourceError:
-        if not _COMMIT.fullmatch(ref):
-            raise
-        ask("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*")
-        git("update-ref", "FETCH_HEAD", ref)
+    _fetch(wanted, asked, git)
     git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     revision = git("rev-parse", "HEAD").strip()
     if wanted.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
@@ -107,17 +99,55 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     return revision
 
 
-def commit_time(directory: str, cancellation: Cancellation) -> int:
-    """Return when a commit that was checked out was committed, in seconds since 1970.
+def _fetch(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str]) -> None:
+    """Have the commit, which is FETCH_HEAD then."""
+    url, ref = asked
+    ask = partial(git, shown=url, access=_access(wanted, url), own_identity=wanted.own_identity)
+    depth = [f"--depth={wanted.depth}"] if wanted.depth else []
+    try:
+        ask("fetch", "--quiet", *depth, "--no-tags" if depth else "--tags", url, ref)
+    except SourceError:
+        if not _COMMIT.fullmatch(ref):
+            raise
+        ask("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*")
+        git("update-ref", "FETCH_HEAD", ref)
+
+
+def committed(wanted: GitCommit, directory: str, cancellation: Cancellation) -> tuple[str, int]:
+    """Fetch one commit into an empty directory, without its files, and return its full hash and its time.
 
     Args:
-        directory: in its tree.
+        wanted: what to fetch.
+        directory: where to.
         cancellation: ends it.
+
+    Returns:
+        The hash, and when it was committed, in seconds since 1970.
+
+    Raises:
+        SourceError: it cannot be fetched, with git's message.
+    """
+    asked = _checked(wanted)
+    _git(cancellation, directory, None, "init", "--quiet", "--initial-branch=main", ".")
+    with _Ways(wanted, cancellation, os.path.join(directory, ".git")) as ways:
+        git = partial(_git, cancellation, directory, ways)
+        _fetch(wanted, asked, git)
+        revision = git("rev-parse", "FETCH_HEAD^{commit}").strip()
+    return revision, commit_time(directory, cancellation, revision)
+
+
+def commit_time(directory: str, cancellation: Cancellation, revision: str = "HEAD") -> int:
+    """Return when a commit was committed, in seconds since 1970.
+
+    Args:
+        directory: in its tree, or in the repository.
+        cancellation: ends it.
+        revision: which commit; the one that is checked out where it is not given.
 
     Raises:
         SourceError: git does not tell.
     """
-    text = _git(cancellation, directory, None, "log", "-1", "--format=%ct", "HEAD").strip()
+    text = _git(cancellation, directory, None, "log", "-1", "--format=%ct", revision).strip()
     try:
         return int(text)
     except ValueError as error:

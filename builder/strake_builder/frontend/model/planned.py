@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from strake_builder.frontend.model.moments import OfNamedContext
 from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from strake_builder.frontend.model.moments import Moment
     from strake_builder.frontend.model.syntax import Dockerfile, From, Instruction
     from strake_oci.spec.platform import Platform
 
@@ -115,6 +117,8 @@ class BuildPlan:
         unused_build_args: Names of build arguments that no ARG of the file declares.
         contexts: What stands in for stages and images.
         also: Indices of further stages that are wanted built.
+        epoch: SOURCE_DATE_EPOCH in seconds since 1970; None without one.
+        moment: What that is the time of; None where it is a number.
     """
 
     dockerfile: Dockerfile
@@ -126,6 +130,8 @@ class BuildPlan:
     unused_build_args: tuple[str, ...] = ()
     contexts: NamedContexts = field(default_factory=NamedContexts)
     also: tuple[int, ...] = ()
+    epoch: int | None = None
+    moment: Moment | None = None
 
     @property
     def stages(self) -> tuple[StagePlan, ...]:
@@ -134,8 +140,9 @@ class BuildPlan:
 
     @property
     def used_contexts(self) -> frozenset[str]:
-        """Names of the named contexts that the needed stages use."""
-        return frozenset[str]().union(*(stage.contexts for stage in self.stages))
+        """Names of the named contexts that the needed stages use, or the time of the image is of."""
+        dated = {self.moment.name} if isinstance(self.moment, OfNamedContext) else frozenset[str]()
+        return frozenset[str]().union(dated, *(stage.contexts for stage in self.stages))
 
     @property
     def target_stage(self) -> StagePlan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError, PlanError, Problem
+from strake_builder.frontend.model.moments import no_time
 from strake_builder.frontend.model.named_contexts import ContextKind, ImageContext, NamedContexts
 from strake_builder.frontend.model.planned import (
     Base,
@@ -20,6 +21,7 @@ from strake_builder.frontend.model.planned import (
 from strake_builder.frontend.model.syntax import Dockerfile, From, Instruction, OnBuild
 from strake_builder.frontend.planning import arguments_scope
 from strake_builder.frontend.planning.early import early_problems
+from strake_builder.frontend.planning.epoch import Epoch, EpochError, EpochReader, with_epoch
 from strake_builder.frontend.planning.onbuild import parse_triggers
 from strake_builder.frontend.reading import needs
 from strake_builder.frontend.text.suggest import did_you_mean
@@ -30,12 +32,13 @@ from strake_oci.spec.platform import Platform
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from strake_builder.frontend.model.moments import TimeOf
     from strake_builder.frontend.text.source import Span
 
 _NOTHING: Final[tuple[Base, str]] = (ScratchBase(), "")
 
 
-def plan(
+def plan(  # noqa: PLR0913 - all that a plan depends on
     dockerfile: Dockerfile,
     *,
     target: str | None,
@@ -44,6 +47,7 @@ def plan(
     build_platform: Platform,
     contexts: NamedContexts | None = None,
     also: Sequence[str] = (),
+    time_of: TimeOf = no_time,
 ) -> BuildPlan:
     """Plan a build.
 
@@ -55,6 +59,7 @@ def plan(
         build_platform: The platform of this machine (`BUILDPLATFORM`).
         contexts: What stands in for stages and images; nothing by default.
         also: Names of further stages to build.
+        time_of: Finds out the time of what SOURCE_DATE_EPOCH names.
 
     Returns:
         The plan.
@@ -63,12 +68,16 @@ def plan(
         PlanError: With every problem found: bases that cannot be, unknown stages, cycles, an unknown
             target; and of the stages that are needed, everything that is wrong whatever the
             variables and the base images are.
+        InvalidRequestError: The build argument SOURCE_DATE_EPOCH means nothing.
+        BuildError: As `time_of` raises.
     """
     contexts = contexts or NamedContexts()
     planner = _Planner(
         dockerfile, WordLexer(dockerfile.escape), dict(build_args), platform, build_platform, contexts
     )
-    stages = planner.stages(target)
+    planner.read_arguments(target)
+    planner.read_epoch(time_of)
+    stages = planner.stages()
     index = planner.target(stages, target)
     others = tuple(planner.target(stages, name) for name in also)
     for each in (index, *others):
@@ -81,9 +90,11 @@ def plan(
         needed=order(tuple(stages), index, *others),
         also=others,
         platform=platform,
-        scope=arguments_scope.scope(build_args, planner.global_args),
+        scope=arguments_scope.scope(planner.build_args, planner.global_args),
         unused_build_args=arguments_scope.unused(dockerfile, build_args),
         contexts=contexts,
+        epoch=planner.epoch.seconds,
+        moment=planner.epoch.moment,
     )
     planner.problems += early_problems(planned)
     planner.refuse()
@@ -101,6 +112,7 @@ class _Planner:
     problems: list[Problem] = field(default_factory=list)
     global_args: dict[str, str] = field(default_factory=dict)
     links: dict[int, dict[int, Instruction]] = field(default_factory=dict)
+    epoch: Epoch = field(default_factory=Epoch)
 
     def report(self, fault: FaultError, span: Span, text: str) -> None:
         self.problems.append(Problem.at(self.dockerfile.source, span, fault, text))
@@ -109,7 +121,7 @@ class _Planner:
         if self.problems:
             raise PlanError(sorted(self.problems, key=lambda p: (p.line, p.column)))
 
-    def stages(self, target: str | None) -> list[StagePlan]:
+    def read_arguments(self, target: str | None) -> None:
         last = self.dockerfile.stages[-1].from_.name
         self.global_args = arguments_scope.platform_arguments(
             self.platform, self.build_platform, target or last or "default", self.build_args
@@ -121,6 +133,20 @@ class _Planner:
                 )
             except FaultError as fault:
                 self.report(fault, line.position.span, line.position.text)
+
+    def read_epoch(self, time_of: TimeOf) -> None:
+        reader = EpochReader(self.dockerfile, self.lexer, self.build_args, self.global_args, self.contexts)
+        try:
+            found = reader.read(time_of)
+        except EpochError as error:
+            self.report(error.fault, error.position.span, error.position.text)
+            return
+        if found is not None:
+            self.epoch = found
+            self.build_args = with_epoch(self.build_args, found)
+            self.global_args = with_epoch(self.global_args, found)
+
+    def stages(self) -> list[StagePlan]:
         names = needs.stage_names(self.dockerfile, self.contexts)
         seen: dict[str, int] = {}
         planned: list[StagePlan] = []

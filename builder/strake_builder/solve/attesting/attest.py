@@ -13,7 +13,7 @@ from strake_api.models.form import ImageForm
 from strake_api.models.source import (
     NamedContext,
 )
-from strake_api.requests.output import Attestations, Output
+from strake_api.requests.output import Attestations
 from strake_builder.attestations.facts import (
     ArtifactMaterial,
     BuildFacts,
@@ -136,7 +136,7 @@ def _facts(parts: BuildParts, asked: Attestations, started: datetime) -> BuildFa
         target=request.target,
         arguments={each.name: each.value for each in request.args},
         labels=request.output.labels,
-        form=_form(request.output),
+        form=_form(requested),
         contexts={each.name: _named(each, fetched.get(each.name)) for each in named},
         locals=tuple(local),
         materials=materials_of(parts),
@@ -148,8 +148,14 @@ def _facts(parts: BuildParts, asked: Attestations, started: datetime) -> BuildFa
     )
 
 
-def _form(output: Output) -> dict[str, object]:
-    """Return what was asked for of how the image is written, but for labels."""
+def _form(requested: Requested) -> dict[str, object]:
+    """Return what was asked for of how the image is written, but for labels.
+
+    A time that was found out is a number in it, so that who builds again need not ask the same server.
+    """
+    output, found = requested.request.output, requested.found_epoch
+    if output.source_date_epoch is None and found is not None:
+        output = output.model_copy(update={"source_date_epoch": found})
     fields = set(ImageForm.model_fields) - {"labels"}
     return output.model_dump(mode="json", by_alias=True, exclude_defaults=True, include=fields)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from strake_api.models.source import BucketSource, GitSource, HTTPSource, OCISource, Source
 from strake_builder.attestations.facts import (
@@ -13,8 +13,11 @@ from strake_builder.attestations.facts import (
     Material,
 )
 from strake_builder.context.fetch import FetchedContext
+from strake_builder.frontend.model.moments import OfRemote
 from strake_builder.frontend.model.steps import AddStep, PathSource, UrlSource
+from strake_builder.frontend.model.steps import GitSource as AddedRepository
 from strake_builder.solve.parts import BuildParts
+from strake_builder.solve.policy.sources import permitted_source
 from strake_oci.spec.digest import Digest
 
 
@@ -57,15 +60,27 @@ def _images(parts: BuildParts) -> Iterator[Material]:
 
 def _downloads(parts: BuildParts) -> Iterator[Material]:
     remote = parts.sources.remote
-    for step in parts.written.steps:
-        for source in step.sources if isinstance(step, AddStep) else ():
-            if isinstance(source, PathSource):
-                continue
-            if isinstance(source, UrlSource):
-                checksum = source.checksum or remote.known_checksum(source)
-                if checksum is not None:
-                    yield FileMaterial(source.url, checksum)
-                continue
-            commit = remote.used_commit(source)
-            if commit is not None:
-                yield GitMaterial(source.remote, commit, source.ref, source.subdir)
+    for source in _fetched(parts):
+        if isinstance(source, UrlSource):
+            checksum = source.checksum or remote.known_checksum(source)
+            if checksum is not None:
+                yield FileMaterial(source.url, checksum)
+            continue
+        commit = remote.used_commit(source)
+        if commit is not None:
+            yield GitMaterial(source.remote, commit, source.ref, source.subdir)
+
+
+def _fetched(parts: BuildParts) -> Iterable[UrlSource | AddedRepository]:
+    """Return what ADDs fetch, and what tells the time of the image, each once."""
+    found = [
+        source
+        for step in parts.written.steps
+        if isinstance(step, AddStep)
+        for source in step.sources
+        if not isinstance(source, PathSource)
+    ]
+    moment = parts.written.plan.moment
+    if isinstance(moment, OfRemote):
+        found.append(permitted_source(moment.source, parts.requested.request.source_policies))
+    return dict.fromkeys(found)

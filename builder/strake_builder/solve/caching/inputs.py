@@ -33,9 +33,9 @@ from strake_builder.frontend.model.steps import (
 from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
 from strake_builder.rootfs.files.copy import CopyOptions
 from strake_builder.rootfs.files.inside import Root
+from strake_builder.solve.fetching.remote import RemoteSources, is_pinned
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.steps.file_origins import FileOrigins
-from strake_builder.solve.steps.remote import RemoteSources, is_pinned
 from strake_builder.solve.steps.sources import filtered, find_sources
 from strake_oci.spec.platform import Platform
 

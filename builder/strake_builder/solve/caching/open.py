@@ -23,9 +23,9 @@ from strake_builder.context.remote_secrets import RemoteSecrets
 from strake_builder.errors import BaseImageError, InvalidRequestError
 from strake_builder.frontend.model.planned import BuildPlan
 from strake_builder.solve.caching.lookup import NO_CACHE, CacheUse
+from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.inputs import BuildInputs, CacheDirectory
-from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.workspace.scratch import remove_abandoned, remove_at_once
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation

@@ -88,9 +88,9 @@ class FinishedImage:
         return sum(layer.descriptor.size for layer in self.layers)
 
 
-def image_notes(request: BuildRequest) -> ImageNotes:
-    """Return what a request wants an image to say about itself, its time included."""
-    output, epoch = request.output, request.epoch
+def image_notes(request: BuildRequest, epoch: int | None) -> ImageNotes:
+    """Return what a request wants an image to say about itself, with a time of its own or None."""
+    output = request.output
     return ImageNotes(
         created=None if epoch is None else datetime.fromtimestamp(epoch, UTC),
         labels=output.labels,

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 
-from strake_api.requests.build import BuildRequest
+from strake_api.requests.output import Output
 from strake_builder import interrupt
 from strake_builder.errors import BuildError, Location, OutputError, StepError
 from strake_builder.layers.format import LayerFormat
@@ -27,13 +27,12 @@ from strake_oci.spec.mediatype import Compression
 from strake_oci.spec.reference import Repository
 
 
-def layer_format(request: BuildRequest, left_out: frozenset[bytes] = frozenset()) -> LayerFormat:
-    """Return how the layers of a request are written, and without which paths."""
-    output = request.output
+def layer_format(output: Output, epoch: int | None, left_out: frozenset[bytes] = frozenset()) -> LayerFormat:
+    """Return how layers are written, with times of an epoch at most, and without which paths."""
     return LayerFormat(
         Compression(output.compression),
         output.compression_level,
-        epoch=request.epoch,
+        epoch=epoch,
         docker=output.media_types == "docker",
         left_out=left_out,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from strake_builder.context.fetch import FetchedContext
 from strake_builder.context.filtered import (
@@ -27,9 +28,16 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild, location
 from strake_builder.solve.planning.requested import Requested
 from strake_oci.spec.platform import host as host_platform
 
+if TYPE_CHECKING:
+    from strake_builder.frontend.model.moments import TimeOf
+
 
 def read_plan(
-    requested: Requested, context: FetchedContext, contexts: NamedContexts, reporter: Reporter
+    requested: Requested,
+    context: FetchedContext,
+    contexts: NamedContexts,
+    time_of: TimeOf,
+    reporter: Reporter,
 ) -> tuple[BuildPlan, ContextFiles]:
     """Read Dockerfile and .dockerignore.
 
@@ -37,12 +45,13 @@ def read_plan(
         requested: names target, arguments, platform and the Dockerfile.
         context: the context.
         contexts: what stands in for stages and images.
+        time_of: finds out the time of what SOURCE_DATE_EPOCH names.
         reporter: hears of build arguments that nothing uses.
 
     Raises:
         DockerfileError: there is none, or it is refused.
         InvalidRequestError: a build argument for the builder has a value that it cannot have.
-        SourceError: a file cannot be read.
+        SourceError: a file cannot be read, or what tells the time cannot be fetched.
     """
     request, named = requested.request, requested.inputs.dockerfile_path
     with Root(context.directory) as root:
@@ -64,6 +73,7 @@ def read_plan(
         platform=requested.platform,
         build_platform=host_platform(),
         contexts=contexts,
+        time_of=time_of,
     )
     for name in planned.unused_build_args:
         reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)

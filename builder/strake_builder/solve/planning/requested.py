@@ -33,6 +33,7 @@ class Requested:
         inputs: what the build is given besides.
         platforms: to build for. The names point to an index where there are several.
         in_index: whether the image is one of several, which get no name of their own.
+        found_epoch: SOURCE_DATE_EPOCH in seconds since 1970, once the Dockerfile is read; None without one.
         destinations: where the image goes, or what it is called where it is not pushed.
         contexts: what stands in for stages and images.
     """
@@ -43,6 +44,7 @@ class Requested:
     destinations: tuple[Reference, ...]
     contexts: RequestedContexts
     in_index: bool = False
+    found_epoch: int | None = None
 
     @classmethod
     def of(cls, request: BuildRequest, inputs: BuildInputs) -> Self:
@@ -85,9 +87,14 @@ class Requested:
         request = self.request.model_copy(update={"output": output})
         return replace(self, request=request, destinations=parse_destinations(filled_ones))
 
-    def at_time_of_context(self, seconds: int | None) -> Self:
-        """Return the same with the time of the context, which is None where it has none."""
-        return replace(self, request=self.request.at_time_of_context(seconds))
+    def dated(self, seconds: int | None) -> Self:
+        """Return the same with SOURCE_DATE_EPOCH as it was found, the Dockerfile's default included."""
+        return replace(self, request=self.request.with_epoch_argument(seconds), found_epoch=seconds)
+
+    @property
+    def epoch(self) -> int | None:
+        """The time of everything that the build makes, in seconds since 1970; None is the time of day."""
+        return self.request.epoch(self.found_epoch)
 
     @property
     def pushed_to(self) -> tuple[Reference, ...]:

@@ -104,15 +104,21 @@ def git_identity(remote: str, ref: str, subdirectory: str, commit: str | None = 
 def _step(step: Step, policies: tuple[SourcePolicy, ...]) -> Step:
     if not isinstance(step, AddStep):
         return step
-    return replace(step, sources=tuple(_added(each, policies) for each in step.sources))
+    sources = [
+        each if isinstance(each, PathSource) else permitted_source(each, policies) for each in step.sources
+    ]
+    return replace(step, sources=tuple(sources))
 
 
-def _added(
-    source: PathSource | UrlSource | GitSource, policies: tuple[SourcePolicy, ...]
-) -> PathSource | UrlSource | GitSource:
+def permitted_source(
+    source: UrlSource | GitSource, policies: tuple[SourcePolicy, ...]
+) -> UrlSource | GitSource:
+    """Return what ADD fetches in place of what it names.
+
+    Raises:
+        ForbiddenSourceError: a policy denies it.
+    """
     match source:
-        case PathSource():
-            return source
         case UrlSource():
             url, checksum = _url(source.url, source.checksum, policies)
             return replace(source, url=url, checksum=checksum)

@@ -7,8 +7,7 @@ import stat
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from strake_builder.context.git.fetch import GitCommit, redact_url
-from strake_builder.errors import SourceError, StepError
+from strake_builder.errors import StepError
 from strake_builder.frontend.model.chmod import made_mode
 from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
 from strake_builder.layers.compression import DecompressedStream
@@ -18,9 +17,9 @@ from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_archive
+from strake_builder.solve.fetching.remote import RemoteSources, location_of
 from strake_builder.solve.steps.copy import mode_of, write_heredocs
 from strake_builder.solve.steps.file_origins import FileOrigins
-from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.steps.sources import filtered, find_sources
 from strake_oci.spec.platform import Platform
 
@@ -116,20 +115,8 @@ class _Adding:
     def git(self, wanted: GitSource, scratch: str) -> None:
         """Add a commit's files, without git's own unless asked."""
         os.mkdir(scratch)
-        ref = wanted.checksum if wanted.fetch_by_commit and wanted.checksum else wanted.ref
-        location = GitCommit(wanted.remote, ref, wanted.submodules)
-        revision = self.tools.remote.check_out(location, scratch)
-        if wanted.checksum and not revision.startswith(wanted.checksum):
-            raise SourceError(
-                f"{redact_url(wanted.remote)} has the commit {revision}, not {wanted.checksum}",
-                hint="the ref moved: check it, then correct --checksum",
-            )
-        expected = self.tools.remote.known_commit(wanted)
-        if expected not in {None, revision}:
-            raise SourceError(
-                f"{redact_url(wanted.remote)} moved from {expected} to {revision} during the build",
-                hint="build again",
-            )
+        revision = self.tools.remote.check_out(location_of(wanted), scratch)
+        self.tools.remote.require(wanted, revision)
         self.tools.remote.note_commit(wanted, revision)
         options = self._options()
         if not wanted.keep_git_dir:

@@ -12,12 +12,12 @@ from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.files.accounts import find_owner
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.files.remove import remove_tree
+from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.steps.add import AddTools, execute_add
 from strake_builder.solve.steps.copy import execute_copy, resolve_owner
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
-from strake_builder.solve.steps.remote import RemoteSources
 from strake_builder.solve.steps.run import execute_run
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.platform import Platform

@@ -3,6 +3,6 @@
 | module | is about |
 |---|---|
 | `identity` | `KeylessIdentity` signs |
-| `certificate` | `CertificateIdentity` verifies |
+| `certificate` | `CertificateSigners` verify, and `CertificateIdentity`, who is one |
 | `writing` | images and statements, signed by an identity |
 """

@@ -26,12 +26,14 @@ from strake_operator.reconcile.admission.placed import (
 )
 from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.environment import Ceiling
+from strake_operator.settings.sigstore import trusted_root
 from strake_operator.status.ending import repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from strake_api.buildpolicy import (
+        AllowedImages,
         AllowedSources,
         BuildPolicySpec,
         LabelRequirement,
@@ -251,6 +253,8 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
             names=asked.names,
             require_digest=asked.require_digest,
             signed_by=asked.signed_by,
+            identities=asked.signed_by_identities,
+            trusted_root=_trusted_root(asked, settings),
         )
         settings = replace(settings, image_rules=(*settings.image_rules, rule))
     if spec.source_policy is not None:
@@ -265,6 +269,13 @@ def _changed(settings: Settings, policy: Policy, spec: BuildPolicySpec) -> Setti
     if spec.placement is not None:
         settings = replace(settings, placement=with_placement(settings.placement, spec.placement))
     return settings
+
+
+def _trusted_root(asked: AllowedImages, settings: Settings) -> str | None:
+    """Return who vouches for the identities of a rule: the platform's Sigstore, if it names no other."""
+    if asked.signed_by_identities is None:
+        return None
+    return asked.trusted_root or trusted_root(settings.sigstore) or None
 
 
 def _first(texts: Iterable[str | None]) -> str | None:

@@ -127,36 +127,30 @@ def test_a_size_of_cache_mounts_that_is_none_is_refused(size):
 
 
 @pytest.mark.parametrize(
-    ("output", "argument", "epoch"),
+    ("output", "found", "epoch"),
     [
         ({}, None, None),
-        ({}, "", None),
-        ({}, "7", 7),
-        ({}, "context", None),
-        ({"reproducible": True}, "context", 0),
-        ({"sourceDateEpoch": 9}, "context", 9),
+        ({}, 7, 7),
+        ({}, 0, 0),
         ({"reproducible": True}, None, 0),
-        ({"reproducible": True}, "7", 7),
+        ({"reproducible": True}, 7, 7),
         ({"reproducible": True, "sourceDateEpoch": 9}, None, 9),
-        ({"sourceDateEpoch": 9}, "7", 9),
+        ({"sourceDateEpoch": 9}, 7, 9),
+        ({"sourceDateEpoch": 0}, 7, 0),
     ],
 )
-def test_which_time_counts(output, argument, epoch):
-    args = [] if argument is None else [{"name": "SOURCE_DATE_EPOCH", "value": argument}]
-    made = BuildRequest.model_validate(request(output={"destinations": [], **output}, args=args))
-    assert made.epoch == epoch
+def test_which_time_counts(output, found, epoch):
+    made = BuildRequest.model_validate(request(output={"destinations": [], **output}))
+    assert made.epoch(found) == epoch
 
 
-@pytest.mark.parametrize(("seconds", "epoch", "value"), [(7, 7, "7"), (0, 0, "0"), (None, None, "")])
-def test_the_time_of_the_context_counts_when_it_is_known(seconds, epoch, value):
+@pytest.mark.parametrize(("seconds", "value"), [(7, "7"), (0, "0"), (None, "")])
+def test_a_name_in_the_argument_gives_way_to_the_time_of_what_it_names(seconds, value):
     args = [{"name": "A", "value": "context"}, {"name": "SOURCE_DATE_EPOCH", "value": "context"}]
     made = BuildRequest.model_validate(request(args=args))
-    assert made.wants_time_of_context
-    filled = made.at_time_of_context(seconds)
-    assert not filled.wants_time_of_context
-    assert (filled.epoch, [each.value for each in filled.args]) == (epoch, ["context", value])
+    assert [each.value for each in made.with_epoch_argument(seconds).args] == ["context", value]
 
 
-def test_an_epoch_that_is_no_number_is_refused():
+def test_an_epoch_that_is_no_number_and_no_name_is_refused():
     with pytest.raises(ValidationError, match="SOURCE_DATE_EPOCH"):
-        BuildRequest.model_validate(request(args=[{"name": "SOURCE_DATE_EPOCH", "value": "now"}]))
+        BuildRequest.model_validate(request(args=[{"name": "SOURCE_DATE_EPOCH", "value": "-1"}]))

@@ -84,4 +84,5 @@ def test_an_argument_from_a_secret_is_warned_of():
 
 def test_an_epoch_may_come_from_elsewhere():
     arguments = [{"name": "SOURCE_DATE_EPOCH", "valueFrom": {"configMapKeyRef": REF}}]
-    assert request_of(args=arguments).epoch is None
+    (argument,) = request_of(args=arguments).args
+    assert (argument.value, argument.file is None) == ("", False)

@@ -11,7 +11,7 @@ import pytest
 
 from strake_oci.errors import SigningKeyError
 from strake_oci.signatures import bundle
-from strake_oci.signatures.keyless.certificate import CertificateIdentity
+from strake_oci.signatures.keyless.certificate import CertificateIdentity, CertificateSigners
 from strake_oci.signatures.keyless.identity import KeylessIdentity
 from strake_oci.spec.digest import Digest
 from tests.fixtures.servers.clouds import Cloud, running_cloud
@@ -104,6 +104,32 @@ def test_and_so_is_what_is_no_bundle(verifier, content):
 )
 def test_somebody_else_counts_for_nothing(instance, signed, identity, issuer):
     assert CertificateIdentity(identity, issuer, instance.root).payload(signed) is None
+
+
+def test_of_several_any_may_have_signed(instance, signed):
+    class Wanted:
+        def __init__(self, issuer: str, subject: str) -> None:
+            self.issuer, self.subject = issuer, subject
+            self.shown = f"{subject} of {issuer}"
+
+        def is_issuer(self, text: str) -> bool:
+            return text == self.issuer
+
+        def is_subject(self, text: str) -> bool:
+            return text == self.subject
+
+    nobody, crossed = Wanted("https://other.example", IDENTITY), Wanted(ISSUER, "other")
+    some = CertificateSigners([nobody, crossed, Wanted(ISSUER, IDENTITY)], instance.root)
+    assert some.payload(signed) == STATEMENT
+    assert CertificateSigners([nobody, crossed], instance.root).payload(signed) is None
+    assert CertificateSigners([], instance.root).payload(signed) is None
+    assert some.shown.startswith(f"{IDENTITY} of https://other.example or other of {ISSUER} or ")
+
+
+def test_a_log_entry_from_after_the_certificate_counts_for_nothing():
+    with running_sigstore(late=3600) as late:
+        content = KeylessIdentity(late.config, token).bundle(STATEMENT)
+        assert CertificateIdentity(IDENTITY, ISSUER, late.root).payload(content) is None
 
 
 def test_a_certificate_of_another_instance_counts_for_nothing(verifier):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -21,6 +22,7 @@ from strake_operator.reconcile.admission.policy import (
 from strake_operator.reconcile.decide import decide
 from strake_operator.settings.default_cache import RepositoryTemplate
 from strake_operator.settings.environment import DefaultResources
+from strake_operator.settings.sigstore import read_sigstore
 from tests.fixtures.narrow import present
 from tests.unit.strake_operator.builders import NOW, SETTINGS, reason, run, seen
 from tests.unit.strake_operator.manifests.test_manifests import RUN
@@ -139,6 +141,37 @@ def test_rules_about_base_images_are_the_builders():
         ImageRule(policy="pinned", require_digest=True),
         ImageRule(policy="signed", signed_by=(key,)),
     )
+    assert denial(spec(), "team", policies) is None
+
+
+ROOT = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
+CONFIG = json.dumps(
+    {
+        "mediaType": "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json",
+        "trustedRoot": ROOT,
+        "signingConfig": {"caUrls": []},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("own", "config", "root"),
+    [
+        (None, "", None),
+        (None, CONFIG, json.dumps(ROOT, separators=(",", ":"))),
+        (json.dumps({**ROOT, "tlogs": []}), CONFIG, json.dumps({**ROOT, "tlogs": []})),
+    ],
+)
+def test_identities_come_with_who_vouches_for_them(own, config, root):
+    """The policy's trusted root, or what the platform's Sigstore trusts: never the addresses where it signs."""
+    wanted = [{"issuer": "https://oidc.example", "subjectRegExp": "https://git\\.example/.+"}]
+    asked = {"signedByIdentities": wanted} | ({"trustedRoot": own} if own else {})
+    settings = replace(SETTINGS, sigstore=read_sigstore({"STRAKE_SIGSTORE_CONFIG": config}))
+    policies = [policy("signed", baseImages=asked), policy("named", baseImages={"names": ["*"]})]
+    first, second = request_for(spec(), "team", effective(settings, policies)).image_rules
+    assert first.to_dict()["identities"] == wanted
+    assert (first.policy, first.signed_by, first.trusted_root) == ("signed", None, root)
+    assert (second.identities, second.trusted_root) == (None, None)
     assert denial(spec(), "team", policies) is None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
@@ -16,7 +17,7 @@ from dataclasses import dataclass, replace
 from strake_builder import interrupt
 from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git.fetch import GitCommit, check_out, redact_url, resolve_ref
+from strake_builder.context.git.fetch import GitCommit, check_out, committed, redact_url, resolve_ref
 from strake_builder.context.git.received import received
 from strake_builder.context.remote_secrets import RemoteSecrets, remote_secret_hint
 from strake_builder.errors import SourceError
@@ -126,6 +127,40 @@ class RemoteSources:
         with received(os.path.join(directory, ".git"), redact_url(wanted.url), self._watch):
             return check_out(self._opened(wanted), directory, self._cancellation)
 
+    def committed(self, source: GitSource) -> int:
+        """Return when the commit of a git source was committed, in seconds since 1970.
+
+        Raises:
+            SourceError: it cannot be fetched, or is not the one that it should be.
+        """
+        if not is_pinned(source):
+            self.commit(source)  # of which ADD takes the files then
+        directory = self._workspace.directory(self._workspace.new_name("dated"))
+        wanted = self._opened(location_of(source))
+        with received(os.path.join(directory, ".git"), redact_url(wanted.url), self._watch):
+            revision, seconds = committed(wanted, directory, self._cancellation)
+        shutil.rmtree(directory, ignore_errors=True)
+        self.require(source, revision)
+        return seconds
+
+    def require(self, source: GitSource, revision: str) -> None:
+        """Refuse another commit than the Dockerfile or this build's keys have.
+
+        Raises:
+            SourceError: it is another one.
+        """
+        if source.checksum and not revision.startswith(source.checksum):
+            raise SourceError(
+                f"{redact_url(source.remote)} has the commit {revision}, not {source.checksum}",
+                hint="the ref moved: check it, then correct --checksum",
+            )
+        expected = self.known_commit(source)
+        if expected not in {None, revision}:
+            raise SourceError(
+                f"{redact_url(source.remote)} moved from {expected} to {revision} during the build",
+                hint="build again",
+            )
+
     def cancel(self, reason: Exception) -> None:
         """End whatever is under way."""
         self._cancellation.cancel(reason)
@@ -195,6 +230,12 @@ class RemoteSources:
 def _is_locked(error: SourceError) -> bool:
     cause = error.__cause__
     return isinstance(cause, RegistryError) and cause.context.status in _LOCKED
+
+
+def location_of(source: GitSource) -> GitCommit:
+    """Return where a git source is fetched from."""
+    ref = source.checksum if source.fetch_by_commit and source.checksum else source.ref
+    return GitCommit(source.remote, ref, source.submodules)
 
 
 def is_pinned(source: UrlSource | GitSource) -> bool:
