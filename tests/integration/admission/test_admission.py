@@ -5,20 +5,29 @@ The policies are those of examples/admission, with which a reader begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.fixtures.building.builds import Builder
-from tests.fixtures.servers.admission import Verdict, kyverno_says, policies, policy_controller_says
+from tests.fixtures.servers.admission import (
+    Verdict,
+    kyverno_says,
+    policies,
+    policy_controller_says,
+    replaced,
+)
+from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.fixtures.servers.signing import running_referrers_registry
 from tests.images.push import push_image
+from tests.pages.blocks import blocks
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
 pytestmark = pytest.mark.timeout(1800)  # both programs are compiled when they are not in the cache
@@ -26,6 +35,7 @@ SCAN = """\
 printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":[],\
 "predicate":{"spdxVersion":"SPDX-2.3","name":"app"}}' > "$BUILDKIT_SCAN_DESTINATION/app.spdx.json"
 """
+FORMS = ("legacy", "bundle", "both")
 FLAGS = {
     "legacy": ("--provenance=min", "--sbom", "--sign-key=KEY", "--sign-form=legacy"),
     "bundle": ("--provenance=min", "--sbom", "--sign-key=KEY", "--sign-form=bundle"),
@@ -42,7 +52,10 @@ FLAGS = {
 
 @dataclass
 class Images:
-    """Images of a registry, each built when it is first asked for."""
+    """Images of a registry, each built when it is first asked for, by the digests that their tags name.
+
+    Both controllers put the digest into a Pod before they verify it: `kyverno apply` wants it there.
+    """
 
     registry: LocalRegistry
     directory: Path
@@ -67,7 +80,7 @@ class Images:
             words[words.index("--sbom")] = f"--sbom=generator={self.registry.host}/scanner:1"
         done = builder.run(*words, COSIGN_PASSWORD=PASSWORD.decode())
         assert done.returncode == 0, done.stderr
-        return builder.destination
+        return done.stdout.strip()
 
 
 @pytest.fixture(scope="module", params=["without the API", "with the API"])
@@ -93,13 +106,13 @@ class Controller:
     Attributes:
         file: Of the example.
         says: Its verdict.
-        reads: In which forms of `--sign-form` it finds signatures.
+        reads: In which forms of `--sign-form` each policy of it finds what is signed.
         changed: What a reader changes of the example.
     """
 
     file: str
     says: Callable[[Any, str], Verdict]
-    reads: frozenset[str]
+    reads: Mapping[str, frozenset[str]]
     changed: Callable[[Any], Any] = lambda policy: policy
 
     def judge(self, images: Images, name: str, policy: str) -> Verdict:
@@ -116,9 +129,12 @@ def of_bundles(policy: Any) -> Any:
     return policy
 
 
-LEGACY, BUNDLES = frozenset({"legacy", "both"}), frozenset({"bundle", "both"})
+LEGACY, BUNDLES = (
+    dict.fromkeys(("signed", "provenance"), frozenset({form, "both"})) for form in ("legacy", "bundle")
+)
 CONTROLLERS = {
-    "Kyverno": Controller("kyverno.yaml", kyverno_says, LEGACY | BUNDLES),
+    # Of attestations in the older form it wants an entry of a transparency log, whatever the policy says.
+    "Kyverno": Controller("kyverno.yaml", kyverno_says, BUNDLES | {"signed": frozenset(FORMS)}),
     "Kyverno's ClusterPolicy": Controller("kyverno-clusterpolicy.yaml", kyverno_says, LEGACY),
     "Kyverno's ClusterPolicy of bundles": Controller(
         "kyverno-clusterpolicy.yaml", kyverno_says, BUNDLES, of_bundles
@@ -133,10 +149,10 @@ def controller(request):
 
 
 @pytest.mark.parametrize("policy", ["signed", "provenance"])
-@pytest.mark.parametrize("form", ["legacy", "bundle", "both"])
+@pytest.mark.parametrize("form", FORMS)
 def test_what_is_signed_in_a_form_that_the_controller_reads_is_let_in(images, controller, policy, form):
     verdict = controller.judge(images, form, policy)
-    assert verdict.admitted == (form in controller.reads), verdict.words
+    assert verdict.admitted == (form in controller.reads[policy]), verdict.words
 
 
 @pytest.mark.parametrize("policy", ["signed", "provenance"])
@@ -160,3 +176,17 @@ def test_what_was_signed_of_the_image_counts(images, controller, name):
     assert signed.admitted, signed.words
     verdict = controller.judge(images, name, "provenance")
     assert not verdict.admitted, verdict.words
+
+
+def test_the_condition_on_the_source_that_the_page_has(images, certificates, tmp_path):
+    make_repository(tmp_path / "served", Dockerfile="FROM scratch\nCOPY Dockerfile /\n")
+    [condition] = [yaml.safe_load(text) for page, text in blocks("yaml") if page == "docs/admission.md"]
+    with running_web_server(tmp_path, certificates) as server:
+        context = (f"--context=git+{server.url}/served/.git", "--git=insecure-skip-tls=true")
+        built = images.build("admitted/git", *context, "--provenance=min", "--sign-key=KEY")
+    policy = policies("kyverno.yaml", images.registry.host, PUBLIC.decode())["provenance"]
+    policy["spec"]["validations"] += replaced(condition, {"https://git.example/": f"{server.url}/"})
+    verdict = kyverno_says(policy, built)
+    assert verdict.admitted, verdict.words
+    verdict = kyverno_says(policy, images["both"])
+    assert not verdict.admitted, "from a directory"

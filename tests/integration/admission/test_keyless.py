@@ -42,7 +42,7 @@ def image(request, sigstore, tmp_path_factory):
         signed = (f"--sign-identity-token={directory}/token", f"--sigstore-config={directory}/config.json")
         done = builder.run("--provenance=min", *signed, *request.param)
         assert done.returncode == 0, done.stderr
-        yield builder.destination
+        yield done.stdout.strip()
 
 
 def policy_of(file, name, image, repository, identity: str):
