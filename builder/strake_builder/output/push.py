@@ -215,10 +215,9 @@ class Pusher:
                     self._sign(self._signer, repository, named, content)
                 again = partial(self._push_again, repository, image, manifest, attestation)
                 if attestation is not None and is_attested:
+                    own = attestation.descriptor.digest
                     for index in (None,) if named == image else (None, named.digest):
-                        self._sign_attestation(
-                            self._signer, repository, again, attestation.descriptor.digest, index
-                        )
+                        self._sign_attestation(self._signer, repository, again, own, index)
                 for each in attested:
                     self._sign_attestation(self._signer, repository, again, each, image.digest)
         for destination in self._tags:
