@@ -49,6 +49,7 @@ BY_PATH = {
 """Beginning of a path in tests/ → what every test there needs."""
 IMPORTS = {
     "tests.fixtures.building.go_tools": "go",
+    "tests.fixtures.servers.admission": "go",
     "tests.fixtures.servers.object_stores": "go",
     "tests.fixtures.servers.signing": "go",
     "tests.helm.charts": "go",

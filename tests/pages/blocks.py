@@ -26,6 +26,9 @@ _RELEASE: Final = "needs a published release; tests/e2e/scale/test_release.py ma
 _KMS: Final = "needs the service; tests/integration/commands/test_kms.py signs with a stand-in of each"
 _VAULT: Final = "settings of Vault, which is not to be had here"
 _SIGSTORE: Final = "needs a Sigstore instance; tests/integration/commands/test_keyless.py has one of its own"
+_ADMISSION: Final = (
+    "needs the controller in the cluster; tests/integration/admission lets its program read the policies"
+)
 _SSH: Final = "needs a person's agent; tests/integration/git/test_add_ssh.py goes to a server with one"
 _INDEX: Final = "takes packages from an index; the images of tests/images/own.py are made by the same"
 NOT_RUN: Final = {
@@ -35,6 +38,7 @@ NOT_RUN: Final = {
     ): "starts the test cluster that the other tests use; its parts are tests/e2e's own",
     ("README.md", "make test"): "runs this very test",
     ("README.md", "pip install ."): _INDEX,
+    ("docs/admission.md", "kubectl apply -f examples/admission/kyverno.yaml"): _ADMISSION,
     ("docs/cli.md", "oras push registry.example/app-context:1.2 ."): "another project's program",
     ("docs/cli.md", "flux push artifact oci://registry.example/app-context:1.2"): "another project's program",
     ("docs/cli.md", "strake build --sign-key awskms:///alias/release"): _KMS,

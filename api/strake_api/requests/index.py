@@ -10,6 +10,7 @@ from strake_api.models.document import Document
 from strake_api.models.form import Note
 from strake_api.requests.base import PodRequest
 from strake_api.requests.output import Named
+from strake_api.values.attestations import AttestationForm
 from strake_api.values.digest import DigestText
 
 MOST_IMAGES = 64
@@ -24,7 +25,9 @@ class IndexImage(Document):
     digest: DigestText
     """Of its manifest."""
     attestation: DigestText | None = None
-    """Of its attestation's manifest, which becomes an entry, too. Not given where it refers to the image."""
+    """Of its attestation's manifest. An index that is signed is attested by it, too."""
+    attestation_form: AttestationForm = "index"
+    """`index`: the attestation becomes an entry, too."""
 
 
 class IndexOutput(Named):

@@ -23,6 +23,7 @@ from typing import Final
 from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_builder.gateway.errors import ForbiddenError, MalformedError
 from strake_oci.errors import OCIError
+from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Reference, Repository
 
 _TARGET: Final = re.compile(
@@ -83,6 +84,20 @@ class Asked:
     def is_read(self) -> bool:
         """Whether it changes nothing."""
         return self.method in _READS and self.kind in _READABLE
+
+    @property
+    def index(self) -> Digest | None:
+        """The index that is to be attested in place of its image, of a request to sign an attestation.
+
+        Raises:
+            MalformedError: it is no digest.
+        """
+        if not self.query:
+            return None
+        name, _, value = self.query.partition("=")
+        if name != "index" or _DIGEST.fullmatch(value) is None:
+            raise MalformedError("only an index can be attested in place of an image")
+        return Digest.parse(value)
 
     @property
     def tail(self) -> str:

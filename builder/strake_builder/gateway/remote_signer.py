@@ -56,14 +56,15 @@ class RemoteSigner:
         """
         self._ask(repository, "POST", str(image.digest), f"signing manifest {image.digest}")
 
-    def attest(self, repository: Repository, attestation: Digest) -> None:
+    def attest(self, repository: Repository, attestation: Digest, index: Digest | None = None) -> None:
         """Have an attestation signed that was pushed to a repository through the gateway.
 
         Raises:
             ForgottenImageError: the gateway was started again since it was pushed.
             SigningError, PushUnauthorizedError: it cannot be signed.
         """
-        self._ask(repository, "POST", str(attestation), f"signing attestation {attestation}", "_attestations")
+        name = str(attestation) if index is None else f"{attestation}?index={index}"
+        self._ask(repository, "POST", name, f"signing attestation {attestation}", "_attestations")
 
     def close(self) -> None:
         """Close all connections."""

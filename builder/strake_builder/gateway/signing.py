@@ -1,7 +1,8 @@
 """Signs images for the executor, which has no key: those pushed through this gateway, and no others.
 
 A step in a chroot may ask, too. It gets signed what it can push to the build's destinations, which is what
-the build's image could be anyway; nothing that others pushed, and nothing elsewhere.
+the build's image could be anyway; nothing that others pushed, and nothing elsewhere. What other pods of the
+run attested of the images of an index is signed as said of the index: the request names those attestations.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class GatewaySigning:
         problem: why the key cannot be used, "" where it can.
         attesting: signs attestations; None likewise.
         key: that of both signers, or who signs without; tried when the executor asks whether there is one.
+        named: attestations that the request names, of images that other pods pushed.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class GatewaySigning:
         *,
         attesting: AttestationSigner | KeylessAttestationSigner | None = None,
         key: Key | None = None,
+        named: frozenset[Digest] = frozenset(),
     ) -> None:
         self._policy = policy
         self._signer = signer
         self._problem = problem
         self._attesting = attesting
         self._key = key
+        self._named = named
         self._pushed: dict[tuple[Repository, Digest], Descriptor] = {}
         self._lock = threading.Lock()
 
@@ -90,15 +94,12 @@ class GatewaySigning:
         if not asked.name:
             self._check()
             return
-        descriptor = self.pushed(asked.repository, Digest.parse(asked.name))
-        if descriptor is None:
-            raise UnknownImageError(f"this build did not push {asked.repository}@{asked.name}")
         if asked.kind is Kind.SIGNATURES:
-            self._signer.sign(asked.repository, descriptor)
+            self._signer.sign(asked.repository, self._known(asked.repository, Digest.parse(asked.name)))
         elif self._attesting is None:
             raise ForbiddenError("this build signs no attestations")
         else:
-            self._attest(self._attesting, asked.repository, descriptor.digest)
+            self._attest(self._attesting, asked.repository, Digest.parse(asked.name), asked.index)
 
     def _check(self) -> None:
         """Try the key: of one in a KMS, and of an identity, nothing is known before."""
@@ -115,9 +116,18 @@ class GatewaySigning:
         signer: AttestationSigner | KeylessAttestationSigner,
         repository: Repository,
         attestation: Digest,
+        index: Digest | None,
     ) -> None:
-        """Sign an attestation, of an image that was pushed through this gateway, too."""
-        image = signer.subject(repository, attestation).digest
-        if self.pushed(repository, image) is None:
-            raise UnknownImageError(f"this build did not push {repository}@{image}")
-        signer.sign(repository, attestation)
+        """Sign an attestation of an image, or of the index in its place; all went through this gateway."""
+        if index is not None:
+            self._known(repository, index)
+        if index is None or attestation not in self._named:
+            self._known(repository, attestation)
+            self._known(repository, signer.subject(repository, attestation).digest)
+        signer.sign(repository, attestation, index)
+
+    def _known(self, repository: Repository, digest: Digest) -> Descriptor:
+        descriptor = self.pushed(repository, digest)
+        if descriptor is None:
+            raise UnknownImageError(f"this build did not push {repository}@{digest}")
+        return descriptor

@@ -8,9 +8,10 @@ it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Final
 
 from strake_builder.errors import OutputError, PushUnauthorizedError, SigningError
@@ -176,13 +177,20 @@ class Pusher:
         for repository, _ in self._plan:
             self._push_by_digest(repository, image, manifest)
 
-    def push_manifest(self, manifest: bytes, media_type: str, attestation: Attached | None = None) -> bool:
+    def push_manifest(
+        self,
+        manifest: bytes,
+        media_type: str,
+        attestation: Attached | None = None,
+        attested: Sequence[Digest] = (),
+    ) -> bool:
         """Push the manifest, which makes the image appear; every blob must be there.
 
         Args:
             manifest: of the image.
             media_type: of the manifest.
             attestation: pushed before a tag moves, with its blobs there.
+            attested: attestations of images that an index lists: what they say is signed as said of it, too.
 
         Returns:
             Whether every destination took the attestation.
@@ -205,8 +213,13 @@ class Pusher:
                 self._sign(self._signer, repository, image, manifest, is_there=is_there)
                 if named != image:
                     self._sign(self._signer, repository, named, content)
+                again = partial(self._push_again, repository, image, manifest, attestation)
                 if attestation is not None and is_attested:
-                    self._sign_attestation(self._signer, repository, image, manifest, attestation)
+                    own = attestation.descriptor.digest
+                    for index in (None,) if named == image else (None, named.digest):
+                        self._sign_attestation(self._signer, repository, again, own, index)
+                for each in attested:
+                    self._sign_attestation(self._signer, repository, again, each, image.digest)
         for destination in self._tags:
             self._tag(destination, named, content)
         return taken
@@ -275,19 +288,29 @@ class Pusher:
         self,
         signer: Signer,
         repository: Repository,
-        image: Descriptor,
-        manifest: bytes,
-        attestation: Attached,
+        push_again: Callable[[], bool],
+        attestation: Digest,
+        index: Digest | None,
     ) -> None:
-        """Have an attestation signed that is there; it and its image are pushed again as `_sign` does."""
+        """Have an attestation signed that is there: as said of its image, or of an index that lists that."""
         for attempt in range(_TRIES):
-            if attempt and not self._attach(repository, image, manifest, attestation):
+            if attempt and not push_again():
                 return
             with suppress(ForgottenImageError):
-                signer.attest(repository, attestation.descriptor.digest)
-                self._reporter.signed(str(repository), str(attestation.descriptor.digest))
+                signer.attest(repository, attestation, index)
+                if index is None:
+                    self._reporter.signed(str(repository), str(attestation))
                 return
         raise _forgotten(repository)
+
+    def _push_again(
+        self, repository: Repository, image: Descriptor, manifest: bytes, attestation: Attached | None
+    ) -> bool:
+        """Push what a gateway that was started anew has forgotten; say whether the registry took all."""
+        if attestation is not None and (index := attestation.index) is not None:
+            self._push_by_digest(repository, Descriptor.of(mediatype.OCI_INDEX, index), index)
+        self._push_by_digest(repository, image, manifest)
+        return attestation is None or self._attach(repository, image, manifest, attestation)
 
     def _progress(self, repository: Repository, descriptor: Descriptor | None = None) -> Transfer:
         digest, total = (str(descriptor.digest), descriptor.size) if descriptor else (None, None)

@@ -88,8 +88,13 @@ class Signer(Protocol):
         """
         ...
 
-    def attest(self, repository: Repository, attestation: Digest) -> None:
+    def attest(self, repository: Repository, attestation: Digest, index: Digest | None = None) -> None:
         """Sign an attestation of an image, which both are in a repository.
+
+        Args:
+            repository: Where they are.
+            attestation: Of its manifest.
+            index: What is to be attested in place of the image: an index there that lists it.
 
         Raises:
             ForgottenImageError: push both again, then ask again.
@@ -128,10 +133,10 @@ class LocalSigner:
         with _explained(repository):
             self._signer.sign(repository, image)
 
-    def attest(self, repository: Repository, attestation: Digest) -> None:
+    def attest(self, repository: Repository, attestation: Digest, index: Digest | None = None) -> None:
         """Sign an attestation."""
         with _explained(repository):
-            self._attesting.sign(repository, attestation)
+            self._attesting.sign(repository, attestation, index)
 
     def close(self) -> None:
         """Close the client."""

@@ -40,7 +40,7 @@ from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.parts import BuildParts, Progress, Surroundings
 from strake_builder.solve.phases import Phases, deadline
 from strake_builder.solve.planning.requested import Requested
-from strake_builder.solve.platforms.made import make_index
+from strake_builder.solve.platforms.made import attestations_of, make_index
 from strake_builder.solve.policy.sources import permitted_contexts
 from strake_builder.solve.result import result_of
 from strake_builder.solve.signer import open_signer
@@ -163,7 +163,8 @@ class Build:
             for target in self._requested.index_files:
                 write_file(target, local, self._requested.destinations, mask=self._inputs.outputs.file_mask)
             if self._inputs.outputs.push:
-                pusher_for(self._requested, around, clients).push_manifest(content, index.media_type)
+                pusher = pusher_for(self._requested, around, clients)
+                pusher.push_manifest(content, index.media_type, attested=attestations_of(made))
         return Descriptor.of(index.media_type, content)
 
     def _moments(self, context: FetchedContext, fetcher: ContextFetcher) -> ContextMoments:

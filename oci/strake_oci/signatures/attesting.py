@@ -7,6 +7,9 @@ image; `legacy` is a layer under the tag `sha256-….att`. Sources: DSSE 1.0, `e
 What asks for a signature may be hostile, and a key is believed everywhere. So a statement is signed that says
 one thing to every reader: it has the fields of in-toto once each, its subjects are one image, and its
 predicate is SLSA provenance or an SBOM.
+
+A tag may name an index, and who verifies asks for statements about what the tag names. So what was said of
+an image is also signed as said of an index that lists it.
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from strake_oci.signatures.verification import SignatureReader
 from strake_oci.signatures.writing import push_bundle
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
-from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.reference import Reference
 from strake_oci.spec.wire import encode
 
@@ -82,6 +85,19 @@ def check_statement(content: bytes, image: Digest) -> str:
     return kind
 
 
+def about_index(content: bytes, index: Digest) -> bytes:
+    """Return a checked statement about an image as one about an index that lists the image.
+
+    Args:
+        content: The statement. Its names stay: they tell the platform.
+        index: That of the index.
+    """
+    document = json.loads(content)
+    digest = {index.algorithm: index.encoded}
+    subjects = [{"name": each["name"], "digest": digest} for each in document["subject"]]
+    return encode(document | {"subject": subjects})
+
+
 class AttestationReader:
     """Reads statements that are to be signed. Thread-safe.
 
@@ -102,9 +118,14 @@ class AttestationReader:
         return _subject(self._manifest(repository, manifest), manifest)
 
     def statements(
-        self, repository: Repository, manifest: Digest
+        self, repository: Repository, manifest: Digest, index: Digest | None = None
     ) -> tuple[Descriptor, list[tuple[str, bytes]]]:
-        """Return the image that an attestation is about, and its statements with their predicate types.
+        """Return what is attested of, and the statements about it with their predicate types.
+
+        Args:
+            repository: Where the attestation is.
+            manifest: The attestation's.
+            index: Of what is to be attested in place of the image; it must list the image.
 
         Raises:
             InvalidDocumentError: It is no attestation, or one that must not be signed.
@@ -112,7 +133,14 @@ class AttestationReader:
         """
         document = self._manifest(repository, manifest)
         image = _subject(document, manifest)
-        return image, [self._checked(repository, layer, image.digest) for layer in document.layers]
+        found = [self._checked(repository, layer, image.digest) for layer in document.layers]
+        if index is None:
+            return image, found
+        descriptor, data = self._client.manifest(repository, index)
+        listing = parse(data, descriptor.media_type)
+        if not isinstance(listing, Index) or image.digest not in {each.digest for each in listing.manifests}:
+            raise InvalidDocumentError(f"{index} is no index that lists {image.digest}")
+        return descriptor, [(kind, about_index(content, index)) for kind, content in found]
 
     def _manifest(self, repository: Repository, digest: Digest) -> Manifest:
         descriptor, data = self._client.manifest(repository, digest)
@@ -147,18 +175,19 @@ class AttestationSigner(AttestationReader):
         self._key = key
         self._forms = forms
 
-    def sign(self, repository: Repository, manifest: Digest) -> None:
+    def sign(self, repository: Repository, manifest: Digest, index: Digest | None = None) -> None:
         """Sign the statements of an attestation that is in a repository.
 
         Args:
             repository: Where it is, and the signed statements go.
             manifest: Its name.
+            index: What they are to be about in place of the image; it must list the image.
 
         Raises:
             InvalidDocumentError: It is no attestation, or one that must not be signed.
             RegistryError: The registry refused or failed. What was written before stays.
         """
-        image, statements = self.statements(repository, manifest)
+        image, statements = self.statements(repository, manifest, index)
         for kind, content in statements:
             envelope = bundle.signed_envelope(content, self._key)
             if SignatureForm.LEGACY in self._forms:

@@ -81,13 +81,15 @@ def request_of_part(request: BuildRequest, spec: ImageBuildSpec, part: Part) -> 
             return SourceRequest(**_shared(request, FromSources))
         case IndexPart():
             # A referrer refers to its image; only BuildKit's form of attestations has entries in the index.
-            asked = spec.output.attestations
-            is_listed = asked is not None and asked.form == "index"
+            # Where the index is signed, what either says is signed of it.
+            form = spec.output.attestations.form if spec.output.attestations is not None else "referrers"
+            is_used = form == "index" or request.output.sign is not None
             images = tuple(
                 IndexImage(
                     platform=each.platform,
                     digest=each.digest,
-                    attestation=each.attestation if is_listed else None,
+                    attestation=each.attestation if is_used else None,
+                    attestation_form=form,
                 )
                 for each in part.images
             )

@@ -3,31 +3,69 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// tellsSubject answers a pushed manifest that has a subject as the specification wants it: go-containerregistry
-// lists it, and does not say so.
-func tellsSubject(next http.Handler) http.Handler {
+// manifest is what a list of referrers tells of one.
+type manifest struct {
+	ArtifactType string            `json:"artifactType"`
+	Annotations  map[string]string `json:"annotations"`
+	Subject      struct {
+		Digest string `json:"digest"`
+	} `json:"subject"`
+}
+
+// asSpecified answers as the specification wants it where go-containerregistry does not: a pushed manifest that has a
+// subject is told so, and a list of referrers has their own types and annotations.
+func asSpecified(next http.Handler) http.Handler {
+	var pushed sync.Map // digest -> manifest
 	return http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
-		if request.Method == http.MethodPut && strings.Contains(request.URL.Path, "/manifests/") {
+		switch {
+		case request.Method == http.MethodPut && strings.Contains(request.URL.Path, "/manifests/"):
 			body, err := io.ReadAll(request.Body)
 			if err != nil {
 				return
 			}
 			request.Body = io.NopCloser(bytes.NewReader(body))
-			var manifest struct{ Subject struct{ Digest string } }
-			if json.Unmarshal(body, &manifest) == nil && manifest.Subject.Digest != "" {
-				answer.Header().Set("OCI-Subject", manifest.Subject.Digest)
+			var document manifest
+			if json.Unmarshal(body, &document) == nil && document.Subject.Digest != "" {
+				pushed.Store(fmt.Sprintf("sha256:%x", sha256.Sum256(body)), document)
+				answer.Header().Set("OCI-Subject", document.Subject.Digest)
 			}
+		case request.Method == http.MethodGet && strings.Contains(request.URL.Path, "/referrers/"):
+			recorded := httptest.NewRecorder()
+			next.ServeHTTP(recorded, request)
+			content := recorded.Body.Bytes()
+			var list v1.IndexManifest
+			if recorded.Code == http.StatusOK && json.Unmarshal(content, &list) == nil {
+				for i := range list.Manifests {
+					if found, is := pushed.Load(list.Manifests[i].Digest.String()); is {
+						described := found.(manifest)
+						if described.ArtifactType != "" {
+							list.Manifests[i].ArtifactType = described.ArtifactType
+						}
+						list.Manifests[i].Annotations = described.Annotations
+					}
+				}
+				content, _ = json.Marshal(&list)
+			}
+			answer.Header().Set("Content-Type", recorded.Header().Get("Content-Type"))
+			answer.WriteHeader(recorded.Code)
+			answer.Write(content)
+			return
 		}
 		next.ServeHTTP(answer, request)
 	})
@@ -39,5 +77,5 @@ func main() {
 		log.Fatal(err)
 	}
 	quiet := registry.Logger(log.New(io.Discard, "", 0))
-	log.Fatal(http.Serve(listener, tellsSubject(registry.New(registry.WithReferrersSupport(true), quiet))))
+	log.Fatal(http.Serve(listener, asSpecified(registry.New(registry.WithReferrersSupport(true), quiet))))
 }

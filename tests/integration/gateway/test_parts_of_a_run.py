@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
+from strake_oci.attestations import PROVENANCE
 from strake_oci.signatures import BOTH
+from strake_oci.signatures.attesting import attestation_tag
 from strake_oci.signatures.keys import VerificationKey
 from strake_oci.signatures.verification import verify_image
 from strake_oci.spec import mediatype
 from strake_oci.spec.digest import Digest
-from strake_oci.spec.manifest import Index, parse
+from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.reference import Reference, Repository
+from strake_oci.verify import read_whole
 from tests.fixtures.content.artifacts import Layer, archive, push_artifact
 from tests.fixtures.narrow import instance
 from tests.fixtures.servers.gateway import running_gateway
@@ -105,6 +110,62 @@ def test_every_image_and_the_index_are_signed_in_every_repository(pod):
             for digest in (result["digest"], *(each["digest"] for each in built)):
                 found = verify_image(client, repository, Digest.parse(digest), VerificationKey.load(PUBLIC))
                 assert found.verified == BOTH
+
+
+def said_of(pod: Pod, repository: str, digest: str) -> list[tuple[str, str]]:
+    """Return the digests and names that the statements under the tag of cosign's are about."""
+    with pod.registry.client(credentials=ACCOUNT) as client:
+        place = Repository.parse(repository)
+        tag = attestation_tag(Digest.parse(digest))
+        document = instance(parse(client.manifest(place, tag)[1]), Manifest)
+        envelopes = [
+            json.loads(read_whole(partial(client.open_blob, place, each))) for each in document.layers
+        ]
+    statements = [json.loads(base64.b64decode(each["payload"])) for each in envelopes]
+    subjects = [subject for each in statements for subject in each["subject"]]
+    return [(each["digest"]["sha256"], each["name"]) for each in subjects]
+
+
+@pytest.mark.parametrize("form", ["referrers", "index"])
+def test_what_is_attested_of_the_images_is_signed_as_said_of_the_index(pod, form):
+    """A tag names the index: who asks for provenance of the tag's image asks for that of the index."""
+    repositories = [pod.repository, f"{pod.repository}/copy"]
+    named = output(pod, *repositories, **signature(pod))
+    built = [build(pod, each, attestations={"form": form}, **named) for each in PLATFORMS[:2]]
+    images = [entry(each, attestation=each["attestation"], attestationForm=form) for each in built]
+
+    result = execute(pod, "IndexRequest", images=images, output=named)
+
+    assert result["outcome"] == "Succeeded", result
+    encoded = result["digest"].removeprefix("sha256:")
+    for repository in repositories:
+        found = said_of(pod, repository, result["digest"])
+        assert {digest for digest, _ in found} == {encoded}
+        platforms = [name.rpartition("platform=")[2] for _, name in found]
+        assert platforms == ["linux%2Famd64"] * 2 + ["linux%2Farm64"] * 2, "one each for both repositories"
+        with pod.registry.client(credentials=ACCOUNT) as client:
+            beside = client.referrers(Repository.parse(repository), Digest.parse(result["digest"]))
+        kinds = [each.annotations.get("dev.sigstore.bundle.predicateType") for each in beside]
+        assert kinds.count(PROVENANCE) == 2, "as bundles, too"
+    listed = len(index_in(pod, pod.repository).manifests)
+    assert listed == (4 if form == "index" else 2)
+
+
+def test_what_the_request_does_not_name_is_not_signed_of_an_index(pod):
+    """What others attested of an image in the index."""
+    named = output(pod, **signature(pod))
+    first, second = (build(pod, each, attestations={}, **named) for each in PLATFORMS[:2])
+    images = [entry(first, attestation=first["attestation"], attestationForm="referrers"), entry(second)]
+    write(pod, "IndexRequest", images=images, output=named)
+    own = f"/{pod.registry.host}/v2/{pod.repository.partition('/')[2]}"
+    with running_gateway(pod.path, pod.directory) as gateway:
+        result = pod.execute()
+        path, index = f"{own}/_attestations", f"index={result['digest']}"
+        assert gateway.ask("POST", f"{path}/{second['attestation']}?{index}", b"")[0] == 404
+        assert gateway.ask("POST", f"{path}/{first['attestation']}?index={first['digest']}", b"")[0] == 404
+        assert gateway.ask("POST", f"{path}/{first['attestation']}?{index}", b"")[0] == 204
+    names = [name for _, name in said_of(pod, pod.repository, result["digest"])]
+    assert [name.rpartition("platform=")[2] for name in names] == ["linux%2Famd64"] * 2
 
 
 @pytest.mark.usefixtures("unsigned")

@@ -28,7 +28,7 @@ from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
-from strake_oci.spec.manifest import Manifest, parse
+from strake_oci.spec.manifest import Index, Manifest, parse
 from tests.fixtures.building.go_tools import cosign_2
 from tests.fixtures.content.images import make_image
 from tests.fixtures.servers.registry import running_registry
@@ -124,6 +124,24 @@ def test_cosign_2_verifies_image_and_provenance(attested):
         for verify in (cosign_verify, cosign_verify_attestation):
             done = verify(name, public, bundle=False, program=program)
             assert (done.returncode == 0) is is_verified, done.stderr
+
+
+@pytest.mark.parametrize("form", BOTH)
+def test_cosign_verifies_of_an_index_what_was_said_of_its_image(attested, form):
+    index = attested.images.push_manifest(Index((attested.image,)).serialize(), mediatype.OCI_INDEX)
+    manifest = attested.push(attested.statement())
+    attested.signer((form,)).sign(attested.repository, manifest, index.digest)
+    name, public = f"{attested.repository}@{index.digest}", attested.pairs[0].public
+    done = cosign_verify_attestation(name, public, bundle=form is BUNDLE)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(base64.b64decode(json.loads(done.stdout.splitlines()[0])["payload"]))
+    said = json.loads(attested.statement())
+    for each in said["subject"]:
+        each["digest"]["sha256"] = index.digest.encoded
+    assert found == said
+    other = attested.images.push_manifest(Index(()).serialize(), mediatype.OCI_INDEX)
+    with pytest.raises(InvalidDocumentError, match="no index that lists"):
+        attested.signer((form,)).sign(attested.repository, manifest, other.digest)
 
 
 @pytest.mark.parametrize("form", BOTH)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from strake_oci.credentials.credential import CredentialSource
     from strake_oci.registry.client import RegistryClient
     from strake_oci.registry.settings import ClientSettings
+    from strake_oci.spec.digest import Digest
 
 _LOG_SECONDS = 15.0
 """For the log, after the signal that the pod ends: the kubelet waits for 20 s."""
@@ -99,7 +100,7 @@ def _policy(request: AnyRequest) -> Policy:
             attests, tags = output.attestations is not None, not output.by_digest
             return Policy.of(output.destinations, request.cache.repository, attests=attests, tags=tags)
         case IndexRequest():
-            return Policy.of(request.output.destinations, None)
+            return Policy.of(request.output.destinations, None, attests=bool(_named_attestations(request)))
         case _:
             assert_never(request)
 
@@ -143,7 +144,17 @@ def _signing(request: AnyRequest, policy: Policy, client: RegistryClient) -> Gat
     except BuildError as error:
         return GatewaySigning(policy, problem=f"{error.message}; {error.hint}".rstrip("; "))
     images, attestations = signers(client, key, signature_forms(sign.form))
-    return GatewaySigning(policy, images, attesting=attestations, key=key)
+    named = _named_attestations(request)
+    return GatewaySigning(policy, images, attesting=attestations, key=key, named=named)
+
+
+def _named_attestations(request: AnyRequest) -> frozenset[Digest]:
+    """Return the attestations of images that are to be in an index."""
+    from strake_api.requests.index import IndexRequest
+    from strake_oci.spec.digest import Digest
+
+    images = request.images if isinstance(request, IndexRequest) else ()
+    return frozenset(Digest.parse(each.attestation) for each in images if each.attestation is not None)
 
 
 def _log_credentials(path: str) -> CredentialSource:

@@ -86,9 +86,10 @@ def push_index(
             index = _index(client, destinations, images, request.output.annotations)
             content = index.serialize()
             # First the index is everywhere, and signed there: a tag that moves names nothing half done.
+            attested = [each.attestation for each in images if each.attestation is not None]
             for tags, by in ((False, signer), (True, None)):
                 pusher = Pusher(client, client, destinations, reporter, by, tags=tags)
-                pusher.push_manifest(content, index.media_type)
+                pusher.push_manifest(content, index.media_type, attested=attested)
     repositories = dict.fromkeys(each.repository for each in destinations)
     digest = Descriptor.of(index.media_type, content).digest
     return BuildSucceeded(
@@ -110,12 +111,14 @@ class _Wanted:
     Attributes:
         platform: that it is for.
         digest: of its manifest.
-        attestation: of the manifest of its attestation, where that is to be in the index.
+        attestation: of the manifest of its attestation.
+        is_listed: whether the attestation is to be in the index, too.
     """
 
     platform: Platform
     digest: Digest
     attestation: Digest | None
+    is_listed: bool
 
     def result(self) -> PlatformImage:
         """Return what a result tells of it."""
@@ -134,6 +137,7 @@ def _wanted(images: Sequence[IndexImage]) -> list[_Wanted]:
                 Platform.parse(each.platform),
                 Digest.parse(each.digest),
                 None if each.attestation is None else Digest.parse(each.attestation),
+                each.attestation_form == "index",
             )
             for each in images
         ]
@@ -173,6 +177,8 @@ def _entries(client: RegistryClient, repository: Repository, wanted: _Wanted) ->
         return (replace(found.descriptor, platform=wanted.platform),)
     attestation = _read(client, repository, wanted.attestation)
     _check_attestation(f"{repository}@{wanted.attestation}", attestation, wanted.digest)
+    if not wanted.is_listed:
+        return (replace(found.descriptor, platform=wanted.platform),)
     return attested_index(found.descriptor, wanted.platform, attestation.descriptor).manifests
 
 

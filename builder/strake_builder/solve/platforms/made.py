@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from strake_builder.solve.image import Made
     from strake_oci.spec.descriptor import Descriptor
+    from strake_oci.spec.digest import Digest
     from strake_oci.spec.manifest import Index
 
 
@@ -29,6 +30,12 @@ def make_index(made: Sequence[Made]) -> Index | None:
     """
     named = [NamedEntries(str(each.requested.platform), _entries(each)) for each in made if each.image]
     return join_images(named, made[0].requested.request.output.annotations) if named else None
+
+
+def attestations_of(made: Sequence[Made]) -> list[Digest]:
+    """Return the attestations that every destination took of the images of an index."""
+    images = [each.image for each in made if each.image is not None and each.image.attested]
+    return [each.attestation.descriptor.digest for each in images if each.attestation is not None]
 
 
 def _entries(made: Made) -> tuple[Descriptor, ...]:

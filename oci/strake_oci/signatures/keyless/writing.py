@@ -58,14 +58,14 @@ class KeylessAttestationSigner(AttestationReader):
         super().__init__(client)
         self._identity = identity
 
-    def sign(self, repository: Repository, manifest: Digest) -> None:
-        """Sign the statements of an attestation that is in a repository.
+    def sign(self, repository: Repository, manifest: Digest, index: Digest | None = None) -> None:
+        """Sign the statements of an attestation that is in a repository; of an index in place of its image.
 
         Raises:
             InvalidDocumentError: It is no attestation, or one that must not be signed.
             SigningKeyError: The identity cannot sign.
             RegistryError: The registry refused or failed. What was written before stays.
         """
-        image, statements = self.statements(repository, manifest)
+        image, statements = self.statements(repository, manifest, index)
         for kind, content in statements:
             push_bundle(self._client, repository, image, self._identity.bundle(content), kind)

@@ -75,6 +75,14 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.parametrize("query", ["index=1", f"index={DIGEST}&index=x", f"image={DIGEST}", "index="])
+def test_only_an_index_is_attested_in_place_of_an_image(query):
+    assert str(parse_target("POST", f"{APP}/_attestations/{DIGEST}?index={DIGEST}").index) == DIGEST
+    assert parse_target("POST", f"{APP}/_attestations/{DIGEST}").index is None
+    with pytest.raises(MalformedError):
+        _ = parse_target("POST", f"{APP}/_attestations/{DIGEST}?{query}").index
+
+
 def test_without_attestations_nothing_is_listed_as_a_referrer():
     policy = Policy.of(["r.example/team/app:1"], None)
     with pytest.raises(ForbiddenError):

@@ -104,11 +104,20 @@ def test_the_index_is_of_what_the_platforms_pushed():
     assert (request.output.sign is not None, request.revision) == (True, COMMIT)
 
 
-@pytest.mark.parametrize(("form", "expected"), [("referrers", None), ("index", THREE)])
-def test_attestations_that_refer_to_their_image_are_no_entries_of_the_index(form, expected):
+@pytest.mark.parametrize(
+    ("form", "signed", "expected"),
+    [
+        ("referrers", {}, None),
+        ("referrers", {"sign": {"secretRef": {"name": "key"}}}, THREE),
+        ("index", {}, THREE),
+    ],
+)
+def test_the_index_is_told_of_attestations_that_it_lists_or_is_signed_with(form, signed, expected):
     output = {**SPEC.to_dict()["output"], "attestations": {"form": form}}
-    spec = ImageBuildSpec.model_validate({**SPEC.to_dict(), "output": output})
-    assert instance(request_of(INDEX, spec), IndexRequest).images[0].attestation == expected
+    output.pop("sign", None)
+    spec = ImageBuildSpec.model_validate({**SPEC.to_dict(), "output": {**output, **signed}})
+    image = instance(request_of(INDEX, spec), IndexRequest).images[0]
+    assert (image.attestation, image.attestation_form) == (expected, form)
 
 
 @pytest.mark.parametrize(
