@@ -93,9 +93,8 @@ class Answer:
         self._silence = silence
         self._cancellation = cancellation
         self._is_bodiless = request.method == "HEAD" or response.status_code in _BODILESS
-        self._is_last = request.method != "GET" or ends_connection(
-            response.http_version, self.header("connection")
-        )
+        options = self.header("connection")
+        self._is_last = request.method != "GET" or ends_connection(response.http_version, options)
         self._context = context
         self.status = response.status_code
         self.url = request.url
@@ -239,8 +238,10 @@ class Transport:
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
             kept, self._kept = self._kept, []
-        for each in (*pools, *kept):
-            each.close()
+        for pool in pools:
+            pool.close()
+        for connections in kept:
+            connections.close()
 
     def _built(self, request: Request) -> httpx.Request:
         times = self._settings.timeouts
@@ -286,8 +287,8 @@ class Transport:
             verify=ssl_context(endpoint) if key.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             proxy=key.proxy,
         )
-        # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
         backend = LimitedBackend(self._cancellation, key.networks, kept)
+        # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
         made._pool._network_backend = backend  # noqa: SLF001 - see above
         return made
 
