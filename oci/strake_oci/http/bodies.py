@@ -1,7 +1,8 @@
 """Bodies of large answers, past httpcore and, on their way to another socket, past Python.
 
 h11 copies every byte three times on its way, and takes some 30 µs for each piece. For a blob that is a third
-of the time (benchmarks/oci_results.md), so the rest of a long body is taken from the connection itself.
+of the time (benchmarks/oci_results.md), so the rest of a long body is taken from the connection itself, which
+is used again all the same (`kept`, docs/decisions/0059-kept-connections.md).
 """
 
 from __future__ import annotations
