@@ -186,7 +186,7 @@ def test_a_cancellation_ends_what_is_kept(server):
     cancellation = Cancellation()
     with transport(cancellation) as made:
         pulled(made, endpoint, "/1")
-        cancellation.cancel("a test")
+        cancellation.cancel(RuntimeError("a test"))
         with pytest.raises(RegistryError, match="stopped"):
             pulled(made, endpoint, "/2")
     assert running.connections == [["/1"]]
