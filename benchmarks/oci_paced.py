@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import multiprocessing
 import socket
 import statistics
 import threading
@@ -30,17 +31,22 @@ _PIECE = 1 << 20
 
 @contextlib.contextmanager
 def paced(host: str, share: int) -> Iterator[str]:
-    """Relay to a registry; yield the address that stands for it.
+    """Relay to a registry, in a process of its own; yield the address that stands for it.
 
     Args:
         host: "localhost:port" of the registry.
         share: Bytes a second that a connection brings at most.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(
+        relay = multiprocessing.get_context("fork").Process(
             target=_accept, args=(listener, int(host.rpartition(":")[2]), share), daemon=True
-        ).start()
-        yield f"localhost:{listener.getsockname()[1]}"
+        )
+        relay.start()
+        try:
+            yield f"localhost:{listener.getsockname()[1]}"
+        finally:
+            relay.terminate()
+            relay.join()
 
 
 def _accept(listener: socket.socket, port: int, share: int) -> None:

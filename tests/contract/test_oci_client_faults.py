@@ -16,7 +16,7 @@ from strake_oci.errors import (
     ServerError,
     SizeExceededError,
 )
-from strake_oci.http import transport
+from strake_oci.http import bodies
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
@@ -38,7 +38,7 @@ def registry():
 class TestDownload:
     @pytest.fixture(autouse=True, params=["through httpcore", "past httpcore", "in parts"])
     def way(self, request, monkeypatch):
-        monkeypatch.setattr(transport, "DIRECT", 1000 if request.param == "past httpcore" else 1 << 40)
+        monkeypatch.setattr(bodies, "DIRECT", 1000 if request.param == "past httpcore" else 1 << 40)
         if request.param == "in parts":
             moves.always_in_parts(monkeypatch)
 
@@ -114,7 +114,7 @@ class TestDownload:
 @pytest.mark.parametrize("direct", [1 << 40, 1000], ids=["through httpcore", "past httpcore"])
 @pytest.mark.parametrize("after", [1, 65_536, 1_500_000])
 def test_a_download_goes_on_where_its_connection_broke(registry, monkeypatch, direct, after):
-    monkeypatch.setattr(transport, "DIRECT", direct)
+    monkeypatch.setattr(bodies, "DIRECT", direct)
     registry.add(faults.drop_download(after=after, times=3))
     assert pull(registry, LARGE) == LARGE
     ranges = [seen.headers.get("Range") for seen in registry.seen]

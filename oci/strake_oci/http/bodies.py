@@ -1,7 +1,8 @@
 """Bodies of large answers, past httpcore and, on their way to another socket, past Python.
 
 h11 copies every byte three times on its way, and takes some 30 µs for each piece. For a blob that is a third
-of the time (benchmarks/oci_results.md), so the rest of a long body is taken from the connection itself.
+of the time (benchmarks/oci_results.md), so the rest of a long body is taken from the connection itself, which
+is used again all the same (`kept`, docs/decisions/0059-kept-connections.md).
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ import errno
 import fcntl
 import os
 import select
+import socket
 import ssl
+import struct
+import time
 from typing import TYPE_CHECKING, Final
 
 import httpcore
@@ -19,17 +23,98 @@ import httpcore
 from strake_oci.http.network import RECORD, LimitedStream
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-DIRECT: Final = 16 * 1024 * 1024
-"""Bytes from which an answer's body is read past httpcore, for the price of its connection."""
+DIRECT: Final = 1024 * 1024
+"""Bytes from which an answer's body is read past httpcore."""
+DIRECT_ONCE: Final = 16 * 1024 * 1024
+"""The same where the price is the connection, which cannot be kept: through a proxy."""
 _READ: Final = 1024 * 1024
 _JOINED: Final = 256 * 1024
 _PIPE: Final = 1024 * 1024
 """Bytes: the most that an ordinary user's pipe holds (fs.pipe-max-size)."""
+_GATHERING: Final = 0.25
+"""Seconds for which what has come of a piece waits for the rest of it."""
 _NOT_SPLICED: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EPERM})
 """How kernels and sandboxes tell that these two sockets cannot be spliced."""
+
+
+class Body:
+    """An answer's body as it comes, of which the connection brings the most where it is long.
+
+    Args:
+        pieces: Yields what httpcore reads of it.
+        connection: The connection, if it can be read past httpcore.
+        length: Bytes, as announced; 0 where nothing is.
+        is_last: Whether nothing may follow on the connection.
+        silence: Seconds to wait for each piece.
+    """
+
+    def __init__(
+        self,
+        pieces: Callable[[], Iterator[bytes]],
+        connection: httpcore.NetworkStream | None,
+        length: int,
+        *,
+        is_last: bool,
+        silence: float | None,
+    ) -> None:
+        self._pieces = pieces
+        self._length = length
+        self._silence = silence
+        self._is_kept = isinstance(connection, LimitedStream) and connection.can_be_kept and not is_last
+        is_long = length >= (DIRECT if self._is_kept else DIRECT_ONCE)
+        self._connection = connection if is_long else None
+
+    def stream(self) -> Iterator[bytes]:
+        """Yield it in pieces; raises what httpcore does."""
+        # `pieces` stays alive meanwhile: dropped, it would close the connection.
+        pieces = self._pieces()
+        if self._connection is None:
+            yield from pieces
+            return
+        first = next(pieces, b"")  # all that h11 holds of it
+        yield first
+        if len(first) == self._length:
+            yield from pieces
+            return
+        yield from rest_of_body(self._connection, self._length - len(first), self._silence)
+        self._keep(self._connection)
+
+    def relay(self, sink: socket.socket) -> int:
+        """Send it to a socket in blocking mode, and return its length in bytes.
+
+        Raises:
+            OSError: The socket failed; everything else is as of `stream`.
+        """
+        pieces, sent = self._pieces(), 0
+        if self._connection is None:
+            for piece in pieces:
+                sink.sendall(piece)
+                sent += len(piece)
+            return sent
+        first = next(pieces, b"")
+        sink.sendall(first)
+        if len(first) == self._length:
+            next(pieces, b"")  # httpcore learns that it is over
+            return self._length
+        relay_rest(self._connection, self._length - len(first), sink, self._silence)
+        self._keep(self._connection)
+        return self._length
+
+    def _keep(self, connection: httpcore.NetworkStream) -> None:
+        if self._is_kept and isinstance(connection, LimitedStream):
+            connection.keep()
+
+
+def ends_connection(version: str, options: str) -> bool:
+    """Return whether a server lets nothing follow its answer (RFC 9112, section 9.3).
+
+    Args:
+        version: "HTTP/1.1".
+        options: The Connection header.
+    """
+    return version != "HTTP/1.1" or "close" in map(str.strip, options.lower().split(","))
 
 
 def rest_of_body(stream: httpcore.NetworkStream, size: int, timeout: float | None) -> Iterator[bytes]:
@@ -88,10 +173,41 @@ def relay_rest(stream: httpcore.NetworkStream, size: int, sink: socket.socket, t
 
 
 def _next_piece(stream: httpcore.NetworkStream, left: int, timeout: float | None) -> bytes:
-    piece = stream.read(_READ, timeout)[:left]
+    if not isinstance(stream, LimitedStream) or stream.raw_socket is None:
+        piece = stream.read(_READ, timeout)[:left]
+    elif isinstance(stream.raw_socket, ssl.SSLSocket):
+        with _read_errors():
+            stream.raw_socket.settimeout(stream.seconds(timeout))
+            piece = stream.raw_socket.recv(min(left, RECORD))
+    else:
+        piece = _gathered(stream, stream.raw_socket, min(left, _READ), timeout)
     if not piece:
         raise _ended(left)
     return piece
+
+
+def _gathered(stream: LimitedStream, source: socket.socket, most: int, timeout: float | None) -> bytes:
+    """Return as much as asked for, or less where that is long in coming.
+
+    The kernel puts the piece together. With a time limit of Python's each arrival wakes a thread, which then
+    waits for the interpreter; and what is shorter than it was asked for costs the C library a mapping.
+    """
+    begun = time.monotonic()
+    with _read_errors():
+        source.settimeout(None)
+        while True:
+            seconds = stream.seconds(timeout)
+            waits = _GATHERING if seconds is None else min(seconds, _GATHERING)
+            source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(waits))
+            with contextlib.suppress(BlockingIOError):
+                return source.recv(most, socket.MSG_WAITALL)
+            if seconds is not None and time.monotonic() - begun >= seconds:
+                raise httpcore.ReadTimeout("nothing came in time")
+
+
+def _timeval(seconds: float) -> bytes:
+    """Return a time as the kernel takes it; zero would be for ever."""
+    return struct.pack("@ll", int(seconds), max(1, int(seconds % 1 * 1e6)))
 
 
 def _ended(left: int) -> httpcore.RemoteProtocolError:

@@ -8,9 +8,12 @@ file's before the thread looks again. So each waiting thread registers a functio
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING, Final
+
+import httpcore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 LAST_WORDS: Final = 0.5
 """Seconds after a cancellation in which an upload may still be cancelled at its registry."""
+
+STOPPED: Final = "stopped"
 
 SHORT_WORDS: Final = 1.0
 """Seconds that this may take where nothing was cancelled."""
@@ -53,6 +58,18 @@ def allowed_seconds(cancellation: Cancellation, wanted: float | None) -> float |
     return left if wanted is None else min(wanted, left)
 
 
+def allowed_or_stopped(cancellation: Cancellation, wanted: float | None) -> float | None:
+    """Return what `allowed_seconds` does.
+
+    Raises:
+        httpcore.NetworkError: This thread may not wait at all.
+    """
+    seconds = allowed_seconds(cancellation, wanted)
+    if seconds is not None and seconds <= 0:
+        raise httpcore.NetworkError(STOPPED)
+    return seconds
+
+
 def end_wait_on_cancel(cancellation: Cancellation, end: Callable[[], object]) -> Callable[[], None]:
     """Have a wait ended by a cancellation; one that was before leaves this thread its last words.
 
@@ -60,3 +77,31 @@ def end_wait_on_cancel(cancellation: Cancellation, end: Callable[[], object]) ->
         As `Cancellation.on_cancel`.
     """
     return cancellation.on_cancel(lambda _: end() if _this_thread.until is None else None)
+
+
+class Line:
+    """A connection, plain or TLS, as another thread sees that wants to end it."""
+
+    def __init__(self, sock: socket.socket, cancellation: Cancellation) -> None:
+        # A descriptor of its own: TLS takes the first one over, and it is closed without asking.
+        self._socket = sock.dup()
+        self._cancellation = cancellation
+        self._take_back = end_wait_on_cancel(cancellation, self.cut)
+
+    def seconds(self, wanted: float | None) -> float | None:
+        """Return how long this thread may wait.
+
+        Raises:
+            httpcore.NetworkError: Not at all.
+        """
+        return allowed_or_stopped(self._cancellation, wanted)
+
+    def cut(self) -> None:
+        """End the connection; a thread that waits for it comes back at once."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of it: a cancellation ends nothing here any more."""
+        self._take_back()
+        self._socket.close()

@@ -15,20 +15,22 @@ import threading
 import time
 from concurrent.futures import CancelledError, Future, InvalidStateError
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 from httpcore._backends.sync import SyncStream  # there is no public way from a socket to a stream
 
 from strake_oci.http.denied_networks import NONE_DENIED
-from strake_oci.http.last_words import allowed_seconds, end_wait_on_cancel
+from strake_oci.http.last_words import STOPPED, Line, allowed_or_stopped, end_wait_on_cancel
 from strake_oci.name_lookup import NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from strake_oci.cancellation import Cancellation
     from strake_oci.http.denied_networks import DeniedNetworks, Network
+    from strake_oci.http.kept import KeptConnections, Server
     from strake_oci.name_lookup import Found
 
 READ: Final = 256 * 1024
@@ -55,7 +57,6 @@ UNIX_BUFFER: Final = 1024 * 1024
 KiB sender and receiver wait for each other by turns, which costs a blob a fifth of its time
 (benchmarks/oci_results.md).
 """
-_STOPPED: Final = "stopped"
 
 
 @dataclass(slots=True)
@@ -97,11 +98,18 @@ class LimitedBackend(httpcore.NetworkBackend):
     Args:
         cancellation: Ends every wait; see `last_words`.
         networks: What is not connected to.
+        kept: Connections that are used again; None for those to a proxy, which may be tunnels.
     """
 
-    def __init__(self, cancellation: Cancellation, networks: DeniedNetworks = NONE_DENIED) -> None:
+    def __init__(
+        self,
+        cancellation: Cancellation,
+        networks: DeniedNetworks = NONE_DENIED,
+        kept: KeptConnections | None = None,
+    ) -> None:
         self._cancellation = cancellation
         self._networks = networks
+        self._kept = kept
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any
@@ -113,6 +121,8 @@ class LimitedBackend(httpcore.NetworkBackend):
         Raises:
             AddressRefusedError: None of the addresses that may be reached answered, and one may not.
         """
+        if (again := self._again((host, port))) is not None:
+            return again
         failure = OSError("the host name has no address")
         refused: AddressRefusedError | None = None
         for family, kind, protocol, _name, address in self._look_up(host, port, timeout):
@@ -120,7 +130,8 @@ class LimitedBackend(httpcore.NetworkBackend):
                 refused = AddressRefusedError(host, address[0], network)
                 continue
             try:
-                return self._connected(socket.socket(family, kind, protocol), address, timeout)
+                made = socket.socket(family, kind, protocol)
+                return self._connected(made, address, timeout, (host, port))
             except OSError as error:
                 failure = error
         if refused is not None:
@@ -133,10 +144,12 @@ class LimitedBackend(httpcore.NetworkBackend):
         self, path: str, timeout: float | None = None, *_: Any, **__: Any
     ) -> httpcore.NetworkStream:
         """Connect to a socket file."""
+        if (again := self._again((path, 0))) is not None:
+            return again
         try:
             sock = socket.socket(socket.AF_UNIX)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNIX_BUFFER)
-            return self._connected(sock, path, timeout)
+            return self._connected(sock, path, timeout, (path, 0))
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(error) from error
         except OSError as error:
@@ -146,17 +159,23 @@ class LimitedBackend(httpcore.NetworkBackend):
         """Wait: never, since httpcore does so between attempts of its own."""
         raise NotImplementedError("httpcore is to make one attempt: retries are the Retrier's")
 
-    def _connected(self, sock: socket.socket, address: Any, timeout: float | None) -> LimitedStream:
+    def _again(self, server: Server) -> LimitedStream | None:
+        return None if self._kept is None else self._kept.take(server)
+
+    def _connected(
+        self, sock: socket.socket, address: Any, timeout: float | None, server: Server
+    ) -> LimitedStream:
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line = _Line(sock, self._cancellation)
+            line = Line(sock, self._cancellation)
             undo.callback(line.close)
             sock.settimeout(line.seconds(timeout))
             sock.connect(address)
             undo.pop_all()
-        return LimitedStream(SyncStream(sock), line)
+        home = None if self._kept is None else partial(self._kept.give, server)
+        return LimitedStream(SyncStream(sock), line, home)
 
     def _look_up(self, host: str, port: int, timeout: float | None) -> Found:
         """Return a host's addresses. The system's function cannot be interrupted, so it is left behind."""
@@ -174,56 +193,54 @@ class LimitedBackend(httpcore.NetworkBackend):
         try:
             while True:
                 try:
-                    return found.result(_allowed(self._cancellation, timeout))
+                    return found.result(allowed_or_stopped(self._cancellation, timeout))
                 except TimeoutError as error:
                     if found.done() or not NAMES.waits:
                         raise httpcore.ConnectTimeout(error) from error
         except CancelledError as error:
-            raise httpcore.NetworkError(_STOPPED) from error
+            raise httpcore.NetworkError(STOPPED) from error
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(error) from error
         finally:
             take_back()
 
 
-class _Line:
-    """A connection, plain or TLS, as another thread sees that wants to end it."""
-
-    def __init__(self, sock: socket.socket, cancellation: Cancellation) -> None:
-        # A descriptor of its own: TLS takes the first one over, and it is closed without asking.
-        self._socket = sock.dup()
-        self._cancellation = cancellation
-        self._take_back = end_wait_on_cancel(cancellation, self.cut)
-
-    def seconds(self, wanted: float | None) -> float | None:
-        """Return how long this thread may wait.
-
-        Raises:
-            httpcore.NetworkError: Not at all.
-        """
-        return _allowed(self._cancellation, wanted)
-
-    def cut(self) -> None:
-        """End the connection; a thread that waits for it comes back at once."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._take_back()
-        self._socket.close()
-
-
 class LimitedStream(httpcore.NetworkStream):
     """A connection whose waits end with `head_limits` and a cancellation.
+
+    Args:
+        inner: The connection.
+        line: The same for other threads.
+        home: Where it is given to be used again; None closes it.
+        is_secured: Whether it is used again, and has its TLS already.
 
     Attributes:
         raw_socket: its socket, plain or TLS; None where something is between: TLS in a proxy's TLS.
     """
 
-    def __init__(self, inner: httpcore.NetworkStream, line: _Line) -> None:
+    def __init__(
+        self,
+        inner: httpcore.NetworkStream,
+        line: Line,
+        home: Callable[[LimitedStream], None] | None = None,
+        *,
+        is_secured: bool = False,
+    ) -> None:
         self._inner = inner
         self._line = line
+        self._home = home
+        self._is_secured = is_secured
+        self._is_kept = self._is_over = False
         self.raw_socket = _socket(inner)
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether `keep` does anything."""
+        return self._home is not None
+
+    def keep(self) -> None:
+        """Have the connection used again once it is closed: of the answer all was read, and no more."""
+        self._is_kept = self._home is not None
 
     def seconds(self, wanted: float | None) -> float | None:
         """Return how long this thread may wait for the raw socket, of the seconds that it wants to.
@@ -251,7 +268,7 @@ class LimitedStream(httpcore.NetworkStream):
         return data
 
     def _size(self, asked: int) -> int:
-        if self._inner.get_extra_info("ssl_object") is not None:
+        if isinstance(self.raw_socket, ssl.SSLSocket) or self._inner.get_extra_info("ssl_object") is not None:
             return RECORD
         is_unix = self.raw_socket is not None and self.raw_socket.family == socket.AF_UNIX
         return _UNMAPPED if is_unix else max(asked, READ)
@@ -273,7 +290,15 @@ class LimitedStream(httpcore.NetworkStream):
             raise httpcore.WriteError(error) from error
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, or give it away."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if self._is_kept and self._home is not None:
+            is_secured = self._inner.get_extra_info("ssl_object") is not None
+            # Another object: who still has this one can do nothing to the next request.
+            self._home(LimitedStream(self._inner, self._line, self._home, is_secured=is_secured))
+            return
         self._line.close()
         self._inner.close()
 
@@ -281,23 +306,21 @@ class LimitedStream(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """Return the connection with TLS on it."""
+        if self._is_secured:
+            self._is_secured = False
+            return self
         try:
             inner = self._inner.start_tls(ssl_context, server_hostname, self._line.seconds(timeout))
         except BaseException:
             self.close()
             raise
-        return LimitedStream(inner, self._line)
+        # Over a unix socket TLS may be to any host, and connections to it are kept as those to one server.
+        is_tcp = self.raw_socket is not None and self.raw_socket.family != socket.AF_UNIX
+        return LimitedStream(inner, self._line, self._home if is_tcp else None)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what httpcore asks of a connection."""
         return self._inner.get_extra_info(info)
-
-
-def _allowed(cancellation: Cancellation, wanted: float | None) -> float | None:
-    seconds = allowed_seconds(cancellation, wanted)
-    if seconds is not None and seconds <= 0:
-        raise httpcore.NetworkError(_STOPPED)
-    return seconds
 
 
 def _socket(stream: httpcore.NetworkStream) -> socket.socket | None:

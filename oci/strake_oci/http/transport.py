@@ -28,10 +28,11 @@ from strake_oci.errors import (
     SizeExceededError,
     StoppedError,
 )
-from strake_oci.http.bodies import DIRECT, relay_rest, rest_of_body
+from strake_oci.http.bodies import Body, ends_connection
 from strake_oci.http.connect import check_literal
 from strake_oci.http.denied_networks import NONE_DENIED
 from strake_oci.http.failures import connection_error
+from strake_oci.http.kept import IDLE_SECONDS, KeptConnections
 from strake_oci.http.network import LimitedBackend, head_limits
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 _MAX_REDIRECTS: Final = 5
 _SECRETS: Final = frozenset({"authorization", "x-amz-security-token", "x-vault-token"})
+_BODILESS: Final = frozenset({204, 304})
 _DRAIN: Final = 64 * 1024
 
 READ_DEADLINE: Final = 60.0
@@ -90,9 +92,10 @@ class Answer:
         self._response = response
         self._silence = silence
         self._cancellation = cancellation
-        self._is_bodiless = request.method == "HEAD"
+        self._is_bodiless = request.method == "HEAD" or response.status_code in _BODILESS
+        options = self.header("connection")
+        self._is_last = request.method != "GET" or ends_connection(response.http_version, options)
         self._context = context
-        self._length = self.content_length or 0
         self.status = response.status_code
         self.url = request.url
 
@@ -118,14 +121,7 @@ class Answer:
             StoppedError: The transport was stopped.
         """
         with _mapped(self._context, self._cancellation):
-            pieces = self._response.iter_raw()
-            if (connection := self._direct()) is None:
-                yield from pieces
-                return
-            first = next(pieces, b"")  # all that h11 holds of it
-            yield first
-            # `pieces` stays alive meanwhile: dropped, it would close the connection.
-            yield from rest_of_body(connection, self._length - len(first), self._silence)
+            yield from self._body().stream()
 
     def relay(self, sink: socket.socket) -> int:
         """Send the body to a socket in blocking mode as it comes, and return its length in bytes.
@@ -134,22 +130,19 @@ class Answer:
             OSError: The socket failed; everything else is as of `stream`.
         """
         with _mapped(self._context, self._cancellation):
-            pieces, sent = self._response.iter_raw(), 0
-            if (connection := self._direct()) is None:
-                for piece in pieces:
-                    sink.sendall(piece)
-                    sent += len(piece)
-                return sent
-            first = next(pieces, b"")
-            sink.sendall(first)
-            relay_rest(connection, self._length - len(first), sink, self._silence)
-            return self._length
+            return self._body().relay(sink)
 
-    def _direct(self) -> httpcore.NetworkStream | None:
-        """Return the connection, where the rest of the body is long enough to be taken from it."""
+    def _body(self) -> Body:
         connection: httpcore.NetworkStream | None = self._response.extensions.get("network_stream")
-        is_long = self._length >= DIRECT and not self._is_bodiless
-        return connection if is_long and not self.header("transfer-encoding") else None
+        if self._is_bodiless or self.header("transfer-encoding"):
+            connection = None
+        return Body(
+            self._response.iter_raw,
+            connection,
+            self.content_length or 0,
+            is_last=self._is_last,
+            silence=self._silence,
+        )
 
     def read(self, limit: int) -> bytes:
         """Return the whole body.
@@ -206,6 +199,7 @@ class Transport:
     def __init__(self, settings: TransportSettings, cancellation: Cancellation | None = None) -> None:
         self._settings = settings
         self._pools: dict[_Pool, httpx.HTTPTransport] = {}
+        self._kept: list[KeptConnections] = []
         self._lock = threading.Lock()
         self._cancellation = cancellation or Cancellation()
 
@@ -243,8 +237,11 @@ class Transport:
         """Close all connections; nothing may be under way."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
+            kept, self._kept = self._kept, []
         for pool in pools:
             pool.close()
+        for connections in kept:
+            connections.close()
 
     def _built(self, request: Request) -> httpx.Request:
         times = self._settings.timeouts
@@ -279,15 +276,20 @@ class Transport:
 
     def _new_pool(self, endpoint: Endpoint, key: _Pool) -> httpx.HTTPTransport:
         most = self._settings.max_connections
+        kept = KeptConnections() if key.proxy is None else None
+        self._kept += [kept] if kept else []
         made = httpx.HTTPTransport(
             uds=str(key.unix_socket) if key.unix_socket else None,
-            limits=httpx.Limits(max_connections=most, max_keepalive_connections=most, keepalive_expiry=30.0),
+            limits=httpx.Limits(
+                max_connections=most, max_keepalive_connections=most, keepalive_expiry=IDLE_SECONDS
+            ),
             # Reading the system's certificates takes longer than a request on loopback.
             verify=ssl_context(endpoint) if key.tls_wanted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             proxy=key.proxy,
         )
+        backend = LimitedBackend(self._cancellation, key.networks, kept)
         # httpx has no parameter for it. The tests of hostile servers fail if this should ever go nowhere.
-        made._pool._network_backend = LimitedBackend(self._cancellation, key.networks)  # noqa: SLF001 - see above
+        made._pool._network_backend = backend  # noqa: SLF001 - see above
         return made
 
 

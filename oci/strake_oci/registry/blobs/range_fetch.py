@@ -174,7 +174,8 @@ class RangeFetch:
             part = self._parts[number]
             part.pieces.append(piece)
             part.left -= len(piece)
-            self._changed.notify_all()
+            if number == self._current:  # nobody waits for another one
+                self._changed.notify_all()
             return True
 
     def _end(self, number: int, error: BaseException | None) -> None:
