@@ -70,9 +70,9 @@ def execute(builder, tmp_path, sigstore):
 
 ALLOWED = {
     "whole": SOMEBODY,
-    "expressions": {
-        "issuerRegExp": r"^https://[a-z.]+\.local$",
-        "subjectRegExp": "https://kubernetes.io/namespaces/(team|other)/serviceaccounts/.*",
+    "patterns": {
+        "issuer": "https://*.local",
+        "subject": "https://kubernetes.io/namespaces/*/serviceaccounts/*",
     },
 }
 
@@ -88,8 +88,8 @@ def test_a_base_that_an_identity_signed_is_built_on(execute, base, sigstore, pla
 REFUSED = {
     "another subject": {"issuer": ISSUER, "subject": f"{IDENTITY}2"},
     "another issuer": {"issuer": "https://other.example", "subject": IDENTITY},
-    "an expression for a part of the subject": {"issuer": ISSUER, "subjectRegExp": "https://kubernetes.io"},
-    "an expression for a part of the issuer": {"issuerRegExp": "kubernetes", "subject": IDENTITY},
+    "the beginning of the subject": {"issuer": ISSUER, "subject": "https://kubernetes.io"},
+    "a pattern of another issuer": {"issuer": "https://*.example", "subject": IDENTITY},
 }
 
 

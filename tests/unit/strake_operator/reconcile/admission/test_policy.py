@@ -164,7 +164,7 @@ CONFIG = json.dumps(
 )
 def test_identities_come_with_who_vouches_for_them(own, config, root):
     """The policy's trusted root, or what the platform's Sigstore trusts: never the addresses where it signs."""
-    wanted = [{"issuer": "https://oidc.example", "subjectRegExp": "https://git\\.example/.+"}]
+    wanted = [{"issuer": "https://oidc.example", "subject": "https://git.example/*"}]
     asked = {"signedByIdentities": wanted} | ({"trustedRoot": own} if own else {})
     settings = replace(SETTINGS, sigstore=read_sigstore({"STRAKE_SIGSTORE_CONFIG": config}))
     policies = [policy("signed", baseImages=asked), policy("named", baseImages={"names": ["*"]})]
