@@ -62,7 +62,7 @@ class TransportSettings:
     Attributes:
         timeouts: Per phase.
         user_agent: What the client calls itself.
-        max_connections: Open at a time, over all servers.
+        max_connections: In use at a time, over all servers; others wait idle to be used again (`kept`).
         trust_env: Take proxies from HTTP_PROXY, HTTPS_PROXY, NO_PROXY.
         networks: What must not be reached, at first or by a redirect. A proxy resolves names itself: of what
             is asked through one, only addresses in URLs are checked.
