@@ -30,7 +30,6 @@ from tests.images.push import push_image
 from tests.pages.blocks import blocks
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC
 
-pytestmark = pytest.mark.timeout(1800)  # both programs are compiled when they are not in the cache
 SCAN = """\
 printf '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","subject":[],\
 "predicate":{"spdxVersion":"SPDX-2.3","name":"app"}}' > "$BUILDKIT_SCAN_DESTINATION/app.spdx.json"

@@ -15,8 +15,6 @@ from tests.fixtures.servers.signing import running_referrers_registry
 from tests.fixtures.servers.sigstore import IDENTITY, ISSUER, running_sigstore, token
 from tests.fixtures.servers.tuf import running_tuf
 
-pytestmark = pytest.mark.timeout(1800)  # the programs are compiled when they are not in the cache
-
 
 @pytest.fixture(scope="module")
 def sigstore():

@@ -10,8 +10,6 @@ import yaml
 
 from tests.helm.charts import ROOT, Object, kustomized, rendered
 
-pytestmark = pytest.mark.timeout(900)  # helm is compiled when it is not in the cache
-
 _HASH = re.compile(r"-[a-z0-9]{10}$")
 ONLY_DEPLOY = {
     ("Namespace", "", "strake-system"): "helm makes it: --create-namespace",

@@ -12,8 +12,6 @@ from strake_operator.registries.document import PlatformRegistries
 from strake_operator.settings.environment import read_settings
 from tests.helm.charts import CHART, KUBERNETES, MAJORS, helm, rendered, template
 
-pytestmark = pytest.mark.timeout(900)  # helm is compiled when it is not in the cache
-
 EVERYTHING = Path(__file__).with_name("everything.yaml")
 DIGEST = f"sha256:{'e' * 64}"
 

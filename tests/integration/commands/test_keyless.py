@@ -12,7 +12,6 @@ from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.signing import cosign_verify_identity
 from tests.fixtures.servers.sigstore import IDENTITY, ISSUER, Sigstore, running_sigstore, token
 
-pytestmark = pytest.mark.timeout(900)  # cosign is compiled when it is not in the cache
 DOCKERFILE = "FROM TINY\nRUN echo signed > /signed\n"
 
 

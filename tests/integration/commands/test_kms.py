@@ -10,7 +10,6 @@ from tests.fixtures.servers.clouds import running_cloud
 from tests.fixtures.servers.kms import AWSKMS, VaultKMS, public_pem
 from tests.fixtures.servers.signing import cosign_verify, cosign_verify_attestation
 
-pytestmark = pytest.mark.timeout(900)  # cosign is compiled when it is not in the cache
 DOCKERFILE = "FROM TINY\nRUN echo signed > /signed\n"
 
 

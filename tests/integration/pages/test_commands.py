@@ -16,7 +16,6 @@ from tests.fixtures.servers.signing import KeyPair, make_key_pair
 from tests.pages.blocks import PAGES, ROOT, Block, blocks, commands
 from tests.pages.internet import Internet, running_internet
 
-pytestmark = pytest.mark.timeout(900)  # cosign is compiled when it is not in the cache
 HERE = [each for each in commands() if not each.in_cluster and each.script.strip()]
 DOCKERFILE = "FROM alpine:3.20\nCOPY app /app\n"
 FILES = {

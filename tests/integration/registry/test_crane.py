@@ -13,7 +13,6 @@ from strake_oci.spec.platform import host
 from tests.fixtures.building.builds import Builder
 from tests.fixtures.building.go_tools import crane
 
-pytestmark = pytest.mark.timeout(900)  # crane is compiled when it is not in the cache
 HERE, OTHER = ("amd64", "arm64") if host().architecture == "amd64" else ("arm64", "amd64")
 CROSS = (
     "FROM --platform=$BUILDPLATFORM TINY AS build\nARG TARGETARCH\nRUN echo $TARGETARCH > /arch\n"

@@ -32,7 +32,6 @@ from tests.fixtures.servers.signing import (
 )
 
 LEGACY, BUNDLE = SignatureForm.LEGACY, SignatureForm.BUNDLE
-pytestmark = pytest.mark.timeout(900)  # cosign is compiled when it is not in the cache
 
 
 @pytest.fixture(scope="module")
