@@ -224,6 +224,6 @@ def test_who_wrote_the_status_and_why_it_failed(namespace):
     apply(manifest("FROM TINY\nRUN false\n"), namespace)
     finished(namespace)
     assert "RunStepFailed" in kubectl("get", "ib", "app", "-n", namespace)
-    fields = get("ib", "app", "-n", namespace, "--show-managed-fields")["metadata"]["managedFields"]
+    fields = get("ib", "app", "-n", namespace)["metadata"]["managedFields"]
     assert "strake-operator" in {each["manager"] for each in fields}
     assert "Stalled" in kubectl("explain", "ib.status.conditions")
