@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.scale.control_plane import OPERATOR, ControlPlane, free_port, running
+from tests.scale.processor import limited
 
 if TYPE_CHECKING:
     import subprocess
@@ -74,6 +75,7 @@ def operator(
     name: str = "operator",
     number: int = 0,
     sources: Path | None = None,
+    processor: float | None = None,
     **settings: str,
 ) -> Iterator[Operator]:
     """Run an operator, which is ready; its log is in the control plane's directory.
@@ -83,6 +85,7 @@ def operator(
         name: Of its log.
         number: Which of those that run at a time.
         sources: The root of the tree whose operator it is; None for this one.
+        processor: The share of one that it gets; None for all.
         **settings: Of its environment.
 
     Raises:
@@ -105,7 +108,10 @@ def operator(
         )
     begun = time.monotonic()
     log = plane.directory / f"{name}.log"
-    with running([sys.executable, "-m", "strake_operator.main"], log, environment) as process:
+    with (
+        running([sys.executable, "-m", "strake_operator.main"], log, environment) as process,
+        limited(process.pid, processor),
+    ):
         while not is_ready(f"http://{metrics}"):
             if process.poll() is not None or time.monotonic() - begun > _READY_SECONDS:
                 raise TimeoutError(f"the operator was not ready: {log.read_text()[-3000:]}")

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kubernetes.aio import client
+from kubernetes.aio.client import ApiClient, CoordinationV1Api
 
 from strake_operator.errors import NotFoundError
 from strake_operator.kube.answers import api_errors
@@ -27,8 +27,8 @@ class LeaseClient:
         seconds: How long a request may take.
     """
 
-    def __init__(self, api: client.ApiClient, namespace: str, name: str, seconds: float) -> None:
-        self._leases = client.CoordinationV1Api(api)
+    def __init__(self, api: ApiClient, namespace: str, name: str, seconds: float) -> None:
+        self._leases = CoordinationV1Api(api)
         self._namespace = namespace
         self._name = name
         self._seconds = seconds
@@ -108,6 +108,6 @@ def _read(found: Any) -> Lease:
 @asynccontextmanager
 async def lease_client(namespace: str, name: str, seconds: float) -> AsyncIterator[LeaseClient]:
     """Connect as `connect` does, over connections of its own: logs and reconciles keep no renewal waiting."""
-    async with client.ApiClient(await configured()) as api:
+    async with ApiClient(await configured()) as api:
         api.user_agent = "strake-operator"
         yield LeaseClient(api, namespace, name, seconds)

@@ -121,3 +121,9 @@ def test_without_an_api_server_it_ends_and_loses_nothing(plane):
 
         builds, names = asyncio.run(through(plane, "silent", handover))
     check(plane, builds, names)
+
+
+def test_one_with_little_of_a_processor_keeps_the_lease(plane):
+    """As on a node that is full of builds: what takes seconds of processor happens before it acts."""
+    with operator(plane, name="slow", processor=0.15) as slow:
+        asyncio.run(leads(slow))
