@@ -18,7 +18,7 @@ _OBEYED = re.compile(
     "\u2028\u2029"  # line ends that are not taken for such everywhere
     "\ud800-\udfff"  # halves of characters, which no terminal can be sent
     "\U000e0000-\U000e007f"  # tags, which nobody sees
-    "]"
+    "]+"
 )
 
 

@@ -40,16 +40,18 @@ class OutputLines:
         self._left = limit
         self._limit = limit
         self._partial: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
-        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._tail: deque[bytes] = deque(maxlen=_TAIL_LINES)
 
     @property
     def tail(self) -> tuple[str, ...]:
         """The last lines of both streams, in the order they came, also of what was dropped."""
-        return tuple(self._tail)
+        return tuple(_text(line) for line in self._tail)
 
     def feed(self, stream: Stream, data: bytes) -> None:
         """Take the next bytes of a stream."""
-        *lines, rest = (self._partial[stream] + data).split(b"\n")
+        data = self._partial[stream] + data
+        # Of what is not passed on only the end is kept: a gigabyte of it costs no line after the other.
+        *lines, rest = data.split(b"\n") if self._left > 0 else data.rsplit(b"\n", _TAIL_LINES + 1)
         while len(rest) > LINE_LIMIT:
             lines.append(rest[:LINE_LIMIT])
             rest = rest[LINE_LIMIT:]
@@ -65,16 +67,20 @@ class OutputLines:
         self._partial = {"stdout": b"", "stderr": b""}
 
     def _line(self, stream: Stream, line: bytes) -> None:
-        text = line[:LINE_LIMIT].rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
-        text = coloured(text)
-        self._tail.append(text)
+        self._tail.append(line)
         if self._left <= 0:
             return
-        self._left -= len(line) + _LINE_COST
+        text = _text(line)
+        self._left -= max(len(line), len(text)) + _LINE_COST  # a byte that is no text is shown as four
         self._sink(stream, text)
         if self._left <= 0:
             note = f"… output over {self._limit >> 20} MiB is not shown; its end is in the result"
             self._sink("stderr", note)
+
+
+def _text(line: bytes) -> str:
+    """Return a line as a terminal would show it in the end, without what would obey it."""
+    return coloured(line[:LINE_LIMIT].rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace"))
 
 
 def pump(stdout: int, stderr: int, lines: OutputLines) -> None:

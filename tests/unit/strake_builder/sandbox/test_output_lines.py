@@ -4,8 +4,18 @@ import os
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strake_builder.sandbox.output_lines import LINE_LIMIT, OutputLines, pump
+
+LINES = st.integers(min_value=0, max_value=200).map(
+    lambda many: b"".join(b"%d\n" % each for each in range(many))
+)
+
+
+def ignore(stream: str, text: str) -> None:
+    """Take a line, and do nothing."""
 
 
 @pytest.fixture
@@ -49,6 +59,26 @@ def test_output_over_the_limit_is_dropped_with_a_word_and_its_end_is_kept(lines,
     assert len(seen) < 200
     assert "not shown" in seen[-1][1]
     assert lines.tail[-1] == "line 999"
+
+
+def test_what_is_shown_longer_than_it_was_counts_for_that(lines, seen):
+    lines.feed("stdout", b"\0" * 300 + b"\n" + b"more\n")
+    assert [text for _, text in seen] == [
+        r"\x00" * 300,
+        "… output over 0 MiB is not shown; its end is in the result",
+    ]
+    assert lines.tail == (r"\x00" * 300, "more")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.binary(max_size=200) | LINES)))
+def test_the_end_is_the_same_whether_it_is_passed_on_or_dropped(pieces):
+    passed, dropped = OutputLines(ignore, limit=1 << 30), OutputLines(ignore, limit=1)
+    for stream, piece in pieces:
+        passed.feed(stream, piece)
+        dropped.feed(stream, piece)
+    passed.finish()
+    dropped.finish()
+    assert dropped.tail == passed.tail
 
 
 def test_a_line_counts_for_what_it_costs_on_its_way(lines, seen):
