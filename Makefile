@@ -47,6 +47,7 @@ demo-down: $(VENV)/.ready ## Remove what `make demo` started
 	$(BIN)/python -m tests.demo down
 
 test: setup $(VENV)/.ready ## Run every test, or some: make test T=tests/unit ARGS='-x -k copy'
+	$(if $(T),,$(BIN)/python -m tests.setup.tools)
 	$(BIN)/pytest $(or $(T),-n $(WORKERS)) $(ARGS)
 
 conformance: setup $(VENV)/.ready ## Build every conformance case in every way of isolation, in containers and pods

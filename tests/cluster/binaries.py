@@ -8,6 +8,7 @@ and a key of its own: it is changed without a new compilation of Kubernetes.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tests.cluster.requirements import go_command
 from tests.cluster.settings import CACHE, HERE, KUBERNETES
+from tests.fixtures.building.untimed import untimed
 
 COMPONENTS = (
     "etcd",
@@ -112,18 +114,19 @@ def binaries() -> Path:
     Raises:
         MissingRequirementsError: Something must be compiled and there is no Go, or one too old.
     """
-    directory = binaries_directory()
+    directory, policies = binaries_directory(), policies_program().parent
     directory.mkdir(parents=True, exist_ok=True)
-    for compilation in COMPILATIONS:
-        if missing := compilation.missing(directory):
-            _compile(compilation, missing, directory)
-    policies = policies_program().parent
     policies.mkdir(parents=True, exist_ok=True)
-    if missing := POLICIES.missing(policies):
-        _compile(POLICIES, missing, policies)
-    for name in COMPONENTS:
-        if not (directory / name).exists():
-            os.link(directory / "components", directory / name)
+    with untimed(), (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # control planes of several tests begin at a time
+        for compilation in COMPILATIONS:
+            if missing := compilation.missing(directory):
+                _compile(compilation, missing, directory)
+        if missing := POLICIES.missing(policies):
+            _compile(POLICIES, missing, policies)
+        for name in COMPONENTS:
+            if not (directory / name).exists():
+                os.link(directory / "components", directory / name)
     return directory
 
 

@@ -79,7 +79,7 @@ def delete(kind: str, name: str, namespace: str = "default") -> None:
 
 
 def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
-    """Return the API server's words where it would refuse to create an object, which it does not; else "".
+    """Return the API server's words where it would refuse what `kubectl create` sends; else "". Nothing is created.
 
     Args:
         kind: As kubectl has it.
@@ -87,7 +87,9 @@ def refusal_of(kind: str, namespace: str, manifest: dict[str, Any]) -> str:
         manifest: The object.
     """
     path = _named(kind).path(namespace)
-    answer = _client(KUBECONFIG.read_text()).post(path, params={"dryRun": "All"}, json=manifest)
+    answer = _client(KUBECONFIG.read_text()).post(
+        path, params={"dryRun": "All", "fieldValidation": "Strict"}, json=manifest
+    )
     return str(answer.json()["message"]) if answer.is_error else ""
 
 

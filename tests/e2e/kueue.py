@@ -76,7 +76,7 @@ def _image(directory: Path) -> str:
     """Build and push the manager's image; return its name."""
     context, name = directory / "context", f"{REGISTRY}/kueue/kueue:1"
     context.mkdir()
-    shutil.copy(go_tools.built("tests/kueue", "sigs.k8s.io/kueue/cmd/kueue"), context / "manager")
+    shutil.copy(go_tools.kueue_manager(), context / "manager")
     (context / "Dockerfile").write_text("FROM scratch\nCOPY manager /\nUSER 65532\n")
     words: list[str | Path] = [STRAKE, "build", "-c", context, "-d", name, "--work-dir", directory / "work"]
     done = run_strake([*words, "--insecure-registry", REGISTRY], None, 240)

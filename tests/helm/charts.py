@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.fixtures.building.go_tools import built, kustomize
+from tests.fixtures.building import go_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/strake"
@@ -32,10 +32,9 @@ def helm(*words: str, kubeconfig: Path | None = None, major: int = 3) -> subproc
         kubeconfig: Of a cluster; None for none.
         major: The version of helm, of MAJORS.
     """
-    program = built("tests/helm", f"helm.sh/helm/v{major}/cmd/helm", f"helm{major}")
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "HOME": home, "KUBECONFIG": str(kubeconfig or "/dev/null")}
-        return subprocess.run([str(program), *words], env=environment, capture_output=True, text=True)
+        return subprocess.run([go_tools.helm(major), *words], env=environment, capture_output=True, text=True)
 
 
 def template(
@@ -57,7 +56,9 @@ def rendered(
 
 def kustomized(directory: Path) -> dict[Key, Object]:
     """Return the objects that kustomize makes of a directory."""
-    done = subprocess.run([kustomize(), "build", str(directory)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [go_tools.kustomize(), "build", str(directory)], capture_output=True, text=True, check=True
+    )
     return by_key(yaml.safe_load_all(done.stdout))
 
 

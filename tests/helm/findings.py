@@ -16,6 +16,7 @@ import yaml
 
 from tests.cluster.settings import CACHE
 from tests.fixtures.building.go_tools import kube_score
+from tests.fixtures.building.untimed import untimed
 from tests.helm.charts import ROOT, Object
 
 _LOCK = ROOT / "requirements/checkov.txt"
@@ -75,7 +76,7 @@ def checkov() -> str:
     environment = CACHE / "checkov" / key
     program = environment / "bin/checkov"
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with (environment.parent / "lock").open("w") as lock:
+    with untimed(), (environment.parent / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (environment / ".ready").exists():
             uv = str(Path(sys.executable).with_name("uv"))

@@ -14,18 +14,19 @@ from tests.cluster.requirements import go_command
 from tests.fixtures.building.untimed import untimed
 
 HERE = Path(__file__).parent
+ORACLES = ("buildkit", "names")
 
 
 class GoOracle:
     """Other people's packages, one question at a time.
 
     Args:
-        name: The program's directory: "buildkit", "names".
+        name: The program's directory, of ORACLES.
     """
 
     def __init__(self, name: str) -> None:
         self._process = subprocess.Popen(
-            [_binary(HERE / name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            [oracle_program(name)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
 
     def ask(self, operation: str, **question: Any) -> dict[str, Any]:
@@ -48,7 +49,9 @@ class GoOracle:
         self._process.wait()
 
 
-def _binary(sources: Path) -> Path:
+def oracle_program(name: str) -> Path:
+    """Return the program of an oracle, compiled unless it was from the same sources before."""
+    sources = HERE / name
     digest = hashlib.sha256()
     for source in sorted(sources.iterdir()):
         digest.update(f"{source.name}\0{source.stat().st_size}\0".encode() + source.read_bytes())

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-# By their own names, since the library imports each at its first use: some 270 modules, two seconds of processor, in
-# which an operator that acts already would not renew its Lease.
+# By their own names: the library imports each at its first use, some 270 modules in two seconds of processor.
+# An operator that acts already would not renew its Lease meanwhile.
 from kubernetes.aio.client import (
     ApiClient,
     BatchV1Api,

@@ -25,8 +25,8 @@ from tests.cluster.objects import apply, get
 from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import overlay_directory
 from tests.e2e.conftest import TINY
+from tests.fixtures.building import go_tools
 from tests.fixtures.building.builds import STRAKE
-from tests.fixtures.building.go_tools import built
 from tests.fixtures.servers.certificates import make_certificates
 from tests.images.layouts import cache_directory
 from tests.images.own import INPUTS, ROOT
@@ -118,7 +118,7 @@ def checkout(namespace, tmp_path) -> Checkout:
             shutil.copy2(ROOT / name, directory / name)
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "helm").symlink_to(built("tests/helm", "helm.sh/helm/v3/cmd/helm"))
+    (programs / "helm").symlink_to(go_tools.helm(3))
     (directory / ".venv").mkdir()
     (directory / ".venv/bin").symlink_to(STRAKE.parent)
     (directory / ".venv/.ready").touch()

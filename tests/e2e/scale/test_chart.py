@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.fixtures.building.go_tools import built
+from tests.fixtures.building import go_tools
 from tests.helm.charts import CHART, MAJORS, Object, helm, rendered
 from tests.helm.earlier import earlier, schema
 from tests.helm.schemas import LOCATION, write_schemas
@@ -51,6 +51,13 @@ def plane():
         # An API server answers before it has made the roles that every cluster has.
         made.kubectl("wait", "clusterrole/cluster-admin", "--for=create", "--timeout=120s")
         yield made
+
+
+@pytest.fixture
+def released(plane):
+    """A plane where a test that fails leaves no release to the next one."""
+    yield plane
+    release(plane, "uninstall", "--ignore-not-found")
 
 
 def release(plane, command: str, *words: str, major: int = 3) -> subprocess.CompletedProcess[str]:
@@ -102,8 +109,7 @@ def stored(plane, names: list[str], directory: Path) -> Path:
 
 def kubeconform(schemas: Path, objects: list[Object]) -> subprocess.CompletedProcess[str]:
     """Check objects, each of which has a schema; the answer lists what is wrong."""
-    program = built("tests/helm", "github.com/yannh/kubeconform/cmd/kubeconform")
-    command = [str(program), "-strict", "-schema-location", f"{schemas}/{LOCATION}"]
+    command = [go_tools.kubeconform(), "-strict", "-schema-location", f"{schemas}/{LOCATION}"]
     return subprocess.run(command, input=yaml.safe_dump_all(objects), capture_output=True, text=True)
 
 
@@ -172,6 +178,7 @@ def test_policies_before_their_definition_are_refused_with_what_to_do(plane, maj
     ]
 
 
+@pytest.mark.usefixtures("released")
 def test_an_upgrade_under_a_build_and_an_uninstall_that_leaves_builds(plane, tmp_path):
     old = earlier(tmp_path / "earlier")
     print(f"upgrades from {old.what}")
@@ -248,6 +255,7 @@ def assert_uninstalled(plane, builds: list[str]) -> None:
     assert [each for each in names(plane, rest) if "strake" in each] == []
 
 
+@pytest.mark.usefixtures("released")
 def test_helm_4_does_the_same(plane, tmp_path):
     """CRDs that an uninstall left are the release's own; it goes back to the earlier ones, and forth."""
     old = earlier(tmp_path)
@@ -266,6 +274,7 @@ def test_helm_4_does_the_same(plane, tmp_path):
     assert_uninstalled(plane, builds)
 
 
+@pytest.mark.usefixtures("released")
 def test_what_kustomize_installed_becomes_a_release_which_helm_4_goes_on_with(plane):
     install(plane)
     refused = release(plane, "install", str(CHART))
