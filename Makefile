@@ -2,8 +2,8 @@
 .DEFAULT_GOAL := help
 VENV := .venv
 BIN := $(VENV)/bin
-# More than processors: many tests wait, for builds in the test cluster and for time-outs.
-WORKERS ?= $(shell expr $$(nproc) + 4)
+# More than processors: half of them wait for builds in the test cluster. With more, each test takes more processor.
+WORKERS ?= $(shell expr $$(nproc) + 2)
 TAG := $(shell sed -n 's/^version = "\([^"]*\)".*/\1/p' pyproject.toml)
 
 # Where a container sets it, every worker compiles every test module anew.

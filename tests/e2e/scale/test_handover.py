@@ -16,7 +16,7 @@ from tests.scale.control_plane import control_plane, stub_kubelet
 from tests.scale.kubelet import pods_of
 from tests.scale.operator import Operator, operator, requests
 
-SECONDS = 240
+SECONDS = 400
 """For all of it, on a busy machine."""
 MANY = 24
 UNDER_WAY = 2
