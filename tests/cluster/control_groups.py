@@ -17,8 +17,13 @@ _SHARE = {"cpu.shares": "4096", "cpu.weight": "400"}
 longest for those that use the cluster."""
 
 
+def is_unified() -> bool:
+    """Return whether there is one hierarchy (version 2)."""
+    return (MOUNT / "cgroup.controllers").exists()
+
+
 def _roots() -> list[Path]:
-    if (MOUNT / "cgroup.controllers").exists():
+    if is_unified():
         return [MOUNT / CGROUP]
     return [path / CGROUP for path in MOUNT.iterdir() if (path / "cgroup.procs").exists()]
 
@@ -32,7 +37,7 @@ def make_control_groups() -> None:
             if (root / setting).exists() and not (root / setting).read_text().strip():
                 (root / setting).write_text((root.parent / setting).read_text())
         _share(root)
-    if (MOUNT / "cgroup.controllers").exists():
+    if is_unified():
         available = (MOUNT / CGROUP / "cgroup.controllers").read_text().split()
         enabled = " ".join(f"+{controller}" for controller in available)
         (MOUNT / CGROUP / "cgroup.subtree_control").write_text(enabled)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.control_groups import MOUNT
+from tests.cluster.control_groups import MOUNT, is_unified
 
 _PERIOD = 100_000
 """Microseconds over which the share holds."""
@@ -24,11 +24,10 @@ def limited(process: int, share: float | None) -> Iterator[None]:
     if share is None:
         yield
         return
-    one_version = (MOUNT / "cgroup.controllers").exists()
-    group = (MOUNT if one_version else MOUNT / "cpu") / f"strake-test-{os.getpid()}-{process}"
+    group = (MOUNT if is_unified() else MOUNT / "cpu") / f"strake-test-{os.getpid()}-{process}"
     group.mkdir()
     try:
-        _allow(group, round(share * _PERIOD), one_version=one_version)
+        _allow(group, round(share * _PERIOD))
         (group / "cgroup.procs").write_text(str(process))
         yield
     finally:
@@ -38,8 +37,8 @@ def limited(process: int, share: float | None) -> Iterator[None]:
         group.rmdir()
 
 
-def _allow(group: Path, microseconds: int, *, one_version: bool) -> None:
-    if one_version:
+def _allow(group: Path, microseconds: int) -> None:
+    if is_unified():
         (group / "cpu.max").write_text(f"{microseconds} {_PERIOD}")
     else:
         (group / "cpu.cfs_period_us").write_text(str(_PERIOD))
