@@ -88,7 +88,11 @@ def test_a_changed_spec_does_not_wait_for_the_node(namespace, ghost):
     first = running(namespace)
     apply(manifest("FROM TINY\nRUN echo changed\n"), namespace)
     bound_pod(namespace, but=[first])
-    assert status_of(namespace)["observedGeneration"] == 2
+    until(
+        lambda: status_of(namespace)["observedGeneration"] == 2,
+        "the changed spec",
+        lambda: status_of(namespace),
+    )
     assert len(jobs(namespace)) == 1
 
 
