@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, assert_never
@@ -53,6 +52,7 @@ def gateway(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> None:
     from strake_builder.cli.registries.registry_access import requested_access
     from strake_builder.cli.request_file import read_request
+    from strake_builder.cli.signals import StopSignals
     from strake_builder.gateway.forward import Forwarder
     from strake_builder.gateway.server import Gateway
     from strake_oci.credentials.sources import Credentials
@@ -67,9 +67,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     push = _readable(request.registries.push_config)
     policy = _policy(request)
     settings, own = requested_access(request), Credentials((push, pull))
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    signals = StopSignals()
     keeping = _keep_log(arguments, request, settings.without_mirrors(), own)
     with (
         RegistryClient(settings.without_mirrors(), own, NO_RETRIES) as client,
@@ -79,8 +77,7 @@ def _serve(arguments: argparse.Namespace) -> None:
         threading.Thread(target=server.serve_forever, name="gateway", daemon=True).start()
         sys.stdout.write(f"serving on {socket}\n")
         sys.stdout.flush()
-        while not ended.wait(1.0):  # a wait without limit would keep a signal that comes just before it
-            pass
+        signals.wait()
         server.shutdown()
         if keeping is not None:
             keeping.finish(_LOG_SECONDS)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.fixtures.narrow import present
+
+ROOT = Path(__file__).parents[4]
 
 _MUTE_MAIN_THREAD = """
 import signal, sys, threading
@@ -58,3 +62,31 @@ def test_the_second_signal_ends_what_does_not_stop(waiting):
     assert "stopped by SIGINT" in process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=180) == 128 + signal.SIGTERM
+
+
+_SIGNAL_BEFORE_THE_WAIT = """
+import signal
+from strake_builder.cli.signals import StopSignals
+signals = StopSignals()
+signal.raise_signal(signal.SIGTERM)
+print(signals.wait().name)
+"""
+
+
+def test_a_signal_that_came_before_the_wait_ends_it():
+    command = [sys.executable, "-c", _SIGNAL_BEFORE_THE_WAIT]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=180, check=True)
+    assert done.stdout == "SIGTERM\n"
+
+
+def test_no_handler_waits_for_a_lock_that_its_thread_may_hold():
+    """Handlers in Python run between any two lines of the main thread: what acts on a signal reads a pipe."""
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for package in ("api", "builder", "kubectl", "oci", "operator")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "signal.signal"
+        if ast.unparse(node.args[1]) not in {"signal.SIG_IGN", "signal.SIG_DFL", "_ignore"}
+    ]
+    assert found == []
