@@ -31,11 +31,11 @@ ImageBuild's status shows (`strake_api.reasons`).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from strake_api.reasons import FailureReason
 from strake_api.text import coloured, visible
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_api.models.verification import CheckResult

@@ -7,11 +7,12 @@ entry, the manifest of its attestations (BuildKit v0.34, docs/attestations/attes
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum, unique
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError, NotFoundError, OCIError, RegistryError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import make_artifact
 from strake_oci.spec.descriptor import Descriptor

@@ -40,8 +40,9 @@ Messages are sentences for people. They never contain a password, a token, or a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ with the manifests of their attestations, and the index is one of Docker's where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.selection import ATTESTATION_NOTE, read_image_config, read_manifest
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor

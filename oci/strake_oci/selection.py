@@ -8,11 +8,11 @@ is searched likewise.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError, PlatformNotFoundError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import ImageConfig
 from strake_oci.spec.manifest import Index, Manifest, parse
 from strake_oci.spec.platform import Platform, choose

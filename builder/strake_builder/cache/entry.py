@@ -10,12 +10,12 @@ Source: image-spec 1.1, manifest.md, "Guidelines for Artifact Usage".
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from strake_builder.cache.keys import Key
 from strake_oci.errors import InvalidDigestError, OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, make_artifact
 from strake_oci.spec.descriptor import Descriptor

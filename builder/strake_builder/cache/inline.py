@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -20,6 +19,7 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, Warn
 from strake_builder.layers.blobs import StoredLayer
 from strake_oci.errors import OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import timestamp
 from strake_oci.spec.wire import WireModel
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import DiffID
 
 FORMAT: Final = "strake-step-2"

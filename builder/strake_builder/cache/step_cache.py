@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from strake_builder.cache.keys import Key
 from strake_builder.layers.blobs import StoredLayer
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 
 Open = Callable[[], AbstractContextManager[Readable]]
 Warn = Callable[[str], None]

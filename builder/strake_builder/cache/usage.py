@@ -13,10 +13,10 @@ import fcntl
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder import interrupt
+from strake_oci.lazy_dataclass import dataclass
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _OLD: Final = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO, cast
@@ -28,6 +28,7 @@ from strake_builder.solve.inputs import BuildInputs
 from strake_builder.unforeseen import from_os_error, internal_error
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ClientCertificateError, RegistryError, RejectedError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.retry import is_temporary
 
 Prepare = Callable[[], tuple[BuildRequest, BuildInputs]]

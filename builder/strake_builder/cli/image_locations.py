@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.errors import InvalidRequestError
 from strake_builder.output.targets import STANDARD_OUTPUT
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_oci.images import ImageReader, ImageWriter

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import BinaryIO, Final
@@ -21,6 +21,7 @@ from strake_oci.errors import ErrorContext, OCIError, RegistryError
 from strake_oci.http.endpoint import Endpoint
 from strake_oci.http.transport import Answer, Request, Transport
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 
 SIZE_LIMIT: Final = 32 << 30
 """Bytes. A server that sends without end fills no disk beyond this."""

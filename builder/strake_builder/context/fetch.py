@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Final, assert_never
@@ -32,6 +32,7 @@ from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 
 FILE: Final = "context"

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from strake_builder.errors import DockerfileError, SourceError
 from strake_builder.frontend.patterns.ignore import IgnoreMatcher, read_patterns
+from strake_oci.lazy_dataclass import dataclass
 
 _IGNORE_LIMIT: Final = 4 << 20
 _DOCKERFILE_LIMIT: Final = 16 << 20

@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from strake_builder.context.git.credentials import ANY_USER, GitAccess, GitCrede
 from strake_builder.context.git.ssh import SSHAgent, SSHKey, ssh_server
 from strake_builder.errors import InvalidRequestError
 from strake_oci.http.url_policy import redacted
+from strake_oci.lazy_dataclass import dataclass
 
 _HTTP_TOKEN: Final = "HTTP_AUTH_TOKEN_"  # noqa: S105 - the name of a secret
 _HTTP_HEADER: Final = "HTTP_AUTH_HEADER_"

@@ -13,13 +13,13 @@ turn faults into problems with a position. `Code` is stable: scripts may rely on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from strake_api.text import visible
 from strake_builder.errors import DockerfileError, Location
 from strake_builder.frontend.text.printable import printable
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from strake_builder.frontend.errors import Code, EvaluationError, FaultError, Problem
@@ -15,6 +15,7 @@ from strake_builder.frontend.model.steps import CopyStep, FromNamedContext, Orig
 from strake_builder.frontend.planning.onbuild import parse_triggers
 from strake_builder.frontend.reading.needs import Needs, needs_of, stage_names
 from strake_builder.frontend.words.lexer import WordLexer
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import RuntimeConfig
 
 if TYPE_CHECKING:

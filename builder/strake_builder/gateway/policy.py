@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Final
 
 from strake_api.values.destinations import sample, tag_of, tag_pattern
 from strake_builder.gateway.errors import ForbiddenError, MalformedError
 from strake_oci.errors import OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Reference, Repository
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from types import TracebackType
 from typing import Final
@@ -27,6 +27,7 @@ from strake_oci.errors import (
     TLSError,
 )
 from strake_oci.http.transport import Answer
+from strake_oci.lazy_dataclass import dataclass
 
 _REFUSALS: Final = frozenset({401, 403})
 

@@ -9,8 +9,9 @@ Sources: user_namespaces(7), "User and group ID mappings"; subuid(5), newuidmap(
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
+
+from strake_oci.lazy_dataclass import dataclass
 
 EVERY_ID: Final = 0xFFFF_FFFF
 """IDs that a map without gaps covers; the last of the 32-bit numbers stands for none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, assert_never
 
 from strake_builder.isolation.chroot.container_root import runs_in_place
@@ -19,6 +19,7 @@ from strake_builder.sandbox.crun import Crun, Outcome, Runtime
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Process
 from strake_builder.sandbox.spec import Surroundings
+from strake_oci.lazy_dataclass import dataclass
 
 
 class Sandbox(Protocol):

@@ -8,8 +8,9 @@ chroot   no namespace at all, for containers whose seccomp or AppArmor profile r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from strake_oci.lazy_dataclass import dataclass
 
 Way = Literal["root", "nested", "chroot"]
 Wanted = Literal["auto", "root", "nested", "chroot"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import DiffID
 from strake_oci.spec.reference import Repository

@@ -10,11 +10,11 @@ import itertools
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.layers.compression import compressor
 from strake_builder.layers.format import LayerFormat
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import DiffID, Digest, Hasher
 from strake_oci.spec.mediatype import Compression
 

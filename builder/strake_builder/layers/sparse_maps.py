@@ -7,10 +7,10 @@ tools: a map is in order, within the file's size, and places all of the data tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.layers.errors import MalformedLayerError, shown
+from strake_oci.lazy_dataclass import dataclass
 
 SPARSE: Final = b"GNU.sparse."
 """Prefix of the PAX records of a sparse file."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_oci.attestations import (
@@ -11,6 +10,7 @@ from strake_oci.attestations import (
     attested_index,
     statement_layer,
 )
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT
 from strake_oci.spec.descriptor import Descriptor

@@ -6,12 +6,12 @@ import io
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import assert_never
 
 from strake_builder.output.attached import Attached
 from strake_builder.output.new_file import explained, new_file
 from strake_oci.images import ImageWriter, Readable
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.reference import Reference

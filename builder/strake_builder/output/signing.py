@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from strake_builder.errors import PushUnauthorizedError, SigningError
 from strake_oci.errors import CredentialError, DeniedError, OCIError, SigningKeyError, UnauthorizedError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.signatures import BOTH, SignatureForm
 
 if TYPE_CHECKING:

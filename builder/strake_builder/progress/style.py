@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from typing import Final, TextIO
+
+from strake_oci.lazy_dataclass import dataclass
 
 LEVELS: Final = ("trace", "debug", "info", "warn", "error", "fatal", "panic")
 """From all there is to nothing but errors: the words of kaniko's executor."""

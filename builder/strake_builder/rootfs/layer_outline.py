@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.layers.entry import Entry, EntryType
@@ -27,6 +26,7 @@ from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.unpack.implicit_parents import write_implicit_parents
 from strake_builder.rootfs.unpack.layer_applier import LayerApplier
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 
 _FILE: Final = struct.Struct("=HIIQQ")
 """Mode, user, group, size, and time in seconds."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
@@ -26,6 +25,7 @@ from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
 from strake_builder.rootfs.unpack.archive import unpack_members
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 
 _UNREAD: Final = b"user.strake.unread"
 """Marks a directory whose members, or a file whose content is left out; its value is the file's size."""

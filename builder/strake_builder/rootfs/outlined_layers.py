@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder import interrupt
@@ -21,6 +20,7 @@ from strake_builder.rootfs.outlined_stack import OutlinedStack
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.rootfs.unpack.implicit_parents import read_implicit_parents
+from strake_oci.lazy_dataclass import dataclass
 
 _NOTHING: Final = b""
 

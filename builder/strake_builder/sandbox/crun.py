@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from strake_builder.sandbox.output_lines import LineSink, OutputLines
 from strake_builder.sandbox.process import Network, Process
 from strake_builder.sandbox.socket_filter import filtered, socket_filter
 from strake_builder.sandbox.spec import ORDINARY, Surroundings, runtime_spec
+from strake_oci.lazy_dataclass import dataclass
 
 _RUNTIME_FAILED: Final = "error"
 _EXEC_FAILED: Final = "exec container process"

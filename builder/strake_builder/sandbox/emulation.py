@@ -18,10 +18,11 @@ import struct
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
+
+from strake_oci.lazy_dataclass import dataclass
 
 _BASE: Final = 0x10000
 _SECONDS: Final = 20

@@ -6,11 +6,11 @@ which its steps share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from strake_api.values.quantity import shown_bytes
+from strake_oci.lazy_dataclass import dataclass
 
 
 class Group(NamedTuple):

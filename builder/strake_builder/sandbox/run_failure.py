@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.errors import BuildError, OutOfDiskError, OutOfMemoryError, RunStepError
 from strake_builder.sandbox.crun import Outcome
 from strake_builder.sandbox.memory import Memory
+from strake_oci.lazy_dataclass import dataclass
 
 _KILLED: Final = 137
 _MORE_MEMORY: Final = "raise spec.resources.limits.memory, or do less at a time"

@@ -8,12 +8,12 @@ config-linux.md.
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
 from typing import Any, Final, assert_never
 
 from strake_builder.sandbox.process import Bind, Device, Network, Process, SandboxMount, Tmpfs
 from strake_builder.sandbox.socket_filter import FILTERED_MACHINES
 from strake_builder.sandbox.system_calls import seccomp
+from strake_oci.lazy_dataclass import dataclass
 
 CAPABILITIES: Final = (
     "CAP_CHOWN",

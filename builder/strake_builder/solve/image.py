@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +48,7 @@ from strake_builder.solve.planning.shown import plan_lines
 from strake_builder.solve.policy.signed import check_signed
 from strake_builder.solve.policy.sources import permitted_image, permitted_source, permitted_steps
 from strake_builder.solve.steps.emulation import ForeignPrograms
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference

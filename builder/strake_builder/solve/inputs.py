@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from strake_builder.context.git.credentials import GitAccess
 from strake_builder.isolation.sandboxes import Confinement
@@ -14,6 +14,7 @@ from strake_builder.rootfs.backends.selection import RootfsKind
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.solve.observer import BuildObserver
 from strake_oci.credentials import CredentialSource, NoCredentials
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.settings import ClientSettings
 from strake_oci.spec.digest import Digest
 

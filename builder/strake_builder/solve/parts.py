@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ from strake_builder.solve.planning.evaluation import EvaluatedBuild
 from strake_builder.solve.planning.requested import Requested
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_builder.solve.planning.checks import PreparedCheck

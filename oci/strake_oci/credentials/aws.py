@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.ttl_cache import TTLCache
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from pydantic import Field
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.wire import Text, WireModel, decode
 from strake_oci.ttl_cache import TTLCache
 

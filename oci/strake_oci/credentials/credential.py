@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, Protocol
+
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_oci.spec.reference import Repository

@@ -10,13 +10,14 @@ import base64
 import binascii
 import contextlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, ValidationError
 
 from strake_oci.credentials.credential import Credential
 from strake_oci.errors import CredentialError, InvalidDocumentError, SizeExceededError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import DEFAULT_REGISTRY
 from strake_oci.spec.wire import StringMap, Text, WireModel, decode, extra_of
 

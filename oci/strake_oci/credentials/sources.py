@@ -7,7 +7,6 @@ files itself: `Credentials.from_files([("secret team/pull", path), …])`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +18,7 @@ from strake_oci.credentials.docker_config import DockerConfig, find
 from strake_oci.credentials.gcp import GoogleCredentials
 from strake_oci.credentials.helper import HelperCache, is_installed
 from strake_oci.credentials.variables import GitLabVariables, KanikoVariables
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

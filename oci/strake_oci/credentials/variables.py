@@ -7,10 +7,11 @@ reference".
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from strake_oci.credentials.credential import Credential
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

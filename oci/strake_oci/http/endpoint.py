@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from pathlib import Path

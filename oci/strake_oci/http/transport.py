@@ -12,7 +12,7 @@ import os
 import ssl
 import threading
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final, Self
 
 import httpcore
@@ -37,6 +37,7 @@ from strake_oci.http.network import LimitedBackend, head_limits
 from strake_oci.http.proxy import proxy_for
 from strake_oci.http.tls import ssl_context
 from strake_oci.http.url_policy import check_url, join, may_follow, origin, redacted
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     import socket

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_oci.errors import SizeMismatchError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import Reference, Repository
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import ConnectionFailedError, ForbiddenAddressError, RegistryError, TLSError
+from strake_oci.lazy_dataclass import dataclass
 
 T = TypeVar("T")
 

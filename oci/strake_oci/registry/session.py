@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import ErrorContext
 from strake_oci.http.transport import Request
 from strake_oci.http.url_policy import check_url, join, origin
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.answers import refusal
 from strake_oci.registry.auth.challenge import Scope, merge_scopes
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidValueError
 from strake_oci.http.endpoint import Endpoint, TLSSettings, TransportSettings
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import DEFAULT_REGISTRY, Repository
 
 if TYPE_CHECKING:

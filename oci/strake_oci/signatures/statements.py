@@ -7,10 +7,10 @@ else, or was not signed by the key is passed over, and only so much is looked at
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import InvalidDocumentError, OCIError, RegistryError, UnverifiedError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.signatures import SignatureForm, bundle
 from strake_oci.signatures.attesting import ENVELOPE_TYPE, MAX_SIGNED, attestation_tag
 from strake_oci.signatures.keyless.certificate import CertificateSigners

@@ -6,7 +6,6 @@ passed over, and only so much is looked at.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_oci.errors import (
@@ -16,6 +15,7 @@ from strake_oci.errors import (
     RegistryError,
     UnverifiedError,
 )
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.signatures import SignatureForm, bundle, simple_signing
 from strake_oci.signatures.keyless.certificate import CertificateSigners
 from strake_oci.spec import mediatype

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from strake_oci.errors import DigestMismatchError, InvalidDocumentError, SizeMismatchError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.wire import MediaType, Size, StringMap, Strings, Text, WireModel, extra_of

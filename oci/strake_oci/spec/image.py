@@ -6,11 +6,12 @@ So is everything else that a config carries: reading and writing one loses nothi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from strake_oci.errors import InvalidDocumentError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.descriptor import platform_to_json
 from strake_oci.spec.digest import DiffID, Digest
 from strake_oci.spec.image_wire import ImageModel

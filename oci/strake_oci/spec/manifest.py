@@ -7,12 +7,13 @@ re-encoded: its digest depends on them. `serialize` is for manifests made here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
 from strake_oci.errors import InvalidDocumentError, UnsupportedMediaTypeError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor, DescriptorModel
 from strake_oci.spec.wire import StringMap, Text, WireModel, decode, encode, extra_of

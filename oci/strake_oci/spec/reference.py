@@ -8,10 +8,11 @@ kept for people.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Self
 
 from strake_oci.errors import InvalidDigestError, InvalidReferenceError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 
 DEFAULT_REGISTRY: Final = "docker.io"

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strake_oci.errors import InvalidDigestError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 
 MAX_ENTRIES: Final = 200_000

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -30,6 +29,7 @@ from strake_builder.layers.errors import LayerError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.layers.pipeline import write_blob
 from strake_oci.errors import NotFoundError, OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.blobs.download import BlobReader
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact

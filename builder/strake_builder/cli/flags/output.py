@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.cli.flags.attestations import add_attestation_flags, read_attestations
@@ -20,6 +19,7 @@ from strake_builder.output.targets import (
     TreeArchiveTarget,
     TreeTarget,
 )
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_api.requests.output import Output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from strake_builder.errors import InvalidRequestError
@@ -17,6 +17,7 @@ from strake_builder.output.targets import (
     TreeArchiveTarget,
     TreeTarget,
 )
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_oci.spec.reference import Reference

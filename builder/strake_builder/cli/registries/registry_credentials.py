@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +11,7 @@ from strake_builder.errors import InvalidRequestError
 from strake_oci.credentials.credential import Credential, CredentialSource
 from strake_oci.credentials.sources import HELPERS, Credentials, cloud_credentials, default_credentials
 from strake_oci.errors import CredentialError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import Repository
 
 

@@ -7,13 +7,14 @@ credential helper that it asks for one scheme and host alone. The password is in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from strake_api.requests.build import BuildRequest
 from strake_builder.context.git.ssh import SSHAgent, SSHKey
 from strake_builder.errors import InvalidRequestError
+from strake_oci.lazy_dataclass import dataclass
 
 ANY_USER: Final = "x-access-token"
 """Who a token without a user name belongs to: GitHub wants this name or any, GitLab any."""

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Final, Self
@@ -20,6 +19,7 @@ from strake_builder.context.git.ssh import SSH, SSHAgent, SSHKey, ssh_server
 from strake_builder.errors import SourceError
 from strake_oci.cancellation import Cancellation
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
+from strake_oci.lazy_dataclass import dataclass
 
 _GIT_SECONDS: Final = 600
 _CONFIGURATION: Final = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")

@@ -20,7 +20,6 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +29,7 @@ from strake_oci.errors import ErrorContext, OCIError, ProtocolError, RegistryErr
 from strake_oci.http.connect import Connection, check_literal, connect, connect_proxy
 from strake_oci.http.denied_networks import DeniedNetworks
 from strake_oci.http.proxy import proxy_for
+from strake_oci.lazy_dataclass import dataclass
 
 PROTOCOLS: Final = "https:http:git:ssh"
 """What git may speak. ssh is told of the proxy by `context.ssh`."""

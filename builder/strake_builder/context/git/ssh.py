@@ -18,13 +18,14 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 from strake_builder.context.git import ssh_client
 from strake_builder.errors import InvalidRequestError, SourceError
+from strake_oci.lazy_dataclass import dataclass
 
 _SCP_LIKE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@([A-Za-z0-9][A-Za-z0-9.-]*):[^:].*")
 _PORT: Final = 22

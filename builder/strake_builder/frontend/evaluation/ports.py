@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.frontend.errors import Code, FaultError
+from strake_oci.lazy_dataclass import dataclass
 
 _PROTOCOLS: Final = frozenset({"tcp", "udp", "sctp"})
 _MAX_PORT: Final = 65535

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_builder.frontend.builder_arguments import CHECK
@@ -14,6 +13,7 @@ from strake_builder.frontend.lint.syntax_checks import syntax_findings
 from strake_builder.frontend.model.planned import ContextBase, ImageBase, ScratchBase, StageBase
 from strake_builder.frontend.planning.plan import plan
 from strake_builder.frontend.text.printable import printable
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import host
 

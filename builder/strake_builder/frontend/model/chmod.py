@@ -7,10 +7,10 @@ separated by commas, each of `[ugoa]*` and one or more of `[-+=][rwxXstugo]*`.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.frontend.errors import Code, FaultError
+from strake_oci.lazy_dataclass import dataclass
 
 _STANDARD: Final = 0o6777
 _ALL: Final = 0o7777

@@ -5,7 +5,7 @@ Names are resolved where there are the image's passwd and group files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Source: BuildKit v0.34, `frontend/dockerfile/dockerfile2llb/epoch.go`. Which tim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,10 +5,10 @@ The reading of `--mount=…` is `reading.mounts`; rules and defaults are BuildKi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from strake_builder.frontend.model.file_origins import FileOrigin
+from strake_oci.lazy_dataclass import dataclass
 
 CacheSharing: TypeAlias = Literal["shared", "private", "locked"]
 

@@ -7,10 +7,11 @@ Source: BuildKit's Dockerfile frontend, `NamedContext`. A name is looked up as a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, TypeAlias
 
 from strake_oci.errors import InvalidReferenceError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import DEFAULT_TAG, Reference
 
 _NEVER: Final = frozenset({"scratch", "context"})

@@ -6,12 +6,13 @@ configuration changes is left to `evaluate`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from strake_builder.frontend.model.moments import OfNamedContext
 from strake_builder.frontend.model.named_contexts import NamedContexts
 from strake_builder.frontend.text.suggest import did_you_mean
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -10,7 +10,6 @@ caller decoded the file so; encode with `errors="surrogateescape"` to get the by
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from strake_builder.frontend.model.file_origins import (
@@ -30,6 +29,7 @@ from strake_builder.frontend.model.mount_steps import (
     SshMount,
     TmpfsMount,
 )
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_builder.frontend.model.chown import Ownership

@@ -6,8 +6,9 @@ and checked as far as that is possible without knowing the values of variables.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from strake_builder.frontend.text.source import SourceText, Span

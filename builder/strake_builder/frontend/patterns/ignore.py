@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.patterns import path_pattern
 from strake_builder.frontend.patterns.glob import check_pattern, element_matches
 from strake_builder.frontend.text.whitespace import SPACE
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

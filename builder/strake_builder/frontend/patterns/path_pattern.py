@@ -8,11 +8,12 @@ the power of their number; an automaton reads those in linear time.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias
 
 from strake_builder.frontend.patterns.glob import read_class
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

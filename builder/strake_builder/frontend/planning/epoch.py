@@ -7,7 +7,6 @@ fetch one thing. What has no time leaves the argument unset, so that the default
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_api.models.form import EPOCH_ARGUMENT, EPOCH_OF_CONTEXT, check_epoch, epoch_number
@@ -18,6 +17,7 @@ from strake_builder.frontend.model.moments import Moment, OfContext, OfNamedCont
 from strake_builder.frontend.model.steps import PathSource
 from strake_builder.frontend.model.syntax import Add, Arg
 from strake_builder.frontend.text.suggest import did_you_mean
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

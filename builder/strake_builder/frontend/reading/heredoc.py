@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.frontend.errors import Code, FaultError
 from strake_builder.frontend.words.lexer import WordLexer
+from strake_oci.lazy_dataclass import dataclass
 
 # The escape directive plays no part here: BuildKit reads heredoc words with a backslash.
 _LINE: Final = WordLexer(raw_quotes=True, raw_escapes=True, keep_unset=True)

@@ -7,7 +7,6 @@ BuildKit's instructions package accepts; flags where it silently takes none are 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError
@@ -38,6 +37,7 @@ from strake_builder.frontend.reading import arguments
 from strake_builder.frontend.reading.durations import parse_duration
 from strake_builder.frontend.reading.flags import Flags, Kind
 from strake_builder.frontend.text.whitespace import SPACE
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

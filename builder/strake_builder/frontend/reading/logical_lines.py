@@ -10,7 +10,7 @@ One pass, each physical line looked at once. The rules are those of BuildKit's p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError, Problem
@@ -20,6 +20,7 @@ from strake_builder.frontend.reading.directives import DirectiveReader
 from strake_builder.frontend.reading.heredoc import HeredocWord, heredoc_words
 from strake_builder.frontend.text.source import SourceText, Span
 from strake_builder.frontend.text.whitespace import SPACE
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

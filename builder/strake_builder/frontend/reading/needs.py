@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from strake_builder.frontend.errors import Code, FaultError
@@ -20,6 +20,7 @@ from strake_builder.frontend.model.syntax import Copy, Run
 from strake_builder.frontend.reading.mounts import mount_from
 from strake_builder.frontend.words.lexer import WordLexer
 from strake_oci.errors import InvalidReferenceError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import Reference
 
 if TYPE_CHECKING:

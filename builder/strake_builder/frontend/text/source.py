@@ -5,7 +5,7 @@ Every message of this package can say where: so a position is a type, and the te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

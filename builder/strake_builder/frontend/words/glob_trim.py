@@ -8,10 +8,10 @@ BuildKit's shell package, which matches `*` and `?` against anything but a newli
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.frontend.errors import Code, FaultError
+from strake_oci.lazy_dataclass import dataclass
 
 _MAX_PATTERN: Final = 10_000
 _MAX_RESULT: Final = 1 << 21

@@ -9,10 +9,10 @@ Two limits keep hostile input harmless, and no honest file comes near them: subs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from strake_builder.frontend.words.word_scan import WordScan, split_words
+from strake_oci.lazy_dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

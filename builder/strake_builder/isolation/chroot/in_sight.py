@@ -12,10 +12,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.isolation.chroot.renamed import same_times
+from strake_oci.lazy_dataclass import dataclass
 
 _DIRECTORY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -9,7 +9,6 @@ import os
 import resource
 import select
 import signal
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -18,6 +17,7 @@ from strake_builder.isolation.processes.limits import process_limit
 from strake_builder.isolation.processes.orphans import end_children, kill_descendants, kill_group
 from strake_builder.rootfs.mounts import syscalls
 from strake_builder.sandbox.socket_filter import set_filter
+from strake_oci.lazy_dataclass import dataclass
 
 TERMINATE: Final = b"T"
 KILL: Final = b"K"

@@ -21,11 +21,12 @@ import socket
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, NoReturn
 
 from strake_builder.isolation.processes import keeper
 from strake_builder.rootfs.mounts import syscalls
+from strake_oci.lazy_dataclass import dataclass
 
 _DESCRIPTORS: Final = 16
 """Most that come with one command."""

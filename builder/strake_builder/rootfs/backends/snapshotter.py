@@ -32,10 +32,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Protocol
 
 from strake_builder.rootfs.diff.changes import Change, Clamp, Passed, overlay_changes
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

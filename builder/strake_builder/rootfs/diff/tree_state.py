@@ -18,13 +18,14 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Final, Self
 
 from strake_builder import interrupt
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.spill.names import sorted_names
+from strake_oci.lazy_dataclass import dataclass
 
 _RECORD: Final = struct.Struct("<QQqqqIII")
 """Device, inode, size, time of modification, ctime, mode, user, group."""

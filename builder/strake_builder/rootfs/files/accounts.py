@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.errors import StepError
 from strake_builder.rootfs.files.inside import Root
+from strake_oci.lazy_dataclass import dataclass
 
 _FILE_LIMIT: Final = 16 << 20
 _ID_MAX: Final = (1 << 32) - 2

@@ -18,7 +18,6 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder import interrupt
@@ -29,6 +28,7 @@ from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY, stat_at
 from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
+from strake_oci.lazy_dataclass import dataclass
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

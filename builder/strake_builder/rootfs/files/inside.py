@@ -14,11 +14,11 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError, PathError, TooManyLinksError
 from strake_builder.rootfs.files.owner import set_owner
+from strake_oci.lazy_dataclass import dataclass
 
 MAX_LINKS: Final = 255
 """Symbolic links on the way to one path, as containerd's continuity counts them."""

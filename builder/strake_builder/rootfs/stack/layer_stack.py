@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.whiteout import is_whiteout
+from strake_oci.lazy_dataclass import dataclass
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 _NOTHING: Final[Mapping[bytes, Found]] = MappingProxyType({})

@@ -14,7 +14,6 @@ import itertools
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.errors import ParentNotDirectoryError
@@ -25,6 +24,7 @@ from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
+from strake_oci.lazy_dataclass import dataclass
 
 _PIECE: Final = 64 << 10
 _SEPARATOR: Final = b"\0"

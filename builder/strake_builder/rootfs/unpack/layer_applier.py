@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Self
 
 from strake_builder.layers.entry import AUFS_LINKS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
@@ -36,6 +35,7 @@ from strake_builder.rootfs.unpack.members import (
     set_xattrs,
 )
 from strake_builder.rootfs.unpack.open_parents import OpenParents
+from strake_oci.lazy_dataclass import dataclass
 
 _BLOCK: Final = 512
 """Bytes of what `st_blocks` counts."""

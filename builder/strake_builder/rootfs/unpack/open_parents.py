@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Final
+
+from strake_oci.lazy_dataclass import dataclass
 
 _OPEN: Final = 32
 """Directories at a time: archives go through a tree depth first."""

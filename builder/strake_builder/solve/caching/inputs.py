@@ -7,7 +7,6 @@ it, afterwards. Everything else is content from the start: the context, images, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from strake_builder.cache.definitions import FileStep
@@ -37,6 +36,7 @@ from strake_builder.solve.fetching.remote import RemoteSources, is_pinned
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.sources import filtered, find_sources
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep, StepCache
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 
 _LOOKUPS: Final = 16

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Protocol, TypeAlias
@@ -32,6 +31,7 @@ from strake_builder.solve.caching.results import diff_ids
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import DiffID
 
 _Writing: TypeAlias = CopyStep | AddStep | WorkdirStep

@@ -7,7 +7,6 @@ step that runs anew was made over another result of that step. From there on onl
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from strake_builder.cache.definitions import FileStep
 from strake_builder.cache.keys import Key
@@ -23,6 +22,7 @@ from strake_builder.frontend.model.steps import (
     Step,
 )
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from strake_builder.layers.blobs import StoredLayer
 from strake_builder.solve.caching.outlines import StandIn, StepLowers
 from strake_builder.solve.caching.selection import Selection
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
+from strake_oci.lazy_dataclass import dataclass
 
 
 class StepResults(Protocol):

@@ -12,7 +12,7 @@ import shutil
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from strake_builder import interrupt
 from strake_builder.context.download import Watch, unwatched
@@ -26,6 +26,7 @@ from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.cancellation import Cancellation
 from strake_oci.errors import RegistryError
 from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
+from strake_oci.lazy_dataclass import dataclass
 
 _FULL_COMMIT = 40
 """Hex digits from which on a checksum names one commit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 
 from strake_api.requests.build import BuildRequest
@@ -16,6 +16,7 @@ from strake_builder.output.attached import Attached
 from strake_builder.solve.images.layers import PulledLayer, StepLayer, WrittenLayer
 from strake_builder.solve.images.stage_result import StageResult, StepRecord
 from strake_oci.images import Readable
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec import mediatype
 from strake_oci.spec.descriptor import Descriptor

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 
@@ -13,6 +12,7 @@ from strake_api.models.source import LayoutImage
 from strake_builder.errors import BaseImageError, Location
 from strake_builder.layers.blobs import PulledLayer, StoredLayer, WrittenLayer
 from strake_oci.errors import OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.client import RegistryClient
 from strake_oci.selection import FoundManifest, ImageSelection, read_config
 from strake_oci.spec import mediatype

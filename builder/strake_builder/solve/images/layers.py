@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from strake_builder.layers.blobs import PulledLayer, WrittenLayer
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from strake_builder.output.local import LocalImage, LocalIndex, from_bytes, write_archive, write_layout
@@ -20,6 +19,7 @@ from strake_builder.solve.images.layers import ImageLayer
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.images.tree import write_tree, write_tree_archive
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.client import RegistryClient
 from strake_oci.spec.reference import Reference
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from strake_builder.cache.keys import Key
 from strake_builder.frontend.model.steps import Step
 from strake_builder.solve.images.layers import ImageLayer
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from strake_builder.errors import InvalidRequestError
 from strake_builder.solve.images.base import PulledImage
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
 from strake_oci.errors import OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import DiffID, Digest
 
 IDS_OF_A_POD = 1 << 16

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from strake_api.models.verification import Check, RequiredCheck
@@ -23,6 +22,7 @@ from strake_builder.frontend.model.steps import (
     WorkdirStep,
 )
 from strake_builder.solve.images.base import PulledImage
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import RuntimeConfig
 
 ROOT: Final = "/run/verify/root"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from strake_api.models.source import LayoutImage, NamedContext
@@ -16,6 +15,7 @@ from strake_builder.frontend.model.named_contexts import (
     context_name,
 )
 from strake_oci.errors import InvalidValueError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.reference import Reference
 
 SCRATCH: Final = "scratch"

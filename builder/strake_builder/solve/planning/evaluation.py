@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from strake_builder.errors import Location
 from strake_builder.frontend.evaluate import BaseImage, evaluate
@@ -18,6 +17,7 @@ from strake_builder.frontend.model.planned import (
 )
 from strake_builder.frontend.model.steps import Step
 from strake_builder.solve.images.base import PulledImage
+from strake_oci.lazy_dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

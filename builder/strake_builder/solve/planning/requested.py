@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 
 from strake_api.requests.build import BuildRequest
@@ -19,6 +19,7 @@ from strake_builder.solve.inputs import BuildInputs
 from strake_builder.solve.planning.contexts import RequestedContexts
 from strake_builder.solve.planning.destinations import filled_destinations, parse_destinations
 from strake_oci.errors import InvalidValueError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 from strake_oci.spec.platform import host as host_platform
 from strake_oci.spec.reference import Reference

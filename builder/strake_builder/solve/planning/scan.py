@@ -8,7 +8,7 @@ arguments that have more than the image scanned: Dockerfile reference, "BUILDKIT
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from strake_builder.errors import BaseImageError
@@ -29,6 +29,7 @@ from strake_builder.frontend.model.steps import (
 )
 from strake_builder.solve.images.base import PulledImage
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import Platform
 

@@ -6,7 +6,7 @@ what it is called: an image, for that platform, in the build's own repositories,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from strake_oci.errors import (
     UnauthorizedError,
 )
 from strake_oci.joining import NamedEntries, join_images
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.images import RegistryImages
 from strake_oci.selection import FoundManifest, read_image_config

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from strake_api.models.source_policy import AttributeConstraint, SourcePolicy, SourceRule, SourceSelector
 from strake_builder.errors import ForbiddenSourceError, InvalidRequestError, redact
+from strake_oci.lazy_dataclass import dataclass
 
 _MOST_CHANGES = 20
 """Of one source; BuildKit's limit, too."""

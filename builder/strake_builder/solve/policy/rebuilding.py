@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -25,6 +25,7 @@ from strake_builder.solve.policy.lock import locked
 from strake_builder.solve.policy.sources import git_identity
 from strake_oci.attestations import PROVENANCE
 from strake_oci.errors import OCIError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.reference import Reference
 

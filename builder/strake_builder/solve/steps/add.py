@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import assert_never
 
 from strake_builder.errors import StepError
@@ -21,6 +21,7 @@ from strake_builder.solve.fetching.remote import RemoteSources, location_of
 from strake_builder.solve.steps.copy import mode_of, write_heredocs
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.sources import filtered, find_sources
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
 _TAR_MAGIC = b"ustar"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from strake_builder.cache.definitions import FileStep
@@ -20,6 +19,7 @@ from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
 from strake_builder.solve.steps.run import execute_run
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import assert_never
 
 from strake_builder import interrupt
@@ -29,6 +28,7 @@ from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.layers import ImageLayer
 from strake_builder.solve.images.store import LayerStore
 from strake_builder.solve.workspace.workspace import Workspace
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Never
 
 from strake_api.models.verification import SEVERITIES, Severity
 from strake_builder.errors import VerificationError
+from strake_oci.lazy_dataclass import dataclass
 
 MAX_FINDINGS: Final = 32 << 20
 """Bytes of a document. What grype tells of 5,000 matches has about 15 MiB."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
 from strake_api.models.verification import SEVERITIES, Check, FindingCounts, IgnoredFinding, Severity
 from strake_builder.solve.verifying.findings import Finding
+from strake_oci.lazy_dataclass import dataclass
 
 _NAMED: Final = 5
 """Findings that a message names."""

@@ -11,7 +11,6 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -38,6 +37,7 @@ from strake_builder.solve.verifying.findings import MAX_FINDINGS, read_findings,
 from strake_builder.solve.verifying.judging import judge
 from strake_builder.unforeseen import from_os_error
 from strake_oci.attestations import SPDX
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.image import RuntimeConfig
 from strake_oci.spec.platform import Platform

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -16,6 +15,7 @@ from pydantic import Field
 from strake_oci.errors import ErrorContext, InvalidDocumentError, ProtocolError, SizeExceededError
 from strake_oci.http.transport import Request
 from strake_oci.http.url_policy import check_url, redacted
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.answers import refusal, refuse_encoding
 from strake_oci.spec.wire import Text, WireModel, decode
 from strake_oci.ttl_cache import TTLCache

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlencode, urlsplit
 
@@ -25,6 +25,7 @@ from strake_oci.errors import (
     UploadInvalidError,
 )
 from strake_oci.http.last_words import last_words
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.auth.challenge import Scope
 from strake_oci.registry.session import Call
 from strake_oci.spec.digest import Digest

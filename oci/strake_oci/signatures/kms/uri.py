@@ -7,10 +7,10 @@ requests that carry credentials, so its parts have the characters that the servi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from strake_oci.errors import InvalidValueError
+from strake_oci.lazy_dataclass import dataclass
 
 _SCHEMES: Final = ("awskms://", "gcpkms://", "azurekms://", "hashivault://")
 _MAX: Final = 512

@@ -10,12 +10,12 @@ import base64
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from strake_oci.errors import SigningKeyError
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.signatures.keys import KeyKind
 from strake_oci.signatures.kms.encodings import pem_of_ed25519
 from strake_oci.signatures.kms.rest import KeyServer, text_of

@@ -13,9 +13,10 @@ from __future__ import annotations
 import csv
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from strake_oci.lazy_dataclass import dataclass
 
 
 class Kind(Enum):
