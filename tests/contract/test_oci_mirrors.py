@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from strake_oci.cancellation import Cancellation
-from strake_oci.copying import copy_image
 from strake_oci.errors import DigestMismatchError, MirrorError
 from strake_oci.registry import ClientSettings, Mirror, RegistryClient, RegistrySettings
 from strake_oci.registry.images import RegistryImages
@@ -25,6 +24,7 @@ from strake_oci.spec.reference import Repository
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from strake_oci.verify import despite_mirrors
 from tests.faults import faults
 from tests.faults.moves import LARGE, SMALL

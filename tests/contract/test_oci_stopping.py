@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.errors import DigestMismatchError, MirrorError, NotFoundError, OCIError, StoppedError
 from strake_oci.http.last_words import LAST_WORDS
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, RetryPolicy, TLSSettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.reference import Repository
+from strake_oci.transfers.copying import copy_image
 from tests.faults import faults
 from tests.faults.moves import always_in_parts
 from tests.faults.registry import FaultyRegistry

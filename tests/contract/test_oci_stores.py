@@ -10,7 +10,6 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.errors import MirrorError, OCIError
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.descriptor import Descriptor
@@ -22,6 +21,7 @@ from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.memory import MemoryImages
+from strake_oci.transfers.copying import copy_image
 from tests.fixtures.building.go_tools import distribution
 from tests.fixtures.content.images import make_image, make_index
 from tests.fixtures.servers.registry import running_registry

@@ -5,11 +5,11 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from strake_oci.copying import copy_image
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.cluster.settings import REGISTRY
 from tests.images.own import ROOT, OwnImageError, own_layout, sources_key
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 
-from strake_oci.copying import copy_image
 from strake_oci.credentials import CredentialSource
 from strake_oci.registry import ClientSettings, RegistryClient
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.images.layouts import image_layout
 
 

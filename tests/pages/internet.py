@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from strake_oci.copying import copy_image
 from strake_oci.registry.images import RegistryImages
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.servers.certificates import Certificates, make_certificates
 from tests.fixtures.servers.https import make_repository, running_web_server

@@ -1,8 +1,7 @@
 """HTTP, and the only module that knows httpx.
 
 It sends one request over a pooled connection, follows redirects without giving secrets away, and turns every
-way in which a connection can fail into an error of ours. It knows nothing of authentication, retries and
-registries.
+way in which a connection can fail into an error of ours. Authentication and retries are not its business.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.credentials import default_credentials
 from strake_oci.registry.images import RegistryImages
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.cluster.objects import apply
 from tests.cluster.settings import NODE_IP
 from tests.conformance.flatten import flatten

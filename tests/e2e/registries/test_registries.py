@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.registry import ClientSettings, RegistryClient, RegistrySettings, TLSSettings
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.cluster.kubectl import kubectl
 from tests.cluster.objects import apply, get
 from tests.cluster.settings import NODE_IP, REGISTRY

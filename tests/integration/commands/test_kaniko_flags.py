@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.registry.images import RegistryImages
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.reference import Reference
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.faults.faults import sometimes
 from tests.faults.registry import FaultyRegistry
 from tests.fixtures.building.builds import STRAKE

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.registry.images import RegistryImages
+from strake_oci.transfers.copying import copy_image
 from tests.fixtures.building.go_tools import cosign
 from tests.fixtures.servers.signing import KeyPair, make_key_pair
 from tests.pages.blocks import PAGES, ROOT, Block, blocks, commands

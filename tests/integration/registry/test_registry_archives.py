@@ -9,12 +9,12 @@ import tarfile
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.errors import LayoutError
 from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.memory import MemoryImages
+from strake_oci.transfers.copying import copy_image
 from tests.fixtures.content.images import make_image, make_index
 from tests.fixtures.narrow import pipe_into
 from tests.fixtures.servers.registry import registry  # noqa: F401 - a fixture

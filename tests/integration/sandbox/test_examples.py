@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from strake_oci.copying import copy_image
 from strake_oci.credentials import default_credentials
 from strake_oci.registry.images import RegistryImages
 from strake_oci.stores.layout import Layout
+from strake_oci.transfers.copying import copy_image
 from tests.conformance.flatten import flatten
 from tests.fixtures.building.containers import Container, Kind
 from tests.fixtures.servers.https import make_repository, running_web_server

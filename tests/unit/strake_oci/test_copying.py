@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci import copying
-from strake_oci.copying import PARALLEL_MANIFESTS, copy_image
 from strake_oci.errors import InvalidDocumentError, LayoutError, PlatformNotFoundError
 from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
@@ -17,6 +15,8 @@ from strake_oci.stores.archive import ArchiveWriter
 from strake_oci.stores.layout import Layout
 from strake_oci.stores.layout_index import blob_path
 from strake_oci.stores.memory import MemoryImages
+from strake_oci.transfers import copying
+from strake_oci.transfers.copying import PARALLEL_MANIFESTS, copy_image
 from tests.fixtures.content.images import make_image, make_index
 from tests.fixtures.narrow import instance
 

@@ -11,7 +11,6 @@ import pytest
 
 from strake_oci.attestations import MEDIA_TYPE
 from strake_oci.errors import InvalidDocumentError
-from strake_oci.joining import MAX_ENTRIES, NamedEntries, entries_of, join_images
 from strake_oci.selection import ATTESTATION_NOTE, find_manifest
 from strake_oci.spec import mediatype
 from strake_oci.spec.artifact import EMPTY, EMPTY_CONTENT, make_artifact
@@ -20,6 +19,7 @@ from strake_oci.spec.image import ImageConfig, RuntimeConfig
 from strake_oci.spec.manifest import Index, Manifest
 from strake_oci.spec.platform import Platform
 from strake_oci.stores.memory import MemoryImages
+from strake_oci.transfers.joining import MAX_ENTRIES, NamedEntries, entries_of, join_images
 from tests.fixtures.content.images import MadeImage, make_image, make_index
 
 

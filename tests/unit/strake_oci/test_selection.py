@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from strake_oci.copying import copy_image
 from strake_oci.errors import InvalidDocumentError, PlatformNotFoundError
 from strake_oci.selection import MAX_OPENED
 from strake_oci.spec import mediatype
@@ -15,6 +14,7 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.manifest import Index
 from strake_oci.spec.platform import Platform
 from strake_oci.stores.memory import MemoryImages
+from strake_oci.transfers.copying import copy_image
 from tests.fixtures.content.images import MadeImage, make_image
 
 AMD64, ARM64 = make_image(os.urandom(50)), make_image(os.urandom(50), platform="linux/arm64")

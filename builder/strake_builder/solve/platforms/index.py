@@ -29,7 +29,6 @@ from strake_oci.errors import (
     OCIError,
     UnauthorizedError,
 )
-from strake_oci.joining import NamedEntries, join_images
 from strake_oci.lazy_dataclass import dataclass
 from strake_oci.registry.client import RegistryClient
 from strake_oci.registry.images import RegistryImages
@@ -38,6 +37,7 @@ from strake_oci.spec.descriptor import Descriptor
 from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.spec.platform import Platform
+from strake_oci.transfers.joining import NamedEntries, join_images
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

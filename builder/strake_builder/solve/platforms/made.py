@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from strake_oci.attestations import attested_index
-from strake_oci.joining import NamedEntries, join_images
+from strake_oci.transfers.joining import NamedEntries, join_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from strake_oci.cancellation import Cancellation
     from strake_oci.images import ImageReader, ImageWriter
-    from strake_oci.joining import NamedEntries
     from strake_oci.registry.client import RegistryClient
     from strake_oci.spec.digest import Digest
     from strake_oci.spec.manifest import Index
+    from strake_oci.transfers.joining import NamedEntries
 
 _EXAMPLES: Final = """\
 DESTINATION and IMAGE are names of images in registries, or
@@ -101,8 +101,8 @@ class _Image:
     """An image, or an index of images, that was found."""
 
     def __init__(self, location: ImageLocation, destination: ImageLocation, client: RegistryClient) -> None:
-        from strake_oci.joining import entries_of
         from strake_oci.selection import find_manifest
+        from strake_oci.transfers.joining import entries_of
 
         self.location = location
         with explained(location, destination):
@@ -116,7 +116,7 @@ class _Image:
         self, writer: ImageWriter, destination: ImageLocation, client: RegistryClient, stop: Cancellation
     ) -> None:
         """Bring it there by digest: a tag that moved meanwhile names another image."""
-        from strake_oci.copying import copy_image
+        from strake_oci.transfers.copying import copy_image
 
         with explained(self.location, destination):
             for entry in self.entries.entries:
@@ -131,7 +131,7 @@ class _Image:
 
 def _join(images: Sequence[_Image], destination: ImageLocation, annotations: dict[str, str]) -> Index:
     from strake_oci.errors import InvalidDocumentError
-    from strake_oci.joining import join_images
+    from strake_oci.transfers.joining import join_images
 
     try:
         return join_images([each.entries for each in images], annotations)

@@ -68,7 +68,7 @@ class ImageSource:
             OutputError: the destination is.
             PushUnauthorizedError: the destination is, because of the credentials.
         """
-        from strake_oci.copying import copy_image
+        from strake_oci.transfers.copying import copy_image
 
         source = self.location
         with explained(source, destination):
