@@ -2,7 +2,7 @@
 
 The standard library writes the source of six methods for each dataclass and compiles it, which takes over
 half a millisecond. A start of the builder makes three hundred such classes and uses a quarter of them: that
-was a third of its processor time, and a builder pod has two starts (decision 0060).
+was a quarter of its processor time, and a builder pod has two starts (decision 0060).
 
 A class has what `dataclasses.dataclass(frozen=True, slots=True)` gives it. Its `__init__`, `__eq__`,
 `__hash__` and `__repr__` are replaced by the standard library's own at their first call.
