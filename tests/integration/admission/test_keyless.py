@@ -57,7 +57,8 @@ def policy_of(file, name, image, repository, identity: str):
 @pytest.mark.parametrize("policy", ["signed", "provenance"])
 def test_kyverno_lets_in_what_somebody_signed_and_nobody_else(image, repository, policy):
     for identity, is_admitted in ((IDENTITY, True), (f"{IDENTITY}2", False)):
-        verdict = kyverno_says(policy_of("kyverno-keyless.yaml", policy, image, repository, identity), image)
+        asked = policy_of("kyverno-keyless.yaml", policy, image, repository, identity)
+        verdict = kyverno_says(asked, [image])[image]
         assert verdict.admitted == is_admitted, verdict.words
 
 
