@@ -40,8 +40,11 @@ def test_a_quota_that_others_change_all_the_time_costs_no_build(namespace):
             apply([{**manifest(QUICK), "metadata": {"name": name}} for name in batch], namespace)
             wait_for_jobs(namespace, unless=lambda: conflicts() > before)
     wait_for_jobs(namespace)
-    for each in get("ib", "-n", namespace)["items"]:
-        assert each["status"]["phase"] == "Pending", each
+    until(
+        lambda: all(phase == "Pending" for _, phase in phases(namespace)),
+        f"{BUILDS} builds that wait for their pods",
+        lambda: phases(namespace),
+    )
     assert set(jobs(namespace)) <= {
         each["metadata"]["name"] for each in get("configmaps", "-n", namespace)["items"]
     }
@@ -53,6 +56,14 @@ def wait_for_jobs(namespace, unless=lambda: False):
         f"{BUILDS} Jobs",
         lambda: len(jobs(namespace)),
     )
+
+
+def phases(namespace):
+    """Return the name and the phase of each build; None where there is no status yet."""
+    return [
+        (each["metadata"]["name"], each.get("status", {}).get("phase"))
+        for each in get("ib", "-n", namespace)["items"]
+    ]
 
 
 def conflicts() -> float:
