@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,20 @@ def finished(namespace: str, generation: int = 1, name: str = "app") -> dict[str
 
     until(ended, f"the end of generation {generation}", lambda: status_of(namespace, name))
     return status_of(namespace, name)
+
+
+def ask_for_rerun(namespace: str, name: str = "app") -> None:
+    """Ask for another run, and wait until the operator has taken note.
+
+    Asks that follow each other faster than it writes the status keep it from writing.
+    """
+    ask = secrets.token_hex(4)
+    kubectl("annotate", "ib", name, "-n", namespace, "--overwrite", f"strake.dev/rerun={ask}")
+    until(
+        lambda: status_of(namespace, name).get("lastHandled", {}).get("rerun") == ask,
+        f"the rerun that {ask} asks for",
+        lambda: status_of(namespace, name),
+    )
 
 
 def building(namespace: str, needle: str, name: str = "app") -> dict[str, Any]:

@@ -21,7 +21,17 @@ from tests.cluster.kubectl import kubectl
 from tests.cluster.objects import apply
 from tests.cluster.settings import BRIDGE, NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
-from tests.e2e.builds import build, building, finished, manifest, pods, run_image, status_of, until
+from tests.e2e.builds import (
+    ask_for_rerun,
+    build,
+    building,
+    finished,
+    manifest,
+    pods,
+    run_image,
+    status_of,
+    until,
+)
 from tests.e2e.conftest import TINY
 from tests.e2e.intrusions import cluster_wide
 from tests.e2e.isolation.test_policy import policy as build_policy
@@ -195,13 +205,11 @@ def test_a_policy_closes_and_opens_networks(namespace, metadata):
 def built_until(namespace: str, name: str, text: str, *, phase: str) -> dict:
     """Build until a run ends so: the operator's watch of policies is another than that of builds."""
     apply(manifest(text, name=name), namespace)
-    asks = iter(range(1, 1000))
 
     def ended() -> bool:
         status = finished(namespace, name=name)
         if status["phase"] != phase:
-            ask = f"strake.dev/rerun={phase}-{next(asks)}"
-            kubectl("annotate", "ib", name, "-n", namespace, "--overwrite", ask)
+            ask_for_rerun(namespace, name)
         return status["phase"] == phase
 
     until(ended, f"{name} to be {phase}", lambda: status_of(namespace, name))

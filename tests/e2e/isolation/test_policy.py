@@ -9,6 +9,7 @@ from tests.cluster.objects import ObjectError, apply, read, refusal_of
 from tests.cluster.settings import LOCKED_REGISTRY, REGISTRY
 from tests.e2e.builds import (
     UID,
+    ask_for_rerun,
     build,
     conditions,
     finished,
@@ -58,13 +59,12 @@ def test_a_forbidden_build_gets_no_job_and_an_allowed_one_its_ceilings(namespace
     apply(manifest("FROM TINY\nRUN true\n"), namespace)
     finished(namespace)
     strict()
-    asks = iter(range(1, 1000))
 
     def is_denied():
         """Ask until the operator knows of the policy, whose watch is another than that of the build."""
         status = finished(namespace)
         if status["phase"] == "Succeeded":
-            kubectl("annotate", "ib", "app", "-n", namespace, "--overwrite", f"strake.dev/rerun={next(asks)}")
+            ask_for_rerun(namespace)
         return status.get("failure", {}).get("reason") == "PolicyDenied"
 
     until(is_denied, "the refusal", lambda: status_of(namespace))
@@ -115,15 +115,13 @@ def test_pods_run_where_the_policy_says(namespace):
             ({"priorityClassName": "system-node-critical"}, "spec.pod.priorityClassName"),
         ):
             refused_with(namespace, words, pod=asked)
-        asks = iter(range(1, 1000))
         apply(manifest("FROM TINY\nRUN true\n"), namespace)
 
         def is_placed():
             """Ask until the operator knows of the policy, whose watch is another than that of the build."""
             waits = "no node fits the builder pod" in status_of(namespace).get("progress", "")
             if status_of(namespace).get("phase") == "Succeeded":
-                ask = f"strake.dev/rerun={next(asks)}"
-                kubectl("annotate", "ib", "app", "-n", namespace, "--overwrite", ask)
+                ask_for_rerun(namespace)
             return waits
 
         until(is_placed, "a pod that no node fits", lambda: status_of(namespace))
@@ -148,16 +146,9 @@ def test_builds_without_a_pull_secret_get_the_policys(namespace):
     push = {"name": "push"}
     made = build(namespace, f"FROM {TINY}\n", output={"destinations": [private]}, pushSecret=push)
     assert made["phase"] == "Succeeded", made
-    asks = iter(range(1, 1000))
 
     def again():
-        run = status_of(namespace, "next")["run"]["number"]
-        kubectl("annotate", "ib", "next", "-n", namespace, "--overwrite", f"strake.dev/rerun={next(asks)}")
-        until(
-            lambda: status_of(namespace, "next")["run"]["number"] > run,
-            "another run",
-            lambda: status_of(namespace, "next"),
-        )
+        ask_for_rerun(namespace, "next")
         return finished(namespace, name="next")
 
     with cluster_wide(policy(namespace, secrets=["push"], defaultPullSecret={"name": "team-pull"})):

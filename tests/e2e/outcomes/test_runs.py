@@ -103,9 +103,16 @@ def test_a_status_that_somebody_changed_is_mended_and_told(namespace):
         lambda: status_of(namespace),
     )
     assert finished(namespace)["job"] == before["job"]
-    events = get("events", "-n", namespace)["items"]
-    told = {each["message"] for each in events if each["reason"] == "StatusChanged"}
-    assert any("observedGeneration is 99" in message for message in told), told
+
+    def told() -> set[str]:
+        events = get("events", "-n", namespace)["items"]
+        return {each["message"] for each in events if each["reason"] == "StatusChanged"}
+
+    until(
+        lambda: any("observedGeneration is 99" in message for message in told()),
+        "the event, which comes after the status",
+        lambda: sorted(told()),
+    )
     assert len(read("jobs", namespace)["items"]) == 1
 
 

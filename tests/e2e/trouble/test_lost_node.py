@@ -18,14 +18,13 @@ from strake_operator.settings.environment import Settings
 from tests.cluster.kubectl import kubectl
 from tests.cluster.objects import apply
 from tests.cluster.settings import KUBECONFIG
-from tests.e2e.builds import building, finished, jobs, manifest, pods, status_of, until
+from tests.e2e.builds import building, finished, gated, jobs, manifest, pods, status_of, until
 from tests.e2e.intrusions import bound_pod, builder, ghost_node, report
 from tests.fixtures.narrow import present
 
 pytestmark = pytest.mark.cluster
 
 QUICK = "FROM TINY\nRUN true\n"
-SLOW = "FROM TINY\nRUN echo one; sleep 6\nRUN echo two; sleep 6\n"
 RUNNING = builder(running={"startedAt": "2026-01-02T00:00:00Z"})
 
 
@@ -97,8 +96,9 @@ def test_a_changed_spec_does_not_wait_for_the_node(namespace, ghost):
 
 
 def test_a_log_whose_connection_ends_is_read_on(namespace):
-    apply(manifest(SLOW), namespace)
-    building(namespace, "echo one")
+    text, open_gate = gated(namespace)
+    apply(manifest(f"{text}RUN echo two; sleep 6\n"), namespace)
+    building(namespace, "until wget")
     (pod,) = pods(namespace)
 
     async def read(cluster):
@@ -107,6 +107,8 @@ def test_a_log_whose_connection_ends_is_read_on(namespace):
 
         async def lines(namespace, pod):
             opened.append(pod)
+            if len(opened) == 2:
+                await asyncio.to_thread(open_gate)
             async for line in cluster.log_lines(namespace, pod):
                 yield line
 
