@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from tests.e2e.builds import until
 from tests.scale.api import Api
 from tests.scale.builds import Builds
 from tests.scale.control_plane import control_plane, stub_kubelet
@@ -36,9 +37,18 @@ async def built(plane) -> Builds:
         return builds
 
 
+def events(plane) -> int:
+    return by_kind(requests(plane))["create events"]
+
+
 def test_each_of_many_builds_runs_once_with_few_requests(plane):
     with operator(plane, STRAKE_MAX_RUNS="20", STRAKE_MAX_RUNS_PER_NAMESPACE="5"):
         seen = asyncio.run(built(plane)).seen
+        until(
+            lambda: events(plane) >= 2 * len(NAMES),
+            "the events, which come after the status",
+            lambda: events(plane),
+        )
         found = requests(plane)
     assert Counter(seen.phases.values()) == {"Succeeded": len(NAMES)}
     assert seen.jobs == dict.fromkeys(NAMES, 1)

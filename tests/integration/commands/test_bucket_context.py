@@ -14,6 +14,7 @@ from strake_api.requests.build import BuildRequest
 from strake_builder.context.fetch import Means, fetch_context
 from strake_builder.progress.transfer_lines import size_text
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.narrow import present
 from tests.fixtures.servers.clouds import AWS, running_cloud
@@ -34,13 +35,7 @@ def build(s3, tmp_path):
         command = [STRAKE, "build", "-c", context, "--context-sub-path=app", "--work-dir", tmp_path / "work"]
         named = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_REGION": "us-east-1"}
         named |= {"S3_ENDPOINT": s3.url, "S3_FORCE_PATH_STYLE": "true", "AWS_EC2_METADATA_DISABLED": "true"}
-        done = subprocess.run(
-            [*command, "-o", tmp_path / "out", *flags],
-            capture_output=True,
-            text=True,
-            env=named | variables,
-            timeout=180,
-        )
+        done = run_strake([*command, "-o", tmp_path / "out", *flags], named | variables)
         assert "Signature" not in done.stdout + done.stderr
         assert variables.get("AWS_SECRET_ACCESS_KEY", "-") not in done.stdout + done.stderr
         return done
@@ -135,13 +130,8 @@ def fetched(s3, directory, secret, bucket="{url}/box", *, named=False):
     }
     document = BuildRequest.model_validate(request)
     (directory / "request.json").write_text(document.to_json())
-    done = subprocess.run(
-        [STRAKE, "fetch", "--request", directory / "request.json"],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"},
-        timeout=180,
-    )
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "AWS_EC2_METADATA_DISABLED": "true"}
+    done = run_strake([STRAKE, "fetch", "--request", directory / "request.json"], environment)
     assert secret["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
     return done, document, directory / "source"
 

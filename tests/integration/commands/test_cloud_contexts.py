@@ -219,13 +219,8 @@ def fetched(trusted, stores, directory, url, bucket, **keys):
         "work_directory": str(directory),
     }
     (directory / "request.json").write_text(BuildRequest.model_validate(request).to_json())
-    return subprocess.run(
-        [STRAKE, "fetch", "--request", directory / "request.json"],
-        capture_output=True,
-        text=True,
-        env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HTTPS_PROXY": stores.url},
-        timeout=180,
-    )
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "HTTPS_PROXY": stores.url}
+    return run_strake([STRAKE, "fetch", "--request", directory / "request.json"], environment)
 
 
 def test_the_account_key_of_a_secret_opens_the_blob_in_the_init_container(trusted, stores, tmp_path):

@@ -7,11 +7,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,17 +19,19 @@ from strake_oci.stores.archive_reader import LayoutArchive
 from strake_oci.stores.layout import Layout
 from tests.faults import faults
 from tests.faults.registry import FaultyRegistry
+from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.images import make_image, make_index
 from tests.fixtures.servers.registry import free_port, running_registry
 
-STRAKE = Path(sys.executable).parent / "strake"
 PLATFORMS = ("linux/amd64", "linux/arm64")
 
 
-def copy(*words, **options) -> subprocess.CompletedProcess[Any]:
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **options.pop("env", {})}
-    options = {"text": True, "timeout": 60, "env": environment, **options}
-    return subprocess.run([STRAKE, "copy", *map(str, words)], capture_output=True, **options)
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+
+
+def copy(*words, **variables) -> subprocess.CompletedProcess[str]:
+    return run_strake([STRAKE, "copy", *words], {**ENVIRONMENT, **variables})
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +145,8 @@ class TestFiles:
     def test_standard_output_has_the_archive_alone(self, source, tmp_path):
         image = make_image(b"piped")
         name = put(source, image, "team/piped")
-        done = copy(name, "oci-archive:-", "--insecure", text=False)
+        command = [STRAKE, "copy", name, "oci-archive:-", "--insecure"]
+        done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=180)
         (tmp_path / "image.tar").write_bytes(done.stdout)
         check(LayoutArchive(tmp_path / "image.tar"), "latest", image)
         assert str(image.descriptor.digest).encode() in done.stderr
@@ -238,5 +238,5 @@ class TestFailures:
             assert f"strake login {private.host}" in refused.stderr
             auth = base64.b64encode(b"me:s3cret").decode()
             (tmp_path / "config.json").write_text(json.dumps({"auths": {private.host: {"auth": auth}}}))
-            done = copy(name, f"{private.host}/app:1", "--insecure", env={"DOCKER_CONFIG": str(tmp_path)})
+            done = copy(name, f"{private.host}/app:1", "--insecure", DOCKER_CONFIG=str(tmp_path))
             assert done.returncode == 0, done.stderr

@@ -16,6 +16,7 @@ from strake_oci.spec.manifest import Manifest
 from strake_oci.spec.platform import Platform
 from strake_oci.stores.layout import Layout
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.images import MadeImage, make_image, make_index
 from tests.fixtures.servers.registry import running_registry
 from tests.integration.registry.test_push_command import docker_archive
@@ -27,12 +28,18 @@ def registry():
         yield running
 
 
-def inspect(*words, **options):
-    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    options = {"text": True, **options}
-    return subprocess.run(
-        [STRAKE, "inspect", *map(str, words)], capture_output=True, env=environment, **options
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
+
+
+def inspect(*words):
+    return run_strake([STRAKE, "inspect", *words], ENVIRONMENT)
+
+
+def raw(*words) -> bytes:
+    done = subprocess.run(
+        [STRAKE, "inspect", "--insecure", "--raw", *words], capture_output=True, env=ENVIRONMENT, timeout=180
     )
+    return done.stdout
 
 
 def documented(*words):
@@ -91,9 +98,8 @@ def test_one_platform(name, index):
 
 
 def test_the_bytes_themselves(name, index):
-    assert inspect(name, "--insecure", "--raw", text=False).stdout == index.data
-    one = inspect(name, "--insecure", "--raw", "--platform=linux/amd64", text=False)
-    assert one.stdout == index.children[0].data
+    assert raw(name) == index.data
+    assert raw(name, "--platform=linux/amd64") == index.children[0].data
 
 
 def test_layouts_and_archives(tmp_path):

@@ -16,6 +16,7 @@ from strake_oci.spec.digest import Digest
 from strake_oci.spec.manifest import Manifest, parse
 from strake_oci.stores.layout import Layout
 from tests.fixtures.building.builds import STRAKE
+from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.images import make_image, make_index
 from tests.fixtures.servers.registry import running_registry
 
@@ -28,9 +29,7 @@ def registry():
 
 def push(*words, program=STRAKE, **variables):
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **variables}
-    return subprocess.run(
-        [program, "push", *map(str, words)], capture_output=True, text=True, env=environment
-    )
+    return run_strake([program, "push", *words], environment)
 
 
 def docker_archive(path, layers, *, tags=("r.example/app:1",), links=False, config=None):
