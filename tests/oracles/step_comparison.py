@@ -174,7 +174,7 @@ def _their_copy(operation: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _owner(chown: Ownership | None) -> tuple[str, str] | None:
-    return None if chown is None else (_name(chown.user), _name(chown.group or ""))
+    return None if chown is None else (_name(chown.user or "0"), _name(chown.group or ""))
 
 
 def _name(text: str) -> str:

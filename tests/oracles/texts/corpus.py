@@ -194,6 +194,10 @@ INSTRUCTIONS = {
     "copy_chmod_bad": _stage("COPY --chmod=888 a /d"),
     "copy_chmod_symbolic": _stage("COPY --chmod=u=rwX,go=rX a /d"),
     "copy_link_name": _stage("COPY --link --chown=app a /d"),
+    "copy_chown_no_user": _stage(
+        "COPY --chown=:5 a /d", "COPY --chown=: a /e", "COPY --chown=${NO}:${NO} a /f"
+    ),
+    "copy_chown_no_group": _stage("COPY --chown=5: a /d", "COPY --chown=app: a /e"),
     "copy_link_root": _stage("COPY --link --chown=root a /d"),
     "copy_from_variable": _stage("COPY --from=$x a /d"),
     "copy_from_index": "FROM base\nFROM plain\nCOPY --from=0 /a /b\n",
