@@ -169,6 +169,9 @@ STRICTER: dict[str, Callable[[Problem], bool]] = {
     "RUN [] fails in BuildKit, too, but only when it is executed": (
         lambda p: p.message.startswith("RUN [] names no program")
     ),
+    "a secret's file or an agent's socket over the root fails in BuildKit, too, but only when it is executed": (
+        lambda p: p.message.startswith("invalid mount target")
+    ),
     "a malformed pattern is refused before the files are looked at": lambda p: p.code == "invalid-pattern",
     "what can be no commit fails before the fetch instead of after it": (
         lambda p: p.message.startswith("invalid commit")

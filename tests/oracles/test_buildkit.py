@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -17,6 +18,29 @@ from tests.oracles.texts.corpus import CORPUS, EPOCHS
 from tests.oracles.texts.drawn_texts import ignore_patterns, modes, paths, substitutions
 from tests.oracles.texts.generator import dockerfiles
 
+TARGETS = (
+    "",
+    *(
+        f"target={path}"
+        for path in (
+            "",
+            "t",
+            "/t",
+            "a/b",
+            "./t",
+            "../t",
+            "/",
+            ".",
+            "..",
+            "$A",
+            "a//b/",
+            "t/",
+            "/a/../b",
+            " t",
+        )
+    ),
+)
+NAMES = ("", "id=i", "id=a/b", "source=s", "from=plain,source=../s")
 VARIABLES = {"A": "xaxbx", "B": "", "a": "a/b c*d?", "x": "\\x\n?y"}
 
 
@@ -48,6 +72,14 @@ def test_generated_files_are_read_alike(buildkit, first):
         assert compare(buildkit, text, build_args=arguments) == [], text
         understood += isinstance(run_ours(text, arguments, ""), dict)
     assert understood > 100, "the generator makes too few sound files to mean anything"
+
+
+@pytest.mark.parametrize("kind", ["bind", "cache", "tmpfs", "secret", "ssh"])
+def test_targets_of_mounts_are_read_alike(buildkit, kind):
+    for target, more, directory in itertools.product(TARGETS, NAMES, ("/", "/w", "w/x")):
+        options = ",".join(filter(None, (f"type={kind}", target, more)))
+        text = f"FROM base\nWORKDIR {directory}\nRUN --mount={options} a\n"
+        assert compare(buildkit, text) == [], text
 
 
 @pytest.mark.parametrize("reason", sorted(DIFFERENT_FILES))

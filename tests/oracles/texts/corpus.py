@@ -230,6 +230,12 @@ INSTRUCTIONS = {
     "run_mount_root": _stage("RUN --mount=target=/ a"),
     "run_mount_mode": _stage("RUN --mount=type=bind,target=/x,mode=0700 a"),
     "run_mount_size": _stage("RUN --mount=type=cache,target=/x,size=1m a"),
+    "run_mount_relative": _stage(
+        "WORKDIR /w",
+        "RUN --mount=type=secret,id=x,dst=a/x --mount=type=secret,dst=y --mount=type=ssh,dst=s a",
+        "RUN --mount=type=tmpfs,dst=t --mount=type=cache,dst=../c --mount=dst=b/../d a",
+        "RUN --mount=type=secret,id=x,dst=../x a",
+    ),
     "run_mount_secret_empty": _stage("RUN --mount=type=secret a"),
     "run_mount_csv": _stage("RUN --mount='type=bind,\"target=/a,b\"' a"),
     "run_mount_from_variable": _stage("RUN --mount=from=$x,target=/x a"),
