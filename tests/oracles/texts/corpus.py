@@ -240,6 +240,8 @@ INSTRUCTIONS = {
     "run_mount_csv": _stage("RUN --mount='type=bind,\"target=/a,b\"' a"),
     "run_mount_from_variable": _stage("RUN --mount=from=$x,target=/x a"),
     "run_mount_variables": _stage("ENV t=/c", "RUN --mount=type=cache,target=$t a"),
+    "stage_platform_empty": "FROM --platform= base\nRUN a\n",
+    "stage_platform_variable_empty": "ARG X\nFROM --platform=$X base\nRUN a\n",
     "stage_case": "FROM base AS Foo\nFROM plain\nCOPY --from=FOO /a /b\n",
     "stage_duplicate": "FROM base AS a\nFROM plain AS a\nFROM a\n",
     "stage_shadows_image": "FROM base AS plain\nFROM plain\n",

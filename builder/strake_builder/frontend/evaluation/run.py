@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PIPES: Final = "/dev/pipes/"
 _ROOT: Final = "/"
-"""What relative targets of secrets and agents begin at, whatever the WORKDIR (BuildKit's `GetAbsolutePath`)."""
+"""Where relative targets of secrets and agents begin, whatever the WORKDIR (BuildKit's `GetAbsolutePath`)."""
 
 
 def run(state: StageState, instruction: Run, origin: Origin) -> RunStep:
