@@ -196,7 +196,7 @@ class _Planner:
         )
 
     def stage_platform(self, from_: From) -> Platform:
-        if not from_.platform:  # BuildKit takes an empty flag for none, and refuses a variable that is empty
+        if from_.platform is None:
             return self.platform
         text = self.lexer.word(from_.platform, self.global_args)
         if not text:

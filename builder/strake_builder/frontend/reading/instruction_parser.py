@@ -96,9 +96,10 @@ class Request:
 def parse_from(request: Request) -> From:
     """FROM [--platform=…] image [AS name]."""
     flags = Flags({"platform": Kind.VALUE}, request.flags)
+    platform = flags.value("platform") or None  # BuildKit takes an empty flag for none
     words = arguments.split_spaces(request.rest)
     if len(words) == 1:
-        return From(request.position, words[0], flags.value("platform"))
+        return From(request.position, words[0], platform)
     if len(words) != _FROM_AS or words[1].lower() != "as":
         code = Code.MISSING_ARGUMENT if not words else Code.INVALID_ARGUMENT
         raise FaultError(
@@ -116,7 +117,7 @@ def parse_from(request: Request) -> From:
             hint="it must start with a letter and consist of letters, digits, '-', '_' and '.'",
             needle=written,
         )
-    return From(request.position, base, flags.value("platform"), name, written, as_keyword)
+    return From(request.position, base, platform, name, written, as_keyword)
 
 
 def parse_arg(request: Request) -> Arg:
