@@ -26,7 +26,7 @@ from strake_builder.frontend.model.steps import GitSource, UrlSource
 from strake_builder.layers.blobs import WrittenLayer
 from strake_builder.output.push import Pusher
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.rootfs.copying.content_digest import FileDigests
 from strake_builder.solve.attempt import NOT_FINAL, Attempt
 from strake_builder.solve.attesting.attest import redaction_of, stores_attestations
 from strake_builder.solve.attesting.materials import materials_of

@@ -12,7 +12,7 @@ from strake_builder.context.filtered import ContextFiles
 from strake_builder.output.push import Pusher
 from strake_builder.output.signing import Signer
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.files.content_digest import FileDigests
+from strake_builder.rootfs.copying.content_digest import FileDigests
 from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.caching.lookup import CacheUse
 from strake_builder.solve.clients import RegistryClients

@@ -12,9 +12,10 @@ from strake_builder import interrupt
 from strake_builder.context.download import check_file
 from strake_builder.errors import BuildCancelledError
 from strake_builder.layers.hashed import HashedStream
+from strake_builder.rootfs.copying.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.diff.tree_state import record_tree
-from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.file_content import copy_content
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.materialise import apply_layer

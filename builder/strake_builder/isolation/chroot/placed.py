@@ -22,7 +22,8 @@ from typing import Final, assert_never
 from strake_builder.errors import StepError, UnsupportedError
 from strake_builder.isolation.chroot.hidden import elsewhere
 from strake_builder.isolation.chroot.renamed import Renamed, same_times
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.mounts.memory_directory import SECRETS_PREFIX, SHARED_MEMORY

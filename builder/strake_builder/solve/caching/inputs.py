@@ -29,8 +29,8 @@ from strake_builder.frontend.model.steps import (
     UrlSource,
     WorkdirStep,
 )
-from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
-from strake_builder.rootfs.files.copy import CopyOptions
+from strake_builder.rootfs.copying.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.fetching.remote import RemoteSources, is_pinned
 from strake_builder.solve.images.base import BaseImages

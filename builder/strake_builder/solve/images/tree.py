@@ -16,8 +16,9 @@ from contextlib import contextmanager
 
 from strake_builder.errors import BuildError, OutputError
 from strake_builder.output.new_file import explained, new_file
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
 

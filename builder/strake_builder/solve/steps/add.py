@@ -13,7 +13,8 @@ from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource,
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.progress.reporter import Reporter
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_archive

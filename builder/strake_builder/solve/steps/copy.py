@@ -8,8 +8,9 @@ from strake_builder.frontend.model.chmod import apply_mode, made_mode
 from strake_builder.frontend.model.chown import Ownership
 from strake_builder.frontend.model.steps import CopyStep, FromContext, FromNamedContext, HeredocFile
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.copying.copy import copy_path, write_file
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.accounts import find_account, find_group
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path, write_file
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.sources import filtered, find_sources

@@ -22,7 +22,8 @@ from strake_builder.frontend.model.steps import (
     RunStep,
     Step,
 )
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.images.base import BaseImages
 from strake_builder.solve.images.layers import ImageLayer

@@ -24,7 +24,8 @@ from strake_builder.frontend.model.steps import (
     SshMount,
     TmpfsMount,
 )
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path
+from strake_builder.rootfs.copying.copy import copy_path
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint

@@ -17,8 +17,8 @@ from strake_builder.context.filtered import ContextFilter
 from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import PathSource
 from strake_builder.frontend.patterns import glob
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError
-from strake_builder.rootfs.files.copy import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.steps.file_origins import OriginView
 

@@ -7,7 +7,8 @@ import stat
 import pytest
 
 from strake_builder.errors import StepError
-from strake_builder.rootfs.files.copy import CopyOptions, copy_path, write_file
+from strake_builder.rootfs.copying.copy import copy_path, write_file
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
 

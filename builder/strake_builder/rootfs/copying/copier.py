@@ -1,29 +1,18 @@
-"""Copies files and trees into a root file system by the rules of COPY.
-
-The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy package):
-
-- a file goes into the destination where that is a directory or ends with a slash, else it becomes it;
-- of a directory the content is copied, and the destination is a directory;
-- directories merge: those below the destination take the source's metadata, the destination itself
-  keeps what it has;
-- a destination that is made, and its parents that are made on the way, get the mode that the options say:
-  with an octal `--chmod` its permissions without setuid, setgid and sticky, else 0755;
-- at the destination links are followed; below it a file replaces whatever link is in its place;
-- hard links within one source stay hard links.
-"""
+"""Copies one thing that is no directory, or what is in an open directory, however deep it is."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.errors import StepError
-from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs, write_all
-from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.copying.options import CopyOptions
+from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs
+from strake_builder.rootfs.files.inside import ResolvedPath
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY, stat_at
 from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
@@ -31,121 +20,7 @@ from strake_builder.rootfs.spill.names import sorted_names
 from strake_oci.lazy_dataclass import dataclass
 
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-Filter = Callable[[bytes, bool], bool]
-"""(path relative to the copied directory, is a directory) → whether it is copied."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """How things are copied.
-
-    Attributes:
-        owner: (uid, gid) of everything made; None keeps the source's.
-        mode: turns (the source's permissions, is a directory) into those of the copy; None keeps them.
-        keep: which members of a directory are copied; None copies all.
-        enter: which directories can hold something that is copied, though they are not themselves.
-        mtime_ns: modification time of everything copied; None keeps the source's.
-        made_mode: permissions of directories made on the way, the destination included.
-        leave_out: which members of a directory that are none themselves are left out, by what they are.
-        xattrs: copy capabilities and the user's extended attributes.
-    """
-
-    owner: tuple[int, int] | None = None
-    mode: Callable[[int, bool], int] | None = None
-    keep: Filter | None = None
-    enter: Filter | None = None
-    mtime_ns: int | None = None
-    made_mode: int = 0o755
-    leave_out: Callable[[os.stat_result], bool] | None = None
-    xattrs: bool = True
-
-    def keeps(self, path: bytes, is_directory: bool) -> bool:
-        """Whether a member of a directory is copied."""
-        return self.keep is None or self.keep(path, is_directory)
-
-    def enters(self, path: bytes) -> bool:
-        """Whether a directory that is not copied may hold something that is."""
-        return self.enter is not None and self.enter(path, True)
-
-    def new_directory(self) -> NewDirectory:
-        """How the destination and its parents are made."""
-        uid, gid = self.owner or (0, 0)
-        return NewDirectory(self.made_mode, uid, gid, self.mtime_ns)
-
-
-def copy_path(source: Root, path: bytes, target: Root, destination: bytes, options: CopyOptions) -> None:
-    """Copy one source, a file or a directory's content.
-
-    Args:
-        source: root that `path` is resolved in; a link in its last component is followed.
-        path: absolute or relative to the source's root, without wildcards.
-        target: root that is written to.
-        destination: absolute; a trailing slash says that it is a directory.
-        options: see `CopyOptions`.
-
-    Raises:
-        StepError: the source is missing, or the destination cannot hold it.
-        PathError: a path cannot be resolved.
-        Exception: it is to stop; see `interrupt`.
-    """
-    with source.at(path) as origin:
-        if origin.stat is None:
-            raise StepError(f"{_shown(path)} does not exist")
-        if origin.is_directory:
-            _copy_tree(origin, target, destination, options)
-        else:
-            with contextlib.closing(_Copier(options, target.beside)) as copier:
-                copier.file_into(origin, path.rpartition(b"/")[2], target, destination)
-
-
-def write_file(
-    content: bytes, name: bytes, mode: int, target: Root, destination: bytes, options: CopyOptions
-) -> None:
-    """Write a small file whose content is at hand, by the rules for copying a file called `name`."""
-    new = options.new_directory()
-    wanted = _file_path(name, target, destination, new)
-    with target.at(wanted, create=new) as location:
-        _make_room(location)
-        fd = os.open(location.name, _CREATE, 0o600, dir_fd=location.directory)
-        try:
-            write_all(fd, content)
-            uid, gid = options.owner or (0, 0)
-            set_owner(fd, (uid, gid), wanted)
-            os.fchmod(fd, options.mode(mode, False) if options.mode else mode)
-            if options.mtime_ns is not None:
-                os.utime(fd, ns=(options.mtime_ns, options.mtime_ns))
-        finally:
-            os.close(fd)
-
-
-def _file_path(name: bytes, target: Root, destination: bytes, new: NewDirectory) -> bytes:
-    """Return where a file called `name` goes, making the destination where it must be a directory."""
-    if destination.endswith(b"/"):
-        target.make_directories(destination, new)
-        return destination + name
-    found = target.stat(destination)
-    if found is not None and stat.S_ISDIR(found.st_mode):
-        return destination + b"/" + name
-    return destination
-
-
-def _copy_tree(origin: ResolvedPath, target: Root, destination: bytes, options: CopyOptions) -> None:
-    found = target.stat(destination)
-    if found is not None and not stat.S_ISDIR(found.st_mode):
-        raise StepError(f"cannot copy a directory onto {_shown(destination)}, which is no directory")
-    new = options.new_directory()
-    made = target.make_directories(destination, new)
-    source_fd = os.open(origin.name, OPEN_DIRECTORY, dir_fd=origin.directory)
-    try:
-        with target.directory(destination) as fd:
-            with contextlib.closing(_Copier(options, target.beside)) as copier:
-                copier.tree(source_fd, fd)
-            if made and options.mtime_ns is not None:
-                os.utime(f"/proc/self/fd/{fd}", ns=(options.mtime_ns, options.mtime_ns))
-    finally:
-        os.close(source_fd)
+CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(slots=True)
@@ -165,24 +40,26 @@ class _Level:
     target: int | None = None
 
 
-class _Copier:
+class Copier:
+    """Copies one source. Close it.
+
+    Args:
+        options: see `CopyOptions`.
+        scratch: a directory on disk, for what is noted.
+    """
+
     def __init__(self, options: CopyOptions, scratch: str) -> None:
         self._options = options
         self._scratch = scratch
         self._linked = DiskMap(scratch)
 
     def close(self) -> None:
+        """Forget what was noted."""
         self._linked.close()
 
-    def file_into(self, origin: ResolvedPath, name: bytes, target: Root, destination: bytes) -> None:
-        """Copy one thing that is no directory to a destination that may be one."""
-        if origin.stat is None:
-            raise StepError(f"{_shown(origin.path)} does not exist")
-        new = self._options.new_directory()
-        wanted = _file_path(name, target, destination, new)
-        with target.at(wanted, create=new) as location:
-            _make_room(location)
-            self._copy(origin.directory, origin.name, origin.stat, location.directory, location.name)
+    def one(self, origin: ResolvedPath, found: os.stat_result, location: ResolvedPath) -> None:
+        """Copy one thing that is no directory to where a root has room for it."""
+        self._copy(origin.directory, origin.name, found, location.directory, location.name)
 
     def tree(self, source: int, target: int) -> None:
         """Copy the content of one open directory into another, however deep it is."""
@@ -237,7 +114,7 @@ class _Copier:
         existing = stat_at(target, name)
         if existing is not None:
             if stat.S_ISDIR(existing.st_mode):
-                raise StepError(f"cannot replace the directory {_shown(path)} by a file")
+                raise StepError(f"cannot replace the directory {shown(path)} by a file")
             os.unlink(name, dir_fd=target)
         self._copy(level.source, name, found, target, name)
         return None
@@ -259,7 +136,7 @@ class _Copier:
         if existing is None:
             os.mkdir(level.name, 0o700, dir_fd=parent)
         elif not stat.S_ISDIR(existing.st_mode):
-            where = _shown(level.prefix.rstrip(b"/"))
+            where = shown(level.prefix.rstrip(b"/"))
             raise StepError(f"cannot copy the directory {where} onto something that is no directory")
         target = os.open(level.name, OPEN_DIRECTORY, dir_fd=parent)
         assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
@@ -286,7 +163,7 @@ class _Copier:
             try:
                 os.mknod(new_name, stat.S_IFMT(mode) | 0o600, found.st_rdev, dir_fd=target)
             except PermissionError as error:
-                raise StepError(f"cannot make the device {_shown(name)} inside a user namespace") from error
+                raise StepError(f"cannot make the device {shown(name)} inside a user namespace") from error
         uid, gid = self._options.owner or (found.st_uid, found.st_gid)
         set_owner(new_name, (uid, gid), new_name, target)
         if not stat.S_ISLNK(mode):
@@ -308,7 +185,7 @@ class _Copier:
     def _regular(self, source: int, name: bytes, found: os.stat_result, target: int, new_name: bytes) -> None:
         reader = os.open(name, _READ, dir_fd=source)
         try:
-            writer = os.open(new_name, _CREATE, 0o600, dir_fd=target)
+            writer = os.open(new_name, CREATE, 0o600, dir_fd=target)
             try:
                 copy_content(reader, writer, found.st_size)
                 self._metadata(writer, found, is_directory=False)
@@ -332,13 +209,19 @@ class _Copier:
         return self._options.mode(mode, stat.S_ISDIR(found.st_mode)) if self._options.mode else mode
 
 
-def _make_room(location: ResolvedPath) -> None:
+def make_room(location: ResolvedPath) -> None:
+    """Remove what is in the place of a file.
+
+    Raises:
+        StepError: it is a directory.
+    """
     if location.stat is None:
         return
     if location.is_directory:
-        raise StepError(f"cannot replace the directory {_shown(location.path)} by a file")
+        raise StepError(f"cannot replace the directory {shown(location.path)} by a file")
     os.unlink(location.name, dir_fd=location.directory)
 
 
-def _shown(path: bytes) -> str:
+def shown(path: bytes) -> str:
+    """Return a path as messages show it."""
     return path[:300].decode(errors="replace")

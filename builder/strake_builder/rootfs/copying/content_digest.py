@@ -1,7 +1,7 @@
 """Names what COPY would copy: one digest over paths, types, modes, owners, attributes and contents.
 
 Times are left out, so that a fresh checkout of the same files is the same content (as BuildKit's
-contenthash does). The walk follows the rules of `rootfs.copy`: the same filters, the same links.
+contenthash does). The walk follows the rules of `rootfs.copying.copy`: the same filters, the same links.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.rootfs.files.copy import CopyOptions
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import content_xattrs
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from strake_builder.rootfs.files.content_digest import FileDigests, content_digest
-from strake_builder.rootfs.files.copy import CopyOptions
+from strake_builder.rootfs.copying.content_digest import FileDigests, content_digest
+from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
 

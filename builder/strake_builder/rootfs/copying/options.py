@@ -1,0 +1,50 @@
+"""How COPY copies: owners, permissions, times, and what is left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from strake_builder.rootfs.files.inside import NewDirectory
+from strake_oci.lazy_dataclass import dataclass
+
+Filter = Callable[[bytes, bool], bool]
+"""(path relative to the copied directory, is a directory) → whether it is copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """How things are copied.
+
+    Attributes:
+        owner: (uid, gid) of everything made; None keeps the source's.
+        mode: turns (the source's permissions, is a directory) into those of the copy; None keeps them.
+        keep: which members of a directory are copied; None copies all.
+        enter: which directories can hold something that is copied, though they are not themselves.
+        mtime_ns: modification time of everything copied; None keeps the source's.
+        made_mode: permissions of directories made on the way, the destination included.
+        leave_out: which members of a directory that are none themselves are left out, by what they are.
+        xattrs: copy capabilities and the user's extended attributes.
+    """
+
+    owner: tuple[int, int] | None = None
+    mode: Callable[[int, bool], int] | None = None
+    keep: Filter | None = None
+    enter: Filter | None = None
+    mtime_ns: int | None = None
+    made_mode: int = 0o755
+    leave_out: Callable[[os.stat_result], bool] | None = None
+    xattrs: bool = True
+
+    def keeps(self, path: bytes, is_directory: bool) -> bool:
+        """Whether a member of a directory is copied."""
+        return self.keep is None or self.keep(path, is_directory)
+
+    def enters(self, path: bytes) -> bool:
+        """Whether a directory that is not copied may hold something that is."""
+        return self.enter is not None and self.enter(path, True)
+
+    def new_directory(self) -> NewDirectory:
+        """How the destination and its parents are made."""
+        uid, gid = self.owner or (0, 0)
+        return NewDirectory(self.made_mode, uid, gid, self.mtime_ns)
