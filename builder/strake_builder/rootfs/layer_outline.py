@@ -11,10 +11,9 @@ counts: on a file system that is well filled, making one takes up to a milliseco
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.tar_reader import Content, read_members
@@ -89,18 +88,27 @@ def outline_layer(
     return made
 
 
-def could_be_same(known: bytes, found: os.stat_result) -> bool:
+class WrittenFile(NamedTuple):
+    """A regular file that a step wrote: permissions, owner, bytes, and time in nanoseconds."""
+
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+
+
+def could_be_same(known: bytes, written: WrittenFile | None) -> bool:
     """Say whether what a step wrote may be what a layer had at its path, which only the content tells.
 
     Args:
         known: of the layer's, from `LayerOutline.files`.
-        found: what the step wrote.
+        written: what the step wrote; None for what is no regular file.
     """
-    if known == _UNLIKE_ANY or not stat.S_ISREG(found.st_mode):
+    if known == _UNLIKE_ANY or written is None:
         return True
     *there, seconds = _FILE.unpack(known)
-    written = [stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size]
-    return there == written and found.st_mtime_ns == seconds * 1_000_000_000
+    return (*there, seconds * 1_000_000_000) == written
 
 
 def mode_owner_time(known: bytes) -> tuple[int, int, int, int, int] | None:

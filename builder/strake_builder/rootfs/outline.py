@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import Content, read_members
+from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
 from strake_builder.rootfs.diff.changes import Change
 from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
@@ -60,7 +61,14 @@ def listed(upper: str, destination: bytes) -> Callable[[bytes], bool]:
     return lambda path: not path or outlining.is_entered(path)
 
 
-def outline_of(lowers: Lowers, upper: str, destination: bytes, *, accounts: bool) -> Iterator[Change]:
+def outline_of(
+    lowers: Lowers,
+    upper: str,
+    destination: bytes,
+    *,
+    accounts: bool,
+    deferred: DeferredFiles | None = None,
+) -> Iterator[Change]:
     """Yield the members of an outline, parents before children.
 
     Args:
@@ -68,11 +76,13 @@ def outline_of(lowers: Lowers, upper: str, destination: bytes, *, accounts: bool
         upper: what the step wrote.
         destination: where it writes; the way there is part of the outline.
         accounts: the step looks up users and groups.
+        deferred: files of the step that it did not write.
 
     Raises:
         UnfitForOutlineError: there can be none.
     """
-    return _Outlining(lowers, os.fsencode(upper), _way(destination), accounts=accounts).members()
+    top, way = os.fsencode(upper), _way(destination)
+    return _Outlining(lowers, top, way, accounts=accounts, deferred=deferred).members()
 
 
 def _way(destination: bytes) -> bytes:
@@ -80,9 +90,18 @@ def _way(destination: bytes) -> bytes:
 
 
 class _Outlining:
-    def __init__(self, stack: Lowers, upper: bytes, way: bytes, *, accounts: bool) -> None:
+    def __init__(
+        self,
+        stack: Lowers,
+        upper: bytes,
+        way: bytes,
+        *,
+        accounts: bool,
+        deferred: DeferredFiles | None = None,
+    ) -> None:
         self._stack = stack
         self._upper = upper
+        self._deferred = deferred
         self._way = way
         self._accounts = ACCOUNTS if accounts else ()
         self._room = _CONTENT
@@ -160,6 +179,8 @@ class _Outlining:
         return found is not None and stat.S_ISDIR(found.st_mode)
 
     def _is_in_the_way(self, path: bytes) -> bool:
+        if self._deferred is not None and self._deferred.has_replaced(path):
+            return True
         found = lstat_or_none(os.path.join(self._upper, path))
         return found is not None and stat.S_ISREG(found.st_mode)
 
@@ -197,15 +218,18 @@ class Outline:
         unpack_members(_unmarked(source, unread), directory, lowest=True)
         return Outline(directory, frozenset(unread))
 
-    def suffices(self, upper: str) -> bool:
+    def suffices(self, upper: str, deferred: Iterable[DeferredFile] = ()) -> bool:
         """Say whether a step over the outline made the layer that it makes over the real layers.
 
         Args:
             upper: what it wrote.
+            deferred: files that it did not write.
         """
         # A file whose content is not here may be the same, or have got another name: its content tells.
         top = os.fsencode(upper)
-        return all(lstat_or_none(os.path.join(top, path)) is None for path in self.unread)
+        if any(lstat_or_none(os.path.join(top, path)) is not None for path in self.unread):
+            return False
+        return not self.unread or all(file.path not in self.unread for file in deferred)
 
 
 def _unmarked(source: Readable, unread: set[bytes]) -> Iterator[tuple[Entry, Content]]:

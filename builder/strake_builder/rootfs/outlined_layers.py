@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from typing import Final, Self
 
 from strake_builder import interrupt
-from strake_builder.rootfs.layer_outline import LayerOutline, could_be_same
+from strake_builder.rootfs.copying.deferred import DeferredFile
+from strake_builder.rootfs.layer_outline import LayerOutline, WrittenFile, could_be_same
 from strake_builder.rootfs.outline import ACCOUNTS, Lowers, UnfitForOutlineError, listed
 from strake_builder.rootfs.outlined_stack import OutlinedStack
 from strake_builder.rootfs.spill.disk_map import DiskMap
@@ -114,7 +115,7 @@ class OutlinedLayers:
         """Return the lower layers of a step: these, and directories of those on them, bottom first."""
         return OutlinedLowers(self._layers, tuple(above), self._lock)
 
-    def suffices(self, upper: str) -> bool:
+    def suffices(self, upper: str, deferred: Iterable[DeferredFile] = ()) -> bool:
         """Say whether a step over the outlines made the layer that it makes over the layers themselves.
 
         It did, unless it made a directory where a file is, or a file that could be the one that is there.
@@ -122,28 +123,58 @@ class OutlinedLayers:
 
         Args:
             upper: what the step wrote.
+            deferred: files that it did not write.
         """
-        waiting = [b""]
         with self._lock:
-            while waiting:
-                parent = waiting.pop()
-                with os.scandir(os.path.join(os.fsencode(upper), parent)) as entries:
-                    for entry in entries:
-                        interrupt.check()
-                        path = parent + b"/" + entry.name if parent else entry.name
-                        if self._is_in_doubt(path, entry):
-                            return False
-                        # In a directory that the layers do not have, all is new.
-                        if entry.is_dir(follow_symlinks=False) and self._passable.get(path) is not None:
-                            waiting.append(path)
-        return True
+            return not (self._any_in_doubt(upper) or self._any_deferred_in_doubt(deferred))
 
-    def _is_in_doubt(self, path: bytes, entry: os.DirEntry[bytes]) -> bool:
-        known = [found for layer in self._layers if (found := layer.files.get(path)) is not None]
-        if not known:
-            return False
-        written = entry.stat(follow_symlinks=False)
-        return any(could_be_same(each, written) for each in known)
+    def _any_in_doubt(self, upper: str) -> bool:
+        waiting = [b""]
+        while waiting:
+            parent = waiting.pop()
+            with os.scandir(os.path.join(os.fsencode(upper), parent)) as entries:
+                for entry in entries:
+                    interrupt.check()
+                    path = parent + b"/" + entry.name if parent else entry.name
+                    if (known := self._known(path)) and _any_same(known, _written(entry)):
+                        return True
+                    if entry.is_dir(follow_symlinks=False) and self._is_passable(path):
+                        waiting.append(path)
+        return False
+
+    def _any_deferred_in_doubt(self, files: Iterable[DeferredFile]) -> bool:
+        parent, is_known = b"", True
+        for file in files:
+            interrupt.check()
+            directory = file.path.rpartition(b"/")[0]
+            if directory != parent:
+                parent, is_known = directory, not directory or self._is_passable(directory)
+            if is_known and (known := self._known(file.path)):
+                written = WrittenFile(file.mode, file.uid, file.gid, file.size, file.mtime_ns)
+                if _any_same(known, written):
+                    return True
+        return False
+
+    def _is_passable(self, directory: bytes) -> bool:
+        """Say whether the layers may have a directory. In one that they do not have, all is new."""
+        return self._passable.get(directory) is not None
+
+    def _known(self, path: bytes) -> list[bytes]:
+        """Return what is known of the files that the layers have at a path."""
+        return [found for layer in self._layers if (found := layer.files.get(path)) is not None]
+
+
+def _any_same(known: Iterable[bytes], written: WrittenFile | None) -> bool:
+    return any(could_be_same(each, written) for each in known)
+
+
+def _written(entry: os.DirEntry[bytes]) -> WrittenFile | None:
+    found = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return WrittenFile(
+        stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns
+    )
 
 
 def _check_files(layer: LayerOutline, passable: DiskMap) -> None:

@@ -30,7 +30,7 @@ from strake_builder.solve.caching.outlines import CachedOutlines
 from strake_builder.solve.caching.read_outlines import ReadOutlines
 from strake_builder.solve.caching.results import CachedStepResults
 from strake_builder.solve.caching.step_caching import StepCaching
-from strake_builder.solve.caching.unpacked_stages import unpacked_stages
+from strake_builder.solve.caching.unpacked_stages import read_stages, unpacked_stages
 from strake_builder.solve.images.assemble import FinishedImage, finish_image, image_notes
 from strake_builder.solve.images.base_outlines import BaseOutlines
 from strake_builder.solve.images.export import LayerExporter, layer_format
@@ -109,6 +109,7 @@ class Attempt:
                 inputs.jobs,
                 image=self._makes_image,
                 single_layer=inputs.outputs.single_layer,
+                read=read_stages(parts.evaluated, is_target_read=self._is_target_read()),
             )
             sources = parts.sources
             origins = FileOrigins(

@@ -26,9 +26,17 @@ from strake_builder.cache.step_cache import CachedStep
 from strake_builder.errors import BuildError, Location, StepError, redact
 from strake_builder.frontend.model.evaluated import EvaluatedStage
 from strake_builder.frontend.model.planned import StagePlan
-from strake_builder.frontend.model.steps import AddStep, ConfigStep, CopyStep, RunStep
+from strake_builder.frontend.model.steps import (
+    AddStep,
+    ConfigStep,
+    CopyStep,
+    FromContext,
+    FromNamedContext,
+    RunStep,
+)
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.solve.caching.outlines import StandIn, UnpackedLowers
 from strake_builder.solve.caching.step_caching import StepCaching
 from strake_builder.solve.images.export import LayerExporter
@@ -65,6 +73,21 @@ class StageTools:
     cancellation: Cancellation
 
 
+@dataclass(frozen=True, slots=True)
+class StageUse:
+    """What becomes of a stage.
+
+    Attributes:
+        is_exported: its layers are part of the image, and so go where it goes.
+        is_target: it is the last stage, over which and from which no other is made.
+        is_read: something else than its layers is made of its files.
+    """
+
+    is_exported: bool
+    is_target: bool
+    is_read: bool
+
+
 class StageExecutor:
     """Executes one stage.
 
@@ -73,8 +96,7 @@ class StageExecutor:
         stage: the plan.
         evaluated: its steps.
         first_number: number of its first step in progress events.
-        exported: whether its layers are part of the image, and so go where it goes.
-        target: whether it is the last stage, over which and from which no other is made.
+        use: what becomes of it.
         slots: held while a step executes, never while one waits for another stage.
     """
 
@@ -85,8 +107,7 @@ class StageExecutor:
         evaluated: EvaluatedStage,
         first_number: int,
         *,
-        exported: bool,
-        target: bool,
+        use: StageUse,
         slots: AbstractContextManager[object],
     ) -> None:
         self._tools = tools
@@ -94,9 +115,11 @@ class StageExecutor:
         self._stage = stage
         self._evaluated = evaluated
         self._first = first_number
-        self._exported = exported
+        self._exported = use.is_exported
         files = [at for at, step in enumerate(evaluated.steps) if not isinstance(step, ConfigStep)]
-        self._last = files[-1] if target and files else None
+        self._last = files[-1] if use.is_target and files else None
+        self._unread = files[-1] if files and not use.is_read else None
+        self._is_written = use.is_exported or tools.caching.keeps_layers
         self._slots = slots
         self._ground = 0  # layers up to the last RUN's, or the base's
         self._outlines: dict[int, StandIn] = {}
@@ -191,11 +214,10 @@ class StageExecutor:
         """Execute a step over layers, begin to write and push what it changed, and keep the result."""
         with self._slots, self._reported(position, step):
             snapshot = self._snapshot(position, step, lowers)
-            is_written = self._exported or self._tools.caching.keeps_layers
-            last = position == self._last
+            last = position == self._last and not _is_of_layers(step)
             exporter = self._tools.exporter
             blob = None
-            if is_written:
+            if self._is_written:
                 blob = exporter.export(snapshot, push=self._exported, last=last, location=_location(step))
         layer, created = StepLayer(snapshot.upper, blob), datetime.now(UTC)
         self._results.keep(self._stage, position, step, lowers, layer, created)
@@ -228,7 +250,7 @@ class StageExecutor:
             directories = tools.store.directories(layers)
             snapshot = self._over(position, step, directories)
             lowers = UnpackedLowers(directories, len(layers))
-            tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot.upper)
+            tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot)
         return snapshot
 
     def _over_outline(self, position: int, step: FileStep, layers: tuple[ImageLayer, ...]) -> Snapshot | None:
@@ -242,24 +264,39 @@ class StageExecutor:
             snapshot = self._over(position, step, (*outline.directories, *above))
         except StepError:
             return None  # it may be for something that the outline does not have
-        if not outline.suffices(snapshot.upper):
+        if not outline.suffices(snapshot.upper, snapshot.deferred or ()):
             return None
         if (lowers := outline.lowers(above)) is not None:
-            self._tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot.upper)
+            self._tools.caching.outlines.keep(step, layers, self._ground, lowers, snapshot)
         return snapshot
 
     def _over(self, position: int, step: FileStep, directories: tuple[str, ...]) -> Snapshot:
         """Execute a step over unpacked layers, and return what it changed."""
         self._tools.cancellation.check()
         workspace, number = self._tools.workspace, self._first + position
+        deferred = self._deferred(position, step)
         with workspace.roots.mounted(directories, workspace.new_name("step")) as snapshot:
-            self._tools.steps.execute(step, number, self._stage.platform, snapshot.root)
-        return snapshot
+            self._tools.steps.execute(step, number, self._stage.platform, snapshot.root, deferred)
+        return replace(snapshot, deferred=deferred)
+
+    def _deferred(self, position: int, step: FileStep) -> DeferredFiles | None:
+        """Return what takes files of a step in place of its root, where its layer alone is made of them."""
+        if not (isinstance(step, CopyStep) and position == self._unread and self._is_written):
+            return None
+        workspace = self._tools.workspace
+        deferred = DeferredFiles(workspace.path)
+        workspace.until_closed(deferred.close)
+        return deferred
 
 
 def _is_link(step: FileStep) -> bool:
     """Say whether a step writes onto nothing; the frontend lets it name users by number only."""
     return isinstance(step, CopyStep | AddStep) and step.link
+
+
+def _is_of_layers(step: FileStep) -> bool:
+    """Say whether a step copies out of layers: they may be those under it, and are read with its own."""
+    return isinstance(step, CopyStep) and not isinstance(step.source, FromContext | FromNamedContext)
 
 
 def _located(error: Exception, step: FileStep) -> Exception:

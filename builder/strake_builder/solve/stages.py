@@ -12,7 +12,7 @@ from strake_builder.solve.images.base import PulledImage
 from strake_builder.solve.images.layers import ImageLayer
 from strake_builder.solve.images.stage_result import StageResult
 from strake_builder.solve.planning.evaluation import EvaluatedBuild
-from strake_builder.solve.stage import StageExecutor, StageTools
+from strake_builder.solve.stage import StageExecutor, StageTools, StageUse
 from strake_oci.cancellation import Cancellation
 
 
@@ -25,6 +25,7 @@ class StageRuns:
         limit: stages that execute a step at the same time.
         image: whether the target's layers become an image.
         single_layer: whether the steps of each stage in it make one layer together.
+        read: stages of whose files something else than their layers is made.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class StageRuns:
         *,
         image: bool = True,
         single_layer: bool = False,
+        read: frozenset[int],
     ) -> None:
         self._single_layer = single_layer
+        self._read = read
         self._build = build
         self._cancellation = cancellation
         self._exported = frozenset(build.chain(build.plan.target)) if image else frozenset[int]()
@@ -67,8 +70,11 @@ class StageRuns:
                 stage,
                 self._build.stages[stage.index],
                 numbers[stage.index],
-                exported=stage.index in self._exported,
-                target=stage.index == self._build.plan.target,
+                use=StageUse(
+                    is_exported=stage.index in self._exported,
+                    is_target=stage.index == self._build.plan.target,
+                    is_read=stage.index in self._read,
+                ),
                 slots=self._slots,
             )
             thread = threading.Thread(

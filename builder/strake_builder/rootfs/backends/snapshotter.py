@@ -34,6 +34,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.diff.changes import Change, Clamp, Passed, overlay_changes
 from strake_oci.lazy_dataclass import dataclass
 
@@ -46,11 +47,13 @@ class Snapshot:
         root: where it is; valid inside `Snapshotter.mounted`.
         upper: the directory that holds the changes afterwards, a layer.
         lowers: the lower layers, topmost first.
+        deferred: files that belong to the changes and were not written.
     """
 
     root: str
     upper: str
     lowers: tuple[str, ...]
+    deferred: DeferredFiles | None = None
 
     def changes(
         self,
@@ -59,7 +62,9 @@ class Snapshot:
         left_out: frozenset[bytes] = frozenset(),
     ) -> Iterator[Change]:
         """Yield what was changed; call it when the root is mounted no more. See `overlay_changes`."""
-        return overlay_changes(self.upper, self.lowers, clamp=clamp, passed=passed, left_out=left_out)
+        return overlay_changes(
+            self.upper, self.lowers, clamp=clamp, passed=passed, left_out=left_out, deferred=self.deferred
+        )
 
     def unread(self) -> Iterator[bytes]:
         """Yield paths in the lower layers that `changes` does not read.

@@ -10,6 +10,7 @@ from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.errors import StepError
+from strake_builder.rootfs.copying.deferral import Deferral
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs
 from strake_builder.rootfs.files.inside import ResolvedPath
@@ -28,7 +29,8 @@ class _Level:
     """A directory being copied: what is left of it, and both sides open.
 
     The copy of a directory that is not wanted for itself is made when something in it is: until
-    then `target` is None.
+    then `target` is None. Nothing else is in a copy that `is_new`. One is among the changes of a step if
+    anything is done to it: the outermost when a file was written into it, or, deferred, when it `is_touched`.
     """
 
     source: int
@@ -38,6 +40,8 @@ class _Level:
     name: bytes = b""
     parent: _Level | None = None
     target: int | None = None
+    is_new: bool = False
+    is_touched: bool = False
 
 
 class Copier:
@@ -46,11 +50,13 @@ class Copier:
     Args:
         options: see `CopyOptions`.
         scratch: a directory on disk, for what is noted.
+        deferral: defers files; None where all are written.
     """
 
-    def __init__(self, options: CopyOptions, scratch: str) -> None:
+    def __init__(self, options: CopyOptions, scratch: str, deferral: Deferral | None = None) -> None:
         self._options = options
         self._scratch = scratch
+        self._deferral = deferral
         self._linked = DiskMap(scratch)
 
     def close(self) -> None:
@@ -59,7 +65,11 @@ class Copier:
 
     def one(self, origin: ResolvedPath, found: os.stat_result, location: ResolvedPath) -> None:
         """Copy one thing that is no directory to where a root has room for it."""
-        self._copy(origin.directory, origin.name, found, location.directory, location.name)
+        deferral, directory = self._deferral, location.directory
+        if deferral and deferral.takes(origin.directory, origin.name, found, b"", location.stat):
+            _touch(directory)
+        else:
+            self._copy(origin.directory, origin.name, found, directory, location.name)
 
     def tree(self, source: int, target: int) -> None:
         """Copy the content of one open directory into another, however deep it is."""
@@ -87,7 +97,7 @@ class Copier:
 
     def _close(self, level: _Level, found: os.stat_result) -> None:
         if level.target is not None:
-            mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+            mtime = self._options.mtime_of(found)
             os.utime(level.target, ns=(mtime, mtime))
             os.close(level.target)
         os.close(level.source)
@@ -111,12 +121,17 @@ class Copier:
         if not kept or (options.leave_out and options.leave_out(found)):
             return None
         target = self._target(level)
-        existing = stat_at(target, name)
+        existing = None if level.is_new else stat_at(target, name)
         if existing is not None:
             if stat.S_ISDIR(existing.st_mode):
                 raise StepError(f"cannot replace the directory {shown(path)} by a file")
             os.unlink(name, dir_fd=target)
-        self._copy(level.source, name, found, target, name)
+        if self._deferral and self._deferral.takes(level.source, name, found, path, existing):
+            if level.found is None and not level.is_touched:
+                _touch(target)
+                level.is_touched = True
+        else:
+            self._copy(level.source, name, found, target, name)
         return None
 
     def _target(self, level: _Level) -> int:
@@ -135,6 +150,7 @@ class Copier:
         existing = stat_at(parent, level.name)
         if existing is None:
             os.mkdir(level.name, 0o700, dir_fd=parent)
+            level.is_new = True
         elif not stat.S_ISDIR(existing.st_mode):
             where = shown(level.prefix.rstrip(b"/"))
             raise StepError(f"cannot copy the directory {where} onto something that is no directory")
@@ -164,11 +180,10 @@ class Copier:
                 os.mknod(new_name, stat.S_IFMT(mode) | 0o600, found.st_rdev, dir_fd=target)
             except PermissionError as error:
                 raise StepError(f"cannot make the device {shown(name)} inside a user namespace") from error
-        uid, gid = self._options.owner or (found.st_uid, found.st_gid)
-        set_owner(new_name, (uid, gid), new_name, target)
+        set_owner(new_name, self._options.owner_of(found), new_name, target)
         if not stat.S_ISLNK(mode):
-            os.chmod(new_name, self._mode(found), dir_fd=target)
-        mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+            os.chmod(new_name, self._options.mode_of(found), dir_fd=target)
+        mtime = self._options.mtime_of(found)
         os.utime(new_name, ns=(mtime, mtime), dir_fd=target, follow_symlinks=False)
 
     def _link(self, found: os.stat_result, target: int, name: bytes) -> bool:
@@ -197,16 +212,16 @@ class Copier:
             os.close(reader)
 
     def _metadata(self, fd: int, found: os.stat_result, *, is_directory: bool) -> None:
-        owner = self._options.owner or (found.st_uid, found.st_gid)
-        set_owner(fd, owner)
-        os.fchmod(fd, self._mode(found))
+        set_owner(fd, self._options.owner_of(found))
+        os.fchmod(fd, self._options.mode_of(found))
         if not is_directory:
-            mtime = self._options.mtime_ns if self._options.mtime_ns is not None else found.st_mtime_ns
+            mtime = self._options.mtime_of(found)
             os.utime(fd, ns=(mtime, mtime))
 
-    def _mode(self, found: os.stat_result) -> int:
-        mode = stat.S_IMODE(found.st_mode)
-        return self._options.mode(mode, stat.S_ISDIR(found.st_mode)) if self._options.mode else mode
+
+def _touch(directory: int) -> None:
+    """Have a directory among the changes of the step, as when a file is written into it."""
+    os.utime(b"/proc/self/fd/%d" % directory)
 
 
 def make_room(location: ResolvedPath) -> None:

@@ -20,6 +20,7 @@ import stat
 
 from strake_builder.errors import StepError
 from strake_builder.rootfs.copying.copier import CREATE, Copier, make_room, shown
+from strake_builder.rootfs.copying.deferral import Deferral
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import write_all
 from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
@@ -42,6 +43,8 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
         PathError: a path cannot be resolved.
         Exception: it is to stop; see `interrupt`.
     """
+    if options.deferred is not None:
+        options.deferred.read_from(source.path)
     with source.at(path) as origin:
         if origin.stat is None:
             raise StepError(f"{shown(path)} does not exist")
@@ -95,7 +98,7 @@ def _copy_into(
     wanted = _file_path(name, target, destination, new)
     with (
         target.at(wanted, create=new) as location,
-        contextlib.closing(Copier(options, target.beside)) as copier,
+        contextlib.closing(_copier(origin, location.path, target, options)) as copier,
     ):
         make_room(location)
         copier.one(origin, found, location)
@@ -110,9 +113,16 @@ def _copy_tree(origin: ResolvedPath, target: Root, destination: bytes, options: 
     source_fd = os.open(origin.name, OPEN_DIRECTORY, dir_fd=origin.directory)
     try:
         with target.directory(destination) as fd:
-            with contextlib.closing(Copier(options, target.beside)) as copier:
+            into = target.resolve(destination)
+            with contextlib.closing(_copier(origin, into, target, options)) as copier:
                 copier.tree(source_fd, fd)
             if made and options.mtime_ns is not None:
                 os.utime(f"/proc/self/fd/{fd}", ns=(options.mtime_ns, options.mtime_ns))
     finally:
         os.close(source_fd)
+
+
+def _copier(origin: ResolvedPath, path: bytes, target: Root, options: CopyOptions) -> Copier:
+    deferred = options.deferred
+    deferral = Deferral(deferred, options, origin.path, path) if deferred is not None else None
+    return Copier(options, target.beside, deferral)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.files.inside import NewDirectory
 from strake_oci.lazy_dataclass import dataclass
 
@@ -25,6 +27,7 @@ class CopyOptions:
         made_mode: permissions of directories made on the way, the destination included.
         leave_out: which members of a directory that are none themselves are left out, by what they are.
         xattrs: copy capabilities and the user's extended attributes.
+        deferred: notes files in place of writing them; None where all are written.
     """
 
     owner: tuple[int, int] | None = None
@@ -35,6 +38,7 @@ class CopyOptions:
     made_mode: int = 0o755
     leave_out: Callable[[os.stat_result], bool] | None = None
     xattrs: bool = True
+    deferred: DeferredFiles | None = None
 
     def keeps(self, path: bytes, is_directory: bool) -> bool:
         """Whether a member of a directory is copied."""
@@ -43,6 +47,19 @@ class CopyOptions:
     def enters(self, path: bytes) -> bool:
         """Whether a directory that is not copied may hold something that is."""
         return self.enter is not None and self.enter(path, True)
+
+    def owner_of(self, found: os.stat_result) -> tuple[int, int]:
+        """Return (uid, gid) of a copy."""
+        return self.owner or (found.st_uid, found.st_gid)
+
+    def mode_of(self, found: os.stat_result) -> int:
+        """Return the permissions of a copy."""
+        mode = stat.S_IMODE(found.st_mode)
+        return self.mode(mode, stat.S_ISDIR(found.st_mode)) if self.mode else mode
+
+    def mtime_of(self, found: os.stat_result) -> int:
+        """Return the time of modification of a copy in nanoseconds."""
+        return found.st_mtime_ns if self.mtime_ns is None else self.mtime_ns
 
     def new_directory(self) -> NewDirectory:
         """How the destination and its parents are made."""

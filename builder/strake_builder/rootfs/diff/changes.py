@@ -20,15 +20,19 @@ from strake_builder import interrupt
 from strake_builder.errors import StepError
 from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.tar_writer import END_OF_ARCHIVE, encode_header, padding
+from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
+from strake_builder.rootfs.diff.deferred_members import DeferredMembers
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 from strake_builder.rootfs.stack.layer_stack import is_opaque
 from strake_builder.rootfs.stack.lower_layers import LowerLayers, read_xattrs
 from strake_builder.rootfs.stack.whiteout import is_whiteout
+from strake_builder.unforeseen import from_os_error
 
 _CHUNK: Final = 1 << 20
 _SMALL: Final = 64 << 10
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SECOND: Final = 1_000_000_000
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Change = tuple[Entry, bytes]
 """A member of a layer, and the path of its content on disk."""
@@ -47,6 +51,7 @@ def overlay_changes(
     clamp: Clamp | None = None,
     passed: Passed | None = None,
     left_out: frozenset[bytes] = frozenset(),
+    deferred: DeferredFiles | None = None,
 ) -> Iterator[Change]:
     """Yield what an upper directory changes, parents before children, names in byte order.
 
@@ -58,13 +63,25 @@ def overlay_changes(
         passed: called with each directory whose content was yielded, and used, to the end: it may go. Not
             with one that has a file of several names: the number of links tells that there are others.
         left_out: paths that are passed over with all that is under them, what was removed there included.
+        deferred: files that are as if they were in it, but where something was written later. The path of
+            the content of one is valid until the next change is asked for.
 
     Raises:
-        StepError: a path is longer than the kernel allows to open, or a name is a whiteout's.
+        StepError: a path is longer than the kernel allows to open, a name is a whiteout's, or a source of
+            deferred files is not what it was.
     """
     layers = [os.fsencode(lower) for lower in lowers]
-    walk = _Walk(os.fsencode(upper), layers, clamp or (lambda t: t), passed or (lambda *_: None), left_out)
-    return walk.walk()
+    watch = _Reading(clamp or (lambda t: t), passed or (lambda *_: None), left_out)
+    return _Walk(os.fsencode(upper), layers, watch, deferred).walk()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How an upper directory is read; see `overlay_changes`."""
+
+    clamp: Clamp
+    passed: Passed
+    left_out: frozenset[bytes]
 
 
 @dataclass(slots=True)
@@ -79,26 +96,25 @@ class _Level:
     """
 
     path: bytes
-    members: Iterator[tuple[bytes, os.stat_result]]
+    members: Iterator[tuple[bytes, os.stat_result | DeferredFile]]
     names: int = 0
     has_links: bool = False
 
 
 class _Walk:
     def __init__(
-        self, upper: bytes, lowers: list[bytes], clamp: Clamp, passed: Passed, left_out: frozenset[bytes]
+        self, upper: bytes, lowers: list[bytes], reading: _Reading, deferred: DeferredFiles | None
     ) -> None:
-        self._left_out = left_out
         self._upper = upper + b"/"
         self._lowers = LowerLayers(lowers)
-        self._clamp = clamp
-        self._passed = passed
+        self._reading = reading
         self._scratch = os.fsdecode(os.path.dirname(upper))
         self._linked = DiskMap(self._scratch)
+        self._deferred = DeferredMembers(deferred)
 
     def walk(self) -> Iterator[Change]:
         """Yield the changes, and keep nothing open afterwards."""
-        with contextlib.closing(self._linked):
+        with contextlib.closing(self._linked), contextlib.closing(self._deferred):
             yield from self._walk()
 
     def _walk(self) -> Iterator[Change]:
@@ -116,47 +132,63 @@ class _Walk:
                     self._pass(level, stack[-1])
                 continue
             path, found = child
-            level.names += 1
-            if stat.S_ISDIR(found.st_mode):
-                change = self._change(path, found)
-                opaque = is_opaque(self._upper + path)
-                if opaque or not self._lowers.same_directory(path, change[0]):
+            if isinstance(found, DeferredFile) or not stat.S_ISDIR(found.st_mode):
+                file = self._file(level, path, found)
+                if file is not None:
                     yield from waiting
                     waiting.clear()
-                    yield change
-                    if opaque:
-                        yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), b""
-                else:
-                    waiting.append(change)
-                stack.append(_Level(path, self._members(path)))
-            else:
-                level.has_links = level.has_links or found.st_nlink > 1
-                change = self._change(path, found)
-                if self._lowers.same_file(change):
-                    self._linked.discard(identity(found))  # a name that is not written is no target
-                    continue
+                    yield file
+                continue
+            level.names += 1
+            change = self._change(path, found)
+            opaque = is_opaque(self._upper + path)
+            if opaque or not self._lowers.same_directory(path, change[0]):
                 yield from waiting
                 waiting.clear()
                 yield change
+                if opaque:
+                    yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), b""
+            else:
+                waiting.append(change)
+            stack.append(_Level(path, self._members(path)))
+
+    def _file(self, level: _Level, path: bytes, found: os.stat_result | DeferredFile) -> Change | None:
+        """Return what is no directory as a change; None where it is none."""
+        if isinstance(found, DeferredFile):
+            _check_name(path, path.rpartition(b"/")[2])
+            change = self._deferred.change(found, self._reading.clamp(int(found.mtime_ns // _SECOND)))
+            return None if self._lowers.same_file(change, found.mtime_ns) else change
+        level.names += 1
+        level.has_links = level.has_links or found.st_nlink > 1
+        change = self._change(path, found)
+        if self._lowers.same_file(change, found.st_mtime_ns):
+            self._linked.discard(identity(found))  # a name that is not written is no target
+            return None
+        return change
 
     def _pass(self, level: _Level, parent: _Level) -> None:
         """Tell that a directory was read."""
         if level.has_links:
             parent.has_links = True
         else:
-            self._passed(self._upper + level.path, level.names)
+            self._reading.passed(self._upper + level.path, level.names)
 
-    def _members(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+    def _members(self, path: bytes) -> Iterator[tuple[bytes, os.stat_result | DeferredFile]]:
         prefix = path + b"/" if path else b""
         where = self._upper + prefix
         try:
             for name in sorted_names(where, self._scratch):
                 interrupt.check()
-                if prefix + name in self._left_out:
+                yield from self._not_left_out(self._deferred.before(prefix, name))
+                if prefix + name in self._reading.left_out:
                     continue
                 found = os.lstat(where + name)
-                if not _is_socket(found) or is_whiteout(found):
+                deferred = self._deferred.take(prefix + name)
+                if deferred is not None and _is_in_place_of(deferred, found):
+                    yield prefix + name, deferred
+                elif not _is_socket(found) or is_whiteout(found):
                     yield prefix + name, found
+            yield from self._not_left_out(self._deferred.rest(prefix))
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise
@@ -164,6 +196,12 @@ class _Walk:
             raise StepError(
                 f"cannot read the directory /{shown}… that the step made: {error.strerror}"
             ) from error
+
+    def _not_left_out(self, files: Iterator[DeferredFile]) -> Iterator[tuple[bytes, DeferredFile]]:
+        for file in files:
+            interrupt.check()
+            if file.path not in self._reading.left_out:
+                yield file.path, file
 
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode
@@ -189,7 +227,7 @@ class _Walk:
             uid=found.st_uid,
             gid=found.st_gid,
             size=size,
-            mtime=self._clamp(int(found.st_mtime_ns // 1_000_000_000)),
+            mtime=self._reading.clamp(int(found.st_mtime_ns // _SECOND)),
             target=target,
             device=(os.major(found.st_rdev), os.minor(found.st_rdev)) if found.st_rdev else (0, 0),
             xattrs={} if kind is EntryType.HARD_LINK else read_xattrs(where),
@@ -201,7 +239,8 @@ def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
     """Yield a layer's tar stream.
 
     Raises:
-        StepError: a file shrank while it was read, which only a process that should be dead can do.
+        StepError: a file cannot be read, or shrank while it was: one that a step wrote only by a process that
+            should be dead, a deferred one by what writes to its source.
     """
     for entry, where in changes:
         header = encode_header(entry)
@@ -218,12 +257,16 @@ def tar_stream(changes: Iterator[Change]) -> Iterator[bytes]:
 
 def _content(entry: Entry, where: bytes) -> Iterator[bytes]:
     left = entry.size
-    fd = os.open(where, _READ)
+    try:
+        fd = os.open(where, _READ)
+    except OSError as error:
+        refused = OSError(error.errno, error.strerror)  # the path is one of ours
+        raise from_os_error(refused, f"cannot read {_shown(entry.path)}", StepError) from error
     try:
         while True:
             data = os.read(fd, min(left, _CHUNK))
             if not data:
-                raise StepError(f"/{entry.path.decode(errors='replace')} shrank while it was read")
+                raise StepError(f"{_shown(entry.path)} shrank while it was read")
             left -= len(data)
             yield data
             if not left:
@@ -233,12 +276,15 @@ def _content(entry: Entry, where: bytes) -> Iterator[bytes]:
         os.close(fd)
 
 
+def _shown(path: bytes) -> str:
+    return "/" + path[:300].decode(errors="replace")
+
+
 def _check_name(path: bytes, name: bytes) -> None:
     """Refuse a name that a layer cannot hold: a pull would delete something instead."""
     if name.startswith(WHITEOUT_PREFIX):
         raise StepError(
-            f"/{path[:300].decode(errors='replace')} cannot be in an image: "
-            "in a layer its name would delete a file instead",
+            f"{_shown(path)} cannot be in an image: in a layer its name would delete a file instead",
             hint="names that begin with .wh. are whiteouts (OCI image spec, layer.md): rename it, "
             "remove it in the same step, or leave it out with .dockerignore",
         )
@@ -254,6 +300,17 @@ def _kind(mode: int) -> EntryType:
     if stat.S_ISFIFO(mode):
         return EntryType.FIFO
     return EntryType.CHAR_DEVICE if stat.S_ISCHR(mode) else EntryType.BLOCK_DEVICE
+
+
+def _is_in_place_of(file: DeferredFile, found: os.stat_result) -> bool:
+    """Say whether a deferred file is what its path has: what a step wrote, it wrote later.
+
+    Raises:
+        StepError: that is a directory.
+    """
+    if stat.S_ISDIR(found.st_mode):
+        raise StepError(f"cannot copy a directory onto {_shown(file.path)}, which is no directory")
+    return is_whiteout(found)
 
 
 def _is_socket(found: os.stat_result) -> bool:

@@ -44,8 +44,13 @@ class LowerLayers:
             and read_xattrs(found.where) == entry.xattrs
         )
 
-    def same_file(self, member: Member) -> bool:
-        """Say whether a file was there with this content and metadata, its time of change included."""
+    def same_file(self, member: Member, mtime_ns: int) -> bool:
+        """Say whether a file was there with this content and metadata, its time of modification included.
+
+        Args:
+            member: the file, and where its content is; anything else never was there.
+            mtime_ns: its time, before any clamp.
+        """
         entry, path = member
         if entry.type is not EntryType.FILE or not path:
             return False
@@ -53,11 +58,10 @@ class LowerLayers:
         if found is None:
             return False
         was = found.stat
-        now = os.lstat(path)
         return (
             stat.S_ISREG(was.st_mode)
-            and (was.st_mode, was.st_uid, was.st_gid) == (now.st_mode, now.st_uid, now.st_gid)
-            and (was.st_size, was.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+            and (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid) == (entry.mode, entry.uid, entry.gid)
+            and (was.st_size, was.st_mtime_ns) == (entry.size, mtime_ns)
             and read_xattrs(found.where) == entry.xattrs
             and _same_content(found.where, path)
         )

@@ -8,7 +8,7 @@ of all its lower layers. The documents are written when a step ran over the real
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,8 @@ from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.errors import LayerError
 from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.copying.deferred import DeferredFile
 from strake_builder.rootfs.diff.changes import tar_stream
 from strake_builder.rootfs.outline import Lowers, Outline, UnfitForOutlineError, outline_of
 from strake_builder.rootfs.stack.layer_stack import LayerStack
@@ -80,11 +82,12 @@ class LayersOutline(Protocol):
         """What a step is executed over, bottom first."""
         ...
 
-    def suffices(self, upper: str) -> bool:
+    def suffices(self, upper: str, deferred: Iterable[DeferredFile], /) -> bool:
         """Say whether a step over it made the layer that it makes over the real layers.
 
         Args:
             upper: what the step wrote.
+            deferred: files of the step that it did not write.
         """
         ...
 
@@ -182,12 +185,12 @@ class CachedOutlines:
         layers: tuple[ImageLayer, ...],
         ground: int,
         lowers: StepLowers,
-        upper: str,
+        snapshot: Snapshot,
     ) -> None:
         """Keep the outlines of a step; see `Outlines`."""
         if not isinstance(step, RunStep):
             for count in {ground, len(layers)} - {0}:
-                work = partial(self._keep, step, layers[:count], lowers, upper)
+                work = partial(self._keep, step, layers[:count], lowers, snapshot)
                 self._keeping.append(self._pool.submit(work))
 
     def finish(self) -> None:
@@ -207,13 +210,21 @@ class CachedOutlines:
             self._reporter.warn(f"an outline in a cache is left out: {error}")
             return None
 
-    def _keep(self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: StepLowers, upper: str) -> None:
+    def _keep(
+        self, step: _Writing, layers: tuple[ImageLayer, ...], lowers: StepLowers, snapshot: Snapshot
+    ) -> None:
         destination = _destination(step).encode(errors="surrogateescape")
         packed = bytearray()
         try:
             key = _key(step, diff_ids(layers))
-            known = lowers.lowest(len(layers), upper, destination)
-            members = outline_of(known, upper, destination, accounts=needs_accounts(step))
+            known = lowers.lowest(len(layers), snapshot.upper, destination)
+            members = outline_of(
+                known,
+                snapshot.upper,
+                destination,
+                accounts=needs_accounts(step),
+                deferred=snapshot.deferred,
+            )
             write_blob(tar_stream(members), packed.extend)
         except (UnfitForOutlineError, BuildError):
             return  # a layer that cannot be written is reported by its reader

@@ -11,6 +11,7 @@ from strake_builder.cache.keys import Key
 from strake_builder.cache.step_cache import CachedStep
 from strake_builder.frontend.model.planned import StagePlan
 from strake_builder.layers.blobs import StoredLayer
+from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.solve.caching.outlines import StandIn, StepLowers
 from strake_builder.solve.caching.selection import Selection
 from strake_builder.solve.images.layers import ImageLayer, StepLayer
@@ -95,7 +96,7 @@ class Outlines(Protocol):
         layers: tuple[ImageLayer, ...],
         ground: int,
         lowers: StepLowers,
-        upper: str,
+        snapshot: Snapshot,
         /,
     ) -> None:
         """Keep the outlines of a step that the cache had none for; nothing is waited for.
@@ -105,7 +106,7 @@ class Outlines(Protocol):
             layers: that it ran over, bottom first.
             ground: how many of them are under the steps after the last RUN.
             lowers: the layers, as outlines are made of them.
-            upper: what the step wrote.
+            snapshot: what the step wrote.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Which stages need the files of their base: a decision over the steps, without I/O."""
+"""Which stages need the files of their base, and whose files others need: decisions without I/O."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ def unpacked_stages(build: EvaluatedBuild, *, is_target_read: bool) -> frozenset
         if stage.index in unpacked and isinstance(stage.base, StageBase):
             unpacked.add(stage.base.index)
     return frozenset(unpacked)
+
+
+def read_stages(build: EvaluatedBuild, *, is_target_read: bool) -> frozenset[int]:
+    """Return the needed stages of whose files something else than their own layers is made.
+
+    Args:
+        build: the build.
+        is_target_read: the files of the target are written out.
+    """
+    read = {build.plan.target} if is_target_read else set[int]()
+    for stage in build.plan.stages:
+        if isinstance(stage.base, StageBase):
+            read.add(stage.base.index)
+        for step in build.stages[stage.index].steps:
+            if not isinstance(step, ConfigStep):
+                read.update(stages_read(step))
+    return frozenset(read)
 
 
 def _needs_files(step: Step) -> bool:

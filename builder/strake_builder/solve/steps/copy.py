@@ -9,20 +9,35 @@ from strake_builder.frontend.model.chown import Ownership
 from strake_builder.frontend.model.steps import CopyStep, FromContext, FromNamedContext, HeredocFile
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.copying.copy import copy_path, write_file
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.accounts import find_account, find_group
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.sources import filtered, find_sources
+from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
 FILE_MODE = 0o644
 
 
+@dataclass(frozen=True, slots=True)
+class CopyTarget:
+    """Where a COPY writes.
+
+    Attributes:
+        root: with `--link` an empty one.
+        deferred: takes files that need not be in the root; None where all must.
+    """
+
+    root: Root
+    deferred: DeferredFiles | None = None
+
+
 def execute_copy(
     step: CopyStep,
     owner: tuple[int, int] | None,
-    target: Root,
+    target: CopyTarget,
     origins: FileOrigins,
     platform: Platform,
     reporter: Reporter,
@@ -32,7 +47,7 @@ def execute_copy(
     Args:
         step: what to copy.
         owner: (uid, gid) that `--chown` means, None without it.
-        target: the root to copy into; with `--link` an empty one.
+        target: see `CopyTarget`.
         origins: opens the sources' origin.
         platform: of an image origin.
         reporter: hears of patterns that match nothing.
@@ -41,7 +56,7 @@ def execute_copy(
         StepError: a source is missing or cannot be where it should go.
     """
     destination = step.destination.encode(errors="surrogateescape")
-    write_heredocs(step.files, target, destination, owner or (0, 0), step.chmod)
+    write_heredocs(step.files, target.root, destination, owner or (0, 0), step.chmod)
     if not step.sources:
         return
     view = origins.open(step.source, platform)
@@ -55,10 +70,14 @@ def execute_copy(
                     f"{wanted.path.lstrip('/')} matches nothing", step.origin.file, step.origin.span.first
                 )
             for path in found:
-                options = CopyOptions(owner, mode_of(step.chmod), made_mode=made_mode(step.chmod))
-                copy_path(
-                    source, path, target, destination, filtered(options, view, wanted, path, step.excludes)
+                options = CopyOptions(
+                    owner,
+                    mode_of(step.chmod),
+                    made_mode=made_mode(step.chmod),
+                    deferred=target.deferred,
                 )
+                options = filtered(options, view, wanted, path, step.excludes)
+                copy_path(source, path, target.root, destination, options)
 
 
 def write_heredocs(

@@ -8,12 +8,13 @@ from strake_builder.cache.definitions import FileStep
 from strake_builder.frontend.model.steps import AddStep, CopyStep, RunStep, WorkdirStep
 from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.progress.reporter import Reporter
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.files.accounts import find_owner
 from strake_builder.rootfs.files.inside import NewDirectory, Root
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.steps.add import AddTools, execute_add
-from strake_builder.solve.steps.copy import execute_copy, resolve_owner
+from strake_builder.solve.steps.copy import CopyTarget, execute_copy, resolve_owner
 from strake_builder.solve.steps.emulation import ForeignPrograms
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.steps.mounts import MountMaker
@@ -66,7 +67,14 @@ class StepExecutor:
         """
         self.origins.await_stages(step)
 
-    def execute(self, step: FileStep, number: int, platform: Platform, root_path: str) -> None:
+    def execute(
+        self,
+        step: FileStep,
+        number: int,
+        platform: Platform,
+        root_path: str,
+        deferred: DeferredFiles | None = None,
+    ) -> None:
         """Execute a step.
 
         Args:
@@ -74,6 +82,7 @@ class StepExecutor:
             number: of the step in progress events.
             platform: of the stage.
             root_path: the writable root; with `--link` an empty one.
+            deferred: takes files that need not be in the root; None where all must.
 
         Raises:
             BuildError: the step failed.
@@ -86,7 +95,9 @@ class StepExecutor:
             match step:
                 case CopyStep():
                     owner = resolve_owner(step.chown, root)
-                    execute_copy(step, owner, root, self.origins, platform, self.reporter)
+                    execute_copy(
+                        step, owner, CopyTarget(root, deferred), self.origins, platform, self.reporter
+                    )
                 case AddStep():
                     self._add(step, platform, root)
                 case WorkdirStep():

@@ -1,0 +1,76 @@
+"""Hands out a step's deferred files in step with a walk through its upper directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from strake_builder.errors import StepError
+from strake_builder.layers.entry import Entry, EntryType
+from strake_builder.rootfs.copying.deferred import DeferredContent, DeferredFile, DeferredFiles, member_order
+
+
+class DeferredMembers:
+    """Deferred files, in the order in which a layer has its members. Close it.
+
+    Args:
+        files: the files; None for none.
+    """
+
+    def __init__(self, files: DeferredFiles | None) -> None:
+        self._files: Iterator[DeferredFile] = iter(files or ())
+        self._content = DeferredContent(files.root if files is not None else -1)
+        self._next: DeferredFile | None = None
+        self._key = b""
+        self._advance()
+
+    def close(self) -> None:
+        """Close the source that is open."""
+        self._content.close()
+
+    def before(self, prefix: bytes, name: bytes) -> Iterator[DeferredFile]:
+        """Yield the files of a directory that come before a name, and pass over those of directories between.
+
+        Args:
+            prefix: of the names in the directory.
+            name: in it.
+        """
+        if self._next is not None:
+            yield from self._until(prefix, member_order(prefix + name))
+
+    def rest(self, prefix: bytes) -> Iterator[DeferredFile]:
+        """Yield the files of a directory that are left."""
+        if self._next is not None:
+            # No name has a byte of zero, so this is behind all that is in the directory.
+            yield from self._until(prefix, member_order(prefix)[:-1] + b"\1" if prefix else None)
+
+    def take(self, path: bytes) -> DeferredFile | None:
+        """Return the file of a path that comes next, None where another one does."""
+        file = self._next
+        if file is None or file.path != path:
+            return None
+        self._advance()
+        return file
+
+    def change(self, file: DeferredFile, mtime: int) -> tuple[Entry, bytes]:
+        """Return a file as the member of a layer, and where its content is until the next one is asked for.
+
+        Raises:
+            StepError: a directory on the way to it is gone.
+        """
+        entry = Entry(file.path, EntryType.FILE, file.mode, file.uid, file.gid, file.size, mtime)
+        try:
+            return entry, self._content.where(file.source)
+        except OSError as error:
+            shown = file.source[:300].decode(errors="replace")
+            raise StepError(f"{shown} changed while it was copied: {error.strerror}") from error
+
+    def _until(self, prefix: bytes, bound: bytes | None) -> Iterator[DeferredFile]:
+        while self._next is not None and (bound is None or self._key < bound):
+            file = self._next
+            self._advance()
+            if file.path.rpartition(b"/")[0] + b"/" == prefix or (not prefix and b"/" not in file.path):
+                yield file
+
+    def _advance(self) -> None:
+        self._next = next(self._files, None)
+        self._key = member_order(self._next.path) if self._next is not None else b""
