@@ -161,3 +161,41 @@ def files_of(root):
                 with open(path) as file:
                     found[os.path.relpath(path, root)] = file.read()
     return found
+
+
+def test_a_directory_that_is_made_anew_as_it_was(step, tmp_path):
+    """It hides what was there, so the layer has all that is in it, the same or not."""
+    base = make_layer(tmp_path / "base", d__f="1", d__sub__g="2", d__sub__deep__h="3", d__gone="4", other="5")
+
+    def act(root):
+        shutil.copytree(f"{root}/d", f"{root}/copy", symlinks=True)
+        shutil.rmtree(f"{root}/d")
+        shutil.copytree(f"{root}/copy", f"{root}/d", symlinks=True)
+        shutil.rmtree(f"{root}/copy")
+        os.unlink(f"{root}/d/gone")
+
+    assert "other" not in names(step([base], act))
+
+
+def test_an_empty_directory_that_is_made_anew(step, tmp_path):
+    base = make_layer(tmp_path / "base", lists__partial__x="1", lists__y="2")
+
+    def act(root):
+        shutil.rmtree(f"{root}/lists")
+        os.makedirs(f"{root}/lists/partial")
+        for path in ("lists", "lists/partial"):
+            os.chmod(f"{root}/{path}", (base / path).stat().st_mode)
+
+    assert "lists/partial" in names(step([base], act))
+
+
+def test_a_directory_in_place_of_another_that_was_moved(step, tmp_path):
+    base = make_layer(tmp_path / "base", d__f="1", d__sub__g="2", new__sub__g="2", new__f="1")
+    for path in base.rglob("*"):
+        os.utime(path, (1000, 1000))
+
+    def act(root):
+        shutil.rmtree(f"{root}/d")
+        shutil.move(f"{root}/new", f"{root}/d")
+
+    assert ".wh.new" in names(step([base], act))

@@ -13,7 +13,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from strake_builder import interrupt
@@ -28,6 +27,7 @@ from strake_builder.rootfs.stack.layer_stack import is_opaque
 from strake_builder.rootfs.stack.lower_layers import LowerLayers, read_xattrs
 from strake_builder.rootfs.stack.whiteout import is_whiteout
 from strake_builder.unforeseen import from_os_error
+from strake_oci.lazy_dataclass import dataclass
 
 _CHUNK: Final = 1 << 20
 _SMALL: Final = 64 << 10
@@ -93,12 +93,14 @@ class _Level:
         members: what is left of it: path and what is there.
         names: how many were read.
         has_links: one of them, or of those in its directories, is a file of more than one name.
+        is_new: nothing in it was there before: the lower layers have no such directory, or it hides theirs.
     """
 
     path: bytes
     members: Iterator[tuple[bytes, os.stat_result | DeferredFile]]
     names: int = 0
     has_links: bool = False
+    is_new: bool = False
 
 
 class _Walk:
@@ -142,7 +144,7 @@ class _Walk:
             level.names += 1
             change = self._change(path, found)
             opaque = is_opaque(self._upper + path)
-            if opaque or not self._lowers.same_directory(path, change[0]):
+            if level.is_new or opaque or not self._lowers.same_directory(path, change[0]):
                 yield from waiting
                 waiting.clear()
                 yield change
@@ -150,7 +152,8 @@ class _Walk:
                     yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), b""
             else:
                 waiting.append(change)
-            stack.append(_Level(path, self._members(path)))
+            is_new = level.is_new or opaque or not self._lowers.has_directory(path)
+            stack.append(_Level(path, self._members(path), is_new=is_new))
 
     def _file(self, level: _Level, path: bytes, found: os.stat_result | DeferredFile) -> Change | None:
         """Return what is no directory as a change; None where it is none."""
@@ -161,10 +164,13 @@ class _Walk:
         level.names += 1
         level.has_links = level.has_links or found.st_nlink > 1
         change = self._change(path, found)
-        if self._lowers.same_file(change, found.st_mtime_ns):
+        if self._is_same(level, change, found.st_mtime_ns):
             self._linked.discard(identity(found))  # a name that is not written is no target
             return None
         return change
+
+    def _is_same(self, level: _Level, change: Change, mtime_ns: int) -> bool:
+        return not level.is_new and self._lowers.same_file(change, mtime_ns)
 
     def _pass(self, level: _Level, parent: _Level) -> None:
         """Tell that a directory was read."""

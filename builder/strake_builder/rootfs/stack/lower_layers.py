@@ -28,6 +28,11 @@ class LowerLayers:
     def __init__(self, layers: Sequence[bytes]) -> None:
         self._stack = LayerStack(layers)
 
+    def has_directory(self, path: bytes) -> bool:
+        """Say whether a directory was there."""
+        found = self._stack.find(path)
+        return found is not None and stat.S_ISDIR(found.stat.st_mode)
+
     def same_directory(self, path: bytes, entry: Entry) -> bool:
         """Say whether a directory was there with this mode, owner and these attributes.
 
