@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,56 +22,53 @@ from tests.fixtures.building.isolated import isolated
 from tests.fixtures.content.snapshots import KINDS, clone_root, tree_of
 
 PATHS = st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map("/".join)
-KINDS_OF_DEEDS = st.sampled_from(
-    [
-        "write",
-        "write",
-        "directory",
-        "directory",
-        "remove",
-        "remove",
-        "copy",
-        "copy",
-        "move",
-        "symlink",
-        "chmod",
-    ]
-)
+
+
+def _write(path: str, other: str) -> None:
+    os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+    if not os.path.lexists(path) or (os.path.isfile(path) and not os.path.islink(path)):
+        Path(path).write_text(other[-1])
+        os.utime(path, (1000, 1000))  # a time that does not tell when it was written
+
+
+def _remove(path: str, _: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(path)
+    else:
+        os.unlink(path)
+
+
+def _copy(path: str, other: str) -> None:
+    if not os.path.isdir(path):
+        shutil.copy2(path, other, follow_symlinks=False)
+    elif not os.path.realpath(other).startswith(os.path.realpath(path) + "/"):  # that has no end
+        shutil.copytree(path, other, symlinks=True)
+
+
+DEEDS: dict[str, Callable[[str, str], object]] = {
+    "write": _write,
+    "make a directory": lambda path, _: os.makedirs(path, 0o755),
+    "remove": _remove,
+    "copy": _copy,
+    "move": os.replace,
+    "link": lambda path, other: os.link(path, other, follow_symlinks=False),
+    "make a symbolic link": lambda path, _: os.symlink("a", path),
+    "make a pipe": lambda path, _: os.mkfifo(path),
+    "give away": lambda path, _: os.chown(path, 5, 6, follow_symlinks=False),
+    "change the mode": lambda path, _: os.chmod(os.path.realpath(path), 0o700),
+    "set an attribute": lambda path, other: os.setxattr(path, "user.strake", other[-1:].encode()),
+}
+OFTEN = ("write", "make a directory", "remove", "copy", "move")
 Deed = tuple[str, str, str]
 """What is done, to what path, and with what other path."""
-DEEDS = st.lists(st.tuples(KINDS_OF_DEEDS, PATHS, PATHS), min_size=1, max_size=10)
+STEPS = st.lists(st.tuples(st.sampled_from([*DEEDS, *OFTEN]), PATHS, PATHS), min_size=1, max_size=10)
 
 
 def do(root: str, deeds: list[Deed]) -> None:
-    """Do to a tree what can be done; files get times that do not tell when they were written."""
+    """Do to a tree what can be done."""
     for deed, path, other in deeds:
         with contextlib.suppress(OSError, shutil.Error):
-            _do(deed, f"{root}/{path}", f"{root}/{other}", other)
-
-
-def _do(deed: str, path: str, second: str, other: str) -> None:
-    match deed:
-        case "write":
-            os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-            if not os.path.islink(path):
-                Path(path).write_text(other[0])
-                os.utime(path, (1000, 1000))
-        case "directory":
-            os.makedirs(path, 0o755)
-        case "remove":
-            remove_tree(path) if os.path.isdir(path) and not os.path.islink(path) else os.unlink(path)
-        case "copy" if os.path.realpath(second).startswith(os.path.realpath(path) + "/"):
-            pass  # without end
-        case "copy" if os.path.isdir(path):
-            shutil.copytree(path, second, symlinks=True)
-        case "copy":
-            shutil.copy2(path, second, follow_symlinks=False)
-        case "move":
-            os.rename(path, second)
-        case "symlink":
-            os.symlink("a", path)
-        case _:
-            os.chmod(os.path.realpath(path), 0o700)
+            DEEDS[deed](f"{root}/{path}", f"{root}/{other}")
 
 
 def through_its_layer(kind: RootfsKind, scratch: str, steps: list[list[Deed]]) -> None:
@@ -98,7 +96,7 @@ def through_its_layer(kind: RootfsKind, scratch: str, steps: list[list[Deed]]) -
 def test_a_layer_says_what_a_step_did(kind):
     # A failure is told as it is found: to make it smaller takes minutes.
     @settings(max_examples=200, deadline=None, database=None, phases=[Phase.generate])
-    @given(st.lists(DEEDS, min_size=2, max_size=3))
+    @given(st.lists(STEPS, min_size=2, max_size=3))
     def check(steps):
         with tempfile.TemporaryDirectory() as scratch:
             os.mkdir(os.path.join(scratch, "roots"))

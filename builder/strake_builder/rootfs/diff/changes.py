@@ -160,7 +160,7 @@ class _Walk:
         if isinstance(found, DeferredFile):
             _check_name(path, path.rpartition(b"/")[2])
             change = self._deferred.change(found, self._reading.clamp(int(found.mtime_ns // _SECOND)))
-            return None if self._lowers.same_file(change, found.mtime_ns) else change
+            return None if self._is_same(level, change, found.mtime_ns) else change
         level.names += 1
         level.has_links = level.has_links or found.st_nlink > 1
         change = self._change(path, found)
