@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import BinaryIO, Final, NamedTuple
 
-_HEAD: Final = struct.Struct("=HIIQqHH")
+_HEAD: Final = struct.Struct("=HIIQqII")
 """Mode, user, group, size, time of modification, and the lengths of the two paths that follow."""
 _RUNS: Final = 64
 """Sequences of notes, each in order: one for each source, more where wildcards stand for directories."""

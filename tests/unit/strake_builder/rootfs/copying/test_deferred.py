@@ -136,6 +136,15 @@ def test_many_deferred_files_are_read_as_often_as_wanted(tmp_path):
         assert list(files) == list(files) == expected
 
 
+def test_a_path_of_any_length_is_noted(tmp_path):
+    """Trees that were made directory by directory have paths that no system call takes."""
+    path = b"/".join([b"d" * 255] * 300)
+    with contextlib.closing(DeferredFiles(str(tmp_path))) as files:
+        file = DeferredFile(path, path, 0o644, 0, 0, 1, 1)
+        assert files.add(file, replaces=False)
+        assert list(files) == [file]
+
+
 def test_a_source_that_becomes_a_link_is_not_followed(step, tmp_path):
     file = step.source("tree/d/file", "x" * 6)
     step.copy("tree")
