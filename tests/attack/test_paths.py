@@ -73,7 +73,8 @@ TRAPS = {
     "an archive upon a link of the image": Trap(
         steps="ADD archive.tar /", layers=(linked,), archive=lambda _: layer(member("there/new", b"evil"))
     ),
-    "a copy to a link": Trap(steps="COPY Dockerfile /there/new", layers=(linked,)),
+    # At the end it would write no file, and nothing of the machine whatever it followed.
+    "a copy to a link": Trap(steps="COPY Dockerfile /there/new\nRUN true", layers=(linked,)),
     "a working directory": Trap(steps="WORKDIR /there/new", layers=(linked,)),
     "a copy out of a stage": Trap(
         steps="FROM TINY\nCOPY --from=0 /there/victim /stolen\nRUN cat /stolen", layers=(linked,)

@@ -48,7 +48,9 @@ def many_files(base_registry, tmp_path_factory) -> Iterator[Path]:
             directory.mkdir(parents=True)
             for name in range(1000):
                 os.close(os.open(directory / str(name), os.O_CREAT | os.O_WRONLY))
-        (context / "Dockerfile").write_text(f"FROM {base_registry.host}/library/busybox:1\nCOPY tree /x/\n")
+        # Were it the last step, the COPY would write no files, and be done too soon.
+        steps = "COPY tree /x/\nWORKDIR /x\n"
+        (context / "Dockerfile").write_text(f"FROM {base_registry.host}/library/busybox:1\n{steps}")
         yield context
     finally:
         subprocess.run(["umount", context], check=True)
