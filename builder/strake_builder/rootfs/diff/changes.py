@@ -112,7 +112,7 @@ class _Walk:
         self._reading = reading
         self._scratch = os.fsdecode(os.path.dirname(upper))
         self._linked = DiskMap(self._scratch)
-        self._deferred = DeferredMembers(deferred)
+        self._deferred = DeferredMembers(deferred, reading.left_out)
 
     def walk(self) -> Iterator[Change]:
         """Yield the changes, and keep nothing open afterwards."""
@@ -185,7 +185,8 @@ class _Walk:
         try:
             for name in sorted_names(where, self._scratch):
                 interrupt.check()
-                yield from self._not_left_out(self._deferred.before(prefix, name))
+                for file in self._deferred.before(prefix, name):
+                    yield file.path, file
                 if prefix + name in self._reading.left_out:
                     continue
                 found = os.lstat(where + name)
@@ -194,7 +195,8 @@ class _Walk:
                     yield prefix + name, deferred
                 elif not _is_socket(found) or is_whiteout(found):
                     yield prefix + name, found
-            yield from self._not_left_out(self._deferred.rest(prefix))
+            for file in self._deferred.rest(prefix):
+                yield file.path, file
         except OSError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 raise
@@ -202,12 +204,6 @@ class _Walk:
             raise StepError(
                 f"cannot read the directory /{shown}… that the step made: {error.strerror}"
             ) from error
-
-    def _not_left_out(self, files: Iterator[DeferredFile]) -> Iterator[tuple[bytes, DeferredFile]]:
-        for file in files:
-            interrupt.check()
-            if file.path not in self._reading.left_out:
-                yield file.path, file
 
     def _change(self, path: bytes, found: os.stat_result) -> Change:
         mode = found.st_mode

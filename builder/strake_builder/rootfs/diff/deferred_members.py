@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from strake_builder.errors import StepError
+from strake_builder import interrupt
+from strake_builder.errors import InternalError, StepError
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.rootfs.copying.deferred import DeferredContent, DeferredFile, DeferredFiles, member_order
 
@@ -14,9 +15,11 @@ class DeferredMembers:
 
     Args:
         files: the files; None for none.
+        left_out: paths that are passed over with all that is under them.
     """
 
-    def __init__(self, files: DeferredFiles | None) -> None:
+    def __init__(self, files: DeferredFiles | None, left_out: frozenset[bytes]) -> None:
+        self._left_out = left_out
         self._files: Iterator[DeferredFile] = iter(files or ())
         self._content = DeferredContent(files.root if files is not None else -1)
         self._next: DeferredFile | None = None
@@ -28,7 +31,7 @@ class DeferredMembers:
         self._content.close()
 
     def before(self, prefix: bytes, name: bytes) -> Iterator[DeferredFile]:
-        """Yield the files of a directory that come before a name, and pass over those of directories between.
+        """Yield the files of a directory that come before a name.
 
         Args:
             prefix: of the names in the directory.
@@ -66,10 +69,23 @@ class DeferredMembers:
 
     def _until(self, prefix: bytes, bound: bytes | None) -> Iterator[DeferredFile]:
         while self._next is not None and (bound is None or self._key < bound):
+            interrupt.check()
             file = self._next
             self._advance()
-            if file.path.rpartition(b"/")[0] + b"/" == prefix or (not prefix and b"/" not in file.path):
-                yield file
+            if self._is_left_out(file.path):
+                continue
+            directory, separator, _ = file.path.rpartition(b"/")
+            if directory + separator != prefix:
+                shown = file.path[:300].decode(errors="replace")
+                raise InternalError(f"the directory of /{shown} is not among the changes of its step")
+            yield file
+
+    def _is_left_out(self, path: bytes) -> bool:
+        while self._left_out and path:
+            if path in self._left_out:
+                return True
+            path = path.rpartition(b"/")[0]
+        return False
 
     def _advance(self) -> None:
         self._next = next(self._files, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from strake_builder.errors import StepError
+from strake_builder.errors import InternalError, StepError
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
 from strake_builder.rootfs.copying.options import CopyOptions
@@ -134,6 +134,18 @@ def test_many_deferred_files_are_read_as_often_as_wanted(tmp_path):
         for file in expected:
             files.add(file, replaces=False)
         assert list(files) == list(files) == expected
+
+
+def test_no_file_is_lost_with_its_directory(step):
+    """Nothing but what is to be left out is missing from a layer."""
+    step.source("tree/d/file")
+    step.copy("tree")
+    os.rmdir(step.upper / "app/d")
+    with pytest.raises(InternalError, match="the directory of /app/d/file is not among the changes"):
+        step.layer()
+    for left_out in (b"app", b"app/d", b"app/d/file"):
+        found = overlay_changes(str(step.upper), (), left_out=frozenset({left_out}), deferred=step.deferred)
+        assert [entry.path for entry, _ in found] == ([b"app"] if left_out != b"app" else [])
 
 
 def test_a_path_of_any_length_is_noted(tmp_path):
