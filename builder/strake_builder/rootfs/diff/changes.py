@@ -71,8 +71,8 @@ def overlay_changes(
             deferred files is not what it was.
     """
     layers = [os.fsencode(lower) for lower in lowers]
-    watch = _Reading(clamp or (lambda t: t), passed or (lambda *_: None), left_out)
-    return _Walk(os.fsencode(upper), layers, watch, deferred).walk()
+    reading = _Reading(clamp or (lambda t: t), passed or (lambda *_: None), left_out)
+    return _Walk(os.fsencode(upper), layers, reading, deferred).walk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,8 @@ class _Walk:
             level.names += 1
             change = self._change(path, found)
             opaque = is_opaque(self._upper + path)
-            if level.is_new or opaque or not self._lowers.same_directory(path, change[0]):
+            was = None if level.is_new or opaque else self._lowers.directory(path)
+            if was is None or not self._lowers.same_directory(was, change[0]):
                 yield from waiting
                 waiting.clear()
                 yield change
@@ -152,8 +153,7 @@ class _Walk:
                     yield Entry(path + b"/" + OPAQUE_WHITEOUT, EntryType.FILE), b""
             else:
                 waiting.append(change)
-            is_new = level.is_new or opaque or not self._lowers.has_directory(path)
-            stack.append(_Level(path, self._members(path), is_new=is_new))
+            stack.append(_Level(path, self._members(path), is_new=was is None))
 
     def _file(self, level: _Level, path: bytes, found: os.stat_result | DeferredFile) -> Change | None:
         """Return what is no directory as a change; None where it is none."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.rootfs.stack.layer_stack import LayerStack
+from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 
 _OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
 _LEFT_OUT_XATTR: Final = ("security.selinux", "system.", "security.ima", "security.evm")
@@ -28,23 +28,20 @@ class LowerLayers:
     def __init__(self, layers: Sequence[bytes]) -> None:
         self._stack = LayerStack(layers)
 
-    def has_directory(self, path: bytes) -> bool:
-        """Say whether a directory was there."""
+    def directory(self, path: bytes) -> Found | None:
+        """Return the directory that was there, None where there was none."""
         found = self._stack.find(path)
-        return found is not None and stat.S_ISDIR(found.stat.st_mode)
+        return found if found is not None and stat.S_ISDIR(found.stat.st_mode) else None
 
-    def same_directory(self, path: bytes, entry: Entry) -> bool:
-        """Say whether a directory was there with this mode, owner and these attributes.
+    @staticmethod
+    def same_directory(found: Found, entry: Entry) -> bool:
+        """Say whether a directory that was there had this mode, owner and these attributes.
 
         Its times do not count: they change whenever anything in it does, also when that is undone.
         """
-        found = self._stack.find(path)
-        if found is None:
-            return False
         was = found.stat
         return (
-            stat.S_ISDIR(was.st_mode)
-            and stat.S_IMODE(was.st_mode) == entry.mode
+            stat.S_IMODE(was.st_mode) == entry.mode
             and (was.st_uid, was.st_gid) == (entry.uid, entry.gid)
             and read_xattrs(found.where) == entry.xattrs
         )
