@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strake_builder.errors import StepError
-from strake_builder.layers.entry import Entry, EntryType
+from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles, member_order
 from strake_builder.rootfs.copying.options import CopyOptions
+from strake_builder.rootfs.diff.change import NO_CONTENT
 from strake_builder.rootfs.diff.changes import overlay_changes
 from strake_builder.rootfs.files.inside import Root
 from tests.fixtures.building.isolated import isolated
@@ -68,9 +69,9 @@ def _members(
     upper: str, lowers: tuple[str, ...], left_out: frozenset[bytes], deferred: DeferredFiles | None
 ) -> Members:
     found = []
-    for entry, where in overlay_changes(upper, lowers, left_out=left_out, deferred=deferred):
-        is_file = entry.type is EntryType.FILE and where
-        content = Path(os.fsdecode(where)).read_bytes() if is_file else b""
+    for entry, fd in overlay_changes(upper, lowers, left_out=left_out, deferred=deferred):
+        is_file = entry.type is EntryType.FILE and not entry.name.startswith(WHITEOUT_PREFIX)
+        content = os.pread(fd, entry.size, 0) if fd != NO_CONTENT else b""
         # When a directory changed that the step wrote into is when it ran.
         found.append((entry if is_file else entry._replace(mtime=0), content))
     return found

@@ -15,7 +15,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from strake_builder.rootfs.backends.selection import RootfsKind, open_snapshotter
-from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from tests.fixtures.building.isolated import isolated

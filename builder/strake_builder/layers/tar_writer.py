@@ -24,6 +24,7 @@ _PREFIX_MAX: Final = 155
 _OCTAL_7_MAX: Final = 0o7777777
 _OCTAL_11_MAX: Final = 0o77777777777
 _PAX_TYPE: Final = b"x"
+_FILE: Final = EntryType.FILE.value
 _TAIL: Final = b"ustar\x0000" + bytes(64)  # magic, version, no user and group names
 
 
@@ -41,25 +42,26 @@ def encode_header(entry: Entry) -> bytes:
     Returns:
         Whole blocks of 512 bytes, to be followed by the content and `padding(entry.size)`.
     """
-    path = entry.path + b"/" if entry.type is EntryType.DIRECTORY else entry.path
+    path, kind, mode, uid, gid, size, mtime, target, device, xattrs = entry
+    if kind is EntryType.DIRECTORY:
+        path += b"/"
     records: list[tuple[bytes, bytes]] = []
     prefix, name = _split(path)
     if name is None:
         records.append((b"path", path))
         prefix, name = b"", path[:_NAME_MAX].rstrip(b"/")
-    target = entry.target
     if len(target) > _NAME_MAX:
         records.append((b"linkpath", target))
         target = target[:_NAME_MAX]
-    uid, gid, size, mtime = entry.uid, entry.gid, entry.size, entry.mtime
-    if max(uid, gid) > _OCTAL_7_MAX or max(size, mtime) > _OCTAL_11_MAX or mtime < 0:
+    if uid > _OCTAL_7_MAX or gid > _OCTAL_7_MAX or size > _OCTAL_11_MAX or not 0 <= mtime <= _OCTAL_11_MAX:
         uid = _number(b"uid", uid, _OCTAL_7_MAX, records)
         gid = _number(b"gid", gid, _OCTAL_7_MAX, records)
         size = _number(b"size", size, _OCTAL_11_MAX, records)
         mtime = _number(b"mtime", mtime, _OCTAL_11_MAX, records)
-    if entry.xattrs:
-        records += [(b"SCHILY.xattr." + key, value) for key, value in sorted(entry.xattrs.items())]
-    block = _block(name, prefix, entry.type.value, (entry.mode, uid, gid, size, mtime), target, entry.device)
+    if xattrs:
+        records += [(b"SCHILY.xattr." + key, value) for key, value in sorted(xattrs.items())]
+    flag = _FILE if kind is EntryType.FILE else kind.value  # to read a member's value is slow
+    block = _block(name, prefix, flag, (mode, uid, gid, size, mtime), target, device)
     return _pax_header(entry, records) + block if records else block
 
 

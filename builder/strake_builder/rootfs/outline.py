@@ -11,6 +11,7 @@ is marked, and whether the next run came near any of that is looked up when it i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ from strake_builder.layers.entry import WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
-from strake_builder.rootfs.diff.changes import Change
+from strake_builder.rootfs.diff.change import NO_CONTENT, Change, HeldContent, open_content
 from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
@@ -106,12 +107,17 @@ class _Outlining:
         self._accounts = ACCOUNTS if accounts else ()
         self._room = _CONTENT
         self._left = _MEMBERS
+        self._content = HeldContent()
 
     def members(self) -> Iterator[Change]:
+        with contextlib.closing(self._content):
+            yield from self._members()
+
+    def _members(self) -> Iterator[Change]:
         top = self._stack.find(b"")
         if top is None:
             raise UnfitForOutlineError("there is no lower layer")
-        yield _entry(b"", EntryType.DIRECTORY, top), b""
+        yield _entry(b"", EntryType.DIRECTORY, top), NO_CONTENT
         waiting, listed = [b""], set[bytes]()
         while waiting:
             parent = waiting.pop()
@@ -138,26 +144,29 @@ class _Outlining:
         mode = found.stat.st_mode
         if stat.S_ISDIR(mode):
             entry = _entry(path, EntryType.DIRECTORY, found)
-            return (entry if entered else _marked(entry, b"")), b""
+            return (entry if entered else _marked(entry, b"")), NO_CONTENT
         if stat.S_ISLNK(mode):
-            return _entry(path, EntryType.SYMLINK, found)._replace(target=os.readlink(found.where)), b""
+            return _entry(path, EntryType.SYMLINK, found)._replace(
+                target=os.readlink(found.where)
+            ), NO_CONTENT
         if stat.S_ISREG(mode):
             return self._file(path, found)
         # To a COPY the rest is something that makes room. Devices cannot be made everywhere.
         rest = _entry(path, EntryType.FIFO, found)
-        return (rest if found.where else _marked(rest, b"")), b""
+        return (rest if found.where else _marked(rest, b"")), NO_CONTENT
 
     def _file(self, path: bytes, found: Found) -> Change:
         entry, size = _entry(path, EntryType.FILE, found), found.stat.st_size
         if not size:
-            return entry, b""
+            return entry, NO_CONTENT
         if path in self._accounts or self._is_in_the_way(path):
             if found.where and size <= min(_FILE, self._room):
                 self._room -= size
-                return entry._replace(size=size), found.where
+                content, _ = open_content(path, found.where)
+                return entry._replace(size=size), self._content.hold(content)
             if path in self._accounts:
                 raise UnfitForOutlineError(f"{path!r} is larger than {_FILE} bytes")
-        return _marked(entry, str(size).encode()), b""
+        return _marked(entry, str(size).encode()), NO_CONTENT
 
     def _account_file(self, path: bytes) -> Iterator[Change]:
         parent = self._stack.find(path.rpartition(b"/")[0])

@@ -20,8 +20,9 @@ from strake_builder.layers.pipeline import write_blob
 from strake_builder.rootfs.copying.content_digest import FileDigests, content_digest
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.options import CopyOptions
-from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
+from strake_builder.rootfs.diff.changes import overlay_changes
 from strake_builder.rootfs.diff.differences import check_first_layer, write_differences
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.diff.tree_state import record_tree
 from strake_builder.rootfs.files.file_content import copy_content
 from strake_builder.rootfs.files.inside import Root

@@ -35,7 +35,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from strake_builder.rootfs.copying.deferred import DeferredFiles
-from strake_builder.rootfs.diff.changes import Change, Clamp, Passed, overlay_changes
+from strake_builder.rootfs.diff.change import Change
+from strake_builder.rootfs.diff.changes import Clamp, Passed, overlay_changes
 from strake_oci.lazy_dataclass import dataclass
 
 

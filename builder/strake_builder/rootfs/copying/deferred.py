@@ -146,11 +146,11 @@ class DeferredFiles:
             data = data[start:]
 
 
-class DeferredContent:
-    """Opens the sources of deferred files, one after the other. Close it.
+class DeferredSources:
+    """Opens the directories of deferred files' sources, one after the other. Close it.
 
     Args:
-        root: descriptor of the root that they are copied from.
+        root: descriptor of the root that the files are copied from.
     """
 
     def __init__(self, root: int) -> None:
@@ -164,17 +164,19 @@ class DeferredContent:
             os.close(self._directory)
             self._directory = -1
 
-    def where(self, source: bytes) -> bytes:
-        """Return a path that leads to a source, through no link, until the next one is asked for.
+    def directory(self, path: bytes) -> int:
+        """Return a descriptor (O_PATH) of a directory, until the next one is asked for.
+
+        Args:
+            path: relative to the root, without links: none is followed.
 
         Raises:
             OSError: a directory on the way is gone, or is none any more.
         """
-        parent, _, name = source.rpartition(b"/")
-        if self._directory < 0 or parent != self._path:
+        if self._directory < 0 or path != self._path:
             self.close()
-            self._directory, self._path = self._opened(parent), parent
-        return b"/proc/self/fd/%d/%s" % (self._directory, name)
+            self._directory, self._path = self._opened(path), path
+        return self._directory
 
     def _opened(self, path: bytes) -> int:
         at = os.dup(self._root)

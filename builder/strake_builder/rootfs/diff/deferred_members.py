@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from strake_builder import interrupt
 from strake_builder.errors import InternalError, StepError
 from strake_builder.layers.entry import Entry, EntryType
-from strake_builder.rootfs.copying.deferred import DeferredContent, DeferredFile, DeferredFiles, member_order
+from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles, DeferredSources, member_order
+from strake_builder.rootfs.diff.change import NO_CONTENT, Change, HeldContent, open_content
 
 
 class DeferredMembers:
@@ -21,7 +22,8 @@ class DeferredMembers:
     def __init__(self, files: DeferredFiles | None, left_out: frozenset[bytes]) -> None:
         self._left_out = left_out
         self._files: Iterator[DeferredFile] = iter(files or ())
-        self._content = DeferredContent(files.root if files is not None else -1)
+        self._sources = DeferredSources(files.root if files is not None else -1)
+        self._content = HeldContent()
         self._next: DeferredFile | None = None
         self._key = b""
         self._advance()
@@ -29,6 +31,12 @@ class DeferredMembers:
     def close(self) -> None:
         """Close the source that is open."""
         self._content.close()
+        self._sources.close()
+
+    @property
+    def is_left(self) -> bool:
+        """Whether a file was not handed out yet."""
+        return self._next is not None
 
     def before(self, prefix: bytes, name: bytes) -> Iterator[DeferredFile]:
         """Yield the files of a directory that come before a name.
@@ -37,14 +45,12 @@ class DeferredMembers:
             prefix: of the names in the directory.
             name: in it.
         """
-        if self._next is not None:
-            yield from self._until(prefix, member_order(prefix + name))
+        yield from self._until(prefix, member_order(prefix + name))
 
     def rest(self, prefix: bytes) -> Iterator[DeferredFile]:
         """Yield the files of a directory that are left."""
-        if self._next is not None:
-            # No name has a byte of zero, so this is behind all that is in the directory.
-            yield from self._until(prefix, member_order(prefix)[:-1] + b"\1" if prefix else None)
+        # No name has a byte of zero, so this is behind all that is in the directory.
+        yield from self._until(prefix, member_order(prefix)[:-1] + b"\1" if prefix else None)
 
     def take(self, path: bytes) -> DeferredFile | None:
         """Return the file of a path that comes next, None where another one does."""
@@ -54,18 +60,23 @@ class DeferredMembers:
         self._advance()
         return file
 
-    def change(self, file: DeferredFile, mtime: int) -> tuple[Entry, bytes]:
-        """Return a file as the member of a layer, and where its content is until the next one is asked for.
+    def change(self, file: DeferredFile, mtime: int) -> Change:
+        """Return a file as the member of a layer.
 
         Raises:
-            StepError: a directory on the way to it is gone.
+            StepError: its source is gone or something else now, or so is a directory on the way to it.
         """
         entry = Entry(file.path, EntryType.FILE, file.mode, file.uid, file.gid, file.size, mtime)
+        parent, _, name = file.source.rpartition(b"/")
         try:
-            return entry, self._content.where(file.source)
+            directory = self._sources.directory(parent)
         except OSError as error:
-            shown = file.source[:300].decode(errors="replace")
-            raise StepError(f"{shown} changed while it was copied: {error.strerror}") from error
+            source = file.source[:300].decode(errors="replace")
+            raise StepError(f"{source} changed while it was copied: {error.strerror}") from error
+        if not file.size:
+            return entry, NO_CONTENT
+        content, _ = open_content(file.path, name, directory)
+        return entry, self._content.hold(content)
 
     def _until(self, prefix: bytes, bound: bytes | None) -> Iterator[DeferredFile]:
         while self._next is not None and (bound is None or self._key < bound):

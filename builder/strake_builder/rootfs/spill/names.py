@@ -21,12 +21,17 @@ _PIECE: Final = 16 << 10
 _SEPARATOR: Final = b"/"
 
 
-def sorted_names(directory: int | bytes, scratch: str) -> Iterator[bytes]:
+FILE_MARK: Final = b"\0"
+"""Sorts before all that can follow in another name, and is in none."""
+
+
+def sorted_names(directory: int | bytes, scratch: str, *, mark_files: bool = False) -> Iterator[bytes]:
     """Return the names in a directory as they are now, in byte order.
 
     Args:
         directory: its path, or a descriptor of it.
         scratch: a directory on disk, for a file without a name.
+        mark_files: whether names of regular files end in `FILE_MARK`.
 
     Raises:
         OSError: the directory cannot be read, or the file cannot be written.
@@ -37,7 +42,9 @@ def sorted_names(directory: int | bytes, scratch: str) -> Iterator[bytes]:
     with os.scandir(b"/proc/self/fd/%d" % directory if isinstance(directory, int) else directory) as entries:
         for entry in entries:
             interrupt.check()
-            names.add(entry.name)
+            names.add(
+                entry.name + FILE_MARK if mark_files and entry.is_file(follow_symlinks=False) else entry.name
+            )
     return names.sorted()
 
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.layers.entry import Entry, EntryType
+from strake_builder.layers.entry import NO_XATTRS, Entry
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 
 _OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
 _LEFT_OUT_XATTR: Final = ("security.selinux", "system.", "security.ima", "security.evm")
 _CHUNK: Final = 1 << 20
-
-Member = tuple[Entry, bytes]
 
 
 class LowerLayers:
@@ -46,16 +44,14 @@ class LowerLayers:
             and read_xattrs(found.where) == entry.xattrs
         )
 
-    def same_file(self, member: Member, mtime_ns: int) -> bool:
+    def same_file(self, file: tuple[Entry, int], mtime_ns: int) -> bool:
         """Say whether a file was there with this content and metadata, its time of modification included.
 
         Args:
-            member: the file, and where its content is; anything else never was there.
+            file: it, and a descriptor of its content, which an empty one need not have.
             mtime_ns: its time, before any clamp.
         """
-        entry, path = member
-        if entry.type is not EntryType.FILE or not path:
-            return False
+        entry, content = file
         found = self._stack.find(entry.path)
         if found is None:
             return False
@@ -65,29 +61,38 @@ class LowerLayers:
             and (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid) == (entry.mode, entry.uid, entry.gid)
             and (was.st_size, was.st_mtime_ns) == (entry.size, mtime_ns)
             and read_xattrs(found.where) == entry.xattrs
-            and _same_content(found.where, path)
+            and (not entry.size or _same_content(found.where, content))
         )
 
 
-def read_xattrs(where: bytes) -> dict[bytes, bytes]:
-    """Return the extended attributes that belong into an image."""
+def read_xattrs(where: bytes | int) -> Mapping[bytes, bytes]:
+    """Return the extended attributes that belong into an image.
+
+    Args:
+        where: an open file, or a path, whose last component is not followed.
+    """
+    follow = isinstance(where, int)
     try:
-        names = os.listxattr(where, follow_symlinks=False)
+        names = os.listxattr(where, follow_symlinks=follow)
     except OSError:
-        return {}
+        return NO_XATTRS
+    if not names:
+        return NO_XATTRS
     return {
-        name.encode(): os.getxattr(where, name, follow_symlinks=False)
+        name.encode(): os.getxattr(where, name, follow_symlinks=follow)
         for name in names
         if not name.startswith(_OVERLAY_XATTR) and not name.startswith(_LEFT_OUT_XATTR)
     }
 
 
-def _same_content(one: bytes, other: bytes) -> bool:
-    with open(one, "rb") as a, open(other, "rb") as b:
+def _same_content(path: bytes, content: int) -> bool:
+    at = 0
+    with open(path, "rb") as file:
         while True:
             interrupt.check()
-            piece = a.read(_CHUNK)
-            if piece != b.read(_CHUNK):
+            piece = file.read(_CHUNK)
+            if piece != os.pread(content, _CHUNK, at):
                 return False
             if not piece:
                 return True
+            at += len(piece)

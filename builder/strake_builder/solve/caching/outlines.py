@@ -25,7 +25,7 @@ from strake_builder.layers.pipeline import write_blob
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.copying.deferred import DeferredFile
-from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.outline import Lowers, Outline, UnfitForOutlineError, outline_of
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from strake_builder.solve.caching.lookup import CacheUse

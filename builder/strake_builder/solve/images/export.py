@@ -16,7 +16,8 @@ from strake_builder.layers.pipeline import LayerBlob, write_blob
 from strake_builder.output.blob_stream import BlobStream
 from strake_builder.output.push import Pusher
 from strake_builder.rootfs.backends.snapshotter import Snapshot
-from strake_builder.rootfs.diff.changes import Change, tar_stream
+from strake_builder.rootfs.diff.change import Change
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.solve.images.layers import WrittenLayer
 from strake_builder.solve.workspace.discarded import Discarded
 from strake_builder.solve.workspace.workspace import Workspace

@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from strake_builder.errors import BuildError, OutputError
+from strake_builder.layers.entry import WHITEOUT_PREFIX
 from strake_builder.output.new_file import explained, new_file
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.options import CopyOptions
-from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
+from strake_builder.rootfs.diff.changes import overlay_changes
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
 
@@ -120,8 +122,8 @@ def write_tree_archive(
         OutputError: it cannot be written.
     """
     members = overlay_changes(root, (), clamp=None if epoch is None else lambda _: epoch)
-    # Without lower layers there is nothing to delete: what looks like overlay's whiteout has no content.
-    wanted = (member for member in members if member[1])
+    # Without lower layers there is nothing to delete: what looks like overlay's whiteout means nothing.
+    wanted = (member for member in members if not member[0].name.startswith(WHITEOUT_PREFIX))
     with _as_output(path), new_file(path, mask) as file:
         for piece in tar_stream(wanted):
             check()

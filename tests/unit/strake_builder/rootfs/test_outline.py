@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from strake_builder.layers.errors import MalformedLayerError
-from strake_builder.rootfs.diff.changes import tar_stream
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
 from strake_builder.rootfs.stack.layer_stack import LayerStack
 from tests.fixtures.content.tar_members import DIR, member

@@ -1,10 +1,14 @@
 """What a walk through an upper directory tells: which directories may go because it has read them."""
 
+import itertools
 import os
 
 import pytest
 
-from strake_builder.rootfs.diff.changes import overlay_changes, tar_stream
+from strake_builder.errors import StepError
+from strake_builder.rootfs.diff.change import NO_CONTENT
+from strake_builder.rootfs.diff.changes import overlay_changes
+from strake_builder.rootfs.diff.layer_stream import tar_stream
 
 
 @pytest.fixture
@@ -49,3 +53,46 @@ def test_the_stream_is_the_same_whatever_becomes_of_what_was_passed(upper):
     whole = b"".join(tar_stream(overlay_changes(str(upper), ())))
     assert b"".join(tar_stream(overlay_changes(str(upper), (), passed=remove))) == whole
     assert os.listdir(upper) == ["5"]
+
+
+def make_deep(upper, length):
+    """Make a file whose path in the upper directory has a length, and return that path."""
+    path = b"/".join([b"d" * 250] * 16)
+    path += b"/" + b"f" * (length - len(path) - 1)
+    fd = os.open(upper, os.O_RDONLY)
+    *directories, name = path.split(b"/")
+    for each in directories:
+        os.mkdir(each, dir_fd=fd)
+        inner = os.open(each, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    file = os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=fd)
+    os.write(file, b"content")
+    os.close(file)
+    os.close(fd)
+    return path
+
+
+def test_the_longest_path_that_the_kernel_opens_is_in_the_layer(upper):
+    longest = make_deep(upper, 4094)
+    found = {
+        entry.path: os.pread(fd, 99, 0) for entry, fd in overlay_changes(str(upper), ()) if fd != NO_CONTENT
+    }
+    assert found[longest] == b"content"
+    assert found[b"b/4"] == b"b/4", "the walk finds its way back"
+
+
+def test_a_longer_path_is_refused(upper):
+    make_deep(upper, 4095)
+    with pytest.raises(StepError, match=r"path of 4,095 bytes is longer than the 4,094 that Linux opens"):
+        list(overlay_changes(str(upper), ()))
+
+
+@pytest.mark.parametrize("taken", range(9))
+def test_a_walk_that_is_left_keeps_nothing_open(upper, taken):
+    before = os.listdir("/proc/self/fd")
+    walk = overlay_changes(str(upper), ())
+    read = [os.pread(fd, 99, 0) for _, fd in itertools.islice(walk, taken) if fd != NO_CONTENT]
+    assert read == [b"5", b"a/3", b"a/inner/1", b"a/inner/2", b"b/4"][: len(read)]
+    del walk
+    assert os.listdir("/proc/self/fd") == before
