@@ -7,6 +7,7 @@ force is bounded, and how much they are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from strake_builder.layers.errors import MalformedLayerError
@@ -51,8 +52,10 @@ class PaxRecords:
         if self._next_size + self._shared_size > self._limit:
             raise MalformedLayerError(f"PAX records of one member exceed the limit of {self._limit} bytes")
 
-    def in_force(self) -> dict[bytes, bytes]:
+    def in_force(self) -> Mapping[bytes, bytes]:
         """Return the records for the next member, and forget those that are for no other."""
+        if not self._next:
+            return self._shared
         records = {**self._shared, **self._next}
         self._next, self._next_size = {}, 0
         return records
