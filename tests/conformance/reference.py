@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from strake_oci.spec.reference import Reference
-from tests.conformance.cases import CASES
+from tests.conformance.cases import CASES, Case
 from tests.conformance.contexts import write_context
 from tests.conformance.flatten import Flat, compared, flatten
 from tests.fixtures.servers.registry import running_registry
@@ -73,24 +73,35 @@ def build(
     destination: str,
     options: tuple[str, ...] = (),
 ) -> str:
-    """Build a case; return the reference's message where it refuses, else an empty string."""
-    case = CASES[name]
+    """Build a case of the table; as `build_in`."""
     with tempfile.TemporaryDirectory() as directory:
-        write_context(case, Path(directory), names)
-        command = [buildctl, "--addr", address, "build", "--progress=plain", "--frontend=dockerfile.v0"]
-        command += ["--local", f"context={directory}", "--local", f"dockerfile={directory}"]
-        command += [word for argument in case.args for word in ("--opt", f"build-arg:{argument}")]
-        command += ["--opt", f"target={case.target}"] if case.target else []
-        for context in case.contexts:
-            command += ["--local", f"{context}={directory}/{context}"]
-            command += ["--opt", f"context:{context}=local:{context}"]
-        command += [word for option in options for word in ("--opt", option)]
-        command += ["--output", f"type=image,name={destination},push=true"]
-        environment = dict(os.environ)
-        for secret, value in case.secrets.items():
-            command += ["--secret", f"id={secret},env=SECRET_{secret}"]
-            environment[f"SECRET_{secret}"] = value
-        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        write_context(CASES[name], Path(directory), names)
+        return build_in(directory, CASES[name], buildctl, address, destination, options)
+
+
+def build_in(
+    directory: str | Path,
+    case: Case,
+    buildctl: str,
+    address: str,
+    destination: str,
+    options: tuple[str, ...] = (),
+) -> str:
+    """Build a case whose context was written; return BuildKit's message where it refuses, else an empty string."""
+    command = [buildctl, "--addr", address, "build", "--progress=plain", "--frontend=dockerfile.v0"]
+    command += ["--local", f"context={directory}", "--local", f"dockerfile={directory}"]
+    command += [word for argument in case.args for word in ("--opt", f"build-arg:{argument}")]
+    command += ["--opt", f"target={case.target}"] if case.target else []
+    for context in case.contexts:
+        command += ["--local", f"{context}={directory}/{context}"]
+        command += ["--opt", f"context:{context}=local:{context}"]
+    command += [word for option in options for word in ("--opt", option)]
+    command += ["--output", f"type=image,name={destination},push=true"]
+    environment = dict(os.environ)
+    for secret, value in case.secrets.items():
+        command += ["--secret", f"id={secret},env=SECRET_{secret}"]
+        environment[f"SECRET_{secret}"] = value
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == 0:
         return ""
     return next((line for line in done.stderr.splitlines()[::-1] if "error: " in line), done.stderr[-300:])
