@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.digest import DiffID
 
-FORMAT: Final = "strake-step-3"
+FORMAT: Final = "strake-step-4"
 """Part of every key; another one makes all old entries unreachable."""
 
 _HEX: Final = re.compile(r"[0-9a-f]{64}")

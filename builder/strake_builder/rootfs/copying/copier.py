@@ -156,6 +156,9 @@ class Copier:
             raise StepError(f"cannot copy the directory {where} onto something that is no directory")
         target = os.open(level.name, OPEN_DIRECTORY, dir_fd=parent)
         assert level.found is not None, "only the outermost level has none"  # noqa: S101 - narrows the type
+        if existing is not None and self._options.passes(level.prefix.rstrip(b"/")):
+            os.fchmod(target, stat.S_IMODE(level.found.st_mode))
+            return target
         self._metadata(target, level.found, is_directory=True)
         if self._options.xattrs:
             copy_xattrs(b"/proc/self/fd/%d" % level.source, b"/proc/self/fd/%d" % target)

@@ -8,7 +8,8 @@ The rules are BuildKit's (its file operations stand on tonistiigi/fsutil's copy 
   keeps what it has;
 - a destination that is made, and its parents that are made on the way, get the mode that the options say:
   with an octal `--chmod` its permissions without setuid, setgid and sticky, else 0755;
-- at the destination links are followed; below it a file replaces whatever link is in its place;
+- the destination's own links are followed; a link in a directory that a file goes into is replaced by it;
+- a directory that is there and that patterns leave out, but for something in it, takes permissions alone;
 - hard links within one source stay hard links.
 """
 
@@ -28,7 +29,14 @@ from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.files.owner import set_owner
 
 
-def copy_path(source: Root, path: bytes, target: Root, destination: bytes, options: CopyOptions) -> None:
+def copy_path(
+    source: Root,
+    path: bytes,
+    target: Root,
+    destination: bytes,
+    options: CopyOptions,
+    name: bytes | None = None,
+) -> None:
     """Copy one source, a file or a directory's content.
 
     Args:
@@ -37,6 +45,7 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
         target: root that is written to.
         destination: absolute; a trailing slash says that it is a directory.
         options: see `CopyOptions`.
+        name: of a file in a directory that it goes into; its own where None.
 
     Raises:
         StepError: the source is missing, or the destination cannot hold it.
@@ -51,7 +60,8 @@ def copy_path(source: Root, path: bytes, target: Root, destination: bytes, optio
         if origin.is_directory:
             _copy_tree(origin, target, destination, options)
         else:
-            _copy_into(origin, origin.stat, path.rpartition(b"/")[2], target, destination, options)
+            own = path.rpartition(b"/")[2]
+            _copy_into(origin, origin.stat, own if name is None else name, target, destination, options)
 
 
 def write_file(
@@ -59,8 +69,8 @@ def write_file(
 ) -> None:
     """Write a small file whose content is at hand, by the rules for copying a file called `name`."""
     new = options.new_directory()
-    wanted = _file_path(name, target, destination, new)
-    with target.at(wanted, create=new) as location:
+    wanted, follow = _file_path(name, target, destination, new)
+    with target.at(wanted, follow=follow, create=new) as location:
         make_room(location)
         fd = os.open(location.name, CREATE, 0o600, dir_fd=location.directory)
         try:
@@ -74,15 +84,18 @@ def write_file(
             os.close(fd)
 
 
-def _file_path(name: bytes, target: Root, destination: bytes, new: NewDirectory) -> bytes:
-    """Return where a file called `name` goes, making the destination where it must be a directory."""
+def _file_path(name: bytes, target: Root, destination: bytes, new: NewDirectory) -> tuple[bytes, bool]:
+    """Return where a file called `name` goes, and whether a link there is followed.
+
+    A destination that must be a directory is made.
+    """
     if destination.endswith(b"/"):
         target.make_directories(destination, new)
-        return destination + name
+        return destination + name, False
     found = target.stat(destination)
     if found is not None and stat.S_ISDIR(found.st_mode):
-        return destination + b"/" + name
-    return destination
+        return destination + b"/" + name, False
+    return destination, True
 
 
 def _copy_into(
@@ -95,9 +108,9 @@ def _copy_into(
 ) -> None:
     """Copy one thing that is no directory to a destination that may be one."""
     new = options.new_directory()
-    wanted = _file_path(name, target, destination, new)
+    wanted, follow = _file_path(name, target, destination, new)
     with (
-        target.at(wanted, create=new) as location,
+        target.at(wanted, follow=follow, create=new) as location,
         contextlib.closing(_copier(origin, location.path, target, options)) as copier,
     ):
         make_room(location)

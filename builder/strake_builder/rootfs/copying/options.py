@@ -23,8 +23,11 @@ class CopyOptions:
         mode: turns (the source's permissions, is a directory) into those of the copy; None keeps them.
         keep: which members of a directory are copied; None copies all.
         enter: which directories can hold something that is copied, though they are not themselves.
+        selects: which directories patterns take for themselves, not just for something in them; None for all.
+            One of the others that is there already takes permissions alone (fsutil, `createParentDirs`).
         mtime_ns: modification time of everything copied; None keeps the source's.
         made_mode: permissions of directories made on the way, the destination included.
+        made_owner: (uid, gid) of these; None as for `NewDirectory`.
         leave_out: which members of a directory that are none themselves are left out, by what they are.
         xattrs: copy capabilities and the user's extended attributes.
         deferred: notes files in place of writing them; None where all are written.
@@ -34,8 +37,10 @@ class CopyOptions:
     mode: Callable[[int, bool], int] | None = None
     keep: Filter | None = None
     enter: Filter | None = None
+    selects: Filter | None = None
     mtime_ns: int | None = None
     made_mode: int = 0o755
+    made_owner: tuple[int, int] | None = None
     leave_out: Callable[[os.stat_result], bool] | None = None
     xattrs: bool = True
     deferred: DeferredFiles | None = None
@@ -47,6 +52,10 @@ class CopyOptions:
     def enters(self, path: bytes) -> bool:
         """Whether a directory that is not copied may hold something that is."""
         return self.enter is not None and self.enter(path, True)
+
+    def passes(self, path: bytes) -> bool:
+        """Whether a directory is only on the way to something that is copied."""
+        return self.selects is not None and not self.selects(path, True)
 
     def owner_of(self, found: os.stat_result) -> tuple[int, int]:
         """Return (uid, gid) of a copy."""
@@ -63,5 +72,4 @@ class CopyOptions:
 
     def new_directory(self) -> NewDirectory:
         """How the destination and its parents are made."""
-        uid, gid = self.owner or (0, 0)
-        return NewDirectory(self.made_mode, uid, gid, self.mtime_ns)
+        return NewDirectory(self.made_mode, self.made_owner, self.mtime_ns)

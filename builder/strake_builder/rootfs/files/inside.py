@@ -31,13 +31,21 @@ Maker = Callable[[int, bytes, bytes], bool]
 
 @dataclass(frozen=True, slots=True)
 class NewDirectory:
-    """How directories are made that a path needs and that are missing; `maker` is asked first."""
+    """How directories are made that a path needs and that are missing.
+
+    Attributes:
+        mode: permissions.
+        owner: (uid, gid); None for the caller's, or the group of a directory that hands it on.
+        mtime_ns: modification time; None for now.
+        maker: is asked first.
+        hands_on: a set-group-ID bit of the directory around it is handed on, as by mkdir(2).
+    """
 
     mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
+    owner: tuple[int, int] | None = None
     mtime_ns: int | None = None
     maker: Maker | None = None
+    hands_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +296,10 @@ class _Walk:
             raise self._os_error(error) from error
         self.made.append(path)
         fd = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fds[-1])
-        set_owner(fd, (new.uid, new.gid), b"/" + path)
-        os.fchmod(fd, new.mode)
+        handed_on = os.fstat(fd).st_mode & stat.S_ISGID if new.hands_on else 0
+        if new.owner is not None:
+            set_owner(fd, new.owner, b"/" + path)
+        os.fchmod(fd, new.mode | handed_on)
         if new.mtime_ns is not None:
             os.utime(fd, ns=(new.mtime_ns, new.mtime_ns))
         return fd

@@ -95,7 +95,7 @@ class LayerApplier:
         self._implied = DiskMap(scratch)
         self._links_open = False
         self._aufs_links = False
-        self._new = NewDirectory(maker=self._missing_directory)
+        self._new = NewDirectory(owner=(0, 0), maker=self._missing_directory, hands_on=not layer)
 
     def apply(self, entry: Entry, content: Content) -> None:
         """Apply the next member.

@@ -65,7 +65,6 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, tools: AddTools, r
         SourceError: a URL or repository cannot be fetched.
     """
     destination = step.destination.encode(errors="surrogateescape")
-    write_heredocs(step.files, tools.target, destination, owner or (0, 0), step.chmod)
     adding = _Adding(step, owner, tools, destination)
     for number, wanted in enumerate(step.sources):
         match wanted:
@@ -80,6 +79,7 @@ def execute_add(step: AddStep, owner: tuple[int, int] | None, tools: AddTools, r
                 adding.git(wanted, os.path.join(tools.scratch, str(number)))
             case _:
                 assert_never(wanted)
+    write_heredocs(step.files, tools.target, destination, owner, step.chmod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +107,8 @@ class _Adding:
         with Root(file.directory) as source:
             if self.step.unpack and self._unpacked(source, content):
                 return
-            destination = self.destination
-            found = self.tools.target.stat(destination)
-            if destination.endswith(b"/") or (found is not None and stat.S_ISDIR(found.st_mode)):
-                name = wanted.filename.encode(errors="surrogateescape")
-                destination = destination.rstrip(b"/") + b"/" + name
-            copy_path(source, content, self.tools.target, destination, self._options())
+            name = wanted.filename.encode(errors="surrogateescape")
+            copy_path(source, content, self.tools.target, self.destination, self._options(), name)
 
     def git(self, wanted: GitSource, scratch: str) -> None:
         """Add a commit's files, without git's own unless asked."""
@@ -129,7 +125,9 @@ class _Adding:
 
     def _options(self) -> CopyOptions:
         chmod = self.step.chmod
-        return CopyOptions(self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod))
+        return CopyOptions(
+            self.owner or (0, 0), mode_of(chmod), made_mode=made_mode(chmod), made_owner=self.owner
+        )
 
     def _unpacked(self, source: Root, path: bytes) -> bool:
         return _unpacked(source, path, self.tools, self.destination, self.owner)
@@ -148,7 +146,7 @@ def _unpacked(
             return False
         file.seek(0)
         target = tools.target
-        target.make_directories(destination, NewDirectory(0o755, *(owner or (0, 0))))
+        target.make_directories(destination, NewDirectory(owner=owner))
         with target.directory(destination) as directory, Root(f"/proc/self/fd/{directory}") as inside:
             try:
                 unpack_archive(

@@ -13,7 +13,7 @@ from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.accounts import find_account, find_group
 from strake_builder.rootfs.files.inside import Root
-from strake_builder.solve.steps.file_origins import FileOrigins
+from strake_builder.solve.steps.file_origins import FileOrigins, OriginView
 from strake_builder.solve.steps.sources import filtered, find_sources
 from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
@@ -56,12 +56,22 @@ def execute_copy(
         StepError: a source is missing or cannot be where it should go.
     """
     destination = step.destination.encode(errors="surrogateescape")
-    write_heredocs(step.files, target.root, destination, owner or (0, 0), step.chmod)
-    if not step.sources:
-        return
-    view = origins.open(step.source, platform)
+    if step.sources:
+        _copy_sources(step, owner, target, destination, origins.open(step.source, platform), reporter)
+    write_heredocs(step.files, target.root, destination, owner, step.chmod)
+
+
+def _copy_sources(
+    step: CopyStep,
+    owner: tuple[int, int] | None,
+    target: CopyTarget,
+    destination: bytes,
+    view: OriginView,
+    reporter: Reporter,
+) -> None:
+    chown = owner
     if owner is None and isinstance(step.source, FromContext | FromNamedContext):
-        owner = (0, 0)
+        chown = (0, 0)
     with Root(view.path) as source:
         for wanted in step.sources:
             found = list(find_sources(source, view, wanted))
@@ -71,9 +81,10 @@ def execute_copy(
                 )
             for path in found:
                 options = CopyOptions(
-                    owner,
+                    chown,
                     mode_of(step.chmod),
                     made_mode=made_mode(step.chmod),
+                    made_owner=owner,
                     deferred=target.deferred,
                 )
                 options = filtered(options, view, wanted, path, step.excludes)
@@ -84,11 +95,11 @@ def write_heredocs(
     files: tuple[HeredocFile, ...],
     target: Root,
     destination: bytes,
-    owner: tuple[int, int],
+    owner: tuple[int, int] | None,
     chmod: str | None,
 ) -> None:
-    """Write the files whose content stands in the Dockerfile."""
-    options = CopyOptions(owner, mode_of(chmod), made_mode=made_mode(chmod))
+    """Write the files whose content is in the Dockerfile: after the sources, as BuildKit does."""
+    options = CopyOptions(owner, mode_of(chmod), made_mode=made_mode(chmod), made_owner=owner)
     for file in files:
         content = file.content.encode(errors="surrogateescape")
         name = file.name.encode(errors="surrogateescape")

@@ -101,9 +101,9 @@ class StepExecutor:
                 case AddStep():
                     self._add(step, platform, root)
                 case WorkdirStep():
-                    uid, gid = find_owner(root, step.user)
+                    owner = find_owner(root, step.user) if step.user else None
                     path = step.path.encode(errors="surrogateescape")
-                    root.make_directories(path, NewDirectory(0o755, uid, gid))
+                    root.make_directories(path, NewDirectory(owner=owner))
                 case _:
                     assert_never(step)
 

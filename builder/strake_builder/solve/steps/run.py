@@ -63,7 +63,7 @@ def execute_run(
             mounts.devices(prepared, scope)
         user, group = split_user(step.user)
         account = find_account(root, user, group)
-        root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory())
+        root.make_directories(step.working_dir.encode(errors="surrogateescape"), NewDirectory(owner=(0, 0)))
         runtime = [MountPoint(target.encode(), True, follow=False) for target in RUNTIME_TARGETS]
         scope.enter_context(mount_points(root, [*runtime, *prepared.points]))
         process = _process(step, account, prepared, by_pointer=_makes_sockets_by_pointer(root, platform))

@@ -27,24 +27,33 @@ def find_sources(root: Root, view: OriginView, wanted: PathSource) -> Iterator[b
     """Yield the paths that a source stands for, in byte order.
 
     Raises:
-        StepError: a path without wildcards that does not exist or is ignored.
+        StepError: a path without wildcards that does not exist or is ignored, or one that takes nothing.
     """
     path = wanted.path.encode(errors="surrogateescape")
     if wanted.include is not None:
+        if not wanted.include:
+            raise StepError(
+                f"--parents copies nothing of {wanted.path}",
+                hint="name what is copied after the directory, such as ./* for all",
+            )
         if wanted.required is not None:
-            _require(root, view, wanted.required.encode(errors="surrogateescape"))
+            # a link is copied as one, wherever it leads
+            _require(root, view, wanted.required.encode(errors="surrogateescape"), follow=False)
         yield path
         return
     base, pattern = glob.split_wildcards(wanted.path)
     if not pattern:
-        _require(root, view, path)
+        _require(root, view, path, follow=True)
         yield path
         return
     yield from _matching(root, view, base.encode(errors="surrogateescape"), pattern.split("/"))
 
 
 def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) -> Iterator[bytes]:
-    """Yield matches below a directory, one path element at a time, so that nothing else is read."""
+    """Yield matches in a directory, one path element at a time, so that nothing else is read.
+
+    Links are followed on the way to the directory alone, as by BuildKit: none is a directory to a wildcard.
+    """
     try:
         with root.directory(base) as fd:
             names = sorted(os.fsencode(name) for name in os.listdir(f"/proc/self/fd/{fd}"))
@@ -58,13 +67,13 @@ def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) ->
         if len(patterns) == 1:
             if _visible(root, view, path):
                 yield path
-        elif (found := root.stat(path)) is not None and stat.S_ISDIR(found.st_mode):
+        elif (found := root.stat(path, follow=False)) is not None and stat.S_ISDIR(found.st_mode):
             yield from _matching(root, view, path, patterns[1:])
 
 
-def _require(root: Root, view: OriginView, path: bytes) -> None:
+def _require(root: Root, view: OriginView, path: bytes, *, follow: bool) -> None:
     shown = os.fsdecode(path).lstrip("/")
-    if root.stat(path, follow=False) is None or root.stat(path) is None:
+    if root.stat(path, follow=follow) is None:
         hint = "paths are relative to the context; files outside it cannot be used" if view.context else ""
         raise StepError(f"{shown or '/'} does not exist", hint=hint)
     if not _visible(root, view, path):
@@ -109,15 +118,19 @@ def filtered(
 ) -> CopyOptions:
     """Add what .dockerignore, `--exclude` and `--parents` leave out to how a path is copied."""
     inside = path.strip(b"/")
-    rules: list[_Rule] = []
+    patterns: list[_Rule] = []
+    if excludes:
+        patterns.append(ContextFilter(excludes))
+    if wanted.include is not None:
+        patterns.append(ContextFilter(("**", f"!{wanted.include.strip('/')}")))
+    rules = list(patterns)
     if view.context is not None and not view.context.everything:
         rules.append(_Prefixed(view.context.filter(), inside + b"/" if inside else b""))
-    if excludes:
-        rules.append(ContextFilter(excludes))
-    if wanted.include is not None:
-        rules.append(ContextFilter(("**", f"!{wanted.include.strip('/')}")))
     if not rules:
         return options
+
+    def selects(member: bytes, is_directory: bool) -> bool:
+        return all(pattern.keep(member, is_directory) for pattern in patterns)
 
     def keep(member: bytes, is_directory: bool) -> bool:
         return all(rule.keep(member, is_directory) for rule in rules)
@@ -125,4 +138,4 @@ def filtered(
     def enter(member: bytes, is_directory: bool) -> bool:
         return all(rule.keep(member, is_directory) or rule.enter(member, is_directory) for rule in rules)
 
-    return replace(options, keep=keep, enter=enter)
+    return replace(options, keep=keep, enter=enter, selects=selects)

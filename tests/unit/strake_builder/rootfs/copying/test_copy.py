@@ -145,7 +145,7 @@ def test_pipes_are_copied_and_sockets_left_out(roots):
 
 def test_a_written_file_follows_the_same_rules(roots):
     _, target, _, there = roots
-    write_file(b"1", b"name", 0o644, target, b"/new/dir/", CopyOptions(owner=(7, 8)))
+    write_file(b"1", b"name", 0o644, target, b"/new/dir/", CopyOptions(owner=(7, 8), made_owner=(7, 8)))
     write_file(b"2", b"name", 0o644, target, b"/file", CopyOptions(mode=lambda _mode, _dir: 0o700))
     assert (there / "new/dir/name").read_bytes() == b"1"
     assert os.stat(there / "new/dir").st_uid == 7
@@ -185,3 +185,51 @@ def _depth(top) -> list[str]:
         fd = below
     os.close(fd)
     return names
+
+
+@pytest.mark.parametrize("leads_to", ["/old", "/directory", "name", "/nothing"])
+@pytest.mark.parametrize("destination", [b"/d", b"/d/"])
+def test_a_link_in_the_directory_that_a_file_goes_into_is_replaced(roots, leads_to, destination):
+    source, target, here, there = roots
+    (here / "name").write_text("new")
+    (there / "old").write_text("old")
+    (there / "directory").mkdir()
+    for made in (there / "d/name", there / "d/written"):
+        made.parent.mkdir(exist_ok=True)
+        made.symlink_to(leads_to)
+    copy_path(source, b"name", target, destination, CopyOptions())
+    write_file(b"new", b"written", 0o644, target, destination, CopyOptions())
+    for made in (there / "d/name", there / "d/written"):
+        assert not made.is_symlink()
+        assert made.read_text() == "new"
+    assert (there / "old").read_text() == "old"
+    assert not list((there / "directory").iterdir())
+
+
+def test_a_link_that_is_the_destination_is_followed(roots):
+    source, target, here, there = roots
+    (here / "name").write_text("new")
+    (there / "link").symlink_to("/made")
+    copy_path(source, b"name", target, b"/link", CopyOptions())
+    assert (there / "link").is_symlink()
+    assert (there / "made").read_text() == "new"
+
+
+def test_a_directory_on_the_way_to_what_is_selected_keeps_its_owner(roots):
+    source, target, here, there = roots
+    for directory in (here / "way/to", there / "way/to"):
+        directory.mkdir(parents=True)
+    (here / "way/to/file").write_text("x")
+    (here / "way").chmod(0o711)
+    os.utime(here / "way", (1, 1))
+    os.setxattr(there / "way", "user.kept", b"1")
+    selected = b"way/to"
+    options = CopyOptions(
+        mode=lambda _mode, _dir: 0o700,
+        keep=lambda path, _: path.startswith(selected),
+        enter=lambda _path, _: True,
+        selects=lambda path, _: path.startswith(selected),
+    )
+    copy_path(source, b"/", target, b"/", options)
+    assert [stat.S_IMODE((there / path).stat().st_mode) for path in ("way", "way/to")] == [0o711, 0o700]
+    assert (there / "way/to/file").exists()

@@ -94,7 +94,7 @@ def test_a_chain_of_links_is_followed_up_to_a_limit(root):
 def test_directories_are_made_with_the_owner_and_mode_asked_for(root):
     old = os.umask(0o077)
     try:
-        made = root.make_directories(b"/a/b/c", NewDirectory(0o750, 12, 34))
+        made = root.make_directories(b"/a/b/c", NewDirectory(0o750, (12, 34)))
     finally:
         os.umask(old)
     assert made == [b"a", b"a/b", b"a/b/c"]
@@ -153,3 +153,14 @@ def test_nothing_stays_open(root):
         except PathError:
             pass
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("hands_on", [True, False])
+def test_a_set_group_id_bit_is_handed_on(root, hands_on):
+    os.mkdir(os.path.join(root.path, "group"))
+    os.chmod(os.path.join(root.path, "group"), 0o2775)
+    root.make_directories(b"/group/a/b", NewDirectory(0o750, hands_on=hands_on))
+    modes = [
+        stat.S_IMODE(os.stat(os.path.join(root.path, path)).st_mode) for path in ("group/a", "group/a/b")
+    ]
+    assert modes == [0o2750 if hands_on else 0o750] * 2
