@@ -46,13 +46,10 @@ class DirectoryTimes:
         while head := self._notes.read(_NOTE.size):
             interrupt.check()
             seconds, nanoseconds, length = _NOTE.unpack(head)
-            mtime = seconds * _SECOND + nanoseconds
-            # A later member may have replaced it, or a directory on the way to it.
-            with (
-                contextlib.suppress(PathError),
-                root.at(self._notes.read(length), follow=False) as location,
-            ):
-                if location.is_directory:
+            mtime, path = seconds * _SECOND + nanoseconds, self._notes.read(length)
+            # A later member may have replaced it, or a directory on the way to it: by a link, for instance.
+            with contextlib.suppress(PathError), root.at(path, follow=False) as location:
+                if location.is_directory and location.path == path:
                     os.utime(
                         location.name, ns=(mtime, mtime), dir_fd=location.directory, follow_symlinks=False
                     )

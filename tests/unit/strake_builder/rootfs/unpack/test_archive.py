@@ -59,6 +59,17 @@ def test_metadata_comes_out_as_it_went_in(layer):
     assert stat.S_ISFIFO(os.stat(layer / "d/p").st_mode)
 
 
+def test_a_directory_has_its_own_time_alone(layer):
+    """Not that of one in whose place, or that of its parent, a link is now."""
+    unpack(
+        layer,
+        member("b/d", type=DIR, mtime=7),
+        member("a/d", type=DIR),
+        member("a", type=SYM, linkname="b"),
+    )
+    assert os.stat(layer / "b/d").st_mtime == 7
+
+
 @pytest.mark.parametrize("name", ["../victim", "a/../../victim", "a/b/../../../victim", ".."])
 def test_a_layer_that_climbs_is_refused(layer, name):
     with pytest.raises(MalformedLayerError, match="climbs out"):
