@@ -20,6 +20,7 @@ from strake_builder.errors import UnsupportedError
 from strake_builder.rootfs.backends.snapshotter import Snapshot
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.mounts import syscalls
+from strake_builder.rootfs.stack.layer_stack import seen_layers
 
 _OPTIONS: Final = "userxattr,volatile,index=off,metacopy=off,redirect_dir=nofollow"
 _OPTIONS_LIMIT: Final = 4095
@@ -128,8 +129,10 @@ def _topmost_first(layers: Sequence[str]) -> tuple[str, ...]:
     An image may list a layer twice, and overlay refuses a directory that it has already (ELOOP). The upper
     occurrence is enough: whatever the lower one holds, the upper one holds too and hides, entry by entry, and
     its directories merge with what is between them as before.
+
+    Those that an opaque root hides are left out: overlay does not ask of a layer's root whether it is opaque.
     """
-    return tuple(dict.fromkeys(reversed(layers)))
+    return seen_layers(tuple(dict.fromkeys(reversed(layers))))
 
 
 def _copy_root_metadata(layer: str, upper: str) -> None:

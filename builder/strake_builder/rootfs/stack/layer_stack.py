@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from strake_builder.rootfs.files.lookup import lstat_or_none
 from strake_builder.rootfs.stack.whiteout import is_whiteout
@@ -18,6 +18,7 @@ from strake_oci.lazy_dataclass import dataclass
 
 OPAQUE_XATTR: Final = "user.overlay.opaque"
 _NOTHING: Final[Mapping[bytes, Found]] = MappingProxyType({})
+_Path = TypeVar("_Path", bound=str | bytes)
 _REMEMBERED: Final = 4096
 """Directories. A walk asks for the children of one directory after the other."""
 
@@ -43,7 +44,7 @@ class LayerStack:
     """
 
     def __init__(self, layers: Sequence[str | bytes]) -> None:
-        self._layers = tuple(os.fsencode(layer) for layer in layers)
+        self._layers = tuple(os.fsencode(layer) for layer in seen_layers(layers))
         self._known: dict[bytes, tuple[bytes, ...]] = {}
 
     def find(self, path: bytes) -> Found | None:
@@ -105,6 +106,14 @@ class LayerStack:
         for inner in reversed(unknown):
             layers = self._known[inner] = _holding_directory(layers, inner)
         return layers
+
+
+def seen_layers(layers: Sequence[_Path]) -> tuple[_Path, ...]:
+    """Return the layers (topmost first) that one at the top leaves to be seen, whose root may be opaque."""
+    for position, layer in enumerate(layers):
+        if is_opaque(os.fsencode(layer)):
+            return tuple(layers[: position + 1])
+    return tuple(layers)
 
 
 def _holding_directory(layers: tuple[bytes, ...], path: bytes) -> tuple[bytes, ...]:
