@@ -56,3 +56,20 @@ def seen(request, tmp_path):
 def test_an_opaque_root_hides_everything(seen, members):
     lower = [entry(b"x"), entry(b"d/f")]
     assert sorted(seen(lower, [*members, entry(b".wh.x")], [entry(b"z")])) == ["y", "z"]
+
+
+def test_a_directory_has_the_attributes_of_its_last_member_alone(seen):
+    lower = [
+        directory(b"d", xattrs={b"user.lower": b"1"}),
+        entry(b"odd", EntryType.DIRECTORY, mode=0o700),
+    ]
+    # The parent that has no member makes that all are looked up in the lower layer.
+    top = [
+        entry(b"odd/f"),
+        entry(b"d/f"),
+        directory(b"d"),
+        directory(b"e", xattrs={b"user.first": b"1"}),
+        directory(b"e", xattrs={b"user.last": b"1"}),
+    ]
+    found = seen(lower, top)
+    assert (found["d"][7], found["e"][7]) == ({}, {b"user.last": b"1"})

@@ -31,6 +31,7 @@ from strake_builder.rootfs.unpack.members import (
     check_numbers,
     make_device,
     make_file,
+    replace_xattrs,
     set_metadata,
     set_xattrs,
 )
@@ -257,7 +258,9 @@ class LayerApplier:
                     self._hide(fd, location.path)
         set_owner(location.name, (entry.uid, entry.gid), entry.path, location.directory)
         os.chmod(location.name, entry.mode, dir_fd=location.directory)
-        if entry.xattrs:
+        if self._layer and location.is_directory:
+            replace_xattrs(location.proc_path, entry.xattrs)
+        elif entry.xattrs:
             set_xattrs(location.proc_path, entry.xattrs, follow=False)
         self._times.note(location.path, entry.mtime * 1_000_000_000)
 

@@ -15,6 +15,7 @@ from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
 from strake_builder.rootfs.files.inside import ResolvedPath
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.stack.lower_layers import read_xattrs
 
 _FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")
 _NOT_ALLOWED: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EACCES}
@@ -81,6 +82,13 @@ def set_metadata(location: ResolvedPath, entry: Entry) -> None:
         set_xattrs(location.proc_path, entry.xattrs, follow=False)
     times = (entry.mtime * _SECOND, entry.mtime * _SECOND)
     os.utime(location.name, ns=times, dir_fd=location.directory, follow_symlinks=False)
+
+
+def replace_xattrs(path: bytes, xattrs: Mapping[bytes, bytes]) -> None:
+    """Set the attributes of a directory that has others, as `set_xattrs`, and remove those."""
+    for name in read_xattrs(path):
+        os.removexattr(path, name, follow_symlinks=False)
+    set_xattrs(path, xattrs, follow=False)
 
 
 def set_xattrs(path: bytes, xattrs: Mapping[bytes, bytes], *, follow: bool) -> None:
