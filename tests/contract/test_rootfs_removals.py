@@ -58,6 +58,23 @@ def test_an_opaque_root_hides_everything(seen, members):
     assert sorted(seen(lower, [*members, entry(b".wh.x")], [entry(b"z")])) == ["y", "z"]
 
 
+def test_a_link_that_is_passed_through_has_its_time(seen):
+    size_and_time = seen([link(b"l", b"/d")], [entry(b"l/f")])["l"][4]
+    assert size_and_time == (len(b"/d"), 1000)
+
+
+def test_names_of_a_lower_file_are_linked_one_by_one(seen):
+    lower = [entry(b"f", content=b"old"), hard_link(b"g", b"f")]
+    top = [hard_link(b"of-f", b"f"), entry(b"f", content=b"new"), hard_link(b"of-g", b"g")]
+    found = seen(lower, top)
+    assert {name: about[6][0] for name, about in found.items()} == {
+        "f": b"new",
+        "g": b"old",
+        "of-f": b"old",
+        "of-g": b"old",
+    }
+
+
 def test_a_directory_has_the_attributes_of_its_last_member_alone(seen):
     lower = [
         directory(b"d", xattrs={b"user.lower": b"1"}),

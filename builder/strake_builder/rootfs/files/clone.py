@@ -70,10 +70,15 @@ class Cloner:
                         follow_symlinks=False,
                     )
                 return
-        if stat.S_ISREG(found.st_mode):
-            _regular(source, name, found, target)
-        else:
-            _special(source, name, found, target)
+        clone_apart(source, name, found, target)
+
+
+def clone_apart(source: int, name: bytes, found: os.stat_result, target: int) -> None:
+    """Clone one thing as a file of its own, whatever other names it has; as `Cloner.clone`."""
+    if stat.S_ISREG(found.st_mode):
+        _regular(source, name, found, target)
+    else:
+        _special(source, name, found, target)
 
 
 def clone_directory_metadata(source: int, target: int) -> None:

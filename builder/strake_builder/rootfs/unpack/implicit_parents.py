@@ -17,12 +17,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from strake_builder.rootfs.errors import ParentNotDirectoryError
-from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
+from strake_builder.rootfs.files.clone import clone_apart, clone_directory_metadata
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.spill.disk_map import DiskMap
-from strake_builder.rootfs.stack.layer_stack import LayerStack
+from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
 from strake_oci.lazy_dataclass import dataclass
 
@@ -92,13 +92,11 @@ class CopyUp:
 
     def __init__(self, root: Root, lowers: Sequence[str], times: DirectoryTimes) -> None:
         self._stack = LayerStack(lowers)
-        self._cloner = Cloner(root)
         self._hidden = DiskMap(root.beside)
         self._times = times
 
     def close(self) -> None:
         """Forget what was noted."""
-        self._cloner.close()
         self._hidden.close()
 
     def hide(self, path: bytes) -> None:
@@ -115,8 +113,7 @@ class CopyUp:
         if found is None:
             return False
         if stat.S_ISLNK(found.stat.st_mode):
-            os.symlink(os.readlink(found.where), name, dir_fd=parent)
-            os.chown(name, found.stat.st_uid, found.stat.st_gid, dir_fd=parent, follow_symlinks=False)
+            _copy(found, parent, name)
             return True
         if not stat.S_ISDIR(found.stat.st_mode):
             raise ParentNotDirectoryError(
@@ -140,12 +137,7 @@ class CopyUp:
         found = None if self._is_hidden(location.path) else self._stack.find(location.path)
         if found is None or stat.S_ISDIR(found.stat.st_mode):
             return False
-        *trail, name = location.path.split(b"/")
-        source = os.open(os.path.dirname(found.where), OPEN_DIRECTORY)
-        try:
-            self._cloner.clone(source, name, found.stat, location.directory, trail)
-        finally:
-            os.close(source)
+        _copy(found, location.directory, location.name)
         return True
 
     def _is_hidden(self, path: bytes) -> bool:
@@ -154,6 +146,15 @@ class CopyUp:
             if self._hidden.get(path) is not None:
                 return True
         return False
+
+
+def _copy(found: Found, directory: int, name: bytes) -> None:
+    """Make a file of a lower layer, apart from its other names, of which the layer may have replaced some."""
+    source = os.open(os.path.dirname(found.where), OPEN_DIRECTORY)
+    try:
+        clone_apart(source, name, found.stat, directory)
+    finally:
+        os.close(source)
 
 
 def _is_plain_directory(stack: LayerStack, path: bytes) -> bool:
