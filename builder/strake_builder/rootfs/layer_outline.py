@@ -135,7 +135,7 @@ class _Applier(LayerApplier):
     def note_implicit_parents(self, path: str) -> None:
         if self._links_open:
             raise UnfitForOutlineError("a hard link names a file of a lower layer, or none")
-        write_implicit_parents(path, self._implied, links=False)
+        write_implicit_parents(path, self._implied, self._whiteouts.directories, links=False)
 
     def _has(self, path: bytes) -> bool:
         return self._files.get(path) is not None
@@ -148,6 +148,8 @@ class _Applier(LayerApplier):
 
     def _make(self, location: ResolvedPath, entry: Entry, content: Content) -> None:
         path = location.path
+        if self._has(path) and entry.type is EntryType.DIRECTORY:
+            raise UnfitForOutlineError(f"the file {path!r} is replaced by a directory")
         self._files.discard(path)
         if location.is_directory and entry.type is not EntryType.DIRECTORY:
             raise UnfitForOutlineError(f"the directory {path!r} is replaced")

@@ -26,7 +26,9 @@ _PEEK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 Maker = Callable[[int, bytes, bytes], bool]
-"""(open parent directory, name, path) → whether it made a directory or a link there."""
+"""(open parent directory, name, path) → whether it made a directory or a link there.
+
+Also called where something is that no path can go through: it may replace it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,21 +257,33 @@ class _Walk:
                 os.close(self._fds.pop())
                 self._names.pop()
             return
-        try:
-            fd = os.open(part, _PEEK, dir_fd=self._fds[-1])
-        except FileNotFoundError:
-            fd = self._make(part)
-        except OSError as error:
-            raise self._os_error(error) from error
+        fd = self._open(part)
         mode = os.fstat(fd).st_mode
         if stat.S_ISDIR(mode):
             self._fds.append(fd)
             self._names.append(part)
             return
         os.close(fd)
-        if not stat.S_ISLNK(mode):
+        if stat.S_ISLNK(mode):
+            self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+        elif self._replaces(part):
+            self._step(part)
+        else:
             raise ParentNotDirectoryError(f"{self._at(part)} is not a directory")
-        self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+
+    def _open(self, part: bytes) -> int:
+        try:
+            return os.open(part, _PEEK, dir_fd=self._fds[-1])
+        except FileNotFoundError:
+            return self._make(part)
+        except OSError as error:
+            raise self._os_error(error) from error
+
+    def _replaces(self, part: bytes) -> bool:
+        """Say whether the maker made something else of what is in the way."""
+        if self._create is None or self._create.maker is None:
+            return False
+        return self._create.maker(self._fds[-1], part, b"/".join([*self._names, part]))
 
     def _follow(self, target: bytes) -> None:
         self._links += 1

@@ -23,8 +23,7 @@ from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.owner import set_owner
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.spill.disk_map import DiskMap
-from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
-from strake_builder.rootfs.stack.whiteout import is_whiteout, make_whiteout
+from strake_builder.rootfs.stack.whiteout import is_whiteout
 from strake_builder.rootfs.unpack.allowance import ENTRY, MAX_UNPACKED, Allowance
 from strake_builder.rootfs.unpack.implicit_parents import CopyUp, write_implicit_parents
 from strake_builder.rootfs.unpack.members import (
@@ -36,6 +35,7 @@ from strake_builder.rootfs.unpack.members import (
     set_xattrs,
 )
 from strake_builder.rootfs.unpack.open_parents import OpenParents
+from strake_builder.rootfs.unpack.whiteouts import Whiteouts
 from strake_oci.lazy_dataclass import dataclass
 
 _BLOCK: Final = 512
@@ -91,7 +91,8 @@ class LayerApplier:
         self._entries = 0
         self._left_out = 0
         self._highest_id = 0
-        self._copy_up = CopyUp(root, lowers, self._times) if lowers is not None else None
+        self._whiteouts = Whiteouts(root, scratch)
+        self._copy_up = CopyUp(root, lowers, self._times, self._whiteouts) if lowers is not None else None
         self._alone = layer and not lowest and lowers is None
         self._implied = DiskMap(scratch)
         self._links_open = False
@@ -147,6 +148,7 @@ class LayerApplier:
         self._parents.forget()
         self._times.close()
         self._implied.close()
+        self._whiteouts.close()
         if self._copy_up is not None:
             self._copy_up.close()
 
@@ -168,23 +170,37 @@ class LayerApplier:
         if path == AUFS_LINKS:
             return False
         self._allowance.take(ENTRY, path)
+        there = stat_at(parent, name) if self._layer else None
+        if there is not None:
+            return is_whiteout(there) and self._replace_whiteout(parent, name, path)
         if self._copy_up is not None:
             return self._copy_up.directory(parent, name, path)
         if self._alone:
             self._implied.setdefault(path, b"")
         return False
 
+    def _replace_whiteout(self, parent: int, name: bytes, path: bytes) -> bool:
+        """Make a directory that hides the one that the layer took away before."""
+        os.unlink(name, dir_fd=parent)
+        os.mkdir(name, 0o755, dir_fd=parent)
+        os.chmod(name, 0o755, dir_fd=parent)
+        with self._root.directory(path) as fd:
+            self._whiteouts.hide(fd, path)
+        return True
+
     def finish(self) -> Unpacked:
         """Set the times of directories, which every member inside has changed; say what came of it."""
         if self._aufs_links:
             with self._root.directory(b"") as fd:
                 remove_entry(fd, AUFS_LINKS)
+        self._whiteouts.drop_useless(self._copy_up.has_directory if self._copy_up else lambda _: True)
         self._times.set(self._root)
         return Unpacked(self._entries, self._left_out, self._highest_id)
 
     def note_implicit_parents(self, path: str) -> None:
         """Note in a file what is left to the lower layers."""
-        write_implicit_parents(path, self._implied, links=self._links_open)
+        whiteouts = self._whiteouts.directories if self._alone else ()
+        write_implicit_parents(path, self._implied, whiteouts, links=self._links_open)
 
     def _apply_root(self, entry: Entry) -> None:
         """The root's own metadata; it stays a directory whatever the member claims to be."""
@@ -197,39 +213,43 @@ class LayerApplier:
             self._times.note(b"", entry.mtime * 1_000_000_000)
 
     def _whiteout(self, entry: Entry) -> None:
-        if self._lowest:
-            return
         with self._root.at(entry.path, follow=False, create=self._new) as location:
+            if self._lowest:
+                return
+            parent = location.path.rpartition(b"/")[0]
             if entry.name == OPAQUE_WHITEOUT:
-                self._hide(location.directory, location.path.rpartition(b"/")[0])
+                if self._copy_up is not None and self._copy_up.undo_in(parent):
+                    self._parents.forget()
+                self._whiteouts.hide(location.directory, parent)
                 return
             name = entry.name[len(WHITEOUT_PREFIX) :]
             if name in {b"", b".", b".."}:
                 raise MalformedLayerError(f"{shown(entry.path)} is a whiteout of nothing")
             path = location.path[: -len(entry.name)] + name
-            found = stat_at(location.directory, name)
+            found = self._find_own(path, location.directory, name)
             # layer.md: whiteouts apply to lower layers only; a path that this layer has stays.
             if found is None:
                 if not self._has(path):
-                    make_whiteout(name, location.directory)
+                    self._whiteouts.add(location.directory, name, parent)
             elif stat.S_ISDIR(found.st_mode):
                 with self._root.directory(path) as fd:
-                    self._hide(fd, path)
+                    self._whiteouts.hide(fd, path)
+
+    def _find_own(self, path: bytes, directory: int, name: bytes) -> os.stat_result | None:
+        """Return what the layer itself has at a path, and remove there what it only has from lower layers."""
+        found = stat_at(directory, name)
+        if found is None or self._copy_up is None or not self._copy_up.undo(path, found):
+            return found
+        self._parents.forget()
+        return stat_at(directory, name)
 
     def _has(self, path: bytes) -> bool:
         """Say whether the layer has something that is not on disk; here all of it is."""
         del path
         return False
 
-    def _hide(self, directory: int, path: bytes) -> None:
-        """Let a directory hide what the lower layers have in it."""
-        os.setxattr(f"/proc/self/fd/{directory}", OPAQUE_XATTR, b"y")
-        if self._copy_up is not None:
-            self._copy_up.hide(path)
-
     def _make(self, location: ResolvedPath, entry: Entry, content: Content) -> None:
-        if location.stat is not None and not (entry.type is EntryType.DIRECTORY and location.is_directory):
-            remove_entry(location.directory, location.name)
+        self._make_room(location, entry)
         match entry.type:
             case EntryType.FILE:
                 make_file(location, entry, content)
@@ -249,13 +269,20 @@ class LayerApplier:
                     return
         set_metadata(location, entry)
 
+    def _make_room(self, location: ResolvedPath, entry: Entry) -> None:
+        if location.stat is not None and not (entry.type is EntryType.DIRECTORY and location.is_directory):
+            remove_entry(location.directory, location.name)
+        if self._copy_up is not None:
+            self._copy_up.keep(location.path)
+
     def _directory(self, location: ResolvedPath, entry: Entry) -> None:
         self._implied.discard(location.path)
         if not location.is_directory:
             os.mkdir(location.name, entry.mode, dir_fd=location.directory)
-            if self._layer and location.stat is not None and is_whiteout(location.stat):
+            # What was in its place, a file or a whiteout, took away what the lower layers have there.
+            if self._layer and not self._lowest and location.stat is not None:
                 with self._root.directory(location.path) as fd:
-                    self._hide(fd, location.path)
+                    self._whiteouts.hide(fd, location.path)
         set_owner(location.name, (entry.uid, entry.gid), entry.path, location.directory)
         os.chmod(location.name, entry.mode, dir_fd=location.directory)
         if self._layer and location.is_directory:
@@ -276,7 +303,7 @@ class LayerApplier:
                     _link(target, location)
                     kept_aside = self._aufs_links and normalise(entry.target).startswith(AUFS_LINKS + b"/")
                     return not kept_aside and not stat.S_ISLNK(found.st_mode)
-                missing = target.stat is None
+                missing = target.stat is None or self._implied.get(target.path) is not None
         except NotInRootError:
             missing = True
         except PathError:

@@ -124,7 +124,9 @@ class LayerStore:
             layer.directory if isinstance(layer, StepLayer) else self._request(layer, lowest=False).result()
             for layer in layers
         ]
-        return None if any(map(_implicit_parents, directories)) else tuple(directories)
+        implied = map(_implicit_parents, directories)
+        needy = any(each is not None and each.need_lower_layers for each in implied)
+        return None if needy else tuple(directories)
 
     def can_be_mounted(self, layers: Sequence[StoredLayer]) -> bool:
         """Say whether an image volume could have brought, or brought, layers whose files the build needed.

@@ -247,6 +247,8 @@ def test_a_file_that_could_be_the_lower_layers_is_in_doubt(tmp_path):
         [[entry(b"d")], [entry(b"d/f")]],
         [[entry(b"f")], [entry(b"g", EntryType.HARD_LINK, target=b"f")]],
         [[entry(b"d/f"), entry(b"d")]],
+        [[entry(b"d")], [entry(b"d"), entry(b"d", EntryType.DIRECTORY)]],
+        [[entry(b"f")], [entry(b"d/.wh.f")]],
         [[entry(b"f"), entry(b"f/g")]],
     ],
 )

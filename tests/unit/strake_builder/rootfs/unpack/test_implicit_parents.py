@@ -70,6 +70,17 @@ def test_implied_directories_are_noted_and_kept_beside_the_layer(stack):
     assert stack.alone(member("explicit", type=DIR), member("explicit/f")) is None
 
 
+def test_whiteouts_are_noted_with_their_directories(stack):
+    implied = stack.alone(member("d", type=DIR), member("d/.wh.x"), member("e/.wh.x"), member(".wh.y"))
+    assert (list(implied.directories()), list(implied.with_whiteouts())) == ([b"e"], [b"d", b"e"])
+    explicit = stack.alone(member("d", type=DIR), member("d/.wh.x"))
+    assert not explicit.need_lower_layers
+    assert explicit.matter(())
+    stack.add(member("d/x"))
+    assert not explicit.matter(stack.layers)
+    assert stack.alone(member(".wh.y"), member(".wh..wh..opq")) is None
+
+
 def test_very_many_are_noted_too(stack):
     count = 20_000
     implied = stack.alone(*(member(f"implied/with-a-longer-name/{n}/f") for n in range(count)))
