@@ -16,6 +16,7 @@ import struct
 from typing import Final, NamedTuple
 
 from strake_builder.layers.entry import Entry, EntryType
+from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.errors import PathError
 from strake_builder.rootfs.files.inside import ResolvedPath, Root
@@ -175,7 +176,10 @@ class _Applier(LayerApplier):
         """Note another name of a file that is left out, and make one of anything else."""
         left_out = self._find_left_out(entry.target)
         if left_out is None:
-            super()._make(location, entry, content)
+            try:
+                super()._make(location, entry, content)
+            except MalformedLayerError as error:  # unless a link on the way to the file is left out
+                raise UnfitForOutlineError("a hard link names what is not in the outline") from error
             self._passable.setdefault(location.path, _NOTHING)
             return
         self._files.discard(left_out)

@@ -250,6 +250,13 @@ def test_a_file_that_could_be_the_lower_layers_is_in_doubt(tmp_path):
         [[entry(b"d")], [entry(b"d"), entry(b"d", EntryType.DIRECTORY)]],
         [[entry(b"f")], [entry(b"d/.wh.f")]],
         [[entry(b"f"), entry(b"f/g")]],
+        [
+            [
+                entry(b"d/f"),
+                entry(b"a/b/l", EntryType.SYMLINK, target=b"/d"),
+                entry(b"g", EntryType.HARD_LINK, target=b"a/b/l/f"),
+            ]
+        ],
     ],
 )
 def test_layers_that_files_make_a_difference_to_have_no_outline(tmp_path, layers):
