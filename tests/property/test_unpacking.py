@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -29,9 +30,12 @@ Layers = list[list[Member]]
 # A failure is told as it is found: to make it smaller takes minutes.
 examples = settings(max_examples=300, deadline=None, database=None, phases=[Phase.generate])
 
-# Few names, so that members meet. The root has no member: containerd leaves it as it is, and Strake does not.
-PATHS = st.lists(st.sampled_from([b"a", b"b", b"c"]), min_size=1, max_size=4).map(b"/".join)
-UPWARD = [b"..", b"../a", b"../b", b"../../c", b"../../../../a/b", b"/", b"."]
+# Few paths, so that members meet. The root has no member: containerd leaves it as it is, and Strake does not.
+NAMES = [b"a", b"b"]
+PAIRS = [b"a/a", b"a/b", b"a/c", b"b/a", b"b/b"]
+DEEP = [b"a/a/a", b"a/a/b", b"a/b/a", b"b/a/b", b"a/a/a/a", b"a/b/a/b", b"b/a/b/c"]
+PATHS = st.sampled_from([*NAMES * 3, *PAIRS * 2, *DEEP])
+UPWARD = [b"..", b"../a", b"../b", b"../../a", b"../../../../a/b", b"/", b"."]
 TARGETS = PATHS | PATHS.map(lambda path: b"/" + path) | st.sampled_from(UPWARD)
 METADATA = [
     Entry(b"", EntryType.FILE, mode=0o755),
@@ -41,47 +45,70 @@ METADATA = [
     Entry(b"", EntryType.FILE, mode=0o4711, uid=80_000, xattrs={b"user.one": b"1"}),
     Entry(b"", EntryType.FILE, mode=0o2750, mtime=1, xattrs={b"user.two": b"2", b"user.three": b""}),
 ]
-TYPES = {
-    EntryType.DIRECTORY: 5,
-    EntryType.FILE: 4,
-    EntryType.SYMLINK: 3,
-    EntryType.HARD_LINK: 3,
-    EntryType.FIFO: 1,
-    EntryType.CHAR_DEVICE: 1,
-    EntryType.BLOCK_DEVICE: 1,
-}
-OFTEN = [kind for kind, weight in TYPES.items() for _ in range(weight)]
 CONTENTS = [b"", b"1", b"22"]
 
 
-def _of_a_type(drawn: tuple[EntryType, bytes, bytes, bytes, Entry, bytes]) -> Member:
-    kind, path, link, other, metadata, content = drawn
-    entry = metadata._replace(path=path, type=kind)
-    match kind:
-        case EntryType.FILE:
-            return entry._replace(size=len(content)), content
-        case EntryType.SYMLINK:
-            return entry._replace(target=link), b""
-        case EntryType.HARD_LINK:
-            return entry._replace(target=other), b""
-        case EntryType.CHAR_DEVICE | EntryType.BLOCK_DEVICE:
-            return entry._replace(device=(1, 3)), b""
-    return entry, b""
+class Drawn(NamedTuple):
+    """What a member may be made of."""
+
+    path: bytes
+    link: bytes
+    other: bytes
+    metadata: Entry
+    content: bytes
 
 
-def _whiteout(path: bytes) -> Member:
-    directory, slash, name = path.rpartition(b"/")
-    return Entry(directory + slash + b".wh." + name, EntryType.FILE), b""
+def _plain(kind: EntryType) -> Callable[[Drawn], Member]:
+    return lambda drawn: (drawn.metadata._replace(path=drawn.path, type=kind), b"")
 
 
-def _opaque_whiteout(path: bytes) -> Member:
-    return Entry(os.path.join(path.rpartition(b"/")[0], b".wh..wh..opq"), EntryType.FILE), b""
+def _file(drawn: Drawn) -> Member:
+    entry = drawn.metadata._replace(path=drawn.path, type=EntryType.FILE, size=len(drawn.content))
+    return entry, drawn.content
 
 
-FILES = st.tuples(
-    st.sampled_from(OFTEN), PATHS, TARGETS, PATHS, st.sampled_from(METADATA), st.sampled_from(CONTENTS)
-).map(_of_a_type)
-MEMBERS = st.one_of(FILES, FILES, FILES, FILES, PATHS.map(_whiteout), PATHS.map(_opaque_whiteout))
+def _symbolic_link(drawn: Drawn) -> Member:
+    return drawn.metadata._replace(path=drawn.path, type=EntryType.SYMLINK, target=drawn.link), b""
+
+
+def _hard_link(drawn: Drawn) -> Member:
+    return drawn.metadata._replace(path=drawn.path, type=EntryType.HARD_LINK, target=drawn.other), b""
+
+
+def _device(drawn: Drawn) -> Member:
+    kind = EntryType.CHAR_DEVICE if drawn.content else EntryType.BLOCK_DEVICE
+    return drawn.metadata._replace(path=drawn.path, type=kind, device=(1, 3)), b""
+
+
+def _whiteout(drawn: Drawn) -> Member:
+    directory, name = os.path.split(drawn.path)
+    return Entry(os.path.join(directory, b".wh." + name), EntryType.FILE), b""
+
+
+def _opaque_whiteout(drawn: Drawn) -> Member:
+    return Entry(os.path.join(os.path.dirname(drawn.path), b".wh..wh..opq"), EntryType.FILE), b""
+
+
+WEIGHTS: dict[Callable[[Drawn], Member], int] = {
+    _plain(EntryType.DIRECTORY): 5,
+    _file: 6,
+    _symbolic_link: 3,
+    _hard_link: 5,
+    _whiteout: 3,
+    _opaque_whiteout: 1,
+    _plain(EntryType.FIFO): 1,
+    _device: 1,
+}
+MAKERS = st.sampled_from([maker for maker, weight in WEIGHTS.items() for _ in range(weight)])
+DRAWN = st.builds(
+    Drawn,
+    PATHS,
+    TARGETS,
+    st.sampled_from([*NAMES * 2, *PAIRS]),
+    st.sampled_from(METADATA),
+    st.sampled_from(CONTENTS),
+)
+MEMBERS = st.builds(lambda make, drawn: make(drawn), MAKERS, DRAWN)
 LAYERS = st.lists(st.lists(MEMBERS, min_size=1, max_size=8), min_size=1, max_size=4)
 
 
