@@ -37,6 +37,8 @@ BY_PATH = {
     "oracles/test_buildkit.py": ("go",),
     "oracles/test_directory.py": ("go",),
     "oracles/test_names.py": ("go",),
+    "property/test_step_changes.py": ("root",),
+    "property/test_unpacking.py": ("root",),
     "unit/strake_builder/cli/test_commands.py": ("root",),
     "unit/strake_builder/isolation/chroot": ("root",),
     "unit/strake_builder/rootfs": ("root",),
