@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.layers.entry import NO_XATTRS, Entry, EntryType
+from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.pax_records import PaxRecords
 from strake_builder.layers.sparse_maps import (
@@ -131,7 +131,7 @@ def _member(
         _mtime(records, block),
         records.get(b"linkpath") or longs.get(_GNU_LONG_LINK) or block[157:257].partition(b"\0")[0],
         (0, 0) if is_file else (_parse_number(block[329:337]), _parse_number(block[337:345])),
-        {k[len(_XATTR) :]: v for k, v in records.items() if k.startswith(_XATTR)} if records else NO_XATTRS,
+        {k[len(_XATTR) :]: v for k, v in records.items() if k.startswith(_XATTR)} if records else {},
     )
     if flag == _GNU_SPARSE:
         return _old_sparse(source, block, entry, stored)

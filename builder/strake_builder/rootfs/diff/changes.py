@@ -18,7 +18,7 @@ from typing import Final
 
 from strake_builder import interrupt
 from strake_builder.errors import StepError
-from strake_builder.layers.entry import NO_XATTRS, OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
+from strake_builder.layers.entry import OPAQUE_WHITEOUT, WHITEOUT_PREFIX, Entry, EntryType
 from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
 from strake_builder.rootfs.diff.change import NO_CONTENT, Change, HeldContent, open_content, shown
 from strake_builder.rootfs.diff.deferred_members import DeferredMembers
@@ -256,7 +256,7 @@ class _Walk:
             found.st_gid,
             found.st_size if kind is EntryType.FILE else 0,
             self._reading.clamp(found.st_mtime_ns // _SECOND),
-            xattrs=NO_XATTRS if where is None else read_xattrs(where),
+            xattrs={} if where is None else read_xattrs(where),
         )
 
 

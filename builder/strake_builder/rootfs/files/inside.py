@@ -77,6 +77,19 @@ class ResolvedPath:
         return b"/proc/self/fd/%d/%s" % (self.directory, self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Where a path leads.
+
+    Attributes:
+        path: without links, relative to the root, and empty for the root itself.
+        links: paths of the links that were followed, in order.
+    """
+
+    path: bytes
+    links: tuple[bytes, ...]
+
+
 class Root:
     """A directory seen as the root of a file system. Close it, or use it as a context.
 
@@ -163,6 +176,18 @@ class Root:
         finally:
             walk.close()
 
+    def resolution(self, path: bytes, *, follow: bool) -> Resolution:
+        """Return where a path leads; see `at`.
+
+        Raises:
+            PathError: as `at`.
+        """
+        walk = _Walk(self._fd, path, None)
+        try:
+            return Resolution(walk.to_parent(follow=follow).path, tuple(walk.followed))
+        finally:
+            walk.close()
+
     def read_file(self, path: bytes, limit: int) -> bytes | None:
         """Return a regular file's content, or None where there is none.
 
@@ -195,8 +220,8 @@ class _Walk:
         self._pending = deque(_parts(path))
         self._fds = [os.dup(root)]
         self._names: list[bytes] = []
-        self._links = 0
         self.made: list[bytes] = []
+        self.followed: list[bytes] = []
 
     def close(self) -> None:
         while self._fds:
@@ -215,7 +240,7 @@ class _Walk:
                 continue
             found = self._lstat(part)
             if follow and found is not None and stat.S_ISLNK(found.st_mode):
-                self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+                self._follow(part)
                 continue
             return ResolvedPath(self._fds[-1], part, b"/".join([*self._names, part]), found)
         return self._here()
@@ -230,7 +255,7 @@ class _Walk:
             if found is None or not (stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode)):
                 return self._with_rest(part)
             if stat.S_ISLNK(found.st_mode):
-                self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+                self._follow(part)
             else:
                 self._step(part)
         return b"/".join(self._names)
@@ -265,7 +290,7 @@ class _Walk:
             return
         os.close(fd)
         if stat.S_ISLNK(mode):
-            self._follow(os.readlink(part, dir_fd=self._fds[-1]))
+            self._follow(part)
         elif self._replaces(part):
             self._step(part)
         else:
@@ -285,9 +310,10 @@ class _Walk:
             return False
         return self._create.maker(self._fds[-1], part, b"/".join([*self._names, part]))
 
-    def _follow(self, target: bytes) -> None:
-        self._links += 1
-        if self._links > MAX_LINKS:
+    def _follow(self, part: bytes) -> None:
+        target = os.readlink(part, dir_fd=self._fds[-1])
+        self.followed.append(b"/".join([*self._names, part]))
+        if len(self.followed) > MAX_LINKS:
             raise TooManyLinksError(
                 f"/{self._asked.lstrip(b'/').decode(errors='replace')}: too many symbolic links"
             )

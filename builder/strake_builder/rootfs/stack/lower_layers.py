@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from strake_builder import interrupt
-from strake_builder.layers.entry import NO_XATTRS, Entry
+from strake_builder.layers.entry import Entry
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 
 _OVERLAY_XATTR: Final = ("user.overlay.", "trusted.overlay.")
@@ -65,7 +65,7 @@ class LowerLayers:
         )
 
 
-def read_xattrs(where: bytes | int) -> Mapping[bytes, bytes]:
+def read_xattrs(where: bytes | int) -> dict[bytes, bytes]:
     """Return the extended attributes that belong into an image.
 
     Args:
@@ -75,9 +75,7 @@ def read_xattrs(where: bytes | int) -> Mapping[bytes, bytes]:
     try:
         names = os.listxattr(where, follow_symlinks=follow)
     except OSError:
-        return NO_XATTRS
-    if not names:
-        return NO_XATTRS
+        return {}
     return {
         name.encode(): os.getxattr(where, name, follow_symlinks=follow)
         for name in names

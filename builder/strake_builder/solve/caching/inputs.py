@@ -153,8 +153,8 @@ class StepInputs:
             with Root(view.path) as root:
                 for source in read.sources:
                     whole = source.path.encode(errors="surrogateescape")
-                    for path in (whole,) if read.whole else find_sources(root, view, source):
-                        chosen = filtered(options, view, source, path, read.excludes)
+                    for path in (whole,) if read.whole else find_sources(root, view, source, read.excludes):
+                        chosen = filtered(options, root, view, source, path, read.excludes)
                         digest = content_digest(root, path, chosen, self._files)
                         if digest is None:
                             raise UnknowableError

@@ -40,6 +40,8 @@ _TREE: Final = "tree"
 _PARENTS_FILE: Final = "gaps"
 """Notes its implicit parents, beside the tree; most have none. The name is that of caches in use."""
 _CHAIN_SHOWN: Final = 32
+_FORM: Final = "2"
+"""To change when layers are unpacked otherwise, so that what is in a cache is not used."""
 
 
 class LayerStore:
@@ -169,7 +171,7 @@ class LayerStore:
             return alone
         stack = "\0".join(map(self._identity, lowers))
         chain = hashlib.sha256(os.fsencode(stack)).hexdigest()[:_CHAIN_SHOWN]
-        return self._unpack(layer, f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}-{chain}", lowers)
+        return self._unpack(layer, f"{_prefix(layer)}-{chain}", lowers)
 
     def _identity(self, directory: str) -> str:
         """Return what names the tree of a directory for every build that shares the store."""
@@ -223,7 +225,11 @@ class LayerStore:
 
 def _name(layer: StoredLayer, *, lowest: bool) -> str:
     """Return the name of a layer's directory."""
-    return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}{'-lowest' if lowest else ''}"
+    return _prefix(layer) + ("-lowest" if lowest else "")
+
+
+def _prefix(layer: StoredLayer) -> str:
+    return f"{layer.diff_id.algorithm}-{layer.diff_id.encoded}-{_FORM}"
 
 
 def _parents_file(tree: str) -> str:

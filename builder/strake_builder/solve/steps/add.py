@@ -93,10 +93,10 @@ class _Adding:
         """Add from the context; say whether there was anything."""
         view = self.tools.origins.open(FromContext(), self.tools.platform)
         with Root(view.path) as source:
-            found = list(find_sources(source, view, wanted))
+            found = list(find_sources(source, view, wanted, self.step.excludes))
             for path in found:
                 if self.step.unpack is False or not self._unpacked(source, path):
-                    options = filtered(self._options(), view, wanted, path, self.step.excludes)
+                    options = filtered(self._options(), source, view, wanted, path, self.step.excludes)
                     copy_path(source, path, self.tools.target, self.destination, options)
         return bool(found)
 

@@ -74,7 +74,7 @@ def _copy_sources(
         chown = (0, 0)
     with Root(view.path) as source:
         for wanted in step.sources:
-            found = list(find_sources(source, view, wanted))
+            found = list(find_sources(source, view, wanted, step.excludes))
             if not found:
                 reporter.warn(
                     f"{wanted.path.lstrip('/')} matches nothing", step.origin.file, step.origin.span.first
@@ -87,7 +87,7 @@ def _copy_sources(
                     made_owner=owner,
                     deferred=target.deferred,
                 )
-                options = filtered(options, view, wanted, path, step.excludes)
+                options = filtered(options, source, view, wanted, path, step.excludes)
                 copy_path(source, path, target.root, destination, options)
 
 

@@ -23,8 +23,16 @@ from strake_builder.rootfs.files.inside import Root
 from strake_builder.solve.steps.file_origins import OriginView
 
 
-def find_sources(root: Root, view: OriginView, wanted: PathSource) -> Iterator[bytes]:
+def find_sources(
+    root: Root, view: OriginView, wanted: PathSource, excludes: tuple[str, ...] = ()
+) -> Iterator[bytes]:
     """Yield the paths that a source stands for, in byte order.
+
+    Args:
+        root: of the origin.
+        view: the origin.
+        wanted: the source.
+        excludes: of the instruction.
 
     Raises:
         StepError: a path without wildcards that does not exist or is ignored, or one that takes nothing.
@@ -39,6 +47,7 @@ def find_sources(root: Root, view: OriginView, wanted: PathSource) -> Iterator[b
         if wanted.required is not None:
             # a link is copied as one, wherever it leads
             _require(root, view, wanted.required.encode(errors="surrogateescape"), follow=False)
+            _require_not_excluded(wanted.include, excludes)
         yield path
         return
     base, pattern = glob.split_wildcards(wanted.path)
@@ -65,7 +74,8 @@ def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) ->
             continue
         path = base.rstrip(b"/") + b"/" + name
         if len(patterns) == 1:
-            if _visible(root, view, path):
+            if _is_visible(root, view, path, follow=False):
+                _require(root, view, path, follow=True)
                 yield path
         elif (found := root.stat(path, follow=False)) is not None and stat.S_ISDIR(found.st_mode):
             yield from _matching(root, view, path, patterns[1:])
@@ -76,20 +86,32 @@ def _require(root: Root, view: OriginView, path: bytes, *, follow: bool) -> None
     if root.stat(path, follow=follow) is None:
         hint = "paths are relative to the context; files outside it cannot be used" if view.context else ""
         raise StepError(f"{shown or '/'} does not exist", hint=hint)
-    if not _visible(root, view, path):
+    if not _is_visible(root, view, path, follow=follow):
         raise StepError(
             f"{shown} is left out of the context by .dockerignore", hint="add an exception: !" + shown
         )
 
 
-def _visible(root: Root, view: OriginView, path: bytes) -> bool:
-    relative = path.strip(b"/")
-    if view.context is None or view.context.everything or not relative:
+def _require_not_excluded(path: str, excludes: tuple[str, ...]) -> None:
+    rule, member = ContextFilter(excludes), path.strip("/").encode(errors="surrogateescape")
+    if not (rule.keep(member, True) or rule.enter(member, True)):
+        raise StepError(f"{path} is left out by --exclude", hint="take one of the two away")
+
+
+def _is_visible(root: Root, view: OriginView, path: bytes, *, follow: bool) -> bool:
+    """Say whether the build may see what is at a path that exists.
+
+    As in a context without what is ignored, each link on the way must be there, and what they lead to.
+    """
+    if view.context is None or view.context.everything:
         return True
-    found = root.stat(path, follow=False)
-    is_directory = found is not None and stat.S_ISDIR(found.st_mode)
-    visible = view.context.filter()
-    return visible.keep(relative, is_directory) or (is_directory and visible.enter(relative, True))
+    visible, way = view.context.filter(), root.resolution(path, follow=follow)
+    if not all(visible.keep(link, False) for link in way.links):
+        return False
+    if not way.path or visible.keep(way.path, True):
+        return True
+    found = root.stat(way.path, follow=False)
+    return found is not None and stat.S_ISDIR(found.st_mode) and visible.enter(way.path, True)
 
 
 class _Rule(Protocol):
@@ -114,10 +136,14 @@ class _Prefixed:
 
 
 def filtered(
-    options: CopyOptions, view: OriginView, wanted: PathSource, path: bytes, excludes: tuple[str, ...]
+    options: CopyOptions,
+    root: Root,
+    view: OriginView,
+    wanted: PathSource,
+    path: bytes,
+    excludes: tuple[str, ...],
 ) -> CopyOptions:
     """Add what .dockerignore, `--exclude` and `--parents` leave out to how a path is copied."""
-    inside = path.strip(b"/")
     patterns: list[_Rule] = []
     if excludes:
         patterns.append(ContextFilter(excludes))
@@ -125,6 +151,7 @@ def filtered(
         patterns.append(ContextFilter(("**", f"!{wanted.include.strip('/')}")))
     rules = list(patterns)
     if view.context is not None and not view.context.everything:
+        inside = root.resolve(path)  # .dockerignore names what is there, not the links that lead there
         rules.append(_Prefixed(view.context.filter(), inside + b"/" if inside else b""))
     if not rules:
         return options

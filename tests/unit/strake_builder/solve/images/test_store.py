@@ -57,7 +57,7 @@ def test_layer_that_a_mirror_changed_is_unpacked_from_the_source(store, lie, tmp
     [directory] = made.directories((PulledLayer(descriptor, DiffID(diff_id), source.repository()),))
     assert Path(directory, "file").read_bytes() == content
     assert len(mirror.seen) == 1
-    assert [path.name for path in tmp_path.iterdir()] == [f"sha256-{diff_id.encoded}-lowest"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"sha256-{diff_id.encoded}-2-lowest"]
 
 
 def test_what_cannot_be_unpacked_is_first_of_all_not_what_was_asked_for(store, tmp_path):
