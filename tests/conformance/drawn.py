@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from strake_oci.spec.reference import Reference
 from tests.conformance import reference
@@ -59,7 +59,7 @@ class Drawn:
             if any(known.startswith(path + "/") for known in files):
                 continue
             files[path] = self._content([known for known, what in files.items() if isinstance(what, str)])
-        if self._random.random() < 0.2:
+        if self._random.random() < 0.3:
             files[".dockerignore"] = (
                 "\n".join(self._pattern() for _ in range(self._random.randint(1, 3))) + "\n"
             )
@@ -118,10 +118,22 @@ class Drawn:
                 return f"USER {self._random.choice(('0', '1000', '1000:2000', 'root'))}"
             case 8:
                 return self._heredoc()
+            case 9:
+                return self._mount(stage=stage)
             case _:
                 return "RUN " + "; ".join(
                     [*(self._command() for _ in range(self._random.randint(1, 4))), "true"]
                 )
+
+    def _mount(self, *, stage: bool) -> str:
+        """Return a RUN that copies from a mount."""
+        is_context = stage or self._random.random() < 0.6
+        known = list(self._context) if is_context else self._made
+        source = "/".join(self._random.choice(known).split("/")[: self._random.randint(1, 3)])
+        options = [f"source={self._random.choice((source, '/' + source, '.'))}", "target=/mounted"]
+        options += [] if is_context else ["from=one"]
+        quoted = ",".join(f'"{option}"' if " " in option else option for option in options)
+        return f"RUN --mount=type=bind,{quoted} cp -a /mounted {self._random.choice(('/out', '/a', '/b/'))} 2>/dev/null; true"
 
     def _heredoc(self) -> str:
         return f"COPY{self._flags()} <<a <<b {self._destination()}\nhere\na\nthere\nb"
@@ -201,13 +213,19 @@ class Drawn:
         )
 
 
-def _outcome(refusal: str, destination: str, scope: Bases) -> dict[str, object]:
+def _outcome(refusal: str, destination: str, scope: Bases) -> dict[str, Any]:
     """Return what came of a build, in the fields of README.md."""
     if refusal:
         return {"outcome": "failure", "message": refusal}
     with scope.registry.client() as client:
         parsed = Reference.parse(destination)
-        return reference.result(flatten(client, parsed.repository, parsed.tag), scope.flat)
+        result = reference.result(flatten(client, parsed.repository, parsed.tag), scope.flat)
+    return result | {"hard_links": [group for group in result["hard_links"] if _are_files(result, group)]}
+
+
+def _are_files(result: dict[str, Any], group: list[str]) -> bool:
+    """Say whether a group of names is of a file: BuildKit writes other names of a link as links of their own."""
+    return all(result["changed"].get(path, {}).get("type") == "file" for path in group)
 
 
 def _differences(theirs: dict[str, object], ours: dict[str, object]) -> Iterator[str]:
@@ -265,7 +283,7 @@ class Comparison:
                 done = build(case, self._scope, context, ours, "--work-dir", f"{directory}/work", *flags)
                 outcome = _outcome(_refusal(done) if done.returncode else "", ours, self._scope)
                 if way == "scan":  # a file of several names stays one there: `OTHERWISE` of test_images.py
-                    outcome["hard_links"] = expected.get("hard_links", [])
+                    outcome |= {"hard_links": expected.get("hard_links", [])}
                 found += [f"{way}: {line}" for line in _differences(expected, outcome)]
         return found
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from strake_oci.spec.reference import Reference
 from tests.conformance.cases import CASES, Case
@@ -107,7 +108,7 @@ def build_in(
     return next((line for line in done.stderr.splitlines()[::-1] if "error: " in line), done.stderr[-300:])
 
 
-def result(image: Flat, bases: dict[str, Flat]) -> dict[str, object]:
+def result(image: Flat, bases: dict[str, Flat]) -> dict[str, Any]:
     """Describe an image in the fields of README.md."""
     ids = [str(diff_id) for diff_id in image.config.diff_ids]
     base = next(
