@@ -38,6 +38,11 @@ REFUSED = {
     "unterminated_heredoc": ("unterminated heredoc", 2, "unterminated-heredoc"),
 }
 RAN = {
+    "ignored_behind_link",
+    "ignored_behind_wildcard",
+    "ignored_link",
+    "parents_excluded",
+    "parents_of_nothing",
     "copy_dir_over_file",
     "copy_link_out_of_context",
     "copy_missing",
