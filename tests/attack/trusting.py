@@ -51,8 +51,9 @@ def _twice(backend: Any, host: str, port: int, timeout: float | None = None, *_:
     return _connect(LimitedBackend(backend._cancellation), host, port, timeout)
 
 
-def _real_link(walk: Any, target: bytes) -> None:
+def _real_link(walk: Any, part: bytes) -> None:
     """Follow a link as a program would that is not inside the root."""
+    target = os.readlink(part, dir_fd=walk._fds[-1])
     if target.startswith(b"/"):
         walk._fds.append(os.open("/", os.O_PATH | os.O_DIRECTORY))
         walk._names.append(b"")

@@ -266,24 +266,26 @@ def refused(scratch: Path, drawn: Layers) -> None:
             pass
 
 
-def check(way: Callable[[Path, Layers], None]) -> None:
-    @examples
-    @given(LAYERS)
-    def with_layers(layers: Layers) -> None:
-        with tempfile.TemporaryDirectory() as scratch:
-            way(Path(scratch), layers)
-
-    with_layers()
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_layers_make_one_tree(kind):
-    isolated(lambda: check(lambda scratch, layers: through_a_backend(kind, scratch, layers)))
+    @examples
+    @given(LAYERS)
+    def check(layers: Layers) -> None:
+        with tempfile.TemporaryDirectory() as scratch:
+            through_a_backend(kind, Path(scratch), layers)
+
+    isolated(check)
 
 
-def test_without_a_mount_it_is_the_same_tree():
-    check(without_a_mount)
+@examples
+@given(LAYERS)
+def test_without_a_mount_it_is_the_same_tree(layers):
+    with tempfile.TemporaryDirectory() as scratch:
+        without_a_mount(Path(scratch), layers)
 
 
-def test_what_cannot_be_applied_is_refused():
-    check(refused)
+@examples
+@given(LAYERS)
+def test_what_cannot_be_applied_is_refused(layers):
+    with tempfile.TemporaryDirectory() as scratch:
+        refused(Path(scratch), layers)
