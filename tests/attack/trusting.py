@@ -21,13 +21,13 @@ from strake_builder.cli.main import main
 from strake_builder.context.git import secret as git_secret
 from strake_builder.gateway.policy import Asked, Policy
 from strake_builder.gateway.signing import GatewaySigning
-from strake_builder.rootfs.files import inside
+from strake_builder.rootfs.files import path_walk
 from strake_builder.solve.platforms import index
 from strake_oci.http.network import AddressRefusedError, LimitedBackend
 from strake_oci.registry.auth import authorizer
 from strake_oci.spec.digest import Digest
 
-_inner_step = inside._Walk._step
+_inner_step = path_walk.PathWalk._step
 _real = socket.getaddrinfo
 _connect = LimitedBackend.connect_tcp
 _asked: list[str] = []
@@ -57,7 +57,7 @@ def _real_link(walk: Any, part: bytes) -> None:
     if target.startswith(b"/"):
         walk._fds.append(os.open("/", os.O_PATH | os.O_DIRECTORY))
         walk._names.append(b"")
-    walk._pending.extendleft(reversed(inside._parts(target)))
+    walk._pending.extendleft(reversed(path_walk.parts(target)))
 
 
 def _real_step(walk: Any, part: bytes) -> None:
@@ -80,8 +80,8 @@ if __name__ == "__main__":
     if "hosts" in missing:
         git_secret._check_host = lambda *_: None
     if "links" in missing:
-        inside._Walk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
-        inside._Walk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening
+        path_walk.PathWalk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
+        path_walk.PathWalk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening
     if "clear" in missing:
         authorizer.may_have_credentials = lambda *_: True  # type: ignore[attr-defined]
     if "twice" in missing:

@@ -19,7 +19,8 @@ from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import Content, read_members
 from strake_builder.rootfs.errors import PathError
-from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.outline import ACCOUNTS, UnfitForOutlineError
 from strake_builder.rootfs.spill.disk_map import DiskMap

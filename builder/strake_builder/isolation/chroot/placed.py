@@ -24,7 +24,8 @@ from strake_builder.isolation.chroot.hidden import elsewhere
 from strake_builder.isolation.chroot.renamed import Renamed, same_times
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.options import CopyOptions
-from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory, ResolvedPath
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.mounts.memory_directory import SECRETS_PREFIX, SHARED_MEMORY
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs

@@ -19,8 +19,9 @@ from typing import Final
 from strake_builder import interrupt
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import content_xattrs
-from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 

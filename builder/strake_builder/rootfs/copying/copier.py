@@ -13,9 +13,9 @@ from strake_builder.errors import StepError
 from strake_builder.rootfs.copying.deferral import Deferral
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import copy_content, copy_xattrs
-from strake_builder.rootfs.files.inside import ResolvedPath
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY, stat_at
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.spill.disk_map import DiskMap, identity
 from strake_builder.rootfs.spill.names import sorted_names
 from strake_oci.lazy_dataclass import dataclass

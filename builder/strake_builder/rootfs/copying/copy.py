@@ -24,9 +24,10 @@ from strake_builder.rootfs.copying.copier import CREATE, Copier, make_room, show
 from strake_builder.rootfs.copying.deferral import Deferral
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.file_content import write_all
-from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.files.path_walk import NewDirectory, ResolvedPath
 
 
 def copy_path(

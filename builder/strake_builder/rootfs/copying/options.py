@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable
 
 from strake_builder.rootfs.copying.deferred import DeferredFiles
-from strake_builder.rootfs.files.inside import NewDirectory
+from strake_builder.rootfs.files.path_walk import NewDirectory
 from strake_oci.lazy_dataclass import dataclass
 
 Filter = Callable[[bytes, bool], bool]

@@ -21,8 +21,9 @@ from strake_builder import interrupt
 from strake_builder.rootfs.errors import ParentNotDirectoryError, PathError
 from strake_builder.rootfs.files.clone import clone_apart, clone_directory_metadata
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
-from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import OPEN_DIRECTORY
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.layer_stack import Found, LayerStack
 from strake_builder.rootfs.stack.lower_layers import read_xattrs

@@ -18,9 +18,10 @@ from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.tar_reader import Content, normalise
 from strake_builder.rootfs.errors import NotInRootError, PathError
 from strake_builder.rootfs.files.directory_times import DirectoryTimes
-from strake_builder.rootfs.files.inside import NewDirectory, ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.files.path_walk import NewDirectory, ResolvedPath
 from strake_builder.rootfs.files.remove import remove_entry
 from strake_builder.rootfs.spill.disk_map import DiskMap
 from strake_builder.rootfs.stack.whiteout import is_whiteout

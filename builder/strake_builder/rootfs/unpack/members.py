@@ -13,8 +13,8 @@ from strake_builder.layers.errors import MalformedLayerError, shown
 from strake_builder.layers.tar_reader import Content
 from strake_builder.rootfs.files.attributes import set_attribute
 from strake_builder.rootfs.files.file_content import write_all
-from strake_builder.rootfs.files.inside import ResolvedPath
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.stack.lower_layers import read_xattrs
 
 _FOREIGN_XATTRS: Final = (b"user.overlay.", b"trusted.overlay.")

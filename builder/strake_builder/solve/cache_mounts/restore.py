@@ -17,9 +17,10 @@ from strake_builder.cache.mounts.listing import Entries, Kind, Listed, Listing, 
 from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.entry import Entry, EntryType
 from strake_builder.layers.tar_reader import Content, read_members
-from strake_builder.rootfs.files.inside import ResolvedPath, Root
+from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.lookup import stat_at
 from strake_builder.rootfs.files.owner import set_owner
+from strake_builder.rootfs.files.path_walk import ResolvedPath
 from strake_builder.rootfs.unpack.members import make_file
 from strake_oci.images import Readable
 from strake_oci.read_ahead import ReadAhead

@@ -15,7 +15,8 @@ from strake_builder.layers.errors import LayerError
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.options import CopyOptions
-from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory
 from strake_builder.rootfs.unpack.allowance import MAX_UNPACKED
 from strake_builder.rootfs.unpack.archive import unpack_archive
 from strake_builder.solve.fetching.remote import RemoteSources, location_of

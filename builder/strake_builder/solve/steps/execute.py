@@ -10,7 +10,8 @@ from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.progress.reporter import Reporter
 from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.files.accounts import find_owner
-from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.solve.fetching.remote import RemoteSources
 from strake_builder.solve.steps.add import AddTools, execute_add

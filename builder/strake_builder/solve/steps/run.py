@@ -10,7 +10,8 @@ from strake_builder.errors import StepError, redact
 from strake_builder.frontend.model.steps import RunStep
 from strake_builder.isolation.sandboxes import Sandbox
 from strake_builder.rootfs.files.accounts import Account, find_account, split_user
-from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory
 from strake_builder.rootfs.mounts.mountpoints import MountPoint, mount_points
 from strake_builder.sandbox.argument_sizes import refuse_long_arguments
 from strake_builder.sandbox.memory import look_at_memory

@@ -21,7 +21,8 @@ from strake_builder.rootfs.backends.scan import Scan
 from strake_builder.rootfs.copying.copy import copy_path
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.diff.layer_stream import tar_stream
-from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory
 from strake_builder.rootfs.layer_outline import LayerOutline, outline_layer
 from strake_builder.rootfs.outline import Outline, UnfitForOutlineError, outline_of
 from strake_builder.rootfs.outlined_layers import OutlinedLayers

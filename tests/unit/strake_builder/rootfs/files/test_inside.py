@@ -6,7 +6,8 @@ import stat
 import pytest
 
 from strake_builder.rootfs.errors import NotInRootError, ParentNotDirectoryError, PathError, TooManyLinksError
-from strake_builder.rootfs.files.inside import NewDirectory, Root
+from strake_builder.rootfs.files.inside import Root
+from strake_builder.rootfs.files.path_walk import NewDirectory
 
 
 @pytest.fixture

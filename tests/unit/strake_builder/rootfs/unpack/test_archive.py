@@ -333,16 +333,7 @@ def test_sparse_files_stay_sparse(layer, how, tmp_path_factory):
         file.truncate(30 << 20)
         file.seek(0, os.SEEK_END)
         file.write(b"end")
-    command = [
-        "tar",
-        "-c",
-        "--sparse",
-        f"--format={how}".split()[0],
-        *how.split()[1:],
-        "-C",
-        str(source),
-        "f",
-    ]
+    command = ["tar", "-c", "--sparse", *f"--format={how}".split(), "-C", str(source), "f"]
     data = subprocess.run(command, check=True, capture_output=True).stdout
     with Root(str(layer)) as root:
         unpack_archive(io.BytesIO(data), root)
