@@ -40,6 +40,7 @@ REFUSED = {
 RAN = {
     "ignored_behind_link",
     "ignored_behind_wildcard",
+    "ignored_directory_of_nothing",
     "ignored_link",
     "parents_excluded",
     "parents_of_nothing",

@@ -111,7 +111,24 @@ def _is_visible(root: Root, view: OriginView, path: bytes, *, follow: bool) -> b
     if not way.path or visible.keep(way.path, True):
         return True
     found = root.stat(way.path, follow=False)
-    return found is not None and stat.S_ISDIR(found.st_mode) and visible.enter(way.path, True)
+    is_directory = found is not None and stat.S_ISDIR(found.st_mode)
+    return is_directory and visible.enter(way.path, True) and _holds_any(root, way.path, visible)
+
+
+def _holds_any(root: Root, directory: bytes, visible: ContextFilter) -> bool:
+    """Say whether anything in a directory that is ignored may be seen."""
+    waiting = [directory]
+    while waiting:
+        parent = waiting.pop()
+        with root.directory(parent) as fd, os.scandir(b"/proc/self/fd/%d" % fd) as entries:
+            for entry in entries:
+                interrupt.check()
+                path, is_directory = parent + b"/" + entry.name, entry.is_dir(follow_symlinks=False)
+                if visible.keep(path, is_directory):
+                    return True
+                if is_directory and visible.enter(path, True):
+                    waiting.append(path)
+    return False
 
 
 class _Rule(Protocol):
