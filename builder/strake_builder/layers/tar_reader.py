@@ -185,7 +185,7 @@ def _sum(block: bytes) -> int:
 
 
 def _read_exactly(source: Readable, size: int) -> bytes:
-    data = source.read(size)
+    data = source.read(size) if size else b""  # a stream that is asked for nothing may take it for its end
     while len(data) < size:
         more = source.read(size - len(data))
         if not more:

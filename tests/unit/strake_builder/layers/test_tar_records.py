@@ -1,14 +1,20 @@
 """Headers and extension records of hostile archives."""
 
+import bz2
+import gzip
+import io
+import lzma
 import tarfile
 import tracemalloc
 
 import pytest
+import zstandard
 
+from strake_builder.layers.compression import DecompressedStream
 from strake_builder.layers.entry import EntryType
 from strake_builder.layers.errors import MalformedLayerError
 from strake_builder.layers.tar_reader import MAX_EXTENSION, read_members
-from strake_builder.layers.tar_writer import END_OF_ARCHIVE
+from strake_builder.layers.tar_writer import BLOCK, END_OF_ARCHIVE
 from tests.unit.strake_builder.layers.test_tar_reader import (
     _raw,
     _with_checksum,
@@ -127,3 +133,15 @@ def test_types():
         EntryType.CHAR_DEVICE,
         EntryType.FIFO,
     ]
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
+def test_an_extension_that_fills_its_block_is_followed_by_its_member(pack):
+    size, record = _record(b"path", b"n" * 502)
+    assert size == BLOCK, "there is no padding to read"
+    archive = _raw(b"x", size, record) + made_by_tarfile((info("a"), b"content"), (info("b"), b"y" * 5000))
+    found = [
+        (entry.path, content.read())
+        for entry, content in read_members(DecompressedStream(io.BytesIO(pack(archive))))
+    ]
+    assert found == [(b"n" * 502, b"content"), (b"b", b"y" * 5000)]
