@@ -33,6 +33,11 @@ _connect = LimitedBackend.connect_tcp
 _asked: list[str] = []
 
 
+def _weaken(owner: object, name: str, replacement: object) -> None:
+    """Put something in place of a guard, whatever its type."""
+    setattr(owner, name, replacement)
+
+
 def _found(host: Any, *words: Any, **more: Any) -> Any:
     return _real("127.0.0.1" if host == "registry.internal" else host, *words, **more)
 
@@ -80,17 +85,17 @@ if __name__ == "__main__":
     if "hosts" in missing:
         git_secret._check_host = lambda *_: None
     if "links" in missing:
-        path_walk.PathWalk._follow = _real_link  # type: ignore[method-assign, assignment] # the weakening
-        path_walk.PathWalk._step = _real_step  # type: ignore[method-assign, assignment] # the weakening
+        _weaken(path_walk.PathWalk, "_follow", _real_link)
+        _weaken(path_walk.PathWalk, "_step", _real_step)
     if "clear" in missing:
-        authorizer.may_have_credentials = lambda *_: True  # type: ignore[attr-defined]
+        _weaken(authorizer, "may_have_credentials", lambda *_: True)
     if "twice" in missing:
-        LimitedBackend.connect_tcp = _twice  # type: ignore[method-assign, assignment] # the weakening
+        _weaken(LimitedBackend, "connect_tcp", _twice)
     if "rebinding" in missing:
         socket.getaddrinfo = _rebound
     if "signed" in missing:
-        Policy.check = lambda *_: None  # type: ignore[method-assign] # the weakening
-        GatewaySigning.answer = _signs_all  # type: ignore[method-assign, assignment] # the weakening
+        _weaken(Policy, "check", lambda *_: None)
+        _weaken(GatewaySigning, "answer", _signs_all)
     if "entries" in missing:
         index._check_platform = lambda *_: None
         index._check_attestation = lambda *_: None

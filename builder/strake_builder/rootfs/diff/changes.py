@@ -272,9 +272,8 @@ def _reading_directory(path: bytes) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        shown = path[:120].decode(errors="replace")
         raise StepError(
-            f"cannot read the directory /{shown}… that the step made: {error.strerror}"
+            f"cannot read the directory {shown(path)}… that the step made: {error.strerror}"
         ) from error
 
 

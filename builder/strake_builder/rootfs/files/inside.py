@@ -1,9 +1,7 @@
 """Resolves paths inside a root directory that somebody else has filled.
 
-A root file system is hostile: `/etc` may be a link to `/`, `a/../../..` may climb. Every component is
-opened by itself with O_NOFOLLOW relative to the directory before it; links are read and followed
-by hand, absolute ones from the root; `..` never leaves the root. That is what a process sees
-that has the directory as its root, without becoming one.
+A root file system is hostile: `/etc` may be a link to `/`, `a/../../..` may climb. A path leads where it does
+for a process that has the directory as its root, without becoming one (`path_walk.py`).
 """
 
 from __future__ import annotations
