@@ -39,6 +39,11 @@ def covered(extents: Iterable[Extent]) -> int:
     return sum(extent.count for extent in extents)
 
 
+def holds(extents: Iterable[Extent], number: int) -> bool:
+    """Say whether a map has an ID of its own namespace."""
+    return any(extent.inside <= number < extent.inside + extent.count for extent in extents)
+
+
 def same_ids(current: Iterable[Extent]) -> tuple[Extent, ...]:
     """Return the map of a namespace in which every ID means what it means in the current one.
 

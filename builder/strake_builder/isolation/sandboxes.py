@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Protocol, assert_never
 
 from strake_builder.isolation.chroot.container_root import runs_in_place
 from strake_builder.isolation.chroot.sandbox import Chroot
+from strake_builder.isolation.id_maps import holds, parse_map
 from strake_builder.isolation.processes.limits import process_limit
 from strake_builder.isolation.processes.spawner import Command, Spawner
 from strake_builder.isolation.ways import Isolation
@@ -18,7 +20,7 @@ from strake_builder.sandbox.children import Child
 from strake_builder.sandbox.crun import Crun, Outcome, Runtime
 from strake_builder.sandbox.output_lines import LineSink
 from strake_builder.sandbox.process import Process
-from strake_builder.sandbox.spec import Surroundings
+from strake_builder.sandbox.spec import TERMINAL_GROUP, Surroundings
 from strake_oci.lazy_dataclass import dataclass
 
 
@@ -88,6 +90,7 @@ def open_sandbox(
                     own_proc=isolation.own_proc,
                     devices_open=isolation.way == "root",
                     processes=process_limit(),
+                    terminal_group=holds(parse_map(Path("/proc/self/gid_map").read_text()), TERMINAL_GROUP),
                 ),
                 start=_starting_with(spawner) if spawner is not None and not isolation.own_proc else None,
             )

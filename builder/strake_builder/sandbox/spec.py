@@ -35,6 +35,9 @@ CAPABILITIES: Final = (
 MAX_PROCESSES: Final = 16_384
 """Of a step and its builder together: a fork bomb ends there. The kernel exempts the machine's own root."""
 
+TERMINAL_GROUP: Final = 5
+"""`tty` of every distribution, and what Docker and BuildKit mount devpts with."""
+
 SHELL: Final = "/bin/sh"
 _REMOUNT: Final = 'cat > /dev/null && exec mount -o remount,bind,nodev "$0"'
 """Reads the state first: a hook that ends before the runtime has written it breaks the runtime's pipe."""
@@ -70,12 +73,15 @@ class Surroundings:
         devices_open: a device node opens the machine's device where a file system is not mounted `nodev`;
             in a user namespace it never does.
         processes: how many a step may have, with the builder's.
+        terminal_group: TERMINAL_GROUP can own a file. It must own terminals: before glibc 2.33 one that is
+            another group's opens for root alone (grantpt(3)).
     """
 
     recursive: bool = True
     own_proc: bool = True
     devices_open: bool = True
     processes: int = MAX_PROCESSES
+    terminal_group: bool = True
 
 
 ORDINARY: Final = Surroundings()
@@ -115,7 +121,7 @@ def runtime_spec(process: Process, root: str, surroundings: Surroundings = ORDIN
             ],
         },
         "mounts": [
-            *_runtime_mounts(own_proc=surroundings.own_proc),
+            *_runtime_mounts(surroundings),
             *(_mount(mount, surroundings.recursive) for mount in process.mounts),
         ],
         **({"hooks": {"createContainer": [_without_devices(root)]}} if surroundings.devices_open else {}),
@@ -168,12 +174,15 @@ def _namespaces(network: Network, *, own_proc: bool) -> list[dict[str, str]]:
     return [{"type": kind} for kind in kinds]
 
 
-def _runtime_mounts(*, own_proc: bool) -> list[dict[str, Any]]:
+def _runtime_mounts(surroundings: Surroundings) -> list[dict[str, Any]]:
     safe = ["nosuid", "noexec", "nodev"]
+    terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"]
+    if surroundings.terminal_group:
+        terminals.append(f"gid={TERMINAL_GROUP}")
     proc = {"type": "proc", "source": "proc", "options": safe}
     bound = {"type": "bind", "source": "/proc", "options": ["rbind", *safe]}
     return [
-        {"destination": "/proc", **(proc if own_proc else bound)},
+        {"destination": "/proc", **(proc if surroundings.own_proc else bound)},
         {
             "destination": "/dev",
             "type": "tmpfs",
@@ -184,7 +193,7 @@ def _runtime_mounts(*, own_proc: bool) -> list[dict[str, Any]]:
             "destination": "/dev/pts",
             "type": "devpts",
             "source": "devpts",
-            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+            "options": terminals,
         },
         {
             "destination": "/dev/shm",  # noqa: S108 - the sandbox's own

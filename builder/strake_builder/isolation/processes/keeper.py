@@ -139,7 +139,7 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         if command["user"] is not None:
             uid, gid, groups = command["user"]
             drop_all_but_a_containers()
-            _set_groups(groups)
+            _set_groups(groups, gid)
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
         if command["socket_filter"]:
@@ -155,12 +155,12 @@ def _become(command: dict[str, Any], streams: Streams, refusal: int) -> NoReturn
         os._exit(status)
 
 
-def _set_groups(groups: list[int]) -> None:
+def _set_groups(groups: list[int], primary: int) -> None:
     try:
         os.setgroups(groups)
     except PermissionError:
         # A user namespace of one ID has no groups to give up; setgroups(2) is denied there for good.
-        if groups:
+        if set(groups) - {primary}:
             raise
 
 

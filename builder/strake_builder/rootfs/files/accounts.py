@@ -1,8 +1,9 @@
 """Reads users and groups from a root file system, as the C library of the image would.
 
-Rules of USER: BuildKit and runc (`libcontainer/user.GetExecUser`). A user by name must exist; a number
-need not. Without a group, the passwd entry's is used, or 0; supplementary groups are those that list the
-user's name, unless a group is given.
+Rules of USER: BuildKit and runc (`moby/sys/user.GetExecUser`). A user by name must exist; a number need not,
+and is never a name. Without a group, the passwd entry's is used, or 0. Supplementary groups are the primary
+one, and those that list the user's name unless a group is given. The home directory is the number's: that of
+the first entry which has it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from strake_oci.lazy_dataclass import dataclass
 
 _FILE_LIMIT: Final = 16 << 20
 _ID_MAX: Final = (1 << 32) - 2
+_DIGITS: Final = 10
+"""Of the largest number of 32 bits."""
 _OWNER_MAX: Final = (1 << 31) - 1
 """The largest number that BuildKit reads as one in USER and --chown; beyond it is a name."""
 
@@ -28,8 +31,9 @@ class Account:
     Attributes:
         uid: user.
         gid: primary group.
-        groups: supplementary groups.
-        home: home directory, `/` for a user that the image does not know.
+        groups: supplementary groups, in ascending order. The primary group is among them: a process that
+            changes its primary group would else read what that group may not (CVE-2022-36109).
+        home: home directory, `/` for a user that the image does not know, empty where its entry has none.
     """
 
     uid: int
@@ -57,27 +61,22 @@ def find_account(root: Root, user: str, group: str | None = None) -> Account:
     Raises:
         StepError: a name that the image does not have, or a number out of range.
     """
-    wanted = user or "0"
-    number = _number(wanted)
-    found = next(
-        (u for u in _users(root) if u.name == wanted or (number is not None and u.uid == number)), None
-    )
-    if found is None and number is None:
-        if wanted != "root":
-            raise StepError(
-                f"the image has no user {wanted!r}",
-                hint="create it in an earlier RUN step (useradd, adduser), or give a number",
-            )
-        number = 0
-    uid = found.uid if found else number or 0
+    number = _number(user or "0")
+    entries = [
+        entry for entry in _users(root) if (entry.uid == number if number is not None else entry.name == user)
+    ]
+    if not entries and number is None and user != "root":
+        raise StepError(
+            f"the image has no user {user!r}",
+            hint="create it in an earlier RUN step (useradd, adduser), or give a number",
+        )
+    found = entries[0] if entries else _User("", number or 0, 0, "/")
+    home = next((entry.home for entry in _users(root) if entry.uid == found.uid), found.home)
     if group is not None:
-        return Account(uid, find_group(root, group), (), found.home if found else "/")
-    if found is None:
-        return Account(uid, 0)
-    groups = tuple(
-        sorted({g for name, g, members in _groups(root) if found.name in members and g != found.gid})
-    )
-    return Account(uid, found.gid, groups, found.home)
+        gid = find_group(root, group)
+        return Account(found.uid, gid, (gid,), home)
+    listing = {gid for _, gid, members in _groups(root) if found.name and found.name in members}
+    return Account(found.uid, found.gid, tuple(sorted({found.gid, *listing})), home)
 
 
 def find_group(root: Root, group: str) -> int:
@@ -129,7 +128,7 @@ def _owner_number(text: str) -> int | None:
     """Return the number that a name means without a look into the image, or None."""
     if text in {"", "root"}:
         return 0
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 10 else _ID_MAX  # noqa: PLR2004 - digits of 2^31
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= _DIGITS else _ID_MAX
     return number if number <= _OWNER_MAX else None
 
 
@@ -151,25 +150,35 @@ def split_user(text: str) -> tuple[str, str | None]:
 def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdecimal()):
         return None
-    number = int(text) if len(text) <= 10 else _ID_MAX + 1  # noqa: PLR2004 - digits of 2^32
+    number = int(text) if len(text) <= _DIGITS else _ID_MAX + 1
     if number > _ID_MAX:
         raise StepError(f"{text[:20]} is no user or group number: the largest is {_ID_MAX}")
     return number
 
 
 def _users(root: Root) -> Iterator[_User]:
-    for fields in _lines(root, b"etc/passwd"):
-        if len(fields) >= 6 and fields[2].isdecimal() and fields[3].isdecimal():  # noqa: PLR2004 - passwd(5)
-            yield _User(fields[0], int(fields[2]), int(fields[3]), fields[5] or "/")
+    for name, _, user, group, _, home, *_ in _lines(root, b"etc/passwd", fields=6):
+        uid, gid = _entry_number(user), _entry_number(group)
+        if uid is not None and gid is not None:
+            yield _User(name, uid, gid, home)
 
 
 def _groups(root: Root) -> Iterator[tuple[str, int, frozenset[str]]]:
-    for fields in _lines(root, b"etc/group"):
-        if len(fields) >= 4 and fields[2].isdecimal():  # noqa: PLR2004 - group(5)
-            yield fields[0], int(fields[2]), frozenset(fields[3].split(","))
+    for name, _, gid, members, *_ in _lines(root, b"etc/group", fields=4):
+        if (number := _entry_number(gid)) is not None:
+            yield name, number, frozenset(members.split(","))
 
 
-def _lines(root: Root, path: bytes) -> Iterator[list[str]]:
-    for line in (root.read_file(path, _FILE_LIMIT) or b"").decode(errors="replace").splitlines():
+def _entry_number(text: str) -> int | None:
+    """Return the number in an entry, or None where a process cannot have it: BuildKit takes that for 0."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS):
+        return None
+    return number if (number := int(text)) <= _ID_MAX else None
+
+
+def _lines(root: Root, path: bytes, *, fields: int) -> Iterator[list[str]]:
+    """Yield the entries of a file, with empty fields where an entry has too few."""
+    for line in (root.read_file(path, _FILE_LIMIT) or b"").decode(errors="replace").split("\n"):
         if line and not line.startswith("#"):
-            yield line.strip().split(":")
+            found = line.strip().split(":")
+            yield [*found, *[""] * (fields - len(found))]

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strake_builder.isolation.id_maps import EVERY_ID, Extent, covered, granted_ids, parse_map, same_ids
+from strake_builder.isolation.id_maps import (
+    EVERY_ID,
+    Extent,
+    covered,
+    granted_ids,
+    holds,
+    parse_map,
+    same_ids,
+)
 
 EVERYTHING = "         0          0 4294967295\n"
 POD = "         0    1000000      65536\n"
@@ -42,3 +50,9 @@ def test_every_id_means_what_it_meant(sizes):
 )
 def test_the_ranges_of_a_user_follow_its_own_id(table, expected):
     assert granted_ids(table, "joe", 1000) == expected
+
+
+@pytest.mark.parametrize(("number", "held"), [(0, True), (4, False), (5, True), (6, True), (7, False)])
+def test_which_ids_a_map_has(number, held):
+    extents = parse_map("0 1000 1\n5 100000 2\n")
+    assert holds(extents, number) is held

@@ -1,5 +1,7 @@
 """What the runtime is given: a container's ordinary powers and not one more."""
 
+import pytest
+
 from strake_builder.sandbox.process import Bind, Device, Identity, Network, Process, Tmpfs
 from strake_builder.sandbox.spec import Surroundings, runtime_spec
 
@@ -55,6 +57,14 @@ def test_only_the_runtimes_devices_are_where_devices_open():
     mounts = spec(mounts=(Bind("/src", "/a"), Device("/nodes/null", "/dev/null"), Tmpfs("/t")))["mounts"]
     opening = {m["destination"] for m in mounts if not {"nodev", "rnodev"} & set(m["options"])}
     assert opening == {"/dev/pts", "/dev/null"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_terminals_are_their_groups(known):
+    """A group that the namespace does not have cannot be named: the kernel refuses the mount."""
+    mounts = runtime_spec(Process(("sh",)), "/root-of-step", Surroundings(terminal_group=known))["mounts"]
+    terminals = next(m for m in mounts if m["destination"] == "/dev/pts")
+    assert ("gid=5" in terminals["options"]) is known
 
 
 def test_binds_without_mount_setattr():
