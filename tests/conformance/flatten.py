@@ -21,7 +21,7 @@ KINDS = {
     tarfile.BLKTYPE: "block",
     tarfile.FIFOTYPE: "fifo",
 }
-NOT_COMPARED = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf")
+NOT_COMPARED = ("/proc", "/sys", "/dev", "/etc/hosts", "/etc/resolv.conf")
 MANY = 1000
 _BASES: dict[Digest, tuple[dict[str, dict], dict[str, object]]] = {}
 """What lowest layers of many entries hold, by digest: hundreds of images have one as their base, and reading it takes a second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -114,7 +115,8 @@ def _their_run(operation: dict[str, Any]) -> dict[str, Any]:
         "network": operation["network"],
         "security": operation["security"],
         "mounts": sorted(
-            (_their_mount(m) for m in operation["mounts"] if m["dest"] != "/dev/pipes/"), key=repr
+            (_their_mount(m, operation["cwd"]) for m in operation["mounts"] if m["dest"] != "/dev/pipes/"),
+            key=repr,
         ),
         "secrets": sorted(
             (secret["id"], secret["name"], secret["optional"]) for secret in operation["secrets"]
@@ -122,8 +124,9 @@ def _their_run(operation: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _their_mount(mount: dict[str, Any]) -> tuple[Any, ...]:
-    target = clean(mount["dest"])
+def _their_mount(mount: dict[str, Any], directory: str) -> tuple[Any, ...]:
+    # What the frontend leaves relative, a secret's target, begins at the process's directory when it is executed.
+    target = clean(posixpath.join(directory, mount["dest"]))
     path = clean(mount["path"])
     match mount["type"]:
         case "bind":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Final
 
 from strake_oci.lazy_dataclass import dataclass
 
@@ -14,6 +15,10 @@ class Network(Enum):
     """The builder's own network: `--network=default` and `host` inside a pod are the same."""
     NONE = "none"
     """A loopback interface and nothing else."""
+
+
+TMPFS_MODE: Final = 0o1777
+"""Permission bits of a file system in memory that hides no directory: the kernel's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,17 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Tmpfs:
-    """An empty file system in memory; `size` in bytes, None for the kernel's default."""
+    """An empty file system in memory.
+
+    Attributes:
+        target: absolute path in the sandbox.
+        size: in bytes, None for the kernel's default.
+        mode: permission bits of its directory.
+    """
 
     target: str
     size: int | None = None
+    mode: int = TMPFS_MODE
 
 
 SandboxMount = Bind | Device | Tmpfs

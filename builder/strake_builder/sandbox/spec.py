@@ -228,7 +228,7 @@ def _mount(mount: SandboxMount, recursive: bool) -> dict[str, Any]:
                 "destination": mount.target,
                 "type": "tmpfs",
                 "source": "tmpfs",
-                "options": ["nosuid", "nodev", "mode=1777", *size],
+                "options": ["nosuid", "nodev", f"mode={mount.mode:o}", *size],
             }
         case _:
             assert_never(mount)

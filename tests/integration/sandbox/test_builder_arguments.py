@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 def test_a_host_name_is_what_is_given_and_part_of_the_key(builder, tmp_path):
-    builder.context("FROM TINY\nRUN hostname; cat /etc/hostname; grep -c '\tci-7$' /etc/hosts\n")
+    builder.context("FROM TINY\nRUN hostname; grep -c 'localhost ci-7$' /etc/hosts; true\n")
     flags = ("--no-push", "--cache-dir", tmp_path / "cache")
-    assert builder.run(*flags).stderr.count("| buildkitsandbox") == 2
+    assert builder.run(*flags).stderr.count("| buildkitsandbox") == 1
     named = builder.run(*flags, "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=ci-7")
-    assert named.stderr.count("| ci-7") == 2, named.stderr
+    assert named.stderr.count("| ci-7") == 1, named.stderr
     assert "| 1" in named.stderr
     refused = builder.run(*flags, "--build-arg", "BUILDKIT_SANDBOX_HOSTNAME=a b")
     assert refused.returncode == 2

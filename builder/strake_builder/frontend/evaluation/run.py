@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from strake_builder.frontend.evaluation.state import StageState
 
 _PIPES: Final = "/dev/pipes/"
-_ROOT: Final = "/"
-"""Where relative targets of secrets and agents begin, whatever the WORKDIR (BuildKit's `GetAbsolutePath`)."""
 
 
 def run(state: StageState, instruction: Run, origin: Origin) -> RunStep:
@@ -132,16 +130,16 @@ def _mount(spec: MountSpec, source: FileOrigin, directory: str, sockets: int) ->
         case "tmpfs":
             return TmpfsMount(_target(spec, directory), spec.size or None, bool(spec.read_only))
         case "secret":
-            return _secret(spec)
+            return _secret(spec, directory)
         case _:
-            target = _target(spec, _ROOT) if spec.target else f"/run/buildkit/ssh_agent.{sockets}"
+            target = _target(spec, directory) if spec.target else f"/run/buildkit/ssh_agent.{sockets}"
             mode = 0o600 if spec.mode is None else spec.mode
             return SshMount(spec.id or "default", target, spec.required, mode, spec.uid or 0, spec.gid or 0)
 
 
-def _secret(spec: MountSpec) -> SecretMount:
+def _secret(spec: MountSpec, directory: str) -> SecretMount:
     name = spec.source or spec.id or posixpath.basename(spec.target.rstrip("/"))
-    target = _target(spec, _ROOT) if spec.target else None
+    target = _target(spec, directory) if spec.target else None
     if target is None and spec.env is None:
         base = posixpath.basename(name.rstrip("/"))
         if base in ("", ".", ".."):

@@ -266,7 +266,7 @@ def _interval(name: str, text: str | None) -> int:
             Code.INVALID_FLAG,
             f"--{name} cannot be less than 1ms",
             needle=f"--{name}",
-            hint="write --{name}=30s",
+            hint=f"write --{name}=30s",
         )
     return value
 

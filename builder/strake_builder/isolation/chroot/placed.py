@@ -1,6 +1,7 @@
 """Puts what a RUN mounts into a step's root without a mount: by renaming, copying or linking it.
 
     a cache, a scratch bind, /etc/hosts     renamed to its target and back; a link if it is on a volume
+    a cache that has a target already       a link to that target
     a read-only bind, a heredoc's script    a copy, which the step could write to, in vain
     a secret, an agent's socket             a link to where it is, so that a secret is never on a disk
     tmpfs                                   an empty directory
@@ -51,13 +52,15 @@ def placed(
         StepError: a volume is where a mount is to be.
         PathError: a target cannot be made.
     """
+    moved: dict[str, bytes] = {}
     with Root(root_path) as root, contextlib.ExitStack() as scope:
         for number, mount in enumerate(mounts):
             match mount:
                 case Device():
                     continue
                 case Bind() | Tmpfs():
-                    scope.enter_context(_placed(root, mount, _OLD % number, renamed, shares_root=shares_root))
+                    old = _OLD % number
+                    scope.enter_context(_placed(root, mount, old, renamed, moved, shares_root=shares_root))
                 case _:
                     assert_never(mount)
         yield
@@ -65,8 +68,15 @@ def placed(
 
 @contextlib.contextmanager
 def _placed(
-    root: Root, mount: Bind | Tmpfs, old: bytes, renamed: Renamed, *, shares_root: bool
+    root: Root,
+    mount: Bind | Tmpfs,
+    old: bytes,
+    renamed: Renamed,
+    moved: dict[str, bytes],
+    *,
+    shares_root: bool,
 ) -> Iterator[None]:
+    """Put one mount into a root; `moved` has where the sources are that were renamed."""
     target = root.resolve(mount.target.encode(errors="surrogateescape"))
     with root.at(target, follow=False, create=NewDirectory()) as location:
         parent = location.directory
@@ -74,7 +84,7 @@ def _placed(
             if location.stat is not None:
                 _put_aside(location, old)
                 renamed.away(location.path, parent, old)
-            is_renamed = _put(mount, root, location, shares_root=shares_root)
+            is_renamed = _put(mount, root, location, moved, shares_root=shares_root)
         try:
             yield
         finally:
@@ -101,11 +111,16 @@ def _put_aside(location: ResolvedPath, name: bytes) -> None:
         ) from error
 
 
-def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root: bool) -> bool:
+def _put(
+    mount: Bind | Tmpfs, root: Root, location: ResolvedPath, moved: dict[str, bytes], *, shares_root: bool
+) -> bool:
     """Put something where nothing is; say whether it was renamed."""
     if isinstance(mount, Tmpfs):
         os.mkdir(location.name, dir_fd=location.directory)
-        os.chmod(location.name, 0o1777, dir_fd=location.directory)
+        os.chmod(location.name, mount.mode, dir_fd=location.directory)
+        return False
+    if mount.source in moved:
+        os.symlink(b"/" + moved[mount.source], location.name, dir_fd=location.directory)
         return False
     found = os.stat(mount.source, follow_symlinks=False)
     if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_SECRETS):
@@ -123,6 +138,7 @@ def _put(mount: Bind | Tmpfs, root: Root, location: ResolvedPath, *, shares_root
             raise
         _link(mount, location, shares_root=shares_root)
         return False
+    moved[mount.source] = location.path
     return True
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
+import posixpath
 import stat
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -17,7 +15,6 @@ from strake_builder.errors import StepError
 from strake_builder.frontend.model.steps import (
     BindMount,
     CacheMount,
-    FromScratch,
     HeredocFile,
     Mount,
     SecretMount,
@@ -30,14 +27,15 @@ from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint
 from strake_builder.sandbox.process import Bind, Device, SandboxMount, Tmpfs
-from strake_builder.solve.cache_mounts.kept import KeptMounts, mount_tag
+from strake_builder.solve.cache_mounts.directories import CacheDirectories, HeldCaches
+from strake_builder.solve.cache_mounts.kept import KeptMounts
 from strake_builder.solve.inputs import RunInputs
 from strake_builder.solve.steps.agents import SSHAgents
 from strake_builder.solve.steps.file_origins import FileOrigins
 from strake_builder.solve.workspace.workspace import Workspace
 from strake_oci.spec.platform import Platform
 
-_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+_HOSTS = "127.0.0.1\tlocalhost {hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
 class MountMaker:
@@ -65,26 +63,35 @@ class MountMaker:
         self._inputs = inputs
         self._agents = SSHAgents(workspace, inputs)
         self._origins = origins
-        self._kept = kept
         self._aliases = "".join(f"{each.ip}\t{' '.join(each.hostnames)}\n" for each in aliases)
-        self._caches = os.path.join(cache_directory or workspace.path, "mounts")
-        os.makedirs(self._caches, mode=0o700, exist_ok=True)
-        self._locks: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._caches = CacheDirectories(os.path.join(cache_directory or workspace.path, "mounts"), kept)
 
-    def prepare(self, mounts: tuple[Mount, ...], platform: Platform, scope: contextlib.ExitStack) -> Prepared:
+    def prepare(
+        self, mounts: tuple[Mount, ...], root: Root, platform: Platform, scope: contextlib.ExitStack
+    ) -> Prepared:
         """Prepare the mounts of one step; what they hold is let go when `scope` closes.
+
+        The order is BuildKit's: outer targets come before inner ones, and of several mounts at one target the
+        last remains, where secrets and agents count as later than all others.
+
+        Args:
+            mounts: in the Dockerfile's order.
+            root: the step's.
+            platform: of images that are mounted.
+            scope: of the step.
 
         Raises:
             StepError: a required secret or agent is missing, or a source does not exist.
         """
         prepared = Prepared()
-        for mount in mounts:
+        caches = [mount for mount in mounts if isinstance(mount, CacheMount)]
+        held = scope.enter_context(self._caches.held(caches))
+        for mount in sorted(mounts, key=lambda each: isinstance(each, SecretMount | SshMount)):
             match mount:
                 case BindMount():
                     self._bind(mount, platform, prepared, scope)
                 case CacheMount():
-                    self._cache(mount, platform, prepared, scope)
+                    self._cache(mount, platform, held, prepared)
                 case TmpfsMount():
                     prepared.add(Tmpfs(mount.target, mount.size), is_directory=True)
                 case SecretMount():
@@ -93,10 +100,16 @@ class MountMaker:
                     self._ssh(mount, prepared, scope)
                 case _:
                     assert_never(mount)
+        prepared.arrange()
+        prepared.hide(root)
         return prepared
 
     def network_files(self, prepared: Prepared, hostname: str) -> None:
-        """Add copies of the files by which a process finds names; what a step writes there is lost."""
+        """Add copies of the files by which a process finds names; what a step writes there is lost.
+
+        They come before the step's mounts: one at /etc hides them, as it does with BuildKit. As there,
+        /etc/hostname is not among them: it is the image's, and what a step writes to it is in the layer.
+        """
         directory = self._workspace.directory(self._workspace.new_name("etc"))
         resolv = ""
         with (
@@ -106,15 +119,17 @@ class MountMaker:
             resolv = file.read()
         files = {
             "resolv.conf": resolv,
-            "hosts": f"{_HOSTS}127.0.1.1\t{hostname}\n{self._aliases}",
-            "hostname": f"{hostname}\n",
+            "hosts": _HOSTS.format(hostname=hostname) + self._aliases,
         }
+        first = Prepared()
         for name, content in files.items():
             path = os.path.join(directory, name)
             with open(path, "w", encoding="utf-8") as file:
                 file.write(content)
             os.chmod(path, 0o644)
-            prepared.add(Bind(path, f"/etc/{name}", read_only=False), is_directory=False)
+            first.add(Bind(path, f"/etc/{name}", read_only=False), is_directory=False)
+        prepared.mounts[:0] = first.mounts
+        prepared.points[:0] = first.points
 
     def devices(self, prepared: Prepared, scope: contextlib.ExitStack) -> None:
         """Add the devices of a container, before whatever else is mounted in /dev.
@@ -163,96 +178,41 @@ class MountMaker:
             copy_path(source, os.fsencode(os.path.basename(path)), target, b"/file", CopyOptions())
         return os.path.join(copy, "file")
 
-    def _cache(
-        self, mount: CacheMount, platform: Platform, prepared: Prepared, scope: contextlib.ExitStack
-    ) -> None:
-        origin = f"{mount.source!r}{mount.path}" if mount.source != FromScratch() else ""
-        # as in BuildKit, a cache of one id that is to belong to another, or to be open to others, is another
-        owned = f"\0{(mount.uid, mount.gid, mount.mode)}" if mount.owned else ""
-        name = f"{mount.id}\0{origin}{owned}".encode(errors="surrogateescape")
-        own = directory = os.path.join(self._caches, hashlib.sha256(name).hexdigest()[:32])
-        match mount.sharing:
-            case "shared":
-                pass
-            case "locked":
-                scope.enter_context(self._locked(directory))
-            case "private":
-                directory = self._private(directory, scope)
-        # variants of a private cache, which steps have at the same time, end with the build
-        kept = self._kept if directory == own else None
-        with self._lock_of(f"{directory}.new"):
-            if not os.path.isdir(directory):
-                self._new_cache(mount, name, platform, directory, kept)
-            elif kept is not None:
-                kept.share(mount_tag(name), merges=mount.sharing == "shared")
+    def _cache(self, mount: CacheMount, platform: Platform, held: HeldCaches, prepared: Prepared) -> None:
+        directory = held.open(mount, lambda new: self._fill(mount, platform, new))
         prepared.add(Bind(directory, mount.target, mount.read_only), is_directory=True)
 
-    def _new_cache(
-        self, mount: CacheMount, name: bytes, platform: Platform, directory: str, kept: KeptMounts | None
-    ) -> None:
-        """Make the directory of a cache that this builder does not have: what is kept of it, or a new one."""
-        if kept is not None:
-            merges = mount.sharing == "shared"
-            restored = kept.restore(mount_tag(name), mount.target, directory, merges=merges)
-            if restored is not None:
-                os.rename(restored, directory)
-                return
-        os.makedirs(directory)
-        if mount.source != FromScratch():
-            path = mount.path.encode(errors="surrogateescape")
-            with Root(self._origins.open(mount.source, platform).path) as root, Root(directory) as target:
-                copy_path(root, path, target, b"/", CopyOptions())
-        os.chown(directory, mount.uid, mount.gid)
-        os.chmod(directory, mount.mode)
-
-    @contextlib.contextmanager
-    def _locked(self, directory: str) -> Iterator[None]:
-        with self._lock_of(directory):
-            fd = os.open(f"{directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(fd)
-
-    def _lock_of(self, name: str) -> threading.Lock:
-        with self._guard:
-            return self._locks.setdefault(name, threading.Lock())
-
-    def _private(self, directory: str, scope: contextlib.ExitStack) -> str:
-        """Return the first variant of a cache that nobody else uses now, and hold it."""
-        number = 0
-        while True:
-            candidate = f"{directory}.{number}" if number else directory
-            fd = os.open(f"{candidate}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                number += 1
-                continue
-            scope.callback(os.close, fd)
-            return candidate
+    def _fill(self, mount: CacheMount, platform: Platform, directory: str) -> None:
+        """Copy what a cache begins with; its directory is as the one that it is copied from."""
+        path = mount.path.encode(errors="surrogateescape")
+        with Root(self._origins.open(mount.source, platform).path) as root, Root(directory) as target:
+            found = root.stat(path)
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                raise StepError(
+                    f"the source {mount.path} of the cache mount at {mount.target} is no directory",
+                    hint="a cache is a directory: name the one that the file is in",
+                )
+            copy_path(root, path, target, b"/", CopyOptions())
+        if found is not None:
+            os.chown(directory, found.st_uid, found.st_gid)
+            os.chmod(directory, stat.S_IMODE(found.st_mode))
 
     def _secret(self, mount: SecretMount, prepared: Prepared) -> None:
         content = self._inputs.secrets.get(mount.id)
-        if content is None:
-            if mount.required:
-                raise StepError(
-                    f"the secret {mount.id!r} was not given to this build",
-                    hint=f"pass --secret id={mount.id},src=FILE, or name a Secret in spec.secrets of the "
-                    "ImageBuild",
-                )
-            return
-        if mount.env:
-            prepared.environment.append(f"{mount.env}={content.decode(errors='surrogateescape')}")
-        if mount.target:
+        if content is None and mount.required:
+            raise StepError(
+                f"the secret {mount.id!r} was not given to this build",
+                hint=f"pass --secret id={mount.id},src=FILE, or name a Secret in the ImageBuild's secrets",
+            )
+        if mount.env:  # empty, as with BuildKit, where it was not given
+            prepared.environment.append(f"{mount.env}={(content or b'').decode(errors='surrogateescape')}")
+        if mount.target and content is not None:
             path = os.path.join(self._workspace.memory_directory(), self._workspace.new_name("secret"))
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "wb") as file:
                 file.write(content)
                 os.fchown(file.fileno(), mount.uid, mount.gid)
-                os.fchmod(file.fileno(), mount.mode)
+                os.fchmod(file.fileno(), mount.mode & 0o777)
             prepared.add(Bind(path, mount.target), is_directory=False)
 
     def _ssh(self, mount: SshMount, prepared: Prepared, scope: contextlib.ExitStack) -> None:
@@ -264,7 +224,7 @@ class MountMaker:
                 )
             return
         socket = self._agents.offer(mount.id, (mount.uid, mount.gid), mount.mode, scope)
-        prepared.environment.append(f"SSH_AUTH_SOCK={mount.target}")
+        prepared.agent = prepared.agent or mount.target
         prepared.add(Bind(socket, mount.target, read_only=False), is_directory=False)
 
 
@@ -274,13 +234,15 @@ class Prepared:
     Attributes:
         mounts: for the sandbox, in order.
         points: where they go, to be made in the root if missing.
-        environment: "K=V" that mounts announce.
+        environment: "K=V" of secrets.
+        agent: the target of the first agent's socket; empty without one.
     """
 
     def __init__(self) -> None:
         self.mounts: list[SandboxMount] = []
         self.points: list[MountPoint] = []
         self.environment: list[str] = []
+        self.agent = ""
 
     def add(self, mount: SandboxMount, *, is_directory: bool) -> None:
         """Take in a mount and its place."""
@@ -288,3 +250,22 @@ class Prepared:
             mount = replace(mount, is_file=not is_directory)
         self.mounts.append(mount)
         self.points.append(MountPoint(mount.target.encode(errors="surrogateescape"), is_directory))
+
+    def arrange(self) -> None:
+        """Put outer targets before inner ones, and keep the last of those that have one target."""
+        last = {
+            posixpath.normpath("/" + mount.target.lstrip("/")): (mount, point)
+            for mount, point in zip(self.mounts, self.points, strict=True)
+        }
+        arranged = [last[target] for target in sorted(last)]
+        self.mounts = [mount for mount, _ in arranged]
+        self.points = [point for _, point in arranged]
+
+    def hide(self, root: Root) -> None:
+        """Give each file system in memory the mode of the directory that it hides, as runc does."""
+        for number, mount in enumerate(self.mounts):
+            is_inside = any(mount.target.startswith(outer.target + "/") for outer in self.mounts[:number])
+            if isinstance(mount, Tmpfs) and not is_inside:
+                hidden = root.stat(mount.target.encode(errors="surrogateescape"))
+                mode = stat.S_IMODE(hidden.st_mode) if hidden is not None else mount.mode
+                self.mounts[number] = replace(mount, mode=mode)

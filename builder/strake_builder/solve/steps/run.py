@@ -57,7 +57,7 @@ def execute_run(
     if step.security == "insecure":
         raise StepError("RUN --security=insecure is not available: it would need a privileged pod")
     with Root(root_path) as root, contextlib.ExitStack() as scope:
-        prepared = mounts.prepare(step.mounts, platform, scope)
+        prepared = mounts.prepare(step.mounts, root, platform, scope)
         mounts.network_files(prepared, step.hostname)
         mounts.scripts(step.files, prepared)
         if sandbox.mounts_devices:
@@ -79,15 +79,9 @@ def execute_run(
 
 
 def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer: bool) -> Process:
-    environment = [*step.environment, *step.proxy_environment, *prepared.environment]
-    names = {entry.partition("=")[0] for entry in environment}
-    if "PATH" not in names:
-        environment.append(f"PATH={DEFAULT_PATH}")
-    if "HOME" not in names:
-        environment.append(f"HOME={account.home}")
     return Process(
         argv=step.command.argv,
-        environment=tuple(environment),
+        environment=_environment(step, account, prepared),
         working_dir=step.working_dir,
         identity=Identity(account.uid, account.gid, account.groups),
         network=Network.NONE if step.network == "none" else Network.BUILDER,
@@ -95,6 +89,25 @@ def _process(step: RunStep, account: Account, prepared: Prepared, *, by_pointer:
         hostname=step.hostname,
         makes_sockets_by_pointer=by_pointer,
     )
+
+
+def _environment(step: RunStep, account: Account, prepared: Prepared) -> tuple[str, ...]:
+    """Return the variables of a step, each once.
+
+    As with BuildKit, secrets replace what the image has, an agent does not, and an empty HOME counts as none.
+    """
+    variables = dict(_variable(entry) for entry in (*step.environment, *step.proxy_environment))
+    if prepared.agent:
+        variables.setdefault("SSH_AUTH_SOCK", prepared.agent)
+    variables |= dict(map(_variable, prepared.environment))
+    variables.setdefault("PATH", DEFAULT_PATH)
+    variables["HOME"] = variables.get("HOME") or account.home
+    return tuple(f"{name}={value}" for name, value in variables.items())
+
+
+def _variable(entry: str) -> tuple[str, str]:
+    name, _, value = entry.partition("=")
+    return name, value
 
 
 def _makes_sockets_by_pointer(root: Root, platform: Platform) -> bool:
