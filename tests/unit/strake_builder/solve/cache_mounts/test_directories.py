@@ -40,7 +40,7 @@ def in_threads(*steps):
 def test_a_step_that_mounts_a_cache_twice_has_it_once(caches, sharing):
     mount = CacheMount(id="one", target="/a", source=FromScratch(), sharing=sharing)
     other = CacheMount(id="one", target="/b", source=FromScratch(), sharing=sharing)
-    found = []
+    found: list[str] = []
 
     def step() -> None:
         with caches.held([mount, other]) as held:
