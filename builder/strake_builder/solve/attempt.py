@@ -243,7 +243,8 @@ class Attempt:
     def _mounts(self, origins: FileOrigins) -> MountMaker:
         requested, workspace = self._parts.requested, self._parts.workspace
         inputs, aliases = requested.inputs, requested.request.host_aliases
-        return MountMaker(workspace, inputs.run, inputs.cache.path, origins, self._parts.kept_mounts, aliases)
+        kept, warn = self._parts.kept_mounts, self._parts.progress.reporter.warn
+        return MountMaker(workspace, inputs.run, inputs.cache.path, origins, warn, kept, aliases)
 
     def _paths_in_use(self) -> tuple[str, ...]:
         inputs = self._parts.requested.inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -231,3 +232,21 @@ def test_a_context_that_never_comes(builder):
             stop_when(builder, lambda: holds(builder.work, "first"), *flags, stdin=read)
         finally:
             os.close(read)
+
+
+def test_a_cache_that_another_build_has_locked(builder, tmp_path):
+    """The build says what it waits for; it is stopped as any other."""
+    flags = ("--no-push", "--cache-dir", str(tmp_path / "cache"))
+    step = "FROM TINY\nRUN --mount=type=cache,sharing=locked,target=/c echo"
+    builder.context(f"{step} first")
+    assert builder.run(*flags).returncode == 0
+    (lock,) = (tmp_path / "cache/mounts").glob("*.lock")
+    builder.context(f"{step} second")
+    with lock.open("r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with builder.start(*flags) as process:
+            waiting = (line for line in process.stderr if "RUN that mounts a cache at /c waits" in line)
+            assert next(waiting, None), "the build did not wait"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(180) == 143
+    assert builder.left_behind() == []

@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from strake_builder.errors import StepError, UnsupportedError
+from strake_builder.file_lock import locked_file
 from strake_builder.isolation.chroot.container_root import HOME, KEPT
 from strake_builder.isolation.chroot.hidden import hidden, unwritten
 from strake_builder.isolation.chroot.in_sight import kept_in_sight
@@ -33,6 +35,7 @@ _MOVED: Final = "container"
 _TREE: Final = "tree"
 _STAYING: Final = "staying"
 _LOCK: Final = "lock"
+_WAITS: Final = "the RUN waits: another build in this container has its root, which one step has at a time"
 _MANY: Final = 1000
 _LARGE: Final = 16 << 20
 
@@ -63,7 +66,8 @@ def presented(
             step wrote.
         UnsupportedError: the tree is on another file system.
     """
-    with _root_locked():
+    os.makedirs(ASIDE, mode=0o700, exist_ok=True)
+    with _root_locked(partial(warn, _WAITS)):
         restore_all(root)
         aside = tempfile.mkdtemp(prefix="step-", dir=ASIDE)
         try:
@@ -78,18 +82,6 @@ def presented(
                 renamed.back(name, None, os.path.join(os.fsencode(root), name))
         finally:
             restore(aside, root)
-
-
-@contextlib.contextmanager
-def _root_locked() -> Iterator[None]:
-    """Have the container's root alone: other builds may run in the same container."""
-    os.makedirs(ASIDE, mode=0o700, exist_ok=True)
-    fd = os.open(os.path.join(ASIDE, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _present(
@@ -140,8 +132,13 @@ def restore_all(root: str = "/") -> None:
 def tidy_root() -> None:
     """Bring the container's root back after a builder that was killed."""
     if os.path.isdir(ASIDE):
-        with _root_locked():
+        with _root_locked(lambda: None):  # at the start of a build, where nothing takes a warning yet
             restore_all()
+
+
+def _root_locked(waits: Callable[[], None]) -> AbstractContextManager[None]:
+    """Have the container's root alone: other builds may run in the same container."""
+    return locked_file(os.path.join(ASIDE, _LOCK), waits)
 
 
 def _top_names(paths: Sequence[str]) -> frozenset[bytes]:

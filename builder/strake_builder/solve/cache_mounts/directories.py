@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
-from strake_builder.frontend.model.steps import CacheMount, CacheSharing, FromScratch
+from strake_builder.file_lock import locked_file, try_lock
+from strake_builder.frontend.model.steps import CacheMount, FromScratch
 from strake_builder.solve.cache_mounts.kept import KeptMounts, mount_tag
 
 
@@ -19,11 +21,13 @@ class CacheDirectories:
     Args:
         path: where they are; made if missing.
         kept: brings cache mounts from another machine; None where they stay on this one.
+        warn: called with a message when a step waits for a cache.
     """
 
-    def __init__(self, path: str, kept: KeptMounts | None) -> None:
+    def __init__(self, path: str, kept: KeptMounts | None, warn: Callable[[str], None]) -> None:
         self._path = path
         self._kept = kept
+        self._warn = warn
         os.makedirs(path, mode=0o700, exist_ok=True)
         self._locks: dict[str, threading.Lock] = {}
         self._guard = threading.Lock()
@@ -35,20 +39,21 @@ class CacheDirectories:
         A cache that the step mounts several times is held once, as its first mount asks for it. Caches that
         are locked are waited for in one order, so that no two steps wait for each other.
         """
-        sharing: dict[bytes, CacheSharing] = {}
+        first: dict[bytes, CacheMount] = {}
         for mount in mounts:
-            sharing.setdefault(_name(mount), mount.sharing)
+            first.setdefault(_name(mount), mount)
         directories: dict[bytes, str] = {}
         with contextlib.ExitStack() as scope:
-            for name in sorted(sharing):
+            for name in sorted(first):
                 directories[name] = directory = self._directory(name)
-                match sharing[name]:
+                match first[name].sharing:
                     case "shared":
                         pass
                     case "locked":
-                        scope.enter_context(self._locked(directory))
+                        waits = partial(self._waits, first[name])
+                        scope.enter_context(locked_file(_lock_file(directory), waits))
                     case "private":
-                        directories[name] = self._private(directory, scope)
+                        directories[name] = _private(directory, scope)
             yield HeldCaches(self, directories)
 
     def open(self, mount: CacheMount, directory: str, fill: Callable[[str], None]) -> None:
@@ -70,34 +75,15 @@ class CacheDirectories:
     def _directory(self, name: bytes) -> str:
         return os.path.join(self._path, hashlib.sha256(name).hexdigest()[:32])
 
-    @contextlib.contextmanager
-    def _locked(self, directory: str) -> Iterator[None]:
-        with self._lock_of(directory):
-            fd = os.open(f"{directory}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                yield
-            finally:
-                os.close(fd)
+    def _waits(self, mount: CacheMount) -> None:
+        self._warn(
+            f"the RUN that mounts a cache at {mount.target} waits: another step or build has the cache, whose"
+            " sharing is locked"
+        )
 
     def _lock_of(self, name: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(name, threading.Lock())
-
-    def _private(self, directory: str, scope: contextlib.ExitStack) -> str:
-        """Return the first variant of a cache that nobody else uses now, and hold it."""
-        number = 0
-        while True:
-            candidate = f"{directory}.{number}" if number else directory
-            fd = os.open(f"{candidate}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                number += 1
-                continue
-            scope.callback(os.close, fd)
-            return candidate
 
 
 class HeldCaches:
@@ -152,3 +138,19 @@ def _make(mount: CacheMount, directory: str, kept: KeptMounts | None, fill: Call
         os.chmod(directory, mount.mode & 0o777)
     else:
         fill(directory)
+
+
+def _lock_file(directory: str) -> str:
+    return f"{directory}.lock"
+
+
+def _private(directory: str, scope: contextlib.ExitStack) -> str:
+    """Return the first variant of a cache that nobody else uses now, and hold it."""
+    for number in itertools.count():
+        candidate = f"{directory}.{number}" if number else directory
+        fd = os.open(_lock_file(candidate), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if try_lock(fd):
+            scope.callback(os.close, fd)
+            return candidate
+        os.close(fd)
+    raise AssertionError("numbers do not end")

@@ -6,7 +6,7 @@ import contextlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import assert_never
 
@@ -46,6 +46,7 @@ class MountMaker:
         inputs: secrets, SSH keys and sockets of agents.
         cache_directory: where cache mounts outlive the build; None keeps them in the workspace.
         origins: opens stages, images and the context.
+        warn: called with a message when a step waits.
         kept: brings cache mounts from another machine; None where they stay on this one.
         aliases: what steps find in /etc/hosts besides their own name.
     """
@@ -56,6 +57,7 @@ class MountMaker:
         inputs: RunInputs,
         cache_directory: str | None,
         origins: FileOrigins,
+        warn: Callable[[str], None],
         kept: KeptMounts | None = None,
         aliases: Iterable[HostAlias] = (),
     ) -> None:
@@ -64,7 +66,7 @@ class MountMaker:
         self._agents = SSHAgents(workspace, inputs)
         self._origins = origins
         self._aliases = "".join(f"{each.ip}\t{' '.join(each.hostnames)}\n" for each in aliases)
-        self._caches = CacheDirectories(os.path.join(cache_directory or workspace.path, "mounts"), kept)
+        self._caches = CacheDirectories(os.path.join(cache_directory or workspace.path, "mounts"), kept, warn)
 
     def prepare(
         self, mounts: tuple[Mount, ...], root: Root, platform: Platform, scope: contextlib.ExitStack

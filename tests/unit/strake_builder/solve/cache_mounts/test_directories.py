@@ -17,13 +17,13 @@ ONE, TWO = (
 )
 
 
-def nothing(directory: str) -> None:
-    """Fill a new cache with nothing."""
+def nothing(_: str) -> None:
+    """Fill a new cache with nothing, warn of nothing."""
 
 
 @pytest.fixture
 def caches(tmp_path: Path) -> CacheDirectories:
-    return CacheDirectories(str(tmp_path / "mounts"), None)
+    return CacheDirectories(str(tmp_path / "mounts"), None, nothing)
 
 
 def in_threads(*steps):
@@ -53,7 +53,7 @@ def test_a_step_that_mounts_a_cache_twice_has_it_once(caches, sharing):
 
 def test_steps_that_lock_two_caches_in_either_order_do_not_wait_for_each_other(tmp_path):
     """Within a builder and between builders: each has its own locks and the files."""
-    builders = [CacheDirectories(str(tmp_path), None) for _ in range(2)]
+    builders = [CacheDirectories(str(tmp_path), None, nothing) for _ in range(2)]
 
     def step(caches: CacheDirectories, *mounts: CacheMount) -> None:
         for _ in range(200):
