@@ -43,6 +43,7 @@ BY_PATH = {
     "unit/strake_builder/isolation/chroot": ("root",),
     "unit/strake_builder/rootfs": ("root",),
     "unit/strake_builder/sandbox/test_socket_filter.py": ("root",),
+    "unit/strake_builder/solve/cache_mounts": ("root",),
     "unit/strake_builder/solve/images": ("root",),
     "unit/strake_builder/solve/workspace": ("root",),
     "unit/strake_builder/test_interrupt.py": ("root",),

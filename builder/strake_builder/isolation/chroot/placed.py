@@ -23,8 +23,7 @@ from typing import Final, assert_never
 from strake_builder.errors import StepError, UnsupportedError
 from strake_builder.isolation.chroot.hidden import elsewhere
 from strake_builder.isolation.chroot.renamed import Renamed, same_times
-from strake_builder.rootfs.copying.copy import copy_path
-from strake_builder.rootfs.copying.options import CopyOptions
+from strake_builder.rootfs.copying.copy import copy_whole
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.path_walk import NewDirectory, ResolvedPath
 from strake_builder.rootfs.files.remove import remove_entry
@@ -84,17 +83,19 @@ def _placed(
             if location.stat is not None:
                 _put_aside(location, old)
                 renamed.away(location.path, parent, old)
-            is_renamed = _put(mount, root, location, moved, shares_root=shares_root)
+            source = _put(mount, root, location, moved, shares_root=shares_root)
         try:
             yield
         finally:
             with same_times(location.directory):
-                if is_renamed and isinstance(mount, Bind):
-                    _bring_back(location, mount)
+                if source is not None and isinstance(mount, Bind):
+                    _bring_back(location, mount, source)
                 remove_entry(parent, location.name)
-                if location.stat is not None:
-                    renamed.back(location.path, parent, old)
-                    os.rename(old, location.name, src_dir_fd=parent, dst_dir_fd=parent)
+                # What was put aside is gone with the directory that it was in, if the step removed that.
+                with contextlib.suppress(FileNotFoundError):
+                    if location.stat is not None:
+                        renamed.back(location.path, parent, old)
+                        os.rename(old, location.name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def _put_aside(location: ResolvedPath, name: bytes) -> None:
@@ -113,33 +114,33 @@ def _put_aside(location: ResolvedPath, name: bytes) -> None:
 
 def _put(
     mount: Bind | Tmpfs, root: Root, location: ResolvedPath, moved: dict[str, bytes], *, shares_root: bool
-) -> bool:
-    """Put something where nothing is; say whether it was renamed."""
+) -> os.stat_result | None:
+    """Put something where nothing is; return what it was before if it was renamed."""
     if isinstance(mount, Tmpfs):
         os.mkdir(location.name, dir_fd=location.directory)
         os.chmod(location.name, mount.mode, dir_fd=location.directory)
-        return False
+        return None
     if mount.source in moved:
         os.symlink(b"/" + moved[mount.source], location.name, dir_fd=location.directory)
-        return False
+        return None
     found = os.stat(mount.source, follow_symlinks=False)
     if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_SECRETS):
         _link(mount, location, shares_root=shares_root)
-        return False
+        return None
     if mount.read_only:
         with Root(os.path.dirname(mount.source)) as source:
             name = os.fsencode(os.path.basename(mount.source))
-            copy_path(source, name, root, b"/" + location.path, CopyOptions())
-        return False
+            copy_whole(source, name, root, b"/" + location.path)
+        return None
     try:
         os.rename(mount.source, location.name, dst_dir_fd=location.directory)
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EBUSY}:
             raise
         _link(mount, location, shares_root=shares_root)
-        return False
+        return None
     moved[mount.source] = location.path
-    return True
+    return found
 
 
 def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
@@ -155,10 +156,12 @@ def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
     os.symlink(source, location.name, dir_fd=location.directory)
 
 
-def _bring_back(location: ResolvedPath, mount: Bind) -> None:
+def _bring_back(location: ResolvedPath, mount: Bind, source: os.stat_result) -> None:
     """Rename what the step wrote to back to where it is kept; a directory that the step removed is empty."""
     try:
         os.rename(location.name, mount.source, src_dir_fd=location.directory)
     except FileNotFoundError:
         if not mount.is_file:
             os.mkdir(mount.source)
+            os.chown(mount.source, source.st_uid, source.st_gid)
+            os.chmod(mount.source, stat.S_IMODE(source.st_mode))

@@ -65,6 +65,32 @@ def copy_path(
             _copy_into(origin, origin.stat, own if name is None else name, target, destination, options)
 
 
+def copy_whole(source: Root, path: bytes, target: Root, destination: bytes) -> None:
+    """Copy a file, or a directory with its own attributes, which COPY leaves out.
+
+    Args:
+        source: root that `path` is resolved in.
+        path: in the source.
+        target: root that is written to.
+        destination: absolute: what the copy is.
+
+    Raises:
+        StepError: as `copy_path`; PathError and others, too.
+    """
+    copy_path(source, path, target, destination, CopyOptions())
+    with source.at(path) as origin:
+        found = origin.stat
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        with target.directory(destination) as location:
+            fd = os.open(f"/proc/self/fd/{location}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            set_owner(fd, (found.st_uid, found.st_gid))
+            os.fchmod(fd, stat.S_IMODE(found.st_mode))
+            os.utime(fd, ns=(found.st_mtime_ns, found.st_mtime_ns))
+        finally:
+            os.close(fd)
+
+
 def write_file(
     content: bytes, name: bytes, mode: int, target: Root, destination: bytes, options: CopyOptions
 ) -> None:

@@ -96,7 +96,7 @@ def _require_directory(root: Root, target: bytes) -> None:
 
 
 def _remove_if_untouched(root: Root, path: bytes) -> None:
-    with contextlib.suppress(OSError), root.at(path, follow=False) as location:
+    with contextlib.suppress(OSError, PathError), root.at(path, follow=False) as location:
         if location.stat is None:
             return
         if stat.S_ISDIR(location.stat.st_mode):

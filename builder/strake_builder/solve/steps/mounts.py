@@ -21,8 +21,7 @@ from strake_builder.frontend.model.steps import (
     SshMount,
     TmpfsMount,
 )
-from strake_builder.rootfs.copying.copy import copy_path
-from strake_builder.rootfs.copying.options import CopyOptions
+from strake_builder.rootfs.copying.copy import copy_whole
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.mounts.device_nodes import device_nodes
 from strake_builder.rootfs.mounts.mountpoints import MountPoint
@@ -177,7 +176,7 @@ class MountMaker:
             return scope.enter_context(self._workspace.roots.scratch(path, name))
         copy = self._workspace.directory(name)
         with Root(os.path.dirname(path)) as source, Root(copy) as target:
-            copy_path(source, os.fsencode(os.path.basename(path)), target, b"/file", CopyOptions())
+            copy_whole(source, os.fsencode(os.path.basename(path)), target, b"/file")
         return os.path.join(copy, "file")
 
     def _cache(self, mount: CacheMount, platform: Platform, held: HeldCaches, prepared: Prepared) -> None:
@@ -194,10 +193,7 @@ class MountMaker:
                     f"the source {mount.path} of the cache mount at {mount.target} is no directory",
                     hint="a cache is a directory: name the one that the file is in",
                 )
-            copy_path(root, path, target, b"/", CopyOptions())
-        if found is not None:
-            os.chown(directory, found.st_uid, found.st_gid)
-            os.chmod(directory, stat.S_IMODE(found.st_mode))
+            copy_whole(root, path, target, b"/")
 
     def _secret(self, mount: SecretMount, prepared: Prepared) -> None:
         content = self._inputs.secrets.get(mount.id)

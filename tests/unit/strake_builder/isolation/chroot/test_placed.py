@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import stat
 
@@ -58,6 +59,47 @@ def test_a_cache_that_the_step_removes_is_empty(root, source):
         (root / "target").rmdir()
     assert os.listdir(source) == []
     assert (root / "target/old").exists()
+
+
+def test_a_directory_that_the_step_removes_with_a_cache_in_it(root, source):
+    """`rm -rf /root/.cache` with a cache at /root/.cache/pip: the cache is empty and as it was, the directory gone."""
+    source.chmod(0o2770)
+    renamed = Renamed()
+    with placed([Bind(str(source), "/target/sub/c", read_only=False)], str(root), renamed, shares_root=True):
+        shutil.rmtree(root / "target")
+    assert os.listdir(source) == []
+    assert stat.S_IMODE(source.stat().st_mode) == 0o2770
+    assert os.listdir(root) == ["etc"]
+
+
+def test_a_mount_over_what_the_step_removes_with_its_directory(root, source):
+    renamed = Renamed()
+    with placed([Bind(str(source), "/target/old")], str(root), renamed, shares_root=True):
+        shutil.rmtree(root / "target")
+    assert os.listdir(root) == ["etc"]
+    assert renamed.untouched() == []
+    assert renamed.touched() == {b"target/old"}
+
+
+def test_a_cache_at_two_targets_is_one(root, source):
+    mounts = [Bind(str(source), target, read_only=False) for target in ("/target", "/other")]
+    before = state(root)
+    with placed(mounts, str(root), Renamed(), shares_root=True):
+        (root / "target/new").write_text("seen")
+        assert os.readlink(root / "other") == "/target"
+    assert (source / "new").read_text() == "seen"
+    assert state(root) == before
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_bind_is_as_its_source(root, source, read_only):
+    os.chown(source, 5, 6)
+    source.chmod(0o3751)
+    os.utime(source, ns=(1, 2))
+    with placed([Bind(str(source), "/target", read_only)], str(root), Renamed(), shares_root=True):
+        found = (root / "target").stat()
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (5, 6, 0o3751)
+        assert found.st_mtime_ns == 2
 
 
 def test_what_is_written_to_a_read_only_bind_is_lost(root, source):

@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from strake_builder.errors import StepError
-from strake_builder.rootfs.copying.copy import copy_path, write_file
+from strake_builder.rootfs.copying.copy import copy_path, copy_whole, write_file
 from strake_builder.rootfs.copying.options import CopyOptions
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.files.remove import remove_tree
@@ -27,6 +27,21 @@ def test_large_files_are_copied_whole(roots):
     (here / "f").write_bytes(data)
     copy_path(source, b"f", target, b"/g", CopyOptions())
     assert (there / "g").read_bytes() == data
+
+
+def test_a_whole_directory_is_as_its_source_and_of_another_the_content_is_copied(roots):
+    source, target, here, there = roots
+    (here / "d").mkdir()
+    (here / "d/f").write_text("f")
+    (here / "d").chmod(0o1711)
+    os.utime(here / "d", ns=(1, 2))
+    copy_path(source, b"d", target, b"/content", CopyOptions())
+    copy_whole(source, b"d", target, b"/whole")
+    copy_whole(source, b"d/f", target, b"/file")
+    assert stat.S_IMODE((there / "content").stat().st_mode) == 0o755
+    whole = (there / "whole").stat()
+    assert (stat.S_IMODE(whole.st_mode), whole.st_mtime_ns) == (0o1711, 2)
+    assert (there / "whole/f").read_text() == (there / "file").read_text() == "f"
 
 
 def test_an_empty_file_is_copied(roots):
