@@ -245,7 +245,7 @@ def test_a_cache_that_another_build_has_locked(builder, tmp_path):
     with lock.open("r+b") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with builder.start(*flags) as process:
-            waiting = (line for line in process.stderr if "RUN that mounts a cache at /c waits" in line)
+            waiting = (line for line in process.stderr if "RUN with a cache at /c waits" in line)
             assert next(waiting, None), "the build did not wait"
             process.send_signal(signal.SIGTERM)
             assert process.wait(180) == 143

@@ -61,22 +61,20 @@ def find_account(root: Root, user: str, group: str | None = None) -> Account:
     Raises:
         StepError: a name that the image does not have, or a number out of range.
     """
-    number = _number(user or "0")
-    entries = [
-        entry for entry in _users(root) if (entry.uid == number if number is not None else entry.name == user)
-    ]
-    if not entries and number is None and user != "root":
+    number, users = _number(user or "0"), list(_users(root))
+    found = next((u for u in users if (u.uid == number if number is not None else u.name == user)), None)
+    if found is None and number is None and user != "root":
         raise StepError(
             f"the image has no user {user!r}",
             hint="create it in an earlier RUN step (useradd, adduser), or give a number",
         )
-    found = entries[0] if entries else _User("", number or 0, 0, "/")
-    home = next((entry.home for entry in _users(root) if entry.uid == found.uid), found.home)
+    uid, own = (found.uid, found.gid) if found is not None else (number or 0, 0)
+    home = next((u.home for u in users if u.uid == uid), "/")
     if group is not None:
         gid = find_group(root, group)
-        return Account(found.uid, gid, (gid,), home)
-    listing = {gid for _, gid, members in _groups(root) if found.name and found.name in members}
-    return Account(found.uid, found.gid, tuple(sorted({found.gid, *listing})), home)
+        return Account(uid, gid, (gid,), home)
+    listing = {gid for _, gid, members in _groups(root) if found is not None and found.name in members}
+    return Account(uid, own, tuple(sorted({own, *listing})), home)
 
 
 def find_group(root: Root, group: str) -> int:

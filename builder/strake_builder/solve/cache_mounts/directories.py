@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import itertools
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from strake_builder.file_lock import locked_file, try_lock
 from strake_builder.frontend.model.steps import CacheMount, FromScratch
+from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.solve.cache_mounts.kept import KeptMounts, mount_tag
 
 
@@ -29,8 +29,6 @@ class CacheDirectories:
         self._kept = kept
         self._warn = warn
         os.makedirs(path, mode=0o700, exist_ok=True)
-        self._locks: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
 
     @contextlib.contextmanager
     def held(self, mounts: Sequence[CacheMount]) -> Iterator[HeldCaches]:
@@ -66,24 +64,20 @@ class CacheDirectories:
         """
         name = _name(mount)
         kept = self._kept if directory == self._directory(name) else None
-        with self._lock_of(f"{directory}.new"):
-            if not os.path.isdir(directory):
-                _make(mount, directory, kept, fill)
-            elif kept is not None:
-                kept.share(mount_tag(name), merges=mount.sharing == "shared")
+        with locked_file(f"{directory}.making", partial(self._waits, mount)):
+            if os.path.isdir(directory):
+                if kept is not None:
+                    kept.share(mount_tag(name), merges=mount.sharing == "shared")
+            elif kept is None or not _restore(mount, directory, kept):
+                _make(mount, directory, fill)
 
     def _directory(self, name: bytes) -> str:
         return os.path.join(self._path, hashlib.sha256(name).hexdigest()[:32])
 
     def _waits(self, mount: CacheMount) -> None:
         self._warn(
-            f"the RUN that mounts a cache at {mount.target} waits: another step or build has the cache, whose"
-            " sharing is locked"
+            f"the RUN that mounts a cache at {mount.target} waits for another step or build that has it"
         )
-
-    def _lock_of(self, name: str) -> threading.Lock:
-        with self._guard:
-            return self._locks.setdefault(name, threading.Lock())
 
 
 class HeldCaches:
@@ -125,19 +119,27 @@ def _is_owned(mount: CacheMount) -> bool:
     return mount.owned and mount.path == "/"
 
 
-def _make(mount: CacheMount, directory: str, kept: KeptMounts | None, fill: Callable[[str], None]) -> None:
-    if kept is not None:
-        merges = mount.sharing == "shared"
-        restored = kept.restore(mount_tag(_name(mount)), mount.target, directory, merges=merges)
-        if restored is not None:
-            os.rename(restored, directory)
-            return
-    os.makedirs(directory)
+def _restore(mount: CacheMount, directory: str, kept: KeptMounts) -> bool:
+    """Make the directory of a cache from what is kept of it; return whether there is anything."""
+    merges = mount.sharing == "shared"
+    restored = kept.restore(mount_tag(_name(mount)), mount.target, directory, merges=merges)
+    if restored is not None:
+        os.rename(restored, directory)
+    return restored is not None
+
+
+def _make(mount: CacheMount, directory: str, fill: Callable[[str], None]) -> None:
+    """Make the directory of a new cache, which has its name once it is whole."""
+    new = f"{directory}.new"
+    if os.path.exists(new):  # of a builder that was killed
+        remove_tree(new)
+    os.mkdir(new)
     if mount.source == FromScratch() or _is_owned(mount):
-        os.chown(directory, mount.uid, mount.gid)
-        os.chmod(directory, mount.mode & 0o777)
+        os.chown(new, mount.uid, mount.gid)
+        os.chmod(new, mount.mode & 0o777)
     else:
-        fill(directory)
+        fill(new)
+    os.rename(new, directory)
 
 
 def _lock_file(directory: str) -> str:

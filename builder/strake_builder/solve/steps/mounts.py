@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import assert_never
 
 from strake_api.models.host_alias import HostAlias
@@ -251,19 +251,16 @@ class Prepared:
 
     def arrange(self) -> None:
         """Put outer targets before inner ones, and keep the last of those that have one target."""
-        last = {
-            posixpath.normpath("/" + mount.target.lstrip("/")): (mount, point)
-            for mount, point in zip(self.mounts, self.points, strict=True)
-        }
+        last = {mount.target: (mount, point) for mount, point in zip(self.mounts, self.points, strict=True)}
         arranged = [last[target] for target in sorted(last)]
         self.mounts = [mount for mount, _ in arranged]
         self.points = [point for _, point in arranged]
 
     def hide(self, root: Root) -> None:
         """Give each file system in memory the mode of the directory that it hides, as runc does."""
+        targets = {mount.target for mount in self.mounts}
         for number, mount in enumerate(self.mounts):
-            is_inside = any(mount.target.startswith(outer.target + "/") for outer in self.mounts[:number])
-            if isinstance(mount, Tmpfs) and not is_inside:
+            if isinstance(mount, Tmpfs) and targets.isdisjoint(map(str, PurePosixPath(mount.target).parents)):
                 hidden = root.stat(mount.target.encode(errors="surrogateescape"))
                 mode = stat.S_IMODE(hidden.st_mode) if hidden is not None else mount.mode
                 self.mounts[number] = replace(mount, mode=mode)

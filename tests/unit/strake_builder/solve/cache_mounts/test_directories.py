@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,11 @@ ONE, TWO = (
 
 def nothing(_: str) -> None:
     """Fill a new cache with nothing, warn of nothing."""
+
+
+def with_a_file(directory: str) -> None:
+    """Fill a new cache with a file."""
+    Path(directory, "file").touch()
 
 
 @pytest.fixture
@@ -99,10 +105,9 @@ def test_what_a_new_cache_begins_with(caches, source, path, owned, is_filled):
     mount = CacheMount(
         id="one", target="/a", source=source, path=path, mode=0o1711 if owned else 0o755, owned=owned
     )
-    filled: list[str] = []
     with caches.held([mount]) as held:
-        directory = held.open(mount, filled.append)
-    assert filled == ([directory] if is_filled else [])
+        directory = held.open(mount, with_a_file)
+    assert os.listdir(directory) == (["file"] if is_filled else [])
     if not is_filled:
         assert os.stat(directory).st_mode & 0o7777 == (0o711 if owned else 0o755)
 
@@ -120,3 +125,35 @@ def test_caches_that_differ_in_owner_or_source_are_others(caches):
         found = [held.open(mount, nothing) for mount in mounts]
     assert found[-1] == found[0]
     assert len(set(found)) == 5
+
+
+def test_a_cache_that_could_not_be_filled_is_made_anew(caches):
+    """A builder that ended in the middle, or whose disk was full: nobody takes half of a source for all of it."""
+    mount = CacheMount(id="one", target="/a", source=FromContext())
+
+    def half(directory: str) -> None:
+        Path(directory, "half").touch()
+        raise OSError
+
+    with caches.held([mount]) as held:
+        with pytest.raises(OSError):
+            held.open(mount, half)
+        assert os.listdir(held.open(mount, with_a_file)) == ["file"]
+
+
+def test_builders_that_need_a_cache_at_once_fill_it_once(tmp_path):
+    mount = CacheMount(id="one", target="/a", source=FromContext())
+    filled, found = [], []
+
+    def fill(directory: str) -> None:
+        filled.append(directory)
+        time.sleep(0.1)  # so that the others come meanwhile
+        with_a_file(directory)
+
+    def step() -> None:
+        with CacheDirectories(str(tmp_path), None, nothing).held([mount]) as held:
+            found.append(os.listdir(held.open(mount, fill)))
+
+    assert not in_threads(step, step, step)
+    assert found == [["file"]] * 3
+    assert len(filled) == 1
