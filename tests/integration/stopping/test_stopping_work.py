@@ -236,7 +236,7 @@ def test_a_context_that_never_comes(builder):
 
 def test_a_cache_that_another_build_has_locked(builder, tmp_path):
     """The build says what it waits for; it is stopped as any other."""
-    flags = ("--no-push", "--cache-dir", str(tmp_path / "cache"))
+    flags = ("--no-push", "--cache-dir", str(tmp_path / "cache"), "--timeout", "180")
     step = "FROM TINY\nRUN --mount=type=cache,sharing=locked,target=/c echo"
     builder.context(f"{step} first")
     assert builder.run(*flags).returncode == 0

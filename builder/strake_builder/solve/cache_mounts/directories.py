@@ -76,7 +76,7 @@ class CacheDirectories:
 
     def _waits(self, mount: CacheMount) -> None:
         self._warn(
-            f"the RUN that mounts a cache at {mount.target} waits for another step or build that has it"
+            f"the RUN with a cache at {mount.target} waits for another step or build that has the cache"
         )
 
 
