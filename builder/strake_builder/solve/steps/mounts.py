@@ -200,7 +200,8 @@ class MountMaker:
         if content is None and mount.required:
             raise StepError(
                 f"the secret {mount.id!r} was not given to this build",
-                hint=f"pass --secret id={mount.id},src=FILE, or name a Secret in the ImageBuild's secrets",
+                hint=f"pass --secret id={mount.id},src=FILE, or name a Secret in spec.secrets of the "
+                "ImageBuild",
             )
         if mount.env:  # empty, as with BuildKit, where it was not given
             prepared.environment.append(f"{mount.env}={(content or b'').decode(errors='surrogateescape')}")
