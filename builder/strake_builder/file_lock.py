@@ -39,7 +39,7 @@ def locked_file(path: str, waits: Callable[[], None]) -> Iterator[None]:
             if not is_told and time.monotonic() > since + _UNNOTICED_SECONDS:
                 is_told = True
                 waits()
-            time.sleep(_BETWEEN_SECONDS)  # until the lock may be free; see above
+            time.sleep(_BETWEEN_SECONDS)  # flock(2) tells nobody when a lock is free
         yield
     finally:
         os.close(fd)

@@ -1,4 +1,4 @@
-"""Turns the mounts of a RUN into what the sandbox mounts: directories made, filled, locked and let go."""
+"""Turns the mounts of a RUN into what the sandbox mounts, in BuildKit's order."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class MountMaker:
                 case _:
                     assert_never(mount)
         prepared.arrange()
-        prepared.hide(root)
+        prepared.take_modes(root)
         return prepared
 
     def network_files(self, prepared: Prepared, hostname: str) -> None:
@@ -257,7 +257,7 @@ class Prepared:
         self.mounts = [mount for mount, _ in arranged]
         self.points = [point for _, point in arranged]
 
-    def hide(self, root: Root) -> None:
+    def take_modes(self, root: Root) -> None:
         """Give each file system in memory the mode of the directory that it hides, as runc does."""
         targets = {mount.target for mount in self.mounts}
         for number, mount in enumerate(self.mounts):

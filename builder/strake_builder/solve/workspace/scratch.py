@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from strake_builder import interrupt
+from strake_builder.file_lock import try_lock
 from strake_builder.rootfs.files.remove import remove_tree
 
 _LOCK: Final = ".lock"
@@ -101,11 +102,7 @@ def remove_abandoned(
         except OSError:
             continue  # it went this very moment, or is somebody else's
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            continue
-        else:
-            if _is_at(lock, fd) and os.fstat(fd).st_uid == os.geteuid():
+            if try_lock(fd) and _is_at(lock, fd) and os.fstat(fd).st_uid == os.geteuid():
                 if not _remove_own(lock.removesuffix(_LOCK), before):
                     interrupt.check()
                     continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -143,15 +142,18 @@ def test_a_cache_that_could_not_be_filled_is_made_anew(caches):
 
 def test_builders_that_need_a_cache_at_once_fill_it_once(tmp_path):
     mount = CacheMount(id="one", target="/a", source=FromContext())
+    waiting = threading.Semaphore(0)
     filled, found = [], []
 
     def fill(directory: str) -> None:
         filled.append(directory)
-        time.sleep(0.1)  # so that the others come meanwhile
+        for _ in range(2):
+            assert waiting.acquire(timeout=HANG_SECONDS), "the others did not come"
         with_a_file(directory)
 
     def step() -> None:
-        with CacheDirectories(str(tmp_path), None, nothing).held([mount]) as held:
+        caches = CacheDirectories(str(tmp_path), None, lambda _: waiting.release())
+        with caches.held([mount]) as held:
             found.append(os.listdir(held.open(mount, fill)))
 
     assert not in_threads(step, step, step)

@@ -49,6 +49,6 @@ def test_what_is_in_memory_has_the_mode_of_what_it_hides(tmp_path):
     for target in ("/a", "/a/b", "/t", "/link", "/new"):
         found.add(Tmpfs(target), is_directory=True)
     with Root(tmp_path) as root:
-        found.hide(root)
+        found.take_modes(root)
     modes = {mount.target: mount.mode for mount in found.mounts if isinstance(mount, Tmpfs)}
     assert modes == {"/a": 0o711, "/a/b": 0o1777, "/t": 0o1777, "/link": 0o711, "/new": 0o1777}
