@@ -83,13 +83,13 @@ def _placed(
             if location.stat is not None:
                 _put_aside(location, old)
                 renamed.away(location.path, parent, old)
-            source = _put(mount, root, location, moved, shares_root=shares_root)
+            is_renamed = _put(mount, root, location, moved, shares_root=shares_root)
         try:
             yield
         finally:
             with same_times(location.directory):
-                if source is not None and isinstance(mount, Bind):
-                    _bring_back(location, mount, source)
+                if is_renamed and isinstance(mount, Bind):
+                    _bring_back(location, mount)
                 remove_entry(parent, location.name)
                 # What was put aside is gone with the directory that it was in, if the step removed that.
                 with contextlib.suppress(FileNotFoundError):
@@ -114,33 +114,35 @@ def _put_aside(location: ResolvedPath, name: bytes) -> None:
 
 def _put(
     mount: Bind | Tmpfs, root: Root, location: ResolvedPath, moved: dict[str, bytes], *, shares_root: bool
-) -> os.stat_result | None:
-    """Put something where nothing is; return what it was before if it was renamed."""
+) -> bool:
+    """Put something where nothing is; say whether it was renamed."""
     if isinstance(mount, Tmpfs):
         os.mkdir(location.name, dir_fd=location.directory)
         os.chmod(location.name, mount.mode, dir_fd=location.directory)
-        return None
+        return False
     if mount.source in moved:
         os.symlink(b"/" + moved[mount.source], location.name, dir_fd=location.directory)
-        return None
+        return False
     found = os.stat(mount.source, follow_symlinks=False)
     if stat.S_ISSOCK(found.st_mode) or os.path.realpath(mount.source).startswith(_SECRETS):
         _link(mount, location, shares_root=shares_root)
-        return None
+        return False
     if mount.read_only:
         with Root(os.path.dirname(mount.source)) as source:
             name = os.fsencode(os.path.basename(mount.source))
             copy_whole(source, name, root, b"/" + location.path)
-        return None
+        return False
     try:
         os.rename(mount.source, location.name, dst_dir_fd=location.directory)
     except OSError as error:
         if error.errno not in {errno.EXDEV, errno.EBUSY}:
             raise
         _link(mount, location, shares_root=shares_root)
-        return None
+        return False
     moved[mount.source] = location.path
-    return found
+    if not mount.is_file:
+        _leave(mount.source, found)
+    return True
 
 
 def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
@@ -156,12 +158,14 @@ def _link(mount: Bind, location: ResolvedPath, *, shares_root: bool) -> None:
     os.symlink(source, location.name, dir_fd=location.directory)
 
 
-def _bring_back(location: ResolvedPath, mount: Bind, source: os.stat_result) -> None:
+def _leave(source: str, found: os.stat_result) -> None:
+    """Put an empty directory where one was: a step that gets ready meanwhile must not make the cache anew."""
+    os.mkdir(source)
+    os.chown(source, found.st_uid, found.st_gid)
+    os.chmod(source, stat.S_IMODE(found.st_mode))
+
+
+def _bring_back(location: ResolvedPath, mount: Bind) -> None:
     """Rename what the step wrote to back to where it is kept; a directory that the step removed is empty."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.rename(location.name, mount.source, src_dir_fd=location.directory)
-    except FileNotFoundError:
-        if not mount.is_file:
-            os.mkdir(mount.source)
-            os.chown(mount.source, source.st_uid, source.st_gid)
-            os.chmod(mount.source, stat.S_IMODE(source.st_mode))

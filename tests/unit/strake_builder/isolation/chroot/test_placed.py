@@ -81,6 +81,16 @@ def test_a_mount_over_what_the_step_removes_with_its_directory(root, source):
     assert renamed.touched() == {b"target/old"}
 
 
+def test_a_cache_that_a_step_has_is_there_for_others_that_get_ready(root, source):
+    """They run later, but must not take it for one that is still to be made."""
+    source.chmod(0o2770)
+    with placed([Bind(str(source), "/target", read_only=False)], str(root), Renamed(), shares_root=True):
+        assert os.listdir(source) == []
+        assert stat.S_IMODE(source.stat().st_mode) == 0o2770
+        (root / "target/new").write_text("kept")
+    assert sorted(os.listdir(source)) == ["file", "new"]
+
+
 def test_a_cache_at_two_targets_is_one(root, source):
     mounts = [Bind(str(source), target, read_only=False) for target in ("/target", "/other")]
     before = state(root)
