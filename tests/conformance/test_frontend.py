@@ -43,6 +43,8 @@ RAN = {
     "ignored_directory_of_nothing",
     "ignored_link",
     "parents_excluded",
+    "wildcard_in_no_directory",
+    "add_wildcard_in_no_directory",
     "parents_of_nothing",
     "copy_dir_over_file",
     "copy_link_out_of_context",

@@ -164,6 +164,7 @@ class FilesDrawing:
     def _source(self, origin: str) -> str:
         path = self._random.choice(self._known(origin))
         path = "/".join(path.split("/")[: self._random.randint(1, 3)])
+        directory, _, name = path.rpartition("/")
         return self._random.choice(
             (
                 path,
@@ -177,6 +178,12 @@ class FilesDrawing:
                 f"{path}/.",
                 "[ab]*",
                 f"../{path}",
+                f"{directory}/*",
+                f"*/{name}",
+                # `/./` means something with --parents alone
+                f"{directory or '.'}/./{name}",
+                f"{path[0]}*/./{name}",
+                f"[abc]/./**/{name[0]}*",
             )
         )
 

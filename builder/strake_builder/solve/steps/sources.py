@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -35,27 +35,42 @@ def find_sources(
         excludes: of the instruction.
 
     Raises:
-        StepError: a path without wildcards that does not exist or is ignored, or one that takes nothing.
+        StepError: a path, or the directory before the first wildcard, that does not exist or is ignored; or a
+            path that takes nothing.
     """
-    path = wanted.path.encode(errors="surrogateescape")
     if wanted.include is not None:
-        if not wanted.include:
-            raise StepError(
-                f"--parents copies nothing of {wanted.path}",
-                hint="name what is copied after the directory, such as ./* for all",
-            )
-        if wanted.required is not None:
-            # a link is copied as one, wherever it leads
-            _require(root, view, wanted.required.encode(errors="surrogateescape"), follow=False)
-            _require_not_excluded(wanted.include, excludes)
-        yield path
-        return
+        _check_include(root, view, wanted, excludes)
+    path = wanted.path.encode(errors="surrogateescape")
     base, pattern = glob.split_wildcards(wanted.path)
-    if not pattern:
-        _require(root, view, path, follow=True)
-        yield path
+    if pattern:
+        directory = base.encode(errors="surrogateescape")
+        _require(root, view, directory, follow=True)
+        for path in _matching(root, view, directory, pattern.split("/")):
+            # as BuildKit fetches a context: what is under the pattern, which of a file is nothing
+            if wanted.include is None or view.context is None or _is_directory(root, path):
+                yield path
         return
-    yield from _matching(root, view, base.encode(errors="surrogateescape"), pattern.split("/"))
+    if wanted.include is None:
+        _require(root, view, path, follow=True)
+    yield path
+
+
+def _is_directory(root: Root, path: bytes) -> bool:
+    found = root.stat(path)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def _check_include(root: Root, view: OriginView, wanted: PathSource, excludes: tuple[str, ...]) -> None:
+    """Refuse a source of `--parents` that names nothing, or something that is missing."""
+    if not wanted.include:
+        raise StepError(
+            f"--parents copies nothing of {wanted.path}",
+            hint="name what is copied after the directory, such as ./* for all",
+        )
+    if wanted.required is not None:
+        # a link is copied as one, wherever it leads
+        _require(root, view, wanted.required.encode(errors="surrogateescape"), follow=False)
+        _require_not_excluded(wanted.include, excludes)
 
 
 def _matching(root: Root, view: OriginView, base: bytes, patterns: list[str]) -> Iterator[bytes]:
@@ -110,9 +125,9 @@ def _is_visible(root: Root, view: OriginView, path: bytes, *, follow: bool) -> b
         return False
     if not way.path or visible.keep(way.path, True):
         return True
-    found = root.stat(way.path, follow=False)
-    is_directory = found is not None and stat.S_ISDIR(found.st_mode)
-    return is_directory and visible.enter(way.path, True) and _holds_any(root, way.path, visible)
+    if not _is_directory(root, way.path):
+        return False
+    return visible.enter(way.path, True) and _holds_any(root, way.path, visible)
 
 
 def _holds_any(root: Root, directory: bytes, visible: ContextFilter) -> bool:
@@ -170,6 +185,25 @@ def filtered(
     if view.context is not None and not view.context.everything:
         inside = root.resolve(path)  # .dockerignore names what is there, not the links that lead there
         rules.append(_Prefixed(view.context.filter(), inside + b"/" if inside else b""))
+    return _selecting(options, patterns, rules)
+
+
+def of_commit(options: CopyOptions, excludes: tuple[str, ...], *, keep_git_dir: bool) -> CopyOptions:
+    """Add what `--exclude` and a missing `--keep-git-dir` leave out to how a commit's files are copied."""
+    patterns: list[_Rule] = [ContextFilter(excludes)] if excludes else []
+    return _selecting(options, patterns, patterns if keep_git_dir else [*patterns, _WithoutGit()])
+
+
+class _WithoutGit:
+    """Leaves out what git keeps about a commit, in submodules too."""
+
+    def keep(self, member: bytes, is_directory: bool) -> bool:  # noqa: ARG002 - of the protocol
+        return member.rpartition(b"/")[2] != b".git"
+
+    enter = keep
+
+
+def _selecting(options: CopyOptions, patterns: Sequence[_Rule], rules: Sequence[_Rule]) -> CopyOptions:
     if not rules:
         return options
 
