@@ -83,7 +83,7 @@ def _source(source: PathSource | UrlSource | GitSource) -> Value:
             return ("url", source.url, source.filename, source.checksum)
         case GitSource():
             return (
-                "git",
+                "commit",
                 source.remote,
                 source.ref,
                 source.subdir,

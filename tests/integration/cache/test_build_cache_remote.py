@@ -123,8 +123,9 @@ def test_refs_mean_what_git_means_by_them(repository):
 
     assert resolved("main") == resolved("HEAD") == resolved("") == second
     assert resolved("v1") == resolved("refs/tags/v1") == first, "an annotated tag is the commit it is of"
-    assert resolved("v2") == second, "a tag goes before a branch"
+    assert resolved("v2") == first, "a branch goes before a tag"
     assert resolved("refs/heads/v2") == resolved("heads/v2") == first
+    assert resolved("refs/tags/v2") == resolved("tags/v2") == second
     assert resolved(first) == first
     for nothing in ("mai", "none", "*"):
         with pytest.raises(SourceError, match="no branch or tag"):

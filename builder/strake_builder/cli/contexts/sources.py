@@ -137,6 +137,7 @@ def read_git(text: str) -> GitSource | None:
     if url.startswith("git+"):
         ref, _, path = fragment.partition(":")
         return GitSource(url=url.removeprefix("git+"), ref=ref or "HEAD", path=path or ".")
+    from strake_builder.context.git.fetch import is_commit
     from strake_builder.frontend.errors import FaultError
     from strake_builder.frontend.evaluation.git_source import parse_git
 
@@ -146,7 +147,14 @@ def read_git(text: str) -> GitSource | None:
         raise InvalidRequestError(f"the context {text}: {fault.message}", hint=fault.hint) from fault
     if found is None:
         return None
-    by_commit = found.checksum is not None and (found.fetch_by_commit or not found.ref)
+    if found.fetch_by_commit and not (is_commit(found.ref) or is_commit(found.checksum or "")):
+        hint = "write it as the ref, or as commit=HASH"
+        raise InvalidRequestError(
+            f"the context {text}: fetch-by-commit needs the full hash of a commit", hint=hint
+        )
+    by_commit = found.checksum is not None and (
+        not found.ref or (found.fetch_by_commit and not is_commit(found.ref))
+    )
     return GitSource(
         url=found.remote,
         ref=(found.checksum if by_commit else found.ref) or "HEAD",

@@ -22,10 +22,15 @@ from strake_oci.http.denied_networks import NONE_DENIED, DeniedNetworks
 from strake_oci.lazy_dataclass import dataclass
 
 _GIT_SECONDS: Final = 600
-_CONFIGURATION: Final = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*")
+_CONFIGURATION: Final = (
+    *("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*"),
+    *("-c", "core.logAllRefUpdates=false"),  # a kept .git would tell when and on which machine it was built
+)
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_FETCHED: Final = re.compile(r"(?P<object>[0-9a-f]+)\t[^\t]*\t(?P<kind>branch|tag) '(?P<name>[^']+)' of ")
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
 _MESSAGE_SHOWN: Final = 600
+_NO_REF: Final = "couldn't find remote ref"
 _UNKNOWN_HOST: Final = "Host key verification failed"
 _HOST_KEY: Final = (
     "known_hosts lacks the server's key, or has another: compare it with what the server's owner publishes"
@@ -92,6 +97,7 @@ def _check_out(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str
     _fetch(wanted, asked, git)
     git("checkout", "--quiet", "--detach", "FETCH_HEAD")
     revision = git("rev-parse", "HEAD").strip()
+    _keep_ref(os.path.join(directory, ".git", "FETCH_HEAD"), git)
     if wanted.submodules and os.path.lexists(os.path.join(directory, ".gitmodules")):
         git("remote", "add", "origin", url)  # relative URLs of submodules start from it
         submodules = ("submodule", "--quiet", "update", "--init", "--recursive", *depth)
@@ -104,13 +110,32 @@ def _fetch(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str]) -
     url, ref = asked
     ask = partial(git, shown=url, access=_access(wanted, url), own_identity=wanted.own_identity)
     depth = [f"--depth={wanted.depth}"] if wanted.depth else []
+    shallow = ("fetch", "--quiet", *depth, "--no-tags" if depth else "--tags", url)
+    if not (ref == "HEAD" or ref.startswith("refs/") or is_commit(ref)):
+        try:
+            ask(*shallow, f"refs/heads/{ref}")
+        except SourceError as error:
+            if _NO_REF not in error.message:
+                raise
+        else:
+            return
     try:
-        ask("fetch", "--quiet", *depth, "--no-tags" if depth else "--tags", url, ref)
+        ask(*shallow, ref)
     except SourceError:
-        if not _COMMIT.fullmatch(ref):
+        if not is_commit(ref):
             raise
         ask("fetch", "--quiet", "--tags", url, "+refs/heads/*:refs/remotes/origin/*")
         git("update-ref", "FETCH_HEAD", ref)
+
+
+def _keep_ref(fetch_head: str, git: Callable[..., str]) -> None:
+    """Have the branch or tag that was fetched in the repository, as BuildKit: `git describe` asks for it."""
+    with open(fetch_head, encoding="utf-8", errors="surrogateescape") as file:
+        fetched = _FETCHED.match(file.read())
+    if fetched is not None:
+        directory = {"branch": "heads", "tag": "tags"}[fetched["kind"]]
+        git("update-ref", f"refs/{directory}/{fetched['name']}", fetched["object"])
+    os.unlink(fetch_head)
 
 
 def committed(wanted: GitCommit, directory: str, cancellation: Cancellation) -> tuple[str, int]:
@@ -154,6 +179,11 @@ def commit_time(directory: str, cancellation: Cancellation, revision: str = "HEA
         raise SourceError("git tells no time of the commit") from error
 
 
+def is_commit(ref: str) -> bool:
+    """Say whether a ref is the full hash of a commit."""
+    return _COMMIT.fullmatch(ref) is not None
+
+
 def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
     """Return the variables with a password for the URL's server, where there is one."""
     return wanted.credentials.variables(url) if isinstance(wanted.credentials, GitCredentials) else {}
@@ -162,7 +192,7 @@ def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
 def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> str:
     """Return the full hash of the commit that a ref stands for, without fetching it.
 
-    Names mean what `git fetch` takes them for: a tag goes before a branch (gitrevisions, "refname").
+    A branch goes before a tag of its name, as with `git checkout` and BuildKit, and unlike `git fetch`.
 
     Args:
         wanted: where to ask.
@@ -172,7 +202,7 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
         SourceError: the remote does not answer, or has no such ref.
     """
     url, ref = _checked(wanted)
-    if _COMMIT.fullmatch(ref):
+    if is_commit(ref):
         return ref
     cancellation = cancellation or Cancellation()
     with _Ways(wanted, cancellation) as ways:
@@ -180,9 +210,9 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
         ask = partial(_git, cancellation, "/", ways, own_identity=wanted.own_identity)
         listed = ask("ls-remote", "--quiet", *names, shown=url, access=_access(wanted, url))
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
-    for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
+    for name in (f"refs/heads/{ref}", ref, f"refs/{ref}", f"refs/tags/{ref}"):
         commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
-        if commit is not None and _COMMIT.fullmatch(commit):
+        if commit is not None and is_commit(commit):
             return commit
     raise SourceError(f"{redact_url(url)} has no branch or tag {ref!r}", hint="check the ref")
 

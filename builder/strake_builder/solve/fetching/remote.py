@@ -17,7 +17,14 @@ from dataclasses import replace
 from strake_builder import interrupt
 from strake_builder.context.download import Watch, unwatched
 from strake_builder.context.downloads import Downloads
-from strake_builder.context.git.fetch import GitCommit, check_out, committed, redact_url, resolve_ref
+from strake_builder.context.git.fetch import (
+    GitCommit,
+    check_out,
+    committed,
+    is_commit,
+    redact_url,
+    resolve_ref,
+)
 from strake_builder.context.git.received import received
 from strake_builder.context.remote_secrets import RemoteSecrets, remote_secret_hint
 from strake_builder.errors import SourceError
@@ -156,7 +163,7 @@ class RemoteSources:
                 hint="the ref moved: check it, then correct --checksum",
             )
         expected = self.known_commit(source)
-        if expected not in {None, revision}:
+        if expected not in {None, revision} and not is_commit(source.ref):  # a hash may be of a tag
             raise SourceError(
                 f"{redact_url(source.remote)} moved from {expected} to {revision} during the build",
                 hint="build again",
@@ -234,8 +241,19 @@ def _is_locked(error: SourceError) -> bool:
 
 
 def location_of(source: GitSource) -> GitCommit:
-    """Return where a git source is fetched from."""
-    ref = source.checksum if source.fetch_by_commit and source.checksum else source.ref
+    """Return where a git source is fetched from.
+
+    Raises:
+        SourceError: it is to be fetched by a commit that it does not name.
+    """
+    ref = source.ref
+    if source.fetch_by_commit and not is_commit(ref):
+        ref = source.checksum or ""
+        if not is_commit(ref):
+            raise SourceError(
+                "fetch-by-commit needs the full hash of a commit",
+                hint="write it as the ref, or with --checksum",
+            )
     return GitCommit(source.remote, ref, source.submodules)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
 from typing import assert_never
 
+from strake_builder.context.git.fetch import redact_url
 from strake_builder.errors import StepError
 from strake_builder.frontend.model.chmod import made_mode
 from strake_builder.frontend.model.steps import AddStep, FromContext, GitSource, PathSource, UrlSource
@@ -22,7 +22,7 @@ from strake_builder.rootfs.unpack.archive import unpack_archive
 from strake_builder.solve.fetching.remote import RemoteSources, location_of
 from strake_builder.solve.steps.copy import mode_of, write_heredocs
 from strake_builder.solve.steps.file_origins import FileOrigins
-from strake_builder.solve.steps.sources import filtered, find_sources
+from strake_builder.solve.steps.sources import filtered, find_sources, of_commit
 from strake_oci.lazy_dataclass import dataclass
 from strake_oci.spec.platform import Platform
 
@@ -117,12 +117,15 @@ class _Adding:
         revision = self.tools.remote.check_out(location_of(wanted), scratch)
         self.tools.remote.require(wanted, revision)
         self.tools.remote.note_commit(wanted, revision)
-        options = self._options()
-        if not wanted.keep_git_dir:
-            options = replace(options, keep=lambda path, _: path.rpartition(b"/")[2] != b".git")
-        path = wanted.subdir.encode(errors="surrogateescape") or b"/"
+        options = of_commit(self._options(), self.step.excludes, keep_git_dir=wanted.keep_git_dir)
+        path = b"/" + wanted.subdir.encode(errors="surrogateescape")
         with Root(scratch) as source:
+            _require_directory(source, path, wanted)
+            becomes = not self.destination.endswith(b"/") and self.tools.target.stat(self.destination) is None
             copy_path(source, path, self.tools.target, self.destination, options)
+        if becomes and options.mode is not None:
+            with self.tools.target.directory(self.destination) as directory:
+                os.chmod(f"/proc/self/fd/{directory}", options.mode(0o755, True))
 
     def _options(self) -> CopyOptions:
         chmod = self.step.chmod
@@ -132,6 +135,17 @@ class _Adding:
 
     def _unpacked(self, source: Root, path: bytes) -> bool:
         return _unpacked(source, path, self.tools, self.destination, self.owner)
+
+
+def _require_directory(source: Root, path: bytes, wanted: GitSource) -> None:
+    """Refuse a subdirectory of a commit that is none, or has a link on the way, as BuildKit."""
+    way, found = source.resolution(path, follow=True), source.stat(path)
+    absent = b".git" in path.split(b"/") and not wanted.keep_git_dir
+    if absent or found is None or way.links or not stat.S_ISDIR(found.st_mode):
+        raise StepError(
+            f"{redact_url(wanted.remote)} has no directory {wanted.subdir!r}",
+            hint="name a directory of the commit, and no link to one",
+        )
 
 
 def _unpacked(
