@@ -77,6 +77,19 @@ def test_the_hash_of_a_tag_is_its_commit_with_a_cache_too(builder, two, tmp_path
         assert "/d/second" in builder.built().paths
 
 
+def test_a_checksum_may_be_of_the_tag_itself(builder, two):
+    """It is what `git ls-remote` shows first."""
+    repository, first = two
+    tag = repository.git("rev-parse", "v1")
+    for checksum, ref in ((tag, "v1"), (tag[:9], "refs/tags/v1"), (tag, tag), (repository.commit(), "v1")):
+        assert "/d/second" in added(builder, f"ADD --checksum={checksum} {repository.url}#{ref} /d/")
+    for ref in ("main", "both", first):
+        builder.context(f"FROM TINY\nADD --checksum={tag} {repository.url}#{ref} /d/\n")
+        done = builder.run()
+        assert done.returncode == 4, done.stderr
+        assert f"not {tag}" in done.stderr
+
+
 def test_a_commit_that_is_fetched_by_its_hash_must_be_named(builder, two):
     repository, first = two
     url = repository.url

@@ -190,8 +190,14 @@ def _access(wanted: GitCommit, url: str) -> Mapping[str, str]:
 
 
 def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> str:
-    """Return the full hash of the commit that a ref stands for, without fetching it.
+    """Return the full hash of the commit that a ref stands for; see `resolve_object`."""
+    return resolve_object(wanted, cancellation)[0]
 
+
+def resolve_object(wanted: GitCommit, cancellation: Cancellation | None = None) -> tuple[str, str]:
+    """Return the full hashes of the commit that a ref stands for, and of what it names, without fetching it.
+
+    The two differ where it names an annotated tag. A full hash is not looked up.
     A branch goes before a tag of its name, as with `git checkout` and BuildKit, and unlike `git fetch`.
 
     Args:
@@ -203,7 +209,7 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
     """
     url, ref = _checked(wanted)
     if is_commit(ref):
-        return ref
+        return ref, ref
     cancellation = cancellation or Cancellation()
     with _Ways(wanted, cancellation) as ways:
         names = ("--", url, ref, f"{ref}^{{}}")
@@ -211,9 +217,10 @@ def resolve_ref(wanted: GitCommit, cancellation: Cancellation | None = None) -> 
         listed = ask("ls-remote", "--quiet", *names, shown=url, access=_access(wanted, url))
     found = {name: commit for commit, _, name in (line.partition("\t") for line in listed.splitlines())}
     for name in (f"refs/heads/{ref}", ref, f"refs/{ref}", f"refs/tags/{ref}"):
-        commit = found.get(f"{name}^{{}}") or found.get(name)  # an annotated tag stands for what it is of
-        if commit is not None and is_commit(commit):
-            return commit
+        named = found.get(name, "")
+        commit = found.get(f"{name}^{{}}", named)  # an annotated tag stands for what it is of
+        if is_commit(commit):
+            return commit, named
     raise SourceError(f"{redact_url(url)} has no branch or tag {ref!r}", hint="check the ref")
 
 

@@ -23,6 +23,7 @@ from strake_builder.context.git.fetch import (
     committed,
     is_commit,
     redact_url,
+    resolve_object,
     resolve_ref,
 )
 from strake_builder.context.git.received import received
@@ -157,7 +158,7 @@ class RemoteSources:
         Raises:
             SourceError: it is another one.
         """
-        if source.checksum and not revision.startswith(source.checksum):
+        if source.checksum and not self._is_of(source, source.checksum, revision):
             raise SourceError(
                 f"{redact_url(source.remote)} has the commit {revision}, not {source.checksum}",
                 hint="the ref moved: check it, then correct --checksum",
@@ -230,6 +231,16 @@ class RemoteSources:
 
     def _resolve(self, source: GitSource) -> str:
         return resolve_ref(self._opened(GitCommit(source.remote, source.ref)), self._cancellation)
+
+    def _is_of(self, source: GitSource, checksum: str, revision: str) -> bool:
+        """Say whether a checksum is of a commit, or of the annotated tag by which it was fetched."""
+        if revision.startswith(checksum) or (is_commit(source.ref) and source.ref.startswith(checksum)):
+            return True
+        if source.fetch_by_commit or is_commit(source.ref):
+            return False
+        opened = self._opened(GitCommit(source.remote, source.ref))
+        commit, named = resolve_object(opened, self._cancellation)
+        return commit == revision and named.startswith(checksum)
 
     def _opened(self, wanted: GitCommit) -> GitCommit:
         return replace(wanted, networks=self._networks, credentials=self._secrets.git(wanted.url))
