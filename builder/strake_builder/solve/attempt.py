@@ -272,6 +272,7 @@ class Attempt:
             base.config if base else None,
             self._parts.requested.platform,
             image_notes(self._parts.requested.request, self._parts.requested.epoch),
+            named=self._parts.requested.request.platform is not None,
         )
         return attest(image, self._parts, self._stage_result, self._started, sboms)
 

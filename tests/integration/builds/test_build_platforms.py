@@ -110,6 +110,18 @@ def test_without_run_every_platform_is_built_anywhere(builder):
     assert (config.platform.os, config.platform.architecture) == ("linux", OTHER)
 
 
+@pytest.mark.parametrize(
+    "base", ["--platform=$BUILDPLATFORM TINY", "--platform=$BUILDPLATFORM TINY AS x\nFROM x"]
+)
+def test_the_image_is_for_the_platform_that_was_asked_for(builder, base):
+    """Whatever its last stage is built on, as with BuildKit."""
+    builder.context(f"FROM {base}\nCOPY Dockerfile /\n")
+    assert builder.run("--platform", f"linux/{OTHER}").returncode == 0
+    assert builder.built().config.platform.architecture == OTHER
+    assert builder.run().returncode == 0
+    assert builder.built().config.platform.architecture == host().architecture
+
+
 def test_a_manifest_names_a_platform_too(builder, tmp_path):
     manifest = {
         "apiVersion": "strake.dev/v1alpha1",

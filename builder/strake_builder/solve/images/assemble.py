@@ -115,6 +115,8 @@ def finish_image(
     base: ImageConfig | None,
     platform: Platform,
     notes: ImageNotes,
+    *,
+    named: bool,
 ) -> FinishedImage:
     """Wait for the last layers and describe the image.
 
@@ -122,8 +124,9 @@ def finish_image(
         result: of the target stage.
         evaluated: the target stage, for its configuration.
         base: config of the base image, None for scratch.
-        platform: of the image.
+        platform: that is built for.
         notes: what else the image says.
+        named: whether the platform was asked for, and is no default.
 
     Raises:
         BuildError: a layer could not be written or pushed.
@@ -132,15 +135,13 @@ def finish_image(
     stamps = _stamps(result.records, base, notes.created)
     history = tuple(h for h in map(_history, result.records, stamps) if h is not None)
     config = ImageConfig(
-        platform=base.platform if base is not None else platform,
+        platform=image_platform(base, platform, named=named),
         config=replace(evaluated.config, labels={**evaluated.config.labels, **notes.labels}),
         diff_ids=tuple(layer.diff_id for layer in layers),
         history=(*(base.history if base is not None else ()), *history),
         created=stamps[-1],
         author=evaluated.author,
     )
-    if base is not None and not base.platform.os:
-        config = replace(config, platform=platform)
     encoded = config.serialize()
     descriptor = Descriptor.of(mediatype.DOCKER_CONFIG if notes.docker else mediatype.OCI_CONFIG, encoded)
     manifest = Manifest(
@@ -150,6 +151,18 @@ def finish_image(
         annotations={**notes.annotations, **(_inline_cache(result) if notes.inline_cache else {})},
     )
     return FinishedImage(encoded, descriptor, manifest.serialize(), manifest.media_type, layers)
+
+
+def image_platform(base: ImageConfig | None, wanted: Platform, *, named: bool) -> Platform:
+    """Return the platform of an image: as BuildKit, the one that was asked for before that of the base."""
+    if base is None or not base.platform.os:
+        return wanted
+    of_base = base.platform.normalized()
+    if not named:
+        return of_base
+    if (of_base.os, of_base.architecture) != (wanted.os, wanted.architecture):
+        return wanted
+    return replace(of_base, variant=wanted.variant or of_base.variant)
 
 
 def _finished(layer: FinishedLayer | StepLayer) -> FinishedLayer | None:
