@@ -28,7 +28,7 @@ _EFFECTIVE: Final = frozenset({CHECK, _HOSTNAME, _CACHE_NAMESPACE})
 _SHOWN_ONLY: Final = frozenset({"BUILDKIT_BUILD_NAME", "BUILDKIT_GIT_ADVICE"})
 """Of those that change nothing but what BuildKit's own tools show."""
 _INSTEAD: Final = {
-    "BUILDKIT_CONTEXT_KEEP_GIT_DIR": "the build context keeps .git, and a named context with ?keep-git-dir=1",
+    "BUILDKIT_CONTEXT_KEEP_GIT_DIR": "contexts in git keep .git with ?keep-git-dir=1, and as git+URL",
     "BUILDKIT_DISABLE_FILEOP": "BuildKit removed it in version 0.11",
     "BUILDKIT_INLINE_CACHE": "results of steps are kept in a repository of their own: --cache-repo",
     "BUILDKIT_MULTI_PLATFORM": "an index is made for several platforms: --platform A,B",

@@ -14,6 +14,7 @@ from tests.conformance.flatten import flatten
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.git_repository import Repository, repository
+from tests.fixtures.servers.https import running_web_server
 from tests.fixtures.servers.registry import running_registry
 
 __all__ = ["repository"]
@@ -132,3 +133,28 @@ def test_a_directory_has_no_time_which_is_told(builder, way):
     assert done.returncode == 0, done.stderr
     assert "this context has no time of its own" in done.stderr
     assert builder.built().config.config.labels["at"] == ""
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"),
+    [
+        ("{url}#main:/sub/", False),
+        ("{url}?ref=main&subdir=/sub/", False),
+        ("{url}#main", False),
+        ("{url}?keep-git-dir=1#main", True),
+        ("git+{url}#main", True),
+    ],
+)
+def test_a_context_has_gits_own_directory_as_its_form_says(builder, repository, tmp_path, form, kept):
+    """BuildKit's form has none unless it asks for it, kaniko's always."""
+    file = "FROM scratch\nCOPY . /c/\n"
+    (repository.work / "sub" / "Dockerfile").write_text(file)
+    repository.commit(Dockerfile=file)
+    builder.context("FROM scratch")
+    with running_web_server(tmp_path / "repositories", None) as server:
+        context = form.format(url=f"{server.url}/app.git/.git")
+        done = builder.run("--context", context)
+    assert done.returncode == 0, done.stderr
+    paths = builder.built().paths
+    assert ("/c/file" if "sub" in form else "/c/sub/file") in paths
+    assert ("/c/.git/HEAD" in paths, "/c/.git" in paths) == (kept, kept)

@@ -43,7 +43,8 @@ def parse_git(text: str, *, checksum: str = "", keep_git_dir: bool | None = None
     ref, _, subdir = fragment.partition(":")
     found = _Query(text, query)
     ref = found.ref(ref)
-    subdir = found.one("subdir", paths.clean(subdir).removeprefix("/") if subdir else "")
+    subdir = found.one("subdir", paths.clean(subdir).removeprefix("/"))
+    subdir = paths.clean(subdir).removeprefix("/")
     wanted = found.get("checksum") or found.get("commit") or ""
     if checksum and wanted and checksum != wanted:
         raise found.invalid(f"checksum mismatch: {checksum!r} and {wanted!r}")

@@ -79,7 +79,7 @@ def read_plan(
         reporter.warn(f"the build argument {name} is used by no ARG", request.dockerfile)
     for text in without_effect(planned.scope.build_args, declared(planned.dockerfile)):
         reporter.warn(text)
-    return planned, ContextFiles(context.directory, patterns)
+    return planned, ContextFiles(context.directory, (*patterns, *context.patterns))
 
 
 def read_inside(root: Root, path: str, limit: int) -> bytes | None:
