@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from strake_builder.context.git.fetch import GitCommit, resolve_ref
+from strake_builder.context.git.fetch import GitCommit, check_out, resolve_ref
 from strake_builder.errors import SourceError
 from tests.fixtures.building.cached_builds import Cached, flags_of, holds
 from tests.fixtures.content.git_repository import repository
@@ -127,9 +127,19 @@ def test_refs_mean_what_git_means_by_them(repository):
     assert resolved("refs/heads/v2") == resolved("heads/v2") == first
     assert resolved("refs/tags/v2") == resolved("tags/v2") == second
     assert resolved(first) == first
-    for nothing in ("mai", "none", "*"):
+    for nothing in ("mai", "none"):
         with pytest.raises(SourceError, match="no branch or tag"):
             resolved(nothing)
+
+
+@pytest.mark.parametrize(
+    "ref", ["*", "main*", "main:refs/heads/x", "main~1", "v1^{}", "a b", "a..b", "-x", "a\n"]
+)
+def test_what_names_no_ref_is_not_asked_for(repository, tmp_path, ref):
+    """A pattern would fetch all branches, of which the first is checked out."""
+    for ask in (resolve_ref, lambda wanted: check_out(wanted, str(tmp_path))):
+        with pytest.raises(SourceError, match="is not a git ref"):
+            ask(GitCommit(repository.url, ref))
 
 
 @pytest.mark.parametrize("url", ["--upload-pack=touch /tmp/x", "ext::sh -c true", "file:///etc"])

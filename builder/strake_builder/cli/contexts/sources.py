@@ -147,14 +147,13 @@ def read_git(text: str) -> GitSource | None:
         raise InvalidRequestError(f"the context {text}: {fault.message}", hint=fault.hint) from fault
     if found is None:
         return None
-    if found.fetch_by_commit and not (is_commit(found.ref) or is_commit(found.checksum or "")):
+    whole = is_commit(found.checksum or "")
+    if found.fetch_by_commit and not (whole or is_commit(found.ref)):
         hint = "write it as the ref, or as commit=HASH"
         raise InvalidRequestError(
             f"the context {text}: fetch-by-commit needs the full hash of a commit", hint=hint
         )
-    by_commit = found.checksum is not None and (
-        not found.ref or (found.fetch_by_commit and not is_commit(found.ref))
-    )
+    by_commit = whole and (not found.ref or (found.fetch_by_commit and not is_commit(found.ref)))
     return GitSource(
         url=found.remote,
         ref=(found.checksum if by_commit else found.ref) or "HEAD",

@@ -30,6 +30,8 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _FETCHED: Final = re.compile(r"(?P<object>[0-9a-f]+)\t[^\t]*\t(?P<kind>branch|tag) '(?P<name>[^']+)' of ")
 _SCHEMES: Final = frozenset({"https", "http", "ssh", "git"})
 _MESSAGE_SHOWN: Final = 600
+_NO_NAME: Final = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{")
+"""What no ref has (git-check-ref-format(1)), and a refspec or a revision may."""
 _NO_REF: Final = "couldn't find remote ref"
 _UNKNOWN_HOST: Final = "Host key verification failed"
 _HOST_KEY: Final = (
@@ -131,7 +133,7 @@ def _fetch(wanted: GitCommit, asked: tuple[str, str], git: Callable[..., str]) -
 def _keep_ref(fetch_head: str, git: Callable[..., str]) -> None:
     """Have the branch or tag that was fetched in the repository, as BuildKit: `git describe` asks for it."""
     with open(fetch_head, encoding="utf-8", errors="surrogateescape") as file:
-        fetched = _FETCHED.match(file.read())
+        fetched = _FETCHED.match(file.readline())
     if fetched is not None:
         directory = {"branch": "heads", "tag": "tags"}[fetched["kind"]]
         git("update-ref", f"refs/{directory}/{fetched['name']}", fetched["object"])
@@ -232,8 +234,10 @@ def _checked(wanted: GitCommit) -> tuple[str, str]:
             f"{redact_url(url)} is not a git URL that can be fetched",
             hint="use https://, ssh://, git:// or http://",
         )
-    if ref.startswith("-"):
-        raise SourceError(f"{ref!r} is not a git ref")
+    if ref.startswith("-") or _NO_NAME.search(ref):
+        raise SourceError(
+            f"{ref!r} is not a git ref", hint="name a branch, a tag, or the full hash of a commit"
+        )
     return url, ref
 
 

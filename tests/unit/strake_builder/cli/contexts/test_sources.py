@@ -125,6 +125,10 @@ def test_repositories(words, url, ref, path, monkeypatch):
 def test_commit_that_a_ref_must_be_is_checked():
     assert read("-c", f"{URL}?ref=main&checksum=abcdef1").commit == "abcdef1"
     assert read("-c", f"{URL}?checksum={COMMIT}").ref == COMMIT
+    short = read("-c", f"{URL}?checksum={COMMIT[:8]}")
+    assert (short.ref, short.commit) == ("HEAD", COMMIT[:8])
+    with pytest.raises(InvalidRequestError, match="full hash of a commit"):
+        read("-c", f"{URL}?ref=main&fetch-by-commit=1")
 
 
 def test_git_is_pulled_as_the_environment_says(monkeypatch):
