@@ -93,6 +93,7 @@ def build_in(
     command += ["--local", f"context={directory}", "--local", f"dockerfile={directory}"]
     command += [word for argument in case.args for word in ("--opt", f"build-arg:{argument}")]
     command += ["--opt", f"target={case.target}"] if case.target else []
+    command += ["--opt", f"platform={','.join(case.platforms)}"] if case.platforms else []
     for context in case.contexts:
         command += ["--local", f"{context}={directory}/{context}"]
         command += ["--opt", f"context:{context}=local:{context}"]

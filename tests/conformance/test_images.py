@@ -81,6 +81,8 @@ def build(
         command += ["--build-arg", argument]
     if case.target:
         command += ["--target", case.target]
+    if case.platforms:
+        command += ["--platform", ",".join(case.platforms)]
     command += [f"--build-context={name}={context}/{name}" for name in case.contexts]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
     for name, value in case.secrets.items():
