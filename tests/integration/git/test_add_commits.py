@@ -43,8 +43,14 @@ def test_what_is_excluded_is_not_added(builder, two):
     assert not {"/d/sub/file", "/d/run.sh"} & set(paths)
 
 
-def test_a_new_destination_has_the_mode_of_a_copied_directory(builder, two):
-    paths = added(builder, f"ADD --chmod=u-w {two[0].url} /new\nADD --chmod=u-w {two[0].url} /made/")
+def test_a_new_destination_is_a_copied_directory(builder, two):
+    url = two[0].url
+    made = f"RUN mkdir /g && chown 3:7 /g && chmod 2775 /g\nADD {url} /g/new\nADD --chown=5 {url} /g/owned"
+    paths = added(builder, f"{made}\nADD --chmod=u-w {url} /new\nADD --chmod=u-w {url} /made/")
+    owners = [
+        (paths[path]["uid"], paths[path]["gid"], paths[path]["mode"]) for path in ("/g/new", "/g/owned")
+    ]
+    assert owners == [(0, 0, "0755"), (5, 5, "0755")], "no set-group-ID bit of the parent's"
     assert paths["/new"]["mode"] == paths["/new/sub"]["mode"] == paths["/made/sub"]["mode"] == "0555"
     assert paths["/made"]["mode"] == "0755"
 

@@ -123,9 +123,11 @@ class _Adding:
             _require_directory(source, path, wanted)
             becomes = not self.destination.endswith(b"/") and self.tools.target.stat(self.destination) is None
             copy_path(source, path, self.tools.target, self.destination, options)
-        if becomes and options.mode is not None:
+        if becomes:
             with self.tools.target.directory(self.destination) as directory:
-                os.chmod(f"/proc/self/fd/{directory}", options.mode(0o755, True))
+                made = f"/proc/self/fd/{directory}"
+                os.chown(made, *(self.owner or (0, 0)))
+                os.chmod(made, options.mode(0o755, True) if options.mode else 0o755)
 
     def _options(self) -> CopyOptions:
         chmod = self.step.chmod
