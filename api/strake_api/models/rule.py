@@ -1,4 +1,4 @@
-"""Rules across fields: one sentence, checked by the API server (CEL) and by pydantic alike.
+"""Rules across fields and entries: one sentence, checked by the API server and by pydantic alike.
 
 A rule's message is what somebody reads at `kubectl apply`, so it says what to do. The expression in
 Python stands beside the one in CEL, so that `strake run -f` refuses exactly what a cluster refuses.
@@ -58,3 +58,34 @@ def cel_rules(*rules: Rule[Any]) -> dict[str, Any]:
 def checked(*rules: Rule[Any]) -> tuple[Any, ...]:
     """Return what makes a field obey rules, here and in a cluster; unpack it into `Annotated`."""
     return (*(AfterValidator(rule.check) for rule in rules), Field(json_schema_extra=cel_rules(*rules)))
+
+
+def keyed(name: str, *, most: int) -> tuple[Any, ...]:
+    """Return what makes a list one of at most `most` documents whose fields of a name all differ.
+
+    Unpack it into `Annotated`. Server-side apply merges the list by that field.
+    """
+
+    def check(entries: tuple[Any, ...]) -> tuple[Any, ...]:
+        _refuse_repeated([getattr(entry, name) for entry in entries], f"the {name} ")
+        return entries
+
+    extra: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [name]}
+    return Field(max_length=most, json_schema_extra=extra), AfterValidator(check)
+
+
+def a_set(*, most: int, least: int = 0) -> tuple[Any, ...]:
+    """Return what makes a list one of `least` to `most` different texts; unpack it into `Annotated`."""
+
+    def check(entries: tuple[str, ...]) -> tuple[str, ...]:
+        _refuse_repeated(list(entries), "")
+        return entries
+
+    extra: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+    return Field(min_length=least or None, max_length=most, json_schema_extra=extra), AfterValidator(check)
+
+
+def _refuse_repeated(values: list[str], what: str) -> None:
+    for number, value in enumerate(values):
+        if value in values[:number]:
+            raise ValueError(f"{what}{value!r} is there twice: drop one of the two")

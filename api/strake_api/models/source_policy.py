@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
+from strake_api.models.rule import Rule, cel_rules, obeying
 
 MOST_RULES = 4096
 _Text = Annotated[str, Field(max_length=4096)]
@@ -47,8 +48,17 @@ class SourceUpdate(Document):
     """`http.checksum`: sha256:… that the content must have; `git.checksum`: the commit."""
 
 
+UPDATES: Rule[SourceRule] = Rule(
+    "(self.action == 'CONVERT') == has(self.updates)",
+    "a rule converts to its updates: the action CONVERT needs them, and no other has any",
+    lambda rule: (rule.action == "CONVERT") == (rule.updates is not None),
+)
+
+
 class SourceRule(Document):
     """One rule."""
+
+    model_config = ConfigDict(json_schema_extra=cel_rules(UPDATES))
 
     action: Literal["ALLOW", "DENY", "CONVERT"]
     selector: SourceSelector
@@ -56,10 +66,7 @@ class SourceRule(Document):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.action == "CONVERT" and self.updates is None:
-            raise ValueError(f"the rule for {self.selector.identifier} converts to nothing: give it updates")
-        if self.action != "CONVERT" and self.updates is not None:
-            raise ValueError(f"the rule for {self.selector.identifier} has updates, which only CONVERT uses")
+        obeying(self, UPDATES)
         patterns = [each.value for each in self.selector.constraints if each.condition == "MATCHES"]
         if self.selector.match_type == "REGEX":
             patterns.append(self.selector.identifier)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document, ShownText, TolerantDocument
-from strake_api.models.rule import Rule, cel_rules, checked, obeying
+from strake_api.models.rule import Rule, a_set, cel_rules, checked, keyed, obeying
 
 CheckKind = Literal["test", "scan"]
 CheckNetwork = Literal["none", "default"]
@@ -112,15 +112,12 @@ class Check(Document):
     """Instead of the command of the image."""
     env: Annotated[
         tuple[CheckVariable, ...],
-        Field(
-            max_length=64,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-        ),
+        *keyed("name", most=64),
     ] = ()
     """Environment variables besides those of the image."""
     secrets: Annotated[
         tuple[Annotated[str, Field(pattern=_SECRET_NAME, max_length=253)], ...],
-        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        *a_set(most=16),
     ] = ()
     """Ids of spec.secrets that the check finds as /run/secrets/ID, which are in memory alone."""
     network: CheckNetwork = "none"
@@ -129,10 +126,7 @@ class Check(Document):
     """The least severity that fails a scan; high where it is not given."""
     ignore: Annotated[
         tuple[IgnoredFinding, ...],
-        Field(
-            max_length=256,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
-        ),
+        *keyed("id", most=256),
     ] = ()
     """Vulnerabilities that do not fail a scan."""
     warn_only: bool = False
@@ -150,21 +144,7 @@ class RequiredCheck(Check):
     """The BuildPolicy that does."""
 
 
-def _distinct(checks: tuple[Check, ...]) -> tuple[Check, ...]:
-    names = [each.name for each in checks]
-    if len(set(names)) < len(names):
-        raise ValueError("two checks have one name: give each its own")
-    return checks
-
-
-Checks = Annotated[
-    tuple[Check, ...],
-    Field(
-        max_length=8,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    ),
-    AfterValidator(_distinct),
-]
+Checks = Annotated[tuple[Check, ...], *keyed("name", most=8)]
 
 
 class FindingCounts(TolerantDocument):

@@ -97,7 +97,8 @@ PublicKeys = Annotated[
             str,
             Field(
                 max_length=4096,
-                pattern=r"^\s*-----BEGIN PUBLIC KEY-----\s[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*$",
+                pattern=r"^[ \t\r\n]*-----BEGIN PUBLIC KEY-----[ \t\r\n]"
+                r"[A-Za-z0-9+/= \t\r\n]+-----END PUBLIC KEY-----[ \t\r\n]*$",
             ),
         ],
         ...,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules, obeying
+from strake_api.models.rule import Rule, cel_rules, keyed, obeying
 from strake_api.requests.build import ArgumentName, ArgumentValue
 from strake_api.spec.named import KeyReference
 
@@ -54,10 +54,4 @@ class Argument(Document):
         return obeying(self, ONE_VALUE)
 
 
-Arguments = Annotated[
-    tuple[Argument, ...],
-    Field(
-        max_length=128,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    ),
-]
+Arguments = Annotated[tuple[Argument, ...], *keyed("name", most=128)]

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from strake_api.models.document import Document
-from strake_api.models.rule import Rule, cel_rules, checked, obeying
+from strake_api.models.rule import Rule, cel_rules, checked, keyed, obeying
 from strake_api.spec.buckets.object import AzureBlob, BucketObject, GSObject, S3Object
 from strake_api.spec.git import GitRepository
 from strake_api.spec.http_archive import HTTPArchive
@@ -68,10 +68,4 @@ class NamedContext(Document):
         return obeying(self, ONE_KIND)
 
 
-NamedContexts = Annotated[
-    tuple[NamedContext, ...],
-    Field(
-        max_length=16,
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
-    ),
-]
+NamedContexts = Annotated[tuple[NamedContext, ...], *keyed("name", most=16)]

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from strake_api.models.document import Document
 from strake_api.models.form import FORM_RULES, ImageForm
 from strake_api.models.generator import GeneratorImage
-from strake_api.models.rule import Rule, cel_rules, checked, obeying
+from strake_api.models.rule import Rule, a_set, cel_rules, checked, obeying
 from strake_api.spec.named import LocalReference
 from strake_api.values.attestations import AttestationForm, ProvenanceMode
 from strake_api.values.destinations import FIELD
@@ -135,7 +135,7 @@ class ImageOutput(ImageForm):
             ],
             ...,
         ],
-        Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "set"}),
+        *a_set(least=1, most=16),
     ]
     """References to push to, as registry/repository:tag; latest without a tag. A tag may have {fields}."""
     sign: ImageSignature | None = None

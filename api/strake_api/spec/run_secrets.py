@@ -7,10 +7,10 @@ from typing import Annotated
 from pydantic import Field
 
 from strake_api.models.document import Document
+from strake_api.models.rule import keyed
 from strake_api.spec.named import KeyReference, LocalReference
 
 MountID = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][-A-Za-z0-9_.]*$", max_length=128)]
-_BY_ID = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]}
 
 
 class RunSecret(Document):
@@ -28,5 +28,5 @@ class RunKey(Document):
     """A Secret of type kubernetes.io/ssh-auth: its key `ssh-privatekey`, without a passphrase."""
 
 
-RunSecrets = Annotated[tuple[RunSecret, ...], Field(max_length=64, json_schema_extra=_BY_ID)]
-RunKeys = Annotated[tuple[RunKey, ...], Field(max_length=16, json_schema_extra=_BY_ID)]
+RunSecrets = Annotated[tuple[RunSecret, ...], *keyed("id", most=64)]
+RunKeys = Annotated[tuple[RunKey, ...], *keyed("id", most=16)]
