@@ -1,7 +1,7 @@
 """Finds what a source of COPY or ADD names, and what of it is left out.
 
-Three things leave files out: .dockerignore (seen from the context's root), `--exclude` (seen from the
-copied directory) and, with `--parents`, the source itself, which is a pattern.
+Four things leave files out: .dockerignore (seen from the context's root), `--exclude` (seen from the
+copied directory), with `--parents` the source itself, which is a pattern, and of a commit what is git's own.
 """
 
 from __future__ import annotations
