@@ -34,8 +34,8 @@ from tests.conformance.drawing.platforms import PlatformsDrawing, push_for_platf
 from tests.conformance.drawing.settings import SettingsDrawing
 from tests.conformance.flatten import flatten
 from tests.conformance.test_images import Bases, build
-from tests.fixtures.servers.https import running_web_server
 from tests.fixtures.servers.registry import running_registry
+from tests.fixtures.servers.web import running_web_server
 from tests.images.push import push_image
 
 _SMALL: Final = 4096

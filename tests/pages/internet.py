@@ -20,9 +20,9 @@ from strake_oci.stores.layout import Layout
 from strake_oci.transfers.copying import copy_image
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.servers.certificates import Certificates, make_certificates
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.fixtures.servers.signing import PASSWORD
+from tests.fixtures.servers.web import make_repository, running_web_server
 from tests.images.layouts import image_layout
 
 _SECONDS = 300

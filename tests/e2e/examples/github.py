@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.cluster.settings import NODE_IP
 from tests.e2e.examples.pipeline import SH, Pipeline, bringing, empty, filled, mount
 from tests.fixtures.servers.certificates import Certificates
-from tests.fixtures.servers.https import make_repository, running_web_server
+from tests.fixtures.servers.web import make_repository, running_web_server
 
 
 @contextmanager

@@ -25,10 +25,10 @@ from tests.demo.own_images import own_images
 from tests.e2e.conftest import TINY
 from tests.fixtures.content.artifacts import archive
 from tests.fixtures.servers.certificates import make_certificates
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.object_stores import BLOBS, KEY, running_azure, running_gcs
 from tests.fixtures.servers.proxy import running_proxy
 from tests.fixtures.servers.s3 import running_s3
+from tests.fixtures.servers.web import make_repository, running_web_server
 
 IMAGE = f"{REGISTRY}/kaniko"
 INSECURE = "--insecure --insecure-pull"

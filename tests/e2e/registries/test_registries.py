@@ -18,9 +18,9 @@ from tests.cluster.settings import NODE_IP, REGISTRY
 from tests.demo.installation import NAMESPACE
 from tests.e2e.builds import build, finished, manifest, pods, run_image, status_of, until
 from tests.fixtures.servers.certificates import Certificates, make_certificates
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.proxy import Proxy, running_proxy
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
+from tests.fixtures.servers.web import make_repository, running_web_server
 from tests.images.layouts import image_layout
 
 SECRET = "registry-client"

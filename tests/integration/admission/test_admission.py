@@ -24,9 +24,9 @@ from tests.fixtures.servers.admission import (
     policy_controller_says,
     replaced,
 )
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.registry import LocalRegistry, running_registry
 from tests.fixtures.servers.signing import running_referrers_registry
+from tests.fixtures.servers.web import make_repository, running_web_server
 from tests.images.push import push_image
 from tests.pages.blocks import blocks
 from tests.unit.strake_oci.signatures.cosign_key import KEY, PASSWORD, PUBLIC

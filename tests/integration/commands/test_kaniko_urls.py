@@ -12,8 +12,8 @@ import pytest
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.servers.certificates import make_certificates
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.proxy import serving
+from tests.fixtures.servers.web import make_repository, running_web_server
 
 
 @pytest.fixture

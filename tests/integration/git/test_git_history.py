@@ -14,8 +14,8 @@ from tests.conformance.flatten import flatten
 from tests.fixtures.building.builds import STRAKE
 from tests.fixtures.building.preloaded import run_strake
 from tests.fixtures.content.git_repository import Repository, repository
-from tests.fixtures.servers.https import running_web_server
 from tests.fixtures.servers.registry import running_registry
+from tests.fixtures.servers.web import running_web_server
 
 __all__ = ["repository"]
 

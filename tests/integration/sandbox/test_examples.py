@@ -21,9 +21,9 @@ from strake_oci.stores.layout import Layout
 from strake_oci.transfers.copying import copy_image
 from tests.conformance.flatten import flatten
 from tests.fixtures.building.containers import Container, Kind
-from tests.fixtures.servers.https import make_repository, running_web_server
 from tests.fixtures.servers.registry import running_registry
 from tests.fixtures.servers.s3 import running_s3
+from tests.fixtures.servers.web import make_repository, running_web_server
 from tests.images.layouts import image_layout
 
 ROOT = Path(__file__).resolve().parents[3]
