@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import select
 import stat
@@ -12,6 +14,8 @@ from typing import Final
 from strake_builder import interrupt
 
 _FEW: Final = 200
+_MOST: Final = 64
+"""Directories that are told to two programs, of a path that an exec takes."""
 _LOOK: Final = 100
 """Milliseconds between two looks whether the build was stopped."""
 _PATIENCE: Final = 1.0
@@ -33,7 +37,13 @@ def remove_entry(directory: int, name: bytes) -> None:
             interrupt.check()
 
 
-def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = (), *, patience: float = _PATIENCE) -> bool:
+def remove_tree(
+    path: str | bytes,
+    pass_fds: tuple[int, ...] = (),
+    *,
+    patience: float = _PATIENCE,
+    is_own: bool = False,
+) -> bool:
     """Remove a tree of any depth, without crossing into other file systems.
 
     `shutil.rmtree` recurses and gives up on trees that are deeper than Python's stack; a RUN step
@@ -43,6 +53,7 @@ def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = (), *, patience: 
         path: of the tree.
         pass_fds: descriptors that the path goes through.
         patience: seconds that this may go on after the thread's work was stopped; what is left then stays.
+        is_own: nobody else can change the two outermost levels meanwhile: several processors share the work.
 
     Returns:
         Whether it was carried to its end.
@@ -50,30 +61,76 @@ def remove_tree(path: str | bytes, pass_fds: tuple[int, ...] = (), *, patience: 
     name = os.fsencode(path)
     if _remove_few(name):
         return True
-    with subprocess.Popen(
-        [b"rm", b"-rf", b"--one-file-system", b"--", name],
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=pass_fds,
-    ) as rm:
-        ended = _await_end(rm.pid, patience)
+    halves = _halves(name) if is_own else []
+    return all(_removed(shares, pass_fds, patience) for shares in (halves, [[name]]) if shares)
+
+
+def _halves(tree: bytes) -> list[list[bytes]]:
+    """Return the directories two levels into a tree in two shares, none where there is one processor.
+
+    What is mounted there is left out: `rm` crosses into a file system that it is given the root of.
+    """
+    if len(os.sched_getaffinity(0)) == 1:
+        return []
+    try:
+        found = os.lstat(tree)
+    except FileNotFoundError:
+        return []
+    device = found.st_dev
+    outer = _directories(tree, device) if stat.S_ISDIR(found.st_mode) else []
+    inner = [path for each in outer[:_MOST] for path in _directories(each, device)][:_MOST]
+    return [inner[::2], inner[1::2]] if len(inner) > 1 else []
+
+
+def _directories(path: bytes, device: int) -> list[bytes]:
+    try:
+        with os.scandir(path) as entries:
+            few = itertools.islice(entries, _MOST)
+            return [e.path for e in few if _is_directory(e.stat(follow_symlinks=False), device)]
+    except OSError:  # `rm` gets there by its own way
+        return []
+
+
+def _is_directory(found: os.stat_result, device: int) -> bool:
+    return stat.S_ISDIR(found.st_mode) and found.st_dev == device
+
+
+def _removed(shares: list[list[bytes]], pass_fds: tuple[int, ...], patience: float) -> bool:
+    """Remove trees, each share by a program of its own; say whether all came to their end."""
+    with contextlib.ExitStack() as running:
+        programs = [running.enter_context(_rm(paths, pass_fds)) for paths in shares]
+        ended = _await_end([rm.pid for rm in programs], patience)
         if not ended:
-            rm.kill()
+            for rm in programs:
+                rm.kill()
     return ended
 
 
-def _await_end(process: int, patience: float) -> bool:
-    fd = os.pidfd_open(process)
-    try:
+def _rm(paths: list[bytes], pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [b"rm", b"-rf", b"--one-file-system", b"--", *paths],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=pass_fds,
+    )
+
+
+def _await_end(processes: list[int], patience: float) -> bool:
+    with contextlib.ExitStack() as opened:
         ready, until = select.poll(), None
-        ready.register(fd, select.POLLIN)
-        while not ready.poll(_LOOK):
+        for process in processes:
+            fd = os.pidfd_open(process)
+            opened.callback(os.close, fd)
+            ready.register(fd, select.POLLIN)
+        left = len(processes)
+        while left:
+            for fd, _ in ready.poll(_LOOK):
+                ready.unregister(fd)
+                left -= 1
             if until is None and interrupt.is_stopped():
                 until = time.monotonic() + patience
-            if until is not None and time.monotonic() >= until:
+            if left and until is not None and time.monotonic() >= until:
                 return False
-    finally:
-        os.close(fd)
     return True
 
 

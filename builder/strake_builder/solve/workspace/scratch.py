@@ -53,7 +53,7 @@ class Scratch:
         Args:
             patience: seconds for it after the build was stopped; what is left then is abandoned.
         """
-        gone = not os.path.lexists(self.path) or remove_tree(self.path, patience=patience)
+        gone = not os.path.lexists(self.path) or remove_tree(self.path, patience=patience, is_own=True)
         if gone:
             os.unlink(self.path + _LOCK)
         os.close(self._lock)

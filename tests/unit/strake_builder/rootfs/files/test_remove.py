@@ -27,27 +27,34 @@ def _tree(path: Path, files: int) -> None:
     (path / "dangling").symlink_to("nowhere")
 
 
+@pytest.fixture(params=[False, True], ids=["", "own"])
+def is_own(request):
+    return request.param
+
+
 @pytest.mark.parametrize("files", [0, 5, 199, 1000])
-def test_removes_a_tree_and_only_it(tmp_path, files):
+def test_removes_a_tree_and_only_it(tmp_path, files, is_own):
     (tmp_path / "beside").mkdir()
     (tmp_path / "beside/kept").write_text("kept")
     _tree(tmp_path / "tree", files)
     (tmp_path / "tree/way out").symlink_to(tmp_path / "beside")
-    remove_tree(str(tmp_path / "tree"))
+    (tmp_path / "tree/deep/way out").symlink_to(tmp_path / "beside")
+    assert remove_tree(str(tmp_path / "tree"), is_own=is_own)
     assert os.listdir(tmp_path) == ["beside"]
     assert (tmp_path / "beside/kept").read_text() == "kept"
 
 
-def test_does_not_follow_a_link_in_the_trees_place(tmp_path):
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept/file").write_text("kept")
+def test_does_not_follow_a_link_in_the_trees_place(tmp_path, is_own):
+    for number in range(3):
+        (tmp_path / f"kept/{number}/er").mkdir(parents=True)
+        (tmp_path / f"kept/{number}/er/file").write_text("kept")
     (tmp_path / "tree").symlink_to(tmp_path / "kept")
-    remove_tree(str(tmp_path / "tree"))
-    assert (tmp_path / "kept/file").read_text() == "kept"
+    remove_tree(str(tmp_path / "tree"), is_own=is_own)
+    assert [file.read_text() for file in tmp_path.glob("kept/*/er/file")] == ["kept"] * 3
 
 
-def test_passes_over_what_is_not_there(tmp_path):
-    remove_tree(str(tmp_path / "missing"))
+def test_passes_over_what_is_not_there(tmp_path, is_own):
+    remove_tree(str(tmp_path / "missing"), is_own=is_own)
     assert os.listdir(tmp_path) == []
 
 
@@ -58,11 +65,12 @@ class TestStopped:
     def _slow(self, slow_removal):
         """Have `rm` take minutes."""
 
-    def test_the_rest_is_left_when_patience_ends(self, tmp_path):
+    def test_the_rest_is_left_when_patience_ends(self, tmp_path, is_own):
         _tree(tmp_path / "tree", 1000)
+        (tmp_path / "tree/other/er").mkdir(parents=True)
         begun = time.monotonic()
         with interrupt.interrupted_by(stop):
-            assert not remove_tree(str(tmp_path / "tree"), patience=0.5)
+            assert not remove_tree(str(tmp_path / "tree"), patience=0.5, is_own=is_own)
         assert 0.5 <= time.monotonic() - begun < 5
 
     def test_an_entry_that_stays_ends_the_work(self, tmp_path):
@@ -86,14 +94,14 @@ def stop() -> None:
 
 
 @pytest.mark.parametrize("files", [1, 1000])
-def test_leaves_other_file_systems_alone(tmp_path, files):
+def test_leaves_other_file_systems_alone(tmp_path, files, is_own):
     _tree(tmp_path / "tree", files)
 
     def work() -> str:
         mounted = tmp_path / "tree/deep/er"
         syscalls.mount(b"tmpfs", os.fsencode(mounted), b"tmpfs", 0)
         (mounted / "other").write_text("kept")
-        remove_tree(str(tmp_path / "tree"))
+        remove_tree(str(tmp_path / "tree"), is_own=is_own)
         return (mounted / "other").read_text()
 
     assert isolated(work) == "kept"
