@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.content.snapshots import KINDS, layer_of
+from tests.fixtures.content.snapshots import READ_OR_NOT, layer_of
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=READ_OR_NOT, ids=lambda way: way[0] if way[1] else f"{way[0]}, unread")
 def step(request, tmp_path):
     """Run a step on a backend: `step(layers, act)`."""
     work = tmp_path / "work"
     work.mkdir()
-    return lambda lowers, act, **options: layer_of(request.param, work, lowers, act, **options)
+    kind, is_read = request.param
+    return lambda lowers, act, **more: layer_of(kind, work, lowers, act, is_read=is_read, **more)

@@ -6,21 +6,27 @@ import os
 
 import pytest
 
-from tests.fixtures.content.snapshots import KINDS, layer_of, make_layer
+from tests.fixtures.content.snapshots import READ_OR_NOT, layer_of, make_layer
 
 LINK = b"1"
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
+@pytest.fixture(params=READ_OR_NOT)
+def way(request):
     return request.param
 
 
 @pytest.fixture
-def step(kind, tmp_path):
+def kind(way):
+    return way[0]
+
+
+@pytest.fixture
+def step(way, tmp_path):
+    kind, is_read = way
     work = tmp_path / "work"
     work.mkdir()
-    return lambda lower, act, **options: layer_of(kind, work, lower, act, **options)
+    return lambda lower, act, **options: layer_of(kind, work, lower, act, is_read=is_read, **options)
 
 
 def kinds(members) -> dict[str, tuple[bytes, str]]:

@@ -19,7 +19,7 @@ from strake_builder.rootfs.diff.layer_stream import tar_stream
 from strake_builder.rootfs.files.remove import remove_tree
 from strake_builder.rootfs.unpack.archive import unpack_layer
 from tests.fixtures.building.isolated import isolated
-from tests.fixtures.content.snapshots import KINDS, clone_root, tree_of
+from tests.fixtures.content.snapshots import READ_OR_NOT, clone_root, tree_of
 
 PATHS = st.lists(st.sampled_from("ab"), min_size=1, max_size=3).map("/".join)
 
@@ -90,13 +90,13 @@ def do(root: str, deeds: list[Deed]) -> None:
             DEEDS[deed](f"{root}/{path}", f"{root}/{other}")
 
 
-def through_its_layer(kind: RootfsKind, scratch: str, steps: list[list[Deed]]) -> None:
+def through_its_layer(kind: RootfsKind, scratch: str, steps: list[list[Deed]], *, is_read: bool) -> None:
     """Execute steps one over the other, each over the others' layers after a trip through tar."""
     roots = open_snapshotter(kind, os.path.join(scratch, "roots"), lambda _: None)
     layers: tuple[str, ...] = ()
     try:
         for number, deeds in enumerate(steps):
-            with roots.mounted(layers, f"step{number}") as snapshot:
+            with roots.mounted(layers, f"step{number}", is_read=is_read) as snapshot:
                 do(snapshot.root, deeds)
                 left = tree_of(snapshot.root, links=False)
             unpacked = os.path.join(scratch, f"layer{number}")
@@ -111,14 +111,14 @@ def through_its_layer(kind: RootfsKind, scratch: str, steps: list[list[Deed]]) -
         roots.close()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_says_what_a_step_did(kind):
+@pytest.mark.parametrize(("kind", "is_read"), READ_OR_NOT)
+def test_a_layer_says_what_a_step_did(kind, is_read):
     # A failure is told as it is found: to make it smaller takes minutes.
     @settings(max_examples=200, deadline=None, database=None, phases=[Phase.generate])
     @given(st.lists(STEPS, min_size=1, max_size=2))
     def check(steps):
         with tempfile.TemporaryDirectory() as scratch:
             os.mkdir(os.path.join(scratch, "roots"))
-            through_its_layer(kind, scratch, [BASE, *steps])
+            through_its_layer(kind, scratch, [BASE, *steps], is_read=is_read)
 
     isolated(check)

@@ -109,7 +109,7 @@ class Attempt:
                 inputs.jobs,
                 image=self._makes_image,
                 single_layer=inputs.outputs.single_layer,
-                read=read_stages(parts.evaluated, is_target_read=self._is_target_read()),
+                read=self._read_stages(),
             )
             sources = parts.sources
             origins = FileOrigins(
@@ -162,6 +162,12 @@ class Attempt:
         parts.workspace.until_closed(outlines.close)
         unpacked = unpacked_stages(parts.evaluated, is_target_read=self._is_target_read())
         return ReadOutlines(parts.evaluated, unpacked, outlines, parts.store.has)
+
+    def _read_stages(self) -> frozenset[int]:
+        """Return the stages of whose files something else than their layers is made: a scan's SBOMs, too."""
+        parts = self._parts
+        read = read_stages(parts.evaluated, is_target_read=self._is_target_read())
+        return read if parts.scan is None else read | {parts.scan.stage}
 
     def _is_target_read(self) -> bool:
         """Return whether the files of the image itself are an output."""

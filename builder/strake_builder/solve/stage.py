@@ -159,7 +159,8 @@ class StageExecutor:
         if not files:
             return StageResult(base.layers, (*records, *map(StepRecord, self._evaluated.steps)))
         directories = tools.store.directories(base.layers)
-        with tools.workspace.roots.mounted(directories, tools.workspace.new_name("stage")) as snapshot:
+        workspace, is_read = tools.workspace, self._is_read(self._unread)
+        with workspace.roots.mounted(directories, workspace.new_name("stage"), is_read=is_read) as snapshot:
             for position, step in enumerate(self._evaluated.steps):
                 tools.cancellation.check()
                 if isinstance(step, ConfigStep):
@@ -274,15 +275,20 @@ class StageExecutor:
         """Execute a step over unpacked layers, and return what it changed."""
         self._tools.cancellation.check()
         workspace, number = self._tools.workspace, self._first + position
-        deferred = self._deferred(position, step)
-        with workspace.roots.mounted(directories, workspace.new_name("step")) as snapshot:
+        is_read = self._is_read(position)
+        deferred = self._deferred() if isinstance(step, CopyStep) and not is_read else None
+        with workspace.roots.mounted(
+            directories, workspace.new_name("step"), is_read=is_read or deferred is not None
+        ) as snapshot:
             self._tools.steps.execute(step, number, self._stage.platform, snapshot.root, deferred)
-        return replace(snapshot, deferred=deferred)
+        return snapshot if deferred is None else replace(snapshot, deferred=deferred)
 
-    def _deferred(self, position: int, step: FileStep) -> DeferredFiles | None:
-        """Return what takes files of a step in place of its root, where its layer alone is made of them."""
-        if not (isinstance(step, CopyStep) and position == self._unread and self._is_written):
-            return None
+    def _is_read(self, position: int | None) -> bool:
+        """Say whether anything else than its layer is made of the files of a step."""
+        return position is None or position != self._unread or not self._is_written
+
+    def _deferred(self) -> DeferredFiles:
+        """Return what takes files of a COPY in place of its root."""
         workspace = self._tools.workspace
         deferred = DeferredFiles(workspace.path)
         workspace.until_closed(deferred.close)

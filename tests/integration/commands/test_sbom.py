@@ -143,8 +143,9 @@ def test_an_sbom_alone_is_found_by_its_note(builder, scanner):
     assert referrer.annotations["in-toto.io/predicate-type"] == SPDX
 
 
-def test_a_scan_is_cached_as_a_step_is(builder, scanner, tmp_path):
-    flags = (f"--sbom=generator={scanner()}", f"--cache-dir={tmp_path / 'cache'}")
+@pytest.mark.parametrize("rootfs", ["overlay", "scan"])
+def test_a_scan_is_cached_as_a_step_is(builder, scanner, tmp_path, rootfs):
+    flags = (f"--sbom=generator={scanner()}", f"--cache-dir={tmp_path / 'cache'}", f"--rootfs={rootfs}")
     first = build(builder, *flags)
     assert first.returncode == 0, first.stderr
     before = statements(builder)

@@ -52,8 +52,9 @@ class Overlay:
         os.close(self._links_fd)
 
     @contextlib.contextmanager
-    def mounted(self, layers: Sequence[str], name: str) -> Iterator[Snapshot]:
-        """As `Snapshotter.mounted`."""
+    def mounted(self, layers: Sequence[str], name: str, *, is_read: bool = True) -> Iterator[Snapshot]:
+        """As `Snapshotter.mounted`; the kernel writes the layer, read or not."""
+        del is_read
         home = os.path.join(self._directory, name)
         upper, work, root = (os.path.join(home, part) for part in ("upper", "work", "root"))
         for path in (home, upper, work, root):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.copying.deferred import DeferredFiles
 from strake_builder.rootfs.diff.differences import check_first_layer, write_differences
 from strake_builder.rootfs.diff.tree_state import TreeState, await_later_times, record_tree
 from strake_builder.rootfs.files.remove import remove_tree
@@ -54,6 +55,7 @@ class Scan:
         self._directory = directory
         self._trees: list[_Tree] = []
         self._watched: dict[str, TreeState] = {}
+        self._deferred: list[DeferredFiles] = []
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -62,10 +64,12 @@ class Scan:
             if tree.state is not None:
                 tree.state.close()
         self._trees.clear()
+        for deferred in self._deferred:
+            deferred.close()
 
     @contextlib.contextmanager
-    def mounted(self, layers: Sequence[str], name: str) -> Iterator[Snapshot]:
-        """As `Snapshotter.mounted`.
+    def mounted(self, layers: Sequence[str], name: str, *, is_read: bool = True) -> Iterator[Snapshot]:
+        """As `Snapshotter.mounted`. What nothing else reads is not copied out of its root.
 
         Raises:
             StepError: the step made something that no layer can hold.
@@ -80,12 +84,13 @@ class Scan:
             check_first_layer(upper)
             return
         tree = self._take_over(wanted) or self._new(os.path.join(home, "root"))
+        deferred = None if is_read else self._defer(home, tree.path)
         try:
             with _brought_up_to(tree, wanted, home) as before:
                 await_later_times(home, before.record.newest)
                 self._watched[tree.path] = before
-                yield Snapshot(tree.path, upper, tuple(reversed(wanted)))
-                tree.state = write_differences(tree.path, before, upper, home)
+                yield Snapshot(tree.path, upper, tuple(reversed(wanted)), deferred)
+                tree.state = write_differences(tree.path, before, upper, home, deferred)
         except BaseException:
             remove_tree(tree.path)
             raise
@@ -94,6 +99,12 @@ class Scan:
         tree.holds = (*wanted, upper)
         with self._lock:
             self._trees.append(tree)
+
+    def _defer(self, scratch: str, tree: str) -> DeferredFiles:
+        deferred = DeferredFiles(scratch, passing=tree)
+        with self._lock:
+            self._deferred.append(deferred)
+        return deferred
 
     def adopt(self, root: str, paths: Sequence[bytes]) -> None:
         """As `Snapshotter.adopt`."""

@@ -86,12 +86,15 @@ class Snapshotter(Protocol):
         """Whether it needs mounts, and so the right to make some."""
         ...
 
-    def mounted(self, layers: Sequence[str], name: str) -> AbstractContextManager[Snapshot]:
+    def mounted(
+        self, layers: Sequence[str], name: str, *, is_read: bool = True
+    ) -> AbstractContextManager[Snapshot]:
         """Make a new writable root over layers for the time of the context.
 
         Args:
             layers: directories.
             name: a directory name that nothing else has.
+            is_read: whether anything else than `changes` reads the layer that becomes of it.
 
         Raises:
             UnsupportedError: it cannot be made here, with what to change.

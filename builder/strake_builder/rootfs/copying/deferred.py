@@ -1,7 +1,8 @@
-"""Files of a COPY that are not written to its root: their layer takes their content from the source.
+"""Files of a step that its layer's directory does not have: the layer takes their content from the source.
 
-Where nothing reads what a COPY leaves but its own layer, a file would be made only to be read once and
+Where nothing reads what a step leaves but its own layer, a file would be made only to be read once and
 removed. What the layer needs of it besides its content is noted here instead, some hundred bytes on disk.
+The source is what a COPY copies from, or the root itself, where that is a tree which is compared.
 """
 
 from __future__ import annotations
@@ -56,9 +57,14 @@ class DeferredFiles:
 
     Args:
         scratch: a directory on disk, for a file without a name.
+        passing: path of the root that the files are copied from, where it may go as they are read.
+
+    Attributes:
+        passing: likewise.
     """
 
-    def __init__(self, scratch: str) -> None:
+    def __init__(self, scratch: str, passing: str | None = None) -> None:
+        self.passing = passing
         self._file: BinaryIO = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed by close
         self._starts: list[int] = []
         self._last = b""

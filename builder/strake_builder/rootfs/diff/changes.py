@@ -99,7 +99,8 @@ class _Level:
     Attributes:
         path: in the upper directory.
         members: what is left of it.
-        names: how many were read.
+        names: how many were read, but for deferred files.
+        deferred: how many deferred files were.
         has_links: one of them, or of those in its directories, is a file of more than one name.
         is_new: nothing in it was there before: the lower layers have no such directory, or it hides theirs.
     """
@@ -107,6 +108,7 @@ class _Level:
     path: bytes
     members: Iterator[_Found]
     names: int = 0
+    deferred: int = 0
     has_links: bool = False
     is_new: bool = False
 
@@ -173,6 +175,7 @@ class _Walk:
         """Return what is no directory as a change; None where it is none."""
         name, what, content = found
         if isinstance(what, DeferredFile):
+            level.deferred += 1
             _check_path(path, name)
             change = self._deferred.change(what, self._reading.clamp(what.mtime_ns // _SECOND))
             return None if self._is_same(level, change, what.mtime_ns) else change
@@ -203,6 +206,8 @@ class _Walk:
             parent.has_links = True
         else:
             self._reading.passed(self._upper + b"/" + level.path, level.names)
+            if self._deferred.passing is not None and level.deferred:
+                self._reading.passed(self._deferred.passing + b"/" + level.path, level.deferred)
 
     def _members(self, cursor: Cursor, path: bytes) -> Iterator[_Found]:
         """Yield what is in the directory that the cursor is at, whenever the next is asked for."""

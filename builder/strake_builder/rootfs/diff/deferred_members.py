@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from strake_builder import interrupt
@@ -17,10 +18,14 @@ class DeferredMembers:
     Args:
         files: the files; None for none.
         left_out: paths that are passed over with all that is under them.
+
+    Attributes:
+        passing: path of the root that they are copied from, where it may go as they are read.
     """
 
     def __init__(self, files: DeferredFiles | None, left_out: frozenset[bytes]) -> None:
         self._left_out = left_out
+        self.passing = os.fsencode(files.passing) if files is not None and files.passing else None
         self._files: Iterator[DeferredFile] = iter(files or ())
         self._sources = DeferredSources(files.root if files is not None else -1)
         self._content = HeldContent()

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 
 from strake_builder import interrupt
 from strake_builder.errors import StepError
-from strake_builder.rootfs.diff.tree_state import Listed, Member, TreeRecord, TreeState, compare
+from strake_builder.rootfs.copying.deferred import DeferredFiles
+from strake_builder.rootfs.diff.tree_state import Listed, TreeRecord, TreeState, compare
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.spill.names import Names, sorted_names
 from strake_builder.rootfs.stack.upper_directory import UpperDirectory
 from strake_builder.rootfs.stack.whiteout import is_whiteout
 
 
-def write_differences(root: str, before: TreeState, upper: str, scratch: str) -> TreeState:
+def write_differences(
+    root: str, before: TreeState, upper: str, scratch: str, deferred: DeferredFiles | None = None
+) -> TreeState:
     """Write into a new directory what differs in a tree from its state, and return the new state.
 
     Args:
@@ -28,14 +31,17 @@ def write_differences(root: str, before: TreeState, upper: str, scratch: str) ->
         before: what it looked like.
         upper: an existing empty directory, which becomes a layer.
         scratch: a directory on disk, for what is noted.
+        deferred: takes files in place of the directory, with the tree as their source.
 
     Raises:
         StepError: the tree has something that no layer can hold.
         OSError: the file system refused, for example because it is full.
     """
     now = TreeRecord(scratch)
+    if deferred is not None:
+        deferred.read_from(root)
     try:
-        with Cursor(root) as cursor, UpperDirectory(upper) as writer:
+        with Cursor(root) as cursor, UpperDirectory(upper, deferred) as writer:
             return TreeState(now, _Comparison(cursor, writer, before.record, now).run(before.top))
     except BaseException:
         now.close()
@@ -137,40 +143,32 @@ class _Comparison:
         """Compare the current directory; `before` is None where everything in it is new."""
         now = self._now.add(self._cursor.fd)
         was = before or Listed()
-        if self._before.is_same(was, self._now, now):
-            return _Level(now, self._unchanged(was))
-        self._write(was, now)
-        return _Level(now, self._children(was, now))
+        is_same = self._before.is_same(was, self._now, now)
+        return _Level(now, self._unchanged(was) if is_same else self._changed(was, now))
 
     def _unchanged(self, before: Listed) -> Iterator[_Child]:
         """Yield what to enter in a directory of which nothing changed."""
         for name, member in self._before.directories(before):
             yield _Child(name, member.number, self._before.children(before, member.number))
 
-    def _members(self, before: Listed, now: Listed) -> Iterator[tuple[bytes, Member | None, Member | None]]:
-        return compare(self._before.members(before), self._now.members(now))
+    def _changed(self, before: Listed, now: Listed) -> Iterator[_Child]:
+        """Write what is new, changed or gone in the current directory, and yield the directories in it.
 
-    def _write(self, before: Listed, now: Listed) -> None:
-        """Write what is new, changed or gone in the current directory, but for directories."""
-        for name, was, member in self._members(before, now):
+        In byte order: files that are deferred are noted as a layer has its members.
+        """
+        for name, was, member in compare(self._before.members(before), self._now.members(now)):
             interrupt.check()
             if member is None:
                 self._upper.whiteout(name)
-            elif not member.is_directory and was != member:
-                found = _lstat(self._cursor.fd, name)
-                if is_whiteout(found):
-                    raise _poses_as_whiteout(os.path.join(self._upper.path, name))
-                self._upper.clone(self._cursor.fd, found, name)
-
-    def _children(self, before: Listed, now: Listed) -> Iterator[_Child]:
-        """Yield the directories in the current one."""
-        if not now.directories:
-            return
-        for name, was, member in self._members(before, now):
-            if member is not None and member.is_directory:
+            elif member.is_directory:
                 stays = was is not None and was.same_inode(member) and was.is_directory
                 listed = self._before.children(before, was.number) if was is not None and stays else None
                 yield _Child(name, member.number, listed, was != member, was is not None and not stays)
+            elif was != member:
+                found = _lstat(self._cursor.fd, name)
+                if is_whiteout(found):
+                    raise _poses_as_whiteout(os.path.join(self._upper.path, name))
+                self._upper.clone(self._cursor.fd, found, name, replaces=was is not None)
 
 
 def _lstat(directory: int, name: bytes) -> os.stat_result:

@@ -85,7 +85,7 @@ def clone_directory_metadata(source: int, target: int) -> None:
     """Give an open directory, whose content is complete, the owner, mode, attributes and time of another."""
     found = os.fstat(source)
     os.fchown(target, found.st_uid, found.st_gid)
-    for name in _xattr_names(target):
+    for name in attribute_names(target):
         os.removexattr(target, name)
     _clone_xattrs(source, target)
     os.fchmod(target, stat.S_IMODE(found.st_mode))
@@ -122,7 +122,7 @@ def _special(source: int, name: bytes, found: os.stat_result, target: int) -> No
 
 def _clone_xattrs(source: int | bytes, target: int | bytes) -> None:
     """Copy extended attributes; from and to descriptors, or paths whose last component may be a link."""
-    for name in _xattr_names(source):
+    for name in attribute_names(source):
         try:
             if isinstance(source, int) and isinstance(target, int):
                 set_attribute(target, name, os.getxattr(source, name))
@@ -134,8 +134,12 @@ def _clone_xattrs(source: int | bytes, target: int | bytes) -> None:
                 raise
 
 
-def _xattr_names(source: int | bytes) -> list[str]:
-    """Return the names of extended attributes, but for the system's own labels."""
+def attribute_names(source: int | bytes) -> list[str]:
+    """Return the names of extended attributes, but for the system's own labels.
+
+    Args:
+        source: a descriptor, or a path whose last component may be a link.
+    """
     try:
         names = os.listxattr(source, follow_symlinks=isinstance(source, int))
     except OSError as error:

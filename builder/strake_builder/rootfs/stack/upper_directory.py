@@ -7,10 +7,12 @@ it, since the walk has it open then.
 from __future__ import annotations
 
 import os
+import stat
 from types import TracebackType
 from typing import Self
 
-from strake_builder.rootfs.files.clone import Cloner, clone_directory_metadata
+from strake_builder.rootfs.copying.deferred import DeferredFile, DeferredFiles
+from strake_builder.rootfs.files.clone import Cloner, attribute_names, clone_directory_metadata
 from strake_builder.rootfs.files.cursor import Cursor
 from strake_builder.rootfs.files.inside import Root
 from strake_builder.rootfs.stack.layer_stack import OPAQUE_XATTR
@@ -22,9 +24,11 @@ class UpperDirectory:
 
     Args:
         directory: an existing empty directory.
+        deferred: takes files whose layer has no more of them than content and plain metadata.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, deferred: DeferredFiles | None = None) -> None:
+        self._deferred = deferred
         self._cursor = Cursor(directory)
         self._root = Root(directory)
         self._cloner = Cloner(self._root)
@@ -65,9 +69,30 @@ class UpperDirectory:
         if opaque:
             os.setxattr(target, OPAQUE_XATTR, b"y")
 
-    def clone(self, source: int, found: os.stat_result, name: bytes) -> None:
-        """Write what is no directory as the walk's current directory, open as `source`, has it."""
-        self._cloner.clone(source, name, found, self._current(), self._trail)
+    def clone(self, source: int, found: os.stat_result, name: bytes, *, replaces: bool) -> None:
+        """Write what is no directory as the walk's current directory has it.
+
+        Args:
+            source: the walk's current directory, open.
+            found: what is there.
+            name: in it.
+            replaces: whether the lower layers have something of its path.
+        """
+        target = self._current()
+        if not self._defers(source, found, name, replaces=replaces):
+            self._cloner.clone(source, name, found, target, self._trail)
+
+    def _defers(self, source: int, found: os.stat_result, name: bytes, *, replaces: bool) -> bool:
+        if (
+            self._deferred is None
+            or not stat.S_ISREG(found.st_mode)
+            or found.st_nlink > 1
+            or attribute_names(b"/proc/self/fd/%d/%s" % (source, name))
+        ):
+            return False
+        path, mode = b"/".join([*self._trail, name]), stat.S_IMODE(found.st_mode)
+        numbers = (mode, found.st_uid, found.st_gid, found.st_size, found.st_mtime_ns)
+        return self._deferred.add(DeferredFile(path, path, *numbers), replaces=replaces)
 
     def whiteout(self, name: bytes) -> None:
         """Write that a name of the walk's current directory is gone."""

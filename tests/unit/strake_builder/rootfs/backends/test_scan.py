@@ -75,6 +75,27 @@ def test_over_nothing_too_no_device_poses_as_a_whiteout(scan):
         run_step(scan, [], "s", act)
 
 
+def test_what_nothing_else_reads_stays_in_its_root(scan, tmp_path):
+    base = str(make_layer(tmp_path / "base", f="1", d__gone="2"))
+
+    def act(root: str) -> None:
+        os.makedirs(f"{root}/d/e")
+        for name in ("d/e/new", "f", "one"):
+            touch(f"{root}/{name}")
+        os.link(f"{root}/one", f"{root}/two")
+        os.symlink("f", f"{root}/link")
+        os.unlink(f"{root}/d/gone")
+
+    with scan.mounted([base], "s", is_read=False) as snapshot:
+        act(snapshot.root)
+    assert sorted(os.listdir(snapshot.upper)) == ["d", "link", "one", "two"]
+    assert os.listdir(f"{snapshot.upper}/d/e") == []
+    paths = [entry.path for entry, _ in snapshot.changes()]
+    assert paths == [b"d", b"d/e", b"d/e/new", b"d/.wh.gone", b"f", b"link", b"one", b"two"]
+    with scan.mounted([base], "t") as other:
+        assert other.root != snapshot.root, "it is not taken over"
+
+
 def test_two_chains_from_one_base_each_get_their_own(scan, tmp_path):
     base = str(make_layer(tmp_path / "base", f="1"))
     first, root = run_step(scan, [base], "s", lambda root: touch(f"{root}/first"))
