@@ -18,10 +18,12 @@ examples:
   python -m benchmarks.builders small ten --rounds 5          two cases
   python -m benchmarks.builders random --builder strake       one builder alone, without a ratio
   python -m benchmarks.builders small --kaniko ./executor     kaniko's executor, too
+  python -m benchmarks.builders small --builder strake --isolation nested --isolation chroot
 
 columns:
   seconds       wall clock of the build with its push, the fastest round
-  to the fastest peer   seconds divided by those of the fastest builder that is not Strake
+  to the fastest peer   seconds divided by those of the fastest builder that is not Strake; where all are,
+                by those of the first
   CPU s         processor time, of the steps too; the smallest of the rounds
   memory MiB    peak of the builder's own processes, the steps' left out; the largest of the rounds
   pulled, pushed MB   bytes from and to the registry on the wire
@@ -53,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
         help="only this builder; may be given more than once (default: all)",
     )
     parser.add_argument(
+        "--isolation",
+        action="append",
+        default=[],
+        choices=("root", "nested", "chroot"),
+        help="measure Strake in this way of isolation, too; may be given more than once",
+    )
+    parser.add_argument(
         "--kaniko", type=Path, metavar="PATH", help="kaniko's executor, which is measured beside the others"
     )
     parser.add_argument(
@@ -68,7 +77,7 @@ def main() -> int:
     """Measure and print; return 1 if a build failed."""
     from benchmarks.builders.cases import CASES
     from benchmarks.builders.kaniko import Kaniko
-    from benchmarks.builders.peers import BUILDERS
+    from benchmarks.builders.peers import BUILDERS, Strake
     from benchmarks.builders.registry import enter_namespaces
     from benchmarks.builders.run import Settings, run_case
     from benchmarks.builders.table import heading, rows
@@ -82,6 +91,7 @@ def main() -> int:
     if options.rounds < 1:
         parser.error("--rounds must be 1 or more")
     builders = [BUILDERS[name] for name in BUILDERS if name in (options.builder or BUILDERS)]
+    builders += map(Strake, options.isolation)
     if options.kaniko is not None:
         builders.append(Kaniko(options.kaniko.resolve(strict=True)))
     for builder in builders:

@@ -64,7 +64,9 @@ class Running:
 class Builder(Protocol):
     """A program that builds and pushes."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """As the table calls it."""
 
     def version(self) -> str:
         """One line that says what was measured."""
@@ -79,10 +81,20 @@ class Builder(Protocol):
         """The command that builds and pushes."""
 
 
+@dataclass(frozen=True)
 class Strake:
-    """The builder of this repository. No daemon."""
+    """The builder of this repository. No daemon.
 
-    name = "strake"
+    Attributes:
+        isolation: the way that it is forced to; None for what it takes by itself.
+    """
+
+    isolation: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As the table calls it."""
+        return f"strake-{self.isolation}" if self.isolation else "strake"
 
     def version(self) -> str:  # noqa: D102 - see Builder
         return _first_line(str(installed_strake() / "strake"), "--version")
@@ -102,6 +114,8 @@ class Strake:
             flags += ["--cache-dir", f"{running.state}/cache"]
         if repository := order.cache_to or order.cache_from:
             flags += ["--cache-repo", repository]
+        if self.isolation:
+            flags += ["--isolation", self.isolation]
         named = ["--context", str(order.context), "--destination", order.destination]
         return [str(installed_strake() / "strake"), "build", *named, *flags]
 

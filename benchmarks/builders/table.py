@@ -32,9 +32,10 @@ def heading(builders: Iterable[Builder], rounds: int) -> str:
 
 
 def rows(title: str, costs: dict[str, Cost | None]) -> str:
-    """Return a case's rows; the ratio is to the fastest of all builders but the first."""
+    """Return a case's rows; the ratio is to the fastest that is not Strake, or to the first."""
     names = list(costs)
-    peers = [cost.seconds for name in names[1:] if (cost := costs[name])]
+    others = [name for name in names if not name.startswith("strake")] or names[: len(names) > 1]
+    peers = [cost.seconds for name in others if (cost := costs[name])]
     return "\n".join(_row(title if name == names[0] else "", name, costs[name], peers) for name in names)
 
 

@@ -15,7 +15,7 @@ from strake_builder import interrupt
 
 _FEW: Final = 200
 _MOST: Final = 64
-"""Directories that are told to two programs, of a path that an exec takes."""
+"""Directories of a level that are shared out: their paths are far from what an exec takes."""
 _LOOK: Final = 100
 """Milliseconds between two looks whether the build was stopped."""
 _PATIENCE: Final = 1.0
