@@ -98,7 +98,7 @@ def _is_directory(found: os.stat_result, device: int) -> bool:
 def _removed(shares: list[list[bytes]], pass_fds: tuple[int, ...], patience: float) -> bool:
     """Remove trees, each share by a program of its own; say whether all came to their end."""
     with contextlib.ExitStack() as running:
-        programs = [running.enter_context(_rm(paths, pass_fds)) for paths in shares]
+        programs = [running.enter_context(start_removal(paths, pass_fds)) for paths in shares]
         ended = _await_end([rm.pid for rm in programs], patience)
         if not ended:
             for rm in programs:
@@ -106,10 +106,17 @@ def _removed(shares: list[list[bytes]], pass_fds: tuple[int, ...], patience: flo
     return ended
 
 
-def _rm(paths: list[bytes], pass_fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+def start_removal(paths: list[bytes], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Start a program that removes trees, without crossing into other file systems, and says nothing.
+
+    Args:
+        paths: of the trees, few enough for an exec.
+        pass_fds: descriptors that the paths go through.
+    """
     return subprocess.Popen(
         [b"rm", b"-rf", b"--one-file-system", b"--", *paths],
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         pass_fds=pass_fds,
     )

@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Iterable
 from typing import Final
 
+from strake_builder.rootfs.files.remove import start_removal
+
 _MANY: Final = 2000
 """Entries for which a program is started; fewer are left to the removal of the workspace."""
 _PATHS: Final = 200
@@ -41,23 +43,17 @@ class Discarded:
             self._entries += entries
         is_enough = self._entries >= _MANY or len(self._paths) == _PATHS
         if is_enough and (self._rm is None or self._rm.poll() is not None):
-            self._rm = _remove(self._paths)
+            self._rm = start_removal(self._paths)
             self._paths, self._entries = [], 0
 
     def add_lowers(self, paths: Iterable[bytes]) -> None:
         """Have what is at paths removed, however much that is; once, and before anything else."""
         wanted = [path for path in itertools.islice(paths, _PATHS) if len(path) <= _PATH_BYTES]
         if wanted:
-            self._rm = _remove(wanted)
+            self._rm = start_removal(wanted)
 
     def close(self) -> None:
         """End what runs: what is left goes with the workspace."""
         if self._rm is not None:
             self._rm.kill()
             self._rm.wait()
-
-
-def _remove(paths: list[bytes]) -> subprocess.Popen[bytes]:
-    quiet = subprocess.DEVNULL
-    command = [b"rm", b"-rf", b"--one-file-system", b"--", *paths]
-    return subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)

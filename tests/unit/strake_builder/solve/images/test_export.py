@@ -18,6 +18,7 @@ import pytest
 from strake_builder.errors import BuildCancelledError, OutOfDiskError
 from strake_builder.layers.format import LayerFormat
 from strake_builder.rootfs.backends.snapshotter import Snapshot
+from strake_builder.rootfs.files.remove import start_removal
 from strake_builder.solve.images.export import LayerExporter
 from strake_builder.solve.workspace import discarded
 from strake_oci.cancellation import Cancellation
@@ -143,14 +144,14 @@ def test_a_layer_that_is_still_written_is_compared_with_all_of_its_lower_layers(
     tmp_path, upper, lower, monkeypatch
 ):
     """It is unchanged only as long as what it is compared with is there."""
-    remove = discarded._remove
+    remove = start_removal
 
     def removed(paths: list[bytes]) -> subprocess.Popen[bytes]:
         program = remove(paths)
         program.wait(180)
         return program
 
-    monkeypatch.setattr(discarded, "_remove", removed)
+    monkeypatch.setattr(discarded, "start_removal", removed)
     (upper / "usr").mkdir()
     shutil.copystat(lower / "usr", upper / "usr")
     shutil.copy2(lower / "usr/file", upper / "usr/file")
